@@ -1,0 +1,23 @@
+/* Files: durable replacement, bounded reading, directories. Blocking: never on a loop thread for bulk data. */
+#ifndef BASE_FILE_H
+#define BASE_FILE_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/outcome.h"
+#include "base/slice.h"
+
+/* Appends the whole file to out. 0; BUF_FULL when larger than out's bound; -errno (-ENOENT when absent). */
+int file_read(const char *path, struct buf *out) MUST_USE;
+/* Writes path.tmp-PID, syncs, renames over path, syncs the directory. A failed fsync stops the program (abort). */
+int file_replace(const char *path, struct slice content, mode_t mode) MUST_USE;
+int file_make_dirs(const char *path, mode_t mode) MUST_USE; /* like mkdir -p; existing is fine */
+int file_sync_dir(const char *dir) MUST_USE;                /* fsync of a directory; a failed fsync aborts */
+int file_sync(int fd) MUST_USE;                             /* fdatasync; EIO and the like abort; 0 */
+int file_pread_all(int fd, void *out, size_t len, uint64_t offset) MUST_USE;  /* 0, -EIO when short, -errno */
+int file_pwrite_all(int fd, const void *data, size_t len, uint64_t offset) MUST_USE;
+/* dir + "/" + name into out; -ENAMETOOLONG. */
+int file_join(char *out, size_t cap, const char *dir, const char *name) MUST_USE;
+
+#endif

@@ -1,0 +1,28 @@
+/* Text from outside: UTF-8 checks, terminal-safe printing; hex and base32. */
+#ifndef BASE_TEXT_H
+#define BASE_TEXT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/outcome.h"
+#include "base/slice.h"
+
+bool text_is_utf8(struct slice s); /* well-formed (no surrogates, no overlong), no NUL */
+/* Copies s to out (cap bytes, always terminated) with everything that could act on a terminal or reorder a line
+ * (C0, C1, DEL, bidi controls, line separators, invalid UTF-8) replaced by U+FFFD. Returns out. */
+char *text_safe(const char *s, char *out, size_t cap);
+/* A portable file name from a title: no separators, no leading dot, no controls, at most cap-1 bytes; never empty. */
+char *text_file_name(const char *title, char *out, size_t cap);
+
+#define HEX_TEXT_BYTES(n) ((n)*2 + 1)
+#define BASE32_TEXT_BYTES(n) (((n)*8 + 4) / 5 + 1)
+void hex_encode(struct slice s, char *out /* HEX_TEXT_BYTES(s.len) */);
+#define TEXT_MALFORMED 1
+int hex_decode(const char *text, uint8_t *out, size_t out_len) MUST_USE; /* exactly out_len bytes, else TEXT_MALFORMED */
+/* RFC 4648 base32, lower case, no padding. */
+void base32_encode(struct slice s, char *out /* BASE32_TEXT_BYTES(s.len) */);
+int base32_decode(const char *text, uint8_t *out, size_t out_len) MUST_USE;
+
+#endif
