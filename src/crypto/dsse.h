@@ -1,0 +1,38 @@
+/* DSSE envelopes: payload type, payload bytes, the signer's public key, one signature over the
+ * pre-authentication encoding "DSSEv1 <len> <type> <len> <payload>". Bytes are verified before they are parsed.
+ *
+ * Envelope bytes (all integers big-endian, nothing may follow):
+ *   0      1  version, 1
+ *   1      1  algorithm, 1 = Ed25519
+ *   2      1  T, length of the payload type (1..64)
+ *   3      T  payload type, ASCII
+ *   3+T    4  P, length of the payload (1..DSSE_PAYLOAD_MAX)
+ *   7+T    P  payload
+ *   7+T+P  32 signer's public key
+ *   39+T+P 64 signature
+ */
+#ifndef CRYPTO_DSSE_H
+#define CRYPTO_DSSE_H
+
+#include "base/slice.h"
+#include "crypto/sign.h"
+
+#define DSSE_PAYLOAD_MAX (256 * 1024)
+#define DSSE_OVERHEAD_BYTES 103
+#define DSSE_MALFORMED 1 /* not an envelope */
+#define DSSE_WRONG_TYPE 2
+#define DSSE_FORGED 3 /* signature does not verify under the key it names */
+
+/* Appends an envelope to out. 0, BUF_FULL, -errno of the signer. */
+int dsse_sign(struct buf *out, const char *payload_type, struct slice payload, const struct signer *signer) MUST_USE;
+
+struct dsse_view {
+    struct slice payload;          /* borrows from the envelope */
+    uint8_t public_key[SIGN_PUBLIC_BYTES]; /* who signed; the caller decides whether that key may */
+};
+/* Splits and verifies. On success the signature is good for view->public_key. 0, DSSE_*. */
+int dsse_verify(struct slice envelope, const char *payload_type, struct dsse_view *view) MUST_USE;
+/* The pre-authentication encoding, for test vectors and the vault. 0, BUF_FULL, -ENOMEM. */
+int dsse_pae(struct buf *out, const char *payload_type, struct slice payload) MUST_USE;
+
+#endif

@@ -1,0 +1,36 @@
+/* The key tree of one category: a binary tree of depth 32 under the category node (seed S12; design section 3).
+ *
+ * Nothing is stored per node: node keys and subset-difference labels derive from one tree secret.
+ *   node key (d, i)   = HKDF(tree secret, "hearth node key" 00 || category:4 || d:1 || i:4)      d = 0 (category node) .. 32 (leaf)
+ *   label of (d, i)   = HKDF(tree secret, "hearth sd label" 00 || category:4 || d:1 || i:4)
+ *   left/right child label within a subtree = HKDF(label, "hearth sd left" / "hearth sd right"); key of a label = HKDF(label, "hearth sd key")
+ */
+#ifndef CRYPTO_KEYTREE_H
+#define CRYPTO_KEYTREE_H
+
+#include "base/secret.h"
+#include "base/slice.h"
+
+#define KEYTREE_DEPTH 32
+#define KEYTREE_PATH_COUNT (KEYTREE_DEPTH + 1)
+#define KEYTREE_LABEL_COUNT (KEYTREE_DEPTH * (KEYTREE_DEPTH + 1) / 2) /* 528 */
+/* Device node key set as sealed to a device: type:1 (1) || category:4 || leaf:4 || 33 node keys from (0,0) to the leaf
+ * || 528 labels (for each ancestor depth a = 0..31, for each depth d = a+1..32: label, from a's subtree, of the sibling of the path node at d). */
+#define KEYTREE_SET_BYTES (9 + 32 * (KEYTREE_PATH_COUNT + KEYTREE_LABEL_COUNT))
+
+struct keytree_node {
+    uint8_t depth;  /* 0..32 */
+    uint32_t index; /* 0..2^depth-1 */
+};
+void keytree_node_key(const struct key32 *tree_secret, uint32_t category, struct keytree_node node, struct key32 *out);
+/* Source: seed S12 (set of node keys in the path between the leaf and the category node). set: KEYTREE_SET_BYTES, secret. */
+void keytree_device_set(const struct key32 *tree_secret, uint32_t category, uint32_t leaf, uint8_t *set);
+/* The node key at `depth` on the path, out of a device's set. 0, or KEYTREE_MALFORMED for a set of another type or length. */
+#define KEYTREE_MALFORMED 1
+int keytree_set_key(struct slice set, uint8_t depth, struct key32 *out) MUST_USE;
+int keytree_set_leaf(struct slice set, uint32_t *category, uint32_t *leaf) MUST_USE;
+/* First leaf under a node, and whether a leaf lies under it. */
+uint32_t keytree_first_leaf(struct keytree_node node);
+bool keytree_covers(struct keytree_node node, uint32_t leaf);
+
+#endif

@@ -1,0 +1,22 @@
+/* Merkle tree hash of RFC 9162 section 2.1 over SHA-256: leaf = H(00 || data), node = H(01 || left || right). */
+#ifndef CRYPTO_MERKLE_H
+#define CRYPTO_MERKLE_H
+
+#include <stdbool.h>
+
+#include "base/slice.h"
+
+#define MERKLE_HASH_BYTES 32
+#define MERKLE_PROOF_MAX 32 /* hashes in a proof, for up to 2^32 leaves */
+
+void merkle_leaf(const struct slice *parts, size_t count, uint8_t out[MERKLE_HASH_BYTES]);
+/* Root of `count` leaf hashes laid one after the other. count 0 gives H(). No allocation. */
+void merkle_root(const uint8_t *leaf_hashes, uint64_t count, uint8_t out[MERKLE_HASH_BYTES]);
+/* Inclusion proof of leaf `index`; returns the number of hashes written to proof (<= MERKLE_PROOF_MAX). */
+size_t merkle_prove(const uint8_t *leaf_hashes, uint64_t count, uint64_t index,
+                    uint8_t proof[MERKLE_PROOF_MAX][MERKLE_HASH_BYTES]);
+/* RFC 9162 2.1.3.2. proof: concatenated hashes (a multiple of 32 bytes). */
+bool merkle_proves(const uint8_t leaf_hash[MERKLE_HASH_BYTES], uint64_t index, uint64_t count, struct slice proof,
+                   const uint8_t root[MERKLE_HASH_BYTES]);
+
+#endif

@@ -1,0 +1,15 @@
+/* Argon2id password hashes (libsodium's string form). Slow on purpose: only on a pool thread. */
+#ifndef CRYPTO_PASSWORD_H
+#define CRYPTO_PASSWORD_H
+
+#include <stdbool.h>
+
+#include "base/slice.h"
+
+#define PASSWORD_HASH_BYTES 128
+
+int password_hash(struct slice password, char out[PASSWORD_HASH_BYTES]) MUST_USE; /* 0 or -ENOMEM */
+/* hash NULL: spends the same time and returns false (an unknown user is not told apart). */
+bool password_matches(const char *hash, struct slice password);
+
+#endif
