@@ -10,7 +10,7 @@
 
 /* Appends the whole file to out. 0; BUF_FULL when larger than out's bound; -errno (-ENOENT when absent). */
 int file_read(const char *path, struct buf *out) MUST_USE;
-/* Writes path.tmp-PID, syncs, renames over path, syncs the directory. A failed fsync stops the program (abort). */
+/* Writes path.tmp-THREAD, syncs, renames over path, syncs the directory. A failed fsync stops the program (abort). */
 int file_replace(const char *path, struct slice content, mode_t mode) MUST_USE;
 int file_make_dirs(const char *path, mode_t mode) MUST_USE; /* like mkdir -p; existing is fine */
 int file_sync_dir(const char *dir) MUST_USE;                /* fsync of a directory; a failed fsync aborts */
