@@ -77,7 +77,7 @@ int file_sync_dir(const char *dir)
     return sync_with(fsync, fd);
 }
 
-static int sync_parent(const char *path)
+int file_sync_parent(const char *path)
 {
     char dir[PATH_BYTES];
     const char *slash = strrchr(path, '/');
@@ -122,7 +122,7 @@ int file_replace(const char *path, struct slice content, mode_t mode)
         unlink(temporary);
         return r;
     }
-    return sync_parent(path);
+    return file_sync_parent(path);
 }
 
 static int make_dir(const char *path, mode_t mode)

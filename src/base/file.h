@@ -14,6 +14,7 @@ int file_read(const char *path, struct buf *out) MUST_USE;
 int file_replace(const char *path, struct slice content, mode_t mode) MUST_USE;
 int file_make_dirs(const char *path, mode_t mode) MUST_USE; /* like mkdir -p; existing is fine */
 int file_sync_dir(const char *dir) MUST_USE;                /* fsync of a directory; a failed fsync aborts */
+int file_sync_parent(const char *path) MUST_USE;            /* the same for the directory that holds path */
 int file_sync(int fd) MUST_USE;                             /* fdatasync; EIO and the like abort; 0 */
 int file_pread_all(int fd, void *out, size_t len, uint64_t offset) MUST_USE;  /* 0, -EIO when short, -errno */
 int file_pwrite_all(int fd, const void *data, size_t len, uint64_t offset) MUST_USE;
