@@ -1,0 +1,65 @@
+/* Reasons: what a peer or a person is told when something is refused. Stable codes, a sentence, a remedy.
+ * Positive, so that checking functions return them as outcomes; 0 is "no reason to refuse". */
+#ifndef PROTOCOL_REASON_H
+#define PROTOCOL_REASON_H
+
+#include "messages.pb.h"
+
+enum reason {
+    REASON_NONE = 0,
+    REASON_BAD_CREDENTIALS = 1,  /* bad-credentials */
+    REASON_UNKNOWN_DEVICE,       /* unknown-device */
+    REASON_DEVICE_REVOKED,       /* device-revoked */
+    REASON_UNKNOWN_CONTENT,      /* unknown-content */
+    REASON_NO_LICENSE,           /* no-license */
+    REASON_CREDIT_REFUSED,       /* credit-refused */
+    REASON_NOT_OWNED,            /* not-owned: the destination is not of this household */
+    REASON_COPY_COUNT_EXHAUSTED, /* copy-count-exhausted */
+    REASON_OUTSIDE_DOWNLOAD_PERIOD,
+    REASON_SIGNATURE_INVALID,
+    REASON_DELEGATION_INVALID,
+    REASON_WRONG_DESTINATION,
+    REASON_SERIAL_ALREADY_USED,
+    REASON_CONTENT_ID_MISMATCH,
+    REASON_CERTIFICATE_EXPIRED,
+    REASON_LICENSE_EXPIRED,
+    REASON_LICENSE_SUSPENDED, /* license-suspended: given to a move that is not finished */
+    REASON_CLOCK_UNTRUSTED,
+    REASON_BLOCK_CORRUPT,
+    REASON_KEY_BLOCK_OUTDATED, /* key-block-outdated: older than the newest this device knows */
+    REASON_KEYSET_INVALID,     /* keyset-invalid: wrong root, older sequence, ended, or not the key of this connection */
+    REASON_STORAGE_FULL,
+    REASON_IN_USE,
+    REASON_NOT_PERMITTED,
+    REASON_OUT_OF_STEP,
+    REASON_SESSION_REPLACED, /* session-replaced: a later session of this device is current */
+    REASON_OFFLINE,
+    REASON_UNKNOWN_DISTRIBUTOR,
+    REASON_NOT_REGISTERED,   /* not-registered: register first */
+    REASON_USER_EXISTS,
+    REASON_QUOTE_CHANGED,    /* quote-changed: ended or no longer what is offered */
+    REASON_CHOOSE_PRODUCT,
+    REASON_CONFIRM_DISTRIBUTOR,
+    REASON_AMBIGUOUS,        /* ambiguous: the name fits several */
+    REASON_NOT_FOUND,
+    REASON_ALREADY,          /* already: done before, nothing changed */
+    REASON_CANCELLED,
+    REASON_UNPLAYABLE,       /* unplayable: the player cannot render this media type */
+    REASON_MALFORMED,
+    REASON_TOO_LARGE,
+    REASON_RATE_LIMITED,
+    REASON_TIMED_OUT,
+    REASON_INTERNAL,         /* internal: our own failure, details only in our log */
+    REASON_COUNT
+};
+const char *reason_code(enum reason r);   /* "no-license" */
+const char *reason_text(enum reason r);   /* a sentence */
+const char *reason_remedy(enum reason r); /* what to do next, or NULL */
+enum reason reason_of_code(const char *code); /* REASON_INTERNAL for a code this version does not know */
+/* Fills a Refusal; detail (may be NULL) replaces the standard sentence. */
+void reason_refusal(msg_Refusal *out, enum reason r, const char *detail);
+/* The one place where a failure inside becomes something a peer is told: -ENOSPC storage-full, -EPROTO malformed,
+ * -EMSGSIZE too-large, -ETIMEDOUT timed-out, other negatives internal. Positive values must be reasons already. */
+enum reason reason_of_error(int error);
+
+#endif
