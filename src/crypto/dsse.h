@@ -23,14 +23,16 @@
 #define DSSE_WRONG_TYPE 2
 #define DSSE_FORGED 3 /* signature does not verify under the key it names */
 
-/* Appends an envelope to out. 0, BUF_FULL, -errno of the signer. */
+/* Appends an envelope to out. 0; BUF_FULL (also: payload over DSSE_PAYLOAD_MAX); -EINVAL for an empty payload; -ENOMEM;
+ * -errno of the signer. */
 int dsse_sign(struct buf *out, const char *payload_type, struct slice payload, const struct signer *signer) MUST_USE;
 
 struct dsse_view {
     struct slice payload;          /* borrows from the envelope */
     uint8_t public_key[SIGN_PUBLIC_BYTES]; /* who signed; the caller decides whether that key may */
 };
-/* Splits and verifies. On success the signature is good for view->public_key. 0, DSSE_*. */
+/* Splits and verifies. On success the signature is good for view->public_key.
+ * 0, DSSE_*, -ENOMEM. */
 int dsse_verify(struct slice envelope, const char *payload_type, struct dsse_view *view) MUST_USE;
 /* The pre-authentication encoding, for test vectors and the vault. 0, BUF_FULL, -ENOMEM. */
 int dsse_pae(struct buf *out, const char *payload_type, struct slice payload) MUST_USE;

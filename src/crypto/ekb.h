@@ -2,8 +2,10 @@
  * cover (Naor, Naor, Lotspiech). Fig. 22. The signed document (doc_Ekb) commits to the entries by an RFC 9162 root, so a
  * device needs only its own entry and proof.
  *
- * Entry bytes: depth:1 || index:4 || sealed root key:48 = AES-256-GCM(key = HKDF(node key, "hearth ekb" 00 || version:8), iv = 0,
+ * Entry bytes: depth:1 || index:4 || sealed root key:48 = AES-256-GCM(key = node key, iv = first 12 bytes of the key check,
  *   associated = depth || index, plain = root key). Entries are sorted by first leaf; their ranges do not overlap.
+ * The IV follows from the root key and the version, so that not even a server restored from a backup, which issues a version
+ * number twice, uses one IV for two root keys; and an entry costs no derivation of its own (a block may have 200,000).
  * Nothing in here is about signatures or I/O. */
 #ifndef CRYPTO_EKB_H
 #define CRYPTO_EKB_H
@@ -23,16 +25,19 @@ struct ekb {
     uint64_t version;
     uint32_t count;            /* entries */
     uint8_t *entries;          /* owned: count * EKB_ENTRY_BYTES */
+    uint8_t *levels;           /* owned: the tree above the entries, so that a proof costs no rehashing */
     uint8_t root[MERKLE_HASH_BYTES];       /* over the entries */
     uint8_t key_check[32];     /* HKDF(root key, "hearth ekb check" 00 || version:8): tells a wrong root key from a right one */
 };
-/* revoked: sorted ascending, distinct. At the bound r*log2(N/r); no leaf left -> -EINVAL. 0, -ENOMEM. */
+/* revoked: sorted ascending, distinct (else -EINVAL). At the bound r*log2(N/r); more than EKB_ENTRIES_MAX entries -> -E2BIG,
+ * no leaf left -> -EINVAL. 0, -ENOMEM, -EIO. */
 int ekb_build(struct ekb *out, const struct key32 *tree_secret, uint32_t category, uint64_t version,
               const uint32_t *revoked, size_t revoked_count, const struct key32 *root_key) MUST_USE;
 /* Rebuilds from entry bytes received (checks order, ranges, count); computes the root, leaves key_check zero. 0, EKB_MALFORMED, -ENOMEM. */
 int ekb_load(struct ekb *out, uint32_t category, uint64_t version, struct slice entries) MUST_USE;
 void ekb_deinit(struct ekb *e);
-/* The entry covering leaf, by binary search: its index, bytes and proof (concatenated hashes appended). 0, EKB_NOT_COVERED, -errno. */
+/* The entry covering leaf, by binary search: its index, bytes and proof (concatenated hashes appended). 0, EKB_NOT_COVERED,
+ * BUF_FULL as -ENOBUFS, -ENOMEM. */
 int ekb_find(const struct ekb *e, uint32_t leaf, uint32_t *index, uint8_t entry[EKB_ENTRY_BYTES], struct buf *proof) MUST_USE;
 /* Opens one entry with a device's key set: checks the proof against root, that the entry covers the set's leaf, and key_check.
  * Source: seed Fig. 21 and 22 (root key from the block by the DNK). 0, EKB_NOT_COVERED, EKB_FORGED, EKB_MALFORMED. */

@@ -15,6 +15,12 @@ void merkle_root(const uint8_t *leaf_hashes, uint64_t count, uint8_t out[MERKLE_
 /* Inclusion proof of leaf `index`; returns the number of hashes written to proof (<= MERKLE_PROOF_MAX). */
 size_t merkle_prove(const uint8_t *leaf_hashes, uint64_t count, uint64_t index,
                     uint8_t proof[MERKLE_PROOF_MAX][MERKLE_HASH_BYTES]);
+/* The tree kept in memory, for who proves often: merkle_levels_bytes(count) bytes hold every level above the leaves. */
+size_t merkle_levels_bytes(uint64_t count);
+void merkle_levels_fill(const uint8_t *leaf_hashes, uint64_t count, uint8_t *levels, uint8_t root[MERKLE_HASH_BYTES]);
+/* As merkle_prove. sibling_leaf: the leaf hash at index ^ 1; NULL when that is outside the tree. */
+size_t merkle_levels_prove(const uint8_t *levels, uint64_t count, uint64_t index, const uint8_t *sibling_leaf,
+                           uint8_t proof[MERKLE_PROOF_MAX][MERKLE_HASH_BYTES]);
 /* RFC 9162 2.1.3.2. proof: concatenated hashes (a multiple of 32 bytes). */
 bool merkle_proves(const uint8_t leaf_hash[MERKLE_HASH_BYTES], uint64_t index, uint64_t count, struct slice proof,
                    const uint8_t root[MERKLE_HASH_BYTES]);

@@ -26,4 +26,12 @@ struct signer {
 /* A signer over a seed; borrows seed for the signer's life. */
 void signer_from_seed(struct signer *s, const struct key32 *seed);
 
+/* A seed with its public key beside it: signs in half the time. For who signs thousands a second. */
+struct sign_pair {
+    struct key32 seed;
+    uint8_t public_key[SIGN_PUBLIC_BYTES];
+};
+void sign_pair_init(struct sign_pair *pair, const struct key32 *seed);
+void signer_from_pair(struct signer *s, const struct sign_pair *pair); /* borrows pair for the signer's life */
+
 #endif

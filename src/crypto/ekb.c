@@ -1,0 +1,237 @@
+/* Enabling key block: building, finding, opening. Not here: signing and storing it. Any thread.
+ *
+ * Entry:  0  1  depth
+ *         1  4  index
+ *         5  48 root key sealed under the node's key */
+#include "crypto/ekb.h"
+
+#include <stdlib.h>
+
+#include "base/util.h"
+#include "crypto/aead.h"
+
+#define SEALED_AT 5
+
+struct node_list {
+    struct keytree_node *nodes;
+    size_t count, cap;
+};
+
+static void node_list_free(struct node_list *l) { free(l->nodes); }
+
+static int node_list_add(struct node_list *l, struct keytree_node node)
+{
+    if (l->count == EKB_ENTRIES_MAX)
+        return -E2BIG;
+    if (l->count == l->cap) {
+        size_t cap = l->cap == 0 ? 64 : l->cap * 2;
+        struct keytree_node *grown = reallocarray(l->nodes, cap, sizeof *grown);
+        if (grown == NULL)
+            return -ENOMEM;
+        l->nodes = grown;
+        l->cap = cap;
+    }
+    l->nodes[l->count++] = node;
+    return 0;
+}
+
+/* The largest subtrees below `node` without a revoked leaf, from left to right (Naor, Naor, Lotspiech, section 3.1). */
+static int cover(struct node_list *out, struct keytree_node node, const uint32_t *revoked, size_t count)
+{
+    if (count == 0)
+        return node_list_add(out, node);
+    if (node.depth == KEYTREE_DEPTH)
+        return 0;
+    struct keytree_node left = { (uint8_t)(node.depth + 1), node.index << 1 };
+    struct keytree_node right = { left.depth, left.index | 1 };
+    uint32_t boundary = keytree_first_leaf(right);
+    size_t low = 0, high = count; /* first revoked leaf of the right half */
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (revoked[middle] < boundary)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    int r = cover(out, left, revoked, low);
+    return r != 0 ? r : cover(out, right, revoked + low, count - low);
+}
+
+static void check_of(const struct key32 *root_key, uint64_t version, struct key32 *out)
+{
+    uint8_t context[8];
+    put_be64(context, version);
+    hkdf_key(root_key, "hearth ekb check", SLICE_ARRAY(context), out);
+}
+
+static int write_entries(struct ekb *e, const struct node_list *list, const struct key32 *tree_secret,
+                         const struct key32 *root_key)
+{
+    struct key32 key CLEANUP(key32_wipe);
+    struct keytree tree CLEANUP(keytree_deinit) = { 0 };
+    int r = keytree_init(&tree, tree_secret, e->category);
+    for (size_t i = 0; r == 0 && i < list->count; i++) {
+        uint8_t *entry = e->entries + i * EKB_ENTRY_BYTES;
+        entry[0] = list->nodes[i].depth;
+        put_be32(entry + 1, list->nodes[i].index);
+        keytree_key(&tree, list->nodes[i], &key);
+        r = aead_seal(&key, e->key_check, slice(entry, SEALED_AT), SLICE_ARRAY(root_key->bytes), entry + SEALED_AT);
+    }
+    return r;
+}
+
+static void entry_hash(const uint8_t *entry, uint8_t out[MERKLE_HASH_BYTES])
+{
+    struct slice part = slice(entry, EKB_ENTRY_BYTES);
+    merkle_leaf(&part, 1, out);
+}
+
+/* Allocates and fills levels, computes the root. */
+static int grow_tree(struct ekb *e)
+{
+    void *hashes_memory CLEANUP(freep) = reallocarray(NULL, e->count, MERKLE_HASH_BYTES);
+    uint8_t *hashes = hashes_memory;
+    e->levels = malloc(merkle_levels_bytes(e->count) + 1); /* a single entry has no level above it */
+    if (hashes == NULL || e->levels == NULL)
+        return -ENOMEM;
+    for (size_t i = 0; i < e->count; i++)
+        entry_hash(e->entries + i * EKB_ENTRY_BYTES, hashes + i * MERKLE_HASH_BYTES);
+    merkle_levels_fill(hashes, e->count, e->levels, e->root);
+    return 0;
+}
+
+int ekb_build(struct ekb *out, const struct key32 *tree_secret, uint32_t category, uint64_t version,
+              const uint32_t *revoked, size_t revoked_count, const struct key32 *root_key)
+{
+    struct node_list list CLEANUP(node_list_free) = { 0 };
+    struct ekb e CLEANUP(ekb_deinit) = { .category = category, .version = version };
+    struct key32 check;
+    for (size_t i = 1; i < revoked_count; i++) {
+        if (revoked[i - 1] >= revoked[i])
+            return -EINVAL;
+    }
+    int r = cover(&list, (struct keytree_node){ 0, 0 }, revoked, revoked_count);
+    if (r != 0)
+        return r;
+    if (list.count == 0)
+        return -EINVAL;
+    e.count = (uint32_t)list.count;
+    e.entries = reallocarray(NULL, list.count, EKB_ENTRY_BYTES);
+    if (e.entries == NULL)
+        return -ENOMEM;
+    check_of(root_key, version, &check);
+    memcpy(e.key_check, check.bytes, sizeof e.key_check);
+    r = write_entries(&e, &list, tree_secret, root_key);
+    if (r == 0)
+        r = grow_tree(&e);
+    if (r != 0)
+        return r;
+    *out = e;
+    e.entries = e.levels = NULL;
+    return 0;
+}
+
+static bool read_node(const uint8_t *entry, struct keytree_node *node)
+{
+    node->depth = entry[0];
+    node->index = get_be32(entry + 1);
+    return node->depth <= KEYTREE_DEPTH && (uint64_t)node->index >> node->depth == 0;
+}
+
+/* Every entry names a node of the tree, and its range begins after the one before it ended. */
+static bool entries_are_ordered(struct slice entries)
+{
+    uint64_t next = 0;
+    for (size_t at = 0; at < entries.len; at += EKB_ENTRY_BYTES) {
+        struct keytree_node node;
+        if (!read_node(entries.data + at, &node) || keytree_first_leaf(node) < next)
+            return false;
+        next = keytree_first_leaf(node) + ((uint64_t)1 << (KEYTREE_DEPTH - node.depth));
+    }
+    return true;
+}
+
+int ekb_load(struct ekb *out, uint32_t category, uint64_t version, struct slice entries)
+{
+    struct ekb e CLEANUP(ekb_deinit) = { .category = category, .version = version };
+    if (entries.len == 0 || entries.len % EKB_ENTRY_BYTES != 0 || entries.len / EKB_ENTRY_BYTES > EKB_ENTRIES_MAX ||
+        !entries_are_ordered(entries))
+        return EKB_MALFORMED;
+    e.count = (uint32_t)(entries.len / EKB_ENTRY_BYTES);
+    e.entries = malloc(entries.len);
+    if (e.entries == NULL)
+        return -ENOMEM;
+    memcpy(e.entries, entries.data, entries.len);
+    int r = grow_tree(&e);
+    if (r != 0)
+        return r;
+    *out = e;
+    e.entries = e.levels = NULL;
+    return 0;
+}
+
+void ekb_deinit(struct ekb *e)
+{
+    free(e->entries);
+    free(e->levels);
+    e->entries = e->levels = NULL;
+    e->count = 0;
+}
+
+int ekb_find(const struct ekb *e, uint32_t leaf, uint32_t *index, uint8_t entry[EKB_ENTRY_BYTES], struct buf *proof)
+{
+    uint32_t low = 0, high = e->count; /* entries before `low` begin at or before the leaf */
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        struct keytree_node node;
+        if (read_node(e->entries + (size_t)middle * EKB_ENTRY_BYTES, &node) && keytree_first_leaf(node) <= leaf)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    struct keytree_node node;
+    if (low == 0 || !read_node(e->entries + (size_t)(low - 1) * EKB_ENTRY_BYTES, &node) || !keytree_covers(node, leaf))
+        return EKB_NOT_COVERED;
+
+    uint32_t at = low - 1, sibling = at ^ 1;
+    uint8_t hashes[MERKLE_PROOF_MAX][MERKLE_HASH_BYTES], sibling_hash[MERKLE_HASH_BYTES];
+    if (sibling < e->count)
+        entry_hash(e->entries + (size_t)sibling * EKB_ENTRY_BYTES, sibling_hash);
+    size_t count = merkle_levels_prove(e->levels, e->count, at, sibling < e->count ? sibling_hash : NULL, hashes);
+    int r = buf_append(proof, slice(hashes, count * MERKLE_HASH_BYTES));
+    if (r != 0)
+        return r == BUF_FULL ? -ENOBUFS : r;
+    *index = at;
+    memcpy(entry, e->entries + (size_t)at * EKB_ENTRY_BYTES, EKB_ENTRY_BYTES);
+    return 0;
+}
+
+int ekb_open(struct slice device_set, uint64_t version, uint32_t entry_count, const uint8_t root[MERKLE_HASH_BYTES],
+             const uint8_t key_check[32], uint32_t entry_index, struct slice entry, struct slice proof,
+             struct key32 *root_key)
+{
+    struct key32 node_key CLEANUP(key32_wipe), found CLEANUP(key32_wipe), check;
+    struct keytree_node node;
+    uint32_t category, leaf;
+    uint8_t hash[MERKLE_HASH_BYTES];
+    if (keytree_set_leaf(device_set, &category, &leaf) != 0 || entry.len != EKB_ENTRY_BYTES ||
+        entry_count > EKB_ENTRIES_MAX || entry_index >= entry_count || proof.len % MERKLE_HASH_BYTES != 0 ||
+        !read_node(entry.data, &node))
+        return EKB_MALFORMED;
+    /* Before anything is opened: the signer vouched for this entry at this place. */
+    entry_hash(entry.data, hash);
+    if (!merkle_proves(hash, entry_index, entry_count, proof, root))
+        return EKB_FORGED;
+    if (!keytree_covers(node, leaf))
+        return EKB_NOT_COVERED;
+    if (keytree_set_key(device_set, node.depth, &node_key) != 0)
+        return EKB_MALFORMED;
+    int r = aead_open(&node_key, key_check, slice(entry.data, SEALED_AT), slice_sub(entry, SEALED_AT, 48), found.bytes);
+    if (r != 0)
+        return r == AEAD_FORGED ? EKB_FORGED : r;
+    check_of(&found, version, &check);
+    if (!secret_equal(check.bytes, key_check, sizeof check.bytes))
+        return EKB_FORGED;
+    *root_key = found;
+    return 0;
+}

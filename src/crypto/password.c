@@ -1,0 +1,29 @@
+/* Password hashes: Argon2id with libsodium's interactive limits (64 MiB a call). Only on a pool thread. */
+#include "crypto/password.h"
+
+#include <sodium.h>
+
+_Static_assert(PASSWORD_HASH_BYTES == crypto_pwhash_STRBYTES, "size of a password hash");
+
+#define OPERATIONS crypto_pwhash_OPSLIMIT_INTERACTIVE
+#define MEMORY_BYTES crypto_pwhash_MEMLIMIT_INTERACTIVE
+
+int password_hash(struct slice password, char out[PASSWORD_HASH_BYTES])
+{
+    if (sodium_init() < 0)
+        return -ENOMEM;
+    return crypto_pwhash_str(out, (const char *)password.data, password.len, OPERATIONS, MEMORY_BYTES) == 0 ? 0
+                                                                                                           : -ENOMEM;
+}
+
+bool password_matches(const char *hash, struct slice password)
+{
+    if (hash != NULL)
+        return crypto_pwhash_str_verify(hash, (const char *)password.data, password.len) == 0;
+    /* Hashing costs what verifying costs, so the answer's time does not tell whether the user exists. */
+    char unused[PASSWORD_HASH_BYTES];
+    int r = password_hash(password, unused);
+    sodium_memzero(unused, sizeof unused);
+    (void)r;
+    return false;
+}
