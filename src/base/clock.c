@@ -33,15 +33,9 @@ const struct clock *clock_system(void)
     return &system_clock;
 }
 
-static int64_t fake_wall_ms(void *ctx)
-{
-    return ((struct clock_fake *)ctx)->wall;
-}
+static int64_t fake_wall_ms(void *ctx) { return ((struct clock_fake *)ctx)->wall; }
 
-static int64_t fake_mono_ms(void *ctx)
-{
-    return ((struct clock_fake *)ctx)->mono;
-}
+static int64_t fake_mono_ms(void *ctx) { return ((struct clock_fake *)ctx)->mono; }
 
 void clock_fake_init(struct clock_fake *f, int64_t wall_ms)
 {

@@ -64,10 +64,7 @@ static int sync_with(int (*call)(int fd), int fd)
     return sync_outcome(r);
 }
 
-int file_sync(int fd)
-{
-    return sync_with(fdatasync, fd);
-}
+int file_sync(int fd) { return sync_with(fdatasync, fd); }
 
 int file_sync_dir(const char *dir)
 {

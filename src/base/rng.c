@@ -30,10 +30,7 @@ const struct rng *rng_system(void)
     return &system_rng;
 }
 
-static uint64_t rotl(uint64_t v, int by)
-{
-    return (v << by) | (v >> (64 - by));
-}
+static uint64_t rotl(uint64_t v, int by) { return (v << by) | (v >> (64 - by)); }
 
 static uint64_t fake_next(struct rng_fake *f)
 {

@@ -13,19 +13,14 @@ void secret_wipe(void *data, size_t len)
         sodium_memzero(data, len);
 }
 
-void key32_wipe(struct key32 *k)
-{
-    secret_wipe(k->bytes, sizeof(k->bytes));
-}
+void key32_wipe(struct key32 *k) { secret_wipe(k->bytes, sizeof(k->bytes)); }
 
-bool secret_equal(const void *a, const void *b, size_t len)
-{
-    return len == 0 || sodium_memcmp(a, b, len) == 0;
-}
+bool secret_equal(const void *a, const void *b, size_t len) { return len == 0 || sodium_memcmp(a, b, len) == 0; }
 
 int secret_init(void)
 {
-    return sodium_init() < 0 ? -EIO : 0; /* 1 means "already": fine */
+    int r = sodium_init(); /* 1: already done */
+    return r < 0 ? -EIO : 0;
 }
 
 void *secret_alloc(size_t len)
@@ -42,10 +37,7 @@ void *secret_alloc(size_t len)
     return p;
 }
 
-void secret_free(void *p)
-{
-    sodium_free(p);
-}
+void secret_free(void *p) { sodium_free(p); }
 
 int secret_harden_process(void)
 {

@@ -11,10 +11,7 @@ bool slice_equal(struct slice a, struct slice b)
     return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
 }
 
-bool slice_has(struct slice s, size_t from, size_t len)
-{
-    return from <= s.len && len <= s.len - from;
-}
+bool slice_has(struct slice s, size_t from, size_t len) { return from <= s.len && len <= s.len - from; }
 
 struct slice slice_sub(struct slice s, size_t from, size_t len)
 {
@@ -45,30 +42,15 @@ static uint64_t reader_be(struct reader *r, size_t width)
     return v;
 }
 
-uint8_t reader_u8(struct reader *r)
-{
-    return (uint8_t)reader_be(r, 1);
-}
+uint8_t reader_u8(struct reader *r) { return (uint8_t)reader_be(r, 1); }
 
-uint16_t reader_u16(struct reader *r)
-{
-    return (uint16_t)reader_be(r, 2);
-}
+uint16_t reader_u16(struct reader *r) { return (uint16_t)reader_be(r, 2); }
 
-uint32_t reader_u32(struct reader *r)
-{
-    return (uint32_t)reader_be(r, 4);
-}
+uint32_t reader_u32(struct reader *r) { return (uint32_t)reader_be(r, 4); }
 
-uint64_t reader_u64(struct reader *r)
-{
-    return reader_be(r, 8);
-}
+uint64_t reader_u64(struct reader *r) { return reader_be(r, 8); }
 
-bool reader_done(const struct reader *r)
-{
-    return !r->bad && r->rest.len == 0;
-}
+bool reader_done(const struct reader *r) { return !r->bad && r->rest.len == 0; }
 
 /* --- Buffer --- */
 
@@ -78,10 +60,7 @@ void buf_free(struct buf *b)
     *b = buf(b->max_bytes);
 }
 
-void buf_clear(struct buf *b)
-{
-    b->len = 0;
-}
+void buf_clear(struct buf *b) { b->len = 0; }
 
 void buf_consume(struct buf *b, size_t len)
 {
@@ -122,10 +101,7 @@ int buf_append(struct buf *b, struct slice s)
     return 0;
 }
 
-int buf_put_u8(struct buf *b, uint8_t v)
-{
-    return buf_append(b, slice(&v, 1));
-}
+int buf_put_u8(struct buf *b, uint8_t v) { return buf_append(b, slice(&v, 1)); }
 
 int buf_put_u16(struct buf *b, uint16_t v)
 {
@@ -168,12 +144,6 @@ void put_be64(uint8_t *p, uint64_t v)
     put_be32(p + 4, (uint32_t)v);
 }
 
-uint32_t get_be32(const uint8_t *p)
-{
-    return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
-}
+uint32_t get_be32(const uint8_t *p) { return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3]; }
 
-uint64_t get_be64(const uint8_t *p)
-{
-    return (uint64_t)get_be32(p) << 32 | get_be32(p + 4);
-}
+uint64_t get_be64(const uint8_t *p) { return (uint64_t)get_be32(p) << 32 | get_be32(p + 4); }

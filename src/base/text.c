@@ -47,11 +47,11 @@ bool text_is_utf8(struct slice s)
 /* What acts on a terminal or reorders a line instead of showing something. */
 static bool is_unsafe(uint32_t code)
 {
-    return code < 0x20 || (code >= 0x7f && code <= 0x9f)             /* C0, DEL, C1 */
-           || code == 0x061c || code == 0x200e || code == 0x200f     /* bidi marks */
-           || (code >= 0x2028 && code <= 0x202e)                     /* separators, bidi embeddings */
-           || (code >= 0x2066 && code <= 0x2069)                     /* bidi isolates */
-           || code == 0xfeff || (code >= 0xfff9 && code <= 0xfffb);  /* byte order, annotation */
+    return code < 0x20 || (code >= 0x7f && code <= 0x9f)            /* C0, DEL, C1 */
+           || code == 0x061c || code == 0x200e || code == 0x200f    /* bidi marks */
+           || (code >= 0x2028 && code <= 0x202e)                    /* separators, bidi embeddings */
+           || (code >= 0x2066 && code <= 0x2069)                    /* bidi isolates */
+           || code == 0xfeff || (code >= 0xfff9 && code <= 0xfffb); /* byte order, annotation */
 }
 
 char *text_safe(const char *s, char *out, size_t cap)

@@ -21,7 +21,8 @@ char *text_file_name(const char *title, char *out, size_t cap);
 void hex_encode(struct slice s, char *out /* HEX_TEXT_BYTES(s.len) */);
 /* Lower case; either case is read. */
 #define TEXT_MALFORMED 1
-int hex_decode(const char *text, uint8_t *out, size_t out_len) MUST_USE; /* exactly out_len bytes, else TEXT_MALFORMED */
+int hex_decode(const char *text, uint8_t *out, size_t out_len)
+    MUST_USE; /* exactly out_len bytes, else TEXT_MALFORMED */
 /* RFC 4648 base32, lower case, no padding, unused bits zero: exactly one text for a value. */
 void base32_encode(struct slice s, char *out /* BASE32_TEXT_BYTES(s.len) */);
 int base32_decode(const char *text, uint8_t *out, size_t out_len) MUST_USE;

@@ -9,11 +9,11 @@
 #define ARRAY_COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
 /* Takes the pointer out of *pp and leaves NULL: ownership leaves a cleanup-managed local. */
-#define steal(pp)                                                                                                      \
-    ({                                                                                                                 \
-        __auto_type steal_value = *(pp);                                                                               \
-        *(pp) = NULL;                                                                                                  \
-        steal_value;                                                                                                   \
+#define steal(pp)                        \
+    ({                                   \
+        __auto_type steal_value = *(pp); \
+        *(pp) = NULL;                    \
+        steal_value;                     \
     })
 
 static inline size_t size_min(size_t a, size_t b) { return a < b ? a : b; }

@@ -126,10 +126,7 @@ int query_run(struct query *q)
     return r;
 }
 
-int query_check(const struct query *q)
-{
-    return q->outcome;
-}
+int query_check(const struct query *q) { return q->outcome; }
 
 int store_run(struct store *s, unsigned statement)
 {
@@ -168,20 +165,11 @@ static uint64_t unsigned_within(struct query *q, int column, int64_t max)
     return (uint64_t)v;
 }
 
-uint64_t query_u64(struct query *q, int column)
-{
-    return unsigned_within(q, column, INT64_MAX);
-}
+uint64_t query_u64(struct query *q, int column) { return unsigned_within(q, column, INT64_MAX); }
 
-uint32_t query_u32(struct query *q, int column)
-{
-    return (uint32_t)unsigned_within(q, column, UINT32_MAX);
-}
+uint32_t query_u32(struct query *q, int column) { return (uint32_t)unsigned_within(q, column, UINT32_MAX); }
 
-bool query_bool(struct query *q, int column)
-{
-    return unsigned_within(q, column, 1) == 1;
-}
+bool query_bool(struct query *q, int column) { return unsigned_within(q, column, 1) == 1; }
 
 /* Blob or text; the value is fetched before its length, as SQLite asks. */
 static struct slice column_bytes(struct query *q, int column)

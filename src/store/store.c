@@ -71,10 +71,7 @@ int store_outcome(sqlite3 *db, int code)
     }
 }
 
-int store_exec(sqlite3 *db, const char *sql)
-{
-    return store_outcome(db, sqlite3_exec(db, sql, NULL, NULL, NULL));
-}
+int store_exec(sqlite3 *db, const char *sql) { return store_outcome(db, sqlite3_exec(db, sql, NULL, NULL, NULL)); }
 
 int store_prepare(sqlite3 *db, const char *sql, sqlite3_stmt **out)
 {
@@ -111,9 +108,9 @@ static int configure(sqlite3 *db, const struct store_schema *schema)
     static const struct {
         int option, value;
     } switches[] = {
-        { SQLITE_DBCONFIG_DEFENSIVE, 1 },   { SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0 }, { SQLITE_DBCONFIG_ENABLE_FKEY, 1 },
-        { SQLITE_DBCONFIG_DQS_DML, 0 },     { SQLITE_DBCONFIG_DQS_DDL, 0 },
-        { SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0 },
+        { SQLITE_DBCONFIG_DEFENSIVE, 1 },   { SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0 },
+        { SQLITE_DBCONFIG_ENABLE_FKEY, 1 }, { SQLITE_DBCONFIG_DQS_DML, 0 },
+        { SQLITE_DBCONFIG_DQS_DDL, 0 },     { SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0 },
     };
     for (size_t i = 0; i < ARRAY_COUNT(switches); i++) {
         int code = sqlite3_db_config(db, switches[i].option, switches[i].value, NULL);
@@ -149,8 +146,12 @@ static int configure(sqlite3 *db, const struct store_schema *schema)
 static int prepare_all(struct store *s)
 {
     static const char *const own_sql[OWN_COUNT] = {
-        [OWN_BEGIN] = "BEGIN IMMEDIATE",       [OWN_BEGIN_READ] = "BEGIN DEFERRED", [OWN_COMMIT] = "COMMIT",
-        [OWN_ROLLBACK] = "ROLLBACK",           [OWN_SAVE] = "SAVEPOINT inner_step", [OWN_RELEASE] = "RELEASE inner_step",
+        [OWN_BEGIN] = "BEGIN IMMEDIATE",
+        [OWN_BEGIN_READ] = "BEGIN DEFERRED",
+        [OWN_COMMIT] = "COMMIT",
+        [OWN_ROLLBACK] = "ROLLBACK",
+        [OWN_SAVE] = "SAVEPOINT inner_step",
+        [OWN_RELEASE] = "RELEASE inner_step",
         [OWN_UNDO] = "ROLLBACK TO inner_step",
     };
     int r = 0;
@@ -277,12 +278,6 @@ int store_verify(struct store *s)
     return r != 0 ? r : expect(s->db, "PRAGMA foreign_key_check", "");
 }
 
-int64_t store_changed_count(const struct store *s)
-{
-    return sqlite3_changes64(s->db);
-}
+int64_t store_changed_count(const struct store *s) { return sqlite3_changes64(s->db); }
 
-int64_t store_last_id(const struct store *s)
-{
-    return sqlite3_last_insert_rowid(s->db);
-}
+int64_t store_last_id(const struct store *s) { return sqlite3_last_insert_rowid(s->db); }

@@ -81,7 +81,7 @@ int64_t store_last_id(const struct store *s);       /* rowid of the last INSERT 
 struct transaction {
     struct store *store; /* NULL when not open */
 };
-int transaction_begin(struct transaction *t, struct store *s) MUST_USE;      /* takes the write lock at once; not nested */
+int transaction_begin(struct transaction *t, struct store *s) MUST_USE; /* takes the write lock at once; not nested */
 int transaction_begin_read(struct transaction *t, struct store *s) MUST_USE; /* one consistent view */
 /* Durable when 0. STORE_CONFLICT when a deferred foreign key is open (the transaction is then rolled back), -errno. */
 int transaction_commit(struct transaction *t) MUST_USE;
@@ -114,10 +114,10 @@ void query_end(struct query *q); /* resets the statement and forgets the values;
 
 /* Values are copied. parameter counts from 1, as in the SQL. Every parameter must be bound (asserted). */
 void query_bind_i64(struct query *q, int parameter, int64_t v);
-void query_bind_u64(struct query *q, int parameter, uint64_t v);      /* above INT64_MAX: -EOVERFLOW */
-void query_bind_text(struct query *q, int parameter, const char *v);  /* NULL binds NULL */
+void query_bind_u64(struct query *q, int parameter, uint64_t v);       /* above INT64_MAX: -EOVERFLOW */
+void query_bind_text(struct query *q, int parameter, const char *v);   /* NULL binds NULL */
 void query_bind_chars(struct query *q, int parameter, struct slice v); /* text that is not terminated */
-void query_bind_blob(struct query *q, int parameter, struct slice v); /* an empty slice is an empty blob, not NULL */
+void query_bind_blob(struct query *q, int parameter, struct slice v);  /* an empty slice is an empty blob, not NULL */
 void query_bind_null(struct query *q, int parameter);
 
 /* Next row: STORE_ROW, 0 at the end, STORE_CONFLICT, -errno. */

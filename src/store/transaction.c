@@ -21,15 +21,9 @@ static int begin(struct transaction *t, struct store *s, enum own_statement how)
     return 0;
 }
 
-int transaction_begin(struct transaction *t, struct store *s)
-{
-    return begin(t, s, OWN_BEGIN);
-}
+int transaction_begin(struct transaction *t, struct store *s) { return begin(t, s, OWN_BEGIN); }
 
-int transaction_begin_read(struct transaction *t, struct store *s)
-{
-    return begin(t, s, OWN_BEGIN_READ);
-}
+int transaction_begin_read(struct transaction *t, struct store *s) { return begin(t, s, OWN_BEGIN_READ); }
 
 int transaction_commit(struct transaction *t)
 {
