@@ -1,4 +1,5 @@
-/* AES-256-GCM over GnuTLS: a handle a call, because keys here are used for one block or one record. Any thread. */
+/* AES-256-GCM over GnuTLS. Keys here are used for one block or one record, so handles do not outlive a call. (Setting a new
+ * key on a handle is no way out: GnuTLS 3.7.9 then hashes with a wrong subkey and seals what nobody opens.) Any thread. */
 #include "crypto/aead.h"
 
 #include <gnutls/crypto.h>

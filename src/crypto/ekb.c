@@ -1,16 +1,19 @@
-/* Enabling key block: building, finding, opening. Not here: signing and storing it. Any thread.
+/* Enabling key block: building, finding, opening. Not here: signing and storing it. Any thread; building a large block
+ * starts one more and has joined it before it returns.
  *
  * Entry:  0  1  depth
  *         1  4  index
  *         5  48 root key sealed under the node's key */
 #include "crypto/ekb.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 
 #include "base/util.h"
 #include "crypto/aead.h"
 
 #define SEALED_AT 5
+#define ENTRIES_WORTH_A_THREAD 4096
 
 struct node_list {
     struct keytree_node *nodes;
@@ -64,40 +67,70 @@ static void check_of(const struct key32 *root_key, uint64_t version, struct key3
     hkdf_key(root_key, "hearth ekb check", SLICE_ARRAY(context), out);
 }
 
-static int write_entries(struct ekb *e, const struct node_list *list, const struct key32 *tree_secret,
-                         const struct key32 *root_key)
-{
-    struct key32 key CLEANUP(key32_wipe);
-    struct keytree tree CLEANUP(keytree_deinit) = { 0 };
-    int r = keytree_init(&tree, tree_secret, e->category);
-    for (size_t i = 0; r == 0 && i < list->count; i++) {
-        uint8_t *entry = e->entries + i * EKB_ENTRY_BYTES;
-        entry[0] = list->nodes[i].depth;
-        put_be32(entry + 1, list->nodes[i].index);
-        keytree_key(&tree, list->nodes[i], &key);
-        r = aead_seal(&key, e->key_check, slice(entry, SEALED_AT), SLICE_ARRAY(root_key->bytes), entry + SEALED_AT);
-    }
-    return r;
-}
-
 static void entry_hash(const uint8_t *entry, uint8_t out[MERKLE_HASH_BYTES])
 {
     struct slice part = slice(entry, EKB_ENTRY_BYTES);
     merkle_leaf(&part, 1, out);
 }
 
-/* Allocates and fills levels, computes the root. */
-static int grow_tree(struct ekb *e)
+/* A run of entries: what is sealed, and where their leaf hashes go. */
+struct work {
+    const struct keytree_node *nodes;
+    size_t count;
+    const struct key32 *tree_secret, *root_key;
+    uint32_t category;
+    const uint8_t *key_check;
+    uint8_t *entries, *hashes;
+    int outcome;
+};
+
+static int seal_entries(const struct work *w)
 {
-    void *hashes_memory CLEANUP(freep) = reallocarray(NULL, e->count, MERKLE_HASH_BYTES);
-    uint8_t *hashes = hashes_memory;
+    struct key32 key CLEANUP(key32_wipe);
+    struct keytree tree CLEANUP(keytree_deinit) = { 0 };
+    int r = keytree_init(&tree, w->tree_secret, w->category);
+    for (size_t i = 0; r == 0 && i < w->count; i++) {
+        uint8_t *entry = w->entries + i * EKB_ENTRY_BYTES;
+        entry[0] = w->nodes[i].depth;
+        put_be32(entry + 1, w->nodes[i].index);
+        keytree_key(&tree, w->nodes[i], &key);
+        r = aead_seal(&key, w->key_check, slice(entry, SEALED_AT), SLICE_ARRAY(w->root_key->bytes), entry + SEALED_AT);
+        entry_hash(entry, w->hashes + i * MERKLE_HASH_BYTES);
+    }
+    return r;
+}
+
+static void *run_work(void *arg)
+{
+    struct work *w = arg;
+    w->outcome = seal_entries(w);
+    return NULL;
+}
+
+/* A large block is sealed by two threads: a distributor waits for it before it can refuse the revoked. */
+static int seal_in_halves(const struct work *all)
+{
+    struct work first = *all, second = *all;
+    pthread_t helper;
+    first.count = all->count / 2;
+    second.nodes += first.count;
+    second.count -= first.count;
+    second.entries += first.count * EKB_ENTRY_BYTES;
+    second.hashes += first.count * MERKLE_HASH_BYTES;
+    bool helped = first.count >= ENTRIES_WORTH_A_THREAD && pthread_create(&helper, NULL, run_work, &second) == 0;
+    run_work(&first);
+    if (helped)
+        pthread_join(helper, NULL);
+    else
+        run_work(&second);
+    return first.outcome != 0 ? first.outcome : second.outcome;
+}
+
+static int allocate(struct ekb *e)
+{
+    e->entries = reallocarray(NULL, e->count, EKB_ENTRY_BYTES);
     e->levels = malloc(merkle_levels_bytes(e->count) + 1); /* a single entry has no level above it */
-    if (hashes == NULL || e->levels == NULL)
-        return -ENOMEM;
-    for (size_t i = 0; i < e->count; i++)
-        entry_hash(e->entries + i * EKB_ENTRY_BYTES, hashes + i * MERKLE_HASH_BYTES);
-    merkle_levels_fill(hashes, e->count, e->levels, e->root);
-    return 0;
+    return e->entries == NULL || e->levels == NULL ? -ENOMEM : 0;
 }
 
 int ekb_build(struct ekb *out, const struct key32 *tree_secret, uint32_t category, uint64_t version,
@@ -116,16 +149,17 @@ int ekb_build(struct ekb *out, const struct key32 *tree_secret, uint32_t categor
     if (list.count == 0)
         return -EINVAL;
     e.count = (uint32_t)list.count;
-    e.entries = reallocarray(NULL, list.count, EKB_ENTRY_BYTES);
-    if (e.entries == NULL)
+    uint8_t *hashes CLEANUP(freep) = reallocarray(NULL, e.count, MERKLE_HASH_BYTES);
+    r = allocate(&e);
+    if (r != 0 || hashes == NULL)
         return -ENOMEM;
     check_of(root_key, version, &check);
     memcpy(e.key_check, check.bytes, sizeof e.key_check);
-    r = write_entries(&e, &list, tree_secret, root_key);
-    if (r == 0)
-        r = grow_tree(&e);
+    struct work all = { list.nodes, list.count, tree_secret, root_key, category, e.key_check, e.entries, hashes, 0 };
+    r = seal_in_halves(&all);
     if (r != 0)
         return r;
+    merkle_levels_fill(hashes, e.count, e.levels, e.root);
     *out = e;
     e.entries = e.levels = NULL;
     return 0;
@@ -158,13 +192,14 @@ int ekb_load(struct ekb *out, uint32_t category, uint64_t version, struct slice 
         !entries_are_ordered(entries))
         return EKB_MALFORMED;
     e.count = (uint32_t)(entries.len / EKB_ENTRY_BYTES);
-    e.entries = malloc(entries.len);
-    if (e.entries == NULL)
+    uint8_t *hashes CLEANUP(freep) = reallocarray(NULL, e.count, MERKLE_HASH_BYTES);
+    int r = allocate(&e);
+    if (r != 0 || hashes == NULL)
         return -ENOMEM;
     memcpy(e.entries, entries.data, entries.len);
-    int r = grow_tree(&e);
-    if (r != 0)
-        return r;
+    for (size_t i = 0; i < e.count; i++)
+        entry_hash(e.entries + i * EKB_ENTRY_BYTES, hashes + i * MERKLE_HASH_BYTES);
+    merkle_levels_fill(hashes, e.count, e.levels, e.root);
     *out = e;
     e.entries = e.levels = NULL;
     return 0;
