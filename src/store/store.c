@@ -120,7 +120,7 @@ static int configure(sqlite3 *db, const struct store_schema *schema)
     sqlite3_extended_result_codes(db, 1);
     sqlite3_limit(db, SQLITE_LIMIT_LENGTH, VALUE_LIMIT_BYTES);
     sqlite3_limit(db, SQLITE_LIMIT_ATTACHED, 1); /* VACUUM INTO attaches its target */
-    sqlite3_busy_timeout(db, BUSY_TIMEOUT_MS);
+    sqlite3_busy_timeout(db, schema->busy_ms ? (int)schema->busy_ms : BUSY_TIMEOUT_MS);
 
     char cache[64];
     sqlite3_snprintf(sizeof(cache), cache, "PRAGMA cache_size=-%u", schema->cache_kib ? schema->cache_kib : 1024);

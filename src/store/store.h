@@ -9,7 +9,7 @@
  *         [ADD_SERIAL] = "INSERT INTO serial (issuer, serial, used_ms) VALUES (?1, ?2, ?3)",
  *     };
  *     static const struct store_schema schema = { migrations, ARRAY_COUNT(migrations),
- *                                                 statements, ARRAY_COUNT(statements), 0, 0 };
+ *                                                 statements, ARRAY_COUNT(statements) };
  *
  *     struct query q CLEANUP(query_end) = query(store, FIND_SERIAL);
  *     query_bind_blob(&q, 1, issuer);
@@ -56,6 +56,7 @@ struct store_schema { /* all borrowed for the life of the store */
     unsigned statement_count;
     unsigned flags;     /* enum store_flags */
     unsigned cache_kib; /* page cache of this connection; 0 means 1024 */
+    unsigned busy_ms;   /* how long to wait for another writer; 0 means 5000 */
 };
 
 /* Opens or creates the database at path (mode 0600; ":memory:" for tests), brings it to the newest version, one
@@ -126,7 +127,7 @@ int query_step(struct query *q) MUST_USE;
 int query_one(struct query *q) MUST_USE;
 /* Runs to the end, ignoring rows, and leaves the query ready to be bound again. 0, STORE_CONFLICT, -errno. */
 int query_run(struct query *q) MUST_USE;
-/* Outcome of the reads so far: 0 or -EUCLEAN. After it fails, what was read means nothing. */
+/* First failure so far: 0, -EUCLEAN after a read, or what a step said. After it fails, what was read means nothing. */
 int query_check(const struct query *q) MUST_USE;
 /* One statement without parameters. As query_run. */
 int store_run(struct store *s, unsigned statement) MUST_USE;

@@ -1,0 +1,165 @@
+/* What is kept and what is undone: at the end of a scope, at a full disk, at a crash, beside another writer. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "household.h"
+
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/util.h"
+
+static void test_undone_unless_committed(void **state)
+{
+    (void)state;
+    struct store *s CLEANUP(store_closep) = household_open();
+    {
+        struct transaction t CLEANUP(transaction_end) = { 0 };
+        assert_int_equal(transaction_begin(&t, s), 0);
+        assert_int_equal(household_add_lamp(s, "desk", NULL), 0);
+        assert_int_equal(household_lamp_count(s), 1);
+    }
+    assert_int_equal(household_lamp_count(s), 0);
+    struct transaction t CLEANUP(transaction_end) = { 0 };
+    assert_int_equal(transaction_begin(&t, s), 0);
+    assert_int_equal(household_add_lamp(s, "desk", NULL), 0);
+    assert_int_equal(transaction_commit(&t), 0);
+    transaction_end(&t);
+    assert_int_equal(household_lamp_count(s), 1);
+}
+
+static void test_savepoints(void **state)
+{
+    (void)state;
+    struct store *s CLEANUP(store_closep) = household_open();
+    struct transaction t CLEANUP(transaction_end) = { 0 };
+    assert_int_equal(transaction_begin(&t, s), 0);
+    for (int i = 0; i < 4; i++) { /* every second item of a batch fails, and takes nothing with it */
+        struct savepoint outer CLEANUP(savepoint_end) = { 0 };
+        assert_int_equal(savepoint_begin(&outer, s), 0);
+        static const char *const names[] = { "a", "b", "c", "d" };
+        assert_int_equal(household_add_lamp(s, names[i], NULL), 0);
+        struct savepoint inner CLEANUP(savepoint_end) = { 0 };
+        assert_int_equal(savepoint_begin(&inner, s), 0);
+        assert_int_equal(household_add_lamp(s, "inner", NULL), 0);
+        savepoint_end(&inner);
+        savepoint_end(&inner);
+        if (i % 2 == 0)
+            assert_int_equal(savepoint_release(&outer), 0);
+    }
+    assert_int_equal(transaction_commit(&t), 0);
+    assert_int_equal(household_lamp_count(s), 2);
+    assert_int_equal(household_add_lamp(s, "a", NULL), STORE_CONFLICT);
+    assert_int_equal(household_add_lamp(s, "b", NULL), 0);
+}
+
+static void test_conflict_at_commit(void **state)
+{
+    (void)state;
+    struct store *s CLEANUP(store_closep) = household_open();
+    struct transaction t CLEANUP(transaction_end) = { 0 };
+    assert_int_equal(transaction_begin(&t, s), 0);
+    assert_int_equal(household_add_lamp(s, "desk", "cellar"), 0); /* the reference is deferred */
+    assert_int_equal(transaction_commit(&t), STORE_CONFLICT);
+    assert_int_equal(household_lamp_count(s), 0);
+    assert_int_equal(transaction_begin(&t, s), 0); /* nothing is left open */
+    assert_int_equal(household_add_lamp(s, "desk", "cellar"), 0);
+    assert_int_equal(household_add_room(s, "cellar", -1), 0);
+    assert_int_equal(transaction_commit(&t), 0);
+}
+
+static void test_second_writer(void **state)
+{
+    (void)state;
+    struct store *a CLEANUP(store_closep) = household_open(), *b CLEANUP(store_closep) = household_open();
+    struct transaction t CLEANUP(transaction_end) = { 0 }, u CLEANUP(transaction_end) = { 0 };
+    assert_int_equal(transaction_begin(&t, a), 0);
+    assert_int_equal(transaction_begin(&u, b), -EBUSY);
+    assert_int_equal(household_add_lamp(b, "desk", NULL), -EBUSY);
+    assert_int_equal(household_add_lamp(a, "desk", NULL), 0);
+    assert_int_equal(household_lamp_count(b), 0); /* a reader is neither blocked nor shown what may be undone */
+    assert_int_equal(transaction_commit(&t), 0);
+    assert_int_equal(transaction_begin(&u, b), 0);
+    assert_int_equal(household_lamp_count(b), 1);
+}
+
+static void test_one_view(void **state)
+{
+    (void)state;
+    struct store *a CLEANUP(store_closep) = household_open(), *b CLEANUP(store_closep) = household_open();
+    struct transaction t CLEANUP(transaction_end) = { 0 };
+    assert_int_equal(transaction_begin_read(&t, a), 0);
+    assert_int_equal(household_lamp_count(a), 0);
+    assert_int_equal(household_add_lamp(b, "desk", NULL), 0);
+    assert_int_equal(household_lamp_count(a), 0);
+    assert_int_equal(household_add_lamp(a, "late", NULL), -EBUSY); /* what it saw is no longer the newest */
+    transaction_end(&t);
+    assert_int_equal(household_lamp_count(a), 1);
+}
+
+static void test_full(void **state)
+{
+    (void)state;
+    struct store *s CLEANUP(store_closep) = household_open();
+    assert_int_equal(store_run(s, LIMIT_PAGES), 0);
+    struct transaction t CLEANUP(transaction_end) = { 0 };
+    assert_int_equal(transaction_begin(&t, s), 0);
+    int r = 0;
+    for (int i = 0; r == 0 && i < 10; i++)
+        r = store_run(s, FILL);
+    assert_int_equal(r, -ENOSPC);
+    transaction_end(&t);
+    assert_int_equal(household_lamp_count(s), 0);
+    assert_int_equal(household_add_lamp(s, "desk", NULL), 0); /* usable afterwards */
+    assert_int_equal(store_verify(s), 0);
+}
+
+/* A process that dies at any moment leaves what was committed and nothing else. */
+static void crash_after(bool committed)
+{
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        struct store *s = household_open();
+        struct transaction t = { 0 };
+        bool good = transaction_begin(&t, s) == 0 && household_add_lamp(s, "desk", NULL) == 0;
+        if (good && committed)
+            good = transaction_commit(&t) == 0;
+        if (good)
+            kill(getpid(), SIGKILL);
+        _exit(1);
+    }
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status));
+    struct store *s CLEANUP(store_closep) = household_open();
+    assert_int_equal(household_lamp_count(s), committed ? 1 : 0);
+    assert_int_equal(store_verify(s), 0);
+}
+
+static void test_crash(void **state)
+{
+    (void)state;
+    crash_after(false);
+    crash_after(true);
+}
+
+#define EACH(test) cmocka_unit_test_setup_teardown(test, household_setup, household_teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        EACH(test_undone_unless_committed),
+        EACH(test_savepoints),
+        EACH(test_conflict_at_commit),
+        EACH(test_second_writer),
+        EACH(test_one_view),
+        EACH(test_full),
+        EACH(test_crash),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
