@@ -1,0 +1,52 @@
+/* Configuration of hearth-distributor: what an operator sets in a file, with defaults for everything.
+ *
+ * Precedence: default, then the file (--config FILE, else /etc/hearth/distributor.ini when it is there), then the
+ * command line (the caller writes over the fields). Who the distributor is, its partners and its prices are not
+ * configuration: they live in the operations database. Not for the loop thread (reads a file).
+ *
+ *     [server]
+ *     state-dir = /var/lib/hearth/distributor
+ *     listen = 0.0.0.0:7700            ; port 0 takes a free one
+ *     pid-file = /run/hearth/distributor.pid
+ *     address-file = /run/hearth/distributor.address
+ *     [limits]
+ *     connections = 12000
+ *     connections-per-address = 12000
+ *     requests-per-second = 400
+ *     request-burst = 800
+ *     queue-per-connection = 16
+ *     idle-seconds = 180
+ */
+#ifndef DISTRIBUTOR_CONFIG_H
+#define DISTRIBUTOR_CONFIG_H
+
+#include <limits.h>
+#include <stdint.h>
+
+#include "base/outcome.h"
+
+#define CONFIG_FILE_DEFAULT "/etc/hearth/distributor.ini"
+#define CONFIG_STATE_DIR_DEFAULT "/var/lib/hearth/distributor"
+#define CONFIG_LISTEN_BYTES 128
+
+struct config {
+    char path[PATH_MAX];         /* the file that was read, for reloading; "" when there was none */
+    char state_dir[PATH_MAX];
+    char listen[CONFIG_LISTEN_BYTES]; /* "host:port"; "" in a fresh one: the caller's default */
+    char pid_file[PATH_MAX];     /* "" : none; holds the process ID while it serves */
+    char address_file[PATH_MAX]; /* "" : none; holds "host:port" as bound once it serves */
+    uint32_t connections_max;
+    uint32_t connections_per_address_max;
+    uint32_t requests_per_second; /* of one connection, sustained */
+    uint32_t request_burst;
+    uint32_t queue_max;           /* requests of one connection that wait; beyond, its socket is not read */
+    uint32_t idle_seconds;        /* a silent connection is closed */
+};
+
+void config_init(struct config *c);
+/* Reads path over *c. path NULL: the default file, whose absence is fine.
+ * 0; CONFIG_MALFORMED (logged with the line; *c unchanged); -errno. */
+#define CONFIG_MALFORMED 1
+int config_read(struct config *c, const char *path) MUST_USE;
+
+#endif
