@@ -1,0 +1,39 @@
+# Sourced by the scripts (bash): where the tree is, how they speak, how they install and build.
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+
+# Debian's own Python before any other: the protocol compiler's plug-in needs the modules installed for it.
+PATH=/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin:$PATH
+export PATH LC_ALL=C.UTF-8
+
+say() { printf '%s\n' "$*"; }
+fail() {
+    printf '%s: %s\n' "${0##*/}" "$*" >&2
+    return 1
+}
+
+# build_tree NAME COMPILER [meson option...]: configures and builds build/NAME. Quiet unless it fails.
+build_tree() {
+    local name=$1 compiler=$2
+    shift 2
+    local dir=$root/build/$name log=$root/build/$name.log
+    mkdir -p "$root/build"
+    (
+        flock 9 # the demo and the tests may be started side by side
+        configure_tree "$dir" "$compiler" "$@" && ninja -C "$dir"
+    ) 9>"$root/build/$name.lock" >"$log" 2>&1 && return 0
+    cat "$log"
+    fail "building build/$name failed"
+}
+
+configure_tree() {
+    local dir=$1
+    export CC=$2
+    shift 2
+    # Configured anew each time: a directory that has gained its meson.build is seen only then.
+    if [ -f "$dir/build.ninja" ] && meson setup --reconfigure "$dir" "$root" "$@"; then
+        return 0
+    fi
+    rm -rf "$dir"
+    meson setup "$dir" "$root" "$@"
+}

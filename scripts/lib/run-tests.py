@@ -1,0 +1,98 @@
+#!/usr/bin/python3
+"""Runs `meson test` in a build directory, counts the results and lets no process of a test outlive it.
+
+usage: run-tests.py COUNTS BUILD-DIR [argument of meson test...]
+
+Adds a line "passed failed skipped" to the file COUNTS. Adopts whatever the tests leave behind (as a child subreaper),
+ends it and counts it as a failure.
+"""
+import ctypes
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+PR_SET_CHILD_SUBREAPER = 36
+GOOD = {"OK", "EXPECTEDFAIL"}
+
+
+def children():
+    """Process IDs of our direct children that still run."""
+    found = []
+    for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):
+        try:
+            after_name = stat.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue # it has just ended
+        if int(after_name[1]) == os.getpid() and after_name[0] != "Z":
+            found.append(int(stat.parent.name))
+    return found
+
+
+def command_of(pid):
+    try:
+        return pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
+    except OSError:
+        return "?"
+
+
+def reap():
+    try:
+        while os.waitpid(-1, os.WNOHANG)[0] != 0:
+            pass
+    except ChildProcessError:
+        pass
+
+
+def end_leftovers(grace_s=5.0):
+    """Gives what is left a moment to end by itself, then ends it. Returns descriptions of what had to be ended."""
+    ended = {}
+    deadline = time.monotonic() + grace_s
+    while True:
+        reap()
+        left = children() # the children of what we end become ours, and are seen next time around
+        if not left:
+            return ended
+        if time.monotonic() > deadline:
+            for pid in left:
+                ended[pid] = command_of(pid)
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(0.05)
+
+
+def count(log):
+    passed = failed = skipped = 0
+    for line in log.read_text(encoding="utf-8").splitlines() if log.exists() else []:
+        result = json.loads(line)["result"]
+        if result in GOOD:
+            passed += 1
+        elif result == "SKIP":
+            skipped += 1
+        else:
+            failed += 1
+    return passed, failed, skipped
+
+
+def main():
+    counts, build, arguments = sys.argv[1], pathlib.Path(sys.argv[2]), sys.argv[3:]
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    log = build / "meson-logs" / "testlog.json"
+    log.unlink(missing_ok=True)
+    status = subprocess.run(["meson", "test", "-C", build, "--no-rebuild", "--print-errorlogs", *arguments],
+                            stdin=subprocess.DEVNULL, check=False).returncode
+    passed, failed, skipped = count(log)
+    for pid, command in end_leftovers().items():
+        print(f"left behind by a test and ended: {pid} {command}")
+        failed += 1
+    if status != 0 and failed == 0:
+        failed = 1 # meson itself could not go on
+    with open(counts, "a", encoding="utf-8") as out:
+        out.write(f"{passed} {failed} {skipped}\n")
+    sys.stdout.flush()
+    return 1 if failed else 0
+
+
+sys.exit(main())
