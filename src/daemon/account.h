@@ -1,0 +1,47 @@
+/* Accounts: the distributors this device is registered with, or is just registering with. Loop thread.
+ * Source: seed Fig. 3 (preregistration section), S1-S4. */
+#ifndef DAEMON_ACCOUNT_H
+#define DAEMON_ACCOUNT_H
+
+#include "daemon/daemon.h"
+#include "protocol/documents.h"
+
+struct session;
+struct transact;
+
+struct account {
+    struct daemon *daemon;
+    struct account *next;
+    struct id distributor;
+    char name[64], user[64], address[128];
+    bool registered;            /* row in hearthd.db, service data in the vault */
+    bool listed;                /* in daemon->accounts */
+    uint32_t references;
+    doc_Keyset *keyset;         /* verified by the vault; NULL until seen in this run */
+    doc_Roster *roster;         /* verified by the vault; NULL until there is one */
+    struct buf roster_envelope; /* the same, as signed */
+    struct session *session;    /* never NULL while listed */
+    struct transact *transact;  /* never NULL while listed */
+};
+
+/* Reads the accounts and their transactions from the database and the rosters from the vault, and starts their sessions. */
+int accounts_start(struct daemon *d) MUST_USE;
+void accounts_stop(struct daemon *d);
+
+/* A new account that is not registered yet, with a session of its own; owned by the caller's reference. */
+int account_new(struct account **out, struct daemon *d, const struct id *distributor, const char *address) MUST_USE;
+struct account *account_ref(struct account *a);
+void account_unref(struct account *a); /* the last one closes the session */
+/* Takes a place in daemon->accounts (a reference of its own) and counts as registered. */
+void account_add(struct account *a);
+/* Leaves the list; its session ends. Documents it brought stay with the vault. */
+void account_remove(struct account *a);
+
+struct account *account_find(struct daemon *d, const void *distributor); /* 32 bytes; NULL when not registered there */
+/* A name (any case) or a prefix of the ID (4 characters at least); "" names the only one.
+ * 0, REASON_NOT_REGISTERED, REASON_AMBIGUOUS, REASON_UNKNOWN_DISTRIBUTOR. */
+int account_resolve(struct daemon *d, const char *text, struct account **out) MUST_USE;
+/* Takes a roster the vault has checked. */
+int account_set_roster(struct account *a, struct slice envelope) MUST_USE;
+
+#endif

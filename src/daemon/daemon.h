@@ -1,0 +1,76 @@
+/* hearthd: the household device (seed Fig. 3) on one libuv loop. Holds no key and sees no plaintext: both are the vault's.
+ *
+ * Terms
+ *   account    one distributor this device is registered with: its session, transactions, keyset, roster     account.h
+ *   session    the one connection to that distributor: keyset, hello, welcome, calls                         session.h
+ *   call       one request of a control client, answered by rows and then by finished or a refusal           control.h
+ *   ask        a request to the vault or a distributor, answered exactly once                                ask.h
+ *   sibling    another device of the household: rosters, discovery and addresses merged                      siblings.h
+ *   track      a content of this device: its licenses (vault) and its body (file)                            library.h
+ *
+ * Who owns what: struct daemon owns every module below; modules find each other only through it. main.c creates it, daemon.c
+ * starts the modules in the order of the members and stops them in the reverse order. Everything here runs on the loop
+ * thread; bulk hashing and durable writes run on the pool (db.h and the transfer files).
+ *
+ * Rules of every operation: check first, then store, then answer. A callback fires exactly once and never before the starting
+ * call has returned; a starting call that fails (-errno) does not fire it. A client that leaves abandons the waiting only.
+ */
+#ifndef DAEMON_DAEMON_H
+#define DAEMON_DAEMON_H
+
+#include <uv.h>
+
+#include "base/clock.h"
+#include "base/rng.h"
+#include "crypto/id.h"
+#include "daemon/config.h"
+#include "daemon/later.h"
+
+struct account;
+struct peer;
+struct peer_callbacks;
+
+struct daemon {
+    uv_loop_t *loop;
+    const struct clock *clock;
+    const struct rng *rng;
+    struct config config;
+    int lock_fd;
+
+    struct later later;              /* callbacks for the next turn of the loop */
+    struct events *events;           /* what happened, numbered */
+    struct db *db;                   /* hearthd.db */
+    struct vault *vault;             /* the child with the keys */
+    struct peer_identity *identity;  /* signs through the vault */
+    struct id self;                  /* this device's client ID */
+    uint8_t device_key[32], sealing_key[32];
+    uint64_t generation;             /* of the vault */
+    struct library *library;
+    struct listing *listing;         /* numbers of the last listing shown */
+    struct quotes *quotes;           /* quotes shown and not yet taken */
+    struct account *accounts;        /* list, in order of registration */
+    struct outbox *outbox;
+    struct siblings *siblings;
+    struct transfers *transfers;     /* downloads and copies (transfers.h); NULL until transfers_start */
+    struct peer_listener *listener;
+    struct discovery *discovery;
+    uint16_t port;                   /* of the listener */
+    struct control *control;
+    struct plays *plays;
+
+    /* Set by device_link_start: takes a connection of another device. As peer_accept_fn. NULL: connections are refused. */
+    bool (*on_device)(struct peer *p, struct peer_callbacks *callbacks, void **ctx, void *daemon);
+    uv_signal_t terminate, interrupt;
+    int exit_code;
+    bool started, stopping;
+};
+
+/* Starts every module; the control socket opens once the vault has named itself. 0 or -errno (already logged).
+ * config is copied. */
+int daemon_start(struct daemon *d, uv_loop_t *loop, const struct config *config) MUST_USE;
+/* Begins an orderly end: goodbye, close everything; the loop then runs out. May be called twice. */
+void daemon_stop(struct daemon *d, int exit_code);
+/* After the loop has run out: frees what is left. */
+void daemon_deinit(struct daemon *d);
+
+#endif

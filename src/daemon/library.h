@@ -1,0 +1,58 @@
+/* Library: what this device has. Licenses as the vault lists them, body files, and the content information of both; rebuilt at every
+ * start, kept in memory. Source: seed Fig. 3 (contents storage, license acquisition and management), S41, S42. Loop thread. */
+#ifndef DAEMON_LIBRARY_H
+#define DAEMON_LIBRARY_H
+
+#include "control.pb.h"
+#include "daemon/daemon.h"
+#include "protocol/documents.h"
+
+enum license_state { LICENSE_NONE = 0, LICENSE_VALID = 1, LICENSE_SUSPENDED = 2, LICENSE_SURRENDERED = 3, LICENSE_EXPIRED = 4 };
+
+struct track_license {
+    struct id issuer;
+    uint8_t license_id[16];
+    uint64_t sequence;
+    uint32_t state; /* VALID, SUSPENDED, SURRENDERED, as the vault keeps it */
+    int64_t issued_ms;
+    doc_Conditions conditions;
+};
+struct track {
+    struct id content;
+    bool has_info;       /* the members up to list_root are known */
+    char *title, *creator, *album, *media_type; /* owned; creator and album may be NULL */
+    uint64_t duration_ms, plain_bytes;
+    struct id publisher;
+    uint8_t list_root[32];
+    bool has_body;
+    struct track_license *licenses;
+    size_t license_count;
+};
+
+/* Reads content information and body files (blocking, at start), then asks the vault for the licenses. */
+int library_start(struct daemon *d) MUST_USE;
+void library_stop(struct daemon *d);
+
+struct track *library_find(struct daemon *d, const void *content); /* borrowed until the library changes; NULL */
+size_t library_count(const struct daemon *d);
+struct track *library_at(struct daemon *d, size_t index); /* in order of content ID */
+/* Number of the last listing, content-ID prefix (4 characters at least), or unique title (any case), among what this device has.
+ * 0, REASON_NOT_FOUND, REASON_AMBIGUOUS (detail then names the candidates). */
+int library_resolve(struct daemon *d, const char *text, struct track **out, char *detail, size_t detail_cap) MUST_USE;
+/* The license a use would take: valid before suspended before surrendered, then the latest; NULL when there is none. */
+const struct track_license *track_license(const struct track *t);
+enum license_state track_license_state(const struct track *t, int64_t now_ms);
+void library_row(struct daemon *d, const struct track *t, uint32_t number, ctl_TrackRow *out);
+
+/* STATE/bodies/<content-id>.body; suffix ".part", ".map" and the like. 0, -ENAMETOOLONG. */
+int library_body_path(const struct daemon *d, const struct id *content, const char *suffix, char *out, size_t cap) MUST_USE;
+
+/* What others tell the library. Content information must have been judged (info_judge); it is written to the database, too. */
+int library_info_known(struct daemon *d, const struct id *content, struct slice info, const uint8_t list_root[32]) MUST_USE;
+/* The body file is complete, synced and renamed: or it was deleted. */
+int library_body_changed(struct daemon *d, const struct id *content, bool has_body) MUST_USE;
+/* The vault has stored this license envelope. */
+int library_license_stored(struct daemon *d, struct slice envelope) MUST_USE;
+void library_license_state(struct daemon *d, const void *issuer, const uint8_t license_id[16], enum license_state state);
+
+#endif
