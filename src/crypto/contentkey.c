@@ -10,15 +10,15 @@ _Static_assert(CONTENTKEY_SEALED_BYTES == 32 + ID_BYTES + SEAL_OVERHEAD_BYTES, "
 
 static void wipe_pair(uint8_t (*pair)[64]) { secret_wipe(*pair, sizeof *pair); }
 
-void contentkey_derive(const struct key32 *header_half, const struct key32 *license_half, const struct id *content_id,
-                       struct key32 *content_key)
+void contentkey_derive(const struct key32 *header_half, const struct key32 *license_half,
+                       const uint8_t nonce[CONTENTKEY_NONCE_BYTES], struct key32 *content_key)
 {
     static const char label[] = "hearth content key"; /* its 00 is part of the info */
-    uint8_t both[64] CLEANUP(wipe_pair), info[sizeof label + ID_BYTES];
+    uint8_t both[64] CLEANUP(wipe_pair), info[sizeof label + CONTENTKEY_NONCE_BYTES];
     memcpy(both, header_half->bytes, 32);
     memcpy(both + 32, license_half->bytes, 32);
     memcpy(info, label, sizeof label);
-    memcpy(info + sizeof label, content_id->bytes, ID_BYTES);
+    memcpy(info + sizeof label, nonce, CONTENTKEY_NONCE_BYTES);
     hkdf_sha256(SLICE_ARRAY(both), slice(NULL, 0), SLICE_ARRAY(info), content_key->bytes, sizeof content_key->bytes);
 }
 
