@@ -1,0 +1,253 @@
+/* Jobs pass through two lists under one lock: waiting (loop -> thread) and done (thread -> loop, announced by an async handle).
+ * The thread takes all that wait, works through them in batches, and hands each batch back after its commit. */
+#define LOG_MODULE "writer"
+#include "distributor/writer.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/util.h"
+
+#define BEGIN_TRIES 3 /* the admin's commands write to the same database now and then */
+
+struct list {
+    struct writer_job *first, **last;
+};
+struct writer {
+    struct writer_database d;
+    uv_async_t on_batch;
+    uv_thread_t thread;
+    uv_mutex_t lock;
+    uv_cond_t wake;
+    struct list waiting, done; /* under lock, as the next three */
+    bool stopping;
+    struct writer_figures figures;
+    void (*on_stopped)(void *ctx);
+    void *stopped_ctx;
+};
+
+static void list_init(struct list *l)
+{
+    l->first = NULL;
+    l->last = &l->first;
+}
+
+static void list_push(struct list *l, struct writer_job *job)
+{
+    job->next = NULL;
+    *l->last = job;
+    l->last = &job->next;
+}
+
+static struct writer_job *list_pop(struct list *l)
+{
+    struct writer_job *job = l->first;
+    if (job == NULL)
+        return NULL;
+    l->first = job->next;
+    if (l->first == NULL)
+        l->last = &l->first;
+    return job;
+}
+
+static void list_move(struct list *to, struct list *from)
+{
+    if (from->first == NULL)
+        return;
+    *to->last = from->first;
+    to->last = from->last;
+    list_init(from);
+}
+
+/* --- The thread -------------------------------------------------------------------------------------------------- */
+
+/* One job in its savepoint. Returns 0, or -errno when the transaction itself is beyond use. */
+static int run_saved(struct writer *w, struct writer_job *job)
+{
+    struct savepoint p CLEANUP(savepoint_end) = { 0 };
+    int r = savepoint_begin(&p, w->d.store);
+    if (r != 0)
+        return r < 0 ? r : -EIO;
+    job->outcome = job->run(job, w->d.database);
+    if (job->outcome != 0)
+        return 0; /* undone by savepoint_end */
+    r = savepoint_release(&p);
+    return r > 0 ? -EIO : r;
+}
+
+static int begin(struct writer *w, struct transaction *t)
+{
+    int r = -EBUSY;
+    for (unsigned i = 0; r == -EBUSY && i < BEGIN_TRIES; i++)
+        r = w->d.read_only ? transaction_begin_read(t, w->d.store) : transaction_begin(t, w->d.store);
+    return r;
+}
+
+/* Takes jobs off todo into batch and runs them inside one transaction. 0 or -errno (nothing of the batch is kept). */
+static int run_transaction(struct writer *w, struct list *todo, struct list *batch)
+{
+    struct transaction t CLEANUP(transaction_end) = { 0 };
+    int r = begin(w, &t);
+    const bool begun = r == 0; /* otherwise a whole batch is told so: each waiting anew would take for ever */
+    uint64_t began_ns = uv_hrtime();
+    struct writer_job *job;
+    for (unsigned n = 0; n < WRITER_BATCH_MAX && (job = list_pop(todo)) != NULL; n++) {
+        job->outcome = -ECANCELED;
+        list_push(batch, job);
+        if (!begun)
+            continue;
+        if (w->d.read_only)
+            job->outcome = job->run(job, w->d.database);
+        else
+            r = run_saved(w, job);
+        if (r != 0 || uv_hrtime() - began_ns >= WRITER_BATCH_MS * 1000000ull)
+            break;
+    }
+    if (r != 0 || w->d.read_only)
+        return r;
+    r = transaction_commit(&t);
+    return r > 0 ? -EIO : r;
+}
+
+static void run_batch(struct writer *w, struct list *todo)
+{
+    struct list batch;
+    list_init(&batch);
+    int r = run_transaction(w, todo, &batch);
+    if (r != 0) {
+        log_error("a transaction failed: nothing of it was kept errno=%d", -r);
+        for (struct writer_job *job = batch.first; job != NULL; job = job->next)
+            job->outcome = r;
+    }
+    uv_mutex_lock(&w->lock);
+    for (struct writer_job *job = batch.first; job != NULL; job = job->next)
+        w->figures.jobs++;
+    w->figures.batches++;
+    w->figures.failed_batches += r != 0;
+    list_move(&w->done, &batch);
+    uv_mutex_unlock(&w->lock);
+    uv_async_send(&w->on_batch);
+}
+
+static void work(void *arg)
+{
+    struct writer *w = arg;
+    struct list todo;
+    list_init(&todo);
+    for (;;) {
+        uv_mutex_lock(&w->lock);
+        while (todo.first == NULL && w->waiting.first == NULL && !w->stopping)
+            uv_cond_wait(&w->wake, &w->lock);
+        list_move(&todo, &w->waiting);
+        uv_mutex_unlock(&w->lock);
+        if (todo.first == NULL)
+            return; /* stopping, and nothing is left */
+        run_batch(w, &todo);
+    }
+}
+
+/* --- The loop ---------------------------------------------------------------------------------------------------- */
+
+static void deliver(struct writer *w)
+{
+    struct list done;
+    list_init(&done);
+    uv_mutex_lock(&w->lock);
+    list_move(&done, &w->done);
+    uv_mutex_unlock(&w->lock);
+    struct writer_job *job;
+    while ((job = list_pop(&done)) != NULL)
+        job->on_done(job, job->outcome);
+}
+
+static void on_batch(uv_async_t *a) { deliver(container_of(a, struct writer, on_batch)); }
+
+static void on_closed(uv_handle_t *h)
+{
+    struct writer *w = container_of((uv_async_t *)(void *)h, struct writer, on_batch);
+    void (*on_stopped)(void *) = w->on_stopped;
+    void *ctx = w->stopped_ctx;
+    uv_cond_destroy(&w->wake);
+    uv_mutex_destroy(&w->lock);
+    free(w);
+    if (on_stopped != NULL)
+        on_stopped(ctx);
+}
+
+int writer_start(struct writer **out, uv_loop_t *loop, const struct writer_database *d)
+{
+    struct writer *w = calloc(1, sizeof(*w));
+    if (w == NULL)
+        return -ENOMEM;
+    w->d = *d;
+    list_init(&w->waiting);
+    list_init(&w->done);
+    int r = uv_mutex_init(&w->lock);
+    if (r != 0) {
+        free(w);
+        return r;
+    }
+    r = uv_cond_init(&w->wake);
+    if (r != 0)
+        goto no_cond;
+    r = uv_async_init(loop, &w->on_batch, on_batch);
+    if (r != 0)
+        goto no_async;
+    r = uv_thread_create(&w->thread, work, w);
+    if (r != 0) {
+        uv_close((uv_handle_t *)&w->on_batch, on_closed); /* frees w */
+        return r;
+    }
+    *out = w;
+    return 0;
+
+no_async:
+    uv_cond_destroy(&w->wake);
+no_cond:
+    uv_mutex_destroy(&w->lock);
+    free(w);
+    return r;
+}
+
+void writer_submit(struct writer *w, struct writer_job *job)
+{
+    uv_mutex_lock(&w->lock);
+    if (w->stopping) {
+        job->outcome = -ECANCELED;
+        list_push(&w->done, job);
+    } else {
+        list_push(&w->waiting, job);
+    }
+    uv_cond_signal(&w->wake);
+    bool stopping = w->stopping;
+    uv_mutex_unlock(&w->lock);
+    if (stopping)
+        uv_async_send(&w->on_batch); /* on_done never fires inside this call */
+}
+
+void writer_stop(struct writer *w, void (*on_stopped)(void *ctx), void *ctx)
+{
+    if (w == NULL) {
+        if (on_stopped != NULL)
+            on_stopped(ctx);
+        return;
+    }
+    uv_mutex_lock(&w->lock);
+    w->stopping = true;
+    uv_cond_signal(&w->wake);
+    uv_mutex_unlock(&w->lock);
+    uv_thread_join(&w->thread);
+    w->on_stopped = on_stopped;
+    w->stopped_ctx = ctx;
+    while (w->done.first != NULL) /* the thread is gone: no lock needed to look */
+        deliver(w);
+    uv_close((uv_handle_t *)&w->on_batch, on_closed);
+}
+
+void writer_figures(struct writer *w, struct writer_figures *out)
+{
+    uv_mutex_lock(&w->lock);
+    *out = w->figures;
+    uv_mutex_unlock(&w->lock);
+}

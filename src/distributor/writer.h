@@ -1,0 +1,56 @@
+/* Writer: a thread that owns one database connection and works off queued jobs, many to a transaction.
+ *
+ * Terms
+ *   job     one unit of database work, embedded in whoever needs it; borrowed from writer_submit until its on_done
+ *   batch   what one transaction holds: up to WRITER_BATCH_MAX jobs or WRITER_BATCH_MS of work, whichever is first;
+ *           never waits for more jobs to come. While one batch is being synced the next one gathers by itself.
+ *
+ * A job runs inside a savepoint of its own: a refusal or failure undoes that job alone. on_done fires on the loop thread and
+ * only after the batch is durable, so nothing is ever promised that a power cut could take back. When the commit fails, every
+ * job of the batch is told so, and the database holds nothing of it.
+ *
+ * A reader is the same thread over a read-only connection: each batch sees one consistent view, nothing is committed.
+ *
+ * Callbacks: run (on the writer's thread, once), then on_done (on the loop thread, once, also when the writer stops). */
+#ifndef DISTRIBUTOR_WRITER_H
+#define DISTRIBUTOR_WRITER_H
+
+#include <stdbool.h>
+#include <uv.h>
+
+#include "store/store.h"
+
+#define WRITER_BATCH_MAX 64
+#define WRITER_BATCH_MS 3
+
+struct writer;
+
+struct writer_job {
+    /* 0: what it changed is kept. Anything else, positive or negative: what it changed is undone. Passed on to on_done. */
+    int (*run)(struct writer_job *job, void *database);
+    /* outcome: what run returned, or -errno when the transaction around it failed, or -ECANCELED when it never ran. */
+    void (*on_done)(struct writer_job *job, int outcome);
+    struct writer_job *next; /* the writer's */
+    int outcome;             /* the writer's */
+};
+
+struct writer_database {
+    void *database;      /* handed to every run; used by the writer's thread only from now on */
+    struct store *store; /* its connection */
+    bool read_only;
+};
+
+/* Starts the thread. d is copied, what it points to is borrowed until writer_stop has returned. 0 or -errno. */
+int writer_start(struct writer **out, uv_loop_t *loop, const struct writer_database *d) MUST_USE;
+/* Queues a job; never fails. After writer_stop has begun, on_done tells -ECANCELED. Loop thread. */
+void writer_submit(struct writer *w, struct writer_job *job);
+/* Runs what is queued, joins the thread, calls every on_done still due (they may submit: those are cancelled), then on_stopped once
+ * the writer is freed. Blocks for at most the queued work. Loop thread; accepts NULL (on_stopped is then called at once). */
+void writer_stop(struct writer *w, void (*on_stopped)(void *ctx), void *ctx);
+
+struct writer_figures {
+    uint64_t jobs, batches, failed_batches;
+};
+void writer_figures(struct writer *w, struct writer_figures *out);
+
+#endif
