@@ -1,0 +1,56 @@
+/* The command line as a whole: what every verb gets and how it answers. */
+#ifndef UI_CLI_CLI_H
+#define UI_CLI_CLI_H
+
+#include <getopt.h>
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "ui-cli/client.h"
+#include "ui-cli/output.h"
+
+enum { EXIT_DONE = 0, EXIT_REFUSED = 1, EXIT_USAGE = 2, EXIT_UNREACHABLE = 3 };
+
+struct verb;
+struct cli {
+    const struct verb *verb;
+    struct client *client; /* opened by the first cli_call */
+    const char *socket_path;
+    struct output output;
+};
+
+/* argv[0] is the verb; options are parsed with cli_options. Returns an exit code. */
+struct verb {
+    const char *name;
+    const char *arguments; /* synopsis after the name */
+    const char *summary;
+    const char *help; /* further lines, or NULL */
+    int (*run)(struct cli *cli, int argc, char **argv);
+};
+extern const struct verb *const verb_table[]; /* ends with NULL */
+
+/* One option of a verb: a flag when `value` is NULL. --json, --socket and --help are added to every verb. */
+struct option_spec {
+    const char *name;
+    const char **value;
+    bool *flag;
+};
+/* Parses; leaves the positional arguments in *first .. *first + *count. Checks their number (max -1: any). Returns -1 to go on, or an exit code. */
+int cli_options(struct cli *cli, int argc, char **argv, const struct option_spec *specs, size_t spec_count, int min, int max,
+                char ***first, int *count);
+int cli_usage(struct cli *cli, const char *problem); /* prints, returns EXIT_USAGE */
+int cli_help(const struct verb *verb);              /* prints, returns EXIT_DONE */
+
+/* Sends one request. Returns EXIT_DONE or, after printing why not, another exit code.
+ * client_refusal(cli->client) stays readable; *refused (may be NULL) takes refusals the verb handles itself. */
+int cli_call(struct cli *cli, uint16_t type, const pb_msgdesc_t *fields, const void *message, client_row_fn on_row, void *ctx);
+/* The same, but a refusal with this reason returns -1 without printing. */
+int cli_call_except(struct cli *cli, uint16_t type, const pb_msgdesc_t *fields, const void *message, client_row_fn on_row,
+                    void *ctx, enum reason expected);
+int cli_fail(struct cli *cli, const char *code, const char *message, const char *remedy); /* prints, returns EXIT_REFUSED */
+#define CLI_CALL(cli, TYPE, T, message, on_row, ctx) cli_call((cli), ctl_Type_##TYPE, T##_fields, (message), (on_row), (ctx))
+
+/* Copies an argument into a message's text field; false (and a usage error printed) when it is too long. */
+bool cli_text(struct cli *cli, char *field, size_t cap, const char *value, const char *what);
+
+#endif

@@ -1,0 +1,29 @@
+/* Client: one blocking connection from the command line to hearthd's control socket. Not a protocol of its own: frames of
+ * control.proto. Single thread. */
+#ifndef UI_CLI_CLIENT_H
+#define UI_CLI_CLIENT_H
+
+#include "control.pb.h"
+#include "protocol/codec.h"
+#include "protocol/frame.h"
+#include "protocol/reason.h"
+
+struct client;
+#define CLIENT_REFUSED 1 /* outcome: the daemon refused; client_refusal says why */
+
+/* socket_path NULL: HEARTH_SOCKET, else the runtime directory's default. -ECONNREFUSED, -ENOENT and the like: nobody there. */
+int client_open(struct client **out, const char *socket_path) MUST_USE;
+void client_free(struct client *c); /* accepts NULL */
+const char *client_path(const struct client *c);
+const msg_Refusal *client_refusal(const struct client *c);
+
+/* Rows and progress of one request, in order. Returning non-zero ends the call with that value. */
+typedef int (*client_row_fn)(const struct frame *row, void *ctx);
+/* 0 finished, CLIENT_REFUSED, -EPROTO, -EPIPE (the daemon went away), -errno, or what on_row returned. */
+int client_call(struct client *c, uint16_t type, const pb_msgdesc_t *fields, const void *message, client_row_fn on_row,
+                void *ctx) MUST_USE;
+
+/* The default socket path into out. */
+int client_default_path(char *out, size_t cap) MUST_USE;
+
+#endif

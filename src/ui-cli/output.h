@@ -1,0 +1,52 @@
+/* Output: the one module that prints. Tables and sentences for people, JSON for programs, progress on a terminal.
+ * Whatever came from outside goes through text_safe before it reaches a terminal. */
+#ifndef UI_CLI_OUTPUT_H
+#define UI_CLI_OUTPUT_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "control.pb.h"
+
+struct output {
+    bool json;
+    bool progress;          /* standard error is a terminal and --json is off */
+    bool progress_shown;    /* a progress line is on the screen */
+    int64_t progress_began_ms;
+    uint64_t progress_first;
+    char progress_text[128];
+};
+void output_init(struct output *o, bool json);
+
+#define TABLE_COLUMNS_MAX 8
+struct table {
+    size_t columns;
+    size_t rows, capacity;
+    char *(*cells)[TABLE_COLUMNS_MAX]; /* owned; row 0 is the heading */
+};
+void table_init(struct table *t, size_t columns, const char *const *headings);
+/* Adds a row of `columns` cells (const char *), made terminal-safe. */
+void table_row(struct table *t, ...);
+void table_print(struct table *t); /* prints with aligned columns; nothing but the heading: prints nothing */
+void table_deinit(struct table *t);
+
+void output_line(const struct output *o, const char *format, ...) __attribute__((format(printf, 2, 3))); /* a sentence; nothing with --json */
+void output_json(struct output *o, json_t *value); /* takes value; prints one compact line */
+void output_error(struct output *o, const char *code, const char *message, const char *remedy);
+void output_progress(struct output *o, const ctl_Progress *p);
+void output_progress_end(struct output *o);
+
+/* Text for people, into a caller's buffer, returned. */
+const char *output_bytes(uint64_t bytes, char out[24]);
+const char *output_duration(uint64_t ms, char out[24]);
+const char *output_money(int64_t minor, const char *currency, char out[40]);
+const char *output_time(uint64_t ms, char out[32]);
+const char *output_id(const void *id, char out[56]); /* short form */
+const char *output_conditions(const doc_Conditions *c, char out[256]);
+/* Values for programs. */
+json_t *json_id(const void *id);
+json_t *json_conditions(const doc_Conditions *c);
+void json_put_text(json_t *object, const char *key, bool present, const char *text); /* absent: nothing */
+
+#endif

@@ -1,0 +1,19 @@
+/* Questions to the person at the terminal. */
+#ifndef UI_CLI_PROMPT_H
+#define UI_CLI_PROMPT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/outcome.h"
+
+/* Yes or no, default no. False also when standard input is not a terminal. */
+bool prompt_yes(const char *question);
+bool prompt_possible(void);
+/* One line without echo. 0, -ENOTTY, -EIO, -EMSGSIZE. The caller wipes out. */
+int prompt_secret(const char *question, char *out, size_t cap) MUST_USE;
+int prompt_line(const char *question, char *out, size_t cap) MUST_USE;
+/* First line of a file, which must not be readable by others when it is a regular file of ours. 0, -errno, -EMSGSIZE. */
+int prompt_secret_file(const char *path, char *out, size_t cap) MUST_USE;
+
+#endif
