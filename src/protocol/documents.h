@@ -56,12 +56,18 @@ const doc_RosterDevice *roster_find(const doc_Roster *r, const struct id *client
 int license_judge(struct slice envelope, const doc_Keyset *issuer, doc_License *out) MUST_USE;
 /* Usage period against now_ms. 0, REASON_LICENSE_EXPIRED, REASON_NOT_PERMITTED (not yet). Source: seed S44. */
 int license_usable(const doc_License *l, int64_t now_ms) MUST_USE;
+/* In force: signed by the delegator's license key, not below its floor for the partner, within its times.
+ * REASON_SIGNATURE_INVALID, REASON_DELEGATION_INVALID, REASON_MALFORMED. The second asks whether it ever was: without floor and times. */
 int delegation_judge(struct slice envelope, const doc_Keyset *delegator, int64_t now_ms, doc_Delegation *out) MUST_USE;
+int delegation_judge_past(struct slice envelope, const doc_Keyset *delegator, doc_Delegation *out) MUST_USE;
 int ekb_judge(struct slice envelope, const doc_Keyset *distributor, doc_Ekb *out) MUST_USE;
+/* REASON_WRONG_DESTINATION: granted to another partner. REASON_CERTIFICATE_EXPIRED: over, or not yet. */
 int grant_judge(struct slice envelope, const doc_Keyset *granter, const struct id *partner, int64_t now_ms, doc_KeyGrant *out) MUST_USE;
+/* REASON_WRONG_DESTINATION: quoted to another device. REASON_QUOTE_CHANGED: its time is over. */
 int quote_judge(struct slice envelope, const doc_Keyset *distributor, const struct id *client, int64_t now_ms, doc_Quote *out) MUST_USE;
 int time_judge(struct slice envelope, const doc_Keyset *distributor, const struct id *client, doc_SignedTime *out) MUST_USE;
-/* The signer's key hashes to the destination named. */
+/* The signer's key hashes to the destination named. REASON_SIGNATURE_INVALID, REASON_MALFORMED (also: unknown outcome). */
+enum receipt_outcome { RECEIPT_STORED = 1, RECEIPT_REFUSED = 2 };
 int receipt_judge(struct slice envelope, doc_Receipt *out) MUST_USE;
 int surrender_judge(struct slice envelope, doc_Surrender *out) MUST_USE;
 int share_judge(struct slice envelope, const doc_Keyset *origin, doc_Share *out) MUST_USE;

@@ -1,0 +1,73 @@
+/* The table of signed documents; signing and opening any of them. Whether a signer may is judged elsewhere. Any thread. */
+#include <assert.h>
+#include <stdlib.h>
+
+#include "base/util.h"
+#include "protocol/documents.h"
+
+struct kind {
+    const char *type;
+    const pb_msgdesc_t *fields;
+    size_t payload_max, struct_size;
+};
+#define KIND(name, T)                                        \
+    {                                                        \
+        "hearth/" name "/1", T##_fields, T##_size, sizeof(T) \
+    }
+
+static const struct kind kinds[DOCUMENT_COUNT] = {
+    [DOCUMENT_KEYSET] = KIND("keyset", doc_Keyset),
+    [DOCUMENT_DEVICE] = KIND("device", doc_DeviceCertificate),
+    [DOCUMENT_ROSTER] = KIND("roster", doc_Roster),
+    [DOCUMENT_LICENSE] = KIND("license", doc_License),
+    [DOCUMENT_COPY_CERTIFICATE] = KIND("copy-certificate", doc_CopyCertificate),
+    [DOCUMENT_DELEGATION] = KIND("delegation", doc_Delegation),
+    [DOCUMENT_EKB] = KIND("ekb", doc_Ekb),
+    [DOCUMENT_KEY_GRANT] = KIND("key-grant", doc_KeyGrant),
+    [DOCUMENT_QUOTE] = KIND("quote", doc_Quote),
+    [DOCUMENT_RECEIPT] = KIND("receipt", doc_Receipt),
+    [DOCUMENT_SURRENDER] = KIND("surrender", doc_Surrender),
+    [DOCUMENT_TIME] = KIND("time", doc_SignedTime),
+    [DOCUMENT_SHARE] = KIND("share", doc_Share),
+};
+
+static const struct kind *kind_of(enum document d)
+{
+    assert(d >= 0 && d < DOCUMENT_COUNT);
+    return &kinds[d];
+}
+
+const char *document_type(enum document d) { return kind_of(d)->type; }
+
+int document_sign(struct buf *out, enum document d, const void *payload, const struct signer *signer)
+{
+    const struct kind *k = kind_of(d);
+    struct buf encoded CLEANUP(buf_free) = buf(k->payload_max);
+    int r = codec_encode(&encoded, k->fields, payload);
+    if (r)
+        return r;
+    return dsse_sign(out, k->type, buf_slice(&encoded), signer);
+}
+
+int document_open(enum document d, struct slice envelope, void *payload, size_t payload_size, uint8_t signer_key[32])
+{
+    const struct kind *k = kind_of(d);
+    assert(payload_size == k->struct_size);
+    struct dsse_view view;
+    int r = dsse_verify(envelope, k->type, &view);
+    if (r < 0)
+        return r;
+    if (r == DSSE_MALFORMED || r == DSSE_WRONG_TYPE)
+        return REASON_MALFORMED;
+    if (r)
+        return REASON_SIGNATURE_INVALID;
+    void *decoded CLEANUP(freep) = malloc(payload_size); /* the caller's memory is written only on success */
+    if (!decoded)
+        return -ENOMEM;
+    r = codec_decode(k->fields, k->payload_max, view.payload, decoded, payload_size);
+    if (r)
+        return r < 0 ? r : REASON_MALFORMED;
+    memcpy(payload, decoded, payload_size);
+    memcpy(signer_key, view.public_key, SIGN_PUBLIC_BYTES);
+    return 0;
+}

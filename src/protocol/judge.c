@@ -1,0 +1,278 @@
+/* Judging each payload type except copy certificates: who may sign it, for whom, until when. No I/O. Any thread. */
+#include "base/util.h"
+#include "protocol/documents.h"
+#include "protocol/times.h"
+
+#include <stdlib.h>
+
+/* ---- keyset -------------------------------------------------------------------------------------------------- */
+
+bool keyset_lists(const doc_Keyset *k, enum key_purpose purpose, const uint8_t key[32], int64_t at_ms)
+{
+    for (pb_size_t i = 0; i < k->keys_count; i++) {
+        const doc_Key *listed = &k->keys[i];
+        if (listed->purpose == purpose && memcmp(listed->key, key, sizeof(listed->key)) == 0
+            && listed->ends_ms >= times_now(at_ms))
+            return true;
+    }
+    return false;
+}
+
+const uint8_t *keyset_key(const doc_Keyset *k, enum key_purpose purpose)
+{
+    const doc_Key *newest = NULL;
+    for (pb_size_t i = 0; i < k->keys_count; i++) {
+        const doc_Key *listed = &k->keys[i];
+        if (listed->purpose == purpose && (!newest || listed->ends_ms > newest->ends_ms))
+            newest = listed;
+    }
+    return newest ? newest->key : NULL;
+}
+
+/* A partner without a floor has none: floors are raised to withdraw. */
+static uint64_t floor_of(const doc_Keyset *k, const void *partner)
+{
+    for (pb_size_t i = 0; i < k->floors_count; i++)
+        if (id_equal(k->floors[i].partner, partner))
+            return k->floors[i].lowest_sequence;
+    return 0;
+}
+
+int keyset_judge(struct slice envelope, const struct id *distributor, uint64_t lowest_sequence, const uint8_t *tls_key,
+                 int64_t now_ms, doc_Keyset *out)
+{
+    doc_Keyset read;
+    uint8_t root_key[32];
+    int r = document_open(DOCUMENT_KEYSET, envelope, &read, sizeof(read), root_key);
+    if (r)
+        return r;
+    struct id root = id_of_key(root_key);
+    if (!id_equal(&root, distributor) || !id_equal(read.distributor, distributor))
+        return REASON_KEYSET_INVALID;
+    if (read.sequence < lowest_sequence)
+        return REASON_KEYSET_INVALID;
+    if (times_before(read.issued_ms, now_ms) || times_ended(read.ends_ms, now_ms))
+        return REASON_KEYSET_INVALID;
+    if (tls_key && !keyset_lists(&read, KEY_TLS, tls_key, now_ms))
+        return REASON_KEYSET_INVALID;
+    *out = read;
+    return 0;
+}
+
+/* A license key that has ended still verifies what was issued before its end. */
+static bool is_license_key(const doc_Keyset *k, const uint8_t key[32], uint64_t issued_ms)
+{
+    return issued_ms <= INT64_MAX && keyset_lists(k, KEY_LICENSE, key, (int64_t)issued_ms);
+}
+
+/* ---- devices and rosters ------------------------------------------------------------------------------------- */
+
+int device_judge(struct slice envelope, const doc_Keyset *keyset, int64_t now_ms, doc_DeviceCertificate *out,
+                 struct id *client)
+{
+    doc_DeviceCertificate read;
+    uint8_t signer[32];
+    int r = document_open(DOCUMENT_DEVICE, envelope, &read, sizeof(read), signer);
+    if (r)
+        return r;
+    if (!is_license_key(keyset, signer, read.issued_ms) || !id_equal(read.leaf.distributor, keyset->distributor))
+        return REASON_SIGNATURE_INVALID;
+    if (times_before(read.issued_ms, now_ms) || times_ended(read.ends_ms, now_ms))
+        return REASON_CERTIFICATE_EXPIRED;
+    *client = id_of_key(read.device_key);
+    *out = read;
+    return 0;
+}
+
+int roster_judge(struct slice envelope, const doc_Keyset *keyset, int64_t now_ms, doc_Roster *out)
+{
+    doc_Roster *read CLEANUP(freep) = malloc(sizeof(*read)); /* 17 KiB: not for a stack */
+    if (!read)
+        return -ENOMEM;
+    uint8_t signer[32];
+    int r = document_open(DOCUMENT_ROSTER, envelope, read, sizeof(*read), signer);
+    if (r)
+        return r;
+    bool listed = read->issued_ms <= INT64_MAX && keyset_lists(keyset, KEY_ROSTER, signer, (int64_t)read->issued_ms);
+    if (!listed || !id_equal(read->distributor, keyset->distributor))
+        return REASON_SIGNATURE_INVALID;
+    if (times_before(read->issued_ms, now_ms) || times_ended(read->ends_ms, now_ms))
+        return REASON_CERTIFICATE_EXPIRED;
+    *out = *read;
+    return 0;
+}
+
+const doc_RosterDevice *roster_find(const doc_Roster *r, const struct id *client)
+{
+    for (pb_size_t i = 0; i < r->devices_count; i++)
+        if (id_equal(r->devices[i].client, client))
+            return &r->devices[i];
+    return NULL;
+}
+
+/* ---- licenses ------------------------------------------------------------------------------------------------ */
+
+int license_judge(struct slice envelope, const doc_Keyset *issuer, doc_License *out)
+{
+    doc_License read;
+    uint8_t signer[32];
+    int r = document_open(DOCUMENT_LICENSE, envelope, &read, sizeof(read), signer);
+    if (r)
+        return r;
+    if (!is_license_key(issuer, signer, read.issued_ms) || !id_equal(read.issuer, issuer->distributor))
+        return REASON_SIGNATURE_INVALID;
+    *out = read;
+    return 0;
+}
+
+int license_usable(const doc_License *l, int64_t now_ms)
+{
+    const doc_Conditions *c = &l->conditions;
+    if (c->has_usage_from_ms && times_now(now_ms) < c->usage_from_ms)
+        return REASON_NOT_PERMITTED;
+    if (c->has_usage_until_ms && times_now(now_ms) > c->usage_until_ms)
+        return REASON_LICENSE_EXPIRED;
+    return 0;
+}
+
+/* ---- what distributors give each other ----------------------------------------------------------------------- */
+
+int delegation_judge_past(struct slice envelope, const doc_Keyset *delegator, doc_Delegation *out)
+{
+    doc_Delegation read;
+    uint8_t signer[32];
+    int r = document_open(DOCUMENT_DELEGATION, envelope, &read, sizeof(read), signer);
+    if (r)
+        return r;
+    if (!is_license_key(delegator, signer, read.issued_ms))
+        return REASON_SIGNATURE_INVALID;
+    if (!id_equal(read.delegator, delegator->distributor))
+        return REASON_DELEGATION_INVALID;
+    *out = read;
+    return 0;
+}
+
+int delegation_judge(struct slice envelope, const doc_Keyset *delegator, int64_t now_ms, doc_Delegation *out)
+{
+    doc_Delegation read;
+    int r = delegation_judge_past(envelope, delegator, &read);
+    if (r)
+        return r;
+    if (read.sequence < floor_of(delegator, read.partner) || times_before(read.issued_ms, now_ms)
+        || times_ended(read.ends_ms, now_ms))
+        return REASON_DELEGATION_INVALID;
+    *out = read;
+    return 0;
+}
+
+int ekb_judge(struct slice envelope, const doc_Keyset *distributor, doc_Ekb *out)
+{
+    doc_Ekb read;
+    uint8_t signer[32];
+    int r = document_open(DOCUMENT_EKB, envelope, &read, sizeof(read), signer);
+    if (r)
+        return r;
+    if (!is_license_key(distributor, signer, read.issued_ms) || !id_equal(read.distributor, distributor->distributor))
+        return REASON_SIGNATURE_INVALID;
+    *out = read;
+    return 0;
+}
+
+int grant_judge(struct slice envelope, const doc_Keyset *granter, const struct id *partner, int64_t now_ms,
+                doc_KeyGrant *out)
+{
+    doc_KeyGrant read;
+    uint8_t signer[32];
+    int r = document_open(DOCUMENT_KEY_GRANT, envelope, &read, sizeof(read), signer);
+    if (r)
+        return r;
+    if (!is_license_key(granter, signer, read.issued_ms) || !id_equal(read.distributor, granter->distributor))
+        return REASON_SIGNATURE_INVALID;
+    if (!id_equal(read.partner, partner))
+        return REASON_WRONG_DESTINATION;
+    if (times_before(read.issued_ms, now_ms) || times_ended(read.ends_ms, now_ms))
+        return REASON_CERTIFICATE_EXPIRED;
+    *out = read;
+    return 0;
+}
+
+int share_judge(struct slice envelope, const doc_Keyset *origin, doc_Share *out)
+{
+    doc_Share read;
+    uint8_t signer[32];
+    int r = document_open(DOCUMENT_SHARE, envelope, &read, sizeof(read), signer);
+    if (r)
+        return r;
+    /* A row says nothing of its time: any license key the keyset still lists will do. */
+    if (!keyset_lists(origin, KEY_LICENSE, signer, 0) || !id_equal(read.origin, origin->distributor))
+        return REASON_SIGNATURE_INVALID;
+    *out = read;
+    return 0;
+}
+
+/* ---- what a distributor tells a device ----------------------------------------------------------------------- */
+
+int quote_judge(struct slice envelope, const doc_Keyset *distributor, const struct id *client, int64_t now_ms,
+                doc_Quote *out)
+{
+    doc_Quote read;
+    uint8_t signer[32];
+    int r = document_open(DOCUMENT_QUOTE, envelope, &read, sizeof(read), signer);
+    if (r)
+        return r;
+    if (!is_license_key(distributor, signer, read.issued_ms) || !id_equal(read.distributor, distributor->distributor))
+        return REASON_SIGNATURE_INVALID;
+    if (!id_equal(read.client, client))
+        return REASON_WRONG_DESTINATION;
+    if (times_before(read.issued_ms, now_ms) || times_ended(read.ends_ms, now_ms))
+        return REASON_QUOTE_CHANGED;
+    *out = read;
+    return 0;
+}
+
+int time_judge(struct slice envelope, const doc_Keyset *distributor, const struct id *client, doc_SignedTime *out)
+{
+    doc_SignedTime read;
+    uint8_t signer[32];
+    int r = document_open(DOCUMENT_TIME, envelope, &read, sizeof(read), signer);
+    if (r)
+        return r;
+    if (!is_license_key(distributor, signer, read.time_ms) || !id_equal(read.distributor, distributor->distributor))
+        return REASON_SIGNATURE_INVALID;
+    if (!id_equal(read.client, client))
+        return REASON_WRONG_DESTINATION;
+    *out = read;
+    return 0;
+}
+
+/* ---- what devices sign --------------------------------------------------------------------------------------- */
+
+int receipt_judge(struct slice envelope, doc_Receipt *out)
+{
+    doc_Receipt read;
+    uint8_t signer[32];
+    int r = document_open(DOCUMENT_RECEIPT, envelope, &read, sizeof(read), signer);
+    if (r)
+        return r;
+    struct id client = id_of_key(signer);
+    if (!id_equal(&client, read.destination))
+        return REASON_SIGNATURE_INVALID;
+    if (read.outcome != RECEIPT_STORED && read.outcome != RECEIPT_REFUSED)
+        return REASON_MALFORMED;
+    *out = read;
+    return 0;
+}
+
+int surrender_judge(struct slice envelope, doc_Surrender *out)
+{
+    doc_Surrender read;
+    uint8_t signer[32];
+    int r = document_open(DOCUMENT_SURRENDER, envelope, &read, sizeof(read), signer);
+    if (r)
+        return r;
+    struct id client = id_of_key(signer);
+    if (!id_equal(&client, read.client))
+        return REASON_SIGNATURE_INVALID;
+    *out = read;
+    return 0;
+}

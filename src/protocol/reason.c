@@ -1,0 +1,131 @@
+/* The table of reasons, and the one mapping from inner failures to what a peer is told. Any thread. */
+#include "protocol/reason.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+
+#include "base/util.h"
+#include "protocol/codec.h"
+
+struct entry {
+    const char *code, *text, *remedy;
+};
+
+static const struct entry entries[REASON_COUNT] = {
+    [REASON_NONE] = { "none", "There is nothing to refuse.", NULL },
+    [REASON_BAD_CREDENTIALS] = { "bad-credentials", "User and password do not fit.",
+                                 "Check the user name and the password, then register again." },
+    [REASON_UNKNOWN_DEVICE] = { "unknown-device", "This device is not known there.",
+                                "Register it first: hearth register URL" },
+    [REASON_DEVICE_REVOKED] = { "device-revoked", "This device was removed from its household.",
+                                "Register it again: hearth register URL" },
+    [REASON_UNKNOWN_CONTENT] = { "unknown-content", "This content is not known there.", "Look it up: hearth browse" },
+    [REASON_NO_LICENSE] = { "no-license", "There is no license for this content.", "Buy it: hearth get TRACK" },
+    [REASON_CREDIT_REFUSED] = { "credit-refused", "The account's credit does not cover the price.",
+                                "See what is owed: hearth bills" },
+    [REASON_NOT_OWNED] = { "not-owned", "The destination does not belong to this household.",
+                           "Register it, or link the two accounts: hearth link" },
+    [REASON_COPY_COUNT_EXHAUSTED] = { "copy-count-exhausted", "The license allows no further copy.",
+                                      "Buy the track on the other device, or move it: hearth move TRACK --to DEVICE" },
+    [REASON_OUTSIDE_DOWNLOAD_PERIOD] = { "outside-download-period", "This content may not be downloaded at this time.",
+                                         NULL },
+    [REASON_SIGNATURE_INVALID] = { "signature-invalid", "A signature does not verify.", NULL },
+    [REASON_DELEGATION_INVALID] = { "delegation-invalid", "The issuer was not entitled to issue this.", NULL },
+    [REASON_WRONG_DESTINATION] = { "wrong-destination", "This was issued for another device.", NULL },
+    [REASON_SERIAL_ALREADY_USED] = { "serial-already-used", "This copy certificate was used before.",
+                                     "Ask for a new one: hearth copy TRACK --to DEVICE" },
+    [REASON_CONTENT_ID_MISMATCH] = { "content-id-mismatch", "The content is not the one the certificate names.", NULL },
+    [REASON_CERTIFICATE_EXPIRED] = { "certificate-expired", "The certificate has ended, or is not valid yet.",
+                                     "Ask for a new one: hearth copy TRACK --to DEVICE" },
+    [REASON_LICENSE_EXPIRED] = { "license-expired", "The license's usage period is over.",
+                                 "Renew it: hearth renew TRACK" },
+    [REASON_LICENSE_SUSPENDED] = { "license-suspended", "The license was given to a move that is not finished.",
+                                   "See: hearth transfers" },
+    [REASON_CLOCK_UNTRUSTED] = { "clock-untrusted", "This device's clock cannot be trusted now.",
+                                 "Set the clock and go online once." },
+    [REASON_BLOCK_CORRUPT] = { "block-corrupt", "A block of the content is damaged.",
+                               "Transfer it again: hearth get TRACK --download-only" },
+    [REASON_KEY_BLOCK_OUTDATED] = { "key-block-outdated", "The key block is older than the newest one known here.",
+                                    "Ask for a new certificate: hearth copy TRACK --to DEVICE" },
+    [REASON_KEYSET_INVALID] = { "keyset-invalid", "The distributor's keys cannot be trusted.",
+                                "Compare the distributor's ID with the one it publishes." },
+    [REASON_STORAGE_FULL] = { "storage-full", "There is not enough room for this.", "Make room: hearth remove TRACK" },
+    [REASON_IN_USE] = { "in-use", "It is in use at this moment.", "Try again when it is free." },
+    [REASON_NOT_PERMITTED] = { "not-permitted", "This is not permitted.", NULL },
+    [REASON_OUT_OF_STEP] = { "out-of-step", "The device and the distributor do not agree on the last transaction.",
+                             NULL },
+    [REASON_SESSION_REPLACED] = { "session-replaced", "A later session of this device is current.", NULL },
+    [REASON_OFFLINE] = { "offline", "The other end cannot be reached now.", "It is tried again by itself." },
+    [REASON_UNKNOWN_DISTRIBUTOR] = { "unknown-distributor", "This distributor is not known here.",
+                                     "Register with it: hearth register URL" },
+    [REASON_NOT_REGISTERED] = { "not-registered", "This device is not registered there.",
+                                "Register it: hearth register URL" },
+    [REASON_USER_EXISTS] = { "user-exists", "There is an account of this name already.",
+                             "Choose another name, or register without --new-account." },
+    [REASON_QUOTE_CHANGED] = { "quote-changed", "The quoted price has ended or changed.",
+                               "Ask for a new quote: hearth get TRACK" },
+    [REASON_CHOOSE_PRODUCT] = { "choose-product", "There are several products to choose from.",
+                                "Name one of them: --product N" },
+    [REASON_CONFIRM_DISTRIBUTOR] = { "confirm-distributor", "The distributor's ID must be confirmed.",
+                                     "Compare the ID and give it in the URL." },
+    [REASON_AMBIGUOUS] = { "ambiguous", "The name fits several.", "Give more of the ID." },
+    [REASON_NOT_FOUND] = { "not-found", "There is nothing of this name.", NULL },
+    [REASON_ALREADY] = { "already", "This was done before; nothing changed.", NULL },
+    [REASON_CANCELLED] = { "cancelled", "It was cancelled.", NULL },
+    [REASON_UNPLAYABLE] = { "unplayable", "This media type cannot be played here.", NULL },
+    [REASON_MALFORMED] = { "malformed", "The other end sent something that cannot be read.", NULL },
+    [REASON_TOO_LARGE] = { "too-large", "This is larger than what is accepted.", NULL },
+    [REASON_RATE_LIMITED] = { "rate-limited", "There were too many requests.", "Wait a while, then try again." },
+    [REASON_TIMED_OUT] = { "timed-out", "The other end did not answer in time.", "Try again." },
+    [REASON_INTERNAL] = { "internal", "Something failed at the other end.", NULL },
+};
+
+static const struct entry *entry_of(enum reason r)
+{
+    return r >= REASON_NONE && r < REASON_COUNT ? &entries[r] : &entries[REASON_INTERNAL];
+}
+
+const char *reason_code(enum reason r) { return entry_of(r)->code; }
+
+const char *reason_text(enum reason r) { return entry_of(r)->text; }
+
+const char *reason_remedy(enum reason r) { return entry_of(r)->remedy; }
+
+enum reason reason_of_code(const char *code)
+{
+    for (int r = REASON_NONE + 1; r < REASON_COUNT; r++)
+        if (strcmp(entries[r].code, code) == 0)
+            return (enum reason)r;
+    return REASON_INTERNAL;
+}
+
+void reason_refusal(msg_Refusal *out, enum reason r, const char *detail)
+{
+    const struct entry *e = entry_of(r);
+    *out = (msg_Refusal)msg_Refusal_init_zero;
+    CODEC_SET_TEXT(out->code, e->code);
+    CODEC_SET_TEXT(out->text, detail ? detail : e->text);
+    out->has_remedy = e->remedy != NULL;
+    if (e->remedy)
+        CODEC_SET_TEXT(out->remedy, e->remedy);
+}
+
+enum reason reason_of_error(int error)
+{
+    if (error >= 0)
+        return error < REASON_COUNT ? (enum reason)error : REASON_INTERNAL;
+    switch (error) {
+    case -ENOSPC:
+    case -EDQUOT:
+        return REASON_STORAGE_FULL;
+    case -EPROTO:
+        return REASON_MALFORMED;
+    case -EMSGSIZE:
+        return REASON_TOO_LARGE;
+    case -ETIMEDOUT:
+        return REASON_TIMED_OUT;
+    default:
+        return REASON_INTERNAL;
+    }
+}
