@@ -22,7 +22,7 @@ build_tree() {
         flock 9 # the demo and the tests may be started side by side
         configure_tree "$dir" "$compiler" "$@" && ninja -C "$dir"
     ) 9>"$root/build/$name.lock" >"$log" 2>&1 && return 0
-    cat "$log"
+    tail -n 100 "$log"
     fail "building build/$name failed"
 }
 
