@@ -1,0 +1,28 @@
+/* Our own keyset, and the kept keysets of others. Signed by the root key, with a rising sequence; issued again in time. */
+#ifndef DISTRIBUTOR_KEYSET_H
+#define DISTRIBUTOR_KEYSET_H
+
+#include "distributor/operations.h"
+#include "protocol/documents.h"
+
+#define KEYSET_ENVELOPE_MAX 4000
+
+/* Appends our newest keyset envelope: what the first frame of every connection carries. Read-only. */
+int keyset_current(struct operations *o, struct buf *out) MUST_USE;
+/* The same, decoded. */
+int keyset_own(struct operations *o, doc_Keyset *out) MUST_USE;
+/* Issues a new one (keys added or floors raised) and shares it. Writes. */
+int keyset_issue(struct operations *o, int64_t now_ms) MUST_USE;
+/* Issues a new one when less than half of its life is left. Writes. */
+int keyset_keep_fresh(struct operations *o, int64_t now_ms, bool *changed) MUST_USE;
+
+/* Keysets of others, by number. keyset_of: 0, OPERATIONS_ABSENT, -errno. It verified when it was stored. */
+int keyset_of(struct operations *o, int64_t distributor, doc_Keyset *out) MUST_USE;
+/* Lowest sequence that may still be accepted from this distributor: 0 when none is known. */
+int keyset_lowest(struct operations *o, const struct id *distributor, uint64_t *sequence) MUST_USE;
+/* Judges and keeps a keyset of a distributor, adding its row when it is new. Never replaces a higher sequence.
+ * 0 (also: nothing newer), REASON_KEYSET_INVALID, REASON_SIGNATURE_INVALID, REASON_MALFORMED, -errno. Writes. */
+int keyset_store(struct operations *o, const struct id *distributor, struct slice envelope, int64_t now_ms,
+                 int64_t *number) MUST_USE;
+
+#endif

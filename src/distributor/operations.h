@@ -1,0 +1,95 @@
+/* The operations database of one distributor (STATE/operations.db): opening, settings, counters, the periodic work.
+ * The seed's eight tables and their companions are in operations_schema.c, every SQL statement in statements.c.
+ *
+ * One struct operations per thread and connection. All functions over it are synchronous; those that write expect an
+ * open transaction of o->store (the server's writer thread; the admin commands open one of their own). What a request
+ * changed is undone by rolling back the savepoint around it; nothing in memory has to be undone. */
+#ifndef DISTRIBUTOR_OPERATIONS_H
+#define DISTRIBUTOR_OPERATIONS_H
+
+#include "base/clock.h"
+#include "base/rng.h"
+#include "crypto/ekb.h"
+#include "distributor/keys.h"
+#include "store/store.h"
+
+#define OPERATIONS_NAME_BYTES 64 /* of distributors, users, devices: with the terminating zero */
+#define OPERATIONS_ADDRESS_BYTES 128
+#define OPERATIONS_SELF 1 /* our own number in the table `distributor` */
+#define OPERATIONS_CATEGORY 1
+
+/* Outcomes beside enum reason (protocol/reason.h) */
+#define OPERATIONS_ABSENT 2001 /* no such row */
+
+/* The newest key block of a distributor, ready to be searched; kept between requests. */
+struct operations_block {
+    int64_t distributor; /* its number; 0 = slot unused */
+    uint8_t key_check[32];
+    struct ekb ekb;
+    uint64_t used;
+};
+#define OPERATIONS_BLOCKS 8
+
+struct operations {
+    struct store *store;
+    const struct keys *keys; /* borrowed */
+    const struct rng *rng;   /* borrowed */
+    char state_dir[1024];
+    char name[OPERATIONS_NAME_BYTES]; /* ours */
+    char currency[4];
+    struct operations_block blocks[OPERATIONS_BLOCKS]; /* keyblocks.c */
+    uint64_t block_uses;
+    char (*touched)[OPERATIONS_NAME_BYTES]; /* roster.h */
+    size_t touched_count, touched_cap;
+};
+
+enum operations_flags {
+    OPERATIONS_READ_ONLY = 1,          /* for requests_is_read_only() ones, on a thread of their own */
+    OPERATIONS_NO_AUTO_CHECKPOINT = 2, /* as STORE_NO_AUTO_CHECKPOINT */
+};
+/* Opens STATE/operations.db and brings it to the newest schema. keys and rng: borrowed for the life of it.
+ * 0, owned by the caller; STORE_NEWER; -ENOENT when `init` has not been run; -errno. */
+int operations_open(struct operations **out, const char *state_dir, const struct keys *keys, const struct rng *rng,
+                    unsigned flags) MUST_USE;
+void operations_close(struct operations *o); /* accepts NULL */
+void operations_closep(struct operations **o);
+
+/* Creates the database of a new distributor: our own row, settings, first keyset and key block. */
+struct operations_new {
+    const char *name, *currency;
+    const char *listen;  /* HOST:PORT the server listens on */
+    const char *address; /* HOST:PORT printed in URLs */
+    bool directory;      /* serves operations database C */
+    int64_t now_ms;
+};
+/* 0; -EEXIST; -EINVAL for a name or currency that is none; -errno. Own transaction. */
+int operations_create(const char *state_dir, const struct keys *keys, const struct rng *rng,
+                      const struct operations_new *n) MUST_USE;
+
+/* Settings: the operator's choices, as text. Names: operations_setting_default() has the list.
+ *   name currency listen address directory ("yes"/"no": we serve operations database C)
+ *   directory-url (hearth://HOST:PORT#ID; empty: none)   registration ("invite", "open", "closed")
+ *   credit-limit (minor units, of new accounts)          certificate-days   move-charged ("yes"/"no")
+ * operations_setting: the stored value, else the default; always terminated. 0 or -errno. */
+int operations_setting(struct operations *o, const char *name, char *out, size_t cap) MUST_USE;
+int operations_setting_i64(struct operations *o, const char *name, int64_t *out) MUST_USE;
+/* 0; -EINVAL for a name there is none of. */
+int operations_setting_set(struct operations *o, const char *name, const char *value) MUST_USE;
+
+/* Rising numbers that are never given twice, even across processes: "license", "certificate", "keyset", ...
+ * Writes *out = the next one, from 1. */
+int operations_count(struct operations *o, const char *name, uint64_t *out) MUST_USE;
+
+/* Number of a distributor in the table `distributor`: 0, OPERATIONS_ABSENT, -errno. */
+int operations_distributor(struct operations *o, const struct id *id, int64_t *number) MUST_USE;
+/* Of a number that exists: ID and name (cap bytes; may be NULL). */
+int operations_distributor_get(struct operations *o, int64_t number, struct id *id, char *name, size_t cap) MUST_USE;
+/* Finds or adds. */
+int operations_distributor_add(struct operations *o, const struct id *id, const char *name, int64_t *number) MUST_USE;
+
+/* Periodic work, in a transaction: certificates that ended unredeemed give count and price back, ended codes go, keyset
+ * and roster keys are issued again in time. Call it at start and about every 30 s.
+ * *keyset_changed: keyset_current() gives another one than before. */
+int operations_tick(struct operations *o, int64_t now_ms, bool *keyset_changed) MUST_USE;
+
+#endif

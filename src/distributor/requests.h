@@ -1,0 +1,75 @@
+/* Every request a device or partner can make of a distributor, as one synchronous call on one database connection.
+ * No sockets, no waiting: what needs another server is reported to the caller, who asks it and runs the request again.
+ *
+ * The writer thread runs each request inside a savepoint of a group-committed transaction (operations.h):
+ *
+ *     r = requests_run(o, &who, type, message, tail, &reply);
+ *     0                        reply is the answer; keep the savepoint. reply.type msg_Type_NONE: send nothing.
+ *     an enum reason           a refusal: roll the savepoint back, send reason_refusal(reason, reply.detail or NULL)
+ *                              with reply.tail as its tail (only out-of-step has one)
+ *     REQUESTS_ASK_DIRECTORY   roll back, pull the directory (shares applied, share.h), run again with
+ *                              who.directory_asked set, whether or not the directory could be reached
+ *     REQUESTS_ASK_PARTNER     roll back, fetch delegation and key grant from the distributor reply.ask
+ *                              (delegations.h), run again with its ID added to who.partners_asked
+ *     negative                 roll back, send reason_of_error()
+ * An answer may leave the process only after the transaction is committed. Several requests of one group see each
+ * other's changes in the order in which they ran. */
+#ifndef DISTRIBUTOR_REQUESTS_H
+#define DISTRIBUTOR_REQUESTS_H
+
+#include "distributor/operations.h"
+#include "protocol/documents.h"
+
+#define REQUESTS_ASK_DIRECTORY 3001
+#define REQUESTS_ASK_PARTNER 3002
+#define REQUESTS_PARTNERS_MAX 16
+
+enum requests_role { REQUESTS_DEVICE = 1, REQUESTS_DISTRIBUTOR = 2 }; /* as msg.Hello.role */
+
+/* Who asks. Lives as long as the connection; the server sets it up and keeps session and user up to date. */
+struct caller {
+    enum requests_role role;
+    struct id client;   /* REQUESTS_DEVICE: its client ID, hashed from key */
+    uint8_t key[32];    /* the TLS key of the connection */
+    uint64_t session;   /* reply.session of HELLO or REGISTER; 0 before */
+    struct id partner;  /* REQUESTS_DISTRIBUTOR: whose keyset this is */
+    const doc_Keyset *partner_keyset; /* judged, lists `key` for TLS; borrowed */
+    int64_t now_ms;
+    /* REGISTER only: the server hashed on the pool. */
+    bool password_ok;          /* the password fits requests_password_hash() of this user */
+    const char *password_hash; /* of the password given, for a new account; NULL when not computed */
+    bool directory_asked;
+    struct id partners_asked[REQUESTS_PARTNERS_MAX];
+    size_t partners_asked_count;
+};
+
+struct reply {
+    uint16_t type;             /* msg_Type */
+    struct buf message, tail;
+    char detail[256];          /* with a refusal: a sentence instead of the standard one, or "" */
+    uint64_t session;          /* HELLO, REGISTER: keep in caller.session */
+    char user[OPERATIONS_NAME_BYTES]; /* HELLO, REGISTER: the device's account, "" when not registered (roster.h) */
+    struct id ask;             /* REQUESTS_ASK_PARTNER */
+};
+void reply_init(struct reply *r);
+void reply_free(struct reply *r); /* idempotent */
+
+/* message, tail: borrowed, as they came in the frame. reply: initialised, filled as said above.
+ * Types served: HELLO REGISTER UNREGISTER DEVICE_RENAME DEVICE_REMOVE ROSTER_GET LINK_CODE_GET UNLINK ACCOUNT_GET
+ * BILLS_GET CATALOGUE_GET QUOTE_GET HEADER_GET TRANSACT COMMIT REDEEM MOVE_DONE MOVE_CANCEL of devices;
+ * DELEGATION_GET GRANT_GET PARTNER_LINK PARTNER_UNLINK of partners (whose HELLO is the server's own business).
+ * LINK: links.h. Any other type, or one of the other role: REASON_NOT_PERMITTED.
+ * Source: seed S1-S4, S11-S14, S21-S23, S31-S38, S71-S85, S121-S141. */
+int requests_run(struct operations *o, const struct caller *who, uint16_t type, struct slice message, struct slice tail,
+                 struct reply *out) MUST_USE;
+/* Needs no write transaction: CATALOGUE_GET, QUOTE_GET, ACCOUNT_GET, BILLS_GET, GRANT_GET. May run on a connection opened
+ * with OPERATIONS_READ_ONLY, which sees what was committed. */
+bool requests_is_read_only(uint16_t type);
+
+/* For REGISTER, before the pool spends time on Argon2id: the stored hash of a user. 0, out "" when there is no such user
+ * (then let password_matches(NULL, ...) spend the same time); -errno. *registered: this client is registered to that user
+ * already (limits.h: not a stranger). Read-only. */
+int requests_password_hash(struct operations *o, const char *user, const struct id *client, char *out, size_t cap,
+                           bool *registered) MUST_USE;
+
+#endif
