@@ -28,8 +28,8 @@ static int append_envelope(struct buf *out, const char *payload_type, struct sli
     size_t type_len = strlen(payload_type);
     uint8_t head[3] = { VERSION, ALGORITHM_ED25519, (uint8_t)type_len }, length[4];
     put_be32(length, (uint32_t)payload.len);
-    struct slice parts[] = { SLICE_ARRAY(head),   slice(payload_type, type_len),         SLICE_ARRAY(length),
-                             payload,             slice(public_key, SIGN_PUBLIC_BYTES), slice(signature, SIGN_BYTES) };
+    struct slice parts[] = { SLICE_ARRAY(head), slice(payload_type, type_len),        SLICE_ARRAY(length),
+                             payload,           slice(public_key, SIGN_PUBLIC_BYTES), slice(signature, SIGN_BYTES) };
     int r = buf_reserve(out, DSSE_OVERHEAD_BYTES + type_len + payload.len); /* all or nothing */
     for (size_t i = 0; r == 0 && i < sizeof parts / sizeof parts[0]; i++)
         r = buf_append(out, parts[i]);

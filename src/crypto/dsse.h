@@ -28,7 +28,7 @@
 int dsse_sign(struct buf *out, const char *payload_type, struct slice payload, const struct signer *signer) MUST_USE;
 
 struct dsse_view {
-    struct slice payload;          /* borrows from the envelope */
+    struct slice payload;                  /* borrows from the envelope */
     uint8_t public_key[SIGN_PUBLIC_BYTES]; /* who signed; the caller decides whether that key may */
 };
 /* Splits and verifies. On success the signature is good for view->public_key.

@@ -23,11 +23,12 @@
 struct ekb {
     uint32_t category;
     uint64_t version;
-    uint32_t count;            /* entries */
-    uint8_t *entries;          /* owned: count * EKB_ENTRY_BYTES */
-    uint8_t *levels;           /* owned: the tree above the entries, so that a proof costs no rehashing */
-    uint8_t root[MERKLE_HASH_BYTES];       /* over the entries */
-    uint8_t key_check[32];     /* HKDF(root key, "hearth ekb check" 00 || version:8): tells a wrong root key from a right one */
+    uint32_t count;                  /* entries */
+    uint8_t *entries;                /* owned: count * EKB_ENTRY_BYTES */
+    uint8_t *levels;                 /* owned: the tree above the entries, so that a proof costs no rehashing */
+    uint8_t root[MERKLE_HASH_BYTES]; /* over the entries */
+    uint8_t
+        key_check[32]; /* HKDF(root key, "hearth ekb check" 00 || version:8): tells a wrong root key from a right one */
 };
 /* revoked: sorted ascending, distinct (else -EINVAL). At the bound r*log2(N/r); more than EKB_ENTRIES_MAX entries -> -E2BIG,
  * no leaf left -> -EINVAL. 0, -ENOMEM, -EIO. */
@@ -38,7 +39,8 @@ int ekb_load(struct ekb *out, uint32_t category, uint64_t version, struct slice 
 void ekb_deinit(struct ekb *e);
 /* The entry covering leaf, by binary search: its index, bytes and proof (concatenated hashes appended). 0, EKB_NOT_COVERED,
  * BUF_FULL as -ENOBUFS, -ENOMEM. */
-int ekb_find(const struct ekb *e, uint32_t leaf, uint32_t *index, uint8_t entry[EKB_ENTRY_BYTES], struct buf *proof) MUST_USE;
+int ekb_find(const struct ekb *e, uint32_t leaf, uint32_t *index, uint8_t entry[EKB_ENTRY_BYTES], struct buf *proof)
+    MUST_USE;
 /* Opens one entry with a device's key set: checks the proof against root, that the entry covers the set's leaf, and key_check.
  * Source: seed Fig. 21 and 22 (root key from the block by the DNK). 0, EKB_NOT_COVERED, EKB_FORGED, EKB_MALFORMED. */
 int ekb_open(struct slice device_set, uint64_t version, uint32_t entry_count, const uint8_t root[MERKLE_HASH_BYTES],

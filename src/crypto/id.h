@@ -27,7 +27,7 @@ struct id id_from(const void *bytes);
 void id_text(const void *id, char out[ID_TEXT_BYTES]);
 void id_short(const void *id, char out[ID_SHORT_BYTES]);
 #define ID_MALFORMED 1
-int id_parse(const char *text, struct id *out) MUST_USE;  /* full 52 characters */
-bool id_has_prefix(const void *id, const char *prefix);   /* case-insensitive, 1..52 characters */
+int id_parse(const char *text, struct id *out) MUST_USE; /* full 52 characters */
+bool id_has_prefix(const void *id, const char *prefix);  /* case-insensitive, 1..52 characters */
 
 #endif

@@ -15,7 +15,8 @@
 void merkle_leaf(const struct slice *parts, size_t count, uint8_t out[MERKLE_HASH_BYTES])
 {
     static const uint8_t tag = 0;
-    if (count == 1 && parts[0].len <= LEAF_SHORT_BYTES) { /* a key block has 200,000 of these: spare each its hash handle */
+    if (count == 1 &&
+        parts[0].len <= LEAF_SHORT_BYTES) { /* a key block has 200,000 of these: spare each its hash handle */
         uint8_t bytes[1 + LEAF_SHORT_BYTES] = { 0 };
         if (parts[0].len > 0)
             memcpy(bytes + 1, parts[0].data, parts[0].len);

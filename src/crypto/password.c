@@ -13,7 +13,7 @@ int password_hash(struct slice password, char out[PASSWORD_HASH_BYTES])
     if (sodium_init() < 0)
         return -ENOMEM;
     return crypto_pwhash_str(out, (const char *)password.data, password.len, OPERATIONS, MEMORY_BYTES) == 0 ? 0
-                                                                                                           : -ENOMEM;
+                                                                                                            : -ENOMEM;
 }
 
 bool password_matches(const char *hash, struct slice password)

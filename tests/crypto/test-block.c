@@ -64,8 +64,7 @@ static void test_largest(void **state)
     assert_true(big != NULL && back != NULL && sealed != NULL);
     big[BLOCK_PLAIN_MAX - 1] = 0x42;
     assert_int_equal(block_seal(rng_system(), &key, nonce, 0, 1, slice(big, BLOCK_PLAIN_MAX), sealed), 0);
-    assert_int_equal(
-        block_open(&key, nonce, 0, 1, slice(sealed, BLOCK_PLAIN_MAX + BLOCK_OVERHEAD_BYTES), back), 0);
+    assert_int_equal(block_open(&key, nonce, 0, 1, slice(sealed, BLOCK_PLAIN_MAX + BLOCK_OVERHEAD_BYTES), back), 0);
     assert_memory_equal(big, back, BLOCK_PLAIN_MAX);
     free(big);
     free(back);
@@ -85,8 +84,10 @@ static void test_hash_is_the_leaf_hash(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_place),   cmocka_unit_test(test_every_truncation_and_flip),
-        cmocka_unit_test(test_fresh_each_time), cmocka_unit_test(test_largest),
+        cmocka_unit_test(test_place),
+        cmocka_unit_test(test_every_truncation_and_flip),
+        cmocka_unit_test(test_fresh_each_time),
+        cmocka_unit_test(test_largest),
         cmocka_unit_test(test_hash_is_the_leaf_hash),
     };
     return cmocka_run_group_tests(tests, seal_one, NULL);

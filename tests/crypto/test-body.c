@@ -53,8 +53,8 @@ static void test_shapes(void **state)
         assert_int_equal(body_block_len(&s, last), cases[i].last_len);
         assert_int_equal(body_block_len(&s, s.block_count), 0);
         assert_int_equal(body_file_bytes(&s), body_block_offset(&s, last) + cases[i].last_len);
-        assert_int_equal(body_file_bytes(&s), 12 + cases[i].info_bytes + cases[i].plain_bytes +
-                                                  (uint64_t)s.block_count * (32 + 44));
+        assert_int_equal(body_file_bytes(&s),
+                         12 + cases[i].info_bytes + cases[i].plain_bytes + (uint64_t)s.block_count * (32 + 44));
         for (uint32_t n = 0; n < last && n < 5; n++)
             assert_int_equal(body_block_offset(&s, n + 1), body_block_offset(&s, n) + body_block_len(&s, n));
     }

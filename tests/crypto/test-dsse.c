@@ -69,9 +69,7 @@ static void test_every_flipped_bit(void **state)
     for (size_t bit = 0; bit < 8 * b.len; bit++) {
         size_t at = bit / 8;
         b.data[at] ^= (uint8_t)(1 << bit % 8);
-        int want = at >= payload_at                 ? DSSE_FORGED
-                   : at >= 3 && at < 3 + type_len ? DSSE_WRONG_TYPE
-                                                    : DSSE_MALFORMED;
+        int want = at >= payload_at ? DSSE_FORGED : at >= 3 && at < 3 + type_len ? DSSE_WRONG_TYPE : DSSE_MALFORMED;
         assert_int_equal(dsse_verify(buf_slice(&b), TYPE, &view), want);
         b.data[at] ^= (uint8_t)(1 << bit % 8);
     }

@@ -236,7 +236,8 @@ static void test_alterations(void **state)
     for (size_t len = 0; len < EKB_ENTRY_BYTES; len++)
         assert_int_equal(try_open(&o, VERSION, count, o.index, len, proof_len), EKB_MALFORMED);
     for (size_t len = 0; len < proof_len; len++)
-        assert_int_equal(try_open(&o, VERSION, count, o.index, EKB_ENTRY_BYTES, len), len % 32 ? EKB_MALFORMED : EKB_FORGED);
+        assert_int_equal(try_open(&o, VERSION, count, o.index, EKB_ENTRY_BYTES, len),
+                         len % 32 ? EKB_MALFORMED : EKB_FORGED);
     const struct {
         uint8_t *data;
         size_t len;

@@ -81,7 +81,8 @@ static void check_alterations(uint64_t count, uint64_t index, uint8_t (*proof)[M
 static void test_proofs(void **state)
 {
     (void)state;
-    uint8_t root[MERKLE_HASH_BYTES], proof[MERKLE_PROOF_MAX][MERKLE_HASH_BYTES], again[MERKLE_PROOF_MAX][MERKLE_HASH_BYTES];
+    uint8_t root[MERKLE_HASH_BYTES], proof[MERKLE_PROOF_MAX][MERKLE_HASH_BYTES],
+        again[MERKLE_PROOF_MAX][MERKLE_HASH_BYTES];
     for (uint64_t count = 1; count <= 70; count++) {
         uint8_t *levels = malloc(merkle_levels_bytes(count) + 1);
         assert_non_null(levels);

@@ -172,11 +172,11 @@ static void check_dsse(const struct vector *v)
     assert_int_equal(slice_equal(buf_slice(&pae), vector_bytes(v, "pae")), vector_expects(v, "ok"));
 }
 
-#define FILE_TEST(name)                                                                                                \
-    static void test_##name(void **state)                                                                              \
-    {                                                                                                                  \
-        (void)state;                                                                                                   \
-        vectors_run(#name ".vec", check_##name);                                                                       \
+#define FILE_TEST(name)                          \
+    static void test_##name(void **state)        \
+    {                                            \
+        (void)state;                             \
+        vectors_run(#name ".vec", check_##name); \
     }
 FILE_TEST(sha256)
 FILE_TEST(hkdf)
@@ -190,9 +190,9 @@ FILE_TEST(dsse)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_sha256), cmocka_unit_test(test_hkdf),   cmocka_unit_test(test_gcm),
+        cmocka_unit_test(test_sha256),  cmocka_unit_test(test_hkdf),   cmocka_unit_test(test_gcm),
         cmocka_unit_test(test_ed25519), cmocka_unit_test(test_x25519), cmocka_unit_test(test_spki),
-        cmocka_unit_test(test_merkle), cmocka_unit_test(test_dsse),
+        cmocka_unit_test(test_merkle),  cmocka_unit_test(test_dsse),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
