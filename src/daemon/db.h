@@ -28,6 +28,13 @@ enum db_statement {
     DB_CONTENTS,        /* content, info, list_root */
     DB_CONTENT_PUT,     /* content, info, list_root */
     DB_CONTENT_DELETE,  /* content */
+    DB_COPIES,          /* number, issuer, content, license_id, destination, move, removable, state, certificate, delegation, receipt */
+    DB_COPY_ADD,        /* issuer, content, license_id, destination, move, removable, state, certificate (NULL), delegation (NULL) */
+    DB_COPY_SET,        /* number, state, certificate (NULL), delegation (NULL), receipt (NULL) */
+    DB_COPY_DELETE,     /* number */
+    DB_DOWNLOADS,       /* content, distributor */
+    DB_DOWNLOAD_PUT,    /* content, distributor */
+    DB_DOWNLOAD_DELETE, /* content */
     DB_STATEMENT_COUNT
 };
 

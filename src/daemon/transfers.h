@@ -1,0 +1,80 @@
+/* Transfers: everything under way that takes time, in one numbered table: downloads, copies, moves. Loop thread.
+ *
+ * A transfer is one of download.c, copy.c or accept.c; this module knows only what all have in common. A command that is given twice joins
+ * the transfer that is under way. What must survive a kill is in hearthd.db before it is acted on, and is taken up again at start.
+ * Source: seed S21-S38, S111-S115, S151-S173; design section 6.5. */
+#ifndef DAEMON_TRANSFERS_H
+#define DAEMON_TRANSFERS_H
+
+#include "daemon/account.h"
+#include "daemon/daemon.h"
+
+struct call;
+
+enum transfer_kind { TRANSFER_DOWNLOAD = 1, TRANSFER_COPY_OUT, TRANSFER_COPY_IN, TRANSFER_MOVE_OUT, TRANSFER_MOVE_IN };
+enum transfer_state {
+    TRANSFER_WAITING = 1,
+    TRANSFER_RUNNING,
+    TRANSFER_PAUSED,
+    TRANSFER_DONE,
+    TRANSFER_FAILED,
+    TRANSFER_CANCELLED,
+};
+
+struct transfer;
+/* Whoever wants to know how it goes. on_progress (may be NULL): text is a fixed sentence or holds only safe text. on_end fires exactly
+ * once, never before the starting call has returned: REASON_NONE when it is done; detail may be NULL. */
+struct transfer_watch {
+    void (*on_progress)(const struct transfer *t, const char *text, void *ctx);
+    void (*on_end)(const struct transfer *t, enum reason why, const char *detail, void *ctx);
+    void *ctx;
+};
+
+struct transfer_actions { /* of the module that embeds the transfer; each ends in transfer_set_state when it took effect */
+    void (*pause)(struct transfer *t);
+    void (*resume)(struct transfer *t);
+    void (*cancel)(struct transfer *t);
+    void (*free)(struct transfer *t); /* out of the table; watchers were told */
+};
+struct transfer_watcher;
+struct transfer { /* embedded */
+    struct daemon *daemon;
+    struct transfer *next;
+    const struct transfer_actions *actions;
+    uint32_t number;
+    enum transfer_kind kind;
+    enum transfer_state state;
+    struct id content, with; /* with: distributor or device at the other end */
+    char title[128], peer[64];
+    uint64_t done_bytes, total_bytes;
+    enum reason reason;      /* why it waits or failed */
+    int64_t progress_ms;     /* when watchers were last told */
+    struct transfer_watcher *watchers;
+};
+
+/* Starts the transfers, copies and device connections: after accounts, library and siblings. Takes up what a kill interrupted. */
+int transfers_start(struct daemon *d) MUST_USE;
+void transfers_stop(struct daemon *d); /* everything is closed; watchers are told `cancelled`; the work goes on at the next start */
+uint32_t transfers_count(const struct daemon *d); /* waiting, running or paused */
+
+/* Handlers of control requests. */
+void transfers_get(struct daemon *d, struct call *c, const void *message);       /* TRANSFERS_GET */
+void transfer_control(struct daemon *d, struct call *c, const void *message);    /* TRANSFER_CONTROL */
+void copy_handle(struct daemon *d, struct call *c, const void *message);         /* COPY (also a move) */
+void fetch_handle(struct daemon *d, struct call *c, const void *message);        /* FETCH */
+void export_handle(struct daemon *d, struct call *c, const void *message);       /* EXPORT */
+void import_handle(struct daemon *d, struct call *c, const void *message);       /* IMPORT */
+
+/* For the modules that embed a transfer. */
+void transfer_add(struct daemon *d, struct transfer *t, enum transfer_kind kind, const struct id *content,
+                  const struct transfer_actions *actions);
+int transfer_watch(struct transfer *t, const struct transfer_watch *watch) MUST_USE; /* 0, -ENOMEM */
+/* Also tells the watchers: DONE, FAILED and CANCELLED end the transfer; it stays in the table for a while. */
+void transfer_set_state(struct transfer *t, enum transfer_state state, enum reason why, const char *detail);
+void transfer_progress(struct transfer *t, uint64_t done_bytes, uint64_t total_bytes);
+void transfer_say(struct transfer *t, const char *format, ...) PRINTF_LIKE(2, 3); /* to the watchers only */
+struct transfer *transfers_find(struct daemon *d, enum transfer_kind kind, const struct id *content, const struct id *with);
+/* One more user of a control call as a watcher: progress to the call, then TRANSFER_ROW or TRACK_ROW and finished, or refused. */
+int transfer_watch_call(struct transfer *t, struct call *c) MUST_USE;
+
+#endif
