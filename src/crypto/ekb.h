@@ -27,8 +27,7 @@ struct ekb {
     uint8_t *entries;                /* owned: count * EKB_ENTRY_BYTES */
     uint8_t *levels;                 /* owned: the tree above the entries, so that a proof costs no rehashing */
     uint8_t root[MERKLE_HASH_BYTES]; /* over the entries */
-    uint8_t
-        key_check[32]; /* HKDF(root key, "hearth ekb check" 00 || version:8): tells a wrong root key from a right one */
+    uint8_t key_check[32];           /* HKDF(root key, "hearth ekb check" 00 || version:8): tells a wrong root key */
 };
 /* revoked: sorted ascending, distinct (else -EINVAL). At the bound r*log2(N/r); more than EKB_ENTRIES_MAX entries -> -E2BIG,
  * no leaf left -> -EINVAL. 0, -ENOMEM, -EIO. */
