@@ -1,0 +1,301 @@
+"""A household for tests: real distributors, a directory and real devices on the loopback of a network namespace of our own.
+
+Not a test itself. Every process started here is stopped by its process ID, also when a test fails. Nothing sleeps for luck:
+wait_for() polls a condition and fails with what it last saw.
+"""
+import atexit
+import hashlib
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+BUILD = os.environ.get("HEARTH_BUILD") or os.path.abspath(os.path.join(os.path.dirname(__file__), "..", "..", "build", "test"))
+PROGRAMS = {name: os.path.join(BUILD, "src", folder, name) for name, folder in {
+    "hearth": "ui-cli", "hearthd": "daemon", "hearth-distributor": "distributor", "hearth-vault": "vault", "hearth-player": "player"}.items()}
+HOUR_MS = 3600 * 1000
+
+
+def enter_namespace():
+    """Re-executes the test in a network namespace of its own, loopback up; test traffic never leaves it."""
+    if os.environ.get("HEARTH_TEST_NETNS") == "1":
+        subprocess.run(["ip", "link", "set", "lo", "up", "multicast", "on"], check=True)
+        subprocess.run(["ip", "route", "add", "224.0.0.0/4", "dev", "lo"], check=False, stderr=subprocess.DEVNULL)
+        return
+    os.environ["HEARTH_TEST_NETNS"] = "1"
+    flags = ["-n"] if os.geteuid() == 0 else ["-r", "-n"]
+    probe = subprocess.run(["unshare", *flags, "true"], capture_output=True)
+    if probe.returncode != 0:
+        print("1..0 # SKIP no network namespace can be made here: " + probe.stderr.decode().strip())
+        sys.exit(0)
+    os.execvp("unshare", ["unshare", *flags, sys.executable, *sys.argv])
+
+
+def wait_for(what, condition, seconds=20):
+    """Polls condition() until it is true; returns its value."""
+    end = time.monotonic() + seconds
+    last = None
+    while time.monotonic() < end:
+        try:
+            last = condition()
+            if last:
+                return last
+        except (OSError, ValueError, KeyError, StopIteration, Refused) as error:
+            last = error
+        time.sleep(0.02)
+    raise AssertionError(f"not within {seconds} s: {what}; last seen: {last!r}")
+
+
+class Refused(Exception):
+    """A command that was refused, with its reason code."""
+
+    def __init__(self, code, message, status):
+        super().__init__(f"{code}: {message} (exit {status})")
+        self.code = code
+        self.message = message
+        self.status = status
+
+
+class Process:
+    def __init__(self, argv, log, env=None):
+        self.argv = argv
+        self.log = log
+        with open(log, "ab") as out:
+            self.child = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=env)
+        atexit.register(self.kill)
+
+    def running(self):
+        return self.child.poll() is None
+
+    def stop(self):
+        if self.running():
+            self.child.send_signal(signal.SIGTERM)
+            try:
+                self.child.wait(10)
+            except subprocess.TimeoutExpired:
+                self.kill()
+                raise AssertionError(f"{self.argv[0]} did not stop within 10 s of SIGTERM")
+
+    def kill(self):
+        if self.running():
+            self.child.kill()
+        self.child.wait()
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def run_json(argv, env=None):
+    """Runs a command with --json; its object, or Refused."""
+    done = subprocess.run(argv, capture_output=True, text=True, env=env, timeout=180)
+    try:
+        value = json.loads(done.stdout.splitlines()[-1]) if done.stdout.strip() else {}
+    except ValueError:
+        raise AssertionError(f"{argv}: not JSON: {done.stdout!r} {done.stderr!r}")
+    if done.returncode != 0:
+        error = value.get("error", {})
+        raise Refused(error.get("code", "?"), error.get("message", done.stdout + done.stderr), done.returncode)
+    return value
+
+
+class Distributor:
+    def __init__(self, root, name, directory=False):
+        self.name = name
+        self.dir = os.path.join(root, name)
+        self.port = free_port()
+        self.log = self.dir + ".log"
+        self.process = None
+        self.admin("init", "--name", name, "--listen", f"127.0.0.1:{self.port}", *(["--directory"] if directory else []))
+        self.url = self.admin("id")["url"]
+        self.id = self.url.rsplit("#", 1)[1]
+
+    def admin(self, *args):
+        return run_json([PROGRAMS["hearth-distributor"], "--state-dir", self.dir, "--json", *args])
+
+    def start(self):
+        self.process = Process([PROGRAMS["hearth-distributor"], "--state-dir", self.dir, "serve"], self.log)
+        wait_for(f"{self.name} listens", self.reachable)
+        return self
+
+    def reachable(self):
+        assert self.process.running(), open(self.log).read()[-2000:]
+        with socket.create_connection(("127.0.0.1", self.port), timeout=1):
+            return True
+
+    def stop(self):
+        self.process.stop()
+
+    def kill(self):
+        self.process.kill()
+
+    def user(self, name, password="correct horse", credit=100000):
+        path = os.path.join(self.dir, f"password-{name}")
+        with open(path, "w") as f:
+            f.write(password + "\n")
+        os.chmod(path, 0o600)
+        self.admin("user", "add", name, "--password-file", path, "--credit", str(credit))
+        return path
+
+
+class Device:
+    def __init__(self, root, name):
+        self.name = name
+        self.dir = os.path.join(root, name)
+        os.makedirs(self.dir, mode=0o700)
+        self.socket = os.path.join(self.dir, "hearthd.sock")
+        self.state = os.path.join(self.dir, "state")
+        self.log = os.path.join(self.dir, "hearthd.log")
+        self.process = None
+
+    def start(self, wait=True):
+        self.process = Process([PROGRAMS["hearthd"], "--state-dir", self.state, "--runtime-dir", self.dir, "--name", self.name, "--listen", "127.0.0.1:0"],
+                               self.log, dict(os.environ, HEARTH_LOG=os.environ.get("HEARTH_LOG", "debug")))
+        if wait:
+            wait_for(f"{self.name} answers", lambda: self.process.running() and self("status"))
+        return self
+
+    def __call__(self, *args):
+        """One `hearth` command with --json."""
+        return run_json([PROGRAMS["hearth"], "--socket", self.socket, "--json", *args])
+
+    def refused(self, code, *args):
+        """The command must be refused with this reason code."""
+        try:
+            value = self(*args)
+        except Refused as refusal:
+            assert refusal.code == code, f"hearth {' '.join(args)}: expected {code}, got {refusal}"
+            return refusal
+        raise AssertionError(f"hearth {' '.join(args)}: expected {code}, but it was done: {value}")
+
+    def stop(self):
+        self.process.stop()
+
+    def kill(self):
+        self.process.kill()
+
+    def vault_pid(self):
+        for child in open(f"/proc/{self.process.child.pid}/task/{self.process.child.pid}/children").read().split():
+            if b"hearth-vault" in open(f"/proc/{child}/cmdline", "rb").read():
+                return int(child)
+        raise KeyError("no vault")
+
+    def register(self, distributor, user, password_file):
+        return self("register", distributor.url, "--user", user, "--password-file", password_file)
+
+    def library(self):
+        return self("library")["library"]
+
+    def track(self, content):
+        return next(t for t in self.library() if t["content"] == content)
+
+    def digest(self, track):
+        return self("play", track, "--output", "digest")["digest"]
+
+    def sees(self, other):
+        return any(d["name"] == other and d["online"] for d in self("devices")["devices"])
+
+    def snapshot(self):
+        """What a refusal must not change: licenses, bodies, use of the library."""
+        bodies = os.path.join(self.state, "bodies")
+        files = sorted(f for f in os.listdir(bodies) if f.endswith(".body")) if os.path.isdir(bodies) else []
+        return {"library": [{k: v for k, v in t.items() if k != "number"} for t in self.library()], "bodies": files}
+
+
+class Household:
+    """aurora (kitchen, attic; stranger of another user), boreal (bedroom), the directory; accounts linked."""
+
+    def __init__(self, root=None):
+        self.root = root or tempfile.mkdtemp(prefix="hearth-test-")
+        atexit.register(self.down)
+        self.kept = os.environ.get("HEARTH_TEST_KEEP") == "1"
+        self.devices = {}
+        self.directory = Distributor(self.root, "directory", directory=True)
+        self.aurora = Distributor(self.root, "aurora")
+        self.boreal = Distributor(self.root, "boreal")
+        for d in (self.aurora, self.boreal):
+            self.directory.admin("partner", "add", d.url, "--name", d.name)
+            d.admin("directory", "set", self.directory.url)
+        self.aurora.admin("partner", "add", self.boreal.url, "--name", "boreal")
+        self.boreal.admin("partner", "add", self.aurora.url, "--name", "aurora")
+        self.passwords = {"alice": self.aurora.user("alice"), "mallory": self.aurora.user("mallory"), "alina": self.boreal.user("alina")}
+        for d in (self.directory, self.aurora, self.boreal):
+            d.start()
+
+    def device(self, name, distributor, user):
+        device = Device(self.root, name).start()
+        device.register(distributor, user, self.passwords[user])
+        self.devices[name] = device
+        return device
+
+    def settle(self, stranger=False):
+        """The usual devices, linked, seeing each other."""
+        self.kitchen = self.device("kitchen", self.aurora, "alice")
+        self.attic = self.device("attic", self.aurora, "alice")
+        self.bedroom = self.device("bedroom", self.boreal, "alina")
+        if stranger:
+            self.stranger = self.device("stranger", self.aurora, "mallory")
+        self.bedroom("link", self.kitchen("link")["url"])
+        wait_for("kitchen sees attic and bedroom", lambda: self.kitchen.sees("attic") and self.kitchen.sees("bedroom"), 30)
+        wait_for("bedroom sees kitchen", lambda: self.bedroom.sees("kitchen"), 30)
+        return self
+
+    def publish(self, path, *options, distributor=None):
+        """The content ID of a published file."""
+        published = (distributor or self.aurora).admin("publish", path, *options)
+        return (published.get("published") or [published])[0]["content"]
+
+    def down(self):
+        for device in self.devices.values():
+            if device.process:
+                device.process.kill()
+        for d in (getattr(self, n, None) for n in ("aurora", "boreal", "directory")):
+            if d is not None and d.process:
+                d.process.kill()
+        if not self.kept:
+            shutil.rmtree(self.root, ignore_errors=True)
+
+
+# ---- music ----
+
+def make_track(path, seconds=8, seed=1):
+    """A real audio file that compresses badly: two moving tones and noise, encoded by the extension's codec."""
+    wave = f"aevalsrc=0.3*sin(2*PI*t*({220 + seed}+40*sin(t)))+0.1*(random({seed})-0.5)|0.3*sin(2*PI*t*({330 + seed}))+0.1*(random({seed + 100})-0.5):s=44100:d={seconds}"
+    subprocess.run(["ffmpeg", "-v", "error", "-y", "-f", "lavfi", "-i", wave, "-metadata", f"title=Track {seed}", "-metadata", "artist=The Testers", path],
+                   check=True, stdin=subprocess.DEVNULL)
+    return path
+
+
+def reference_digest(path):
+    """SHA-256 of the samples as an independent decoder run gives them."""
+    with tempfile.TemporaryDirectory() as d:
+        out = os.path.join(d, "samples.raw")
+        subprocess.run(["mpv", "--no-config", "--no-video", "--really-quiet", "--ao=pcm", "--ao-pcm-waveheader=no", f"--ao-pcm-file={out}", path], check=True,
+                       stdin=subprocess.DEVNULL)
+        with open(out, "rb") as f:
+            return hashlib.sha256(f.read()).hexdigest()
+
+
+# ---- cases ----
+
+def run_cases(cases):
+    """Runs (name, function) pairs as TAP; a failing case does not stop the others. Exit status 1 when one failed."""
+    import traceback
+    print(f"1..{len(cases)}", flush=True)
+    failed = 0
+    for number, (name, function) in enumerate(cases, 1):
+        try:
+            result = function()
+            print(f"ok {number} - {name}" + (f" # SKIP {result[5:]}" if isinstance(result, str) and result.startswith("SKIP ") else ""), flush=True)
+        except Exception:
+            failed += 1
+            print(f"not ok {number} - {name}", flush=True)
+            print("".join("# " + line + "\n" for line in traceback.format_exc().splitlines()), flush=True)
+    sys.exit(1 if failed else 0)

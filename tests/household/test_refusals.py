@@ -1,0 +1,222 @@
+#!/usr/bin/python3
+"""Every refusal by its reason code, through the real programs, changing nothing."""
+import os
+import shutil
+import struct
+
+from household import Household, Refused, enter_namespace, make_track, run_cases, wait_for
+
+enter_namespace()
+h = Household().settle(stranger=True)
+OPTIONS = ("--price", "100", "--copy-price", "0", "--max-copies", "50", "--copy-depth", "1", "--max-removable", "50")
+one = h.publish(make_track(os.path.join(h.root, "one.flac"), 3, seed=1), *OPTIONS)
+two = h.publish(make_track(os.path.join(h.root, "two.flac"), 3, seed=2), *OPTIONS)
+scarce = h.publish(make_track(os.path.join(h.root, "scarce.flac"), 2, seed=3), "--price", "100", "--max-copies", "1", "--copy-depth", "1")
+dear = h.publish(make_track(os.path.join(h.root, "dear.flac"), 2, seed=4), "--price", "99999999")
+for content in (one, two, scarce):
+    h.kitchen("get", content, "--yes")
+
+
+def unchanged(device, code, *args):
+    before = device.snapshot()
+    device.refused(code, *args)
+    assert device.snapshot() == before, (before, device.snapshot())
+
+
+def export(content, device="bedroom"):
+    """A fresh medium: (directory, package path, certificate path)."""
+    stick = os.path.join(h.root, f"stick-{export.count}")
+    export.count += 1
+    os.mkdir(stick)
+    h.kitchen("export", content, "--to", device, stick)
+    names = sorted(os.listdir(stick))
+    package = next(n for n in names if n.endswith(".hearth"))
+    certificate = next(n for n in names if n.endswith(".hearth-certificate"))
+    return stick, os.path.join(stick, package), os.path.join(stick, certificate)
+
+
+export.count = 0
+
+
+def flip(path, offset):
+    with open(path, "r+b") as f:
+        f.seek(offset)
+        byte = f.read(1)[0]
+        f.seek(offset)
+        f.write(bytes([byte ^ 0x01]))
+
+
+def replayed_serial():
+    stick, _, _ = export(one)
+    h.bedroom("import", stick)
+    unchanged(h.bedroom, "serial-already-used", "import", stick)
+
+
+def flipped_certificate():
+    """Every byte of the certificate file: envelope, license, delegation, key block entry, wrapped half."""
+    stick, _, certificate = export(two)
+    size = os.path.getsize(certificate)
+    before = h.bedroom.snapshot()
+    codes = {}
+    for offset in range(0, size, int(os.environ.get("HEARTH_FLIP_STEP", "7"))):
+        flip(certificate, offset)
+        try:
+            h.bedroom("import", stick)
+            raise AssertionError(f"byte {offset} flipped, and the import was done")
+        except Refused as refusal:
+            codes[refusal.code] = codes.get(refusal.code, 0) + 1
+            assert refusal.code in ("signature-invalid", "delegation-invalid", "malformed", "too-large"), (offset, str(refusal))
+        flip(certificate, offset)
+    assert h.bedroom.snapshot() == before
+    assert codes.get("signature-invalid", 0) > 0, codes
+    h.bedroom("import", stick)  # unharmed, it is accepted
+
+
+def package_layout(package):
+    with open(package, "rb") as f:
+        assert f.read(8) == b"HEARTHP1"
+        head = 12 + struct.unpack(">I", f.read(4))[0]
+        f.seek(head)
+        assert f.read(8) == b"HEARTHB1"
+        info = struct.unpack(">I", f.read(4))[0]
+    return head, head + 12, info
+
+
+def altered_body(where):
+    def case():
+        stick, package, _ = export(two, "attic")
+        head, info_at, info = package_layout(package)
+        offset = {"information": info_at + info // 2, "list": info_at + info + 5, "block": os.path.getsize(package) - 100}[where]
+        flip(package, offset)
+        before = h.attic.snapshot()
+        refusal = None
+        try:
+            h.attic("import", stick)
+        except Refused as r:
+            refusal = r
+        assert refusal is not None and refusal.code in {"information": ("content-id-mismatch", "malformed"), "list": ("content-id-mismatch", "block-corrupt"),
+                                                        "block": ("block-corrupt",)}[where], refusal
+        assert h.attic.snapshot() == before
+        flip(package, offset)
+        h.attic("import", stick)  # the serial was not spent by the attempt
+        h.attic("remove", two)
+    return case
+
+
+def mixed_certificate():
+    _, package_one, _ = export(one)
+    stick, package_two, _ = export(two)
+    shutil.copy(package_one, package_two)
+    unchanged(h.bedroom, "content-id-mismatch", "import", stick)
+
+
+def wrong_destination():
+    stick, _, _ = export(one, "attic")
+    unchanged(h.bedroom, "wrong-destination", "import", stick)
+
+
+def truncated_files():
+    stick, package, certificate = export(one, "attic")
+    for path in (certificate, package):
+        whole = open(path, "rb").read()
+        for size in (0, 3, 8, 11, 12, 40, len(whole) // 2, len(whole) - 1):
+            with open(path, "wb") as f:
+                f.write(whole[:size])
+            before = h.attic.snapshot()
+            try:
+                h.attic("import", stick)
+                raise AssertionError(f"{path} cut to {size} bytes, and the import was done")
+            except Refused as refusal:
+                assert refusal.code in ("malformed", "block-corrupt", "signature-invalid", "content-id-mismatch"), str(refusal)
+            assert h.attic.snapshot() == before
+        with open(path, "wb") as f:
+            f.write(whole)
+
+
+def stranger_as_destination():
+    client = h.stranger("status")["client"]
+    bills = len(h.kitchen("bills")["bills"])
+    refusal = None
+    try:
+        h.kitchen("copy", one, "--to", client)
+    except Refused as r:
+        refusal = r
+    assert refusal is not None and refusal.code in ("not-owned", "not-found"), refusal
+    assert len(h.kitchen("bills")["bills"]) == bills and not h.stranger.library()
+
+
+def not_bought():
+    unchanged(h.attic, "no-license", "play", dear, "--output", "digest")
+
+
+def count_used_up():
+    h.kitchen("copy", scarce, "--to", "bedroom")
+    unchanged(h.kitchen, "copy-count-exhausted", "copy", scarce, "--to", "attic")
+    assert all(t["content"] != scarce for t in h.attic.library())
+
+
+def credit():
+    bills = h.kitchen("bills")["bills"]
+    unchanged(h.kitchen, "credit-refused", "get", dear, "--yes", "--license-only")
+    assert h.kitchen("bills")["bills"] == bills
+
+
+def wrong_password():
+    device = h.devices["kitchen"]
+    path = os.path.join(h.root, "wrong")
+    with open(path, "w") as f:
+        f.write("not it\n")
+    os.chmod(path, 0o600)
+    codes = []
+    for _ in range(12):
+        try:
+            device("register", h.boreal.url, "--user", "alina", "--password-file", path)
+        except Refused as refusal:
+            codes.append(refusal.code)
+    assert codes[0] == "bad-credentials" and "rate-limited" in codes, codes
+    assert len(device("accounts")["accounts"]) <= 2
+
+
+def expired_license():
+    import time
+    until = int(time.time() * 1000) + 9000
+    content = h.publish(make_track(os.path.join(h.root, "short.flac"), 2, seed=5), "--price", "1", "--usage-until-ms", str(until))
+    h.kitchen("get", content, "--yes")
+    h.kitchen.digest(content)
+    wait_for("the license has ended", lambda: int(time.time() * 1000) > until)
+    h.kitchen.refused("license-expired", "play", content, "--output", "digest")
+
+
+def revoked_device():
+    client = h.attic("status")["client"]
+    h.aurora.admin("device", "revoke", client)
+    h.attic.refused("device-revoked", "get", one, "--yes")
+    wait_for("kitchen no longer lists attic", lambda: not any(d["name"] == "attic" for d in h.kitchen("devices")["devices"]))
+    try:
+        h.kitchen("copy", one, "--to", client)
+        raise AssertionError("copied to a revoked device")
+    except Refused as refusal:
+        assert refusal.code in ("device-revoked", "not-owned", "not-found"), str(refusal)
+
+
+def usage():
+    for args in (("nonsense",), ("copy", one), ("get",), ("play", one, "--output", "loud"), ("register", "nowhere")):
+        try:
+            h.kitchen(*args)
+            raise AssertionError(args)
+        except Refused as refusal:
+            assert refusal.status == 2, (args, str(refusal))
+    try:
+        from household import PROGRAMS, run_json
+        run_json([PROGRAMS["hearth"], "--socket", "/nonexistent/socket", "--json", "status"])
+        raise AssertionError("reached nobody")
+    except Refused as refusal:
+        assert refusal.status == 3, str(refusal)
+
+
+run_cases([("a serial used before", replayed_serial), ("any flipped byte in certificate, license, delegation", flipped_certificate),
+           ("altered content information", altered_body("information")), ("altered hash list", altered_body("list")), ("altered block", altered_body("block")),
+           ("content of one track with the certificate of another", mixed_certificate), ("certificate for another device", wrong_destination),
+           ("truncated files", truncated_files), ("a stranger's device as destination", stranger_as_destination), ("content not bought", not_bought),
+           ("copy count used up", count_used_up), ("credit refused", credit), ("license expired", expired_license),
+           ("wrong usage and nobody there", usage), ("wrong password, then rate-limited", wrong_password), ("revoked device", revoked_device)])
