@@ -36,19 +36,22 @@ struct option_spec {
     bool *flag;
 };
 /* Parses; leaves the positional arguments in *first .. *first + *count. Checks their number (max -1: any). Returns -1 to go on, or an exit code. */
-int cli_options(struct cli *cli, int argc, char **argv, const struct option_spec *specs, size_t spec_count, int min, int max,
-                char ***first, int *count);
+int cli_options(struct cli *cli, int argc, char **argv, const struct option_spec *specs, size_t spec_count, int min,
+                int max, char ***first, int *count);
 int cli_usage(struct cli *cli, const char *problem); /* prints, returns EXIT_USAGE */
-int cli_help(const struct verb *verb);              /* prints, returns EXIT_DONE */
+int cli_help(const struct verb *verb);               /* prints, returns EXIT_DONE */
 
 /* Sends one request. Returns EXIT_DONE or, after printing why not, another exit code.
  * client_refusal(cli->client) stays readable; *refused (may be NULL) takes refusals the verb handles itself. */
-int cli_call(struct cli *cli, uint16_t type, const pb_msgdesc_t *fields, const void *message, client_row_fn on_row, void *ctx);
+int cli_call(struct cli *cli, uint16_t type, const pb_msgdesc_t *fields, const void *message, client_row_fn on_row,
+             void *ctx);
 /* The same, but a refusal with this reason returns -1 without printing. */
-int cli_call_except(struct cli *cli, uint16_t type, const pb_msgdesc_t *fields, const void *message, client_row_fn on_row,
-                    void *ctx, enum reason expected);
-int cli_fail(struct cli *cli, const char *code, const char *message, const char *remedy); /* prints, returns EXIT_REFUSED */
-#define CLI_CALL(cli, TYPE, T, message, on_row, ctx) cli_call((cli), ctl_Type_##TYPE, T##_fields, (message), (on_row), (ctx))
+int cli_call_except(struct cli *cli, uint16_t type, const pb_msgdesc_t *fields, const void *message,
+                    client_row_fn on_row, void *ctx, enum reason expected);
+int cli_fail(struct cli *cli, const char *code, const char *message,
+             const char *remedy); /* prints, returns EXIT_REFUSED */
+#define CLI_CALL(cli, TYPE, T, message, on_row, ctx) \
+    cli_call((cli), ctl_Type_##TYPE, T##_fields, (message), (on_row), (ctx))
 
 /* Copies an argument into a message's text field; false (and a usage error printed) when it is too long. */
 bool cli_text(struct cli *cli, char *field, size_t cap, const char *value, const char *what);

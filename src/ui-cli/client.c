@@ -19,20 +19,25 @@ struct client {
     msg_Refusal refusal;
 };
 
-int client_default_path(char *out, size_t cap) {
+int client_default_path(char *out, size_t cap)
+{
     const char *named = getenv("HEARTH_SOCKET");
-    if (named != NULL && named[0] != '\0') return snprintf(out, cap, "%s", named) < (int)cap ? 0 : -ENAMETOOLONG;
+    if (named != NULL && named[0] != '\0')
+        return snprintf(out, cap, "%s", named) < (int)cap ? 0 : -ENAMETOOLONG;
     if (geteuid() == 0 && access("/run/hearth/hearthd.sock", F_OK) == 0)
         return snprintf(out, cap, "/run/hearth/hearthd.sock") < (int)cap ? 0 : -ENAMETOOLONG;
     const char *runtime = getenv("XDG_RUNTIME_DIR");
-    int n = runtime != NULL && runtime[0] == '/' ? snprintf(out, cap, "%s/hearth/hearthd.sock", runtime)
-                                                 : snprintf(out, cap, "/run/user/%u/hearth/hearthd.sock", (unsigned)getuid());
+    int n = runtime != NULL && runtime[0] == '/'
+                ? snprintf(out, cap, "%s/hearth/hearthd.sock", runtime)
+                : snprintf(out, cap, "/run/user/%u/hearth/hearthd.sock", (unsigned)getuid());
     return n < (int)cap ? 0 : -ENAMETOOLONG;
 }
 
-int client_open(struct client **out, const char *socket_path) {
+int client_open(struct client **out, const char *socket_path)
+{
     struct client *c = calloc(1, sizeof(*c));
-    if (c == NULL) return -ENOMEM;
+    if (c == NULL)
+        return -ENOMEM;
     c->in = buf(FRAME_MAX);
     c->fd = -1;
     int r;
@@ -42,20 +47,25 @@ int client_open(struct client **out, const char *socket_path) {
         r = client_default_path(c->path, sizeof(c->path));
     if (r == 0) {
         c->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        if (c->fd < 0) r = -errno;
+        if (c->fd < 0)
+            r = -errno;
     }
     if (r == 0) {
         struct sockaddr_un address = { .sun_family = AF_UNIX };
         memcpy(address.sun_path, c->path, sizeof(address.sun_path));
-        if (connect(c->fd, (struct sockaddr *)&address, sizeof(address)) != 0) r = -errno;
+        if (connect(c->fd, (struct sockaddr *)&address, sizeof(address)) != 0)
+            r = -errno;
     }
     *out = c; /* also on failure: the path is wanted for the message */
     return r;
 }
 
-void client_free(struct client *c) {
-    if (c == NULL) return;
-    if (c->fd >= 0) close(c->fd);
+void client_free(struct client *c)
+{
+    if (c == NULL)
+        return;
+    if (c->fd >= 0)
+        close(c->fd);
     buf_free(&c->in);
     free(c);
 }
@@ -63,46 +73,61 @@ void client_free(struct client *c) {
 const char *client_path(const struct client *c) { return c->path; }
 const msg_Refusal *client_refusal(const struct client *c) { return &c->refusal; }
 
-static int send_all(int fd, struct slice bytes) {
+static int send_all(int fd, struct slice bytes)
+{
     while (bytes.len > 0) {
         ssize_t n = send(fd, bytes.data, bytes.len, MSG_NOSIGNAL);
-        if (n < 0 && errno == EINTR) continue;
-        if (n < 0) return -errno;
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return -errno;
         bytes = slice_sub(bytes, (size_t)n, bytes.len - (size_t)n);
     }
     return 0;
 }
 
 /* The next whole frame; borrows from c->in until `used` bytes are consumed. */
-static int read_frame(struct client *c, struct frame *f, size_t *used) {
+static int read_frame(struct client *c, struct frame *f, size_t *used)
+{
     for (;;) {
         size_t need;
         int r = frame_split(buf_slice(&c->in), FRAME_TAIL_MAX, f, used, &need);
-        if (r == 0) return 0;
-        if (r != FRAME_INCOMPLETE) return -EPROTO;
+        if (r == 0)
+            return 0;
+        if (r != FRAME_INCOMPLETE)
+            return -EPROTO;
         r = buf_reserve(&c->in, need > c->in.len ? need - c->in.len : 1);
-        if (r != 0) return r < 0 ? r : -EPROTO;
+        if (r != 0)
+            return r < 0 ? r : -EPROTO;
         ssize_t n = recv(c->fd, c->in.data + c->in.len, c->in.cap - c->in.len, 0);
-        if (n < 0 && errno == EINTR) continue;
-        if (n < 0) return -errno;
-        if (n == 0) return -EPIPE;
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return -errno;
+        if (n == 0)
+            return -EPIPE;
         c->in.len += (size_t)n;
     }
 }
 
-int client_call(struct client *c, uint16_t type, const pb_msgdesc_t *fields, const void *message, client_row_fn on_row, void *ctx) {
+int client_call(struct client *c, uint16_t type, const pb_msgdesc_t *fields, const void *message, client_row_fn on_row,
+                void *ctx)
+{
     uint32_t request = ++c->next_request;
     struct buf out = buf(FRAME_MAX);
     int r = codec_frame(&out, type, request, fields, message, slice(NULL, 0));
-    if (r == 0) r = send_all(c->fd, buf_slice(&out));
+    if (r == 0)
+        r = send_all(c->fd, buf_slice(&out));
     secret_wipe(out.data, out.len); /* it may hold a password */
     buf_free(&out);
-    if (r != 0) return r < 0 ? r : -EMSGSIZE;
+    if (r != 0)
+        return r < 0 ? r : -EMSGSIZE;
     for (;;) {
         struct frame f;
         size_t used;
         r = read_frame(c, &f, &used);
-        if (r != 0) return r;
+        if (r != 0)
+            return r;
         if (f.request != request) {
             buf_consume(&c->in, used); /* of an earlier call that was left */
             continue;
@@ -116,6 +141,7 @@ int client_call(struct client *c, uint16_t type, const pb_msgdesc_t *fields, con
             r = on_row != NULL ? on_row(&f, ctx) : 0;
         }
         buf_consume(&c->in, used);
-        if (r != 0) return r;
+        if (r != 0)
+            return r;
     }
 }

@@ -10,40 +10,51 @@
 
 #define OPTIONS_MAX 16
 
-static void print_synopsis(const struct verb *v) { printf("usage: hearth %s%s%s\n", v->name, v->arguments[0] ? " " : "", v->arguments); }
+static void print_synopsis(const struct verb *v)
+{
+    printf("usage: hearth %s%s%s\n", v->name, v->arguments[0] ? " " : "", v->arguments);
+}
 
-int cli_help(const struct verb *v) {
+int cli_help(const struct verb *v)
+{
     print_synopsis(v);
     printf("\n%s\n", v->summary);
-    if (v->help != NULL) printf("\n%s\n", v->help);
-    puts("\nEvery command takes --json (one object on standard output), --socket PATH (else HEARTH_SOCKET) and --help.\n"
-         "Exit status: 0 done, 1 refused or failed, 2 wrong usage, 3 hearthd cannot be reached.");
+    if (v->help != NULL)
+        printf("\n%s\n", v->help);
+    puts(
+        "\nEvery command takes --json (one object on standard output), --socket PATH (else HEARTH_SOCKET) and --help.\n"
+        "Exit status: 0 done, 1 refused or failed, 2 wrong usage, 3 hearthd cannot be reached.");
     return EXIT_DONE;
 }
 
-int cli_usage(struct cli *cli, const char *problem) {
+int cli_usage(struct cli *cli, const char *problem)
+{
     if (cli->output.json) {
         output_error(&cli->output, "usage", problem, NULL);
         return EXIT_USAGE;
     }
-    fprintf(stderr, "hearth %s: %s\nusage: hearth %s %s\n", cli->verb->name, problem, cli->verb->name, cli->verb->arguments);
+    fprintf(stderr, "hearth %s: %s\nusage: hearth %s %s\n", cli->verb->name, problem, cli->verb->name,
+            cli->verb->arguments);
     return EXIT_USAGE;
 }
 
-int cli_fail(struct cli *cli, const char *code, const char *message, const char *remedy) {
+int cli_fail(struct cli *cli, const char *code, const char *message, const char *remedy)
+{
     output_error(&cli->output, code, message, remedy);
     return EXIT_REFUSED;
 }
 
-int cli_options(struct cli *cli, int argc, char **argv, const struct option_spec *specs, size_t spec_count, int min, int max,
-                char ***first, int *count) {
+int cli_options(struct cli *cli, int argc, char **argv, const struct option_spec *specs, size_t spec_count, int min,
+                int max, char ***first, int *count)
+{
     struct option longs[OPTIONS_MAX + 4] = {
         { "json", no_argument, NULL, 'j' },
         { "socket", required_argument, NULL, 's' },
         { "help", no_argument, NULL, 'h' },
     };
     for (size_t i = 0; i < spec_count; i++)
-        longs[3 + i] = (struct option){ specs[i].name, specs[i].value != NULL ? required_argument : no_argument, NULL, 256 + (int)i };
+        longs[3 + i] = (struct option){ specs[i].name, specs[i].value != NULL ? required_argument : no_argument, NULL,
+                                        256 + (int)i };
     opterr = 0;
     optind = 1;
     bool help = false;
@@ -61,52 +72,71 @@ int cli_options(struct cli *cli, int argc, char **argv, const struct option_spec
         else
             return cli_usage(cli, "an option is not known or lacks its value");
     }
-    if (help) return cli_help(cli->verb);
+    if (help)
+        return cli_help(cli->verb);
     *first = argv + optind;
     *count = argc - optind;
-    if (*count < min) return cli_usage(cli, "an argument is missing");
-    if (max >= 0 && *count > max) return cli_usage(cli, "too many arguments");
+    if (*count < min)
+        return cli_usage(cli, "an argument is missing");
+    if (max >= 0 && *count > max)
+        return cli_usage(cli, "too many arguments");
     return -1;
 }
 
-bool cli_text(struct cli *cli, char *field, size_t cap, const char *value, const char *what) {
-    if (snprintf(field, cap, "%s", value) < (int)cap) return true;
+bool cli_text(struct cli *cli, char *field, size_t cap, const char *value, const char *what)
+{
+    if (snprintf(field, cap, "%s", value) < (int)cap)
+        return true;
     char problem[128];
     snprintf(problem, sizeof(problem), "%s is longer than %zu bytes", what, cap - 1);
     cli_usage(cli, problem);
     return false;
 }
 
-static int unreachable(struct cli *cli, int error) {
+static int unreachable(struct cli *cli, int error)
+{
     char message[256];
-    snprintf(message, sizeof(message), "hearthd does not answer at %s: %s", cli->client != NULL ? client_path(cli->client) : "its socket", strerror(-error));
-    output_error(&cli->output, "daemon-unreachable", message, "start hearthd, or name its socket with --socket or HEARTH_SOCKET");
+    snprintf(message, sizeof(message), "hearthd does not answer at %s: %s",
+             cli->client != NULL ? client_path(cli->client) : "its socket", strerror(-error));
+    output_error(&cli->output, "daemon-unreachable", message,
+                 "start hearthd, or name its socket with --socket or HEARTH_SOCKET");
     return EXIT_UNREACHABLE;
 }
 
-int cli_call_except(struct cli *cli, uint16_t type, const pb_msgdesc_t *fields, const void *message, client_row_fn on_row, void *ctx,
-                    enum reason expected) {
+int cli_call_except(struct cli *cli, uint16_t type, const pb_msgdesc_t *fields, const void *message,
+                    client_row_fn on_row, void *ctx, enum reason expected)
+{
     int r;
-    if (cli->client == NULL && (r = client_open(&cli->client, cli->socket_path)) != 0) return unreachable(cli, r);
+    if (cli->client == NULL && (r = client_open(&cli->client, cli->socket_path)) != 0)
+        return unreachable(cli, r);
     r = client_call(cli->client, type, fields, message, on_row, ctx);
     output_progress_end(&cli->output);
-    if (r == 0) return EXIT_DONE;
+    if (r == 0)
+        return EXIT_DONE;
     if (r == CLIENT_REFUSED) {
         const msg_Refusal *refusal = client_refusal(cli->client);
-        if (expected != REASON_NONE && strcmp(refusal->code, reason_code(expected)) == 0) return -1;
+        if (expected != REASON_NONE && strcmp(refusal->code, reason_code(expected)) == 0)
+            return -1;
         return cli_fail(cli, refusal->code, refusal->text, refusal->has_remedy ? refusal->remedy : NULL);
     }
-    if (r == -EPROTO) return cli_fail(cli, "malformed", "hearthd and this program do not understand each other", "install the same version of both");
+    if (r == -EPROTO)
+        return cli_fail(cli, "malformed", "hearthd and this program do not understand each other",
+                        "install the same version of both");
     return unreachable(cli, r);
 }
 
-int cli_call(struct cli *cli, uint16_t type, const pb_msgdesc_t *fields, const void *message, client_row_fn on_row, void *ctx) {
+int cli_call(struct cli *cli, uint16_t type, const pb_msgdesc_t *fields, const void *message, client_row_fn on_row,
+             void *ctx)
+{
     return cli_call_except(cli, type, fields, message, on_row, ctx, REASON_NONE);
 }
 
-static int overview(void) {
-    puts("usage: hearth COMMAND [ARGUMENT...]\n\nShares what a household bought between its devices, with the rights kept intact.\n");
-    for (size_t i = 0; verb_table[i] != NULL; i++) printf("  %-11s %s\n", verb_table[i]->name, verb_table[i]->summary);
+static int overview(void)
+{
+    puts(
+        "usage: hearth COMMAND [ARGUMENT...]\n\nShares what a household bought between its devices, with the rights kept intact.\n");
+    for (size_t i = 0; verb_table[i] != NULL; i++)
+        printf("  %-11s %s\n", verb_table[i]->name, verb_table[i]->summary);
     puts("\nTRACK is a content-ID prefix, a number from the last listing, or a title that is unique.\n"
          "`hearth COMMAND --help` explains one command. All take --json, --socket PATH, --help.\n"
          "Exit status: 0 done, 1 refused or failed, 2 wrong usage, 3 hearthd cannot be reached.");
@@ -114,7 +144,8 @@ static int overview(void) {
 }
 
 /* --json and --socket may also stand before the verb. */
-static int skip_leading_options(struct cli *cli, int argc, char **argv) {
+static int skip_leading_options(struct cli *cli, int argc, char **argv)
+{
     int i = 1;
     for (; i < argc && argv[i][0] == '-'; i++) {
         if (strcmp(argv[i], "--json") == 0)
@@ -131,18 +162,21 @@ static int skip_leading_options(struct cli *cli, int argc, char **argv) {
     return i;
 }
 
-int main(int argc, char **argv) {
+int main(int argc, char **argv)
+{
     setlocale(LC_ALL, "");
     prctl(PR_SET_DUMPABLE, 0); /* a password may pass through */
     struct cli cli = { 0 };
     output_init(&cli.output, false);
     int at = skip_leading_options(&cli, argc, argv);
-    if (at == -1) return overview();
+    if (at == -1)
+        return overview();
     if (at == -2) {
         fprintf(stderr, "hearth: %s is not an option here; see hearth --help\n", argv[1]);
         return EXIT_USAGE;
     }
-    if (at >= argc || strcmp(argv[at], "help") == 0) return overview() + (at >= argc ? EXIT_USAGE : 0);
+    if (at >= argc || strcmp(argv[at], "help") == 0)
+        return overview() + (at >= argc ? EXIT_USAGE : 0);
     for (size_t i = 0; verb_table[i] != NULL; i++)
         if (strcmp(verb_table[i]->name, argv[at]) == 0) {
             cli.verb = verb_table[i];

@@ -14,23 +14,29 @@
 #include "base/util.h"
 #include "crypto/id.h"
 
-void output_init(struct output *o, bool json) {
+void output_init(struct output *o, bool json)
+{
     *o = (struct output){ .json = json, .progress = !json && isatty(STDERR_FILENO) };
 }
 
-static void *must(void *p) {
-    if (p != NULL) return p;
+static void *must(void *p)
+{
+    if (p != NULL)
+        return p;
     fputs("hearth: out of memory\n", stderr);
     exit(1);
 }
 
-void table_init(struct table *t, size_t columns, const char *const *headings) {
+void table_init(struct table *t, size_t columns, const char *const *headings)
+{
     *t = (struct table){ .columns = columns, .rows = 1, .capacity = 16 };
     t->cells = must(calloc(t->capacity, sizeof(*t->cells)));
-    for (size_t i = 0; i < columns; i++) t->cells[0][i] = must(strdup(headings[i]));
+    for (size_t i = 0; i < columns; i++)
+        t->cells[0][i] = must(strdup(headings[i]));
 }
 
-void table_row(struct table *t, ...) {
+void table_row(struct table *t, ...)
+{
     if (t->rows == t->capacity) {
         t->capacity *= 2;
         t->cells = must(realloc(t->cells, t->capacity * sizeof(*t->cells)));
@@ -45,40 +51,50 @@ void table_row(struct table *t, ...) {
     t->rows++;
 }
 
-static int cell_width(const char *text) {
+static int cell_width(const char *text)
+{
     wchar_t wide[512];
     size_t n = mbstowcs(wide, text, ARRAY_COUNT(wide) - 1);
-    if (n == (size_t)-1) return (int)strlen(text);
+    if (n == (size_t)-1)
+        return (int)strlen(text);
     int w = wcswidth(wide, n);
     return w < 0 ? (int)strlen(text) : w;
 }
 
-void table_print(struct table *t) {
-    if (t->rows <= 1) return;
+void table_print(struct table *t)
+{
+    if (t->rows <= 1)
+        return;
     int widths[TABLE_COLUMNS_MAX] = { 0 };
     for (size_t r = 0; r < t->rows; r++)
         for (size_t i = 0; i < t->columns; i++) {
             int w = cell_width(t->cells[r][i]);
-            if (w > widths[i]) widths[i] = w;
+            if (w > widths[i])
+                widths[i] = w;
         }
     for (size_t r = 0; r < t->rows; r++) {
         for (size_t i = 0; i < t->columns; i++) {
             fputs(t->cells[r][i], stdout);
-            if (i + 1 < t->columns) printf("%*s", widths[i] - cell_width(t->cells[r][i]) + 2, "");
+            if (i + 1 < t->columns)
+                printf("%*s", widths[i] - cell_width(t->cells[r][i]) + 2, "");
         }
         putchar('\n');
     }
 }
 
-void table_deinit(struct table *t) {
+void table_deinit(struct table *t)
+{
     for (size_t r = 0; r < t->rows; r++)
-        for (size_t i = 0; i < t->columns; i++) free(t->cells[r][i]);
+        for (size_t i = 0; i < t->columns; i++)
+            free(t->cells[r][i]);
     free(t->cells);
     *t = (struct table){ 0 };
 }
 
-void output_line(const struct output *o, const char *format, ...) {
-    if (o->json) return;
+void output_line(const struct output *o, const char *format, ...)
+{
+    if (o->json)
+        return;
     char line[2048], safe[3072];
     va_list args;
     va_start(args, format);
@@ -87,12 +103,14 @@ void output_line(const struct output *o, const char *format, ...) {
     /* newlines are ours; everything between them may hold a stranger's title */
     for (char *rest = line, *end; rest != NULL; rest = end) {
         end = strchr(rest, '\n');
-        if (end != NULL) *end++ = '\0';
+        if (end != NULL)
+            *end++ = '\0';
         puts(text_safe(rest, safe, sizeof(safe)));
     }
 }
 
-void output_json(struct output *o, json_t *value) {
+void output_json(struct output *o, json_t *value)
+{
     output_progress_end(o);
     if (value == NULL || json_dumpf(value, stdout, JSON_COMPACT) != 0) {
         fputs("hearth: cannot write JSON\n", stderr);
@@ -103,22 +121,27 @@ void output_json(struct output *o, json_t *value) {
     json_decref(value);
 }
 
-void output_error(struct output *o, const char *code, const char *message, const char *remedy) {
+void output_error(struct output *o, const char *code, const char *message, const char *remedy)
+{
     output_progress_end(o);
     if (o->json) {
         json_t *error = json_pack("{s:s, s:s}", "code", code, "message", message);
-        if (remedy != NULL) json_object_set_new(error, "remedy", json_string(remedy));
+        if (remedy != NULL)
+            json_object_set_new(error, "remedy", json_string(remedy));
         output_json(o, json_pack("{s:o}", "error", error));
         return;
     }
     char safe[1024];
     fprintf(stderr, "hearth: %s", text_safe(message, safe, sizeof(safe)));
     fprintf(stderr, " (%s)\n", text_safe(code, safe, sizeof(safe)));
-    if (remedy != NULL) fprintf(stderr, "  %s\n", text_safe(remedy, safe, sizeof(safe)));
+    if (remedy != NULL)
+        fprintf(stderr, "  %s\n", text_safe(remedy, safe, sizeof(safe)));
 }
 
-void output_progress(struct output *o, const ctl_Progress *p) {
-    if (!o->progress) return;
+void output_progress(struct output *o, const ctl_Progress *p)
+{
+    if (!o->progress)
+        return;
     int64_t now = clock_mono_ms(clock_system());
     if (!o->progress_shown || strcmp(o->progress_text, p->text) != 0) {
         output_progress_end(o);
@@ -130,13 +153,15 @@ void output_progress(struct output *o, const ctl_Progress *p) {
     char safe[256], done[24], total[24];
     fprintf(stderr, "\r\033[K%s", text_safe(p->text, safe, sizeof(safe)));
     if (p->total > 0) {
-        fprintf(stderr, "  %3u%%  %s of %s", (unsigned)(p->done * 100 / p->total), output_bytes(p->done, done), output_bytes(p->total, total));
+        fprintf(stderr, "  %3u%%  %s of %s", (unsigned)(p->done * 100 / p->total), output_bytes(p->done, done),
+                output_bytes(p->total, total));
         int64_t spent = now - o->progress_began_ms;
         if (spent > 500 && p->done > o->progress_first) {
             uint64_t rate = (p->done - o->progress_first) * 1000 / (uint64_t)spent;
             char rate_text[24], left[24];
             fprintf(stderr, "  %s/s", output_bytes(rate, rate_text));
-            if (rate > 0) fprintf(stderr, "  %s left", output_duration((p->total - p->done) * 1000 / rate, left));
+            if (rate > 0)
+                fprintf(stderr, "  %s left", output_duration((p->total - p->done) * 1000 / rate, left));
         }
     } else if (p->done > 0) {
         fprintf(stderr, "  %s", output_bytes(p->done, done));
@@ -144,14 +169,17 @@ void output_progress(struct output *o, const ctl_Progress *p) {
     fflush(stderr);
 }
 
-void output_progress_end(struct output *o) {
-    if (!o->progress_shown) return;
+void output_progress_end(struct output *o)
+{
+    if (!o->progress_shown)
+        return;
     fputs("\r\033[K", stderr);
     fflush(stderr);
     o->progress_shown = false;
 }
 
-const char *output_bytes(uint64_t bytes, char out[24]) {
+const char *output_bytes(uint64_t bytes, char out[24])
+{
     static const char *const units[] = { "B", "KiB", "MiB", "GiB", "TiB" };
     size_t unit = 0;
     double value = (double)bytes;
@@ -163,7 +191,8 @@ const char *output_bytes(uint64_t bytes, char out[24]) {
     return out;
 }
 
-const char *output_duration(uint64_t ms, char out[24]) {
+const char *output_duration(uint64_t ms, char out[24])
+{
     uint64_t s = (ms + 500) / 1000;
     if (ms == 0)
         snprintf(out, 24, "-");
@@ -174,25 +203,31 @@ const char *output_duration(uint64_t ms, char out[24]) {
     return out;
 }
 
-const char *output_money(int64_t minor, const char *currency, char out[40]) {
+const char *output_money(int64_t minor, const char *currency, char out[40])
+{
     uint64_t magnitude = minor < 0 ? 0 - (uint64_t)minor : (uint64_t)minor;
-    snprintf(out, 40, "%s%llu.%02u %s", minor < 0 ? "-" : "", (unsigned long long)(magnitude / 100), (unsigned)(magnitude % 100), currency);
+    snprintf(out, 40, "%s%llu.%02u %s", minor < 0 ? "-" : "", (unsigned long long)(magnitude / 100),
+             (unsigned)(magnitude % 100), currency);
     return out;
 }
 
-const char *output_time(uint64_t ms, char out[32]) {
+const char *output_time(uint64_t ms, char out[32])
+{
     time_t t = (time_t)(ms / 1000);
     struct tm tm;
-    if (localtime_r(&t, &tm) == NULL || strftime(out, 32, "%Y-%m-%d %H:%M", &tm) == 0) snprintf(out, 32, "-");
+    if (localtime_r(&t, &tm) == NULL || strftime(out, 32, "%Y-%m-%d %H:%M", &tm) == 0)
+        snprintf(out, 32, "-");
     return out;
 }
 
-const char *output_id(const void *id, char out[56]) {
+const char *output_id(const void *id, char out[56])
+{
     id_short(id, out);
     return out;
 }
 
-const char *output_conditions(const doc_Conditions *c, char out[256]) {
+const char *output_conditions(const doc_Conditions *c, char out[256])
+{
     char from[32], until[32], copies[32];
     int n = 0;
     if (c->copy_depth == 0 || c->max_copies == 0)
@@ -203,35 +238,47 @@ const char *output_conditions(const doc_Conditions *c, char out[256]) {
         snprintf(copies, sizeof(copies), "%u", (unsigned)c->max_copies);
         n = snprintf(out, 256, "may be copied %s time%s", copies, c->max_copies == 1 ? "" : "s");
     }
-    if (c->copy_depth > 1 && c->max_copies > 0) n += snprintf(out + n, 256 - (size_t)n, ", copies may be copied on");
-    if (c->has_usage_from_ms) n += snprintf(out + n, 256 - (size_t)n, ", usable from %s", output_time(c->usage_from_ms, from));
-    if (c->has_usage_until_ms) n += snprintf(out + n, 256 - (size_t)n, ", usable until %s", output_time(c->usage_until_ms, until));
+    if (c->copy_depth > 1 && c->max_copies > 0)
+        n += snprintf(out + n, 256 - (size_t)n, ", copies may be copied on");
+    if (c->has_usage_from_ms)
+        n += snprintf(out + n, 256 - (size_t)n, ", usable from %s", output_time(c->usage_from_ms, from));
+    if (c->has_usage_until_ms)
+        n += snprintf(out + n, 256 - (size_t)n, ", usable until %s", output_time(c->usage_until_ms, until));
     if (c->has_download_until_ms)
         snprintf(out + n, 256 - (size_t)n, ", to be downloaded by %s", output_time(c->download_until_ms, until));
     return out;
 }
 
-json_t *json_id(const void *id) {
+json_t *json_id(const void *id)
+{
     char text[ID_TEXT_BYTES];
     id_text(id, text);
     return json_string(text);
 }
 
-json_t *json_conditions(const doc_Conditions *c) {
+json_t *json_conditions(const doc_Conditions *c)
+{
     json_t *o = json_object();
     if (c->max_copies == UINT32_MAX)
         json_object_set_new(o, "max_copies", json_null()); /* no limit */
     else
         json_object_set_new(o, "max_copies", json_integer(c->max_copies));
     json_object_set_new(o, "copy_depth", json_integer(c->copy_depth));
-    json_object_set_new(o, "max_removable", c->max_removable == UINT32_MAX ? json_null() : json_integer(c->max_removable));
-    if (c->has_usage_from_ms) json_object_set_new(o, "usage_from_ms", json_integer((json_int_t)c->usage_from_ms));
-    if (c->has_usage_until_ms) json_object_set_new(o, "usage_until_ms", json_integer((json_int_t)c->usage_until_ms));
-    if (c->has_download_from_ms) json_object_set_new(o, "download_from_ms", json_integer((json_int_t)c->download_from_ms));
-    if (c->has_download_until_ms) json_object_set_new(o, "download_until_ms", json_integer((json_int_t)c->download_until_ms));
+    json_object_set_new(o, "max_removable",
+                        c->max_removable == UINT32_MAX ? json_null() : json_integer(c->max_removable));
+    if (c->has_usage_from_ms)
+        json_object_set_new(o, "usage_from_ms", json_integer((json_int_t)c->usage_from_ms));
+    if (c->has_usage_until_ms)
+        json_object_set_new(o, "usage_until_ms", json_integer((json_int_t)c->usage_until_ms));
+    if (c->has_download_from_ms)
+        json_object_set_new(o, "download_from_ms", json_integer((json_int_t)c->download_from_ms));
+    if (c->has_download_until_ms)
+        json_object_set_new(o, "download_until_ms", json_integer((json_int_t)c->download_until_ms));
     return o;
 }
 
-void json_put_text(json_t *object, const char *key, bool present, const char *text) {
-    if (present) json_object_set_new(object, key, json_string(text));
+void json_put_text(json_t *object, const char *key, bool present, const char *text)
+{
+    if (present)
+        json_object_set_new(object, key, json_string(text));
 }

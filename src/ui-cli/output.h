@@ -11,8 +11,8 @@
 
 struct output {
     bool json;
-    bool progress;          /* standard error is a terminal and --json is off */
-    bool progress_shown;    /* a progress line is on the screen */
+    bool progress;       /* standard error is a terminal and --json is off */
+    bool progress_shown; /* a progress line is on the screen */
     int64_t progress_began_ms;
     uint64_t progress_first;
     char progress_text[128];
@@ -31,7 +31,8 @@ void table_row(struct table *t, ...);
 void table_print(struct table *t); /* prints with aligned columns; nothing but the heading: prints nothing */
 void table_deinit(struct table *t);
 
-void output_line(const struct output *o, const char *format, ...) __attribute__((format(printf, 2, 3))); /* a sentence; nothing with --json */
+void output_line(const struct output *o, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));         /* a sentence; nothing with --json */
 void output_json(struct output *o, json_t *value); /* takes value; prints one compact line */
 void output_error(struct output *o, const char *code, const char *message, const char *remedy);
 void output_progress(struct output *o, const ctl_Progress *p);

@@ -15,57 +15,74 @@
 bool prompt_possible(void) { return isatty(STDIN_FILENO) && isatty(STDERR_FILENO); }
 
 /* Reads one line of the terminal byte by byte: no buffer of the C library keeps a password. */
-static int read_line(char *out, size_t cap) {
+static int read_line(char *out, size_t cap)
+{
     size_t len = 0;
     for (;;) {
         char c;
         ssize_t n = read(STDIN_FILENO, &c, 1);
-        if (n < 0 && errno == EINTR) continue;
-        if (n <= 0) return -EIO;
-        if (c == '\n') break;
-        if (len + 1 >= cap) return -EMSGSIZE;
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return -EIO;
+        if (c == '\n')
+            break;
+        if (len + 1 >= cap)
+            return -EMSGSIZE;
         out[len++] = c;
     }
     out[len] = '\0';
     return 0;
 }
 
-int prompt_line(const char *question, char *out, size_t cap) {
-    if (!prompt_possible()) return -ENOTTY;
+int prompt_line(const char *question, char *out, size_t cap)
+{
+    if (!prompt_possible())
+        return -ENOTTY;
     fprintf(stderr, "%s", question);
     fflush(stderr);
     return read_line(out, cap);
 }
 
-bool prompt_yes(const char *question) {
+bool prompt_yes(const char *question)
+{
     char answer[16];
-    if (prompt_line(question, answer, sizeof(answer)) != 0) return false;
+    if (prompt_line(question, answer, sizeof(answer)) != 0)
+        return false;
     return strcmp(answer, "y") == 0 || strcmp(answer, "Y") == 0 || strcmp(answer, "yes") == 0;
 }
 
-int prompt_secret(const char *question, char *out, size_t cap) {
-    if (!prompt_possible()) return -ENOTTY;
+int prompt_secret(const char *question, char *out, size_t cap)
+{
+    if (!prompt_possible())
+        return -ENOTTY;
     struct termios before, silent;
-    if (tcgetattr(STDIN_FILENO, &before) != 0) return -errno;
+    if (tcgetattr(STDIN_FILENO, &before) != 0)
+        return -errno;
     silent = before;
     silent.c_lflag &= ~(tcflag_t)ECHO;
     fprintf(stderr, "%s", question);
     fflush(stderr);
-    if (tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent) != 0) return -errno;
+    if (tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent) != 0)
+        return -errno;
     int r = read_line(out, cap);
     tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
     fputc('\n', stderr);
     return r;
 }
 
-int prompt_secret_file(const char *path, char *out, size_t cap) {
+int prompt_secret_file(const char *path, char *out, size_t cap)
+{
     struct buf content CLEANUP(buf_free) = buf(4096);
     int r = file_read(path, &content);
-    if (r == BUF_FULL) r = -EMSGSIZE;
-    if (r != 0) return r;
+    if (r == BUF_FULL)
+        r = -EMSGSIZE;
+    if (r != 0)
+        return r;
     const uint8_t *end = memchr(content.data, '\n', content.len);
     size_t len = end != NULL ? (size_t)(end - content.data) : content.len;
-    if (len > 0 && content.data[len - 1] == '\r') len--;
+    if (len > 0 && content.data[len - 1] == '\r')
+        len--;
     if (len + 1 > cap || memchr(content.data, '\0', len) != NULL) {
         r = -EMSGSIZE;
     } else {

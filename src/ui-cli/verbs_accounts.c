@@ -16,11 +16,15 @@ struct rows {
     struct table table;
 };
 
-static json_t *distributor_json(const ctl_DistributorRow *d) {
-    json_t *o = json_pack("{s:o, s:s, s:s, s:b, s:b}", "distributor", json_id(d->distributor), "name", d->name, "user", d->user, "online", d->online, "linked", d->linked);
+static json_t *distributor_json(const ctl_DistributorRow *d)
+{
+    json_t *o = json_pack("{s:o, s:s, s:s, s:b, s:b}", "distributor", json_id(d->distributor), "name", d->name, "user",
+                          d->user, "online", d->online, "linked", d->linked);
     json_put_text(o, "address", d->has_address, d->address);
-    if (d->has_balance) json_object_set_new(o, "balance", json_integer(d->balance));
-    if (d->has_credit_limit) json_object_set_new(o, "credit_limit", json_integer(d->credit_limit));
+    if (d->has_balance)
+        json_object_set_new(o, "balance", json_integer(d->balance));
+    if (d->has_credit_limit)
+        json_object_set_new(o, "credit_limit", json_integer(d->credit_limit));
     json_put_text(o, "currency", d->has_currency, d->currency);
     return o;
 }
@@ -32,33 +36,44 @@ struct registration {
     ctl_Confirm confirm;
 };
 
-static int on_registration(const struct frame *f, void *ctx) {
+static int on_registration(const struct frame *f, void *ctx)
+{
     struct registration *g = ctx;
-    if (f->type == ctl_Type_CONFIRM) return CODEC_DECODE(ctl_Confirm, f->message, &g->confirm) == 0 ? 0 : -EPROTO;
-    if (f->type == ctl_Type_DISTRIBUTOR_ROW) return CODEC_DECODE(ctl_DistributorRow, f->message, &g->row) == 0 ? 0 : -EPROTO;
+    if (f->type == ctl_Type_CONFIRM)
+        return CODEC_DECODE(ctl_Confirm, f->message, &g->confirm) == 0 ? 0 : -EPROTO;
+    if (f->type == ctl_Type_DISTRIBUTOR_ROW)
+        return CODEC_DECODE(ctl_DistributorRow, f->message, &g->row) == 0 ? 0 : -EPROTO;
     return -EPROTO;
 }
 
 /* hearth://HOST:PORT[#ID] -> address and, when there, the ID. */
-static bool parse_url(const char *url, ctl_Register *out) {
-    if (strncmp(url, URL_SCHEME, strlen(URL_SCHEME)) == 0) url += strlen(URL_SCHEME);
+static bool parse_url(const char *url, ctl_Register *out)
+{
+    if (strncmp(url, URL_SCHEME, strlen(URL_SCHEME)) == 0)
+        url += strlen(URL_SCHEME);
     size_t address_len = strcspn(url, "#/");
-    if (address_len == 0 || address_len >= sizeof(out->address) || memchr(url, ':', address_len) == NULL) return false;
+    if (address_len == 0 || address_len >= sizeof(out->address) || memchr(url, ':', address_len) == NULL)
+        return false;
     memcpy(out->address, url, address_len);
     out->address[address_len] = '\0';
     const char *fragment = url + address_len;
-    if (*fragment == '/') fragment++;
-    if (*fragment == '\0') return true;
+    if (*fragment == '/')
+        fragment++;
+    if (*fragment == '\0')
+        return true;
     struct id id;
-    if (*fragment != '#' || id_parse(fragment + 1, &id) != 0) return false;
+    if (*fragment != '#' || id_parse(fragment + 1, &id) != 0)
+        return false;
     out->has_distributor = true;
     memcpy(out->distributor, id.bytes, sizeof(id.bytes));
     return true;
 }
 
-static int get_password(struct cli *cli, const char *file, bool new_account, char *out, size_t cap) {
+static int get_password(struct cli *cli, const char *file, bool new_account, char *out, size_t cap)
+{
     int r = file != NULL ? prompt_secret_file(file, out, cap) : prompt_secret("Password: ", out, cap);
-    if (r == -ENOTTY) return cli_usage(cli, "there is no terminal to ask for the password: give --password-file FILE");
+    if (r == -ENOTTY)
+        return cli_usage(cli, "there is no terminal to ask for the password: give --password-file FILE");
     if (r != 0) {
         char message[256];
         snprintf(message, sizeof(message), "the password cannot be read: %s", strerror(-r));
@@ -69,38 +84,49 @@ static int get_password(struct cli *cli, const char *file, bool new_account, cha
         r = prompt_secret("Once more: ", again, sizeof(again));
         bool same = r == 0 && strcmp(again, out) == 0;
         secret_wipe(again, sizeof(again));
-        if (!same) return cli_fail(cli, "bad-credentials", "the two passwords differ", NULL);
+        if (!same)
+            return cli_fail(cli, "bad-credentials", "the two passwords differ", NULL);
     }
     return -1;
 }
 
 /* Without an ID in the URL, the person confirms the fingerprint. */
-static int confirm(struct cli *cli, ctl_Register *m, const ctl_Confirm *c) {
+static int confirm(struct cli *cli, ctl_Register *m, const ctl_Confirm *c)
+{
     char id[ID_TEXT_BYTES], question[512];
     id_text(c->distributor, id);
     if (cli->output.json || !prompt_possible()) {
         snprintf(question, sizeof(question), "register again with its ID: hearth://%s#%s", m->address, id);
-        return cli_fail(cli, reason_code(REASON_CONFIRM_DISTRIBUTOR), "the URL names no distributor ID, and nobody is here to compare the fingerprint", question);
+        return cli_fail(cli, reason_code(REASON_CONFIRM_DISTRIBUTOR),
+                        "the URL names no distributor ID, and nobody is here to compare the fingerprint", question);
     }
     output_line(&cli->output, "%s answers as %s", m->address, c->name);
     output_line(&cli->output, "Its fingerprint is %s", id);
-    if (!prompt_yes("Is that the fingerprint the distributor gave you? [y/N] ")) return cli_fail(cli, "cancelled", "not registered", NULL);
+    if (!prompt_yes("Is that the fingerprint the distributor gave you? [y/N] "))
+        return cli_fail(cli, "cancelled", "not registered", NULL);
     m->has_distributor = true;
     memcpy(m->distributor, c->distributor, sizeof(m->distributor));
     return -1;
 }
 
-static int run_register(struct cli *cli, int argc, char **argv) {
+static int run_register(struct cli *cli, int argc, char **argv)
+{
     ctl_Register m = ctl_Register_init_zero;
     const char *user = NULL, *password_file = NULL, *invite = NULL, *full_name = NULL, *email = NULL;
-    const struct option_spec specs[] = { { "user", &user, NULL },     { "password-file", &password_file, NULL }, { "new-account", NULL, &m.new_account },
-                                         { "invite", &invite, NULL }, { "full-name", &full_name, NULL },         { "email", &email, NULL } };
+    const struct option_spec specs[] = {
+        { "user", &user, NULL },     { "password-file", &password_file, NULL }, { "new-account", NULL, &m.new_account },
+        { "invite", &invite, NULL }, { "full-name", &full_name, NULL },         { "email", &email, NULL }
+    };
     char **args;
     int count, code = cli_options(cli, argc, argv, specs, 6, 1, 1, &args, &count);
-    if (code >= 0) return code;
-    if (!parse_url(args[0], &m)) return cli_usage(cli, "the URL is hearth://HOST:PORT#DISTRIBUTOR-ID");
-    if (user == NULL && prompt_line("User ID: ", m.user, sizeof(m.user)) != 0) return cli_usage(cli, "give --user ID");
-    if (user != NULL && !cli_text(cli, m.user, sizeof(m.user), user, "the user ID")) return EXIT_USAGE;
+    if (code >= 0)
+        return code;
+    if (!parse_url(args[0], &m))
+        return cli_usage(cli, "the URL is hearth://HOST:PORT#DISTRIBUTOR-ID");
+    if (user == NULL && prompt_line("User ID: ", m.user, sizeof(m.user)) != 0)
+        return cli_usage(cli, "give --user ID");
+    if (user != NULL && !cli_text(cli, m.user, sizeof(m.user), user, "the user ID"))
+        return EXIT_USAGE;
     m.has_invite = invite != NULL;
     m.has_full_name = full_name != NULL;
     m.has_email = email != NULL;
@@ -111,123 +137,165 @@ static int run_register(struct cli *cli, int argc, char **argv) {
     code = get_password(cli, password_file, m.new_account, m.password, sizeof(m.password));
     struct registration g = { 0 };
     while (code < 0) {
-        code = cli_call_except(cli, ctl_Type_REGISTER, ctl_Register_fields, &m, on_registration, &g, m.has_distributor ? REASON_NONE : REASON_CONFIRM_DISTRIBUTOR);
-        if (code < 0 && (code = confirm(cli, &m, &g.confirm)) < 0) continue;
+        code = cli_call_except(cli, ctl_Type_REGISTER, ctl_Register_fields, &m, on_registration, &g,
+                               m.has_distributor ? REASON_NONE : REASON_CONFIRM_DISTRIBUTOR);
+        if (code < 0 && (code = confirm(cli, &m, &g.confirm)) < 0)
+            continue;
         break;
     }
     secret_wipe(m.password, sizeof(m.password));
-    if (code != EXIT_DONE) return code;
+    if (code != EXIT_DONE)
+        return code;
     char id[56];
     if (cli->output.json)
         output_json(&cli->output, distributor_json(&g.row));
     else
-        output_line(&cli->output, "Registered with %s (%s) as %s.", g.row.name, output_id(g.row.distributor, id), g.row.user);
+        output_line(&cli->output, "Registered with %s (%s) as %s.", g.row.name, output_id(g.row.distributor, id),
+                    g.row.user);
     return EXIT_DONE;
 }
-const struct verb verb_register = { "register", "URL [--user ID] [--new-account] [--password-file FILE]", "Registers this device with a distributor.",
-                                    "URL is hearth://HOST:PORT#DISTRIBUTOR-ID; without the ID its fingerprint is shown for confirmation.\n"
-                                    "  --user ID             the account (asked for when absent)\n"
-                                    "  --password-file FILE  its first line is the password (else asked without echo)\n"
-                                    "  --new-account         opens the account; [--invite CODE] [--full-name NAME] [--email ADDRESS]\n"
-                                    "Registering again is harmless.",
-                                    run_register };
+const struct verb verb_register = {
+    "register", "URL [--user ID] [--new-account] [--password-file FILE]", "Registers this device with a distributor.",
+    "URL is hearth://HOST:PORT#DISTRIBUTOR-ID; without the ID its fingerprint is shown for confirmation.\n"
+    "  --user ID             the account (asked for when absent)\n"
+    "  --password-file FILE  its first line is the password (else asked without echo)\n"
+    "  --new-account         opens the account; [--invite CODE] [--full-name NAME] [--email ADDRESS]\n"
+    "Registering again is harmless.",
+    run_register
+};
 
-static int simple(struct cli *cli, int argc, char **argv, uint16_t type, const pb_msgdesc_t *fields, const char *done) {
+static int simple(struct cli *cli, int argc, char **argv, uint16_t type, const pb_msgdesc_t *fields, const char *done)
+{
     char **args;
     int count, code = cli_options(cli, argc, argv, NULL, 0, 1, 1, &args, &count);
-    if (code >= 0) return code;
+    if (code >= 0)
+        return code;
     ctl_Unregister m = ctl_Unregister_init_zero; /* same shape for both */
-    if (!cli_text(cli, m.distributor, sizeof(m.distributor), args[0], "the distributor")) return EXIT_USAGE;
+    if (!cli_text(cli, m.distributor, sizeof(m.distributor), args[0], "the distributor"))
+        return EXIT_USAGE;
     code = cli_call(cli, type, fields, &m, NULL, NULL);
-    if (code != EXIT_DONE) return code;
+    if (code != EXIT_DONE)
+        return code;
     if (cli->output.json)
         output_json(&cli->output, json_pack("{s:b}", "done", true));
     else
-        output_line(&cli->output, done, args[0]);
+        output_line(&cli->output, "%s: %s", args[0], done);
     return EXIT_DONE;
 }
 
-static int run_unregister(struct cli *cli, int argc, char **argv) {
-    return simple(cli, argc, argv, ctl_Type_UNREGISTER, ctl_Unregister_fields, "No longer registered with %s.");
+static int run_unregister(struct cli *cli, int argc, char **argv)
+{
+    return simple(cli, argc, argv, ctl_Type_UNREGISTER, ctl_Unregister_fields,
+                  "this device is no longer registered there.");
 }
-const struct verb verb_unregister = { "unregister", "DISTRIBUTOR", "Takes this device out of an account.", "What was bought stays the account's and comes back when the device registers again.", run_unregister };
+const struct verb verb_unregister = {
+    "unregister", "DISTRIBUTOR", "Takes this device out of an account.",
+    "What was bought stays the account's and comes back when the device registers again.", run_unregister
+};
 
-static int run_unlink(struct cli *cli, int argc, char **argv) {
-    return simple(cli, argc, argv, ctl_Type_UNLINK, ctl_Unlink_fields, "The account at %s is no longer linked.");
+static int run_unlink(struct cli *cli, int argc, char **argv)
+{
+    return simple(cli, argc, argv, ctl_Type_UNLINK, ctl_Unlink_fields, "that account is no longer linked.");
 }
-const struct verb verb_unlink = { "unlink", "DISTRIBUTOR", "Takes the link to an account at another distributor back.", NULL, run_unlink };
+const struct verb verb_unlink = { "unlink", "DISTRIBUTOR", "Takes the link to an account at another distributor back.",
+                                  NULL, run_unlink };
 
 /* ---- link: one-time code on one side, URL on the other ---- */
 
-static int on_link_code(const struct frame *f, void *ctx) {
+static int on_link_code(const struct frame *f, void *ctx)
+{
     return f->type == ctl_Type_LINK_CODE && CODEC_DECODE(ctl_LinkCode, f->message, ctx) == 0 ? 0 : -EPROTO;
 }
-static int on_linked(const struct frame *f, void *ctx) {
+static int on_linked(const struct frame *f, void *ctx)
+{
     return f->type == ctl_Type_DISTRIBUTOR_ROW && CODEC_DECODE(ctl_DistributorRow, f->message, ctx) == 0 ? 0 : -EPROTO;
 }
 
-static int show_code(struct cli *cli, const char *distributor) {
+static int show_code(struct cli *cli, const char *distributor)
+{
     ctl_LinkCodeGet m = ctl_LinkCodeGet_init_zero;
-    if (!cli_text(cli, m.distributor, sizeof(m.distributor), distributor, "the distributor")) return EXIT_USAGE;
+    if (!cli_text(cli, m.distributor, sizeof(m.distributor), distributor, "the distributor"))
+        return EXIT_USAGE;
     ctl_LinkCode c = ctl_LinkCode_init_zero;
     int code = CLI_CALL(cli, LINK_CODE_GET, ctl_LinkCodeGet, &m, on_link_code, &c);
-    if (code != EXIT_DONE) return code;
+    if (code != EXIT_DONE)
+        return code;
     char when[32];
     if (cli->output.json)
         output_json(&cli->output, json_pack("{s:s, s:I}", "url", c.url, "ends_ms", (json_int_t)c.ends_ms));
     else
-        output_line(&cli->output, "On a device of the other account, before %s, run:\n  hearth link '%s'", output_time(c.ends_ms, when), c.url);
+        output_line(&cli->output, "On a device of the other account, before %s, run:\n  hearth link '%s'",
+                    output_time(c.ends_ms, when), c.url);
     return EXIT_DONE;
 }
 
-static int run_link(struct cli *cli, int argc, char **argv) {
+static int run_link(struct cli *cli, int argc, char **argv)
+{
     const char *distributor = "";
     const struct option_spec specs[] = { { "account", &distributor, NULL } };
     char **args;
     int count, code = cli_options(cli, argc, argv, specs, 1, 0, 1, &args, &count);
-    if (code >= 0) return code;
-    if (count == 0) return show_code(cli, distributor);
+    if (code >= 0)
+        return code;
+    if (count == 0)
+        return show_code(cli, distributor);
     ctl_Link m = ctl_Link_init_zero;
-    if (!cli_text(cli, m.distributor, sizeof(m.distributor), distributor, "the distributor") || !cli_text(cli, m.url, sizeof(m.url), args[0], "the URL"))
+    if (!cli_text(cli, m.distributor, sizeof(m.distributor), distributor, "the distributor") ||
+        !cli_text(cli, m.url, sizeof(m.url), args[0], "the URL"))
         return EXIT_USAGE;
     ctl_DistributorRow row = ctl_DistributorRow_init_zero;
     code = CLI_CALL(cli, LINK, ctl_Link, &m, on_linked, &row);
-    if (code != EXIT_DONE) return code;
+    if (code != EXIT_DONE)
+        return code;
     if (cli->output.json)
         output_json(&cli->output, distributor_json(&row));
     else
-        output_line(&cli->output, "Linked with %s's account at %s: the devices of both are one household now.", row.user, row.name);
+        output_line(&cli->output, "Linked with %s's account at %s: the devices of both are one household now.",
+                    row.user, row.name);
     return EXIT_DONE;
 }
-const struct verb verb_link = { "link", "[URL] [--account DISTRIBUTOR]", "Links two accounts of the household.",
-                                "Without URL: prints a one-time URL of this account. With it: links this account to the one that printed it.\n"
-                                "--account chooses, when this device is registered with several distributors.",
-                                run_link };
+const struct verb verb_link = {
+    "link", "[URL] [--account DISTRIBUTOR]", "Links two accounts of the household.",
+    "Without URL: prints a one-time URL of this account. With it: links this account to the one that printed it.\n"
+    "--account chooses, when this device is registered with several distributors.",
+    run_link
+};
 
 /* ---- accounts, bills ---- */
 
-static int on_account(const struct frame *f, void *ctx) {
+static int on_account(const struct frame *f, void *ctx)
+{
     struct rows *rows = ctx;
     ctl_DistributorRow d;
-    if (f->type != ctl_Type_DISTRIBUTOR_ROW || CODEC_DECODE(ctl_DistributorRow, f->message, &d) != 0) return -EPROTO;
-    if (rows->list != NULL) return json_array_append_new(rows->list, distributor_json(&d));
+    if (f->type != ctl_Type_DISTRIBUTOR_ROW || CODEC_DECODE(ctl_DistributorRow, f->message, &d) != 0)
+        return -EPROTO;
+    if (rows->list != NULL)
+        return json_array_append_new(rows->list, distributor_json(&d));
     char id[56], balance[40] = "-";
-    if (d.has_balance) output_money(d.balance, d.has_currency ? d.currency : "", balance);
-    table_row(&rows->table, d.name, output_id(d.distributor, id), d.user, d.linked ? "linked" : d.online ? "online" : "offline", balance,
-              d.has_address ? d.address : "-");
+    if (d.has_balance)
+        output_money(d.balance, d.has_currency ? d.currency : "", balance);
+    table_row(&rows->table, d.name, output_id(d.distributor, id), d.user,
+              d.linked   ? "linked"
+              : d.online ? "online"
+                         : "offline",
+              balance, d.has_address ? d.address : "-");
     return 0;
 }
 
-static int run_accounts(struct cli *cli, int argc, char **argv) {
+static int run_accounts(struct cli *cli, int argc, char **argv)
+{
     char **args;
     int count, code = cli_options(cli, argc, argv, NULL, 0, 0, 0, &args, &count);
-    if (code >= 0) return code;
+    if (code >= 0)
+        return code;
     struct rows rows = { cli, cli->output.json ? json_array() : NULL, { 0 } };
     table_init(&rows.table, 6, (const char *[]){ "DISTRIBUTOR", "ID", "USER", "STATE", "BALANCE", "ADDRESS" });
     code = CLI_CALL(cli, ACCOUNTS_GET, ctl_AccountsGet, &(ctl_AccountsGet){ 0 }, on_account, &rows);
-    if (code == EXIT_DONE && rows.list != NULL) output_json(&cli->output, json_pack("{s:O}", "accounts", rows.list));
+    if (code == EXIT_DONE && rows.list != NULL)
+        output_json(&cli->output, json_pack("{s:O}", "accounts", rows.list));
     if (code == EXIT_DONE && rows.list == NULL) {
-        if (rows.table.rows == 1) output_line(&cli->output, "Not registered anywhere yet: hearth register URL");
+        if (rows.table.rows == 1)
+            output_line(&cli->output, "Not registered anywhere yet: hearth register URL");
         table_print(&rows.table);
     }
     json_decref(rows.list);
@@ -236,36 +304,46 @@ static int run_accounts(struct cli *cli, int argc, char **argv) {
 }
 const struct verb verb_accounts = { "accounts", "", "Lists the household's accounts.", NULL, run_accounts };
 
-static int on_bill(const struct frame *f, void *ctx) {
+static int on_bill(const struct frame *f, void *ctx)
+{
     struct rows *rows = ctx;
     ctl_BillRow b;
-    if (f->type != ctl_Type_BILL_ROW || CODEC_DECODE(ctl_BillRow, f->message, &b) != 0) return -EPROTO;
+    if (f->type != ctl_Type_BILL_ROW || CODEC_DECODE(ctl_BillRow, f->message, &b) != 0)
+        return -EPROTO;
     if (rows->list != NULL)
-        return json_array_append_new(rows->list, json_pack("{s:s, s:I, s:I, s:s, s:I, s:I, s:s}", "distributor_name", b.distributor_name, "number",
-                                                           (json_int_t)b.line.number, "time_ms", (json_int_t)b.line.time_ms, "text", b.line.text, "amount",
-                                                           (json_int_t)b.line.amount, "balance", (json_int_t)b.line.balance, "currency", b.currency));
+        return json_array_append_new(rows->list, json_pack("{s:s, s:I, s:I, s:s, s:I, s:I, s:s}", "distributor_name",
+                                                           b.distributor_name, "number", (json_int_t)b.line.number,
+                                                           "time_ms", (json_int_t)b.line.time_ms, "text", b.line.text,
+                                                           "amount", (json_int_t)b.line.amount, "balance",
+                                                           (json_int_t)b.line.balance, "currency", b.currency));
     char when[32], amount[40], balance[40];
-    table_row(&rows->table, output_time(b.line.time_ms, when), b.distributor_name, b.line.text, output_money(b.line.amount, b.currency, amount),
-              output_money(b.line.balance, b.currency, balance));
+    table_row(&rows->table, output_time(b.line.time_ms, when), b.distributor_name, b.line.text,
+              output_money(b.line.amount, b.currency, amount), output_money(b.line.balance, b.currency, balance));
     return 0;
 }
 
-static int run_bills(struct cli *cli, int argc, char **argv) {
+static int run_bills(struct cli *cli, int argc, char **argv)
+{
     char **args;
     int count, code = cli_options(cli, argc, argv, NULL, 0, 0, 1, &args, &count);
-    if (code >= 0) return code;
+    if (code >= 0)
+        return code;
     ctl_BillsGet m = ctl_BillsGet_init_zero;
-    if (count == 1 && !cli_text(cli, m.distributor, sizeof(m.distributor), args[0], "the distributor")) return EXIT_USAGE;
+    if (count == 1 && !cli_text(cli, m.distributor, sizeof(m.distributor), args[0], "the distributor"))
+        return EXIT_USAGE;
     struct rows rows = { cli, cli->output.json ? json_array() : NULL, { 0 } };
     table_init(&rows.table, 5, (const char *[]){ "TIME", "DISTRIBUTOR", "FOR", "AMOUNT", "BALANCE" });
     code = CLI_CALL(cli, BILLS_GET, ctl_BillsGet, &m, on_bill, &rows);
-    if (code == EXIT_DONE && rows.list != NULL) output_json(&cli->output, json_pack("{s:O}", "bills", rows.list));
+    if (code == EXIT_DONE && rows.list != NULL)
+        output_json(&cli->output, json_pack("{s:O}", "bills", rows.list));
     if (code == EXIT_DONE && rows.list == NULL) {
-        if (rows.table.rows == 1) output_line(&cli->output, "Nothing has been charged.");
+        if (rows.table.rows == 1)
+            output_line(&cli->output, "Nothing has been charged.");
         table_print(&rows.table);
     }
     json_decref(rows.list);
     table_deinit(&rows.table);
     return code;
 }
-const struct verb verb_bills = { "bills", "[DISTRIBUTOR]", "Lists what the accounts were charged, newest first.", NULL, run_bills };
+const struct verb verb_bills = { "bills", "[DISTRIBUTOR]", "Lists what the accounts were charged, newest first.", NULL,
+                                 run_bills };

@@ -6,26 +6,31 @@
 
 #include "base/text.h"
 
-const char *verb_license_word(const ctl_TrackRow *t) {
+const char *verb_license_word(const ctl_TrackRow *t)
+{
     static const char *const words[] = { "none", "valid", "suspended by a move", "given up", "expired" };
     return t->license_state <= 4 ? words[t->license_state] : "unknown";
 }
 
-json_t *verb_track_json(const ctl_TrackRow *t) {
+json_t *verb_track_json(const ctl_TrackRow *t)
+{
     static const char *const states[] = { "none", "valid", "suspended", "surrendered", "expired" };
-    json_t *o = json_pack("{s:i, s:o, s:s, s:s, s:I, s:I, s:b, s:s}", "number", (int)t->number, "content", json_id(t->content), "title", t->title, "media_type",
-                          t->media_type, "duration_ms", (json_int_t)t->duration_ms, "plain_bytes", (json_int_t)t->plain_bytes, "has_body", t->has_body, "license",
-                          t->license_state <= 4 ? states[t->license_state] : "unknown");
+    json_t *o = json_pack("{s:i, s:o, s:s, s:s, s:I, s:I, s:b, s:s}", "number", (int)t->number, "content",
+                          json_id(t->content), "title", t->title, "media_type", t->media_type, "duration_ms",
+                          (json_int_t)t->duration_ms, "plain_bytes", (json_int_t)t->plain_bytes, "has_body",
+                          t->has_body, "license", t->license_state <= 4 ? states[t->license_state] : "unknown");
     json_put_text(o, "creator", t->has_creator, t->creator);
     json_put_text(o, "album", t->has_album, t->album);
-    if (t->has_issuer) json_object_set_new(o, "issuer", json_id(t->issuer));
+    if (t->has_issuer)
+        json_object_set_new(o, "issuer", json_id(t->issuer));
     json_put_text(o, "issuer_name", t->has_issuer_name, t->issuer_name);
     if (t->has_license_id) {
         char hex[HEX_TEXT_BYTES(16)];
         hex_encode(slice(t->license_id, 16), hex);
         json_put_text(o, "license_id", true, hex);
     }
-    if (t->has_conditions) json_object_set_new(o, "conditions", json_conditions(&t->conditions));
+    if (t->has_conditions)
+        json_object_set_new(o, "conditions", json_conditions(&t->conditions));
     return o;
 }
 
@@ -35,28 +40,37 @@ struct rows {
     struct table table;
 };
 
-static int on_track(const struct frame *f, void *ctx) {
+static int on_track(const struct frame *f, void *ctx)
+{
     struct rows *rows = ctx;
     ctl_TrackRow t;
-    if (f->type != ctl_Type_TRACK_ROW || CODEC_DECODE(ctl_TrackRow, f->message, &t) != 0) return -EPROTO;
-    if (rows->list != NULL) return json_array_append_new(rows->list, verb_track_json(&t));
+    if (f->type != ctl_Type_TRACK_ROW || CODEC_DECODE(ctl_TrackRow, f->message, &t) != 0)
+        return -EPROTO;
+    if (rows->list != NULL)
+        return json_array_append_new(rows->list, verb_track_json(&t));
     char number[16], duration[24], bytes[24], id[56];
     snprintf(number, sizeof(number), "%u", (unsigned)t.number);
     table_row(&rows->table, number, t.title, t.has_creator ? t.creator : "-", output_duration(t.duration_ms, duration),
-              t.has_body ? output_bytes(t.plain_bytes, bytes) : "not stored", verb_license_word(&t), t.has_issuer_name ? t.issuer_name : "-", output_id(t.content, id));
+              t.has_body ? output_bytes(t.plain_bytes, bytes) : "not stored", verb_license_word(&t),
+              t.has_issuer_name ? t.issuer_name : "-", output_id(t.content, id));
     return 0;
 }
 
-static int run_library(struct cli *cli, int argc, char **argv) {
+static int run_library(struct cli *cli, int argc, char **argv)
+{
     char **args;
     int count, code = cli_options(cli, argc, argv, NULL, 0, 0, 0, &args, &count);
-    if (code >= 0) return code;
+    if (code >= 0)
+        return code;
     struct rows rows = { cli, cli->output.json ? json_array() : NULL, { 0 } };
-    table_init(&rows.table, 8, (const char *[]){ "#", "TITLE", "CREATOR", "LENGTH", "SIZE", "LICENSE", "ISSUER", "ID" });
+    table_init(&rows.table, 8,
+               (const char *[]){ "#", "TITLE", "CREATOR", "LENGTH", "SIZE", "LICENSE", "ISSUER", "ID" });
     code = CLI_CALL(cli, LIBRARY_GET, ctl_LibraryGet, &(ctl_LibraryGet){ 0 }, on_track, &rows);
-    if (code == EXIT_DONE && rows.list != NULL) output_json(&cli->output, json_pack("{s:O}", "library", rows.list));
+    if (code == EXIT_DONE && rows.list != NULL)
+        output_json(&cli->output, json_pack("{s:O}", "library", rows.list));
     if (code == EXIT_DONE && rows.list == NULL) {
-        if (rows.table.rows == 1) output_line(&cli->output, "The library is empty: hearth browse, hearth get TRACK");
+        if (rows.table.rows == 1)
+            output_line(&cli->output, "The library is empty: hearth browse, hearth get TRACK");
         table_print(&rows.table);
     }
     json_decref(rows.list);
@@ -65,19 +79,24 @@ static int run_library(struct cli *cli, int argc, char **argv) {
 }
 const struct verb verb_library = { "library", "", "Lists what this device has.", NULL, run_library };
 
-static int on_one_track(const struct frame *f, void *ctx) {
+static int on_one_track(const struct frame *f, void *ctx)
+{
     return f->type == ctl_Type_TRACK_ROW && CODEC_DECODE(ctl_TrackRow, f->message, ctx) == 0 ? 0 : -EPROTO;
 }
 
-static int run_show(struct cli *cli, int argc, char **argv) {
+static int run_show(struct cli *cli, int argc, char **argv)
+{
     char **args;
     int count, code = cli_options(cli, argc, argv, NULL, 0, 1, 1, &args, &count);
-    if (code >= 0) return code;
+    if (code >= 0)
+        return code;
     ctl_Show m = ctl_Show_init_zero;
     ctl_TrackRow t = ctl_TrackRow_init_zero;
-    if (!cli_text(cli, m.track, sizeof(m.track), args[0], "TRACK")) return EXIT_USAGE;
+    if (!cli_text(cli, m.track, sizeof(m.track), args[0], "TRACK"))
+        return EXIT_USAGE;
     code = CLI_CALL(cli, SHOW, ctl_Show, &m, on_one_track, &t);
-    if (code != EXIT_DONE) return code;
+    if (code != EXIT_DONE)
+        return code;
     if (cli->output.json) {
         output_json(&cli->output, verb_track_json(&t));
         return EXIT_DONE;
@@ -85,14 +104,18 @@ static int run_show(struct cli *cli, int argc, char **argv) {
     char text[256];
     json_t *id = json_id(t.content);
     output_line(&cli->output, "title       %s", t.title);
-    if (t.has_creator) output_line(&cli->output, "creator     %s", t.creator);
-    if (t.has_album) output_line(&cli->output, "album       %s", t.album);
+    if (t.has_creator)
+        output_line(&cli->output, "creator     %s", t.creator);
+    if (t.has_album)
+        output_line(&cli->output, "album       %s", t.album);
     output_line(&cli->output, "content     %s", json_string_value(id));
     output_line(&cli->output, "type        %s", t.media_type);
     output_line(&cli->output, "length      %s", output_duration(t.duration_ms, text));
     output_line(&cli->output, "size        %s%s", output_bytes(t.plain_bytes, text), t.has_body ? "" : " (not stored)");
-    output_line(&cli->output, "license     %s%s%s", verb_license_word(&t), t.has_issuer_name ? ", issued by " : "", t.has_issuer_name ? t.issuer_name : "");
-    if (t.has_conditions) output_line(&cli->output, "conditions  %s", output_conditions(&t.conditions, text));
+    output_line(&cli->output, "license     %s%s%s", verb_license_word(&t), t.has_issuer_name ? ", issued by " : "",
+                t.has_issuer_name ? t.issuer_name : "");
+    if (t.has_conditions)
+        output_line(&cli->output, "conditions  %s", output_conditions(&t.conditions, text));
     json_decref(id);
     return EXIT_DONE;
 }
@@ -103,14 +126,16 @@ struct playing {
     ctl_Played played;
 };
 
-static int on_playing(const struct frame *f, void *ctx) {
+static int on_playing(const struct frame *f, void *ctx)
+{
     struct playing *p = ctx;
     ctl_Progress progress;
     if (f->type == ctl_Type_PROGRESS && CODEC_DECODE(ctl_Progress, f->message, &progress) == 0) {
         if (p->cli->output.progress) {
             char done[24], total[24], line[128];
             /* for playing, done and total are milliseconds */
-            snprintf(line, sizeof(line), "%s / %s", output_duration(progress.done + 1, done), output_duration(progress.total, total));
+            snprintf(line, sizeof(line), "%s / %s", output_duration(progress.done + 1, done),
+                     output_duration(progress.total, total));
             ctl_Progress shown = ctl_Progress_init_zero;
             memcpy(shown.text, line, sizeof(shown.text));
             p->cli->output.progress_shown = false;
@@ -121,22 +146,27 @@ static int on_playing(const struct frame *f, void *ctx) {
     return f->type == ctl_Type_PLAYED && CODEC_DECODE(ctl_Played, f->message, &p->played) == 0 ? 0 : -EPROTO;
 }
 
-static int run_play(struct cli *cli, int argc, char **argv) {
+static int run_play(struct cli *cli, int argc, char **argv)
+{
     const char *output = "audio";
     const struct option_spec specs[] = { { "output", &output, NULL } };
     char **args;
     int count, code = cli_options(cli, argc, argv, specs, 1, 1, 1, &args, &count);
-    if (code >= 0) return code;
+    if (code >= 0)
+        return code;
     if (strcmp(output, "audio") != 0 && strcmp(output, "digest") != 0 && strcmp(output, "null") != 0)
         return cli_usage(cli, "--output is audio, digest or null");
     ctl_Play m = ctl_Play_init_zero;
-    if (!cli_text(cli, m.track, sizeof(m.track), args[0], "TRACK")) return EXIT_USAGE;
+    if (!cli_text(cli, m.track, sizeof(m.track), args[0], "TRACK"))
+        return EXIT_USAGE;
     snprintf(m.output, sizeof(m.output), "%s", output);
     struct playing p = { .cli = cli };
     code = CLI_CALL(cli, PLAY, ctl_Play, &m, on_playing, &p);
-    if (code != EXIT_DONE) return code;
+    if (code != EXIT_DONE)
+        return code;
     char hex[HEX_TEXT_BYTES(32)] = "";
-    if (p.played.has_digest) hex_encode(slice(p.played.digest, 32), hex);
+    if (p.played.has_digest)
+        hex_encode(slice(p.played.digest, 32), hex);
     if (cli->output.json) {
         json_t *o = json_pack("{s:s, s:I}", "title", p.played.track_title, "samples", (json_int_t)p.played.samples);
         json_put_text(o, "digest", p.played.has_digest, hex);
@@ -149,21 +179,30 @@ static int run_play(struct cli *cli, int argc, char **argv) {
     }
     return EXIT_DONE;
 }
-const struct verb verb_play = { "play", "TRACK [--output audio|digest|null]", "Plays a track.",
-                                "--output digest decodes as fast as it can and prints the SHA-256 of the decoded samples; null only decodes.", run_play };
+const struct verb verb_play = {
+    "play", "TRACK [--output audio|digest|null]", "Plays a track.",
+    "--output digest decodes as fast as it can and prints the SHA-256 of the decoded samples; null only decodes.",
+    run_play
+};
 
-static int run_remove(struct cli *cli, int argc, char **argv) {
+static int run_remove(struct cli *cli, int argc, char **argv)
+{
     char **args;
     int count, code = cli_options(cli, argc, argv, NULL, 0, 1, 1, &args, &count);
-    if (code >= 0) return code;
+    if (code >= 0)
+        return code;
     ctl_Remove m = ctl_Remove_init_zero;
-    if (!cli_text(cli, m.track, sizeof(m.track), args[0], "TRACK")) return EXIT_USAGE;
+    if (!cli_text(cli, m.track, sizeof(m.track), args[0], "TRACK"))
+        return EXIT_USAGE;
     code = CLI_CALL(cli, REMOVE, ctl_Remove, &m, NULL, NULL);
-    if (code != EXIT_DONE) return code;
+    if (code != EXIT_DONE)
+        return code;
     if (cli->output.json)
         output_json(&cli->output, json_pack("{s:b}", "done", true));
     else
-        output_line(&cli->output, "Removed from this device. The license stays: hearth get %s brings it back.", args[0]);
+        output_line(&cli->output, "Removed from this device. The license stays: hearth get %s brings it back.",
+                    args[0]);
     return EXIT_DONE;
 }
-const struct verb verb_remove = { "remove", "TRACK", "Removes a track's content from this device; the license stays.", NULL, run_remove };
+const struct verb verb_remove = { "remove", "TRACK", "Removes a track's content from this device; the license stays.",
+                                  NULL, run_remove };

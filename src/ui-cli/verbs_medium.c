@@ -12,7 +12,8 @@ struct moving {
     char last[1280];
 };
 
-static int on_row(const struct frame *f, void *ctx) {
+static int on_row(const struct frame *f, void *ctx)
+{
     struct moving *m = ctx;
     ctl_Progress p;
     ctl_FileRow file;
@@ -23,12 +24,14 @@ static int on_row(const struct frame *f, void *ctx) {
     }
     output_progress_end(&m->cli->output);
     if (f->type == ctl_Type_FILE_ROW && CODEC_DECODE(ctl_FileRow, f->message, &file) == 0) {
-        if (m->list != NULL) return json_array_append_new(m->list, json_string(file.path));
+        if (m->list != NULL)
+            return json_array_append_new(m->list, json_string(file.path));
         output_line(&m->cli->output, "%s", file.path);
         return 0;
     }
     if (f->type == ctl_Type_TRACK_ROW && CODEC_DECODE(ctl_TrackRow, f->message, &track) == 0) {
-        if (m->list != NULL) return json_array_append_new(m->list, verb_track_json(&track));
+        if (m->list != NULL)
+            return json_array_append_new(m->list, verb_track_json(&track));
         output_line(&m->cli->output, "%s is in the library.", track.title);
         return 0;
     }
@@ -36,7 +39,8 @@ static int on_row(const struct frame *f, void *ctx) {
 }
 
 /* The daemon has a working directory of its own: it gets absolute paths. */
-static bool absolute(struct cli *cli, const char *path, char *out, size_t cap) {
+static bool absolute(struct cli *cli, const char *path, char *out, size_t cap)
+{
     char *real = realpath(path, NULL);
     if (real == NULL) {
         char message[512];
@@ -46,39 +50,53 @@ static bool absolute(struct cli *cli, const char *path, char *out, size_t cap) {
     }
     bool fits = snprintf(out, cap, "%s", real) < (int)cap;
     free(real);
-    if (!fits) cli_usage(cli, "the path is too long");
+    if (!fits)
+        cli_usage(cli, "the path is too long");
     return fits;
 }
 
-static int finish(struct cli *cli, struct moving *m, int code, const char *key) {
-    if (code == EXIT_DONE && m->list != NULL) output_json(&cli->output, json_pack("{s:O}", key, m->list));
+static int finish(struct cli *cli, struct moving *m, int code, const char *key)
+{
+    if (code == EXIT_DONE && m->list != NULL)
+        output_json(&cli->output, json_pack("{s:O}", key, m->list));
     json_decref(m->list);
     return code;
 }
 
-static int run_export(struct cli *cli, int argc, char **argv) {
+static int run_export(struct cli *cli, int argc, char **argv)
+{
     const char *device = NULL;
     const struct option_spec specs[] = { { "to", &device, NULL } };
     char **args;
     int count, code = cli_options(cli, argc, argv, specs, 1, 2, 2, &args, &count);
-    if (code >= 0) return code;
-    if (device == NULL) return cli_usage(cli, "say for which device with --to DEVICE");
+    if (code >= 0)
+        return code;
+    if (device == NULL)
+        return cli_usage(cli, "say for which device with --to DEVICE");
     ctl_Export e = ctl_Export_init_zero;
-    if (!cli_text(cli, e.track, sizeof(e.track), args[0], "TRACK") || !cli_text(cli, e.device, sizeof(e.device), device, "the device")) return EXIT_USAGE;
-    if (!absolute(cli, args[1], e.directory, sizeof(e.directory))) return EXIT_REFUSED;
+    if (!cli_text(cli, e.track, sizeof(e.track), args[0], "TRACK") ||
+        !cli_text(cli, e.device, sizeof(e.device), device, "the device"))
+        return EXIT_USAGE;
+    if (!absolute(cli, args[1], e.directory, sizeof(e.directory)))
+        return EXIT_REFUSED;
     struct moving m = { .cli = cli, .list = cli->output.json ? json_array() : NULL };
     return finish(cli, &m, CLI_CALL(cli, EXPORT, ctl_Export, &e, on_row, &m), "files");
 }
-const struct verb verb_export = { "export", "TRACK --to DEVICE DIRECTORY", "Writes a track and its copy certificate to a removable medium.",
+const struct verb verb_export = { "export", "TRACK --to DEVICE DIRECTORY",
+                                  "Writes a track and its copy certificate to a removable medium.",
                                   "Only the device named can import it, once.", run_export };
 
-static int run_import(struct cli *cli, int argc, char **argv) {
+static int run_import(struct cli *cli, int argc, char **argv)
+{
     char **args;
     int count, code = cli_options(cli, argc, argv, NULL, 0, 1, 1, &args, &count);
-    if (code >= 0) return code;
+    if (code >= 0)
+        return code;
     ctl_Import i = ctl_Import_init_zero;
-    if (!absolute(cli, args[0], i.path, sizeof(i.path))) return EXIT_REFUSED;
+    if (!absolute(cli, args[0], i.path, sizeof(i.path)))
+        return EXIT_REFUSED;
     struct moving m = { .cli = cli, .list = cli->output.json ? json_array() : NULL };
     return finish(cli, &m, CLI_CALL(cli, IMPORT, ctl_Import, &i, on_row, &m), "library");
 }
-const struct verb verb_import = { "import", "DIRECTORY | FILE", "Takes a track from a removable medium into the library.", NULL, run_import };
+const struct verb verb_import = { "import", "DIRECTORY | FILE",
+                                  "Takes a track from a removable medium into the library.", NULL, run_import };

@@ -14,64 +14,82 @@ struct rows {
     struct table table;
 };
 
-static json_t *product_json(const msg_Product *p) {
-    return json_pack("{s:i, s:s, s:I, s:s, s:I, s:o}", "product", (int)p->product, "name", p->name, "price", (json_int_t)p->price, "currency", p->currency, "copy_price",
-                     (json_int_t)p->copy_price, "conditions", json_conditions(&p->conditions));
+static json_t *product_json(const msg_Product *p)
+{
+    return json_pack("{s:i, s:s, s:I, s:s, s:I, s:o}", "product", (int)p->product, "name", p->name, "price",
+                     (json_int_t)p->price, "currency", p->currency, "copy_price", (json_int_t)p->copy_price,
+                     "conditions", json_conditions(&p->conditions));
 }
 
-static json_t *catalogue_json(const ctl_CatalogueRow *row) {
+static json_t *catalogue_json(const ctl_CatalogueRow *row)
+{
     const msg_CatalogueItem *i = &row->item;
-    json_t *o = json_pack("{s:i, s:o, s:s, s:s, s:s, s:I, s:I, s:b}", "number", (int)row->number, "content", json_id(i->content), "title", i->title, "distributor_name",
-                          row->distributor_name, "media_type", i->media_type, "duration_ms", (json_int_t)i->duration_ms, "plain_bytes", (json_int_t)i->plain_bytes,
-                          "owned", i->owned);
+    json_t *o = json_pack("{s:i, s:o, s:s, s:s, s:s, s:I, s:I, s:b}", "number", (int)row->number, "content",
+                          json_id(i->content), "title", i->title, "distributor_name", row->distributor_name,
+                          "media_type", i->media_type, "duration_ms", (json_int_t)i->duration_ms, "plain_bytes",
+                          (json_int_t)i->plain_bytes, "owned", i->owned);
     json_put_text(o, "creator", i->has_creator, i->creator);
     json_put_text(o, "album", i->has_album, i->album);
     json_t *products = json_array();
-    for (pb_size_t n = 0; n < i->products_count; n++) json_array_append_new(products, product_json(&i->products[n]));
+    for (pb_size_t n = 0; n < i->products_count; n++)
+        json_array_append_new(products, product_json(&i->products[n]));
     json_object_set_new(o, "products", products);
     return o;
 }
 
-static int on_catalogue(const struct frame *f, void *ctx) {
+static int on_catalogue(const struct frame *f, void *ctx)
+{
     struct rows *rows = ctx;
     ctl_CatalogueRow row;
-    if (f->type != ctl_Type_CATALOGUE_ROW || CODEC_DECODE(ctl_CatalogueRow, f->message, &row) != 0) return -EPROTO;
-    if (rows->list != NULL) return json_array_append_new(rows->list, catalogue_json(&row));
+    if (f->type != ctl_Type_CATALOGUE_ROW || CODEC_DECODE(ctl_CatalogueRow, f->message, &row) != 0)
+        return -EPROTO;
+    if (rows->list != NULL)
+        return json_array_append_new(rows->list, catalogue_json(&row));
     const msg_CatalogueItem *i = &row.item;
     char number[16], price[56] = "-", money[40], duration[24], id[56];
     snprintf(number, sizeof(number), "%u", (unsigned)row.number);
     if (i->owned)
         snprintf(price, sizeof(price), "bought");
     else if (i->products_count > 0)
-        snprintf(price, sizeof(price), "%s%s", i->products_count > 1 ? "from " : "", output_money(i->products[0].price, i->products[0].currency, money));
-    table_row(&rows->table, number, i->title, i->has_creator ? i->creator : "-", output_duration(i->duration_ms, duration), i->media_type, price,
-              row.distributor_name, output_id(i->content, id));
+        snprintf(price, sizeof(price), "%s%s", i->products_count > 1 ? "from " : "",
+                 output_money(i->products[0].price, i->products[0].currency, money));
+    table_row(&rows->table, number, i->title, i->has_creator ? i->creator : "-",
+              output_duration(i->duration_ms, duration), i->media_type, price, row.distributor_name,
+              output_id(i->content, id));
     return 0;
 }
 
-static int run_browse(struct cli *cli, int argc, char **argv) {
+static int run_browse(struct cli *cli, int argc, char **argv)
+{
     char **args;
     int count, code = cli_options(cli, argc, argv, NULL, 0, 0, 1, &args, &count);
-    if (code >= 0) return code;
+    if (code >= 0)
+        return code;
     ctl_Browse m = ctl_Browse_init_zero;
-    if (count == 1 && !cli_text(cli, m.query, sizeof(m.query), args[0], "the query")) return EXIT_USAGE;
+    if (count == 1 && !cli_text(cli, m.query, sizeof(m.query), args[0], "the query"))
+        return EXIT_USAGE;
     struct rows rows = { cli, cli->output.json ? json_array() : NULL, { 0 } };
-    table_init(&rows.table, 8, (const char *[]){ "#", "TITLE", "CREATOR", "LENGTH", "TYPE", "PRICE", "DISTRIBUTOR", "ID" });
+    table_init(&rows.table, 8,
+               (const char *[]){ "#", "TITLE", "CREATOR", "LENGTH", "TYPE", "PRICE", "DISTRIBUTOR", "ID" });
     code = CLI_CALL(cli, BROWSE, ctl_Browse, &m, on_catalogue, &rows);
-    if (code == EXIT_DONE && rows.list != NULL) output_json(&cli->output, json_pack("{s:O}", "catalogue", rows.list));
+    if (code == EXIT_DONE && rows.list != NULL)
+        output_json(&cli->output, json_pack("{s:O}", "catalogue", rows.list));
     if (code == EXIT_DONE && rows.list == NULL) {
-        if (rows.table.rows == 1) output_line(&cli->output, count == 1 ? "Nothing in the catalogues fits." : "The catalogues are empty.");
+        if (rows.table.rows == 1)
+            output_line(&cli->output, count == 1 ? "Nothing in the catalogues fits." : "The catalogues are empty.");
         table_print(&rows.table);
     }
     json_decref(rows.list);
     table_deinit(&rows.table);
     return code;
 }
-const struct verb verb_browse = { "browse", "[QUERY]", "Searches the distributors' catalogues.", "QUERY is looked for in title, creator and album.", run_browse };
+const struct verb verb_browse = { "browse", "[QUERY]", "Searches the distributors' catalogues.",
+                                  "QUERY is looked for in title, creator and album.", run_browse };
 
 /* ---- get: quote (S61), confirmation, purchase (S63-S65), download (S21-S25) ---- */
 
-static int on_quote(const struct frame *f, void *ctx) {
+static int on_quote(const struct frame *f, void *ctx)
+{
     return f->type == ctl_Type_QUOTE_ROW && CODEC_DECODE(ctl_QuoteRow, f->message, ctx) == 0 ? 0 : -EPROTO;
 }
 
@@ -80,7 +98,8 @@ struct got {
     ctl_TrackRow track;
 };
 
-static int on_got(const struct frame *f, void *ctx) {
+static int on_got(const struct frame *f, void *ctx)
+{
     struct got *g = ctx;
     ctl_Progress p;
     if (f->type == ctl_Type_PROGRESS && CODEC_DECODE(ctl_Progress, f->message, &p) == 0) {
@@ -91,51 +110,68 @@ static int on_got(const struct frame *f, void *ctx) {
 }
 
 /* -1: go on. */
-static int confirm_price(struct cli *cli, const ctl_QuoteRow *q, bool yes) {
+static int confirm_price(struct cli *cli, const ctl_QuoteRow *q, bool yes)
+{
     char money[40], conditions[256];
     output_money(q->price, q->currency, money);
-    output_line(&cli->output, "%s from %s: %s (%s; %s)", q->title, q->distributor_name, money, q->product_name, output_conditions(&q->conditions, conditions));
-    if (yes) return -1;
-    if (cli->output.json || !prompt_possible()) return cli_usage(cli, "nobody is here to confirm the price: give --yes");
+    output_line(&cli->output, "%s from %s: %s (%s; %s)", q->title, q->distributor_name, money, q->product_name,
+                output_conditions(&q->conditions, conditions));
+    if (yes)
+        return -1;
+    if (cli->output.json || !prompt_possible())
+        return cli_usage(cli, "nobody is here to confirm the price: give --yes");
     return prompt_yes("Buy it? [y/N] ") ? -1 : cli_fail(cli, "cancelled", "nothing was bought", NULL);
 }
 
-static int run_get(struct cli *cli, int argc, char **argv) {
+static int run_get(struct cli *cli, int argc, char **argv)
+{
     bool yes = false, download_only = false, license_only = false;
     const char *product = NULL;
-    const struct option_spec specs[] = { { "yes", NULL, &yes }, { "download-only", NULL, &download_only }, { "license-only", NULL, &license_only }, { "product", &product, NULL } };
+    const struct option_spec specs[] = { { "yes", NULL, &yes },
+                                         { "download-only", NULL, &download_only },
+                                         { "license-only", NULL, &license_only },
+                                         { "product", &product, NULL } };
     char **args;
     int count, code = cli_options(cli, argc, argv, specs, 4, 1, 1, &args, &count);
-    if (code >= 0) return code;
-    if (download_only && license_only) return cli_usage(cli, "--download-only and --license-only exclude each other");
+    if (code >= 0)
+        return code;
+    if (download_only && license_only)
+        return cli_usage(cli, "--download-only and --license-only exclude each other");
     ctl_Get m = { .download = !license_only, .license = !download_only };
-    if (!cli_text(cli, m.track, sizeof(m.track), args[0], "TRACK")) return EXIT_USAGE;
+    if (!cli_text(cli, m.track, sizeof(m.track), args[0], "TRACK"))
+        return EXIT_USAGE;
     struct got g = { .cli = cli };
     if (m.license) {
         ctl_QuoteGet ask = { .product = product != NULL ? (uint32_t)strtoul(product, NULL, 10) : 0 };
         snprintf(ask.track, sizeof(ask.track), "%s", m.track);
         ctl_QuoteRow quote = ctl_QuoteRow_init_zero;
         code = cli_call_except(cli, ctl_Type_QUOTE_GET, ctl_QuoteGet_fields, &ask, on_quote, &quote, REASON_ALREADY);
-        if (code > 0) return code;
+        if (code > 0)
+            return code;
         if (code == EXIT_DONE) {
-            if ((code = confirm_price(cli, &quote, yes)) >= 0) return code;
+            if ((code = confirm_price(cli, &quote, yes)) >= 0)
+                return code;
             m.has_quote_hash = true;
             memcpy(m.quote_hash, quote.hash, sizeof(m.quote_hash));
             id_text(quote.content, m.track); /* what was confirmed, whatever the listing says meanwhile */
         } else {
             m.license = false; /* bought before: what is left is the download */
-            if (license_only) return cli_fail(cli, reason_code(REASON_ALREADY), "the license is here already", NULL);
+            if (license_only)
+                return cli_fail(cli, reason_code(REASON_ALREADY), "the license is here already", NULL);
         }
     }
     code = CLI_CALL(cli, GET, ctl_Get, &m, on_got, &g);
-    if (code != EXIT_DONE) return code;
+    if (code != EXIT_DONE)
+        return code;
     if (cli->output.json)
         output_json(&cli->output, verb_track_json(&g.track));
     else
-        output_line(&cli->output, "%s is in the library (%s, license %s).", g.track.title, g.track.has_body ? "stored" : "not downloaded", verb_license_word(&g.track));
+        output_line(&cli->output, "%s is in the library (%s, license %s).", g.track.title,
+                    g.track.has_body ? "stored" : "not downloaded", verb_license_word(&g.track));
     return EXIT_DONE;
 }
-const struct verb verb_get = { "get", "TRACK [--yes] [--product N] [--download-only | --license-only]", "Buys and downloads a track.",
+const struct verb verb_get = { "get", "TRACK [--yes] [--product N] [--download-only | --license-only]",
+                               "Buys and downloads a track.",
                                "The price is shown and confirmed first; --yes confirms it beforehand.\n"
                                "Running it again finishes what was interrupted and never buys twice.",
                                run_get };

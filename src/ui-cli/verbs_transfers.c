@@ -5,20 +5,24 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *kind_word(uint32_t kind) {
+static const char *kind_word(uint32_t kind)
+{
     static const char *const words[] = { "?", "download", "copy to", "copy from", "move to", "move from" };
     return words[kind <= 5 ? kind : 0];
 }
-static const char *state_word(uint32_t state) {
+static const char *state_word(uint32_t state)
+{
     static const char *const words[] = { "?", "waiting", "running", "paused", "done", "failed", "cancelled" };
     return words[state <= 6 ? state : 0];
 }
 
-json_t *verb_transfer_json(const ctl_TransferRow *t) {
+json_t *verb_transfer_json(const ctl_TransferRow *t)
+{
     static const char *const kinds[] = { "unknown", "download", "copy-out", "copy-in", "move-out", "move-in" };
-    json_t *o = json_pack("{s:i, s:s, s:s, s:o, s:s, s:s, s:I, s:I}", "number", (int)t->number, "kind", kinds[t->kind <= 5 ? t->kind : 0], "state", state_word(t->state),
-                          "content", json_id(t->content), "title", t->title, "peer", t->peer, "done_bytes", (json_int_t)t->done_bytes, "total_bytes",
-                          (json_int_t)t->total_bytes);
+    json_t *o = json_pack("{s:i, s:s, s:s, s:o, s:s, s:s, s:I, s:I}", "number", (int)t->number, "kind",
+                          kinds[t->kind <= 5 ? t->kind : 0], "state", state_word(t->state), "content",
+                          json_id(t->content), "title", t->title, "peer", t->peer, "done_bytes",
+                          (json_int_t)t->done_bytes, "total_bytes", (json_int_t)t->total_bytes);
     json_put_text(o, "reason", t->has_reason, t->reason);
     return o;
 }
@@ -30,76 +34,97 @@ struct copying {
     ctl_TrackRow track;
 };
 
-static int on_copying(const struct frame *f, void *ctx) {
+static int on_copying(const struct frame *f, void *ctx)
+{
     struct copying *c = ctx;
     ctl_Progress p;
     if (f->type == ctl_Type_PROGRESS && CODEC_DECODE(ctl_Progress, f->message, &p) == 0) {
         output_progress(&c->cli->output, &p);
         return 0;
     }
-    if (f->type == ctl_Type_TRANSFER_ROW) return CODEC_DECODE(ctl_TransferRow, f->message, &c->row) == 0 ? 0 : -EPROTO;
-    if (f->type == ctl_Type_TRACK_ROW) return CODEC_DECODE(ctl_TrackRow, f->message, &c->track) == 0 ? 0 : -EPROTO;
+    if (f->type == ctl_Type_TRANSFER_ROW)
+        return CODEC_DECODE(ctl_TransferRow, f->message, &c->row) == 0 ? 0 : -EPROTO;
+    if (f->type == ctl_Type_TRACK_ROW)
+        return CODEC_DECODE(ctl_TrackRow, f->message, &c->track) == 0 ? 0 : -EPROTO;
     return -EPROTO;
 }
 
-static int copy_each(struct cli *cli, int argc, char **argv, bool move) {
+static int copy_each(struct cli *cli, int argc, char **argv, bool move)
+{
     const char *device = NULL;
     const struct option_spec specs[] = { { "to", &device, NULL } };
     char **args;
     int count, code = cli_options(cli, argc, argv, specs, 1, 1, -1, &args, &count);
-    if (code >= 0) return code;
-    if (device == NULL) return cli_usage(cli, "say where with --to DEVICE");
+    if (code >= 0)
+        return code;
+    if (device == NULL)
+        return cli_usage(cli, "say where with --to DEVICE");
     struct copying c = { .cli = cli, .list = cli->output.json ? json_array() : NULL };
     for (int i = 0; i < count; i++) {
         ctl_Copy m = { .move = move };
-        if (!cli_text(cli, m.track, sizeof(m.track), args[i], "TRACK") || !cli_text(cli, m.device, sizeof(m.device), device, "the device")) {
+        if (!cli_text(cli, m.track, sizeof(m.track), args[i], "TRACK") ||
+            !cli_text(cli, m.device, sizeof(m.device), device, "the device")) {
             code = EXIT_USAGE;
             break;
         }
         code = CLI_CALL(cli, COPY, ctl_Copy, &m, on_copying, &c);
-        if (code != EXIT_DONE) break;
+        if (code != EXIT_DONE)
+            break;
         if (c.list != NULL)
             json_array_append_new(c.list, verb_transfer_json(&c.row));
         else
             output_line(&cli->output, "%s %s %s.", c.row.title, move ? "was moved to" : "was copied to", c.row.peer);
     }
-    if (code == EXIT_DONE && c.list != NULL) output_json(&cli->output, json_pack("{s:O}", "transfers", c.list));
+    if (code == EXIT_DONE && c.list != NULL)
+        output_json(&cli->output, json_pack("{s:O}", "transfers", c.list));
     json_decref(c.list);
     return code;
 }
 
 static int run_copy(struct cli *cli, int argc, char **argv) { return copy_each(cli, argc, argv, false); }
-const struct verb verb_copy = { "copy", "TRACK... --to DEVICE", "Copies tracks to another device of the household.",
-                                "The distributor issues a contents copy certificate for that device; the track then goes straight to it.\n"
-                                "An interrupted copy is finished by itself, or by running the command again.",
-                                run_copy };
+const struct verb verb_copy = {
+    "copy", "TRACK... --to DEVICE", "Copies tracks to another device of the household.",
+    "The distributor issues a contents copy certificate for that device; the track then goes straight to it.\n"
+    "An interrupted copy is finished by itself, or by running the command again.",
+    run_copy
+};
 
 static int run_move(struct cli *cli, int argc, char **argv) { return copy_each(cli, argc, argv, true); }
-const struct verb verb_move = { "move", "TRACK... --to DEVICE", "Moves tracks to another device of the household.",
-                                "The license is suspended here until the other device has signed for it; at no moment are both usable, at no moment is neither kept.\n"
-                                "hearth transfers cancel N takes a move back that has not arrived.",
-                                run_move };
+const struct verb verb_move = {
+    "move", "TRACK... --to DEVICE", "Moves tracks to another device of the household.",
+    "The license is suspended here until the other device has signed for it; at no moment are both usable, at no moment is neither kept.\n"
+    "hearth transfers cancel N takes a move back that has not arrived.",
+    run_move
+};
 
-static int run_fetch(struct cli *cli, int argc, char **argv) {
+static int run_fetch(struct cli *cli, int argc, char **argv)
+{
     const char *device = NULL;
     const struct option_spec specs[] = { { "from", &device, NULL } };
     char **args;
     int count, code = cli_options(cli, argc, argv, specs, 1, 1, 1, &args, &count);
-    if (code >= 0) return code;
-    if (device == NULL) return cli_usage(cli, "say from where with --from DEVICE");
+    if (code >= 0)
+        return code;
+    if (device == NULL)
+        return cli_usage(cli, "say from where with --from DEVICE");
     ctl_Fetch m = ctl_Fetch_init_zero;
-    if (!cli_text(cli, m.track, sizeof(m.track), args[0], "TRACK") || !cli_text(cli, m.device, sizeof(m.device), device, "the device")) return EXIT_USAGE;
+    if (!cli_text(cli, m.track, sizeof(m.track), args[0], "TRACK") ||
+        !cli_text(cli, m.device, sizeof(m.device), device, "the device"))
+        return EXIT_USAGE;
     struct copying c = { .cli = cli };
     code = CLI_CALL(cli, FETCH, ctl_Fetch, &m, on_copying, &c);
-    if (code != EXIT_DONE) return code;
+    if (code != EXIT_DONE)
+        return code;
     if (cli->output.json)
         output_json(&cli->output, verb_track_json(&c.track));
     else
         output_line(&cli->output, "%s is in the library.", c.track.title);
     return EXIT_DONE;
 }
-const struct verb verb_fetch = { "fetch", "TRACK --from DEVICE", "Asks another device of the household to copy a track here.",
-                                 "TRACK is the content ID (or its prefix) as the other device lists it, or a title this device has seen.", run_fetch };
+const struct verb verb_fetch = {
+    "fetch", "TRACK --from DEVICE", "Asks another device of the household to copy a track here.",
+    "TRACK is the content ID (or its prefix) as the other device lists it, or a title this device has seen.", run_fetch
+};
 
 struct rows {
     struct cli *cli;
@@ -107,25 +132,32 @@ struct rows {
     struct table table;
 };
 
-static int on_transfer(const struct frame *f, void *ctx) {
+static int on_transfer(const struct frame *f, void *ctx)
+{
     struct rows *rows = ctx;
     ctl_TransferRow t;
-    if (f->type != ctl_Type_TRANSFER_ROW || CODEC_DECODE(ctl_TransferRow, f->message, &t) != 0) return -EPROTO;
-    if (rows->list != NULL) return json_array_append_new(rows->list, verb_transfer_json(&t));
+    if (f->type != ctl_Type_TRANSFER_ROW || CODEC_DECODE(ctl_TransferRow, f->message, &t) != 0)
+        return -EPROTO;
+    if (rows->list != NULL)
+        return json_array_append_new(rows->list, verb_transfer_json(&t));
     char number[16], amount[64], done[24], total[24];
     snprintf(number, sizeof(number), "%u", (unsigned)t.number);
     snprintf(amount, sizeof(amount), "%s of %s", output_bytes(t.done_bytes, done), output_bytes(t.total_bytes, total));
-    table_row(&rows->table, number, kind_word(t.kind), t.peer, t.title, state_word(t.state), amount, t.has_reason ? t.reason : "");
+    table_row(&rows->table, number, kind_word(t.kind), t.peer, t.title, state_word(t.state), amount,
+              t.has_reason ? t.reason : "");
     return 0;
 }
 
-static int list_transfers(struct cli *cli) {
+static int list_transfers(struct cli *cli)
+{
     struct rows rows = { cli, cli->output.json ? json_array() : NULL, { 0 } };
     table_init(&rows.table, 7, (const char *[]){ "#", "KIND", "DEVICE", "TITLE", "STATE", "AMOUNT", "" });
     int code = CLI_CALL(cli, TRANSFERS_GET, ctl_TransfersGet, &(ctl_TransfersGet){ 0 }, on_transfer, &rows);
-    if (code == EXIT_DONE && rows.list != NULL) output_json(&cli->output, json_pack("{s:O}", "transfers", rows.list));
+    if (code == EXIT_DONE && rows.list != NULL)
+        output_json(&cli->output, json_pack("{s:O}", "transfers", rows.list));
     if (code == EXIT_DONE && rows.list == NULL) {
-        if (rows.table.rows == 1) output_line(&cli->output, "Nothing is under way.");
+        if (rows.table.rows == 1)
+            output_line(&cli->output, "Nothing is under way.");
         table_print(&rows.table);
     }
     json_decref(rows.list);
@@ -133,22 +165,29 @@ static int list_transfers(struct cli *cli) {
     return code;
 }
 
-static int run_transfers(struct cli *cli, int argc, char **argv) {
+static int run_transfers(struct cli *cli, int argc, char **argv)
+{
     char **args;
     int count, code = cli_options(cli, argc, argv, NULL, 0, 0, 2, &args, &count);
-    if (code >= 0) return code;
-    if (count == 0) return list_transfers(cli);
+    if (code >= 0)
+        return code;
+    if (count == 0)
+        return list_transfers(cli);
     static const char *const actions[] = { "", "pause", "resume", "cancel" };
     ctl_TransferControl m = { .number = count == 2 ? (uint32_t)strtoul(args[1], NULL, 10) : 0 };
     for (uint32_t a = 1; a <= 3; a++)
-        if (strcmp(args[0], actions[a]) == 0) m.action = a;
-    if (m.action == 0 || m.number == 0) return cli_usage(cli, "one of: transfers, transfers pause N, transfers resume N, transfers cancel N");
+        if (strcmp(args[0], actions[a]) == 0)
+            m.action = a;
+    if (m.action == 0 || m.number == 0)
+        return cli_usage(cli, "one of: transfers, transfers pause N, transfers resume N, transfers cancel N");
     code = CLI_CALL(cli, TRANSFER_CONTROL, ctl_TransferControl, &m, NULL, NULL);
-    if (code != EXIT_DONE) return code;
+    if (code != EXIT_DONE)
+        return code;
     if (cli->output.json)
         output_json(&cli->output, json_pack("{s:b}", "done", true));
     else
         output_line(&cli->output, "Transfer %u: %s.", (unsigned)m.number, args[0]);
     return EXIT_DONE;
 }
-const struct verb verb_transfers = { "transfers", "[pause N | resume N | cancel N]", "Lists and steers what is under way.", NULL, run_transfers };
+const struct verb verb_transfers = { "transfers", "[pause N | resume N | cancel N]",
+                                     "Lists and steers what is under way.", NULL, run_transfers };
