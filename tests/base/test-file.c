@@ -8,12 +8,15 @@
 #include "base/file.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/util.h"
+#include "failing-sync.h"
 
 static char dir[64];
 
@@ -169,6 +172,38 @@ static void test_full_disk(void **state)
     assert_int_equal(file_pwrite_all(fd, "x", 1, 0), -ENOSPC);
 }
 
+/* Nothing that was promised to be durable may be believed any more: the process stops, and the old file stays. */
+static void test_failed_sync(void **state)
+{
+    (void)state;
+    const char *path = in_dir("a");
+    assert_int_equal(file_replace(path, slice_str("old"), 0600), 0);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        signal(SIGABRT, SIG_DFL); /* cmocka's own handler would report a failure */
+        if (!make_syncs_fail())
+            _exit(77);
+        int r = file_replace(path, slice_str("new"), 0600);
+        _exit(r == 0 ? 1 : 2);
+    }
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    char temporary[300];
+    snprintf(temporary, sizeof(temporary), "%s.tmp-%d", path, (int)child);
+    unlink(temporary);
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 77) {
+        unlink(path);
+        skip();
+    }
+    assert_true(WIFSIGNALED(status));
+    assert_int_equal(WTERMSIG(status), SIGABRT);
+    struct buf b CLEANUP(buf_free) = buf(64);
+    assert_int_equal(file_read(path, &b), 0);
+    assert_true(slice_equal(buf_slice(&b), slice_str("old")));
+    assert_int_equal(unlink(path), 0);
+}
+
 static void test_join(void **state)
 {
     (void)state;
@@ -189,6 +224,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_stale_temporary, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(test_make_dirs, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(test_at_offset, make_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(test_failed_sync, make_dir, remove_dir),
         cmocka_unit_test(test_full_disk),
         cmocka_unit_test(test_join),
     };

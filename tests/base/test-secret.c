@@ -8,6 +8,7 @@
 #include "base/secret.h"
 
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -74,13 +75,35 @@ static void test_harden(void **state)
     assert_int_equal(WEXITSTATUS(status), 0);
 }
 
+/* A secret that could be swapped out is not handed out at all. */
+static void test_not_lockable(void **state)
+{
+    (void)state;
+    assert_int_equal(secret_init(), 0);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        static char page[4096];
+        const struct rlimit none = { 0, 0 };
+        if (setrlimit(RLIMIT_MEMLOCK, &none) != 0 || (getuid() == 0 && setuid(65534) != 0))
+            _exit(77);
+        if (mlock(page, sizeof(page)) == 0)
+            _exit(77); /* privileged in some other way */
+        _exit(secret_alloc(32) == NULL ? 0 : 1);
+    }
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    if (WEXITSTATUS(status) == 77)
+        skip();
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_wipe),
-        cmocka_unit_test(test_equal),
-        cmocka_unit_test(test_guarded),
-        cmocka_unit_test(test_harden),
+        cmocka_unit_test(test_wipe),   cmocka_unit_test(test_equal),        cmocka_unit_test(test_guarded),
+        cmocka_unit_test(test_harden), cmocka_unit_test(test_not_lockable),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

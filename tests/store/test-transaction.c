@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/util.h"
+#include "../base/failing-sync.h"
 
 static void test_undone_unless_committed(void **state)
 {
@@ -148,6 +149,31 @@ static void test_crash(void **state)
     crash_after(true);
 }
 
+/* A commit that could not be synced must not be answered: not with success, and not with failure either. */
+static void test_failed_sync(void **state)
+{
+    (void)state;
+    store_close(household_open());
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        signal(SIGABRT, SIG_DFL); /* cmocka's own handler would report a failure */
+        struct store *s = household_open();
+        if (!make_syncs_fail())
+            _exit(77);
+        int r = household_add_lamp(s, "desk", NULL);
+        _exit(r == 0 ? 1 : 2);
+    }
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 77)
+        skip();
+    assert_true(WIFSIGNALED(status));
+    assert_int_equal(WTERMSIG(status), SIGABRT);
+    struct store *s CLEANUP(store_closep) = household_open();
+    assert_int_equal(store_verify(s), 0);
+}
+
 #define EACH(test) cmocka_unit_test_setup_teardown(test, household_setup, household_teardown)
 
 int main(void)
@@ -160,6 +186,7 @@ int main(void)
         EACH(test_one_view),
         EACH(test_full),
         EACH(test_crash),
+        EACH(test_failed_sync),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
