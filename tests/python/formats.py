@@ -1,0 +1,332 @@
+"""docs/FORMATS.md in Python: primitives, identities, envelopes, trees, content keys, bodies (sections 1, 3, 4, 7, 8, 9).
+
+A second implementation for tests only, written from the document. Nothing here is constant-time or wiped.
+"""
+import base64
+import hashlib
+import hmac
+import struct
+
+from cryptography.exceptions import InvalidSignature, InvalidTag
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+import nacl.exceptions
+import nacl.public
+
+
+class Refused(Exception):
+    """What a reader of the format refuses; args[0] is the reason's code."""
+
+
+def refuse_unless(condition, code):
+    if not condition:
+        raise Refused(code)
+
+
+def be32(value):
+    return struct.pack(">I", value)
+
+
+def be64(value):
+    return struct.pack(">Q", value)
+
+
+# ---- section 1 ----------------------------------------------------------------------------------------------------
+
+def sha256(data):
+    return hashlib.sha256(data).digest()
+
+
+def hkdf_sha256(key, salt, info, length):
+    prk = hmac.new(salt or bytes(32), key, "sha256").digest()
+    out, block = b"", b""
+    for counter in range(1, (length + 31) // 32 + 1):
+        block = hmac.new(prk, block + info + bytes([counter]), "sha256").digest()
+        out += block
+    return out[:length]
+
+
+def hkdf(key, label, context=b""):
+    return hkdf_sha256(key, b"", label.encode() + b"\0" + context, 32)
+
+
+def gcm_seal(key, iv, associated, plain):
+    return AESGCM(key).encrypt(iv, plain, associated)
+
+
+def gcm_open(key, iv, associated, sealed):
+    refuse_unless(len(sealed) >= 16, "forged")
+    try:
+        return AESGCM(key).decrypt(iv, sealed, associated)
+    except InvalidTag:
+        raise Refused("forged") from None
+
+
+P25519 = 2**255 - 19
+ORDER = 2**252 + 27742317777372353535851937790883648493
+ORDER_8_Y = int.from_bytes(bytes.fromhex("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05"), "little")
+SMALL_ORDER_Y = {0, 1, P25519 - 1, ORDER_8_Y, P25519 - ORDER_8_Y}
+
+
+def point_is_acceptable(encoded):
+    y = int.from_bytes(encoded, "little") & (2**255 - 1)
+    return y < P25519 and y not in SMALL_ORDER_Y
+
+
+def signature_is_valid(public, message, signature):
+    if not point_is_acceptable(public) or not point_is_acceptable(signature[:32]):
+        return False
+    if int.from_bytes(signature[32:], "little") >= ORDER:
+        return False
+    try:
+        Ed25519PublicKey.from_public_bytes(public).verify(signature, message)
+        return True
+    except (InvalidSignature, ValueError):
+        return False
+
+
+class Signer:
+    def __init__(self, seed):
+        self.private = Ed25519PrivateKey.from_private_bytes(seed)
+        self.public = self.private.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+
+    def sign(self, message):
+        return self.private.sign(message)
+
+
+def box_public(secret):
+    return bytes(nacl.public.PrivateKey(secret).public_key)
+
+
+def box_seal(public, plain):
+    return nacl.public.SealedBox(nacl.public.PublicKey(public)).encrypt(plain)
+
+
+def box_open(secret, sealed):
+    try:
+        return nacl.public.SealedBox(nacl.public.PrivateKey(secret)).decrypt(sealed)
+    except (nacl.exceptions.CryptoError, ValueError, TypeError):
+        raise Refused("forged") from None
+
+
+def merkle_leaf(data):
+    return sha256(b"\0" + data)
+
+
+def merkle_root(hashes):
+    if len(hashes) == 0:
+        return sha256(b"")
+    if len(hashes) == 1:
+        return hashes[0]
+    k = 1
+    while k * 2 < len(hashes):
+        k *= 2
+    return sha256(b"\1" + merkle_root(hashes[:k]) + merkle_root(hashes[k:]))
+
+
+def merkle_prove(hashes, index):
+    if len(hashes) == 1:
+        return []
+    k = 1
+    while k * 2 < len(hashes):
+        k *= 2
+    if index < k:
+        return merkle_prove(hashes[:k], index) + [merkle_root(hashes[k:])]
+    return merkle_prove(hashes[k:], index - k) + [merkle_root(hashes[:k])]
+
+
+def merkle_proves(leaf_hash, index, count, proof, root):
+    if index >= count or len(proof) % 32:
+        return False
+    hashes = [proof[i:i + 32] for i in range(0, len(proof), 32)]
+
+    def climb(at, n):
+        """The root of the n leaves in which `at` is the one proved; takes hashes from the end."""
+        if n == 1:
+            return leaf_hash
+        if not hashes:
+            return None
+        sibling = hashes.pop()
+        k = 1
+        while k * 2 < n:
+            k *= 2
+        below = climb(at, k) if at < k else climb(at - k, n - k)
+        if below is None:
+            return None
+        return sha256(b"\1" + (below + sibling if at < k else sibling + below))
+
+    return climb(index, count) == root and not hashes
+
+
+# ---- section 3 ----------------------------------------------------------------------------------------------------
+
+SPKI_HEAD = bytes.fromhex("302a300506032b6570032100")
+
+
+def id_of_key(public):
+    return sha256(SPKI_HEAD + public)
+
+
+def id_text(identity):
+    return base64.b32encode(identity).decode().lower().rstrip("=")
+
+
+# ---- section 4 ----------------------------------------------------------------------------------------------------
+
+def pae(payload_type, payload):
+    head = f"DSSEv1 {len(payload_type)} {payload_type} {len(payload)} "
+    return head.encode() + payload
+
+
+def envelope_sign(payload_type, payload, signer):
+    return (bytes([1, 1, len(payload_type)]) + payload_type.encode() + be32(len(payload)) + payload + signer.public
+            + signer.sign(pae(payload_type, payload)))
+
+
+def envelope_open(envelope, payload_type):
+    """Payload and signer's public key."""
+    refuse_unless(len(envelope) >= 3 and envelope[0] == 1 and envelope[1] == 1, "malformed")
+    t = envelope[2]
+    refuse_unless(1 <= t <= 64 and len(envelope) >= 7 + t, "malformed")
+    p = int.from_bytes(envelope[3 + t:7 + t], "big")
+    refuse_unless(1 <= p <= 262144 and len(envelope) == 7 + t + p + 96, "malformed")
+    refuse_unless(envelope[3:3 + t] == payload_type.encode(), "malformed")
+    payload, public, signature = envelope[7 + t:7 + t + p], envelope[7 + t + p:39 + t + p], envelope[39 + t + p:]
+    refuse_unless(signature_is_valid(public, pae(payload_type, payload), signature), "signature-invalid")
+    return payload, public
+
+
+# ---- section 7 ----------------------------------------------------------------------------------------------------
+
+SET_BYTES = 17961
+
+
+def node_context(category, depth, index):
+    return be32(category) + bytes([depth]) + be32(index)
+
+
+def node_key(tree_secret, category, depth, index):
+    return hkdf(tree_secret, "hearth node key", node_context(category, depth, index))
+
+
+def covers(depth, index, leaf):
+    return leaf >> (32 - depth) == index
+
+
+def device_set(tree_secret, category, leaf):
+    out = bytes([1]) + be32(category) + be32(leaf)
+    path = [leaf >> (32 - depth) for depth in range(33)]
+    for depth in range(33):
+        out += node_key(tree_secret, category, depth, path[depth])
+    for a in range(32):
+        label = hkdf(tree_secret, "hearth sd label", node_context(category, a, path[a]))
+        for d in range(a + 1, 33):
+            children = hkdf(label, "hearth sd left"), hkdf(label, "hearth sd right")
+            side = path[d] & 1
+            out += children[1 - side]
+            label = children[side]
+    return out
+
+
+def set_head(dnk):
+    refuse_unless(len(dnk) == SET_BYTES and dnk[0] == 1, "malformed")
+    return int.from_bytes(dnk[1:5], "big"), int.from_bytes(dnk[5:9], "big")
+
+
+def cover(revoked, depth=0, index=0):
+    """Nodes of the complete-subtree cover, left to right; revoked: a list within the node."""
+    if not revoked:
+        return [(depth, index)]
+    if depth == 32:
+        return []
+    border = (2 * index + 1) << (31 - depth)
+    return (cover([n for n in revoked if n < border], depth + 1, 2 * index)
+            + cover([n for n in revoked if n >= border], depth + 1, 2 * index + 1))
+
+
+def key_check(root_key, version):
+    return hkdf(root_key, "hearth ekb check", be64(version))
+
+
+def ekb_entries(tree_secret, category, version, revoked, root_key):
+    check = key_check(root_key, version)
+    entries = []
+    for depth, index in cover(sorted(revoked)):
+        head = bytes([depth]) + be32(index)
+        entries.append(head + gcm_seal(node_key(tree_secret, category, depth, index), check[:12], head, root_key))
+    return entries
+
+
+def ekb_open(dnk, block, index, entry, proof):
+    """block: the fields of an ekb document. The root key."""
+    category, leaf = set_head(dnk)
+    refuse_unless(category == block["category"] and block["kind"] == 1, "malformed")
+    refuse_unless(len(entry) == 53 and entry[0] <= 32 and index < block["entry_count"] <= 1 << 20, "malformed")
+    depth, node = entry[0], int.from_bytes(entry[1:5], "big")
+    refuse_unless(node >> depth == 0, "malformed")
+    refuse_unless(merkle_proves(merkle_leaf(entry), index, block["entry_count"], proof, block["entries_root"]), "forged")
+    refuse_unless(covers(depth, node, leaf), "not-covered")
+    key = dnk[9 + 32 * depth:41 + 32 * depth]
+    root_key = gcm_open(key, block["key_check"][:12], entry[:5], entry[5:])
+    refuse_unless(key_check(root_key, block["version"]) == block["key_check"], "forged")
+    return root_key
+
+
+def partner_root(root_key, partner):
+    return hkdf(root_key, "hearth partner root", partner)
+
+
+# ---- section 8 ----------------------------------------------------------------------------------------------------
+
+def content_key(header_half, license_half, nonce):
+    return hkdf_sha256(header_half + license_half, b"", b"hearth content key\0" + nonce, 32)
+
+
+def wrap_half(root, content, license_id, half, iv):
+    return iv + gcm_seal(hkdf(root, "hearth header half", content + license_id), iv, b"", half)
+
+
+def unwrap_half(root, content, license_id, wrapped):
+    refuse_unless(len(wrapped) == 60, "forged")
+    return gcm_open(hkdf(root, "hearth header half", content + license_id), wrapped[:12], b"", wrapped[12:])
+
+
+def seal_license_half(public, half, content):
+    return box_seal(public, half + content)
+
+
+def open_license_half(secret, content, sealed):
+    refuse_unless(len(sealed) == 112, "forged")
+    plain = box_open(secret, sealed)
+    refuse_unless(plain[32:] == content, "forged")
+    return plain[:32]
+
+
+# ---- section 9 ----------------------------------------------------------------------------------------------------
+
+def content_id(info, list_root):
+    return sha256(b"hearth content id\0" + be32(len(info)) + info + list_root)
+
+
+def block_seal(kc, nonce, index, count, plain, seed, iv):
+    return seed + iv + gcm_seal(hkdf(kc, "hearth block", seed), iv, nonce + be64(index) + be64(count), plain)
+
+
+def block_open(kc, nonce, index, count, block):
+    refuse_unless(len(block) >= 44, "forged")
+    return gcm_open(hkdf(kc, "hearth block", block[:16]), block[16:28], nonce + be64(index) + be64(count), block[28:])
+
+
+def body_make(info, blocks):
+    hashes = [merkle_leaf(b) for b in blocks]
+    body = b"HEARTHB1" + be32(len(info)) + info + b"".join(hashes) + b"".join(blocks)
+    return body, content_id(info, merkle_root(hashes))
+
+
+def body_split(body):
+    """Content information's bytes and everything behind it."""
+    refuse_unless(len(body) >= 12 and body[:8] == b"HEARTHB1", "malformed")
+    i = int.from_bytes(body[8:12], "big")
+    refuse_unless(1 <= i <= 2048 and len(body) >= 12 + i, "malformed")
+    return body[12:12 + i], body[12 + i:]

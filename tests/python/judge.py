@@ -1,0 +1,194 @@
+"""docs/FORMATS.md in Python: who may sign what, when a copy certificate is good, how a package opens (sections 5, 6, 9, 10, 11)."""
+import formats as f
+import records as r
+from formats import Refused, refuse_unless
+
+SKEW_MS = 5 * 60 * 1000
+TLS, LICENSE, ROSTER, SEALING = 1, 2, 3, 4
+
+
+def in_its_times(document, now_ms):
+    return document["issued_ms"] - SKEW_MS <= now_ms <= document["ends_ms"] + SKEW_MS
+
+
+def lists(keyset, purpose, key, at_ms):
+    return any(k["purpose"] == purpose and k["key"] == key and k["ends_ms"] >= at_ms for k in keyset["keys"])
+
+
+def keyset(envelope, distributor, lowest_sequence, now_ms):
+    document, signer = r.document_open("keyset", envelope)
+    refuse_unless(f.id_of_key(signer) == distributor == document["distributor"], "keyset-invalid")
+    refuse_unless(document["sequence"] >= lowest_sequence and in_its_times(document, now_ms), "keyset-invalid")
+    return document
+
+
+def by_license_key(name, envelope, of, author, issued="issued_ms"):
+    """Opens a document that a license key of `of` (a keyset) must have signed; author: where it names its distributor."""
+    document, signer = r.document_open(name, envelope)
+    refuse_unless(lists(of, LICENSE, signer, document.get(issued, 0)), "signature-invalid")
+    refuse_unless(author(document) == of["distributor"], "signature-invalid")
+    return document
+
+
+def device(envelope, of, now_ms):
+    document = by_license_key("device", envelope, of, lambda d: d["leaf"]["distributor"])
+    refuse_unless(in_its_times(document, now_ms), "certificate-expired")
+    return document
+
+
+def roster(envelope, of, now_ms):
+    document, signer = r.document_open("roster", envelope)
+    refuse_unless(lists(of, ROSTER, signer, document["issued_ms"]), "signature-invalid")
+    refuse_unless(document["distributor"] == of["distributor"], "signature-invalid")
+    refuse_unless(in_its_times(document, now_ms), "certificate-expired")
+    return document
+
+
+def license_(envelope, of):
+    return by_license_key("license", envelope, of, lambda d: d["issuer"])
+
+
+def delegation(envelope, of, now_ms):
+    document = by_license_key("delegation", envelope, of, lambda d: d["delegator"])
+    floor = next((x["lowest_sequence"] for x in of["floors"] if x["partner"] == document["partner"]), 0)
+    refuse_unless(document["sequence"] >= floor and in_its_times(document, now_ms), "delegation-invalid")
+    return document
+
+
+def ekb(envelope, of):
+    return by_license_key("ekb", envelope, of, lambda d: d["distributor"])
+
+
+def key_grant(envelope, of, partner, now_ms):
+    document = by_license_key("key-grant", envelope, of, lambda d: d["distributor"])
+    refuse_unless(document["partner"] == partner, "wrong-destination")
+    refuse_unless(in_its_times(document, now_ms), "certificate-expired")
+    return document
+
+
+def quote(envelope, of, client, now_ms):
+    document = by_license_key("quote", envelope, of, lambda d: d["distributor"])
+    refuse_unless(document["client"] == client, "wrong-destination")
+    refuse_unless(in_its_times(document, now_ms), "quote-changed")
+    return document
+
+
+def time(envelope, of, client):
+    document = by_license_key("time", envelope, of, lambda d: d["distributor"], "time_ms")
+    refuse_unless(document["client"] == client, "wrong-destination")
+    return document
+
+
+def share(envelope, of):
+    return by_license_key("share", envelope, of, lambda d: d["origin"])
+
+
+def receipt(envelope):
+    document, signer = r.document_open("receipt", envelope)
+    refuse_unless(f.id_of_key(signer) == document["destination"], "signature-invalid")
+    refuse_unless(document["outcome"] in (1, 2), "malformed")
+    return document
+
+
+def surrender(envelope):
+    document, signer = r.document_open("surrender", envelope)
+    refuse_unless(f.id_of_key(signer) == document["client"], "signature-invalid")
+    return document
+
+
+# ---- section 9 ----------------------------------------------------------------------------------------------------
+
+def content_info(info):
+    fields = r.decode(r.CONTENT_INFO, info)
+    size, block = fields["plain_bytes"], fields["block_bytes"]
+    refuse_unless(block in [1 << n for n in range(12, 21)] and 1 <= size <= block << 20, "malformed")
+    refuse_unless(fields["block_count"] == (size + block - 1) // block and fields["media_type"], "malformed")
+    return fields
+
+
+def body(data, content):
+    """Fields of the content information and the blocks, every one checked against the content ID."""
+    info, rest = f.body_split(data)
+    fields = content_info(info)
+    count = fields["block_count"]
+    refuse_unless(len(rest) == 32 * count + fields["plain_bytes"] + 44 * count, "malformed")
+    hashes = [rest[32 * k:32 * k + 32] for k in range(count)]
+    refuse_unless(f.content_id(info, f.merkle_root(hashes)) == content, "content-id-mismatch")
+    blocks, at = [], 32 * count
+    for k in range(count):
+        length = min(fields["block_bytes"], fields["plain_bytes"] - k * fields["block_bytes"]) + 44
+        blocks.append(rest[at:at + length])
+        at += length
+        refuse_unless(f.merkle_leaf(blocks[k]) == hashes[k], "block-corrupt")
+    return fields, blocks
+
+
+# ---- section 6 ----------------------------------------------------------------------------------------------------
+
+def copy_certificate(envelope, delegation_envelope, own_keyset, self, presenter, info, list_root, now_ms, newest_block=0):
+    """The certificate, its license and its key block."""
+    document, signer = r.document_open("copy-certificate", envelope)
+    own = own_keyset["distributor"]
+    if delegation_envelope is None:
+        refuse_unless(document["issuer"] == own, "signature-invalid")
+        refuse_unless(lists(own_keyset, LICENSE, signer, document["issued_ms"]), "signature-invalid")
+        refuse_unless(not document["partner_root"], "malformed")
+    else:
+        try:
+            allowed = delegation(delegation_envelope, own_keyset, now_ms)
+        except Refused:
+            raise Refused("delegation-invalid") from None
+        refuse_unless(signer == allowed["copy_key"], "signature-invalid")
+        refuse_unless(document["issuer"] == allowed["partner"] and document["partner_root"], "delegation-invalid")
+        refuse_unless(content_info(info)["publisher"] == document["issuer"], "delegation-invalid")
+        refuse_unless(document["issued_ms"] <= document["ends_ms"] <= allowed["ends_ms"], "delegation-invalid")
+        refuse_unless(document["ends_ms"] - document["issued_ms"] <= allowed["max_certificate_ms"], "delegation-invalid")
+    inner, inner_signer = r.document_open("license", document["license"])
+    refuse_unless(inner_signer == signer and inner["issuer"] == document["issuer"], "signature-invalid")
+    refuse_unless(inner["content"] == document["content"], "content-id-mismatch")
+    refuse_unless(inner["client"] == document["destination"], "wrong-destination")
+    refuse_unless(inner["leaf"]["distributor"] == own, "wrong-destination")
+    block = ekb(document["key_block"]["block"], own_keyset)
+    refuse_unless(block["kind"] == 1 and block["category"] == inner["leaf"]["category"], "malformed")
+    refuse_unless(document["key_block"]["index"] < block["entry_count"], "malformed")
+    refuse_unless(in_its_times(document, now_ms), "certificate-expired")
+    refuse_unless(document["destination"] == self, "wrong-destination")
+    if presenter is None:
+        refuse_unless(document["removable"], "not-permitted")
+    else:
+        refuse_unless(document["source"] == presenter, "not-permitted")
+    refuse_unless(document["content"] == f.content_id(info, list_root), "content-id-mismatch")
+    refuse_unless(block["version"] >= newest_block, "key-block-outdated")
+    return document, inner, block
+
+
+# ---- section 10 ---------------------------------------------------------------------------------------------------
+
+def root_of(key_block, own_keyset, dnk):
+    block = ekb(key_block["block"], own_keyset)
+    return f.ekb_open(dnk, block, key_block["index"], key_block["entry"], key_block.get("proof", b""))
+
+
+def play(header_bytes, license_fields, body_bytes, own_keyset, dnk, sealing_secret):
+    """The plain file."""
+    header = r.decode(r.HEADER, header_bytes)
+    for name in ("content", "issuer", "license_id"):
+        refuse_unless(header[name] == license_fields[name], "no-license")
+    root = root_of(header["key_block"], own_keyset, dnk)
+    if header["partner_root"]:
+        root = f.partner_root(root, header["issuer"])
+    header_half = f.unwrap_half(root, header["content"], header["license_id"], header["wrapped_half"])
+    license_half = f.open_license_half(sealing_secret, header["content"], license_fields["license_half"])
+    info, blocks = body(body_bytes, header["content"])
+    kc = f.content_key(header_half, license_half, info["nonce"])
+    return b"".join(f.block_open(kc, info["nonce"], k, len(blocks), block) for k, block in enumerate(blocks))
+
+
+# ---- section 11 ---------------------------------------------------------------------------------------------------
+
+def media_file(data, magic, record):
+    """The record at the front and what is behind it."""
+    refuse_unless(len(data) >= 12 and data[:8] == magic, "malformed")
+    length = int.from_bytes(data[8:12], "big")
+    refuse_unless(len(data) >= 12 + length, "malformed")
+    return r.decode(record, data[12:12 + length]), data[12 + length:]

@@ -1,0 +1,205 @@
+"""docs/FORMATS.md in Python: canonical records and the fields of every payload (sections 2, 5, 9, 10, 11)."""
+from formats import Refused, envelope_open, envelope_sign, refuse_unless
+
+U32, U64, I64, BOOL = "uint32", "uint64", "int64", "bool"
+
+
+def fixed(n):
+    return ("fixed", n)
+
+
+def upto(n):
+    return ("upto", n)
+
+
+def text(n):
+    return ("text", n)
+
+
+class Record:
+    """Fields: (number, name, type[, "?" or the most elements])."""
+
+    def __init__(self, *fields):
+        self.fields = [(f + (None,))[:4] for f in fields]
+
+
+LEAF = Record((1, "distributor", fixed(32)), (2, "category", U32), (3, "number", U32))
+KEY = Record((1, "purpose", U32), (2, "key", fixed(32)), (3, "ends_ms", U64))
+PARTNER_FLOOR = Record((1, "partner", fixed(32)), (2, "lowest_sequence", U64))
+KEYSET = Record((1, "distributor", fixed(32)), (2, "name", text(63)), (3, "sequence", U64), (4, "issued_ms", U64),
+                (5, "ends_ms", U64), (6, "keys", KEY, 16), (7, "floors", PARTNER_FLOOR, 64))
+DEVICE = Record((1, "device_key", fixed(32)), (2, "sealing_key", fixed(32)), (3, "leaf", LEAF), (4, "issued_ms", U64),
+                (5, "ends_ms", U64))
+ROSTER_DEVICE = Record((1, "client", fixed(32)), (2, "distributor", fixed(32)), (3, "name", text(63)),
+                       (4, "distributor_name", text(63)), (5, "certificate", upto(320)))
+ROSTER = Record((1, "distributor", fixed(32)), (2, "household", fixed(16)), (3, "sequence", U64), (4, "issued_ms", U64),
+                (5, "ends_ms", U64), (6, "devices", ROSTER_DEVICE, 32))
+CONDITIONS = Record((1, "usage_from_ms", U64, "?"), (2, "usage_until_ms", U64, "?"), (3, "download_from_ms", U64, "?"),
+                    (4, "download_until_ms", U64, "?"), (5, "max_copies", U32), (6, "copy_depth", U32),
+                    (7, "max_removable", U32))
+LICENSE = Record((1, "issuer", fixed(32)), (2, "license_id", fixed(16)), (3, "sequence", U64), (4, "content", fixed(32)),
+                 (5, "client", fixed(32)), (6, "leaf", LEAF), (7, "issued_ms", U64), (8, "conditions", CONDITIONS),
+                 (9, "license_half", fixed(112)))
+KEY_BLOCK_ENTRY = Record((1, "block", upto(320)), (2, "index", U32), (3, "entry", fixed(53)), (4, "proof", upto(640), "?"))
+COPY_CERTIFICATE = Record((1, "issuer", fixed(32)), (2, "serial", fixed(16)), (3, "source", fixed(32)),
+                          (4, "destination", fixed(32)), (5, "content", fixed(32)), (6, "license", upto(640)),
+                          (7, "wrapped_half", fixed(60)), (8, "partner_root", BOOL), (9, "key_block", KEY_BLOCK_ENTRY),
+                          (10, "move", BOOL), (11, "removable", BOOL), (12, "issued_ms", U64), (13, "ends_ms", U64))
+DELEGATION = Record((1, "delegator", fixed(32)), (2, "partner", fixed(32)), (3, "copy_key", fixed(32)),
+                    (4, "sequence", U64), (5, "max_certificate_ms", U64), (6, "issued_ms", U64), (7, "ends_ms", U64))
+EKB = Record((1, "distributor", fixed(32)), (2, "category", U32), (3, "kind", U32), (4, "version", U64),
+             (5, "entry_count", U32), (6, "entries_root", fixed(32)), (7, "key_check", fixed(32)), (8, "issued_ms", U64))
+KEY_GRANT = Record((1, "distributor", fixed(32)), (2, "partner", fixed(32)), (3, "category", U32), (4, "version", U64),
+                   (5, "sealed_root", fixed(80)), (6, "issued_ms", U64), (7, "ends_ms", U64))
+QUOTE = Record((1, "distributor", fixed(32)), (2, "client", fixed(32)), (3, "content", fixed(32)),
+               (4, "license_id", fixed(16)), (5, "product", U32), (6, "product_name", text(63)), (7, "price", I64),
+               (8, "currency", text(3)), (9, "conditions", CONDITIONS), (10, "issued_ms", U64), (11, "ends_ms", U64))
+RECEIPT = Record((1, "issuer", fixed(32)), (2, "serial", fixed(16)), (3, "content", fixed(32)), (4, "source", fixed(32)),
+                 (5, "destination", fixed(32)), (6, "outcome", U32), (7, "signed_ms", U64))
+SURRENDER = Record((1, "issuer", fixed(32)), (2, "license_id", fixed(16)), (3, "serial", fixed(16)),
+                   (4, "client", fixed(32)), (5, "signed_ms", U64))
+TIME = Record((1, "distributor", fixed(32)), (2, "client", fixed(32)), (3, "time_ms", U64))
+SHARE = Record((1, "origin", fixed(32)), (2, "sequence", U64), (3, "table", U32), (4, "removed", BOOL),
+               (5, "row", upto(1024)))
+CONTENT_INFO = Record((1, "publisher", fixed(32)), (2, "media_type", text(63)), (3, "title", text(127)),
+                      (4, "creator", text(127), "?"), (5, "album", text(127), "?"), (6, "duration_ms", U64),
+                      (7, "plain_bytes", U64), (8, "block_bytes", U32), (9, "block_count", U32), (10, "nonce", fixed(32)))
+HEADER = Record((1, "content", fixed(32)), (2, "issuer", fixed(32)), (3, "license_id", fixed(16)),
+                (4, "wrapped_half", fixed(60)), (5, "partner_root", BOOL), (6, "key_block", KEY_BLOCK_ENTRY))
+EXPORT_PACKAGE = Record((1, "content", fixed(32)))
+EXPORT_CERTIFICATE = Record((1, "certificate", upto(2048)), (2, "delegation", upto(384), "?"))
+
+TYPES = {
+    "keyset": KEYSET, "device": DEVICE, "roster": ROSTER, "license": LICENSE, "copy-certificate": COPY_CERTIFICATE,
+    "delegation": DELEGATION, "ekb": EKB, "key-grant": KEY_GRANT, "quote": QUOTE, "receipt": RECEIPT,
+    "surrender": SURRENDER, "time": TIME, "share": SHARE,
+}
+
+FORBIDDEN = [(0x00, 0x1F), (0x7F, 0x9F), (0x61C, 0x61C), (0x200E, 0x200F), (0x2028, 0x202E), (0x2066, 0x2069),
+             (0xFEFF, 0xFEFF), (0xFFF9, 0xFFFB)]
+
+
+# ---- encoding -----------------------------------------------------------------------------------------------------
+
+def varint(value):
+    out = b""
+    while value >= 0x80:
+        out += bytes([value & 0x7F | 0x80])
+        value >>= 7
+    return out + bytes([value])
+
+
+def encode_value(kind, value):
+    """Wire type and bytes."""
+    if kind in (U32, U64, BOOL):
+        return 0, varint(int(value))
+    if kind == I64:
+        return 0, varint(value & 0xFFFFFFFFFFFFFFFF)
+    if isinstance(kind, Record):
+        value = encode(kind, value)
+    elif kind[0] == "text":
+        value = value.encode()
+    return 2, varint(len(value)) + value
+
+
+def encode(record, values):
+    out = b""
+    for number, name, kind, rule in record.fields:
+        if isinstance(rule, int):
+            elements = values.get(name, [])
+        elif rule == "?":
+            elements = [values[name]] if name in values else []
+        else:
+            elements = [values[name]]
+        for element in elements:
+            wire, data = encode_value(kind, element)
+            out += varint(number << 3 | wire) + data
+    return out
+
+
+# ---- decoding -----------------------------------------------------------------------------------------------------
+
+def read_varint(data, at):
+    value = shift = 0
+    while True:
+        refuse_unless(at < len(data) and shift < 64, "malformed")
+        byte = data[at]
+        at += 1
+        value |= (byte & 0x7F) << shift
+        shift += 7
+        if byte < 0x80:
+            refuse_unless(byte != 0 or shift == 7, "malformed")  # not minimal
+            refuse_unless(value < 2**64, "malformed")
+            return value, at
+
+
+def decode_number(kind, value):
+    if kind == U32:
+        refuse_unless(value < 2**32, "malformed")
+    elif kind == BOOL:
+        refuse_unless(value < 2, "malformed")
+        return bool(value)
+    elif kind == I64 and value >= 2**63:
+        return value - 2**64
+    return value
+
+
+def decode_bytes(kind, data):
+    if isinstance(kind, Record):
+        return decode(kind, data)
+    form, n = kind
+    refuse_unless(len(data) == n if form == "fixed" else len(data) <= n, "malformed")
+    if form != "text":
+        return data
+    try:
+        shown = data.decode("utf-8")
+    except UnicodeDecodeError:
+        raise Refused("malformed") from None
+    refuse_unless(not any(low <= ord(c) <= high for c in shown for low, high in FORBIDDEN), "malformed")
+    return shown
+
+
+def decode(record, data):
+    values, last = {}, 0
+    for number, name, kind, rule in record.fields:
+        if isinstance(rule, int):
+            values[name] = []
+    at = 0
+    while at < len(data):
+        tag, at = read_varint(data, at)
+        number, wire = tag >> 3, tag & 7
+        field = next((f for f in record.fields if f[0] == number), None)
+        refuse_unless(field is not None, "malformed")
+        _, name, kind, rule = field
+        refuse_unless(number > last or (number == last and isinstance(rule, int)), "malformed")
+        last = number
+        if kind in (U32, U64, I64, BOOL):
+            refuse_unless(wire == 0, "malformed")
+            value, at = read_varint(data, at)
+            value = decode_number(kind, value)
+        else:
+            refuse_unless(wire == 2, "malformed")
+            length, at = read_varint(data, at)
+            refuse_unless(length <= len(data) - at, "malformed")
+            value = decode_bytes(kind, data[at:at + length])
+            at += length
+        if isinstance(rule, int):
+            values[name].append(value)
+            refuse_unless(len(values[name]) <= rule, "malformed")
+        else:
+            values[name] = value
+    for number, name, kind, rule in record.fields:
+        refuse_unless(rule == "?" or name in values, "malformed")
+    assert encode(record, values) == data
+    return values
+
+
+# ---- documents ----------------------------------------------------------------------------------------------------
+
+def document_sign(name, values, signer):
+    return envelope_sign(f"hearth/{name}/1", encode(TYPES[name], values), signer)
+
+
+def document_open(name, envelope):
+    payload, signer = envelope_open(envelope, f"hearth/{name}/1")
+    return decode(TYPES[name], payload), signer
