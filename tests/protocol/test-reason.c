@@ -1,0 +1,77 @@
+/* Reasons: every one has a code, a sentence and fits a Refusal; failures map to what a peer may know. */
+#include "protocol/reason.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "protocol/codec.h"
+
+static void every_reason(void **state)
+{
+    (void)state;
+    for (int i = REASON_NONE + 1; i < REASON_COUNT; i++) {
+        enum reason r = (enum reason)i;
+        assert_non_null(reason_code(r));
+        assert_non_null(reason_text(r));
+        assert_int_equal(reason_of_code(reason_code(r)), r);
+        assert_true(strspn(reason_code(r), "abcdefghijklmnopqrstuvwxyz-") == strlen(reason_code(r)));
+        msg_Refusal refusal;
+        reason_refusal(&refusal, r, NULL);
+        assert_string_equal(refusal.code, reason_code(r));
+        assert_string_equal(refusal.text, reason_text(r)); /* nothing is cut */
+        assert_int_equal(refusal.has_remedy, reason_remedy(r) != NULL);
+        struct buf b CLEANUP(buf_free) = buf(4096);
+        assert_int_equal(CODEC_ENCODE(msg_Refusal, &b, &refusal), 0);
+    }
+}
+
+static void details_are_made_safe(void **state)
+{
+    (void)state;
+    msg_Refusal refusal;
+    reason_refusal(&refusal, REASON_INTERNAL, "red \033[31m");
+    struct buf b CLEANUP(buf_free) = buf(4096);
+    assert_int_equal(CODEC_ENCODE(msg_Refusal, &b, &refusal), 0);
+    char longer[1000];
+    memset(longer, 'x', sizeof(longer));
+    longer[sizeof(longer) - 1] = '\0';
+    reason_refusal(&refusal, REASON_INTERNAL, longer);
+    assert_int_equal(strlen(refusal.text), sizeof(refusal.text) - 1);
+}
+
+static void outside_the_table(void **state)
+{
+    (void)state;
+    assert_string_equal(reason_code((enum reason) - 1), "internal");
+    assert_string_equal(reason_code(REASON_COUNT), "internal");
+    assert_int_equal(reason_of_code("of-a-later-version"), REASON_INTERNAL);
+    assert_int_equal(reason_of_code("none"), REASON_INTERNAL); /* nobody refuses for no reason */
+    assert_int_equal(reason_of_code(""), REASON_INTERNAL);
+}
+
+static void errors(void **state)
+{
+    (void)state;
+    assert_int_equal(reason_of_error(0), REASON_NONE);
+    assert_int_equal(reason_of_error(REASON_NO_LICENSE), REASON_NO_LICENSE);
+    assert_int_equal(reason_of_error(-ENOSPC), REASON_STORAGE_FULL);
+    assert_int_equal(reason_of_error(-EPROTO), REASON_MALFORMED);
+    assert_int_equal(reason_of_error(-EMSGSIZE), REASON_TOO_LARGE);
+    assert_int_equal(reason_of_error(-ETIMEDOUT), REASON_TIMED_OUT);
+    assert_int_equal(reason_of_error(-EIO), REASON_INTERNAL);
+    assert_int_equal(reason_of_error(10000), REASON_INTERNAL);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_reason),
+        cmocka_unit_test(details_are_made_safe),
+        cmocka_unit_test(outside_the_table),
+        cmocka_unit_test(errors),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
