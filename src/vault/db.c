@@ -1,0 +1,184 @@
+/* Schema and statements of the vault's database. What the rows mean is in the file named after each table. */
+#include "vault/db.h"
+
+#include "base/util.h"
+
+/* Identities are 32 bytes, license IDs and serials 16, times Unix milliseconds. sealed: see sealed.h. */
+static const char version_1[] =
+    "CREATE TABLE device (" /* keys.c */
+    "  one INTEGER PRIMARY KEY CHECK (one = 1),"
+    "  generation INTEGER NOT NULL,"
+    "  sealed BLOB NOT NULL" /* Ed25519 seed || X25519 secret */
+    ") STRICT;"
+
+    "CREATE TABLE high_water (" /* trusted_time.c */
+    "  one INTEGER PRIMARY KEY CHECK (one = 1),"
+    "  time_ms INTEGER NOT NULL"
+    ") STRICT;"
+
+    "CREATE TABLE distributor (" /* service.c, keysets.c, rosters.c */
+    "  distributor BLOB PRIMARY KEY NOT NULL,"
+    "  keyset_sequence INTEGER NOT NULL," /* never falls, also when not registered */
+    "  keyset BLOB,"                      /* envelope; kept for registered ones and the last few checked */
+    "  checked_ms INTEGER NOT NULL,"
+    "  sealed BLOB," /* device node key set; NULL: not registered */
+    "  block_version INTEGER NOT NULL DEFAULT 0,"
+    "  roster_sequence INTEGER NOT NULL DEFAULT 0,"
+    "  roster BLOB"
+    ") STRICT;"
+
+    "CREATE TABLE root (" /* keyblock.c */
+    "  distributor BLOB NOT NULL,"
+    "  category INTEGER NOT NULL,"
+    "  version INTEGER NOT NULL,"
+    "  key_check BLOB NOT NULL,"
+    "  sealed BLOB NOT NULL,"
+    "  PRIMARY KEY (distributor, category, version, key_check)"
+    ") STRICT;"
+
+    "CREATE TABLE license (" /* licenses.c */
+    "  issuer BLOB NOT NULL,"
+    "  license_id BLOB NOT NULL,"
+    "  content BLOB NOT NULL,"
+    "  sequence INTEGER NOT NULL,"
+    "  state INTEGER NOT NULL CHECK (state IN (1, 2, 3))," /* valid, suspended by a move, surrendered */
+    "  issued_ms INTEGER NOT NULL,"
+    "  conditions BLOB NOT NULL," /* for listings; the license inside `sealed` decides */
+    "  sealed BLOB NOT NULL,"
+    "  PRIMARY KEY (issuer, license_id)"
+    ") STRICT;"
+    "CREATE INDEX license_content ON license (content);"
+
+    "CREATE TABLE header (" /* headers.c */
+    "  issuer BLOB NOT NULL,"
+    "  license_id BLOB NOT NULL,"
+    "  content BLOB NOT NULL,"
+    "  distributor BLOB NOT NULL," /* whose key block */
+    "  version INTEGER NOT NULL,"
+    "  header BLOB NOT NULL,"
+    "  PRIMARY KEY (issuer, license_id)"
+    ") STRICT;"
+
+    "CREATE TABLE certificate (" /* certificates.c; a row stays for ever once it is not a reservation any more */
+    "  issuer BLOB NOT NULL,"
+    "  serial BLOB NOT NULL,"
+    "  state INTEGER NOT NULL CHECK (state IN (1, 2, 3))," /* reserved, stored, refused for good */
+    "  digest BLOB NOT NULL,"                              /* SHA-256 of the envelope */
+    "  distributor BLOB NOT NULL,"                         /* ours, under whose keyset it was judged */
+    "  content BLOB NOT NULL,"
+    "  source BLOB NOT NULL,"
+    "  license_id BLOB NOT NULL,"
+    "  move INTEGER NOT NULL,"
+    "  ends_ms INTEGER NOT NULL,"
+    "  certificate BLOB,"
+    "  delegation BLOB,"
+    "  info BLOB,"
+    "  list_root BLOB,"
+    "  presented INTEGER NOT NULL," /* brought by its source; 0: found on a medium */
+    "  receipt BLOB,"
+    "  CHECK ((state = 1) = (receipt IS NULL)),"
+    "  PRIMARY KEY (issuer, serial)"
+    ") STRICT;"
+
+    "CREATE INDEX certificate_digest ON certificate (digest);"
+
+    "CREATE TABLE move (" /* moves.c: this device is the source */
+    "  issuer BLOB NOT NULL,"
+    "  serial BLOB NOT NULL,"
+    "  state INTEGER NOT NULL CHECK (state IN (1, 2, 3))," /* released, finished, cancelled */
+    "  digest BLOB NOT NULL,"
+    "  license_id BLOB NOT NULL,"
+    "  sequence INTEGER NOT NULL," /* of the license it suspended */
+    "  content BLOB NOT NULL,"
+    "  destination BLOB NOT NULL,"
+    "  surrender BLOB,"
+    "  PRIMARY KEY (issuer, serial)"
+    ") STRICT;";
+
+static const char *const migrations[] = { version_1 };
+
+static const char *const statements[DB_STATEMENT_COUNT] = {
+    [DB_DEVICE_GET] = "SELECT generation, sealed FROM device",
+    [DB_DEVICE_ADD] = "INSERT INTO device (one, generation, sealed) VALUES (1, ?1, ?2)",
+
+    [DB_TIME_GET] = "SELECT time_ms FROM high_water",
+    [DB_TIME_RAISE] = "INSERT INTO high_water (one, time_ms) VALUES (1, ?1)"
+                      " ON CONFLICT (one) DO UPDATE SET time_ms = excluded.time_ms WHERE excluded.time_ms > time_ms",
+
+    [DB_KEYSET_GET] = "SELECT keyset_sequence, keyset, sealed IS NOT NULL FROM distributor WHERE distributor = ?1",
+    [DB_KEYSET_PUT] =
+        "INSERT INTO distributor (distributor, keyset_sequence, keyset, checked_ms) VALUES (?1, ?2, ?3, ?4)"
+        " ON CONFLICT (distributor) DO UPDATE SET keyset_sequence = excluded.keyset_sequence,"
+        " keyset = excluded.keyset, checked_ms = excluded.checked_ms",
+    [DB_KEYSET_TRIM] = "UPDATE distributor SET keyset = NULL WHERE sealed IS NULL AND keyset IS NOT NULL"
+                       " AND distributor NOT IN (SELECT distributor FROM distributor WHERE sealed IS NULL"
+                       " AND keyset IS NOT NULL ORDER BY checked_ms DESC LIMIT 8)",
+
+    [DB_SERVICES] = "SELECT distributor, keyset, sealed, block_version, roster_sequence FROM distributor"
+                    " WHERE sealed IS NOT NULL ORDER BY distributor",
+    [DB_SERVICE_PUT] = "UPDATE distributor SET sealed = ?2 WHERE distributor = ?1",
+    [DB_SERVICE_DROP] =
+        "UPDATE distributor SET sealed = NULL, roster = NULL, roster_sequence = 0 WHERE distributor = ?1",
+    [DB_BLOCK_VERSION_RAISE] =
+        "UPDATE distributor SET block_version = ?2 WHERE distributor = ?1 AND block_version < ?2",
+    [DB_ROSTER_GET] = "SELECT roster FROM distributor WHERE distributor = ?1 AND roster IS NOT NULL",
+    [DB_ROSTER_PUT] = "UPDATE distributor SET roster_sequence = ?2, roster = ?3 WHERE distributor = ?1",
+
+    [DB_ROOT_GET] =
+        "SELECT sealed FROM root WHERE distributor = ?1 AND category = ?2 AND version = ?3 AND key_check = ?4",
+    [DB_ROOT_PUT] = "INSERT OR REPLACE INTO root (distributor, category, version, key_check, sealed)"
+                    " VALUES (?1, ?2, ?3, ?4, ?5)",
+    [DB_ROOTS_DROP] = "DELETE FROM root WHERE distributor = ?1",
+
+    [DB_LICENSE_GET] = "SELECT issuer, license_id, content, sequence, state, sealed FROM license"
+                       " WHERE issuer = ?1 AND license_id = ?2",
+    [DB_LICENSE_PUT] = "INSERT OR REPLACE INTO license"
+                       " (issuer, license_id, content, sequence, state, issued_ms, conditions, sealed)"
+                       " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+    [DB_LICENSES_OF_CONTENT] = "SELECT issuer, license_id, content, sequence, state, sealed FROM license"
+                               " WHERE content = ?1 ORDER BY state, sequence DESC",
+    [DB_LICENSE_COUNT] = "SELECT count(*) FROM license",
+    [DB_LICENSE_PAGE] = "SELECT issuer, license_id, content, sequence, state, issued_ms, conditions,"
+                        " EXISTS (SELECT 1 FROM header h WHERE h.issuer = l.issuer AND h.license_id = l.license_id)"
+                        " FROM license l ORDER BY issuer, license_id LIMIT ?2 OFFSET ?1",
+
+    [DB_HEADER_GET] = "SELECT distributor, version, header FROM header WHERE issuer = ?1 AND license_id = ?2",
+    [DB_HEADER_PUT] =
+        "INSERT INTO header (issuer, license_id, content, distributor, version, header)"
+        " VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (issuer, license_id) DO UPDATE SET"
+        " content = excluded.content, distributor = excluded.distributor, version = excluded.version,"
+        " header = excluded.header WHERE excluded.distributor <> distributor OR excluded.version >= version",
+
+    [DB_CERTIFICATE_GET] = "SELECT state, digest, distributor, content, source, license_id, move, ends_ms, presented,"
+                           " receipt, certificate, delegation, info, list_root FROM certificate"
+                           " WHERE issuer = ?1 AND serial = ?2",
+    [DB_CERTIFICATE_NAME] = "SELECT issuer, serial FROM certificate WHERE digest = ?1",
+    [DB_CERTIFICATE_RESERVE] = "INSERT INTO certificate (issuer, serial, state, digest, distributor, content, source,"
+                               " license_id, move, ends_ms, presented, certificate, delegation, info, list_root)"
+                               " VALUES (?1, ?2, 1, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)"
+                               " ON CONFLICT (issuer, serial) DO UPDATE SET delegation = excluded.delegation,"
+                               " distributor = excluded.distributor, presented = excluded.presented,"
+                               " info = excluded.info, list_root = excluded.list_root"
+                               " WHERE state = 1 AND digest = excluded.digest",
+    [DB_CERTIFICATE_SETTLE] = "INSERT INTO certificate (issuer, serial, state, digest, distributor, content, source,"
+                              " license_id, move, ends_ms, presented, receipt)"
+                              " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)"
+                              " ON CONFLICT (issuer, serial) DO UPDATE SET state = excluded.state,"
+                              " receipt = excluded.receipt, certificate = NULL, delegation = NULL, info = NULL,"
+                              " list_root = NULL WHERE state = 1 AND digest = excluded.digest",
+    [DB_CERTIFICATE_RELEASE] = "DELETE FROM certificate WHERE issuer = ?1 AND serial = ?2 AND state = 1",
+
+    [DB_MOVE_GET] = "SELECT state, digest, license_id, sequence, content, destination, surrender FROM move"
+                    " WHERE issuer = ?1 AND serial = ?2",
+    [DB_MOVE_PUT] = "INSERT OR REPLACE INTO move (issuer, serial, state, digest, license_id, sequence, content,"
+                    " destination, surrender) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+};
+
+static const struct store_schema schema = {
+    .migrations = migrations,
+    .migration_count = ARRAY_COUNT(migrations),
+    .statements = statements,
+    .statement_count = ARRAY_COUNT(statements),
+};
+
+int db_open(struct store **out, const char *path) { return store_open(out, path, &schema); }

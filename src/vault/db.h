@@ -1,0 +1,44 @@
+/* The vault's database: its tables and every statement over them. One connection, on the request thread. */
+#ifndef VAULT_DB_H
+#define VAULT_DB_H
+
+#include "store/store.h"
+
+enum db_statement {
+    DB_DEVICE_GET,
+    DB_DEVICE_ADD,
+    DB_TIME_GET,
+    DB_TIME_RAISE,
+    DB_KEYSET_GET,
+    DB_KEYSET_PUT,
+    DB_KEYSET_TRIM,
+    DB_SERVICES,
+    DB_SERVICE_PUT,
+    DB_SERVICE_DROP,
+    DB_BLOCK_VERSION_RAISE,
+    DB_ROSTER_GET,
+    DB_ROSTER_PUT,
+    DB_ROOT_GET,
+    DB_ROOT_PUT,
+    DB_ROOTS_DROP,
+    DB_LICENSE_GET,
+    DB_LICENSE_PUT,
+    DB_LICENSES_OF_CONTENT,
+    DB_LICENSE_COUNT,
+    DB_LICENSE_PAGE,
+    DB_HEADER_GET,
+    DB_HEADER_PUT,
+    DB_CERTIFICATE_GET,
+    DB_CERTIFICATE_NAME,
+    DB_CERTIFICATE_RESERVE,
+    DB_CERTIFICATE_SETTLE,
+    DB_CERTIFICATE_RELEASE,
+    DB_MOVE_GET,
+    DB_MOVE_PUT,
+    DB_STATEMENT_COUNT
+};
+
+/* Opens or creates path. 0, STORE_NEWER, -errno. */
+int db_open(struct store **out, const char *path) MUST_USE;
+
+#endif

@@ -1,0 +1,98 @@
+/* Loading and making the device's keys (table device). */
+#include "vault/keys.h"
+
+#include "base/util.h"
+#include "crypto/seal.h"
+#include "vault/db.h"
+#include "vault/sealed.h"
+
+#define LABEL "hearth vault device"
+#define SECRETS_BYTES (2 * sizeof(struct key32))
+
+static struct slice bound_to(const uint8_t generation[8]) { return slice(generation, 8); }
+
+static void fill(struct keys *k, const struct key32 *seed)
+{
+    sign_pair_init(&k->pair, seed);
+    seal_public_key(&k->sealing_secret, k->sealing_key);
+    k->client = id_of_key(k->pair.public_key);
+}
+
+static int create(struct vault *v, struct keys *k)
+{
+    struct key32 secrets[2];
+    uint8_t generation[8];
+    struct buf sealed CLEANUP(buf_free) = buf(SECRETS_BYTES + SEALED_OVERHEAD_BYTES);
+    struct transaction t CLEANUP(transaction_end) = { 0 };
+    int r = transaction_begin(&t, v->store);
+    if (r != 0)
+        return r;
+    int64_t now_ms = clock_wall_ms(v->clock);
+    k->generation = now_ms > 0 ? (uint64_t)now_ms : 1;
+    put_be64(generation, k->generation);
+    rng_fill(v->rng, secrets, sizeof(secrets));
+    k->sealing_secret = secrets[1];
+    fill(k, &secrets[0]);
+    r = sealed_put(v, LABEL, bound_to(generation), slice(secrets, sizeof(secrets)), &sealed);
+    secret_wipe(secrets, sizeof(secrets));
+    if (r != 0)
+        return r < 0 ? r : -ENOMEM;
+    struct query q CLEANUP(query_end) = query(v->store, DB_DEVICE_ADD);
+    query_bind_u64(&q, 1, k->generation);
+    query_bind_blob(&q, 2, buf_slice(&sealed));
+    r = query_run(&q);
+    if (r == 0)
+        r = transaction_commit(&t);
+    return r > 0 ? -EUCLEAN : r;
+}
+
+/* STORE_ABSENT when there are none yet. */
+static int load(const struct vault *v, struct keys *k)
+{
+    struct key32 secrets[2];
+    uint8_t generation[8];
+    struct query q CLEANUP(query_end) = query(v->store, DB_DEVICE_GET);
+    int r = query_one(&q);
+    if (r != 0)
+        return r;
+    k->generation = query_u64(&q, 0);
+    struct slice sealed = query_blob(&q, 1);
+    r = query_check(&q);
+    if (r == 0 && sealed.len != SECRETS_BYTES + SEALED_OVERHEAD_BYTES)
+        r = -EUCLEAN;
+    put_be64(generation, k->generation);
+    if (r == 0)
+        r = sealed_open(v, LABEL, bound_to(generation), sealed, (uint8_t *)secrets);
+    if (r != 0)
+        return r;
+    k->sealing_secret = secrets[1];
+    fill(k, &secrets[0]);
+    secret_wipe(secrets, sizeof(secrets));
+    return 0;
+}
+
+int keys_load(struct vault *v, struct keys **out)
+{
+    struct keys *k = secret_alloc(sizeof(*k));
+    if (!k)
+        return -ENOMEM;
+    int r = load(v, k);
+    if (r == STORE_ABSENT)
+        r = create(v, k);
+    if (r != 0) {
+        secret_free(k);
+        return r > 0 ? -EUCLEAN : r;
+    }
+    *out = k;
+    v->keys = k;
+    return 0;
+}
+
+void keys_free(struct keys *k) { secret_free(k); }
+
+struct signer keys_signer(const struct vault *v)
+{
+    struct signer s;
+    signer_from_pair(&s, &v->keys->pair);
+    return s;
+}

@@ -1,0 +1,219 @@
+/* Judging, keeping and listing licenses (table license). */
+#include "vault/licenses.h"
+
+#include "crypto/contentkey.h"
+#include "vault/db.h"
+#include "vault/headers.h"
+#include "vault/keys.h"
+#include "vault/sealed.h"
+
+#define LABEL "hearth vault license"
+#define PAGE_COUNT 32
+#define SIGNER_BYTES 32
+#define BOUND_BYTES (ID_BYTES + 16 + ID_BYTES + 8 + 1)
+
+void licenses_deinit(struct license_row *row) { buf_free(&row->envelope); }
+
+/* --- Rows --- */
+
+static void bound_to(const doc_License *l, enum license_state state, uint8_t out[BOUND_BYTES])
+{
+    memcpy(out, l->issuer, ID_BYTES);
+    memcpy(out + ID_BYTES, l->license_id, 16);
+    memcpy(out + ID_BYTES + 16, l->content, ID_BYTES);
+    put_be64(out + 2 * ID_BYTES + 16, l->sequence);
+    out[2 * ID_BYTES + 24] = (uint8_t)state;
+}
+
+static int put(struct vault *v, const doc_License *l, struct slice envelope, const uint8_t signer[SIGNER_BYTES],
+               enum license_state state)
+{
+    uint8_t bound[BOUND_BYTES], plain[SIGNER_BYTES + LICENSES_ENVELOPE_MAX];
+    struct buf sealed CLEANUP(buf_free) = buf(sizeof(plain) + SEALED_OVERHEAD_BYTES);
+    struct buf conditions CLEANUP(buf_free) = buf(doc_Conditions_size);
+    if (envelope.len > LICENSES_ENVELOPE_MAX)
+        return -EMSGSIZE;
+    bound_to(l, state, bound);
+    memcpy(plain, signer, SIGNER_BYTES);
+    memcpy(plain + SIGNER_BYTES, envelope.data, envelope.len);
+    int r = sealed_put(v, LABEL, SLICE_ARRAY(bound), slice(plain, SIGNER_BYTES + envelope.len), &sealed);
+    if (r == 0)
+        r = CODEC_ENCODE(doc_Conditions, &conditions, &l->conditions);
+    if (r != 0)
+        return r > 0 ? -ENOBUFS : r;
+    struct query q CLEANUP(query_end) = query(v->store, DB_LICENSE_PUT);
+    query_bind_blob(&q, 1, SLICE_ARRAY(l->issuer));
+    query_bind_blob(&q, 2, SLICE_ARRAY(l->license_id));
+    query_bind_blob(&q, 3, SLICE_ARRAY(l->content));
+    query_bind_u64(&q, 4, l->sequence);
+    query_bind_i64(&q, 5, state);
+    query_bind_u64(&q, 6, l->issued_ms);
+    query_bind_blob(&q, 7, buf_slice(&conditions));
+    query_bind_blob(&q, 8, buf_slice(&sealed));
+    r = query_run(&q);
+    return r > 0 ? -EUCLEAN : r;
+}
+
+/* The row under the query, opened, its signature verified again (S46). 0 or -errno. */
+static int read_row(const struct vault *v, struct query *q, struct license_row *row)
+{
+    doc_License named; /* what the columns say */
+    uint8_t bound[BOUND_BYTES], plain[SIGNER_BYTES + LICENSES_ENVELOPE_MAX], signer[SIGNER_BYTES];
+    query_fixed(q, 0, named.issuer, sizeof(named.issuer));
+    query_fixed(q, 1, named.license_id, sizeof(named.license_id));
+    query_fixed(q, 2, named.content, sizeof(named.content));
+    named.sequence = query_u64(q, 3);
+    row->state = (enum license_state)query_u32(q, 4);
+    struct slice sealed = query_blob(q, 5);
+    int r = query_check(q);
+    if (r != 0)
+        return r;
+    if (sealed.len < SIGNER_BYTES + SEALED_OVERHEAD_BYTES || sealed.len > sizeof(plain) + SEALED_OVERHEAD_BYTES)
+        return -EUCLEAN;
+    bound_to(&named, row->state, bound);
+    r = sealed_open(v, LABEL, SLICE_ARRAY(bound), sealed, plain);
+    if (r != 0)
+        return r;
+    memcpy(row->signer, plain, SIGNER_BYTES);
+    struct slice envelope = slice(plain + SIGNER_BYTES, sealed.len - SEALED_OVERHEAD_BYTES - SIGNER_BYTES);
+    r = document_open(DOCUMENT_LICENSE, envelope, &row->license, sizeof(row->license), signer);
+    if (r != 0 || memcmp(signer, row->signer, SIGNER_BYTES) != 0)
+        return r < 0 ? r : -EUCLEAN;
+    buf_free(&row->envelope);
+    row->envelope = buf(LICENSES_ENVELOPE_MAX);
+    return buf_append(&row->envelope, envelope);
+}
+
+int licenses_get(const struct vault *v, const void *issuer, const uint8_t license_id[16], struct license_row *row)
+{
+    struct query q CLEANUP(query_end) = query(v->store, DB_LICENSE_GET);
+    query_bind_blob(&q, 1, slice(issuer, ID_BYTES));
+    query_bind_blob(&q, 2, slice(license_id, 16));
+    int r = query_one(&q);
+    if (r == STORE_ABSENT)
+        return LICENSES_ABSENT;
+    return r != 0 ? r : read_row(v, &q, row);
+}
+
+int licenses_of_content(struct vault *v, const struct id *content,
+                        int (*visit)(struct vault *v, const struct license_row *row, void *ctx), void *ctx)
+{
+    struct license_row row CLEANUP(licenses_deinit) = { 0 };
+    struct query q CLEANUP(query_end) = query(v->store, DB_LICENSES_OF_CONTENT);
+    query_bind_blob(&q, 1, SLICE_ARRAY(content->bytes));
+    int r;
+    while ((r = query_step(&q)) == STORE_ROW) {
+        r = read_row(v, &q, &row);
+        if (r == 0)
+            r = visit(v, &row, ctx);
+        if (r != 0)
+            break;
+    }
+    return r;
+}
+
+int licenses_set_state(struct vault *v, const struct license_row *row, enum license_state state)
+{
+    return put(v, &row->license, buf_slice(&row->envelope), row->signer, state);
+}
+
+/* --- Accepting --- */
+
+int licenses_open_half(const struct vault *v, const doc_License *license, struct key32 *half)
+{
+    struct id content = id_from(license->content);
+    int r = contentkey_open_license_half(&v->keys->sealing_secret, &content, SLICE_ARRAY(license->license_half), half);
+    return r == CONTENTKEY_FORGED ? REASON_MALFORMED : r;
+}
+
+int licenses_keep(struct vault *v, const doc_License *license, struct slice envelope, const uint8_t signer[32],
+                  bool strict)
+{
+    struct license_row known CLEANUP(licenses_deinit) = { 0 };
+    if (license->sequence > VAULT_NUMBER_MAX || license->issued_ms > VAULT_NUMBER_MAX)
+        return REASON_MALFORMED;
+    int r = licenses_get(v, license->issuer, license->license_id, &known);
+    if (r != 0 && r != LICENSES_ABSENT)
+        return r;
+    if (r == 0 && license->sequence <= known.license.sequence)
+        return strict && known.state != LICENSE_VALID ? REASON_NOT_PERMITTED : 0;
+    return put(v, license, envelope, signer, LICENSE_VALID);
+}
+
+int licenses_store(struct vault *v, const struct request *rq, struct reply *reply)
+{
+    (void)reply;
+    const vlt_LicenseStore *m = rq->message;
+    struct slice envelope = CODEC_BYTES(m->license);
+    struct key32 half CLEANUP(key32_wipe) = { 0 };
+    uint8_t signer[32];
+    doc_License license;
+    const struct service *s;
+    int r = document_open(DOCUMENT_LICENSE, envelope, &license, sizeof(license), signer); /* to learn its issuer */
+    if (r == 0)
+        r = services_find_current(v, license.issuer, &s);
+    if (r == 0)
+        r = license_judge(envelope, &s->keyset, &license);
+    if (r != 0)
+        return r;
+    if (!id_equal(license.client, &v->keys->client) || !service_has_leaf(s, &license.leaf))
+        return REASON_WRONG_DESTINATION;
+    r = licenses_open_half(v, &license, &half);
+    if (r == 0)
+        r = licenses_keep(v, &license, envelope, signer, false);
+    if (r != 0 || !m->has_header)
+        return r;
+    r = headers_accept(v, CODEC_BYTES(m->header), &license);
+    /* A repeated answer may be older than the newest key block. What was paid for is kept; a new header is asked for. */
+    return r == REASON_KEY_BLOCK_OUTDATED ? 0 : r;
+}
+
+/* --- LICENSES_GET --- */
+
+static int list_row(struct query *q, vlt_LicenseRow *row)
+{
+    query_fixed(q, 0, row->issuer, sizeof(row->issuer));
+    query_fixed(q, 1, row->license_id, sizeof(row->license_id));
+    query_fixed(q, 2, row->content, sizeof(row->content));
+    row->sequence = query_u64(q, 3);
+    row->state = query_u32(q, 4);
+    row->issued_ms = query_u64(q, 5);
+    struct slice conditions = query_blob(q, 6);
+    row->has_header = query_bool(q, 7);
+    int r = query_check(q);
+    if (r == 0)
+        r = CODEC_DECODE(doc_Conditions, conditions, &row->conditions);
+    return r > 0 ? -EUCLEAN : r;
+}
+
+static int count_rows(const struct vault *v, uint32_t *count)
+{
+    struct query q CLEANUP(query_end) = query(v->store, DB_LICENSE_COUNT);
+    int r = query_one(&q);
+    if (r == 0) {
+        *count = query_u32(&q, 0);
+        r = query_check(&q);
+    }
+    return r > 0 ? -EUCLEAN : r;
+}
+
+int licenses_list(struct vault *v, const struct request *rq, struct reply *reply)
+{
+    const vlt_LicensesGet *m = rq->message;
+    vlt_Licenses *out = &reply->licenses;
+    int r = count_rows(v, &out->total);
+    if (r != 0)
+        return r;
+    struct query q CLEANUP(query_end) = query(v->store, DB_LICENSE_PAGE);
+    query_bind_i64(&q, 1, m->offset);
+    query_bind_i64(&q, 2, PAGE_COUNT);
+    while ((r = query_step(&q)) == STORE_ROW) {
+        r = list_row(&q, &out->licenses[out->licenses_count]);
+        if (r != 0)
+            break;
+        out->licenses_count++;
+    }
+    reply->type = vlt_Type_LICENSES;
+    reply->fields = vlt_Licenses_fields;
+    return r > 0 ? -EUCLEAN : r;
+}

@@ -1,0 +1,166 @@
+/* hearth-vault: child of hearthd, the part that must be tamper-resistant. Only wiring here.
+ *
+ *   fd 3  requests (vault.proto), main thread; the vault ends when it closes
+ *   fd 4  TLS signatures, a thread of its own
+ *   and one channel to each player, received over fd 3, a thread each */
+#define LOG_MODULE "main"
+#include <fcntl.h>
+#include <getopt.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/util.h"
+#include "net/channel.h"
+#include "vault/db.h"
+#include "vault/keys.h"
+#include "vault/play.h"
+#include "vault/requests.h"
+#include "vault/sandbox.h"
+#include "vault/service.h"
+#include "vault/storage_key.h"
+#include "vault/tls_sign.h"
+#include "vault/trusted_time.h"
+
+#define REQUESTS_FD 3
+#define TLS_FD 4
+#define LOCK_TRIES 100
+#define LOCK_WAIT_MS 50
+
+static const char *parse(int argc, char **argv)
+{
+    static const struct option options[] = { { "state-dir", required_argument, NULL, 's' }, { 0 } };
+    const char *dir = NULL;
+    int c;
+    while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        if (c != 's')
+            return NULL;
+        dir = optarg;
+    }
+    return optind == argc ? dir : NULL;
+}
+
+static bool is_socket(int fd)
+{
+    struct stat st;
+    return fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode) && fcntl(fd, F_SETFD, FD_CLOEXEC) == 0;
+}
+
+/* One vault at a time: a predecessor may still be writing its last answer. The descriptor stays open for the life of the process. */
+static int lock_dir(const char *dir)
+{
+    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    for (int i = 0; flock(fd, LOCK_EX | LOCK_NB) != 0; i++) {
+        if (errno != EWOULDBLOCK || i == LOCK_TRIES) {
+            int error = errno;
+            close(fd);
+            return -error;
+        }
+        poll(NULL, 0, LOCK_WAIT_MS);
+    }
+    return fd;
+}
+
+static int prepare_process(const char *dir)
+{
+    umask(077);
+    /* The terminal's and the service manager's signals reach the whole group; the vault ends when hearthd has. */
+    signal(SIGINT, SIG_IGN);
+    signal(SIGTERM, SIG_IGN);
+    signal(SIGHUP, SIG_IGN);
+    signal(SIGPIPE, SIG_IGN);
+    int r = secret_init();
+    if (r == 0)
+        r = secret_harden_process();
+    if (r == 0)
+        r = file_make_dirs(dir, 0700);
+    if (r == 0 && chmod(dir, 0700) != 0)
+        r = -errno;
+    /* All of it where the limits allow; keys are in memory that is locked in any case. */
+    if (r == 0 && mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) != 0)
+        log_debug("memory as a whole is not locked: errno=%d", errno);
+    return r == 0 ? sandbox_enter(dir) : r;
+}
+
+static int open_storage(struct vault *v, const char *dir, struct key32 **storage_key)
+{
+    char path[PATH_MAX];
+    int r = file_join(path, sizeof(path), dir, "vault.db");
+    if (r != 0)
+        return r;
+    bool is_new = access(path, F_OK) != 0;
+    r = storage_key_get(dir, is_new, v->rng, storage_key);
+    if (r == STORAGE_KEY_ABSENT) {
+        log_error("storage.key is missing, vault.db cannot be read without it");
+        return -ENOKEY;
+    }
+    if (r != 0)
+        return r;
+    v->storage_key = *storage_key;
+    r = db_open(&v->store, path);
+    return r == STORE_NEWER ? -EPROTONOSUPPORT : r;
+}
+
+static int run(struct vault *v, const char *dir, struct key32 **storage_key, struct keys **keys)
+{
+    struct tls_sign *tls = NULL;
+    struct channel requests CLEANUP(channel_deinit);
+    channel_init(&requests, REQUESTS_FD, REQUESTS_TAIL_MAX);
+    int r = open_storage(v, dir, storage_key);
+    if (r == 0)
+        r = keys_load(v, keys);
+    if (r == 0)
+        r = trusted_time_load(v);
+    if (r == 0)
+        r = services_init(v);
+    if (r == 0)
+        r = plays_init(v);
+    if (r == 0)
+        r = tls_sign_start(&tls, TLS_FD, *keys);
+    if (r == 0)
+        r = requests_serve(v, &requests);
+    tls_sign_stop(tls);
+    return r;
+}
+
+int main(int argc, char **argv)
+{
+    log_init("hearth-vault");
+    const char *dir = parse(argc, argv);
+    if (!dir) {
+        fprintf(stderr,
+                "usage: hearth-vault --state-dir DIR (started by hearthd, with its channels as descriptors 3 and 4)\n");
+        return 2;
+    }
+    if (!is_socket(REQUESTS_FD) || !is_socket(TLS_FD)) {
+        log_error("descriptors 3 and 4 must be hearthd's channels");
+        return 2;
+    }
+    struct vault v = { .clock = clock_system(), .rng = rng_system() };
+    struct key32 *storage_key = NULL;
+    struct keys *keys = NULL;
+    int lock CLEANUP(closep) = -1;
+    int r = prepare_process(dir);
+    if (r == 0)
+        r = lock = lock_dir(dir);
+    if (r >= 0)
+        r = run(&v, dir, &storage_key, &keys);
+    plays_deinit(&v);
+    services_deinit(&v);
+    store_close(v.store);
+    keys_free(keys);
+    secret_free(storage_key);
+    if (r < 0)
+        log_error("stopped: errno=%d", -r);
+    return r < 0 ? 1 : 0;
+}

@@ -1,0 +1,256 @@
+/* Moves away from this device (table move). */
+#include "vault/moves.h"
+
+#include <stdlib.h>
+
+#include "base/util.h"
+#include "crypto/seal.h"
+#include "crypto/sha256.h"
+#include "vault/db.h"
+#include "vault/keys.h"
+#include "vault/licenses.h"
+#include "vault/trusted_time.h"
+
+#define SURRENDER_MAX 320
+
+struct move {
+    struct id issuer;
+    uint8_t serial[16];
+    enum move_state state;
+    uint8_t digest[32]; /* of the certificate's envelope */
+    uint8_t license_id[16];
+    uint64_t sequence; /* of the license it suspended: a later edition is not its business */
+    struct id content, destination;
+    struct buf surrender;
+};
+
+static void move_deinit(struct move *m) { buf_free(&m->surrender); }
+
+/* 0, STORE_ABSENT, -errno. */
+static int move_get(const struct vault *v, const void *issuer, const uint8_t serial[16], struct move *m)
+{
+    struct query q CLEANUP(query_end) = query(v->store, DB_MOVE_GET);
+    query_bind_blob(&q, 1, slice(issuer, ID_BYTES));
+    query_bind_blob(&q, 2, slice(serial, 16));
+    int r = query_one(&q);
+    if (r != 0)
+        return r;
+    m->issuer = id_from(issuer);
+    memcpy(m->serial, serial, sizeof(m->serial));
+    m->state = (enum move_state)query_u32(&q, 0);
+    query_fixed(&q, 1, m->digest, sizeof(m->digest));
+    query_fixed(&q, 2, m->license_id, sizeof(m->license_id));
+    m->sequence = query_u64(&q, 3);
+    query_fixed(&q, 4, m->content.bytes, sizeof(m->content.bytes));
+    query_fixed(&q, 5, m->destination.bytes, sizeof(m->destination.bytes));
+    m->surrender = buf(SURRENDER_MAX);
+    if (m->state == MOVE_FINISHED)
+        query_append(&q, 6, &m->surrender);
+    return query_check(&q);
+}
+
+static int move_put(struct vault *v, const struct move *m)
+{
+    struct query q CLEANUP(query_end) = query(v->store, DB_MOVE_PUT);
+    query_bind_blob(&q, 1, SLICE_ARRAY(m->issuer.bytes));
+    query_bind_blob(&q, 2, SLICE_ARRAY(m->serial));
+    query_bind_i64(&q, 3, m->state);
+    query_bind_blob(&q, 4, SLICE_ARRAY(m->digest));
+    query_bind_blob(&q, 5, SLICE_ARRAY(m->license_id));
+    query_bind_u64(&q, 6, m->sequence);
+    query_bind_blob(&q, 7, SLICE_ARRAY(m->content.bytes));
+    query_bind_blob(&q, 8, SLICE_ARRAY(m->destination.bytes));
+    if (m->state == MOVE_FINISHED)
+        query_bind_blob(&q, 9, buf_slice(&m->surrender));
+    else
+        query_bind_null(&q, 9);
+    int r = query_run(&q);
+    return r > 0 ? -EUCLEAN : r;
+}
+
+/* The license that the move suspended changes state, unless a later edition has taken its place. */
+static int settle_license(struct vault *v, const struct move *m, enum license_state state)
+{
+    struct license_row row CLEANUP(licenses_deinit) = { 0 };
+    int r = licenses_get(v, &m->issuer, m->license_id, &row);
+    if (r != 0)
+        return r == LICENSES_ABSENT ? -EUCLEAN : r;
+    if (row.state != LICENSE_SUSPENDED || row.license.sequence != m->sequence)
+        return 0;
+    return licenses_set_state(v, &row, state);
+}
+
+/* --- MOVE_RELEASE --- */
+
+/* The sealed certificate in the clear: envelope, contents, and the license inside. */
+struct released {
+    struct slice envelope;
+    doc_CopyCertificate certificate;
+    doc_License license;
+    uint8_t bytes[sizeof(((vlt_MoveRelease *)0)->sealed.bytes)];
+};
+
+static int open_sealed(const struct vault *v, struct slice sealed, struct released *out)
+{
+    uint8_t signer[32];
+    if (sealed.len <= SEAL_OVERHEAD_BYTES)
+        return REASON_MALFORMED;
+    int r = seal_open(&v->keys->sealing_secret, sealed, out->bytes);
+    if (r != 0)
+        return r > 0 ? REASON_MALFORMED : r;
+    out->envelope = slice(out->bytes, sealed.len - SEAL_OVERHEAD_BYTES);
+    r = document_open(DOCUMENT_COPY_CERTIFICATE, out->envelope, &out->certificate, sizeof(out->certificate), signer);
+    if (r == 0)
+        r = document_open(DOCUMENT_LICENSE, CODEC_BYTES(out->certificate.license), &out->license, sizeof(out->license),
+                          signer);
+    return r;
+}
+
+static int judge_release(const struct vault *v, const struct released *in)
+{
+    const doc_CopyCertificate *c = &in->certificate;
+    if (!c->move || !id_equal(in->license.issuer, c->issuer) || !id_equal(in->license.content, c->content) ||
+        id_equal(c->source, c->destination))
+        return REASON_MALFORMED;
+    if (!id_equal(c->source, &v->keys->client))
+        return REASON_NOT_PERMITTED;
+    uint64_t now_ms = trusted_time_now(v);
+    if (now_ms > c->ends_ms && now_ms - c->ends_ms > DOCUMENTS_SKEW_MS)
+        return REASON_CERTIFICATE_EXPIRED;
+    return 0;
+}
+
+static int suspend(struct vault *v, const struct released *in)
+{
+    const doc_CopyCertificate *c = &in->certificate;
+    struct license_row row CLEANUP(licenses_deinit) = { 0 };
+    struct move m CLEANUP(move_deinit) = { .state = MOVE_RELEASED };
+    int r = licenses_get(v, c->issuer, in->license.license_id, &row);
+    if (r != 0)
+        return r == LICENSES_ABSENT ? REASON_NO_LICENSE : r;
+    if (!id_equal(row.license.content, c->content) || row.state == LICENSE_SURRENDERED)
+        return REASON_NO_LICENSE;
+    if (row.state == LICENSE_SUSPENDED)
+        return REASON_LICENSE_SUSPENDED;
+    m.issuer = id_from(c->issuer);
+    memcpy(m.serial, c->serial, sizeof(m.serial));
+    sha256(in->envelope, m.digest);
+    memcpy(m.license_id, row.license.license_id, sizeof(m.license_id));
+    m.sequence = row.license.sequence;
+    m.content = id_from(c->content);
+    m.destination = id_from(c->destination);
+    r = licenses_set_state(v, &row, LICENSE_SUSPENDED);
+    return r != 0 ? r : move_put(v, &m);
+}
+
+/* A move that is known: only the very same certificate is let out again, and only while it is open. */
+static int judge_known(const struct move *m, const struct released *in)
+{
+    uint8_t digest[32];
+    sha256(in->envelope, digest);
+    if (memcmp(digest, m->digest, sizeof(digest)) != 0)
+        return REASON_SERIAL_ALREADY_USED;
+    switch (m->state) {
+    case MOVE_RELEASED:
+        return 0;
+    case MOVE_FINISHED:
+        return REASON_ALREADY;
+    default:
+        return REASON_CANCELLED;
+    }
+}
+
+int moves_release(struct vault *v, const struct request *rq, struct reply *reply)
+{
+    const vlt_MoveRelease *message = rq->message;
+    struct move m CLEANUP(move_deinit) = { 0 };
+    struct released *in CLEANUP(freep) = calloc(1, sizeof(*in));
+    if (!in)
+        return -ENOMEM;
+    int r = open_sealed(v, CODEC_BYTES(message->sealed), in);
+    if (r != 0)
+        return r;
+    r = move_get(v, in->certificate.issuer, in->certificate.serial, &m);
+    if (r == 0) {
+        r = judge_known(&m, in);
+    } else if (r == STORE_ABSENT) {
+        r = judge_release(v, in);
+        if (r == 0)
+            r = suspend(v, in);
+    }
+    if (r == 0)
+        r = CODEC_SET_BYTES(reply->released.certificate, in->envelope) != 0 ? REASON_TOO_LARGE : 0;
+    reply->type = vlt_Type_MOVE_RELEASED;
+    reply->fields = vlt_MoveReleased_fields;
+    return r;
+}
+
+/* --- MOVE_FINISH, MOVE_CANCEL --- */
+
+/* The move a receipt is about, when it is the destination's and says what is wanted. */
+static int judge_receipt(const struct vault *v, struct slice envelope, enum receipt_outcome wanted, struct move *m)
+{
+    doc_Receipt receipt;
+    int r = receipt_judge(envelope, &receipt);
+    if (r != 0)
+        return r;
+    r = move_get(v, receipt.issuer, receipt.serial, m);
+    if (r != 0)
+        return r == STORE_ABSENT ? REASON_NOT_FOUND : r;
+    if (receipt.outcome != wanted || !id_equal(receipt.destination, &m->destination) ||
+        !id_equal(receipt.content, &m->content) || !id_equal(receipt.source, &v->keys->client))
+        return REASON_NOT_PERMITTED;
+    return 0;
+}
+
+static int sign_surrender(const struct vault *v, struct move *m)
+{
+    doc_Surrender surrender = { .signed_ms = trusted_time_now(v) };
+    memcpy(surrender.issuer, m->issuer.bytes, sizeof(surrender.issuer));
+    memcpy(surrender.license_id, m->license_id, sizeof(surrender.license_id));
+    memcpy(surrender.serial, m->serial, sizeof(surrender.serial));
+    memcpy(surrender.client, v->keys->client.bytes, sizeof(surrender.client));
+    struct signer signer = keys_signer(v);
+    int r = document_sign(&m->surrender, DOCUMENT_SURRENDER, &surrender, &signer);
+    return r > 0 ? -ENOBUFS : r;
+}
+
+static int finish(struct vault *v, struct move *m)
+{
+    m->state = MOVE_FINISHED;
+    int r = sign_surrender(v, m);
+    if (r == 0)
+        r = settle_license(v, m, LICENSE_SURRENDERED);
+    return r != 0 ? r : move_put(v, m);
+}
+
+int moves_finish(struct vault *v, const struct request *rq, struct reply *reply)
+{
+    const vlt_MoveFinish *message = rq->message;
+    struct move m CLEANUP(move_deinit) = { 0 };
+    int r = judge_receipt(v, CODEC_BYTES(message->receipt), RECEIPT_STORED, &m);
+    if (r == 0 && m.state == MOVE_CANCELLED)
+        r = REASON_CANCELLED;
+    if (r == 0 && m.state == MOVE_RELEASED)
+        r = finish(v, &m);
+    if (r == 0)
+        r = CODEC_SET_BYTES(reply->finished.surrender, buf_slice(&m.surrender)) != 0 ? -EUCLEAN : 0;
+    reply->type = vlt_Type_MOVE_FINISHED;
+    reply->fields = vlt_MoveFinished_fields;
+    return r;
+}
+
+int moves_cancel(struct vault *v, const struct request *rq, struct reply *reply)
+{
+    (void)reply;
+    const vlt_MoveCancel *message = rq->message;
+    struct move m CLEANUP(move_deinit) = { 0 };
+    int r = judge_receipt(v, CODEC_BYTES(message->receipt), RECEIPT_REFUSED, &m);
+    if (r != 0 || m.state == MOVE_CANCELLED)
+        return r;
+    if (m.state == MOVE_FINISHED)
+        return REASON_ALREADY;
+    m.state = MOVE_CANCELLED;
+    r = settle_license(v, &m, LICENSE_VALID);
+    return r != 0 ? r : move_put(v, &m);
+}

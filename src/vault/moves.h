@@ -1,0 +1,25 @@
+/* Moves, at the source: the license sleeps before its certificate is let out, and is given up or wakes on the destination's word (R4, design 6.5).
+ *
+ *   released --finish--> finished   the license is surrendered
+ *   released --cancel--> cancelled  the license is valid again
+ *
+ * Each request may be repeated; what was signed is given again byte for byte.
+ */
+#ifndef VAULT_MOVES_H
+#define VAULT_MOVES_H
+
+#include "vault/requests.h"
+
+enum move_state { MOVE_RELEASED = 1, MOVE_FINISHED = 2, MOVE_CANCELLED = 3 };
+
+/* MOVE_RELEASE: opens a certificate sealed to this device. REASON_MALFORMED: does not open, or is no move. REASON_NOT_PERMITTED: of another
+ * source. REASON_NO_LICENSE, REASON_LICENSE_SUSPENDED (another move of it is open), REASON_CERTIFICATE_EXPIRED, REASON_ALREADY (finished),
+ * REASON_CANCELLED. That the issuer made it needs no proof here: it can only take from this device what this device holds. */
+request_fn moves_release;
+/* MOVE_FINISH: receipt of the destination, outcome stored. REASON_NOT_FOUND: no such move; REASON_NOT_PERMITTED: does not match it, or says refused;
+ * REASON_CANCELLED. */
+request_fn moves_finish;
+/* MOVE_CANCEL: receipt of the destination, outcome refused. As above; REASON_ALREADY: finished. */
+request_fn moves_cancel;
+
+#endif

@@ -1,0 +1,22 @@
+/* Playing, the vault's part: may this content be played now, and then its blocks, one by one, straight to the player (S42-S49).
+ *
+ * Each open play has a thread of its own, so that a slow sync of the database does not interrupt the sound. It owns the content key,
+ * which no other thread sees again, and the channel. */
+#ifndef VAULT_PLAY_H
+#define VAULT_PLAY_H
+
+#include "vault/requests.h"
+
+#define PLAY_COUNT_MAX 4 /* each may lock a MiB of memory */
+
+int plays_init(struct vault *v) MUST_USE;
+void plays_deinit(struct vault *v); /* closes every channel and waits for the threads */
+
+/* PLAY_OPEN, with the player's channel beside it. REASON_CONTENT_ID_MISMATCH: information of another content. REASON_NO_LICENSE,
+ * REASON_LICENSE_SUSPENDED, REASON_LICENSE_EXPIRED, REASON_NOT_PERMITTED (not yet), REASON_CLOCK_UNTRUSTED (a license with time limits and a
+ * clock that was turned back), REASON_NOT_FOUND (no header yet), REASON_NOT_REGISTERED, REASON_IN_USE (too many plays), REASON_MALFORMED.
+ * Source: seed S42 (license there), S44 (not expired), S46 (legal), S49 (content key). */
+request_fn play_open;
+request_fn play_close; /* PLAY_CLOSE; one that has ended already is DONE too */
+
+#endif

@@ -1,0 +1,144 @@
+/* Serving BLOCK_OPEN. The thread touches nothing but its own struct: no database, no file, no other play.
+ * Source: seed S49. */
+#define LOG_MODULE "player-channel"
+#include "vault/player_channel.h"
+
+#include <limits.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+
+#include "base/log.h"
+#include "base/util.h"
+#include "net/channel.h"
+#include "vault.pb.h"
+
+#define STACK_BYTES ((size_t)256 * 1024)
+
+/* Guarded; freed by the thread when it ends. */
+struct open_content {
+    struct key32 key;
+    uint8_t nonce[32];
+    uint8_t plain[]; /* one block */
+};
+
+struct player_channel {
+    struct channel channel;
+    struct body_shape shape;
+    struct open_content *content;
+    pthread_t thread;
+    atomic_bool ended;
+};
+
+static int send_plain(struct player_channel *p, uint32_t request, uint32_t index, size_t len)
+{
+    vlt_BlockPlain message = { .index = index };
+    uint8_t header[FRAME_HEADER_BYTES];
+    struct buf encoded CLEANUP(buf_free) = buf(vlt_BlockPlain_size);
+    int r = CODEC_ENCODE(vlt_BlockPlain, &encoded, &message);
+    if (r != 0)
+        return r > 0 ? -ENOBUFS : r;
+    frame_header(header, vlt_Type_BLOCK_PLAIN, request, encoded.len, len);
+    r = channel_write(&p->channel, SLICE_ARRAY(header));
+    if (r == 0)
+        r = channel_write(&p->channel, buf_slice(&encoded));
+    if (r == 0)
+        r = channel_write(&p->channel, slice(p->content->plain, len));
+    return r;
+}
+
+/* 0, a reason to refuse, -errno. */
+static int open_block(struct player_channel *p, const struct frame *f, vlt_BlockOpen *m, size_t *len)
+{
+    if (f->type != vlt_Type_BLOCK_OPEN || CODEC_DECODE(vlt_BlockOpen, f->message, m) != 0)
+        return REASON_MALFORMED;
+    if (m->index >= p->shape.block_count || f->tail.len != body_block_len(&p->shape, m->index))
+        return REASON_MALFORMED;
+    int r = block_open(&p->content->key, p->content->nonce, m->index, p->shape.block_count, f->tail, p->content->plain);
+    if (r != 0)
+        return r > 0 ? REASON_BLOCK_CORRUPT : r;
+    *len = f->tail.len - BLOCK_OVERHEAD_BYTES;
+    return 0;
+}
+
+static int serve_one(struct player_channel *p)
+{
+    struct frame f;
+    vlt_BlockOpen m;
+    size_t len;
+    int r = channel_read(&p->channel, true, &f);
+    if (r != 0)
+        return r;
+    r = open_block(p, &f, &m, &len);
+    if (r != 0)
+        return channel_refuse(&p->channel, f.request, reason_of_error(r), NULL);
+    return send_plain(p, f.request, m.index, len);
+}
+
+static void *serve(void *arg)
+{
+    struct player_channel *p = arg;
+    int r;
+    do
+        r = serve_one(p);
+    while (r == 0);
+    if (r != CHANNEL_CLOSED && r != -EPIPE)
+        log_warn("player's channel ends: outcome=%d", r);
+    secret_free(steal(&p->content));
+    shutdown(p->channel.fd, SHUT_RDWR); /* the descriptor itself is closed after joining: nobody else gets its number */
+    atomic_store(&p->ended, true);
+    return NULL;
+}
+
+static int start_thread(struct player_channel *p)
+{
+    pthread_attr_t attributes;
+    int r = pthread_attr_init(&attributes);
+    if (r != 0)
+        return -r;
+    r = pthread_attr_setstacksize(&attributes, STACK_BYTES);
+    if (r == 0)
+        r = pthread_create(&p->thread, &attributes, serve, p);
+    pthread_attr_destroy(&attributes);
+    return -r;
+}
+
+int player_channel_open(struct player_channel **out, int fd, const struct key32 *key, const uint8_t nonce[32],
+                        const struct body_shape *shape)
+{
+    struct player_channel *p = calloc(1, sizeof(*p));
+    if (!p) {
+        closep(&fd);
+        return -ENOMEM;
+    }
+    channel_init(&p->channel, fd, shape->block_bytes + BLOCK_OVERHEAD_BYTES);
+    p->shape = *shape;
+    p->content = secret_alloc(sizeof(*p->content) + shape->block_bytes);
+    int r = p->content ? 0 : -ENOMEM;
+    if (r == 0) {
+        p->content->key = *key;
+        memcpy(p->content->nonce, nonce, sizeof(p->content->nonce));
+        r = start_thread(p);
+    }
+    if (r != 0) {
+        secret_free(p->content);
+        channel_deinit(&p->channel);
+        free(p);
+        return r;
+    }
+    *out = p;
+    return 0;
+}
+
+bool player_channel_has_ended(const struct player_channel *p) { return atomic_load(&p->ended); }
+
+void player_channel_close(struct player_channel *p)
+{
+    if (!p)
+        return;
+    shutdown(p->channel.fd, SHUT_RDWR);
+    pthread_join(p->thread, NULL);
+    channel_deinit(&p->channel);
+    free(p);
+}

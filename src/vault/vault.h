@@ -1,0 +1,35 @@
+/* What the parts of the vault share: one struct, passed to every handler. Request thread only, unless said otherwise.
+ *
+ * Terms
+ *   service      what one distributor gave this device: leaf, device node key set, keyset (S4); service.h
+ *   guarded      in locked memory that core files and swap do not see (base/secret.h)
+ *   row seal     AES-256-GCM under a key derived from the storage key; sealed.h
+ */
+#ifndef VAULT_VAULT_H
+#define VAULT_VAULT_H
+
+#include "base/clock.h"
+#include "base/rng.h"
+#include "base/secret.h"
+#include "crypto/id.h"
+#include "store/store.h"
+
+struct keys;
+struct services;
+struct plays;
+
+struct vault {
+    const struct clock *clock;
+    const struct rng *rng;
+    struct store *store;
+    const struct key32 *storage_key; /* guarded */
+    const struct keys *keys;         /* guarded; constant after the start, so that the TLS thread may read it too */
+    struct services *services;
+    struct plays *plays;
+    uint64_t high_water_ms; /* latest time a distributor of ours has signed */
+};
+
+/* What the database and the documents can hold as a number alike. */
+#define VAULT_NUMBER_MAX ((uint64_t)INT64_MAX)
+
+#endif
