@@ -8,7 +8,7 @@
 #include "base/slice.h"
 
 struct vector;
-/* Runs check on each case of VECTOR_DIR/name; prints the case's name before it. At least one case or the test fails. */
+/* Runs check on each case of VECTOR_DIR/name (or of an absolute path); prints the case's name before it. At least one case or the test fails. */
 void vectors_run(const char *name, void (*check)(const struct vector *v));
 const char *vector_text(const struct vector *v, const char *field); /* fails the test when absent */
 bool vector_has(const struct vector *v, const char *field);

@@ -1,0 +1,409 @@
+#!/usr/bin/python3
+"""Writes documents and contents, good ones and ones with a single fault, for the C implementation to judge; both must agree.
+
+usage: test_write_samples.py CHECK-SAMPLES   (the program that judges them)
+"""
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+import formats as f
+import judge as j
+import records as r
+from world import NOW, YEAR, Cases, World
+
+SKEW = j.SKEW_MS
+
+
+class Writer:
+    def __init__(self, directory):
+        self.w = World()
+        self.cases = Cases(directory)
+        self.a_file, self.b_file = self.cases.file(self.w.a.keyset()), self.cases.file(self.w.b.keyset())
+        self.a_keyset = j.keyset(self.w.a.keyset(), self.w.a.id, 0, NOW)
+        self.b_keyset = j.keyset(self.w.b.keyset(), self.w.b.id, 0, NOW)
+
+    # ---- one case of each kind ----
+
+    def known(self, of):
+        mine = of is self.w.a
+        known = {"keyset": self.a_file if mine else self.b_file, "keyset_now": NOW, "distributor": of.id}
+        return known, self.a_keyset if mine else self.b_keyset
+
+    def keyset(self, name, expect, data, distributor=None, sequence=8, now=NOW):
+        who = distributor or self.w.a.id
+        self.cases.add(name, "keyset", data, expect, lambda d: j.keyset(d, who, sequence, now), distributor=who,
+                       sequence=sequence, now=now)
+
+    def simple(self, kind, name, expect, data, of, call, now=NOW, **more):
+        """A document judged with a keyset: call(data, keyset)."""
+        known, keyset = self.known(of)
+        self.cases.add(name, kind, data, expect, lambda d: call(d, keyset), now=now, **known, **more)
+
+    def time(self, name, expect, data, reader=None):
+        reader = reader or self.w.source.id
+        self.simple("time", name, expect, data, self.w.a, lambda d, k: j.time(d, k, reader), reader=reader)
+
+    def license(self, name, expect, data, of=None):
+        self.simple("license", name, expect, data, of or self.w.a, j.license_)
+
+    def quote(self, name, expect, data, now=NOW, reader=None):
+        reader = reader or self.w.source.id
+        self.simple("quote", name, expect, data, self.w.a, lambda d, k: j.quote(d, k, reader, now), now=now, reader=reader)
+
+    def delegation(self, name, expect, data, now=NOW):
+        self.simple("delegation", name, expect, data, self.w.b, lambda d, k: j.delegation(d, k, now), now=now)
+
+    def body(self, name, expect, data, content=None):
+        content = content or self.w.content
+        self.cases.add(name, "body", data, expect, lambda d: j.body(d, content), content=content)
+
+    def certificate(self, name, expect, fields, of=None, delegation=None, signer=None, reader=None, now=NOW,
+                    presenter="source", newest=0, body=None):
+        w, of = self.w, of or self.w.b
+        signer = signer or (w.a.license if of is w.a else w.copy_key)
+        data = r.document_sign("copy-certificate", fields, signer)
+        reader = reader or (w.sibling if of is w.a else w.destination).id
+        if delegation is None and of is w.b:
+            delegation = r.document_sign("delegation", w.delegation_fields(), w.b.license)
+        known, keyset = self.known(of)
+        more = {"body": self.cases.file(body or w.body), "reader": reader, "newest": newest}
+        if delegation:
+            more["delegation"] = self.cases.file(delegation)
+        if presenter:
+            presenter = w.source.id if presenter == "source" else presenter
+            more["presenter"] = presenter
+        info, rest = f.body_split(body or w.body)
+        root = f.merkle_root([rest[32 * k:32 * k + 32] for k in range(5)])
+        self.cases.add(name, "copy-certificate", data, expect,
+                       lambda d: j.copy_certificate(d, delegation or None, keyset, reader, presenter or None, info, root, now, newest),
+                       now=now, **known, **more)
+
+    def play(self, name, expect, header, of, device, license_fields=None, body=None, set_=None, sealing=None):
+        """Both implementations must open the content, or refuse it for the same reason."""
+        w = self.w
+        license_fields = license_fields or w.license_fields(device)
+        body, set_, sealing = body or w.body, set_ or device.set, sealing or device.sealing
+        known, keyset = self.known(of)
+        names = {"forged": "signature-invalid", "not-covered": "device-revoked"} # sections 7 to 9 have no codes of their own
+
+        def judge(data):
+            try:
+                if j.play(data, license_fields, body, keyset, set_, sealing) != w.plain:
+                    raise f.Refused("other plain text")
+            except f.Refused as refused:
+                raise f.Refused(names.get(refused.args[0], refused.args[0])) from None
+
+        self.cases.add(name, "play", header, expect, judge, now=NOW, **known, sealing=sealing,
+                       license=self.cases.file(r.document_sign("license", license_fields, w.a.license)),
+                       body=self.cases.file(body), set=self.cases.file(set_), plain=self.cases.file(w.plain))
+
+    # ---- what is written ----
+
+    def good_ones(self):
+        w = self.w
+        sign = r.document_sign
+        self.keyset("good", "ok", w.a.keyset())
+        full = w.a.keyset_fields()
+        full["keys"] = (full["keys"] * 4)[:16]
+        full["floors"] = [{"partner": w.b.id, "lowest_sequence": n} for n in range(64)]
+        self.keyset("as large as may be", "ok", sign("keyset", {**full, "name": "é" * 31 + "x"}, w.a.root))
+        for device, of in ((w.source, w.a), (w.destination, w.b)):
+            self.simple("device", "good", "ok", sign("device", w.device_fields(device), of.license), of,
+                        lambda d, k: j.device(d, k, NOW))
+        for count in (0, 1, 32):
+            self.simple("roster", f"{count} devices", "ok", sign("roster", w.roster_fields(count), w.b.roster), w.b,
+                        lambda d, k: j.roster(d, k, NOW))
+        self.license("good, with an optional field that is zero", "ok", sign("license", w.license_fields(w.source), w.a.license))
+        self.delegation("good", "ok", sign("delegation", w.delegation_fields(), w.b.license))
+        for of in (w.a, w.b):
+            self.simple("ekb", "good", "ok", sign("ekb", of.ekb_fields(), of.license), of, j.ekb)
+        self.simple("key-grant", "good", "ok", sign("key-grant", w.grant_fields(), w.b.license), w.b,
+                    lambda d, k: j.key_grant(d, k, w.a.id, NOW), reader=w.a.id)
+        self.quote("good, lowest price there is", "ok", sign("quote", w.quote_fields(), w.a.license))
+        self.cases.add("good", "receipt", sign("receipt", w.receipt_fields(), w.destination.signer), "ok", j.receipt)
+        self.cases.add("good", "surrender", sign("surrender", w.surrender_fields(), w.source.signer), "ok", j.surrender)
+        self.time("good", "ok", sign("time", w.time_fields(), w.a.license))
+        self.simple("share", "good", "ok", sign("share", w.share_fields(), w.a.license), w.a, j.share)
+
+    def records(self):
+        """Rules of section 2, each broken once in an otherwise good payload that is correctly signed."""
+        w = self.w
+        self.mutants(r.TIME, w.time_fields(), "time", w.a.license, self.time)
+        self.mutants(r.LICENSE, w.license_fields(w.source), "license", w.a.license, self.license)
+        self.mutants(r.QUOTE, w.quote_fields(), "quote", w.a.license, self.quote)
+        self.mutants(r.KEYSET, w.a.keyset_fields(), "keyset", w.a.root, self.keyset)
+        long_list = w.a.keyset_fields()
+        for name, fields in (
+                ("17 keys", {**long_list, "keys": (long_list["keys"] * 5)[:17]}),
+                ("65 floors", {**long_list, "floors": [{"partner": w.b.id, "lowest_sequence": 0}] * 65}),
+                ("name of 64 bytes", {**long_list, "name": "n" * 64})):
+            self.keyset(name, "malformed", r.document_sign("keyset", fields, w.a.root))
+        for name, shown in (("NUL", "a\0b"), ("escape", "a\x1b[2J"), ("DEL", "\x7f"), ("C1", "\x9b"), ("line separator", "\u2028"),
+                            ("right-to-left override", "\u202e"), ("isolate", "\u2066"), ("byte order mark", "\ufeff"),
+                            ("Arabic letter mark", "\u061c"), ("annotation", "\ufffb")):
+            self.keyset(f"text with {name}", "malformed",
+                        r.document_sign("keyset", {**long_list, "name": shown}, w.a.root))
+        payload = r.encode(r.KEYSET, {**long_list, "name": "NAME"})
+        for name, raw in (("overlong", b"\xc0\xafxx"), ("surrogate", b"\xed\xa0\x80x"), ("cut", b"xx\xc3("), ("lone", b"\x80xxx"),
+                          ("beyond Unicode", b"\xf4\x90\x80\x80")):
+            self.keyset(f"text that is not UTF-8: {name}", "malformed",
+                        f.envelope_sign("hearth/keyset/1", payload.replace(b"NAME", raw), w.a.root))
+        keys = [r.encode(r.KEY, k) for k in long_list["keys"]]
+        floor = b"\x3a" + r.varint(len(keys[0])) + keys[0]
+        apart = r.encode(r.KEYSET, {**long_list, "floors": [{"partner": w.b.id, "lowest_sequence": 0}]})
+        self.keyset("elements of a list apart", "malformed",
+                    f.envelope_sign("hearth/keyset/1", apart + b"\x32" + r.varint(len(keys[0])) + keys[0], w.a.root))
+        self.keyset("a key where a floor belongs", "malformed", f.envelope_sign("hearth/keyset/1", apart + floor, w.a.root))
+
+    def mutants(self, record, fields, name, signer, case):
+        """`case` is called with each payload that breaks one rule."""
+        payload = r.encode(record, fields)
+        parts = []  # (number, wire type, tag + value) of each field, in order
+        at = 0
+        while at < len(payload):
+            start = at
+            tag, at = r.read_varint(payload, at)
+            if tag & 7 == 0:
+                _, end = r.read_varint(payload, at)
+            else:
+                length, begin = r.read_varint(payload, at)
+                end = begin + length
+            parts.append((tag >> 3, tag & 7, payload[start:end]))
+            at = end
+        whole = [p[2] for p in parts]
+        send = lambda what, data: case(what, "malformed", f.envelope_sign(f"hearth/{name}/1", data, signer))
+        for i, (number, wire, part) in enumerate(parts):
+            rule = next(x[3] for x in record.fields if x[0] == number)
+            others = lambda put: b"".join(whole[:i] + put + whole[i + 1:])
+            if rule is None:
+                send(f"field {number} missing", others([]))
+            if not isinstance(rule, int):
+                send(f"field {number} twice", others([part, part]))
+            send(f"field {number} with a long tag", others([bytes([part[0] | 0x80, 0]) + part[1:]]))
+            if wire == 0:
+                send(f"field {number} with a long number", others([part[:-1] + bytes([part[-1] | 0x80, 0])]))
+                send(f"field {number} of eight bytes", others([bytes([part[0] | 1]) + bytes(8)]))
+                send(f"field {number} beyond 64 bits", others([part[:1] + b"\xff" * 9 + b"\x7f"]))
+                if next(x[2] for x in record.fields if x[0] == number) == r.U32:
+                    send(f"field {number} beyond 32 bits", others([part[:1] + r.varint(1 << 32)]))
+            else:
+                value = r.read_varint(part, 1)
+                data = part[value[1]:]
+                send(f"field {number} longer than allowed", others([part[:1] + r.varint(1200) + data + bytes(1200 - len(data))]))
+                send(f"field {number} longer than the payload", b"".join(whole[:i]) + part[:1] + r.varint(len(payload)) + data)
+                if data and isinstance(next(x[2] for x in record.fields if x[0] == number), tuple) and \
+                        next(x[2] for x in record.fields if x[0] == number)[0] == "fixed":
+                    send(f"field {number} a byte short", others([part[:1] + r.varint(len(data) - 1) + data[:-1]]))
+                if isinstance(next(x[2] for x in record.fields if x[0] == number), r.Record):
+                    send(f"unknown field inside field {number}",
+                         others([part[:1] + r.varint(len(data) + 3) + data + b"\xf8\x01\x01"]))
+        send("first two fields exchanged", b"".join([whole[1], whole[0]] + whole[2:]))
+        send("unknown field at the end", payload + b"\xf8\x01\x01")
+        send("unknown field first", b"\xf8\x01\x01" + payload)
+        send("group", payload + b"\xfb\x01\xfc\x01")
+        send("field number 0", b"\x00\x00" + payload)
+        send("last byte missing", payload[:-1])
+        send("zero byte behind", payload + b"\0")
+
+    def who_may_sign(self):
+        w = self.w
+        sign = r.document_sign
+        good = w.license_fields(w.source)
+        for name, signer in (("roster key", w.a.roster), ("root key", w.a.root), ("other distributor", w.b.license),
+                             ("device", w.source.signer), ("copy key", w.copy_key)):
+            self.license(f"signed by the {name}", "signature-invalid", sign("license", good, signer))
+        self.license("issuer is not the keyset's", "signature-invalid", sign("license", {**good, "issuer": w.b.id}, w.a.license))
+        self.license("issued at the key's last moment", "ok", sign("license", {**good, "issued_ms": NOW + YEAR}, w.a.license))
+        self.license("issued after the key's end", "signature-invalid",
+                     sign("license", {**good, "issued_ms": NOW + YEAR + 1}, w.a.license))
+        self.license("issued beyond all time", "signature-invalid",
+                     sign("license", {**good, "issued_ms": 2**64 - 1}, w.a.license))
+        self.license("a quote", "malformed", sign("quote", w.quote_fields(), w.a.license))
+        neutral = b"\1" + bytes(31)
+        payload = r.encode(r.LICENSE, good)
+        self.license("key of small order, which would sign anything", "signature-invalid",
+                     b"\1\1\x10hearth/license/1" + f.be32(len(payload)) + payload + neutral + neutral + bytes(32))
+        envelope = sign("license", good, w.a.license)
+        s = int.from_bytes(envelope[-32:], "little") + f.ORDER
+        self.license("S not reduced", "signature-invalid", envelope[:-32] + s.to_bytes(32, "little"))
+        self.license("version 2", "malformed", b"\2" + envelope[1:])
+        self.license("algorithm 2", "malformed", envelope[:1] + b"\2" + envelope[2:])
+        keyset = w.a.keyset_fields()
+        self.keyset("signed by the license key", "keyset-invalid", sign("keyset", keyset, w.a.license))
+        self.keyset("of another distributor", "keyset-invalid", w.b.keyset())
+        self.keyset("names another distributor", "keyset-invalid", sign("keyset", {**keyset, "distributor": w.b.id}, w.a.root))
+        self.keyset("older than one known", "keyset-invalid", w.a.keyset(), sequence=9)
+        roster = w.roster_fields(1)
+        self.simple("roster", "signed by the license key", "signature-invalid", sign("roster", roster, w.b.license), w.b,
+                    lambda d, k: j.roster(d, k, NOW))
+        self.simple("device", "leaf of another distributor", "signature-invalid",
+                    sign("device", w.device_fields(w.source), w.b.license), w.b, lambda d, k: j.device(d, k, NOW))
+        self.simple("key-grant", "to another partner", "wrong-destination", sign("key-grant", w.grant_fields(), w.b.license),
+                    w.b, lambda d, k: j.key_grant(d, k, w.b.id, NOW), reader=w.b.id)
+        self.quote("to another device", "wrong-destination", sign("quote", w.quote_fields(), w.a.license), reader=w.sibling.id)
+        self.time("for another device", "wrong-destination", sign("time", w.time_fields(), w.a.license), reader=w.sibling.id)
+        receipt = w.receipt_fields()
+        self.cases.add("by the source", "receipt", sign("receipt", receipt, w.source.signer), "signature-invalid", j.receipt)
+        for outcome in (0, 3):
+            self.cases.add(f"outcome {outcome}", "receipt", sign("receipt", {**receipt, "outcome": outcome}, w.destination.signer),
+                           "malformed", j.receipt)
+        self.cases.add("by another device", "surrender", sign("surrender", w.surrender_fields(), w.sibling.signer),
+                       "signature-invalid", j.surrender)
+        self.simple("share", "by another distributor", "signature-invalid", sign("share", w.share_fields(), w.b.license), w.a,
+                    j.share)
+
+    def times(self):
+        w = self.w
+        sign = r.document_sign
+        delegation = sign("delegation", w.delegation_fields(), w.b.license)
+        quote = sign("quote", w.quote_fields(), w.a.license)
+        for name, expect, moment in (("as early as clocks may differ", True, NOW - SKEW),
+                                     ("too early", False, NOW - SKEW - 1)):
+            self.keyset(name, "ok" if expect else "keyset-invalid", w.a.keyset(), now=moment)
+            self.quote(name, "ok" if expect else "quote-changed", quote, now=moment)
+        for name, expect, late in (("as late as clocks may differ", True, SKEW), ("too late", False, SKEW + 1)):
+            self.keyset(name, "ok" if expect else "keyset-invalid", w.a.keyset(), now=NOW + YEAR + late)
+            self.quote(name, "ok" if expect else "quote-changed", quote, now=NOW + 1000 + late)
+        ended = {**w.delegation_fields(), "ends_ms": NOW - SKEW - 1, "issued_ms": NOW - YEAR}
+        self.delegation("ended", "delegation-invalid", sign("delegation", ended, w.b.license))
+        self.delegation("withdrawn by the floor", "delegation-invalid",
+                        sign("delegation", {**w.delegation_fields(), "sequence": 5}, w.b.license))
+        self.delegation("to a partner without a floor", "ok",
+                        sign("delegation", {**w.delegation_fields(), "partner": w.source.id, "sequence": 0}, w.b.license))
+        self.delegation("by the partner itself", "signature-invalid", sign("delegation", w.delegation_fields(), w.a.license))
+
+    def certificates(self):
+        """Section 6, each rule broken once."""
+        w = self.w
+        sign = r.document_sign
+        good = lambda **changes: {**w.certificate_fields(w.b, w.destination, w.copy_key), **changes}
+        own = lambda **changes: {**w.certificate_fields(w.a, w.sibling, w.a.license), **changes}
+        c = self.certificate
+        c("good, across distributors", "ok", good())
+        c("good, of the own distributor", "ok", own(), of=w.a)
+        c("good, on a medium", "ok", good(removable=True), presenter=None)
+        c("good, brought by its source though meant for a medium", "ok", good(removable=True))
+        delegation = lambda **changes: sign("delegation", {**w.delegation_fields(), **changes}, w.b.license)
+        c("own distributor, signed by the copy key", "signature-invalid", own(), of=w.a, signer=w.copy_key)
+        c("own distributor, partner root", "malformed", own(partner_root=True), of=w.a)
+        c("own distributor, other issuer", "signature-invalid", own(issuer=w.b.id), of=w.a)
+        c("no delegation", "signature-invalid", good(), delegation=b"")
+        c("delegation withdrawn", "delegation-invalid", good(), delegation=delegation(sequence=5))
+        c("delegation ended", "delegation-invalid", good(),
+          delegation=delegation(issued_ms=NOW - YEAR, ends_ms=NOW - SKEW - 1))
+        c("delegation to another partner", "delegation-invalid", good(), delegation=delegation(partner=w.source.id))
+        c("delegation of another key", "signature-invalid", good(), delegation=delegation(copy_key=w.a.license.public))
+        c("delegation by the partner", "delegation-invalid", good(), delegation=sign("delegation", w.delegation_fields(), w.a.license))
+        c("delegation that is a license", "delegation-invalid", good(), delegation=sign("license", w.license_fields(w.source), w.b.license))
+        c("delegated, but not the partner root", "delegation-invalid", good(partner_root=False))
+        c("longer than the delegation allows", "delegation-invalid", good(ends_ms=NOW + 60001))
+        c("ends after its delegation", "delegation-invalid", good(), delegation=delegation(ends_ms=NOW + 59999))
+        c("ends before it begins", "delegation-invalid", good(ends_ms=NOW - 1))
+        other = r.encode(r.CONTENT_INFO, {**w.info_fields(), "publisher": w.b.id})
+        body, content = f.body_make(other, w.blocks)
+        foreign = {**w.certificate_fields(w.b, w.destination, w.copy_key, {"content": content}), "content": content}
+        c("content the partner did not publish", "delegation-invalid", foreign, body=body)
+        license_of = lambda signer=None, **changes: w.certificate_fields(
+            w.b, w.destination, w.copy_key, changes, signer)["license"]
+        c("license by another key", "signature-invalid", good(license=license_of(w.a.license)))
+        c("license of another issuer", "signature-invalid", good(license=license_of(issuer=w.b.id)))
+        c("license for another content", "content-id-mismatch", good(license=license_of(content=w.draw())))
+        c("license for another device", "wrong-destination", good(license=license_of(client=w.sibling.id)))
+        c("license for a leaf of another distributor", "wrong-destination", good(license=license_of(leaf=w.source.leaf)))
+        c("license that is no license", "malformed", good(license=sign("time", w.time_fields(), w.copy_key)))
+        c("license altered", "signature-invalid", good(license=license_of()[:-1] + b"\0"))
+        block = lambda **changes: w.b.key_block(5, **changes)
+        c("key block of another kind", "malformed", good(key_block=block(kind=2)))
+        c("key block of another category", "malformed", good(key_block=block(category=8)))
+        c("key block entry beyond the block", "malformed", good(key_block={**block(), "index": len(w.b.entries)}))
+        c("key block of another distributor", "signature-invalid", good(key_block=w.a.key_block(5)))
+        c("key block without a proof", "ok", good(key_block={k: v for k, v in block().items() if k != "proof"}))
+        c("key block as new as known", "ok", good(), newest=w.b.version)
+        c("key block older than known", "key-block-outdated", good(), newest=w.b.version + 1)
+        c("as late as clocks may differ", "ok", good(), now=NOW + 60000 + SKEW)
+        c("too late", "certificate-expired", good(), now=NOW + 60000 + SKEW + 1)
+        c("of the own distributor, too early", "certificate-expired", own(), of=w.a, now=NOW - SKEW - 1)
+        c("for another device", "wrong-destination", good(), reader=w.revoked.id)
+        c("brought by another device", "not-permitted", good(), presenter=w.sibling.id)
+        c("on a medium, not meant for one", "not-permitted", good(), presenter=None)
+        moved = f.body_make(r.encode(r.CONTENT_INFO, {**w.info_fields(), "title": "another"}), w.blocks)[0]
+        c("another content beside it", "content-id-mismatch", good(), body=moved)
+
+    def bodies(self):
+        w = self.w
+        self.body("good", "ok", w.body)
+        for name, changes in (("no plain bytes", {"plain_bytes": 0}), ("block size not a power of two", {"block_bytes": 5000}),
+                              ("blocks too small", {"block_bytes": 2048, "block_count": 9}),
+                              ("blocks too large", {"block_bytes": 1 << 21, "block_count": 1}), ("a block too many", {"block_count": 6}),
+                              ("a block too few", {"block_count": 4}), ("too many blocks", {"plain_bytes": (4096 << 20) + 1}),
+                              ("no media type", {"media_type": ""}), ("title too long", {"title": "t" * 128}),
+                              ("plain bytes beyond all", {"plain_bytes": 2**64 - 1})):
+            body, content = f.body_make(r.encode(r.CONTENT_INFO, {**w.info_fields(), **changes}), w.blocks)
+            self.body(name, "malformed", body, content)
+        flip = lambda at: w.body[:at] + bytes([w.body[at] ^ 1]) + w.body[at + 1:]
+        list_at = 12 + len(w.info)
+        self.body("other magic", "malformed", flip(0))
+        self.body("nonce changed", "content-id-mismatch", flip(list_at - 1))
+        self.body("hash list changed", "content-id-mismatch", flip(list_at))
+        self.body("first block changed", "block-corrupt", flip(list_at + 160))
+        self.body("last byte changed", "block-corrupt", flip(len(w.body) - 1))
+        self.body("last byte missing", "malformed", w.body[:-1])
+        self.body("a byte behind", "malformed", w.body + b"\0")
+        self.body("nothing", "malformed", b"")
+        swapped = w.body[:list_at + 160] + w.blocks[1] + w.blocks[0] + b"".join(w.blocks[2:])
+        self.body("blocks exchanged", "block-corrupt", swapped)
+
+    def contents(self):
+        """Sections 7 to 10 from end to end."""
+        w = self.w
+        header = lambda of, device, **changes: r.encode(r.HEADER, {**w.header_fields(of, device), **changes})
+        mine = header(w.b, w.destination)
+        self.play("good, own distributor, one entry", "ok", header(w.a, w.source), w.a, w.source)
+        self.play("good, last leaf of the tree", "ok", header(w.a, w.sibling), w.a, w.sibling)
+        self.play("good, across distributors", "ok", mine, w.b, w.destination)
+        self.play("on a revoked device", "device-revoked", mine, w.b, w.destination, set_=w.revoked.set)
+        lying = w.revoked.set[:5] + w.destination.set[5:9] + w.revoked.set[9:]
+        self.play("on a revoked device that lies about its leaf", "signature-invalid", mine, w.b, w.destination, set_=lying)
+        self.play("with another device's sealing key", "signature-invalid", mine, w.b, w.destination, sealing=w.sibling.sealing)
+        self.play("with another device's license", "signature-invalid", mine, w.b, w.destination, license_fields=w.license_fields(w.source))
+        self.play("root taken for the partner root", "signature-invalid", header(w.a, w.source, partner_root=True), w.a, w.source)
+        self.play("partner root taken for the root", "signature-invalid", header(w.b, w.destination, partner_root=False), w.b,
+                  w.destination)
+        for name, value in (("content", w.draw()), ("issuer", w.b.id), ("license_id", w.draw(16))):
+            self.play(f"license of another {name}", "no-license", header(w.b, w.destination, **{name: value}), w.b, w.destination)
+        other_half = {**w.license_fields(w.destination), "license_half": f.seal_license_half(
+            f.box_public(w.destination.sealing), w.draw(), w.content)}
+        self.play("another license half", "signature-invalid", mine, w.b, w.destination, license_fields=other_half)
+        other_content = {**w.license_fields(w.destination), "license_half": f.seal_license_half(
+            f.box_public(w.destination.sealing), w.license_half, w.draw())}
+        self.play("license half of another content", "signature-invalid", mine, w.b, w.destination, license_fields=other_content)
+        block = w.b.key_block(5)
+        self.play("key block of another version", "signature-invalid",
+                  header(w.b, w.destination, key_block=w.b.key_block(5, version=99)), w.b, w.destination)
+        self.play("entry's neighbour", "signature-invalid", header(w.b, w.destination, key_block={**block, "index": block["index"] + 1}),
+                  w.b, w.destination)
+        self.play("no proof", "signature-invalid",
+                  header(w.b, w.destination, key_block={k: v for k, v in block.items() if k != "proof"}), w.b, w.destination)
+        self.play("header with a byte behind", "malformed", mine + b"\0", w.b, w.destination)
+
+
+def main(checker):
+    with tempfile.TemporaryDirectory() as scratch:
+        writer = Writer(pathlib.Path(scratch))
+        for part in (writer.good_ones, writer.records, writer.who_may_sign, writer.times, writer.certificates, writer.bodies,
+                     writer.contents):
+            part()
+        writer.cases.write()
+        for line in writer.cases.disagreements:
+            print(f"second implementation: {line}", file=sys.stderr)
+        done = subprocess.run([checker], env={**os.environ, "HEARTH_SAMPLES": scratch}, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True, check=False)
+        print(done.stdout)
+        return 1 if writer.cases.disagreements or done.returncode else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))
