@@ -1,4 +1,4 @@
-"""docs/FORMATS.md in Python: who may sign what, when a copy certificate is good, how a package opens (sections 5, 6, 9, 10, 11)."""
+"""docs/FORMATS.md in Python: who may sign what, when a copy certificate is good, how content opens (sections 5, 6, 9 to 11)."""
 import formats as f
 import records as r
 from formats import Refused, refuse_unless

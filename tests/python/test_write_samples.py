@@ -78,7 +78,8 @@ class Writer:
         info, rest = f.body_split(body or w.body)
         root = f.merkle_root([rest[32 * k:32 * k + 32] for k in range(5)])
         self.cases.add(name, "copy-certificate", data, expect,
-                       lambda d: j.copy_certificate(d, delegation or None, keyset, reader, presenter or None, info, root, now, newest),
+                       lambda d: j.copy_certificate(d, delegation or None, keyset, reader, presenter or None, info, root, now,
+                                                    newest),
                        now=now, **known, **more)
 
     def play(self, name, expect, header, of, device, license_fields=None, body=None, set_=None, sealing=None):
@@ -176,7 +177,7 @@ class Writer:
         whole = [p[2] for p in parts]
         send = lambda what, data: case(what, "malformed", f.envelope_sign(f"hearth/{name}/1", data, signer))
         for i, (number, wire, part) in enumerate(parts):
-            rule = next(x[3] for x in record.fields if x[0] == number)
+            kind, rule = next(x[2:] for x in record.fields if x[0] == number)
             others = lambda put: b"".join(whole[:i] + put + whole[i + 1:])
             if rule is None:
                 send(f"field {number} missing", others([]))
@@ -187,17 +188,17 @@ class Writer:
                 send(f"field {number} with a long number", others([part[:-1] + bytes([part[-1] | 0x80, 0])]))
                 send(f"field {number} of eight bytes", others([bytes([part[0] | 1]) + bytes(8)]))
                 send(f"field {number} beyond 64 bits", others([part[:1] + b"\xff" * 9 + b"\x7f"]))
-                if next(x[2] for x in record.fields if x[0] == number) == r.U32:
+                if kind == r.U32:
                     send(f"field {number} beyond 32 bits", others([part[:1] + r.varint(1 << 32)]))
             else:
                 value = r.read_varint(part, 1)
                 data = part[value[1]:]
                 send(f"field {number} longer than allowed", others([part[:1] + r.varint(1200) + data + bytes(1200 - len(data))]))
-                send(f"field {number} longer than the payload", b"".join(whole[:i]) + part[:1] + r.varint(len(payload)) + data)
-                if data and isinstance(next(x[2] for x in record.fields if x[0] == number), tuple) and \
-                        next(x[2] for x in record.fields if x[0] == number)[0] == "fixed":
+                send(f"field {number} longer than the payload",
+                     b"".join(whole[:i]) + part[:1] + r.varint(len(payload)) + data)
+                if isinstance(kind, tuple) and kind[0] == "fixed":
                     send(f"field {number} a byte short", others([part[:1] + r.varint(len(data) - 1) + data[:-1]]))
-                if isinstance(next(x[2] for x in record.fields if x[0] == number), r.Record):
+                if isinstance(kind, r.Record):
                     send(f"unknown field inside field {number}",
                          others([part[:1] + r.varint(len(data) + 3) + data + b"\xf8\x01\x01"]))
         send("first two fields exchanged", b"".join([whole[1], whole[0]] + whole[2:]))
@@ -296,8 +297,10 @@ class Writer:
           delegation=delegation(issued_ms=NOW - YEAR, ends_ms=NOW - SKEW - 1))
         c("delegation to another partner", "delegation-invalid", good(), delegation=delegation(partner=w.source.id))
         c("delegation of another key", "signature-invalid", good(), delegation=delegation(copy_key=w.a.license.public))
-        c("delegation by the partner", "delegation-invalid", good(), delegation=sign("delegation", w.delegation_fields(), w.a.license))
-        c("delegation that is a license", "delegation-invalid", good(), delegation=sign("license", w.license_fields(w.source), w.b.license))
+        c("delegation by the partner", "delegation-invalid", good(),
+          delegation=sign("delegation", w.delegation_fields(), w.a.license))
+        c("delegation that is a license", "delegation-invalid", good(),
+          delegation=sign("license", w.license_fields(w.source), w.b.license))
         c("delegated, but not the partner root", "delegation-invalid", good(partner_root=False))
         c("longer than the delegation allows", "delegation-invalid", good(ends_ms=NOW + 60001))
         c("ends after its delegation", "delegation-invalid", good(), delegation=delegation(ends_ms=NOW + 59999))
@@ -368,7 +371,8 @@ class Writer:
         lying = w.revoked.set[:5] + w.destination.set[5:9] + w.revoked.set[9:]
         self.play("on a revoked device that lies about its leaf", "signature-invalid", mine, w.b, w.destination, set_=lying)
         self.play("with another device's sealing key", "signature-invalid", mine, w.b, w.destination, sealing=w.sibling.sealing)
-        self.play("with another device's license", "signature-invalid", mine, w.b, w.destination, license_fields=w.license_fields(w.source))
+        self.play("with another device's license", "signature-invalid", mine, w.b, w.destination,
+                  license_fields=w.license_fields(w.source))
         self.play("root taken for the partner root", "signature-invalid", header(w.a, w.source, partner_root=True), w.a, w.source)
         self.play("partner root taken for the root", "signature-invalid", header(w.b, w.destination, partner_root=False), w.b,
                   w.destination)
@@ -379,12 +383,13 @@ class Writer:
         self.play("another license half", "signature-invalid", mine, w.b, w.destination, license_fields=other_half)
         other_content = {**w.license_fields(w.destination), "license_half": f.seal_license_half(
             f.box_public(w.destination.sealing), w.license_half, w.draw())}
-        self.play("license half of another content", "signature-invalid", mine, w.b, w.destination, license_fields=other_content)
+        self.play("license half of another content", "signature-invalid", mine, w.b, w.destination,
+                  license_fields=other_content)
         block = w.b.key_block(5)
         self.play("key block of another version", "signature-invalid",
                   header(w.b, w.destination, key_block=w.b.key_block(5, version=99)), w.b, w.destination)
-        self.play("entry's neighbour", "signature-invalid", header(w.b, w.destination, key_block={**block, "index": block["index"] + 1}),
-                  w.b, w.destination)
+        self.play("entry's neighbour", "signature-invalid",
+                  header(w.b, w.destination, key_block={**block, "index": block["index"] + 1}), w.b, w.destination)
         self.play("no proof", "signature-invalid",
                   header(w.b, w.destination, key_block={k: v for k, v in block.items() if k != "proof"}), w.b, w.destination)
         self.play("header with a byte behind", "malformed", mine + b"\0", w.b, w.destination)

@@ -1,0 +1,181 @@
+#!/usr/bin/python3
+"""Prints tests/vectors/formats.vec, computed by the second implementation. With a file's name: fails when it differs.
+
+usage: make_vectors.py [FILE]
+"""
+import hashlib
+import pathlib
+import sys
+
+import nacl.bindings
+
+import formats as f
+
+HEAD = """\
+# The project's own formats (docs/FORMATS.md), computed by the second implementation: tests/python/make_vectors.py.
+# Outcomes: ok; wrong (another value); forged, malformed, not-covered, wrong-type as the functions of src/crypto name them.
+"""
+
+
+def fill(what):
+    """32 bytes that anyone can make again."""
+    return f.sha256(what.encode())
+
+
+def case(name, kind, expect, **fields):
+    lines = [f"case = {name}", f"kind = {kind}"]
+    lines += [f"{key} = {value.hex() if isinstance(value, bytes) else value}" for key, value in fields.items()]
+    return "\n" + "\n".join(lines + [f"expect = {expect}"]) + "\n"
+
+
+def flip(data, at):
+    return data[:at] + bytes([data[at] ^ 1]) + data[at + 1:]
+
+
+def sealed_box(ephemeral, public, plain):
+    """As section 1 spells it out, with a fixed ephemeral key."""
+    mine = f.box_public(ephemeral)
+    nonce = hashlib.blake2b(mine + public, digest_size=24).digest()
+    return mine + nacl.bindings.crypto_box(plain, nonce, public, ephemeral)
+
+
+def identities():
+    public = f.Signer(fill("seed")).public
+    yield case("client ID", "id", "ok", public=public, id=f.id_of_key(public), text=f.id_text(f.id_of_key(public)))
+    yield case("hash of the bare key", "id", "wrong", public=public, id=f.sha256(public), text=f.id_text(f.sha256(public)))
+
+
+def envelopes():
+    good = f.envelope_sign("hearth/time/1", b"payload", f.Signer(fill("seed")))
+    give = lambda name, expect, envelope: case(name, "envelope", expect, seed=fill("seed"), type="hearth/time/1",
+                                               payload=b"payload", envelope=envelope)
+    yield give("good", "ok", good)
+    other = f.envelope_sign("hearth/time/2", b"payload", f.Signer(fill("seed")))
+    yield give("another type", "wrong-type", other)
+    yield give("type renamed after signing", "forged", other.replace(b"time/2", b"time/1"))
+    yield give("payload changed", "forged", flip(good, 20))
+    yield give("signer changed", "forged", flip(good, 27))
+    yield give("signature changed", "forged", flip(good, len(good) - 1))
+    yield give("version 0", "malformed", b"\0" + good[1:])
+    yield give("algorithm 2", "malformed", good[:1] + b"\2" + good[2:])
+    yield give("byte behind", "malformed", good + b"\0")
+    yield give("byte missing", "malformed", good[:-1])
+    yield give("length one too large", "malformed", flip(good, 19)[:19] + b"\x08" + good[20:])
+    yield give("nothing", "malformed", b"")
+
+
+def tree():
+    secret = fill("tree")
+    for category, depth, index in ((0, 0, 0), (0, 1, 1), (7, 16, 0x1234), (7, 32, 0xFFFFFFFF), (4294967295, 32, 0)):
+        yield case(f"node ({depth}, {index}) of category {category}", "node-key", "ok", tree=secret, category=category, depth=depth,
+                   index=index, key=f.node_key(secret, category, depth, index))
+    yield case("key of the parent", "node-key", "wrong", tree=secret, category=0, depth=1, index=0,
+               key=f.node_key(secret, 0, 0, 0))
+    yield case("key of the next category", "node-key", "wrong", tree=secret, category=1, depth=5, index=3,
+               key=f.node_key(secret, 0, 5, 3))
+    for leaf in (0, 0x89ABCDEF, 0xFFFFFFFF):
+        yield case(f"set of leaf {leaf}", "set", "ok", tree=secret, category=2, leaf=leaf,
+                   hash=f.sha256(f.device_set(secret, 2, leaf)))
+    yield case("set of the neighbour", "set", "wrong", tree=secret, category=2, leaf=6, hash=f.sha256(f.device_set(secret, 2, 7)))
+
+
+def key_blocks():
+    secret, root, version = fill("tree"), fill("root"), 77
+    for revoked in ([], [5], [4, 5], [0, 0xFFFFFFFF], [1, 2, 0x80000000, 0xCAFEBABE]):
+        entries = f.ekb_entries(secret, 3, version, revoked, root)
+        yield case(f"{len(revoked)} revoked, first {revoked[:1]}", "ekb", "ok", tree=secret, category=3, version=version, root=root,
+                   revoked=b"".join(f.be32(n) for n in revoked), entries_root=f.merkle_root([f.merkle_leaf(e) for e in entries]),
+                   key_check=f.key_check(root, version), count=len(entries))
+    entries = f.ekb_entries(secret, 3, version, [1, 2, 0x80000000, 0xCAFEBABE], root)
+    hashes = [f.merkle_leaf(e) for e in entries]
+    at = next(i for i, e in enumerate(entries) if f.covers(e[0], int.from_bytes(e[1:5], "big"), 3))
+    good = {"tree": secret, "category": 3, "leaf": 3, "version": version, "count": len(entries),
+            "entries_root": f.merkle_root(hashes), "key_check": f.key_check(root, version), "index": at, "entry": entries[at],
+            "proof": b"".join(f.merkle_prove(hashes, at)), "root": root}
+    give = lambda name, expect, **changes: case(name, "ekb-open", expect, **{**good, **changes})
+    yield give("good", "ok")
+    yield give("a revoked leaf", "not-covered", leaf=1)
+    yield give("a leaf of another category", "forged", category=4)
+    yield give("another tree", "forged", tree=fill("another tree"))
+    yield give("another version", "forged", version=78)
+    yield give("another place", "forged", index=at + 1)
+    yield give("another size", "forged", count=len(entries) * 4)
+    yield give("place beyond the block", "malformed", index=len(entries))
+    yield give("entry changed", "forged", entry=flip(entries[at], 30))
+    yield give("entry cut", "malformed", entry=entries[at][:-1])
+    yield give("node deeper than the tree", "malformed", entry=bytes([33]) + entries[at][1:])
+    yield give("node outside its depth", "malformed", entry=bytes([0]) + f.be32(1) + entries[at][5:])
+    yield give("proof changed", "forged", proof=flip(good["proof"], 0))
+    yield give("proof cut", "forged", proof=good["proof"][:-32])
+    yield give("proof not whole hashes", "malformed", proof=good["proof"][:-1])
+    yield give("another root of entries", "forged", entries_root=fill("x"))
+    yield give("another key check", "forged", key_check=f.key_check(fill("x"), version))
+
+
+def content_keys():
+    root, content, license_id = fill("root"), fill("content"), fill("license")[:16]
+    yield case("partner root", "partner-root", "ok", root=root, partner=fill("partner"), key=f.partner_root(root, fill("partner")))
+    yield case("partner root of another", "partner-root", "wrong", root=root, partner=fill("other"),
+               key=f.partner_root(root, fill("partner")))
+    yield case("content key", "content-key", "ok", header_half=fill("h"), license_half=fill("l"), nonce=fill("n"),
+               key=f.content_key(fill("h"), fill("l"), fill("n")))
+    yield case("halves exchanged", "content-key", "wrong", header_half=fill("l"), license_half=fill("h"), nonce=fill("n"),
+               key=f.content_key(fill("h"), fill("l"), fill("n")))
+    wrapped = f.wrap_half(root, content, license_id, fill("h"), fill("iv")[:12])
+    give = lambda name, expect, **changes: case(name, "wrapped-half", expect, **{
+        "root": root, "content": content, "license": license_id, "wrapped": wrapped, "half": fill("h"), **changes})
+    yield give("wrapped half", "ok")
+    yield give("of another content", "forged", content=fill("x"))
+    yield give("of another license", "forged", license=fill("x")[:16])
+    yield give("of another root", "forged", root=fill("x"))
+    yield give("changed", "forged", wrapped=flip(wrapped, 59))
+    yield give("cut", "forged", wrapped=wrapped[:-1])
+    secret = fill("sealing")
+    sealed = sealed_box(fill("ephemeral"), f.box_public(secret), fill("l") + content)
+    give = lambda name, expect, **changes: case(name, "license-half", expect, **{
+        "secret": secret, "content": content, "sealed": sealed, "half": fill("l"), **changes})
+    yield give("license half", "ok")
+    yield give("of another content", "forged", content=fill("x"))
+    yield give("of another device", "forged", secret=fill("x"))
+    yield give("ephemeral key changed", "forged", sealed=flip(sealed, 0))
+    yield give("changed", "forged", sealed=flip(sealed, 111))
+    yield give("cut", "forged", sealed=sealed[:-1])
+    yield give("ephemeral key of low order", "forged", sealed=bytes(32) + sealed[32:])
+
+
+def bodies():
+    key, nonce, plain = fill("kc"), fill("nonce"), b"what is heard"
+    block = f.block_seal(key, nonce, 3, 9, plain, fill("seed")[:16], fill("iv")[:12])
+    give = lambda name, expect, **changes: case(name, "block", expect, **{
+        "key": key, "nonce": nonce, "index": 3, "count": 9, "block": block, "plain": plain, "hash": f.merkle_leaf(block), **changes})
+    yield give("block", "ok")
+    yield give("at another place", "forged", index=4)
+    yield give("of a longer content", "forged", count=10)
+    yield give("of another content", "forged", nonce=fill("x"))
+    yield give("under another key", "forged", key=fill("x"))
+    yield give("seed changed", "forged", block=flip(block, 0))
+    yield give("iv changed", "forged", block=flip(block, 16))
+    yield give("ciphertext changed", "forged", block=flip(block, 28))
+    yield give("tag changed", "forged", block=flip(block, len(block) - 1))
+    yield give("cut", "forged", block=block[:-1])
+    yield give("shorter than any", "forged", block=block[:43])
+    yield case("content ID", "content-id", "ok", info=b"info", list_root=fill("list"), id=f.content_id(b"info", fill("list")))
+    yield case("content ID, byte moved", "content-id", "wrong", info=b"inf", list_root=fill("list"),
+               id=f.content_id(b"info", fill("list")))
+
+
+def main():
+    out = HEAD
+    for part in (identities, envelopes, tree, key_blocks, content_keys, bodies):
+        out += "".join(part())
+    if len(sys.argv) == 1:
+        sys.stdout.write(out)
+        return 0
+    if out != pathlib.Path(sys.argv[1]).read_text(encoding="ascii"):
+        print(f"{sys.argv[1]} is not what this implementation computes", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
