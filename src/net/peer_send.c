@@ -31,6 +31,7 @@ static void out_free(struct peer_out *o)
 
 static size_t out_len(const struct peer_out *o) { return o->head.len + o->tail_len; }
 
+/* fields NULL: message is a struct slice, encoded already (NULL: an empty message). */
 static int encode_head(struct buf *head, uint16_t type, uint32_t request, const pb_msgdesc_t *fields,
                        const void *message, size_t tail_len)
 {
@@ -38,6 +39,8 @@ static int encode_head(struct buf *head, uint16_t type, uint32_t request, const 
     int r = buf_append(head, SLICE_ARRAY(room));
     if (r == 0 && fields)
         r = codec_encode(head, fields, message);
+    else if (r == 0 && message)
+        r = buf_append(head, *(const struct slice *)message);
     if (r > 0 || (r == 0 && head->len - FRAME_HEADER_BYTES > FRAME_MESSAGE_MAX))
         return -EMSGSIZE;
     if (r == 0)
@@ -104,6 +107,12 @@ int peer_send_owned(struct peer *p, uint16_t type, uint32_t request, const pb_ms
                     uint8_t *tail_data, size_t tail_len)
 {
     return enqueue(p, type, request, fields, message, slice(NULL, 0), tail_data, tail_len, -1);
+}
+
+int peer_send_encoded(struct peer *p, uint16_t type, uint32_t request, struct slice message, uint8_t *tail_data,
+                      size_t tail_len)
+{
+    return enqueue(p, type, request, NULL, &message, slice(NULL, 0), tail_data, tail_len, -1);
 }
 
 int peer_send_fd(struct peer *p, uint16_t type, uint32_t request, const pb_msgdesc_t *fields, const void *message,
@@ -244,7 +253,8 @@ static int flush_tls(struct peer *p)
     return r;
 }
 
-/* As many frames as fit into one system call. A descriptor travels with the first byte of its frame, which starts a call. */
+/* As many frames as fit into one system call. A descriptor goes with a call that begins with its frame:
+ * it arrives with these bytes at the latest. */
 static int send_plain(struct peer *p)
 {
     struct iovec pieces[WRITE_PIECES];

@@ -149,10 +149,22 @@ static ssize_t on_push(gnutls_transport_ptr_t transport, const void *data, size_
 
 /* --- Whose key it is: judged during the handshake, so that a wrong end is told so by an alert --- */
 
+/* A client that offers no protocol at all passes GNUTLS_ALPN_MANDATORY. */
+static bool speaks_hearth(gnutls_session_t session)
+{
+    gnutls_datum_t chosen;
+    return gnutls_alpn_get_selected_protocol(session, &chosen) == 0 &&
+           slice_equal(slice(chosen.data, chosen.size), slice_str(PEER_ALPN));
+}
+
 static int on_peer_key(gnutls_session_t session)
 {
     struct peer *p = gnutls_session_get_ptr(session);
     unsigned count = 0;
+    if (!speaks_hearth(session)) {
+        p->tls->refused = REASON_MALFORMED;
+        return GNUTLS_E_NO_APPLICATION_PROTOCOL;
+    }
     const gnutls_datum_t *spki = gnutls_certificate_get_peers(session, &count);
     p->tls->refused = REASON_BAD_CREDENTIALS;
     if (gnutls_certificate_type_get2(session, GNUTLS_CTYPE_PEERS) != GNUTLS_CRT_RAWPK || !spki || count != 1)
