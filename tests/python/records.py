@@ -60,7 +60,7 @@ SURRENDER = Record((1, "issuer", fixed(32)), (2, "license_id", fixed(16)), (3, "
                    (4, "client", fixed(32)), (5, "signed_ms", U64))
 TIME = Record((1, "distributor", fixed(32)), (2, "client", fixed(32)), (3, "time_ms", U64))
 SHARE = Record((1, "origin", fixed(32)), (2, "sequence", U64), (3, "table", U32), (4, "removed", BOOL),
-               (5, "row", upto(1024)))
+               (5, "row", upto(4000)))
 CONTENT_INFO = Record((1, "publisher", fixed(32)), (2, "media_type", text(63)), (3, "title", text(127)),
                       (4, "creator", text(127), "?"), (5, "album", text(127), "?"), (6, "duration_ms", U64),
                       (7, "plain_bytes", U64), (8, "block_bytes", U32), (9, "block_count", U32), (10, "nonce", fixed(32)))

@@ -142,7 +142,7 @@ class World:
         return {"distributor": self.a.id, "client": self.source.id, "time_ms": NOW}
 
     def share_fields(self):
-        return {"origin": self.a.id, "sequence": 0, "table": 0, "removed": False, "row": self.draw(1024)}
+        return {"origin": self.a.id, "sequence": 0, "table": 0, "removed": False, "row": self.draw(4000)}
 
 
 class Cases:
