@@ -8,18 +8,20 @@ _Static_assert(PASSWORD_HASH_BYTES == crypto_pwhash_STRBYTES, "size of a passwor
 #define OPERATIONS crypto_pwhash_OPSLIMIT_INTERACTIVE
 #define MEMORY_BYTES crypto_pwhash_MEMLIMIT_INTERACTIVE
 
+/* libsodium wants a pointer even for a password of length 0. */
+static const char *text_of(struct slice password) { return password.len > 0 ? (const char *)password.data : ""; }
+
 int password_hash(struct slice password, char out[PASSWORD_HASH_BYTES])
 {
     if (sodium_init() < 0)
         return -ENOMEM;
-    return crypto_pwhash_str(out, (const char *)password.data, password.len, OPERATIONS, MEMORY_BYTES) == 0 ? 0
-                                                                                                            : -ENOMEM;
+    return crypto_pwhash_str(out, text_of(password), password.len, OPERATIONS, MEMORY_BYTES) == 0 ? 0 : -ENOMEM;
 }
 
 bool password_matches(const char *hash, struct slice password)
 {
     if (hash != NULL)
-        return crypto_pwhash_str_verify(hash, (const char *)password.data, password.len) == 0;
+        return crypto_pwhash_str_verify(hash, text_of(password), password.len) == 0;
     /* Hashing costs what verifying costs, so the answer's time does not tell whether the user exists. */
     char unused[PASSWORD_HASH_BYTES];
     int r = password_hash(password, unused);
