@@ -1,0 +1,30 @@
+/* Decoding and output by libmpv, fed from a track. Main thread; libmpv has threads of its own and calls track_* from one of them.
+ * Source: seed S50. */
+#ifndef PLAYER_PLAYER_H
+#define PLAYER_PLAYER_H
+
+#include <stdbool.h>
+
+#include "player.pb.h"
+#include "player/track.h"
+
+struct player;
+
+/* Sets libmpv up: no configuration, no scripts, no network, no terminal, no video. samples_fd: where digest output writes, or -1.
+ * t is borrowed until player_free. 0, -ENOMEM, -EINVAL: this libmpv lacks an option. */
+int player_new(struct player **out, const ply_Start *start, struct track *t, int samples_fd) MUST_USE;
+void player_free(struct player *p); /* stops and waits for its threads; accepts NULL */
+
+int player_event_fd(const struct player *p); /* readable when player_step has something to do */
+int player_load(struct player *p) MUST_USE;  /* begins to play. 0 or -EIO */
+/* Does what is to be done, without waiting. */
+#define PLAYER_PLAYING 1
+/* 0: played to the end. PLAYER_PLAYING. Anything else is -errno: see player_failure. */
+int player_step(struct player *p) MUST_USE;
+enum reason player_failure(const struct player *p,
+                           const char **detail); /* why it ended otherwise; *detail may become NULL */
+void player_position(struct player *p, uint64_t *position_ms, uint64_t *duration_ms);
+/* "s16/2ch/44100", or "" while nothing has been decoded; frame_bytes: of one sample of every channel, 0 when not known. */
+const char *player_format(const struct player *p, unsigned *frame_bytes);
+
+#endif

@@ -1,0 +1,156 @@
+/* Blocks from the body file through the vault into memory. Plaintext stays in this process. */
+#define LOG_MODULE "track"
+#include "player/track.h"
+
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/secret.h"
+#include "base/util.h"
+#include "crypto/body.h"
+#include "documents.pb.h"
+#include "vault.pb.h"
+
+#define NO_BLOCK UINT32_MAX
+#define MAGIC_BYTES 8
+
+struct track {
+    int body_fd;
+    struct channel vault;
+    struct body_shape shape;
+    uint8_t *sealed; /* one block as it lies in the file */
+    uint8_t *plain;  /* guarded: the same, opened */
+    uint32_t index;  /* which one; NO_BLOCK at first */
+    uint32_t request;
+    enum reason failure;
+};
+
+/* Layout: crypto/body.h. Its content ID was judged by the vault, over the same bytes. */
+static int read_shape(int fd, struct body_shape *shape)
+{
+    uint8_t head[MAGIC_BYTES + 4], info[BODY_INFO_MAX];
+    doc_ContentInfo content;
+    int r = file_pread_all(fd, head, sizeof(head), 0);
+    if (r != 0)
+        return r == -EIO ? REASON_BLOCK_CORRUPT : r;
+    uint32_t info_bytes = get_be32(head + MAGIC_BYTES);
+    if (memcmp(head, BODY_MAGIC, MAGIC_BYTES) != 0 || info_bytes == 0 || info_bytes > sizeof(info))
+        return REASON_BLOCK_CORRUPT;
+    r = file_pread_all(fd, info, info_bytes, sizeof(head));
+    if (r != 0)
+        return r == -EIO ? REASON_BLOCK_CORRUPT : r;
+    if (CODEC_DECODE(doc_ContentInfo, slice(info, info_bytes), &content) != 0 ||
+        body_shape_init(shape, content.plain_bytes, content.block_bytes, info_bytes) != 0)
+        return REASON_BLOCK_CORRUPT;
+    struct stat st;
+    if (fstat(fd, &st) != 0)
+        return -errno;
+    return S_ISREG(st.st_mode) && (uint64_t)st.st_size == body_file_bytes(shape) ? 0 : REASON_BLOCK_CORRUPT;
+}
+
+static void track_closep(struct track **t) { track_close(*t); }
+
+int track_open(struct track **out, int body_fd, int vault_fd)
+{
+    struct track *t CLEANUP(track_closep) = calloc(1, sizeof(*t));
+    if (!t) {
+        closep(&body_fd);
+        closep(&vault_fd);
+        return -ENOMEM;
+    }
+    t->body_fd = body_fd;
+    t->index = NO_BLOCK;
+    channel_init(&t->vault, vault_fd, BLOCK_PLAIN_MAX);
+    int r = read_shape(body_fd, &t->shape);
+    if (r != 0)
+        return r;
+    t->sealed = malloc((size_t)t->shape.block_bytes + BLOCK_OVERHEAD_BYTES);
+    t->plain = secret_alloc(t->shape.block_bytes);
+    if (!t->sealed || !t->plain)
+        return -ENOMEM;
+    *out = steal(&t);
+    return 0;
+}
+
+void track_close(struct track *t)
+{
+    if (!t)
+        return;
+    closep(&t->body_fd);
+    channel_deinit(&t->vault);
+    free(t->sealed);
+    secret_free(t->plain);
+    free(t);
+}
+
+uint64_t track_bytes(const struct track *t) { return t->shape.plain_bytes; }
+
+enum reason track_failure(const struct track *t) { return t->failure; }
+
+void track_cancel(struct track *t) { shutdown(t->vault.fd, SHUT_RDWR); }
+
+static uint32_t plain_len(const struct track *t, uint32_t index)
+{
+    return body_block_len(&t->shape, index) - BLOCK_OVERHEAD_BYTES;
+}
+
+/* What the vault answered, copied to t->plain. 0, a reason, -errno. */
+static int take_answer(struct track *t, uint32_t index, const struct frame *f)
+{
+    vlt_BlockPlain m;
+    msg_Refusal refusal;
+    if (f->request != t->request)
+        return REASON_MALFORMED;
+    if (f->type == msg_Type_REFUSAL && CODEC_DECODE(msg_Refusal, f->message, &refusal) == 0)
+        return reason_of_code(refusal.code);
+    if (f->type != vlt_Type_BLOCK_PLAIN || CODEC_DECODE(vlt_BlockPlain, f->message, &m) != 0 || m.index != index ||
+        f->tail.len != plain_len(t, index))
+        return REASON_MALFORMED;
+    memcpy(t->plain, f->tail.data, f->tail.len);
+    return 0;
+}
+
+static int fetch(struct track *t, uint32_t index)
+{
+    vlt_BlockOpen ask = { .index = index };
+    struct frame f;
+    struct slice sealed = slice(t->sealed, body_block_len(&t->shape, index));
+    t->index = NO_BLOCK;
+    int r = file_pread_all(t->body_fd, t->sealed, sealed.len, body_block_offset(&t->shape, index));
+    if (r == 0)
+        r = channel_send(&t->vault, vlt_Type_BLOCK_OPEN, ++t->request, vlt_BlockOpen_fields, &ask, sealed);
+    if (r == 0) {
+        r = channel_read(&t->vault, true, &f);
+        if (r > 0)
+            r = -EPIPE;
+    }
+    if (r == 0)
+        r = take_answer(t, index, &f);
+    if (r == 0)
+        t->index = index;
+    return r;
+}
+
+int64_t track_read(struct track *t, uint64_t offset, void *out, size_t len)
+{
+    if (offset >= t->shape.plain_bytes || len == 0)
+        return 0;
+    if (t->failure != REASON_NONE)
+        return -EIO;
+    uint32_t index = (uint32_t)(offset / t->shape.block_bytes);
+    size_t within = (size_t)(offset % t->shape.block_bytes);
+    if (t->index != index) {
+        int r = fetch(t, index);
+        if (r != 0) {
+            t->failure = reason_of_error(r);
+            log_warn("a block cannot be read: index=%u reason=%s", index, reason_code(t->failure));
+            return -EIO;
+        }
+    }
+    len = size_min(len, plain_len(t, index) - within);
+    memcpy(out, t->plain + within, len);
+    return (int64_t)len;
+}
