@@ -246,10 +246,10 @@ static void service(struct peer *p)
         peer_arm(p, next_deadline(p));
 }
 
-static void on_pump(uv_prepare_t *pump)
+static void on_pump(uv_idle_t *pump)
 {
     struct peer *p = pump->data;
-    uv_prepare_stop(pump);
+    uv_idle_stop(pump);
     if (p->state != PEER_CONNECTING)
         service(p);
 }
@@ -264,7 +264,7 @@ static void on_ready(uv_poll_t *poll, int status, int events)
 void peer_pump(struct peer *p)
 {
     if (p->state != PEER_CLOSED)
-        uv_prepare_start(&p->pump, on_pump);
+        uv_idle_start(&p->pump, on_pump);
 }
 
 void peer_poll(struct peer *p)
@@ -366,7 +366,7 @@ int peer_new(struct peer **out, uv_loop_t *loop, const struct peer_callbacks *ca
     p->out.wire = buf(2 * PEER_BATCH_BYTES);
     p->timer.data = p->pump.data = p;
     uv_timer_init(loop, &p->timer);
-    uv_prepare_init(loop, &p->pump);
+    uv_idle_init(loop, &p->pump);
     p->open_handles = 2;
     *out = p;
     return 0;

@@ -9,7 +9,7 @@
  *   listener.c       accepting
  *   address.c        "host:port"
  *
- * Work happens in peer_service(), which libuv calls when the socket is ready, or the pump (a prepare handle that runs before the next
+ * Work happens in peer_service(), which libuv calls when the socket is ready, or the pump (an idle handle that runs before the next
  * poll) when there is work that no socket event announces. */
 #ifndef NET_PEER_INTERNAL_H
 #define NET_PEER_INTERNAL_H
@@ -79,7 +79,7 @@ struct peer {
     int poll_events;
     uv_poll_t *poll; /* NULL without a socket; its memory goes with its own closed callback */
     uv_timer_t timer;
-    uv_prepare_t pump;
+    uv_idle_t pump;
     unsigned open_handles; /* closed callbacks (and a resolver's callback) to wait for */
     uint64_t armed_ms;     /* when the timer fires; 0: not armed */
     uint64_t open_deadline_ms, close_deadline_ms;

@@ -224,6 +224,8 @@ static enum reason reason_of_handshake(const struct peer *p, int code)
 {
     if (p->tls->refused != REASON_NONE)
         return p->tls->refused;
+    if (p->in.ended && code != GNUTLS_E_FATAL_ALERT_RECEIVED)
+        return REASON_OFFLINE; /* cut off in the middle of something */
     switch (code) {
     case GNUTLS_E_PREMATURE_TERMINATION:
     case GNUTLS_E_PULL_ERROR:
@@ -254,7 +256,8 @@ int peer_tls_handshake(struct peer *p, enum reason *why)
         return 0;
     if (r < 0 && !gnutls_error_is_fatal(r))
         return PEER_AGAIN;
-    log_info("%s: no TLS: %s", p->address, r == 0 ? "no key" : gnutls_strerror(r));
+    log_write(p->dialed ? LOG_INFO : LOG_DEBUG, LOG_MODULE, "%s: no TLS: %s", p->address,
+              r == 0 ? "no key" : gnutls_strerror(r)); /* strangers do not fill the log */
     *why = r == 0 ? REASON_BAD_CREDENTIALS : reason_of_handshake(p, r);
     if (r < 0)
         gnutls_alert_send_appropriate(p->tls->session, r);
@@ -288,6 +291,8 @@ int peer_tls_read(struct peer *p, void *out, size_t len, size_t *got)
     case GNUTLS_E_MEMORY_ERROR:
         return -ENOMEM;
     default:
+        if (p->in.ended)
+            return PEER_END;
         log_info("%s: record refused: %s", p->address, gnutls_strerror((int)n));
         return -EPROTO;
     }
