@@ -7,7 +7,17 @@
 #include "store/store.h"
 
 /* Statements of this layer, prepared behind the program's. */
-enum own_statement { OWN_BEGIN, OWN_BEGIN_READ, OWN_COMMIT, OWN_ROLLBACK, OWN_SAVE, OWN_RELEASE, OWN_UNDO, OWN_COUNT };
+enum own_statement {
+    OWN_BEGIN,
+    OWN_BEGIN_READ,
+    OWN_COMMIT,
+    OWN_ROLLBACK,
+    OWN_SAVE,
+    OWN_RELEASE,
+    OWN_UNDO,
+    OWN_OUTSIDE_VERSION,
+    OWN_COUNT
+};
 
 struct store {
     sqlite3 *db;

@@ -153,6 +153,7 @@ static int prepare_all(struct store *s)
         [OWN_SAVE] = "SAVEPOINT inner_step",
         [OWN_RELEASE] = "RELEASE inner_step",
         [OWN_UNDO] = "ROLLBACK TO inner_step",
+        [OWN_OUTSIDE_VERSION] = "PRAGMA data_version",
     };
     int r = 0;
     for (unsigned i = 0; r == 0 && i < OWN_COUNT; i++)
@@ -276,6 +277,18 @@ int store_verify(struct store *s)
 {
     int r = expect(s->db, "PRAGMA integrity_check(1)", "ok");
     return r != 0 ? r : expect(s->db, "PRAGMA foreign_key_check", "");
+}
+
+int store_outside_version(struct store *s, uint64_t *version)
+{
+    sqlite3_stmt *statement = s->own[OWN_OUTSIDE_VERSION];
+    int code = sqlite3_step(statement);
+    uint64_t seen = code == SQLITE_ROW ? (uint64_t)sqlite3_column_int64(statement, 0) : 0;
+    int r = store_outcome(s->db, code);
+    sqlite3_reset(statement);
+    if (r == 0)
+        *version = seen;
+    return r;
 }
 
 int64_t store_changed_count(const struct store *s) { return sqlite3_changes64(s->db); }

@@ -73,6 +73,10 @@ int store_backup(struct store *s, const char *path) MUST_USE;
 /* Reads the whole database and its foreign keys. 0 or -EUCLEAN. Slow: for doctor and restore. */
 int store_verify(struct store *s) MUST_USE;
 
+/* A number that is another one after somebody else (another connection, another process) has committed a change; changes
+ * made through s do not count. Comparable only with earlier answers of s. */
+int store_outside_version(struct store *s, uint64_t *version) MUST_USE;
+
 int64_t store_changed_count(const struct store *s); /* rows changed by the last INSERT, UPDATE or DELETE */
 int64_t store_last_id(const struct store *s);       /* rowid of the last INSERT */
 
