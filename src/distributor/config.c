@@ -19,10 +19,14 @@ struct setting {
     uint32_t min, max;  /* of a number */
 };
 
-#define TEXT_SETTING(section, name, field) \
-    { section, name, TEXT, offsetof(struct config, field), sizeof(((struct config *)0)->field), 0, 0 }
-#define NUMBER_SETTING(section, name, field, min, max) \
-    { section, name, NUMBER, offsetof(struct config, field), 0, min, max }
+#define TEXT_SETTING(section, name, field)                                                             \
+    {                                                                                                  \
+        section, name, TEXT, offsetof(struct config, field), sizeof(((struct config *)0)->field), 0, 0 \
+    }
+#define NUMBER_SETTING(section, name, field, min, max)                     \
+    {                                                                      \
+        section, name, NUMBER, offsetof(struct config, field), 0, min, max \
+    }
 
 static const struct setting settings[] = {
     TEXT_SETTING("server", "state-dir", state_dir),

@@ -30,17 +30,17 @@
 #define CONFIG_LISTEN_BYTES 128
 
 struct config {
-    char path[PATH_MAX];         /* the file that was read, for reloading; "" when there was none */
+    char path[PATH_MAX]; /* the file that was read, for reloading; "" when there was none */
     char state_dir[PATH_MAX];
     char listen[CONFIG_LISTEN_BYTES]; /* "host:port"; "" in a fresh one: the caller's default */
-    char pid_file[PATH_MAX];     /* "" : none; holds the process ID while it serves */
-    char address_file[PATH_MAX]; /* "" : none; holds "host:port" as bound once it serves */
+    char pid_file[PATH_MAX];          /* "" : none; holds the process ID while it serves */
+    char address_file[PATH_MAX];      /* "" : none; holds "host:port" as bound once it serves */
     uint32_t connections_max;
     uint32_t connections_per_address_max;
     uint32_t requests_per_second; /* of one connection, sustained */
     uint32_t request_burst;
-    uint32_t queue_max;           /* requests of one connection that wait; beyond, its socket is not read */
-    uint32_t idle_seconds;        /* a silent connection is closed */
+    uint32_t queue_max;    /* requests of one connection that wait; beyond, its socket is not read */
+    uint32_t idle_seconds; /* a silent connection is closed */
 };
 
 void config_init(struct config *c);

@@ -10,15 +10,11 @@
 #include "store/store.h"
 
 /* Opens or creates the database. STORE_NEWER, -errno as store_open. */
-int directory_db_open(struct store **out, const char *path, bool read_only) MUST_USE;
+int directory_db_open(struct store **out, const char *path) MUST_USE;
 
-/* The newest keyset an origin has shown. 0; DIRECTORY_OLDER: a newer one is known (nothing changed); -errno. */
-#define DIRECTORY_OLDER 1
-int directory_db_put_keyset(struct store *s, const struct id *origin, uint64_t sequence, struct slice envelope) MUST_USE;
-
-/* Stores one row of an origin. 0: stored, or stored before (its sequence is not above the last one);
+/* Stores one row of an origin (added with its first row). 0: stored, or stored before (its sequence is not above the last one);
  * DIRECTORY_GAP: rows before it are missing; -errno. */
-#define DIRECTORY_GAP 2
+#define DIRECTORY_GAP 1
 int directory_db_put(struct store *s, const struct id *origin, uint64_t sequence, struct slice envelope) MUST_USE;
 /* Highest stored sequence of an origin; 0 when there is none. */
 int directory_db_last(struct store *s, const struct id *origin, uint64_t *sequence) MUST_USE;

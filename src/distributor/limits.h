@@ -19,15 +19,16 @@
 
 struct limits;
 
-#define LIMITS_NAMES 16384       /* names remembered at once; the least troublesome of a group of 8 is forgotten for a new one */
-#define LIMITS_FREE_ATTEMPTS 5   /* wrong ones before the first delay */
-#define LIMITS_FIRST_MS 1000     /* the first delay; doubles with each further failure */
+#define LIMITS_NAMES \
+    16384 /* names remembered at once; the least troublesome of a group of 8 is forgotten for a new one */
+#define LIMITS_FREE_ATTEMPTS 5            /* wrong ones before the first delay */
+#define LIMITS_FIRST_MS 1000              /* the first delay; doubles with each further failure */
 #define LIMITS_FORGET_MS (15 * 60 * 1000) /* without a failure for that long, a name starts anew */
 
 enum limits_kind {
     LIMITS_ADDRESS, /* delays up to LIMITS_FORGET_MS */
     LIMITS_DEVICE,  /* a device known to the account: likewise */
-    LIMITS_USER,    /* an account tried by strangers from many addresses: delays up to LIMITS_USER_MAX_MS, for strangers only */
+    LIMITS_USER, /* an account tried by strangers from many addresses: delays up to LIMITS_USER_MAX_MS, for strangers only */
 };
 #define LIMITS_USER_MAX_MS 30000
 
@@ -42,7 +43,7 @@ void limits_succeeded(struct limits *l, enum limits_kind kind, struct slice name
 struct limits_login {
     struct slice address; /* "host:port" of the connection */
     struct slice user;
-    struct slice device;  /* client ID when this device is registered to that user; else empty: a stranger */
+    struct slice device; /* client ID when this device is registered to that user; else empty: a stranger */
 };
 uint64_t limits_login_wait_ms(const struct limits *l, const struct limits_login *login);
 void limits_login_failed(struct limits *l, const struct limits_login *login);

@@ -1,0 +1,19 @@
+/* Our side of shared tables: rows of the outbox are pushed to the directory in order, everyone else's pulled and stored.
+ * Without a directory, or while it is away, nothing is lost and nothing waits: the outbox grows, and catches up later. */
+#ifndef DISTRIBUTOR_DIRECTORY_CLIENT_H
+#define DISTRIBUTOR_DIRECTORY_CLIENT_H
+
+#include "distributor/server.h"
+
+int directory_client_start(struct directory_client **out, struct server *server) MUST_USE;
+void directory_client_stop(struct directory_client *c, void (*on_stopped)(struct server *), struct server *server);
+
+/* There may be new rows in the outbox. */
+void directory_client_poke(struct directory_client *c);
+/* The setting directory-url may have changed. */
+void directory_client_reload(struct directory_client *c);
+/* What the directory has now is pulled and stored; then on_done fires once, later, also when it could not be (a directory that does
+ * not answer is given up after 4 s). 0; -ENOTCONN (no directory, or it is away), -ENOMEM: the callback will not fire. */
+int directory_client_ask(struct directory_client *c, void (*on_done)(void *ctx), void *ctx) MUST_USE;
+
+#endif

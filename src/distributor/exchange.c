@@ -1,0 +1,376 @@
+/* Callbacks, in the order in which they fire: run_* (a database thread), on_*_done (loop), on_asked or on_linked (loop), and
+ * again from the start; the last thing is exchange_end. */
+#define LOG_MODULE "exchange"
+#include "distributor/exchange.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/util.h"
+#include "distributor/delegations.h"
+#include "distributor/directory.h"
+#include "distributor/directory_client.h"
+#include "distributor/keyset.h"
+#include "distributor/login.h"
+#include "distributor/partners.h"
+#include "distributor/watch.h"
+
+static void exchange_free(struct exchange *x)
+{
+    secret_wipe(x->bytes, x->bytes_len); /* a password perhaps */
+    reply_free(&x->reply);
+    login_attempt_free(x->login);
+    free(x->touched);
+    free(x->half);
+    free(x->keyset);
+    free(x);
+}
+
+static void exchange_end(struct exchange *x)
+{
+    struct session *s = x->session;
+    exchange_free(x);
+    session_exchange_ended(s);
+}
+
+/* --- Answers ----------------------------------------------------------------------------------------------------- */
+
+static bool is_answered(const struct exchange *x) { return x->type != msg_Type_COMMIT; }
+
+void exchange_refuse(struct exchange *x, enum reason reason, const char *detail)
+{
+    if (detail == NULL && x->reply.detail[0] != '\0')
+        detail = x->reply.detail;
+    if (is_answered(x))
+        session_refuse(x->session, x->request, reason, detail, buf_slice(&x->reply.tail));
+    exchange_end(x);
+}
+
+void exchange_refuse_later(struct exchange *x, uint64_t retry_ms)
+{
+    msg_Refusal refusal;
+    reason_refusal(&refusal, REASON_RATE_LIMITED, NULL);
+    refusal.has_retry_ms = true;
+    refusal.retry_ms = retry_ms;
+    struct peer *p = x->session->peer;
+    if (p != NULL && peer_send(p, msg_Type_REFUSAL, x->request, msg_Refusal_fields, &refusal, slice(NULL, 0)) != 0)
+        peer_close(p, REASON_INTERNAL);
+    exchange_end(x);
+}
+
+static uint64_t roster_sequence_of(const struct reply *r)
+{
+    msg_Welcome welcome;
+    return CODEC_DECODE(msg_Welcome, buf_slice(&r->message), &welcome) == 0 ? welcome.roster_sequence : 0;
+}
+
+static void answer(struct exchange *x)
+{
+    struct session *s = x->session;
+    struct reply *r = &x->reply;
+    if (x->type == msg_Type_HELLO && x->who.role == REQUESTS_DISTRIBUTOR)
+        session_greeted_distributor(s, &x->who.partner, steal(&x->keyset));
+    else if (x->type == msg_Type_HELLO)
+        session_greeted(s, r->session, r->user, roster_sequence_of(r));
+    else if (x->type == msg_Type_REGISTER)
+        session_set_user(s, r->session, r->user);
+    else if (x->type == msg_Type_UNREGISTER)
+        session_set_user(s, s->number, "");
+    if (s->peer == NULL || r->type == msg_Type_NONE)
+        return;
+    uint8_t *tail = steal(&r->tail.data); /* sent as it is */
+    if (peer_send_encoded(s->peer, r->type, x->request, buf_slice(&r->message), tail, r->tail.len) != 0)
+        peer_close(s->peer, REASON_INTERNAL);
+    r->tail = buf(0);
+}
+
+/* An outcome that is final. */
+static void finish(struct exchange *x, int outcome)
+{
+    if (x->type == msg_Type_REGISTER)
+        login_judged(x->server->login, x, outcome);
+    if (outcome < 0) {
+        log_error("request failed type=%u errno=%d", x->type, -outcome);
+        x->reply.detail[0] = '\0';
+        buf_clear(&x->reply.tail);
+        exchange_refuse(x, reason_of_error(outcome), NULL);
+    } else if (outcome > 0) {
+        exchange_refuse(x, outcome < REASON_COUNT ? (enum reason)outcome : REASON_INTERNAL, NULL);
+    } else {
+        watch_announce(x->server->watch, x->touched, x->touched_count);
+        if (!requests_is_read_only(x->type))
+            directory_client_poke(x->server->directory_client);
+        if (x->type == msg_Type_SHARE_PUSH)
+            directory_wake(x->server->directory);
+        answer(x);
+        exchange_end(x);
+    }
+}
+
+/* --- The database part -------------------------------------------------------------------------------------------- */
+
+static void run_again(struct exchange *x);
+static void on_request_done(struct writer_job *job, int outcome);
+
+static int run_request(struct writer_job *job, void *database)
+{
+    struct exchange *x = container_of(job, struct exchange, job);
+    struct operations *o = database;
+    reply_free(&x->reply);
+    reply_init(&x->reply);
+    x->who.now_ms = clock_wall_ms(x->server->clock);
+    int r = requests_run(o, &x->who, x->type, x->message, x->tail, &x->reply);
+    int collected = watch_collect(o, &x->touched, &x->touched_count);
+    return r == 0 ? collected : r;
+}
+
+static uint64_t ask_left_ms(struct exchange *x)
+{
+    int64_t now_ms = clock_mono_ms(x->server->clock);
+    if (x->ask_deadline_ms == 0)
+        x->ask_deadline_ms = now_ms + EXCHANGE_ASK_MS;
+    return now_ms < x->ask_deadline_ms ? (uint64_t)(x->ask_deadline_ms - now_ms) : 0;
+}
+
+static void on_directory_asked(void *ctx) { run_again(ctx); }
+
+static void ask_directory(struct exchange *x)
+{
+    if (x->who.directory_asked) {
+        finish(x, REASON_OFFLINE);
+        return;
+    }
+    x->who.directory_asked = true;
+    if (ask_left_ms(x) == 0 || directory_client_ask(x->server->directory_client, on_directory_asked, x) != 0)
+        run_again(x); /* away: judged by what is known here */
+}
+
+static void on_partner_asked(void *ctx, int outcome)
+{
+    struct exchange *x = ctx;
+    if (outcome != 0)
+        log_info("a partner did not give what a request needs outcome=%d", outcome);
+    run_again(x);
+}
+
+static void ask_partner(struct exchange *x)
+{
+    struct caller *who = &x->who;
+    struct id partner = x->reply.ask;
+    for (size_t i = 0; i < who->partners_asked_count; i++)
+        if (id_equal(who->partners_asked[i].bytes, partner.bytes)) {
+            finish(x, REASON_OFFLINE);
+            return;
+        }
+    if (who->partners_asked_count == REQUESTS_PARTNERS_MAX) {
+        finish(x, REASON_OFFLINE);
+        return;
+    }
+    who->partners_asked[who->partners_asked_count++] = partner;
+    uint64_t left_ms = ask_left_ms(x);
+    if (left_ms == 0 || partners_fetch(x->server->partners, &partner, left_ms, on_partner_asked, x) != 0)
+        run_again(x);
+}
+
+static void on_request_done(struct writer_job *job, int outcome)
+{
+    struct exchange *x = container_of(job, struct exchange, job);
+    if (outcome == REQUESTS_ASK_DIRECTORY)
+        ask_directory(x);
+    else if (outcome == REQUESTS_ASK_PARTNER)
+        ask_partner(x);
+    else
+        finish(x, outcome);
+}
+
+static void submit(struct exchange *x, struct writer *w, int (*run)(struct writer_job *, void *),
+                   void (*on_done)(struct writer_job *, int))
+{
+    x->job = (struct writer_job){ .run = run, .on_done = on_done };
+    writer_submit(w, &x->job);
+}
+
+static void run_again(struct exchange *x)
+{
+    struct writer *w = requests_is_read_only(x->type) ? x->server->reader : x->server->writer;
+    submit(x, w, run_request, on_request_done);
+}
+
+void exchange_registered(struct exchange *x) { run_again(x); }
+
+/* --- A distributor's HELLO ---------------------------------------------------------------------------------------- */
+
+/* Who it is comes out of its keyset; whether we know it, out of our partners. */
+static int judge_distributor(struct exchange *x, struct operations *o)
+{
+    uint8_t signer[SIGN_PUBLIC_BYTES];
+    int r = document_open(DOCUMENT_KEYSET, x->tail, x->keyset, sizeof(*x->keyset), signer);
+    if (r != 0)
+        return r;
+    struct id id = id_from(x->keyset->distributor);
+    struct partner partner;
+    bool is_self = id_equal(id.bytes, o->keys->self.bytes); /* a directory that is a distributor too */
+    r = is_self ? 0 : delegations_partner_find(o, &id, &partner);
+    if (r == OPERATIONS_ABSENT)
+        return REASON_UNKNOWN_DISTRIBUTOR;
+    if (r != 0)
+        return r;
+    if (!is_self && partner.withdrawn)
+        return REASON_NOT_PERMITTED;
+    uint64_t lowest = 0;
+    r = keyset_lowest(o, &id, &lowest);
+    if (r != 0)
+        return r;
+    int64_t now_ms = clock_wall_ms(x->server->clock);
+    r = keyset_judge(x->tail, &id, lowest, x->who.key, now_ms, x->keyset);
+    int64_t number;
+    if (r == 0 && !is_self)
+        r = keyset_store(o, &id, x->tail, now_ms, &number);
+    if (r == 0)
+        x->who.partner = id;
+    return r;
+}
+
+static int run_distributor(struct writer_job *job, void *database)
+{
+    struct exchange *x = container_of(job, struct exchange, job);
+    int r = judge_distributor(x, database);
+    if (r != 0)
+        return r;
+    msg_Welcome welcome = msg_Welcome_init_zero;
+    welcome.registered = true;
+    x->reply.type = msg_Type_WELCOME;
+    r = CODEC_ENCODE(msg_Welcome, &x->reply.message, &welcome);
+    return r > 0 ? -EINVAL : r;
+}
+
+static void start_hello(struct exchange *x)
+{
+    msg_Hello hello;
+    if (CODEC_DECODE(msg_Hello, x->message, &hello) != 0 ||
+        (hello.role != REQUESTS_DEVICE && hello.role != REQUESTS_DISTRIBUTOR)) {
+        exchange_refuse(x, REASON_MALFORMED, NULL);
+        return;
+    }
+    x->who.role = (enum requests_role)hello.role;
+    if (x->who.role == REQUESTS_DEVICE) {
+        run_again(x);
+        return;
+    }
+    x->keyset = malloc(sizeof(*x->keyset));
+    if (x->keyset == NULL) {
+        exchange_refuse(x, REASON_INTERNAL, NULL);
+        return;
+    }
+    submit(x, x->server->writer, run_distributor, on_request_done);
+}
+
+/* --- LINK: our half, the partner's, our half again ----------------------------------------------------------------- */
+
+static int run_link_begin(struct writer_job *job, void *database)
+{
+    struct exchange *x = container_of(job, struct exchange, job);
+    x->who.now_ms = clock_wall_ms(x->server->clock);
+    return links_begin(database, &x->who, x->message, x->half, &x->reply);
+}
+
+static int run_link_store(struct writer_job *job, void *database)
+{
+    struct exchange *x = container_of(job, struct exchange, job);
+    reply_free(&x->reply);
+    reply_init(&x->reply);
+    int r = links_store(database, x->half, x->partner_user, clock_wall_ms(x->server->clock), &x->reply);
+    int collected = watch_collect(database, &x->touched, &x->touched_count);
+    return r == 0 ? collected : r;
+}
+
+static void on_linked(void *ctx, int outcome, const char *user, const char *detail)
+{
+    struct exchange *x = ctx;
+    if (outcome == 0) {
+        memcpy(x->partner_user, user, strlen(user) + 1);
+        submit(x, x->server->writer, run_link_store, on_request_done);
+        return;
+    }
+    if (outcome > 0) /* a code is short: guessing at it takes longer each time */
+        limits_failed(x->server->limits, LIMITS_DEVICE, slice(x->who.client.bytes, ID_BYTES));
+    if (outcome < 0)
+        outcome = REASON_OFFLINE;
+    exchange_refuse(x, (enum reason)outcome,
+                    outcome == REASON_OFFLINE ? "The other distributor cannot be reached now." : detail);
+}
+
+static void on_link_begun(struct writer_job *job, int outcome)
+{
+    struct exchange *x = container_of(job, struct exchange, job);
+    if (outcome != 0) {
+        finish(x, outcome);
+        return;
+    }
+    const struct links_half *h = x->half;
+    int r =
+        partners_link(x->server->partners, &h->partner, h->address, h->code, h->user, EXCHANGE_ASK_MS, on_linked, x);
+    if (r != 0)
+        on_linked(x, r, NULL, NULL);
+}
+
+static void start_link(struct exchange *x)
+{
+    uint64_t wait_ms = limits_wait_ms(x->server->limits, LIMITS_DEVICE, slice(x->who.client.bytes, ID_BYTES));
+    if (wait_ms > 0) {
+        exchange_refuse_later(x, wait_ms);
+        return;
+    }
+    x->half = calloc(1, sizeof(*x->half));
+    if (x->half == NULL) {
+        exchange_refuse(x, REASON_INTERNAL, NULL);
+        return;
+    }
+    submit(x, x->server->reader, run_link_begin, on_link_begun);
+}
+
+/* --- Start -------------------------------------------------------------------------------------------------------- */
+
+static void fill_caller(struct caller *who, const struct session *s)
+{
+    who->role = s->role;
+    who->client = s->id;
+    who->partner = s->id;
+    who->partner_keyset = s->keyset;
+    who->session = s->number;
+    memcpy(who->key, s->key, sizeof(who->key));
+}
+
+int exchange_start(struct session *s, uint16_t type, uint32_t request, struct slice message, struct slice tail)
+{
+    size_t len = message.len + tail.len; /* both bounded by the frame */
+    struct exchange *x = calloc(1, sizeof(*x) + len);
+    if (x == NULL)
+        return -ENOMEM;
+    x->server = s->server;
+    x->session = s;
+    x->type = type;
+    x->request = request;
+    x->bytes_len = len;
+    if (message.len > 0)
+        memcpy(x->bytes, message.data, message.len);
+    if (tail.len > 0)
+        memcpy(x->bytes + message.len, tail.data, tail.len);
+    x->message = slice(x->bytes, message.len);
+    x->tail = slice(x->bytes + message.len, tail.len);
+    reply_init(&x->reply);
+    fill_caller(&x->who, s);
+    s->running = x;
+    if (type == msg_Type_HELLO)
+        start_hello(x);
+    else if (type == msg_Type_REGISTER && s->role == REQUESTS_DEVICE)
+        login_start(s->server->login, x);
+    else if (type == msg_Type_LINK && s->role == REQUESTS_DEVICE)
+        start_link(x);
+    else if (type == msg_Type_SHARE_PUSH && s->server->directory != NULL)
+        directory_push(x, on_request_done);
+    else
+        run_again(x);
+    return 0;
+}

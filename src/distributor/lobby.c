@@ -1,0 +1,261 @@
+/* Callbacks: on_accept (a new connection), on_pace (sockets that may be read again), on_stop (until everyone is answered). */
+#define LOG_MODULE "lobby"
+#include "distributor/lobby.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/util.h"
+#include "net/address.h"
+
+#define PACE_TICK_MS 50
+#define STOP_TICK_MS 20
+#define STOP_WAIT_MS 2000
+
+struct lobby {
+    struct server *server;
+    struct peer_listener *listener;
+    struct names addresses, users;
+    struct session *first;
+    struct session *first_paced;
+    uv_timer_t pace_timer, stop_timer;
+    int handles_open;
+    bool stopping;
+    int64_t stop_at_ms;
+    void (*on_stopped)(struct server *);
+};
+
+static void stopped_when_empty(struct lobby *l)
+{
+    if (l->stopping && l->listener == NULL && l->first == NULL && l->handles_open == 0 && l->on_stopped != NULL)
+        steal (&l->on_stopped)(l->server);
+}
+
+/* --- Coming and going ------------------------------------------------------------------------------------------------ */
+
+static bool on_accept(struct peer *p, struct peer_callbacks *out, void **ctx, void *listener_ctx)
+{
+    struct server *server = listener_ctx;
+    struct lobby *l = server->lobby;
+    if (l->stopping)
+        return false;
+    uint8_t host[LIMITS_HOST_BYTES];
+    size_t host_len = limits_host(slice_str(peer_address(p)), host);
+    struct name *address = names_take(&l->addresses, slice(host, host_len));
+    if (address == NULL)
+        return false;
+    struct session *s =
+        address->uses <= server->config.connections_per_address_max ? session_new(server, p, out) : NULL;
+    if (s == NULL) {
+        names_drop(&l->addresses, address);
+        return false;
+    }
+    s->address = address;
+    s->next = l->first;
+    if (l->first != NULL)
+        l->first->previous = s;
+    l->first = s;
+    *ctx = s;
+    return true;
+}
+
+void lobby_leave(struct session *s)
+{
+    struct lobby *l = s->server->lobby;
+    if (s->previous != NULL)
+        s->previous->next = s->next;
+    else
+        l->first = s->next;
+    if (s->next != NULL)
+        s->next->previous = s->previous;
+    stopped_when_empty(l);
+}
+
+void lobby_set_user(struct session *s, const char *user)
+{
+    struct names *users = &s->server->lobby->users;
+    if (s->user != NULL) {
+        struct session **at = (struct session **)&s->user->data;
+        while (*at != s)
+            at = &(*at)->next_of_user;
+        *at = s->next_of_user;
+        s->next_of_user = NULL;
+        names_drop(users, steal(&s->user));
+    }
+    if (user[0] == '\0')
+        return;
+    s->user = names_take(users, slice_str(user));
+    if (s->user == NULL)
+        return; /* without memory it hears of changed rosters at its next connection */
+    s->next_of_user = s->user->data;
+    s->user->data = s;
+}
+
+/* --- Pace ------------------------------------------------------------------------------------------------------------ */
+
+static void unpace(struct session *s)
+{
+    if (!s->paused_by_pace)
+        return;
+    struct session **at = &s->server->lobby->first_paced;
+    while (*at != s)
+        at = &(*at)->next_paced;
+    *at = s->next_paced;
+    s->paused_by_pace = false;
+}
+
+static void on_pace(uv_timer_t *t)
+{
+    struct lobby *l = container_of(t, struct lobby, pace_timer);
+    int64_t now_ms = clock_mono_ms(l->server->clock);
+    if (l->first_paced == NULL)
+        uv_timer_stop(t);
+    struct session *next;
+    for (struct session *s = l->first_paced; s != NULL; s = next) {
+        next = s->next_paced;
+        if (now_ms < s->pace_until_ms)
+            continue;
+        unpace(s);
+        session_resume(s);
+    }
+}
+
+void lobby_pace(struct session *s, uint64_t wait_ms)
+{
+    struct lobby *l = s->server->lobby;
+    s->paused_by_pace = true;
+    s->pace_until_ms = clock_mono_ms(s->server->clock) + (int64_t)wait_ms;
+    s->next_paced = l->first_paced;
+    l->first_paced = s;
+    peer_pause(s->peer);
+    if (!uv_is_active((uv_handle_t *)&l->pace_timer) && !l->stopping)
+        uv_timer_start(&l->pace_timer, on_pace, PACE_TICK_MS, PACE_TICK_MS);
+}
+
+void lobby_forget_connection(struct session *s)
+{
+    lobby_set_user(s, "");
+    unpace(s);
+    names_drop(&s->server->lobby->addresses, steal(&s->address));
+}
+
+/* --- Announcements ---------------------------------------------------------------------------------------------------- */
+
+void lobby_push_roster(struct lobby *l, const char *user)
+{
+    const struct name *name = names_find(&l->users, slice_str(user));
+    if (name == NULL)
+        return;
+    for (struct session *one = name->data; one != NULL; one = one->next_of_user)
+        if (one->peer != NULL && peer_send(one->peer, msg_Type_ROSTER_CHANGED, 0, NULL, NULL, slice(NULL, 0)) != 0)
+            peer_close(one->peer, REASON_INTERNAL);
+}
+
+const struct names *lobby_users(const struct lobby *l) { return &l->users; }
+
+void lobby_visit_distributors(struct lobby *l, void (*visit)(struct session *s, void *ctx), void *ctx)
+{
+    struct session *next;
+    for (struct session *one = l->first; one != NULL; one = next) {
+        next = one->next;
+        if (one->state == SESSION_READY && one->role == REQUESTS_DISTRIBUTOR)
+            visit(one, ctx);
+    }
+}
+
+/* --- Start and stop --------------------------------------------------------------------------------------------------- */
+
+/* "host:port"; port 0, which no address to dial has, takes a free one. */
+static bool parse_listen(const char *listen, char host[ADDRESS_HOST_BYTES], uint16_t *port)
+{
+    char text[CONFIG_LISTEN_BYTES];
+    size_t len = strlen(listen);
+    bool any = len > 2 && strcmp(listen + len - 2, ":0") == 0;
+    snprintf(text, sizeof(text), "%s", listen);
+    if (any)
+        text[len - 1] = '1';
+    if (address_parse(text, host, port) != 0)
+        return false;
+    if (any)
+        *port = 0;
+    return true;
+}
+
+int lobby_start(struct lobby **out, struct server *server, uint16_t *port)
+{
+    char host[ADDRESS_HOST_BYTES];
+    uint16_t wanted;
+    if (!parse_listen(server->config.listen, host, &wanted))
+        return -EINVAL;
+    struct lobby *l = calloc(1, sizeof(*l));
+    if (l == NULL)
+        return -ENOMEM;
+    l->server = server;
+    int r = names_init(&l->addresses, server->rng);
+    if (r == 0)
+        r = names_init(&l->users, server->rng);
+    if (r != 0) {
+        lobby_free(l);
+        return r;
+    }
+    uv_timer_init(&server->loop, &l->pace_timer);
+    uv_timer_init(&server->loop, &l->stop_timer);
+    l->handles_open = 2;
+    *out = l;
+    return peer_listen(&l->listener, &server->loop, server->identity, host, wanted, server->config.connections_max,
+                       on_accept, server, port);
+}
+
+static void on_handle_closed(uv_handle_t *h)
+{
+    struct lobby *l = h->data;
+    l->handles_open--;
+    stopped_when_empty(l);
+}
+
+static void close_all(struct lobby *l)
+{
+    if (l->listener != NULL)
+        peer_listener_close(steal(&l->listener));
+    l->pace_timer.data = l->stop_timer.data = l;
+    uv_close((uv_handle_t *)&l->pace_timer, on_handle_closed);
+    uv_close((uv_handle_t *)&l->stop_timer, on_handle_closed);
+}
+
+static void on_stop(uv_timer_t *t)
+{
+    struct lobby *l = container_of(t, struct lobby, stop_timer);
+    bool busy = false;
+    for (struct session *s = l->first; s != NULL && !busy; s = s->next)
+        busy = s->running != NULL;
+    if (!busy || clock_mono_ms(l->server->clock) >= l->stop_at_ms)
+        close_all(l);
+}
+
+void lobby_stop(struct lobby *l, void (*on_stopped)(struct server *), struct server *server)
+{
+    if (l == NULL) {
+        on_stopped(server);
+        return;
+    }
+    l->stopping = true;
+    l->on_stopped = on_stopped;
+    l->stop_at_ms = clock_mono_ms(server->clock) + STOP_WAIT_MS;
+    for (struct session *s = l->first; s != NULL; s = s->next)
+        if (s->peer != NULL && s->state != SESSION_OPENING)
+            peer_pause(s->peer);
+    if (uv_timer_start(&l->stop_timer, on_stop, 0, STOP_TICK_MS) != 0)
+        close_all(l);
+}
+
+void lobby_free(struct lobby *l)
+{
+    if (l == NULL)
+        return;
+    names_deinit(&l->addresses);
+    names_deinit(&l->users);
+    free(l);
+}
+
+bool lobby_is_stopping(const struct lobby *l) { return l->stopping; }

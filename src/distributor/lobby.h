@@ -1,0 +1,29 @@
+/* Lobby: the listener and everyone who is connected, by connection, by address and by user. */
+#ifndef DISTRIBUTOR_LOBBY_H
+#define DISTRIBUTOR_LOBBY_H
+
+#include "distributor/session.h"
+
+/* Listens and accepts. *port: as bound. 0; -EINVAL (the address), -errno; what was begun is undone by lobby_stop. */
+int lobby_start(struct lobby **out, struct server *server, uint16_t *port) MUST_USE;
+/* Nobody comes in or is listened to any more; connections close once what they asked is answered (2 s at most).
+ * on_stopped fires once, when the last session is gone (at once for NULL). */
+void lobby_stop(struct lobby *l, void (*on_stopped)(struct server *), struct server *server);
+void lobby_free(struct lobby *l); /* after on_stopped; accepts NULL */
+
+/* --- For session.c --- */
+void lobby_leave(struct session *s);                      /* before it is freed */
+void lobby_set_user(struct session *s, const char *user); /* "": none */
+void lobby_pace(struct session *s, uint64_t wait_ms);     /* session_resume after that */
+void lobby_forget_connection(struct session *s);          /* its peer is gone */
+bool lobby_is_stopping(const struct lobby *l);
+
+/* --- For everybody --- */
+/* ROSTER_CHANGED to every session of a user. */
+void lobby_push_roster(struct lobby *l, const char *user);
+/* Users who are online, as names whose value is the roster sequence announced last (watch.c). */
+const struct names *lobby_users(const struct lobby *l);
+/* Calls visit for each connected distributor. */
+void lobby_visit_distributors(struct lobby *l, void (*visit)(struct session *s, void *ctx), void *ctx);
+
+#endif

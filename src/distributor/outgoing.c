@@ -1,0 +1,160 @@
+/* Callbacks, in the order in which they fire: on_frame (the keyset), run_keyset (writer thread), on_keyset_done, on_welcome,
+ * on_closed. It is freed by whichever comes last: on_closed, or the end of the database work. */
+#define LOG_MODULE "outgoing"
+#include "distributor/outgoing.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/util.h"
+#include "distributor/keyset.h"
+
+#define DIAL_MS 5000
+#define WELCOME_MS 5000
+#define IDLE_MS 90000
+
+struct outgoing {
+    struct writer_job job; /* judges the keyset */
+    struct server *server;
+    struct peer *peer; /* NULL once closed */
+    struct id expected;
+    uint8_t key[32];
+    struct buf keyset;
+    bool job_runs, has_keyset;
+    struct outgoing_callbacks callbacks;
+    void *ctx;
+};
+
+static void outgoing_free(struct outgoing *o)
+{
+    buf_free(&o->keyset);
+    free(o);
+}
+
+static void on_closed(struct peer *p, enum reason why, void *ctx)
+{
+    struct outgoing *o = ctx;
+    (void)p;
+    o->peer = NULL;
+    struct outgoing_callbacks callbacks = o->callbacks;
+    void *callback_ctx = o->ctx;
+    if (!o->job_runs)
+        outgoing_free(o);
+    callbacks.on_closed(callback_ctx, why);
+}
+
+static bool on_welcome(struct peer *p, const struct frame *reply, enum reason why, void *ctx)
+{
+    struct outgoing *o = ctx;
+    if (reply == NULL) {
+        peer_close(p, why);
+        return false;
+    }
+    msg_Refusal refusal;
+    enum reason refused = peer_refusal(reply, msg_Type_WELCOME, &refusal);
+    if (refused != REASON_NONE) {
+        log_warn("the other side refuses us address=%s reason=%s", peer_address(p), reason_code(refused));
+        peer_close(p, refused);
+        return false;
+    }
+    o->callbacks.on_ready(o->ctx);
+    return false;
+}
+
+static int send_hello(struct outgoing *o)
+{
+    msg_Hello hello = { .role = REQUESTS_DISTRIBUTOR, .generation = 0 };
+    return peer_request(o->peer, msg_Type_HELLO, msg_Hello_fields, &hello, buf_slice(&o->server->keyset), WELCOME_MS,
+                        on_welcome, o, NULL);
+}
+
+static int run_keyset(struct writer_job *job, void *database)
+{
+    struct outgoing *o = container_of(job, struct outgoing, job);
+    doc_Keyset *keyset CLEANUP(freep) = malloc(sizeof(*keyset));
+    if (keyset == NULL)
+        return -ENOMEM;
+    uint64_t lowest = 0;
+    int r = keyset_lowest(database, &o->expected, &lowest);
+    if (r != 0)
+        return r;
+    int64_t now_ms = clock_wall_ms(o->server->clock), number;
+    r = keyset_judge(buf_slice(&o->keyset), &o->expected, lowest, o->key, now_ms, keyset);
+    if (r != 0)
+        return r;
+    return keyset_store(database, &o->expected, buf_slice(&o->keyset), now_ms, &number);
+}
+
+static void on_keyset_done(struct writer_job *job, int outcome)
+{
+    struct outgoing *o = container_of(job, struct outgoing, job);
+    o->job_runs = false;
+    if (o->peer == NULL) {
+        outgoing_free(o);
+        return;
+    }
+    if (outcome == 0)
+        outcome = send_hello(o);
+    if (outcome == 0)
+        return;
+    enum reason why = outcome > 0 ? (enum reason)outcome : reason_of_error(outcome);
+    log_warn("keyset refused address=%s reason=%s", peer_address(o->peer), reason_code(why));
+    peer_close(o->peer, why);
+}
+
+/* Design section 2: until the keyset verifies, nothing is sent. */
+static void on_frame(struct peer *p, const struct frame *f, void *ctx)
+{
+    struct outgoing *o = ctx;
+    if (f->type != msg_Type_KEYSET || o->has_keyset) {
+        if (!o->has_keyset || f->request != 0)
+            peer_close(p, REASON_MALFORMED);
+        return; /* what the other side announces by itself is not for us */
+    }
+    o->has_keyset = true;
+    memcpy(o->key, peer_key(p), sizeof(o->key));
+    if (buf_append(&o->keyset, f->tail) != 0) {
+        peer_close(p, REASON_TOO_LARGE);
+        return;
+    }
+    o->job = (struct writer_job){ .run = run_keyset, .on_done = on_keyset_done };
+    o->job_runs = true;
+    writer_submit(o->server->writer, &o->job);
+}
+
+static void on_open(struct peer *p, void *ctx)
+{
+    (void)ctx;
+    peer_set_tail_max(p, FRAME_TAIL_MAX); /* pages of key blocks and shared rows */
+    peer_set_idle_ms(p, IDLE_MS);
+}
+
+int outgoing_open(struct outgoing **out, struct server *server, const struct id *expected, const char *address,
+                  const struct outgoing_callbacks *callbacks, void *ctx)
+{
+    static const struct peer_callbacks of_peer = { on_open, on_frame, NULL, on_closed };
+    struct outgoing *o = calloc(1, sizeof(*o));
+    if (o == NULL)
+        return -ENOMEM;
+    o->server = server;
+    o->expected = *expected;
+    o->keyset = buf(KEYSET_ENVELOPE_MAX);
+    o->callbacks = *callbacks;
+    o->ctx = ctx;
+    int r = peer_dial(&o->peer, &server->loop, server->identity, address, NULL, DIAL_MS, &of_peer, o);
+    if (r != 0) {
+        outgoing_free(o);
+        return r;
+    }
+    *out = o;
+    return 0;
+}
+
+struct peer *outgoing_peer(struct outgoing *o) { return o->peer; }
+
+void outgoing_close(struct outgoing *o, enum reason why)
+{
+    if (o->peer != NULL)
+        peer_close(o->peer, why);
+}

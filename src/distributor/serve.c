@@ -1,0 +1,285 @@
+/* Start in this order: keys, database connections, threads, parts, listener, files that announce us. Stop in reverse, each
+ * step when the one before has ended:
+ *
+ *   on_signal -> watch, directory client, partners (what is asked ends) -> sessions (what is queued is answered)
+ *             -> directory, writer, reader -> the loop has nothing left */
+#define LOG_MODULE "serve"
+#include "distributor/serve.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "base/util.h"
+#include "distributor/directory.h"
+#include "distributor/directory_client.h"
+#include "distributor/keyset.h"
+#include "distributor/limits.h"
+#include "distributor/lobby.h"
+#include "distributor/login.h"
+#include "distributor/notify.h"
+#include "distributor/partners.h"
+#include "distributor/watch.h"
+
+struct serve_signals {
+    struct server *server;
+    uv_signal_t handles[3];
+    bool stopping;
+};
+static const int signal_numbers[] = { SIGTERM, SIGINT, SIGHUP };
+
+/* --- Bodies ---------------------------------------------------------------------------------------------------------- */
+
+static int path_of(void *ctx, const struct id *content, char *path, size_t cap)
+{
+    const struct server *server = ctx;
+    char name[ID_TEXT_BYTES];
+    id_text(content->bytes, name);
+    int len = snprintf(path, cap, "%s/bodies/%s.body", server->config.state_dir, name);
+    return len < 0 || (size_t)len >= cap ? REASON_UNKNOWN_CONTENT : 0;
+}
+
+/* --- Announcing ------------------------------------------------------------------------------------------------------ */
+
+static void write_line(const char *path, const char *line)
+{
+    if (path[0] == '\0')
+        return;
+    int r = file_replace(path, slice_str(line), 0644);
+    char safe[256];
+    if (r != 0)
+        log_warn("cannot write file=%s errno=%d", text_safe(path, safe, sizeof(safe)), -r);
+}
+
+static void announce(struct server *server, uint16_t port)
+{
+    const char *listen = server->config.listen;
+    int host_len = (int)(strrchr(listen, ':') - listen); /* it was parsed when we began to listen */
+    char line[CONFIG_LISTEN_BYTES + 16], id[ID_TEXT_BYTES];
+    snprintf(line, sizeof(line), "%d\n", (int)getpid());
+    write_line(server->config.pid_file, line);
+    snprintf(line, sizeof(line), "%.*s:%u\n", host_len, listen, port);
+    write_line(server->config.address_file, line);
+    id_text(server->keys->self.bytes, id);
+    log_info("serving listen=%.*s:%u id=%s directory=%s", host_len, listen, port, id,
+             server->directory != NULL ? "yes" : "no");
+    notify_ready();
+}
+
+static void unannounce(struct server *server)
+{
+    if (server->config.pid_file[0] != '\0')
+        unlink(server->config.pid_file);
+    if (server->config.address_file[0] != '\0')
+        unlink(server->config.address_file);
+}
+
+/* --- Stop ------------------------------------------------------------------------------------------------------------ */
+
+static void on_reader_stopped(void *ctx)
+{
+    struct server *server = ctx;
+    server->reader = NULL;
+}
+
+static void on_writer_stopped(void *ctx)
+{
+    struct server *server = ctx;
+    server->writer = NULL;
+    writer_stop(server->reader, on_reader_stopped, server);
+}
+
+static void on_directory_stopped(struct server *server) { writer_stop(server->writer, on_writer_stopped, server); }
+
+static void on_sessions_stopped(struct server *server)
+{
+    serve_free(steal(&server->bodies)); /* its clients are gone */
+    directory_stop(server->directory, on_directory_stopped, server);
+}
+
+static void on_partners_stopped(struct server *server) { lobby_stop(server->lobby, on_sessions_stopped, server); }
+
+static void on_client_stopped(struct server *server) { partners_stop(server->partners, on_partners_stopped, server); }
+
+static void on_watch_stopped(struct server *server)
+{
+    directory_client_stop(server->directory_client, on_client_stopped, server);
+}
+
+static void stop(struct server *server)
+{
+    notify_stopping();
+    watch_stop(server->watch, on_watch_stopped, server);
+}
+
+static void reload(struct server *server)
+{
+    struct config *fresh CLEANUP(freep) = malloc(sizeof(*fresh));
+    if (fresh == NULL || server->config.path[0] == '\0')
+        return;
+    *fresh = server->config;
+    if (config_read(fresh, server->config.path) != 0)
+        return; /* logged; the old one stays */
+    /* Where we are and listen stays until the next start. */
+    memcpy(fresh->state_dir, server->config.state_dir, sizeof(fresh->state_dir));
+    memcpy(fresh->listen, server->config.listen, sizeof(fresh->listen));
+    memcpy(fresh->pid_file, server->config.pid_file, sizeof(fresh->pid_file));
+    memcpy(fresh->address_file, server->config.address_file, sizeof(fresh->address_file));
+    server->config = *fresh;
+    directory_client_reload(server->directory_client);
+    log_info("configuration read again");
+}
+
+static void on_signal(uv_signal_t *handle, int number)
+{
+    struct serve_signals *signals = handle->data;
+    if (number == SIGHUP) {
+        if (!signals->stopping)
+            reload(signals->server);
+        return;
+    }
+    if (signals->stopping)
+        return;
+    signals->stopping = true;
+    log_info("stopping signal=%d", number);
+    for (size_t i = 0; i < ARRAY_COUNT(signals->handles); i++)
+        uv_close((uv_handle_t *)&signals->handles[i], NULL);
+    stop(signals->server);
+}
+
+/* --- Start ----------------------------------------------------------------------------------------------------------- */
+
+static int start_signals(struct serve_signals *signals, struct server *server)
+{
+    signals->server = server;
+    int r = 0;
+    for (size_t i = 0; i < ARRAY_COUNT(signals->handles); i++) {
+        uv_signal_init(&server->loop, &signals->handles[i]);
+        signals->handles[i].data = signals;
+        int started = uv_signal_start(&signals->handles[i], on_signal, signal_numbers[i]);
+        r = r != 0 ? r : started;
+    }
+    return r;
+}
+
+/* The database's part: both connections, what is read once, the threads. */
+static int start_database(struct server *server, bool *serves_directory)
+{
+    const char *dir = server->config.state_dir;
+    int r = operations_open(&server->write_ops, dir, server->keys, server->rng, OPERATIONS_NO_AUTO_CHECKPOINT);
+    if (r == 0)
+        r = operations_open(&server->read_ops, dir, server->keys, server->rng, OPERATIONS_READ_ONLY);
+    if (r == STORE_NEWER)
+        log_error("the database was made by a newer version of this program");
+    char directory[8] = "", listen[CONFIG_LISTEN_BYTES] = "";
+    if (r == 0)
+        r = operations_setting(server->read_ops, "directory", directory, sizeof(directory));
+    if (r == 0)
+        r = operations_setting(server->read_ops, "listen", listen, sizeof(listen));
+    if (r == 0)
+        r = keyset_current(server->read_ops, &server->keyset);
+    if (r != 0)
+        return r > 0 ? -EUCLEAN : r;
+    if (server->config.listen[0] == '\0')
+        snprintf(server->config.listen, sizeof(server->config.listen), "%s",
+                 listen[0] != '\0' ? listen : SERVE_LISTEN_DEFAULT);
+    *serves_directory = strcmp(directory, "yes") == 0;
+    r = writer_start(&server->writer, &server->loop,
+                     &(struct writer_database){ server->write_ops, server->write_ops->store, false });
+    if (r == 0)
+        r = writer_start(&server->reader, &server->loop,
+                         &(struct writer_database){ server->read_ops, server->read_ops->store, true });
+    return r;
+}
+
+static int start(struct server *server)
+{
+    bool serves_directory = false;
+    uint16_t port;
+    struct signer tls;
+    int r = keys_load(&server->keys, server->config.state_dir);
+    if (r == 0) {
+        signer_from_pair(&tls, &server->keys->tls);
+        r = peer_identity_new(&server->identity, &tls);
+    }
+    if (r == 0)
+        r = start_database(server, &serves_directory);
+    if (r == 0)
+        r = limits_new(&server->limits, server->clock, server->rng);
+    if (r == 0)
+        r = login_new(&server->login, server);
+    if (r == 0)
+        r = serve_new(&server->bodies, &server->loop, path_of, server);
+    if (r == 0 && serves_directory)
+        r = directory_start(&server->directory, server);
+    if (r == 0)
+        r = lobby_start(&server->lobby, server, &port);
+    if (r == 0)
+        r = partners_start(&server->partners, server);
+    if (r == 0)
+        r = directory_client_start(&server->directory_client, server);
+    if (r == 0)
+        r = watch_start(&server->watch, server);
+    if (r == 0)
+        announce(server, port);
+    return r;
+}
+
+static void release(struct server *server)
+{
+    lobby_free(server->lobby);
+    login_free(server->login);
+    limits_free(server->limits);
+    operations_close(server->read_ops);
+    operations_close(server->write_ops);
+    peer_identity_free(server->identity);
+    keys_free(server->keys);
+    buf_free(&server->keyset);
+}
+
+static int run(struct server *server, struct serve_signals *signals)
+{
+    int r = start_signals(signals, server);
+    if (r == 0)
+        r = start(server);
+    if (r != 0) {
+        char safe[256];
+        log_error("cannot serve state=%s listen=%s: %s", text_safe(server->config.state_dir, safe, sizeof(safe)),
+                  server->config.listen, strerror(-r));
+        for (size_t i = 0; i < ARRAY_COUNT(signals->handles); i++)
+            if (!uv_is_closing((uv_handle_t *)&signals->handles[i]))
+                uv_close((uv_handle_t *)&signals->handles[i], NULL);
+        stop(server);
+    }
+    uv_run(&server->loop, UV_RUN_DEFAULT);
+    if (r == 0)
+        unannounce(server);
+    return r;
+}
+
+int serve_main(const struct config *config)
+{
+    struct server *server CLEANUP(freep) = calloc(1, sizeof(*server));
+    struct serve_signals *signals CLEANUP(freep) = calloc(1, sizeof(*signals));
+    if (server == NULL || signals == NULL)
+        return -ENOMEM;
+    server->config = *config;
+    server->clock = clock_system();
+    server->rng = rng_system();
+    server->keyset = buf(KEYSET_ENVELOPE_MAX);
+    int r = uv_loop_init(&server->loop);
+    if (r != 0)
+        return r;
+    r = run(server, signals);
+    release(server);
+    if (uv_loop_close(&server->loop) != 0)
+        log_warn("something is still open at the end");
+    else
+        log_info("stopped");
+    return r;
+}

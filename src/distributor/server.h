@@ -1,0 +1,54 @@
+/* What the parts of the running server share: one struct, made by serve.c, passed to everybody. All on the loop thread
+ * except where a part says otherwise.
+ *
+ *   lobby.c             the listener, and everyone who is connected
+ *   session.c           a connection somebody made to us: hello, queue, pace
+ *   exchange.c          one request of a session: through the database, the directory, a partner, back
+ *   login.c             REGISTER before its database part: delays, password hash on the pool
+ *   outgoing.c          a connection we make to another distributor: its keyset, our hello
+ *   partners.c          delegations, grants and links fetched over such connections
+ *   directory_client.c  our shared rows to the directory, everyone else's from it
+ *   directory.c         the directory's own side of that
+ *   watch.c             what happens by itself: periodic work, changes made by the admin's commands, rosters to announce
+ *   writer.c            the threads that own the database connections */
+#ifndef DISTRIBUTOR_SERVER_H
+#define DISTRIBUTOR_SERVER_H
+
+#include <uv.h>
+
+#include "distributor/config.h"
+#include "distributor/names.h"
+#include "distributor/requests.h"
+#include "distributor/writer.h"
+#include "net/peer.h"
+#include "net/serve.h"
+
+struct lobby;
+struct limits;
+struct login;
+struct partners;
+struct directory;
+struct directory_client;
+struct watch;
+
+struct server {
+    uv_loop_t loop;
+    struct config config;
+    const struct clock *clock;
+    const struct rng *rng;
+    struct keys *keys;
+    struct peer_identity *identity;
+    struct operations *write_ops, *read_ops; /* each used by its thread only */
+    struct writer *writer, *reader;
+    struct buf keyset; /* our newest keyset envelope: the first frame of every connection */
+    struct limits *limits;
+    struct serve *bodies;
+    struct lobby *lobby;
+    struct login *login;
+    struct partners *partners;
+    struct directory *directory; /* NULL: we do not serve operations database C */
+    struct directory_client *directory_client;
+    struct watch *watch;
+};
+
+#endif

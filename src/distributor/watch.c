@@ -1,0 +1,384 @@
+/* Callbacks: the timers below, each submitting at most one job at a time; run_* on the writer thread, on_*_done on the loop. */
+#define LOG_MODULE "watch"
+#include "distributor/watch.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/util.h"
+#include "distributor/delegations.h"
+#include "distributor/directory_client.h"
+#include "distributor/keyset.h"
+#include "distributor/lobby.h"
+#include "distributor/partners.h"
+#include "distributor/roster.h"
+
+#define LOOK_MS 1000  /* for changes by others */
+#define TICK_MS 30000 /* the database's periodic work */
+#define CHECKPOINT_MS 2000
+#define SLICE 64 /* rosters looked at in one job */
+
+struct roster_slice; /* below */
+
+struct watch {
+    struct server *server;
+    uv_timer_t look_timer, tick_timer, checkpoint_timer;
+    int handles_open;
+    void (*on_stopped)(struct server *);
+    bool stopping;
+
+    struct writer_job look_job, tick_job;
+    bool look_runs, tick_runs;
+    uint64_t version; /* of the database, as others change it */
+    bool has_version, changed, keyset_changed;
+    struct buf keyset; /* read again */
+    char (*touched)[OPERATIONS_NAME_BYTES];
+    size_t touched_count;
+
+    uv_work_t checkpoint_work;
+    bool checkpoint_runs;
+    struct operations *checkpoint_ops; /* a connection of its own, used on the pool by one work item at a time */
+};
+
+static void stopped_when_idle(struct watch *w)
+{
+    if (w->stopping && w->handles_open == 0 && !w->look_runs && !w->tick_runs && !w->checkpoint_runs &&
+        w->on_stopped != NULL) {
+        struct server *server = w->server;
+        void (*on_stopped)(struct server *) = steal(&w->on_stopped);
+        operations_close(w->checkpoint_ops);
+        buf_free(&w->keyset);
+        free(w->touched);
+        server->watch = NULL;
+        free(w);
+        on_stopped(server);
+    }
+}
+
+/* --- Rosters to announce -------------------------------------------------------------------------------------------- */
+
+int watch_collect(struct operations *o, char (**list)[OPERATIONS_NAME_BYTES], size_t *count)
+{
+    char user[OPERATIONS_NAME_BYTES];
+    int outcome = 0;
+    while (roster_take_touched(o, user)) {
+        char(*grown)[OPERATIONS_NAME_BYTES] = reallocarray(*list, *count + 1, sizeof(**list));
+        if (grown == NULL) {
+            outcome = -ENOMEM;
+            continue; /* the list in there has to become empty */
+        }
+        *list = grown;
+        memcpy((*list)[(*count)++], user, sizeof(user));
+    }
+    return outcome;
+}
+
+/* Some users who are online: is their roster another one than the one announced last? */
+struct roster_slice {
+    struct writer_job job;
+    struct server *server;
+    size_t count;
+    struct {
+        char user[OPERATIONS_NAME_BYTES];
+        uint64_t sequence;
+    } rows[SLICE];
+};
+
+static int run_rosters(struct writer_job *job, void *database)
+{
+    struct roster_slice *s = container_of(job, struct roster_slice, job);
+    int64_t now_ms = clock_wall_ms(s->server->clock);
+    for (size_t i = 0; i < s->count; i++) {
+        int r = roster_current(database, s->rows[i].user, now_ms, &s->rows[i].sequence, NULL);
+        if (r < 0)
+            return r;
+        if (r > 0) /* the account is gone */
+            s->rows[i].sequence = 0;
+    }
+    return 0;
+}
+
+static void on_rosters_done(struct writer_job *job, int outcome)
+{
+    struct roster_slice *s = container_of(job, struct roster_slice, job);
+    struct lobby *lobby = s->server->lobby;
+    for (size_t i = 0; outcome == 0 && i < s->count; i++) {
+        struct name *name = names_find(lobby_users(lobby), slice_str(s->rows[i].user));
+        if (name == NULL || name->value == s->rows[i].sequence)
+            continue;
+        name->value = s->rows[i].sequence;
+        lobby_push_roster(lobby, s->rows[i].user);
+    }
+    if (outcome != 0 && outcome != -ECANCELED)
+        log_warn("rosters could not be brought up to date errno=%d", -outcome);
+    free(s);
+}
+
+/* A slice to which users are added until it is full or flushed. */
+static void flush(struct roster_slice **slot)
+{
+    struct roster_slice *s = steal(slot);
+    if (s == NULL)
+        return;
+    s->job = (struct writer_job){ .run = run_rosters, .on_done = on_rosters_done };
+    writer_submit(s->server->writer, &s->job);
+}
+
+static void add(struct server *server, struct roster_slice **slot, struct slice user)
+{
+    if (*slot == NULL) {
+        *slot = calloc(1, sizeof(**slot));
+        if (*slot == NULL)
+            return; /* they hear of it with the next change */
+        (*slot)->server = server;
+    }
+    struct roster_slice *s = *slot;
+    size_t len = size_min(user.len, sizeof(s->rows[0].user) - 1);
+    memcpy(s->rows[s->count].user, user.data, len);
+    s->rows[s->count++].user[len] = '\0';
+    if (s->count == SLICE)
+        flush(slot);
+}
+
+void watch_announce(struct watch *w, char (*list)[OPERATIONS_NAME_BYTES], size_t count)
+{
+    if (w == NULL)
+        return;
+    struct roster_slice *slice = NULL;
+    for (size_t i = 0; i < count; i++)
+        if (names_find(lobby_users(w->server->lobby), slice_str(list[i])) != NULL)
+            add(w->server, &slice, slice_str(list[i]));
+    flush(&slice);
+}
+
+static void announce_everybody(struct watch *w)
+{
+    struct roster_slice *slice_of = NULL;
+    const struct names *users = lobby_users(w->server->lobby);
+    for (const struct name *n = names_next(users, NULL); n != NULL; n = names_next(users, n))
+        add(w->server, &slice_of, slice(n->bytes, n->len));
+    flush(&slice_of);
+}
+
+/* --- What the admin's commands changed ------------------------------------------------------------------------------ */
+
+static void take_keyset(struct watch *w)
+{
+    if (w->keyset.len == 0)
+        return;
+    buf_free(&w->server->keyset);
+    w->server->keyset = w->keyset;
+    w->keyset = buf(KEYSET_ENVELOPE_MAX);
+}
+
+static int read_keyset(struct watch *w, struct operations *o)
+{
+    buf_clear(&w->keyset);
+    int r = keyset_current(o, &w->keyset);
+    return r > 0 ? -EUCLEAN : r;
+}
+
+/* A distributor that is connected to us and no partner any more. */
+struct partner_check {
+    struct writer_job job;
+    struct server *server;
+    struct id id;
+};
+
+static int run_partner_check(struct writer_job *job, void *database)
+{
+    struct partner_check *c = container_of(job, struct partner_check, job);
+    struct partner partner;
+    int r = delegations_partner_find(database, &c->id, &partner);
+    if (r == OPERATIONS_ABSENT || (r == 0 && partner.withdrawn))
+        return REASON_NOT_PERMITTED;
+    return r;
+}
+
+static void hang_up(struct session *s, void *ctx)
+{
+    const struct id *id = ctx;
+    if (id_equal(s->id.bytes, id->bytes))
+        peer_close(s->peer, REASON_NOT_PERMITTED);
+}
+
+static void on_partner_checked(struct writer_job *job, int outcome)
+{
+    struct partner_check *c = container_of(job, struct partner_check, job);
+    if (outcome == REASON_NOT_PERMITTED)
+        lobby_visit_distributors(c->server->lobby, hang_up, &c->id);
+    free(c);
+}
+
+static void check_partner(struct session *s, void *ctx)
+{
+    struct server *server = ctx;
+    if (id_equal(s->id.bytes, server->keys->self.bytes))
+        return;
+    struct partner_check *c = calloc(1, sizeof(*c));
+    if (c == NULL)
+        return;
+    c->job = (struct writer_job){ .run = run_partner_check, .on_done = on_partner_checked };
+    c->server = server;
+    c->id = s->id;
+    writer_submit(server->reader, &c->job);
+}
+
+static int run_look(struct writer_job *job, void *database)
+{
+    struct watch *w = container_of(job, struct watch, look_job);
+    struct operations *o = database;
+    uint64_t version;
+    int r = store_outside_version(o->store, &version);
+    if (r != 0)
+        return r;
+    w->changed = !w->has_version || version != w->version;
+    w->version = version;
+    w->has_version = true;
+    return w->changed ? read_keyset(w, o) : 0;
+}
+
+static void on_look_done(struct writer_job *job, int outcome)
+{
+    struct watch *w = container_of(job, struct watch, look_job);
+    struct server *server = w->server;
+    w->look_runs = false;
+    if (outcome == 0 && w->changed && !w->stopping) {
+        take_keyset(w);
+        announce_everybody(w);
+        lobby_visit_distributors(server->lobby, check_partner, server);
+        directory_client_reload(server->directory_client);
+        directory_client_poke(server->directory_client);
+        partners_refresh(server->partners);
+    } else if (outcome != 0 && outcome != -ECANCELED) {
+        log_warn("cannot look at the database errno=%d", -outcome);
+    }
+    stopped_when_idle(w);
+}
+
+static void on_look(uv_timer_t *t)
+{
+    struct watch *w = container_of(t, struct watch, look_timer);
+    if (w->look_runs)
+        return;
+    w->look_runs = true;
+    w->look_job = (struct writer_job){ .run = run_look, .on_done = on_look_done };
+    writer_submit(w->server->writer, &w->look_job);
+}
+
+/* --- Periodic work -------------------------------------------------------------------------------------------------- */
+
+static int run_tick(struct writer_job *job, void *database)
+{
+    struct watch *w = container_of(job, struct watch, tick_job);
+    w->keyset_changed = false;
+    int r = operations_tick(database, clock_wall_ms(w->server->clock), &w->keyset_changed);
+    int collected = watch_collect(database, &w->touched, &w->touched_count);
+    if (r == 0 && w->keyset_changed)
+        r = read_keyset(w, database);
+    return r == 0 ? collected : r;
+}
+
+static void on_tick_done(struct writer_job *job, int outcome)
+{
+    struct watch *w = container_of(job, struct watch, tick_job);
+    w->tick_runs = false;
+    if (outcome == 0 && w->keyset_changed)
+        take_keyset(w);
+    if (outcome == 0)
+        watch_announce(w, w->touched, w->touched_count);
+    else if (outcome != -ECANCELED)
+        log_warn("periodic work failed outcome=%d", outcome);
+    free(w->touched);
+    w->touched = NULL;
+    w->touched_count = 0;
+    if (!w->stopping) {
+        directory_client_poke(w->server->directory_client);
+        partners_refresh(w->server->partners);
+    }
+    stopped_when_idle(w);
+}
+
+static void on_tick(uv_timer_t *t)
+{
+    struct watch *w = container_of(t, struct watch, tick_timer);
+    if (w->tick_runs)
+        return;
+    w->tick_runs = true;
+    w->tick_job = (struct writer_job){ .run = run_tick, .on_done = on_tick_done };
+    writer_submit(w->server->writer, &w->tick_job);
+}
+
+static void checkpoint(uv_work_t *work)
+{
+    struct watch *w = container_of(work, struct watch, checkpoint_work);
+    int r = store_checkpoint(w->checkpoint_ops->store);
+    if (r != 0 && r != -EBUSY)
+        log_warn("the write-ahead log stays errno=%d", -r);
+}
+
+static void on_checkpointed(uv_work_t *work, int status)
+{
+    struct watch *w = container_of(work, struct watch, checkpoint_work);
+    (void)status;
+    w->checkpoint_runs = false;
+    stopped_when_idle(w);
+}
+
+static void on_checkpoint(uv_timer_t *t)
+{
+    struct watch *w = container_of(t, struct watch, checkpoint_timer);
+    if (!w->checkpoint_runs)
+        w->checkpoint_runs = uv_queue_work(&w->server->loop, &w->checkpoint_work, checkpoint, on_checkpointed) == 0;
+}
+
+/* --- Life ----------------------------------------------------------------------------------------------------------- */
+
+static void on_handle_closed(uv_handle_t *h)
+{
+    struct watch *w = h->data;
+    w->handles_open--;
+    stopped_when_idle(w);
+}
+
+static int start_timer(struct watch *w, uv_timer_t *t, uv_timer_cb on_time, uint64_t first_ms, uint64_t every_ms)
+{
+    uv_timer_init(&w->server->loop, t);
+    t->data = w;
+    w->handles_open++;
+    return uv_timer_start(t, on_time, first_ms, every_ms);
+}
+
+int watch_start(struct watch **out, struct server *server)
+{
+    struct watch *w = calloc(1, sizeof(*w));
+    if (w == NULL)
+        return -ENOMEM;
+    w->server = server;
+    w->keyset = buf(KEYSET_ENVELOPE_MAX);
+    int r = operations_open(&w->checkpoint_ops, server->config.state_dir, server->keys, server->rng,
+                            OPERATIONS_NO_AUTO_CHECKPOINT);
+    if (r != 0) {
+        free(w);
+        return r > 0 ? -EUCLEAN : r;
+    }
+    *out = w; /* from here watch_stop undoes */
+    r = start_timer(w, &w->look_timer, on_look, 0, LOOK_MS);
+    int r2 = start_timer(w, &w->tick_timer, on_tick, 0, TICK_MS);
+    int r3 = start_timer(w, &w->checkpoint_timer, on_checkpoint, CHECKPOINT_MS, CHECKPOINT_MS);
+    return r != 0 ? r : r2 != 0 ? r2 : r3;
+}
+
+void watch_stop(struct watch *w, void (*on_stopped)(struct server *), struct server *server)
+{
+    if (w == NULL) {
+        on_stopped(server);
+        return;
+    }
+    w->stopping = true;
+    w->on_stopped = on_stopped;
+    uv_close((uv_handle_t *)&w->look_timer, on_handle_closed);
+    uv_close((uv_handle_t *)&w->tick_timer, on_handle_closed);
+    uv_close((uv_handle_t *)&w->checkpoint_timer, on_handle_closed);
+}
