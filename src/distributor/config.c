@@ -1,3 +1,4 @@
+/* One table of settings, read by inih line by line into a copy that replaces the old one only when all of it was good. */
 #define LOG_MODULE "config"
 #include "distributor/config.h"
 

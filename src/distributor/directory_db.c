@@ -1,3 +1,4 @@
+/* Two tables: how far each origin has come, and the rows. Any thread, one at a time. */
 #include "distributor/directory_db.h"
 
 #include "base/util.h"

@@ -1,3 +1,4 @@
+/* A table of groups of eight entries: a name belongs to one group, by a keyed hash, so that nobody can fill another's. */
 #include "distributor/limits.h"
 
 #include <arpa/inet.h>

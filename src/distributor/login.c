@@ -1,3 +1,4 @@
+/* Callbacks, in the order in which they fire: run_find (reader thread), on_found, hash (pool), on_hashed. */
 #include "distributor/login.h"
 
 #include <stdio.h>

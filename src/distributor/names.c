@@ -1,3 +1,4 @@
+/* Rows of entries by a keyed hash; twice as many rows whenever there are more entries than rows. */
 #include "distributor/names.h"
 
 #include <stdlib.h>

@@ -1,0 +1,233 @@
+/* Jobs of the writer: each undone alone, all of a batch durable before anyone hears of it, none lost when it stops. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "distributor/writer.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/util.h"
+
+#define JOBS 500
+
+enum { ADD, COUNT, ORPHAN };
+static const char *const migrations[] = {
+    "CREATE TABLE parent (id INTEGER PRIMARY KEY) STRICT;"
+    "CREATE TABLE row (number INTEGER NOT NULL) STRICT;"
+    "CREATE TABLE child (parent INTEGER NOT NULL REFERENCES parent(id) DEFERRABLE INITIALLY DEFERRED) STRICT;",
+};
+static const char *const statements[] = {
+    [ADD] = "INSERT INTO row (number) VALUES (?1)",
+    [COUNT] = "SELECT count(*) FROM row",
+    [ORPHAN] = "INSERT INTO child (parent) VALUES (1)",
+};
+static const struct store_schema schema = { migrations, ARRAY_COUNT(migrations), statements, ARRAY_COUNT(statements) };
+
+struct world {
+    char path[64];
+    uv_loop_t loop;
+    struct store *store, *other;
+    struct writer *writer;
+    unsigned done, running;
+    bool stopping, stopped;
+    int64_t highest; /* order of on_done */
+};
+
+enum kind { GOOD, REFUSED, FAILED, BREAKS_COMMIT, SUBMITS_ANOTHER };
+
+struct work {
+    struct writer_job job;
+    struct world *world;
+    enum kind kind;
+    int64_t number;
+    int outcome;
+    bool told;
+    int64_t others_see; /* rows another connection sees when we are told */
+};
+
+static int setup(void **state)
+{
+    struct world *w = calloc(1, sizeof(*w));
+    snprintf(w->path, sizeof(w->path), "/tmp/test-writer-%d.db", (int)getpid());
+    unlink(w->path);
+    uv_loop_init(&w->loop);
+    if (store_open(&w->store, w->path, &schema) != 0 || store_open(&w->other, w->path, &schema) != 0)
+        return -1;
+    *state = w;
+    return writer_start(&w->writer, &w->loop, &(struct writer_database){ .database = w->store, .store = w->store });
+}
+
+static void on_stopped(void *ctx) { ((struct world *)ctx)->stopped = true; }
+
+static void stop(struct world *w)
+{
+    if (!w->stopping)
+        writer_stop(w->writer, on_stopped, w);
+    w->stopping = true;
+}
+
+static int teardown(void **state)
+{
+    struct world *w = *state;
+    stop(w);
+    uv_run(&w->loop, UV_RUN_DEFAULT);
+    int r = w->stopped && uv_loop_close(&w->loop) == 0 ? 0 : -1;
+    store_close(w->store);
+    store_close(w->other);
+    char name[80];
+    unlink(w->path);
+    snprintf(name, sizeof(name), "%s-wal", w->path);
+    unlink(name);
+    snprintf(name, sizeof(name), "%s-shm", w->path);
+    unlink(name);
+    free(w);
+    return r;
+}
+
+static int64_t count_rows(struct store *s)
+{
+    struct query q CLEANUP(query_end) = query(s, COUNT);
+    return query_one(&q) == 0 ? query_i64(&q, 0) : -1;
+}
+
+static int run(struct writer_job *job, void *database)
+{
+    struct work *k = container_of(job, struct work, job);
+    struct query q CLEANUP(query_end) = query(database, ADD);
+    query_bind_i64(&q, 1, k->number);
+    int r = query_run(&q);
+    if (r != 0)
+        return r;
+    if (k->kind == BREAKS_COMMIT && store_run(database, ORPHAN) != 0)
+        return -EIO;
+    return k->kind == REFUSED ? 7 : k->kind == FAILED ? -ENOTSUP : 0;
+}
+
+static void on_done(struct writer_job *job, int outcome)
+{
+    struct work *k = container_of(job, struct work, job);
+    assert_false(k->told);
+    k->told = true;
+    k->outcome = outcome;
+    k->others_see = count_rows(k->world->other);
+    assert_true(k->number > k->world->highest);
+    k->world->highest = k->number;
+    k->world->done++;
+    if (k->kind == SUBMITS_ANOTHER) {
+        k[1].job = (struct writer_job){ .run = run, .on_done = on_done };
+        writer_submit(k->world->writer, &k[1].job);
+        assert_false(k[1].told); /* never inside the call */
+    }
+}
+
+static void submit(struct world *w, struct work *k, enum kind kind, int64_t number)
+{
+    *k = (struct work){ .world = w, .kind = kind, .number = number, .job = { .run = run, .on_done = on_done } };
+    writer_submit(w->writer, &k->job);
+}
+
+static void run_until(struct world *w, unsigned done)
+{
+    while (w->done < done)
+        uv_run(&w->loop, UV_RUN_ONCE);
+}
+
+static void test_each_alone(void **state)
+{
+    struct world *w = *state;
+    static struct work works[JOBS];
+    for (unsigned i = 0; i < JOBS; i++)
+        submit(w, &works[i], i % 5 == 1 ? REFUSED : i % 5 == 2 ? FAILED : GOOD, i + 1);
+    run_until(w, JOBS);
+    unsigned kept = 0;
+    for (unsigned i = 0; i < JOBS; i++) {
+        static const int outcomes[] = { [GOOD] = 0, [REFUSED] = 7, [FAILED] = -ENOTSUP };
+        assert_int_equal(works[i].outcome, outcomes[works[i].kind]);
+        kept += works[i].kind == GOOD;
+        assert_true(works[i].others_see >= kept); /* durable before it is told */
+    }
+    assert_int_equal(count_rows(w->other), kept);
+    struct writer_figures f;
+    writer_figures(w->writer, &f);
+    assert_int_equal(f.jobs, JOBS);
+    assert_true(f.batches < JOBS); /* they shared transactions */
+    assert_int_equal(f.failed_batches, 0);
+}
+
+static void test_failed_commit(void **state)
+{
+    struct world *w = *state;
+    struct work bad[2], after;
+    submit(w, &bad[0], BREAKS_COMMIT, 1);
+    submit(w, &bad[1], BREAKS_COMMIT, 2);
+    run_until(w, 2);
+    assert_true(bad[0].outcome < 0 && bad[1].outcome < 0);
+    assert_int_equal(count_rows(w->other), 0);
+    submit(w, &after, GOOD, 3);
+    run_until(w, 3);
+    assert_int_equal(after.outcome, 0);
+    assert_int_equal(count_rows(w->other), 1);
+}
+
+static void test_stop(void **state)
+{
+    struct world *w = *state;
+    static struct work works[JOBS];
+    struct work last[2];
+    for (unsigned i = 0; i + 1 < JOBS; i++)
+        submit(w, &works[i], GOOD, i + 1);
+    submit(w, &last[0], SUBMITS_ANOTHER, JOBS);
+    last[1] = (struct work){ .world = w, .kind = GOOD, .number = JOBS + 1 };
+    stop(w);
+    assert_false(w->stopped); /* that is told later, by the loop */
+    assert_int_equal(w->done, JOBS + 1);
+    for (unsigned i = 0; i + 1 < JOBS; i++)
+        assert_int_equal(works[i].outcome, 0);
+    assert_int_equal(last[0].outcome, 0);
+    assert_int_equal(last[1].outcome, -ECANCELED);
+    assert_int_equal(count_rows(w->other), JOBS);
+}
+
+static int run_read(struct writer_job *job, void *database)
+{
+    (void)job;
+    return (int)count_rows(database);
+}
+
+static void test_reader(void **state)
+{
+    struct world *w = *state;
+    struct work add, look;
+    struct writer *reader;
+    struct store_schema read_only = schema;
+    read_only.flags = STORE_READ_ONLY;
+    struct store *store;
+    assert_int_equal(store_open(&store, w->path, &read_only), 0);
+    assert_int_equal(writer_start(&reader, &w->loop,
+                                  &(struct writer_database){ .database = store, .store = store, .read_only = true }),
+                     0);
+    submit(w, &add, GOOD, 1);
+    run_until(w, 1);
+    look = (struct work){ .world = w, .number = 2, .job = { .run = run_read, .on_done = on_done } };
+    writer_submit(reader, &look.job);
+    run_until(w, 2);
+    assert_int_equal(look.outcome, 1);
+    writer_stop(reader, NULL, NULL);
+    store_close(store);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_each_alone, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_failed_commit, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_stop, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_reader, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
