@@ -1,0 +1,251 @@
+/* Writes the seed inputs of every harness: the same bytes in every run. Argument: the corpus directory.
+ * After a schema has changed: ninja fuzz-corpus. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/file.h"
+#include "base/util.h"
+#include "control.pb.h"
+#include "fuzz.h"
+#include "messages.h"
+#include "vault.pb.h"
+#include "world.h"
+
+static const char *corpus;
+
+/* corpus/HARNESS/seed-NAME.bin */
+static void put(const char *harness, const char *name, struct slice content)
+{
+    char directory[4096], path[8192];
+    snprintf(directory, sizeof(directory), "%s/%s", corpus, harness);
+    snprintf(path, sizeof(path), "%s/seed-%s.bin", directory, name);
+    if (file_make_dirs(directory, 0755) != 0 || file_replace(path, content, 0644) != 0) {
+        perror(path);
+        exit(1);
+    }
+}
+
+static void put_parts(const char *harness, const char *name, const struct slice *parts, size_t count)
+{
+    struct buf all CLEANUP(buf_free) = buf(1 << 20);
+    for (size_t i = 0; i < count; i++)
+        CHECK(buf_append(&all, parts[i]) == 0);
+    put(harness, name, buf_slice(&all));
+}
+#define PUT(harness, name, ...)                                   \
+    put_parts((harness), (name), (struct slice[]){ __VA_ARGS__ }, \
+              sizeof((struct slice[]){ __VA_ARGS__ }) / sizeof(struct slice))
+#define BYTES(...) slice((const uint8_t[]){ __VA_ARGS__ }, sizeof((const uint8_t[]){ __VA_ARGS__ }))
+
+/* ---- frames and messages ------------------------------------------------------------------------------------- */
+
+static void seed_frames(void)
+{
+    struct buf stream CLEANUP(buf_free) = buf(1 << 16), list CLEANUP(buf_free) = buf(1 << 10);
+    msg_Ping ping = { 0 };
+    msg_Hello hello = { .role = 1, .generation = 300 };
+    CHECK(codec_list_put(&list, slice("one", 3)) == 0 && codec_list_put(&list, slice("", 0)) == 0);
+    CHECK(codec_frame(&stream, msg_Type_PING, 1, msg_Ping_fields, &ping, slice(NULL, 0)) == 0);
+    CHECK(codec_frame(&stream, msg_Type_HELLO, 3, msg_Hello_fields, &hello, slice(NULL, 0)) == 0);
+    CHECK(codec_frame(&stream, msg_Type_TRANSACT, 5, msg_Hello_fields, &hello, buf_slice(&list)) == 0);
+    PUT("frame", "stream", BYTES(0, 1, 0, 0, 255, 0, 8), buf_slice(&stream));
+    PUT("frame", "byte-by-byte", BYTES(0, 1, 0, 0, 0, 0, 8), buf_slice(&stream));
+    PUT("frame", "tail-beyond-bound", BYTES(0, 0, 0, 4, 255, 0, 8), buf_slice(&stream));
+    PUT("frame", "item-beyond-bound", BYTES(0, 1, 0, 0, 255, 0, 2), buf_slice(&stream));
+    PUT("frame", "length-4-gib", BYTES(0, 1, 0, 0, 3, 0, 8, 255, 255, 255, 255, 0, 3, 0, 0, 0, 1, 0, 0, 0, 0));
+    PUT("frame", "length-short", BYTES(0, 1, 0, 0, 3, 0, 8, 0, 0, 0, 9, 0, 3, 0, 0, 0, 1, 0, 0, 0, 0));
+    PUT("frame", "message-beyond-frame", BYTES(0, 1, 0, 0, 3, 0, 8, 0, 0, 0, 12, 0, 3, 0, 0, 0, 1, 0, 0, 0, 3, 8, 1));
+}
+
+static void put_message_bytes(const struct message *m, const char *name, struct slice bytes)
+{
+    uint8_t number[2];
+    put_be16(number, message_number(m));
+    PUT("codec", name, SLICE_ARRAY(number), bytes);
+}
+
+static void put_message(const struct message *m, const char *name, const void *message)
+{
+    struct buf bytes CLEANUP(buf_free) = buf(1 << 16);
+    CHECK(m && codec_encode(&bytes, m->fields, message) == 0);
+    put_message_bytes(m, name, buf_slice(&bytes));
+}
+
+static void seed_messages(const struct world *w)
+{
+    static const char *const types[DOCUMENT_COUNT] = {
+        "doc_Keyset", "doc_DeviceCertificate", "doc_Roster", "doc_License", "doc_CopyCertificate", "doc_Delegation",
+        "doc_Ekb",    "doc_KeyGrant",          "doc_Quote",  "doc_Receipt", "doc_Surrender",       "doc_SignedTime",
+        "doc_Share",
+    };
+    for (int d = 0; d < DOCUMENT_COUNT; d++)
+        put_message(message_named(types[d]), types[d], w->documents[d]);
+    put_message(message_named("doc_ContentInfo"), "doc_ContentInfo", &w->content_info);
+    for (size_t i = 0; i < message_count(); i++) { /* all zero: text "", numbers 0; every message once */
+        const struct message *m = message_at(i);
+        void *zero CLEANUP(freep) = calloc(1, m->struct_bytes);
+        char name[80];
+        CHECK(zero);
+        snprintf(name, sizeof(name), "zero-%s", m->name);
+        put_message(m, name, zero);
+    }
+    put_message_bytes(message_named("msg_Hello"), "long-number", BYTES(8, 0x81, 0, 16, 2));
+    put_message_bytes(message_named("msg_Hello"), "twice", BYTES(8, 1, 8, 1, 16, 2));
+    put_message_bytes(message_named("msg_Hello"), "order", BYTES(16, 2, 8, 1));
+    put_message_bytes(message_named("msg_Hello"), "unknown-field", BYTES(8, 1, 16, 2, 24, 0));
+    put_message_bytes(message_named("msg_Hello"), "absent", BYTES(8, 1));
+    put_message_bytes(message_named("ctl_Progress"), "escape-in-text", BYTES(10, 2, 27, '[', 16, 0, 24, 0));
+    put_message_bytes(message_named("ctl_Progress"), "zero-in-text", BYTES(10, 2, 'a', 0, 16, 0, 24, 0));
+    put_message_bytes(message_named("msg_RosterGet"), "group", BYTES(11, 12));
+}
+
+/* ---- documents ----------------------------------------------------------------------------------------------- */
+
+static void seed_documents(const struct world *w)
+{
+    for (int i = 0; i < DOCUMENT_COUNT; i++) {
+        enum document d = (enum document)i;
+        struct buf envelope CLEANUP(buf_free) = buf(1 << 16), payload CLEANUP(buf_free) = buf(1 << 16);
+        char name[64];
+        world_envelope(w, d, &envelope);
+        world_payload(w, d, &payload);
+        snprintf(name, sizeof(name), "envelope-%02d", i);
+        PUT("document", name, BYTES((uint8_t)d, 0, 0), buf_slice(&envelope));
+        snprintf(name, sizeof(name), "payload-%02d", i);
+        PUT("document", name, BYTES((uint8_t)d, 1, 0), buf_slice(&payload));
+        snprintf(name, sizeof(name), "edited-%02d", i);
+        PUT("document", name, BYTES((uint8_t)d, 2, 0, 0, 0, 40, 1));
+        snprintf(name, sizeof(name), "touched-%02d", i);
+        PUT("document", name, BYTES((uint8_t)d, 3, 0, 0, 0, 40, 1));
+        snprintf(name, sizeof(name), "wrong-signer-%02d", i);
+        PUT("document", name, BYTES((uint8_t)d, 1, WHO_STRANGER), buf_slice(&payload));
+    }
+}
+
+/* One choice each, so that mutation can join them (fuzz-certificate.c says what the numbers are). */
+static void seed_certificates(void)
+{
+    PUT("certificate", "good", slice(NULL, 0));
+    PUT("certificate", "own-issuer", BYTES(7));
+    PUT("certificate", "own-issuer-old-key", BYTES(7, 6, 0, WHO_OWN_LICENSE_OLD, 6, 1, WHO_OWN_LICENSE_OLD));
+    PUT("certificate", "medium", BYTES(8, 3, 0, 0, 4, 1));
+    PUT("certificate", "medium-not-removable", BYTES(8, 3, 0));
+    PUT("certificate", "other-copy-key", BYTES(6, 0, WHO_PARTNER_COPY_OTHER, 6, 1, WHO_PARTNER_COPY_OTHER));
+    PUT("certificate", "other-license-key", BYTES(6, 1, WHO_PARTNER_COPY_OTHER));
+    PUT("certificate", "delegation-by-partner", BYTES(6, 2, WHO_PARTNER_LICENSE));
+    PUT("certificate", "delegation-old-key", BYTES(6, 2, WHO_OWN_LICENSE_OLD));
+    PUT("certificate", "block-by-partner", BYTES(6, 3, WHO_PARTNER_LICENSE));
+    PUT("certificate", "other-publisher", BYTES(4, 4, WHO_OWN_ROOT));
+    PUT("certificate", "other-destination", BYTES(0, 2, WHO_STRANGER));
+    PUT("certificate", "other-source", BYTES(0, 1, WHO_STRANGER));
+    PUT("certificate", "ended", BYTES(0, 6, 3, 0));
+    PUT("certificate", "ends-at-skew", BYTES(0, 6, 2, 65));
+    PUT("certificate", "ends-beyond-skew", BYTES(0, 6, 2, 66));
+    PUT("certificate", "longest-life", BYTES(0, 6, 9, 0));
+    PUT("certificate", "life-too-long", BYTES(0, 6, 9, 160));
+    PUT("certificate", "beyond-delegation", BYTES(2, 4, 1, 11, 0, 0, 6, 6, 160));
+    PUT("certificate", "below-floor", BYTES(2, 3, 2));
+    PUT("certificate", "at-floor", BYTES(2, 3, 3));
+    PUT("certificate", "block-older", BYTES(3, 3, 6));
+    PUT("certificate", "block-newer", BYTES(3, 3, 8));
+    PUT("certificate", "other-category", BYTES(1, 3, 2));
+    PUT("certificate", "index-beyond", BYTES(0, 7, 11));
+    PUT("certificate", "other-content", BYTES(9, 1, WHO_COUNT));
+    PUT("certificate", "no-delegation", BYTES(8, 5, 0));
+    PUT("certificate", "not-yet", BYTES(0, 5, 2, 162));
+    PUT("certificate", "blocks-do-not-fit", BYTES(4, 3, 0, 0, 0, 5));
+    PUT("certificate", "edit-payload", BYTES(10, 0, 0, 4, 0, 0, 50, 1));
+    PUT("certificate", "edit-envelope", BYTES(10, 0, 1, 4, 0, 0, 50, 1));
+    PUT("certificate", "edit-license", BYTES(10, 1, 0, 4, 0, 0, 50, 1));
+}
+
+/* ---- the others ---------------------------------------------------------------------------------------------- */
+
+static void seed_blocks(const struct world *w)
+{
+    struct slice entries = slice(w->block.entries, (size_t)w->block.count * EKB_ENTRY_BYTES);
+    PUT("ekb", "entries", BYTES(0), entries);
+    PUT("ekb", "one-entry", BYTES(0), slice_sub(entries, 0, EKB_ENTRY_BYTES));
+    PUT("ekb", "entry-twice", BYTES(0), slice_sub(entries, 0, EKB_ENTRY_BYTES), slice_sub(entries, 0, EKB_ENTRY_BYTES));
+    PUT("ekb", "cut", BYTES(0), slice_sub(entries, 0, entries.len - 1));
+    PUT("ekb", "edited", BYTES(1, 0, 0, 3, 1));
+    PUT("ekb", "opened", BYTES(2));
+    PUT("ekb", "opened-edited-entry", BYTES(2, 0, 0, 0, 9, 1));
+    PUT("ekb", "opened-other-version", BYTES(2, 5, 0, 0, 0, 0, 0, 0, 0, 13));
+    PUT("ekb", "opened-other-index", BYTES(2, 6, 0, 1));
+    PUT("ekb", "opened-more-entries", BYTES(2, 7, 0, 129));
+    PUT("ekb", "proof", BYTES(3, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 2), entries);
+}
+
+static void seed_info(const struct world *w)
+{
+    PUT("info", "good", BYTES(0, 0x44), buf_slice(&w->info));
+    PUT("info", "edited", BYTES(1, 0x44, 0, 0, 60, 1));
+    PUT("info", "shape", BYTES(2, 0, 0, 0, 0, 0, 0, 0x0f, 0x42, 0x40, 0, 4, 0, 0, 0, 200));
+    PUT("info", "shape-largest", BYTES(2, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0x10, 0, 0, 8, 0));
+    PUT("info", "shape-beyond", BYTES(2, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0x10, 0, 0, 8, 0));
+}
+
+static void seed_text(void)
+{
+    PUT("text", "plain", BYTES(40), slice_str("Nocturne in E-flat major, Op. 9 No. 2"));
+    PUT("text", "hex", BYTES(40), slice_str("00ff7F80"));
+    PUT("text", "base32", BYTES(40), slice_str("mfrggzdf"));
+    PUT("text", "id", BYTES(60), slice_str("liicjrgaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"));
+    PUT("text", "path", BYTES(20), slice_str("../../etc/passwd"));
+    PUT("text", "option", BYTES(20), slice_str("-rf ."));
+    PUT("text", "bidi", BYTES(20),
+        slice_str("a\xe2\x80\xae"
+                  "cod.exe"));
+    PUT("text", "escape", BYTES(20),
+        slice_str("\x1b[2Jx\xc2\x9b"
+                  "1m"));
+    PUT("text", "overlong", BYTES(20), BYTES(0xc0, 0xaf, 0xe0, 0x80, 0xaf, 0xed, 0xa0, 0x80, 0xf4, 0x90, 0x80, 0x80));
+    PUT("text", "cut-character", BYTES(3), slice_str("ab\xe2\x82\xac\xf0\x9f\x8e\xb5"));
+}
+
+static void seed_addresses(void)
+{
+    static const char *const texts[] = { "127.0.0.1:4711", "[::1]:65535", "[fe80::1%lo]:1", "kitchen.local:443",
+                                         "host:0",         "host:65536",  "::1:80",         "[::ffff:10.0.0.1]:9",
+                                         "[]:1",           "[a:1",        "a b:1" };
+    for (size_t i = 0; i < ARRAY_COUNT(texts); i++) {
+        char name[32];
+        snprintf(name, sizeof(name), "text-%02zu", i);
+        PUT("address", name, slice_str(texts[i]));
+    }
+    PUT("address", "v4", BYTES(0, 2, 0, 0x12, 0x67, 127, 0, 0, 1));
+    PUT("address", "v6",
+        BYTES(0, 10, 0, 0x12, 0x67, 0, 0, 0, 0, 0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 0, 0, 0));
+}
+
+static void seed_transactions(void)
+{
+    PUT("txn", "smooth", BYTES(0, 2, 0, 6, 6, 0, 6, 6, 1, 6));
+    PUT("txn", "answer-lost", BYTES(0, 2, 0, 6, 4, 0, 6, 6));
+    PUT("txn", "crash-and-repeat", BYTES(0, 2, 0, 6, 3, 2, 0, 6, 6, 6));
+    PUT("txn", "old-connection", BYTES(0, 2, 0, 3, 2, 0, 0x16, 0x16, 6, 6));
+    PUT("txn", "asked-twice", BYTES(0, 2, 0, 0, 6, 6, 6, 6, 0, 6, 6));
+    PUT("txn", "restored", BYTES(1, 2, 0, 6, 6, 0, 6, 6));
+    PUT("txn", "restored-under-way", BYTES(3, 2, 0, 6, 6, 0, 6, 6, 0, 6));
+}
+
+int main(int argc, char **argv)
+{
+    if (argc != 2) {
+        fprintf(stderr, "usage: fuzz-seeds CORPUS\n");
+        return 2;
+    }
+    corpus = argv[1];
+    const struct world *w = world_get();
+    seed_frames();
+    seed_messages(w);
+    seed_documents(w);
+    seed_certificates();
+    seed_blocks(w);
+    seed_info(w);
+    seed_text();
+    seed_addresses();
+    seed_transactions();
+    return 0;
+}
