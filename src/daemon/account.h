@@ -14,8 +14,8 @@ struct account {
     struct account *next;
     struct id distributor;
     char name[64], user[64], address[128];
-    bool registered;            /* row in hearthd.db, service data in the vault */
-    bool listed;                /* in daemon->accounts */
+    bool registered; /* row in hearthd.db, service data in the vault */
+    bool listed;     /* in daemon->accounts */
     uint32_t references;
     doc_Keyset *keyset;         /* verified by the vault; NULL until seen in this run */
     doc_Roster *roster;         /* verified by the vault; NULL until there is one */

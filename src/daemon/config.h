@@ -15,6 +15,7 @@ struct config {
     char state_dir[CONFIG_PATH_BYTES];   /* hearthd.db, bodies/, vault/ */
     char runtime_dir[CONFIG_PATH_BYTES]; /* hearthd.sock */
     char bodies_dir[CONFIG_PATH_BYTES];  /* STATE/bodies */
+    char vault_dir[CONFIG_PATH_BYTES];   /* STATE/vault */
     char name[CONFIG_LABEL_BYTES];       /* of this device: a label */
     char listen_host[128];               /* "": all interfaces */
     uint16_t listen_port;                /* 0: any */

@@ -15,9 +15,13 @@ struct control_entry {
     const pb_msgdesc_t *fields;
     size_t size;      /* of the decoded struct */
     size_t max_bytes; /* of the encoding */
-    void (*handler)(struct daemon *d, struct call *c, const void *message); /* message is borrowed and wiped afterwards */
+    void (*handler)(struct daemon *d, struct call *c,
+                    const void *message); /* message is borrowed and wiped afterwards */
 };
-#define CONTROL_ENTRY(TYPE, T, handler) { ctl_Type_##TYPE, ctl_##T##_fields, sizeof(ctl_##T), ctl_##T##_size, (handler) }
+#define CONTROL_ENTRY(TYPE, T, handler)                                               \
+    {                                                                                 \
+        ctl_Type_##TYPE, ctl_##T##_fields, sizeof(ctl_##T), ctl_##T##_size, (handler) \
+    }
 /* control_table.c: everything hearthd can be asked; ends with type 0. */
 extern const struct control_entry control_table[];
 
@@ -27,10 +31,11 @@ void control_stop(struct daemon *d);
 void call_row(struct call *c, uint16_t type, const pb_msgdesc_t *fields, const void *message);
 #define CALL_ROW(c, TYPE, T, message) call_row((c), ctl_Type_##TYPE, ctl_##T##_fields, (const ctl_##T *)(message))
 void call_progress(struct call *c, uint64_t done, uint64_t total, const char *format, ...) PRINTF_LIKE(4, 5);
-void call_finish(struct call *c);                                             /* c is gone */
-void call_refuse(struct call *c, enum reason why, const char *detail);        /* c is gone; detail NULL: the standard sentence */
-void call_refuse_as(struct call *c, const msg_Refusal *refusal);              /* c is gone; passes on what another end said */
-bool call_is_watched(const struct call *c);                                   /* the client is still there */
+void call_finish(struct call *c); /* c is gone */
+void call_refuse(struct call *c, enum reason why,
+                 const char *detail);                            /* c is gone; detail NULL: the standard sentence */
+void call_refuse_as(struct call *c, const msg_Refusal *refusal); /* c is gone; passes on what another end said */
+bool call_is_watched(const struct call *c);                      /* the client is still there */
 /* on_gone fires when the client leaves before the end: for calls that would never end by themselves (followers). */
 void call_on_gone(struct call *c, void (*on_gone)(struct call *c, void *ctx), void *ctx);
 

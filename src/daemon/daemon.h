@@ -26,7 +26,10 @@
 #include "daemon/config.h"
 #include "daemon/later.h"
 
+struct _msg_CopyAsk;
+struct _msg_Result;
 struct account;
+struct transact_item;
 struct peer;
 struct peer_callbacks;
 
@@ -37,30 +40,36 @@ struct daemon {
     struct config config;
     int lock_fd;
 
-    struct later later;              /* callbacks for the next turn of the loop */
-    struct events *events;           /* what happened, numbered */
-    struct db *db;                   /* hearthd.db */
-    struct vault *vault;             /* the child with the keys */
-    struct peer_identity *identity;  /* signs through the vault */
-    struct id self;                  /* this device's client ID */
+    struct later later;             /* callbacks for the next turn of the loop */
+    struct events *events;          /* what happened, numbered */
+    struct db *db;                  /* hearthd.db */
+    struct vault *vault;            /* the child with the keys */
+    struct peer_identity *identity; /* signs through the vault */
+    struct id self;                 /* this device's client ID */
     uint8_t device_key[32], sealing_key[32];
-    uint64_t generation;             /* of the vault */
+    uint64_t generation; /* of the vault */
     struct library *library;
-    struct listing *listing;         /* numbers of the last listing shown */
-    struct quotes *quotes;           /* quotes shown and not yet taken */
-    struct account *accounts;        /* list, in order of registration */
+    struct listing *listing;  /* numbers of the last listing shown */
+    struct quotes *quotes;    /* quotes shown and not yet taken */
+    struct account *accounts; /* list, in order of registration */
     struct outbox *outbox;
     struct siblings *siblings;
-    struct transfers *transfers;     /* downloads and copies (transfers.h); NULL until transfers_start */
+    struct transfers *transfers; /* downloads and copies (transfers.h); NULL until transfers_start */
     struct peer_listener *listener;
     struct discovery *discovery;
-    uint16_t port;                   /* of the listener */
+    uint16_t port; /* of the listener */
     struct control *control;
     struct plays *plays;
 
     /* Set by device_link_start: takes a connection of another device. As peer_accept_fn. NULL: connections are refused. */
     bool (*on_device)(struct peer *p, struct peer_callbacks *callbacks, void **ctx, void *daemon);
+    /* Set by transact_set_copy_handler: keeps copy certificates (transact.h). */
+    void (*on_copied)(struct account *a, const struct _msg_CopyAsk *ask, const struct _msg_Result *result,
+                      struct transact_item *item);
+    /* Set by siblings_on_online. */
+    void (*on_sibling_online)(struct daemon *d, const struct id *client);
     uv_signal_t terminate, interrupt;
+    uv_timer_t overdue; /* runs while stopping */
     int exit_code;
     bool started, stopping;
 };

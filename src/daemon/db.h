@@ -16,7 +16,6 @@ enum db_statement {
     DB_ACCOUNTS,        /* id, address, name, user, bit, transaction, items */
     DB_ACCOUNT_PUT,     /* id, address, name, user */
     DB_ACCOUNT_DELETE,  /* id */
-    DB_TRANSACTION_ADD, /* distributor, bit: when there is none */
     DB_TRANSACTION_SET, /* distributor, bit, id (NULL: none outstanding), items (NULL) */
     DB_OUTBOX,          /* number, distributor, type, message */
     DB_OUTBOX_ADD,      /* distributor, type, message */
@@ -28,8 +27,8 @@ enum db_statement {
     DB_CONTENTS,        /* content, info, list_root */
     DB_CONTENT_PUT,     /* content, info, list_root */
     DB_CONTENT_DELETE,  /* content */
-    DB_COPIES,          /* number, issuer, content, license_id, destination, move, removable, state, certificate, delegation, receipt */
-    DB_COPY_ADD,        /* issuer, content, license_id, destination, move, removable, state, certificate (NULL), delegation (NULL) */
+    DB_COPIES, /* number, issuer, content, license_id, destination, move, removable, state, certificate, delegation, receipt */
+    DB_COPY_ADD, /* issuer, content, license_id, destination, move, removable, state, certificate (NULL), delegation (NULL) */
     DB_COPY_SET,        /* number, state, certificate (NULL), delegation (NULL), receipt (NULL) */
     DB_COPY_DELETE,     /* number */
     DB_DOWNLOADS,       /* content, distributor */

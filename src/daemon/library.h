@@ -7,7 +7,13 @@
 #include "daemon/daemon.h"
 #include "protocol/documents.h"
 
-enum license_state { LICENSE_NONE = 0, LICENSE_VALID = 1, LICENSE_SUSPENDED = 2, LICENSE_SURRENDERED = 3, LICENSE_EXPIRED = 4 };
+enum license_state {
+    LICENSE_NONE = 0,
+    LICENSE_VALID = 1,
+    LICENSE_SUSPENDED = 2,
+    LICENSE_SURRENDERED = 3,
+    LICENSE_EXPIRED = 4
+};
 
 struct track_license {
     struct id issuer;
@@ -19,7 +25,7 @@ struct track_license {
 };
 struct track {
     struct id content;
-    bool has_info;       /* the members up to list_root are known */
+    bool has_info;                              /* the members up to list_root are known */
     char *title, *creator, *album, *media_type; /* owned; creator and album may be NULL */
     uint64_t duration_ms, plain_bytes;
     struct id publisher;
@@ -45,14 +51,17 @@ enum license_state track_license_state(const struct track *t, int64_t now_ms);
 void library_row(struct daemon *d, const struct track *t, uint32_t number, ctl_TrackRow *out);
 
 /* STATE/bodies/<content-id>.body; suffix ".part", ".map" and the like. 0, -ENAMETOOLONG. */
-int library_body_path(const struct daemon *d, const struct id *content, const char *suffix, char *out, size_t cap) MUST_USE;
+int library_body_path(const struct daemon *d, const struct id *content, const char *suffix, char *out, size_t cap)
+    MUST_USE;
 
 /* What others tell the library. Content information must have been judged (info_judge); it is written to the database, too. */
-int library_info_known(struct daemon *d, const struct id *content, struct slice info, const uint8_t list_root[32]) MUST_USE;
+int library_info_known(struct daemon *d, const struct id *content, struct slice info, const uint8_t list_root[32])
+    MUST_USE;
 /* The body file is complete, synced and renamed: or it was deleted. */
 int library_body_changed(struct daemon *d, const struct id *content, bool has_body) MUST_USE;
 /* The vault has stored this license envelope. */
 int library_license_stored(struct daemon *d, struct slice envelope) MUST_USE;
-void library_license_state(struct daemon *d, const void *issuer, const uint8_t license_id[16], enum license_state state);
+void library_license_state(struct daemon *d, const void *issuer, const uint8_t license_id[16],
+                           enum license_state state);
 
 #endif

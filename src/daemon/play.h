@@ -8,6 +8,6 @@
 struct call;
 
 void play_handle(struct daemon *d, struct call *c, const void *message); /* ctl PLAY */
-void plays_stop(struct daemon *d);                                        /* ends every player */
+void plays_stop(struct daemon *d);                                       /* ends every player */
 
 #endif

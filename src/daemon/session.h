@@ -3,8 +3,8 @@
  * dial -> first frame KEYSET -> vault KEYSET_CHECK -> HELLO -> WELCOME -> vault TIME_CHECK -> ready. Nothing is sent before the
  * keyset has verified. A lost connection is dialed again after 1, 2, 4 .. 60 s (a fifth of it random), at once when somebody asks.
  *
- * In order: state changes (internal), then for a ready session transact_ready, outbox_ready and a roster request; waiting
- * calls are sent in the order they were made. Loop thread.
+ * In order: state changes (internal), then for a ready session the waiting calls in the order they were made, a roster
+ * request, transact_ready and outbox_ready. Loop thread.
  */
 #ifndef DAEMON_SESSION_H
 #define DAEMON_SESSION_H
@@ -13,8 +13,8 @@
 #include "daemon/ask.h"
 
 enum session_state {
-    SESSION_OFF,      /* not wanted */
-    SESSION_WAITING,  /* until the next attempt */
+    SESSION_OFF,     /* not wanted */
+    SESSION_WAITING, /* until the next attempt */
     SESSION_DIALING,
     SESSION_KEYSET,   /* for the first frame */
     SESSION_CHECKING, /* by the vault */
@@ -32,6 +32,8 @@ void session_restart(struct session *s);
 
 /* Sends once ready (dialing now if need be) and answers once. When the attempt fails, the answer is its reason. 0, -ENOMEM. */
 int session_call(struct account *a, const struct ask *ask, answer_fn on_answer, void *ctx) MUST_USE;
+/* Sends on the connection of this moment only. 0, -ENOTCONN when not ready, -errno. */
+int session_call_now(struct account *a, const struct ask *ask, answer_fn on_answer, void *ctx) MUST_USE;
 /* Fires once: the session is ready (REASON_NONE), or the attempt failed. ready_fn as answer_fn, frame NULL. 0, -ENOMEM. */
 int session_when_ready(struct account *a, answer_fn on_ready, void *ctx) MUST_USE;
 /* The connection of a ready session, for exchanges with many replies; NULL otherwise. Valid until the loop turns. */
@@ -39,8 +41,8 @@ struct peer *session_peer(struct account *a);
 
 enum session_state session_state(const struct session *s);
 bool session_is_ready(const struct session *s);
-bool session_knows_us(const struct session *s);      /* ready, and the distributor said we are registered */
-uint64_t session_number(const struct session *s);    /* for TRANSACT; changes with every connection */
+bool session_knows_us(const struct session *s);   /* ready, and the distributor said we are registered */
+uint64_t session_number(const struct session *s); /* for TRANSACT; changes with every connection */
 uint32_t session_server_bit(const struct session *s);
 /* Why the last attempt failed; REASON_NONE when it did not. text: a sentence, valid until the next attempt. */
 enum reason session_failure(const struct session *s, const char **text);

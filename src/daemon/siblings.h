@@ -7,15 +7,15 @@
 
 struct sibling {
     struct id client;
-    struct id distributor;      /* who certified it */
+    struct id distributor; /* who certified it */
     char name[64];
     char distributor_name[64];
-    char address[128];          /* last known or by hand; "" when there is none */
+    char address[128]; /* last known or by hand; "" when there is none */
     bool by_hand;
-    bool found;                 /* discovery sees it now */
-    bool reachable;             /* the last attempt to connect worked (or none was made) */
-    uint32_t links;             /* live connections to it */
-    struct account *account;    /* whose roster lists it (its own distributor's, if we are registered there); borrowed */
+    bool found;              /* discovery sees it now */
+    bool reachable;          /* the last attempt to connect worked (or none was made) */
+    uint32_t links;          /* live connections to it */
+    struct account *account; /* whose roster lists it (its own distributor's, if we are registered there); borrowed */
 };
 
 int siblings_start(struct daemon *d) MUST_USE;

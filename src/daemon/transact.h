@@ -27,7 +27,8 @@ int transact_submit(struct account *a, const msg_Item *item, transact_fn on_outc
 
 /* Who keeps copy certificates (copy.c). Called for every granted copy item, also those of an earlier run: stores result durably,
  * then calls transact_item_stored (0 or -errno; -errno keeps the transaction outstanding). */
-typedef void (*transact_copy_fn)(struct account *a, const msg_CopyAsk *ask, const msg_Result *result, struct transact_item *item);
+typedef void (*transact_copy_fn)(struct account *a, const msg_CopyAsk *ask, const msg_Result *result,
+                                 struct transact_item *item);
 void transact_set_copy_handler(struct daemon *d, transact_copy_fn handler);
 void transact_item_stored(struct transact_item *item, int outcome);
 
@@ -35,9 +36,8 @@ void transact_item_stored(struct transact_item *item, int outcome);
 int transact_new(struct transact **out, struct account *a) MUST_USE;
 /* What the database knew: bit, and the outstanding transaction if id is 16 bytes. */
 int transact_load(struct transact *t, uint32_t bit, struct slice id, struct slice items) MUST_USE;
-void transact_free(struct transact *t);          /* waiting items are answered `cancelled` */
-void transact_ready(struct transact *t);         /* a new session is ready: send again */
-void transact_lost(struct transact *t);          /* the connection is gone: tell who waits */
+void transact_free(struct transact *t);  /* waiting items are answered `cancelled` */
+void transact_ready(struct transact *t); /* a new session is ready: send again */
 bool transact_outstanding(const struct transact *t);
 
 #endif

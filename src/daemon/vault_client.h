@@ -20,7 +20,7 @@ int vault_start(struct vault **out, struct daemon *d, void (*on_identity)(struct
 /* Closes the channels; the child ends by itself and is reaped; open calls are answered `cancelled`. Freed later. */
 void vault_stop(struct vault *v);
 
-int vault_call(struct vault *v, const struct ask *ask, answer_fn on_answer, void *ctx) MUST_USE;      /* 0, -ENOMEM */
+int vault_call(struct vault *v, const struct ask *ask, answer_fn on_answer, void *ctx) MUST_USE; /* 0, -ENOMEM */
 /* With one descriptor beside it; takes pass_fd, also on failure. */
 int vault_call_fd(struct vault *v, const struct ask *ask, int pass_fd, answer_fn on_answer, void *ctx) MUST_USE;
 

@@ -1,0 +1,239 @@
+/* Command line, configuration file, defaults. */
+#include "daemon/config.h"
+
+#include <getopt.h>
+#include <ini.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+#include "base/slice.h"
+#include "base/text.h"
+#include "base/util.h"
+
+static const char help[] =
+    "usage: hearthd [--state-dir DIR] [--runtime-dir DIR] [--name NAME] [--listen HOST:PORT] [--config FILE]\n"
+    "The device daemon of a household: library, transfers, sessions with distributors.\n\n"
+    "  --state-dir DIR     what must be kept (default: /var/lib/hearth, for a user $XDG_STATE_HOME/hearth)\n"
+    "  --runtime-dir DIR   control socket (default: /run/hearth, for a user $XDG_RUNTIME_DIR/hearth)\n"
+    "  --name NAME         this device's name in the household (default: the host's)\n"
+    "  --listen HOST:PORT  where other devices connect (default: every interface, any port)\n"
+    "  --no-discovery      neither publish nor look for devices by multicast DNS\n"
+    "  --config FILE       configuration (default: /etc/hearth/hearthd.conf, for a user $XDG_CONFIG_HOME/hearth/hearthd.conf)\n"
+    "  --help, --version\n";
+
+static int set(char *out, size_t cap, const char *value)
+{
+    if (strlen(value) >= cap)
+        return CONFIG_USAGE;
+    memcpy(out, value, strlen(value) + 1);
+    return 0;
+}
+
+static int set_listen(struct config *c, const char *value)
+{
+    const char *colon = strrchr(value, ':');
+    if (colon == NULL || (size_t)(colon - value) >= sizeof(c->listen_host))
+        return CONFIG_USAGE;
+    char *end;
+    errno = 0;
+    unsigned long port = strtoul(colon + 1, &end, 10);
+    if (errno != 0 || end == colon + 1 || *end != '\0' || port > UINT16_MAX)
+        return CONFIG_USAGE;
+    const char *host = value;
+    size_t len = (size_t)(colon - value);
+    if (len >= 2 && host[0] == '[' && host[len - 1] == ']') {
+        host++;
+        len -= 2;
+    }
+    memcpy(c->listen_host, host, len);
+    c->listen_host[len] = '\0';
+    c->listen_port = (uint16_t)port;
+    return 0;
+}
+
+static int set_name(struct config *c, const char *value)
+{
+    if (value[0] == '\0' || !text_is_utf8(slice_str(value)))
+        return CONFIG_USAGE;
+    return set(c->name, sizeof(c->name), value);
+}
+
+static int set_bool(bool *out, const char *value)
+{
+    bool on = strcasecmp(value, "yes") == 0 || strcasecmp(value, "on") == 0 || strcasecmp(value, "true") == 0;
+    bool off = strcasecmp(value, "no") == 0 || strcasecmp(value, "off") == 0 || strcasecmp(value, "false") == 0;
+    if (!on && !off)
+        return CONFIG_USAGE;
+    *out = on;
+    return 0;
+}
+
+static int on_ini(void *ctx, const char *section, const char *name, const char *value)
+{
+    struct config *c = ctx;
+    char key[128];
+    (void)snprintf(key, sizeof(key), "%s.%s", section, name);
+    int r = CONFIG_USAGE;
+    if (strcmp(key, "paths.state-dir") == 0)
+        r = set(c->state_dir, sizeof(c->state_dir), value);
+    else if (strcmp(key, "paths.runtime-dir") == 0)
+        r = set(c->runtime_dir, sizeof(c->runtime_dir), value);
+    else if (strcmp(key, "device.name") == 0)
+        r = set_name(c, value);
+    else if (strcmp(key, "network.listen") == 0)
+        r = set_listen(c, value);
+    else if (strcmp(key, "network.discovery") == 0)
+        r = set_bool(&c->discovery, value);
+    if (r != 0)
+        fprintf(stderr, "hearthd: configuration: %s is not known, or its value is not possible\n", key);
+    return r == 0; /* inih: 0 means failure */
+}
+
+static int read_file(struct config *c, const char *path, bool must_exist)
+{
+    int r = ini_parse(path, on_ini, c);
+    if (r == 0 || (r == -1 && !must_exist))
+        return 0;
+    if (r == -1)
+        fprintf(stderr, "hearthd: %s cannot be read\n", path);
+    else if (r > 0)
+        fprintf(stderr, "hearthd: %s, line %d cannot be understood\n", path, r);
+    return CONFIG_USAGE;
+}
+
+/* Joins a base directory from the environment, or a fallback below $HOME. */
+static int user_dir(char *out, size_t cap, const char *variable, const char *below_home, const char *name)
+{
+    const char *base = getenv(variable);
+    int n;
+    if (base != NULL && base[0] == '/') {
+        n = snprintf(out, cap, "%s/%s", base, name);
+    } else {
+        const char *home = getenv("HOME");
+        if (home == NULL || home[0] != '/')
+            return CONFIG_USAGE;
+        n = snprintf(out, cap, "%s/%s/%s", home, below_home, name);
+    }
+    return n > 0 && (size_t)n < cap ? 0 : CONFIG_USAGE;
+}
+
+/* A directory systemd made for the service comes first (it may name several; ours is the first). */
+static bool from_systemd(char *out, size_t cap, const char *variable)
+{
+    const char *value = getenv(variable);
+    if (value == NULL || value[0] != '/')
+        return false;
+    size_t len = strcspn(value, ":");
+    if (len >= cap)
+        return false;
+    memcpy(out, value, len);
+    out[len] = '\0';
+    return true;
+}
+
+static void set_defaults(struct config *c, char *file, size_t file_cap)
+{
+    bool service = geteuid() == 0;
+    *c = (struct config){ .discovery = true };
+    if (gethostname(c->name, sizeof(c->name) - 1) != 0 || !text_is_utf8(slice_str(c->name)) || c->name[0] == '\0')
+        memcpy(c->name, "device", sizeof("device"));
+    if (!from_systemd(c->state_dir, sizeof(c->state_dir), "STATE_DIRECTORY")) {
+        if (service)
+            (void)set(c->state_dir, sizeof(c->state_dir), "/var/lib/hearth");
+        else
+            (void)user_dir(c->state_dir, sizeof(c->state_dir), "XDG_STATE_HOME", ".local/state", "hearth");
+    }
+    if (!from_systemd(c->runtime_dir, sizeof(c->runtime_dir), "RUNTIME_DIRECTORY")) {
+        if (service)
+            (void)set(c->runtime_dir, sizeof(c->runtime_dir), "/run/hearth");
+        else
+            (void)user_dir(c->runtime_dir, sizeof(c->runtime_dir), "XDG_RUNTIME_DIR", ".local/run", "hearth");
+    }
+    if (service)
+        (void)set(file, file_cap, "/etc/hearth/hearthd.conf");
+    else if (user_dir(file, file_cap, "XDG_CONFIG_HOME", ".config", "hearth/hearthd.conf") != 0)
+        file[0] = '\0';
+}
+
+static int usage(const char *what)
+{
+    fprintf(stderr, "hearthd: %s\n%s", what, help);
+    return CONFIG_USAGE;
+}
+
+enum { OPT_STATE = 1, OPT_RUNTIME, OPT_NAME, OPT_LISTEN, OPT_CONFIG, OPT_NO_DISCOVERY, OPT_HELP, OPT_VERSION };
+static const struct option options[] = {
+    { "state-dir", required_argument, NULL, OPT_STATE },
+    { "runtime-dir", required_argument, NULL, OPT_RUNTIME },
+    { "name", required_argument, NULL, OPT_NAME },
+    { "listen", required_argument, NULL, OPT_LISTEN },
+    { "config", required_argument, NULL, OPT_CONFIG },
+    { "no-discovery", no_argument, NULL, OPT_NO_DISCOVERY },
+    { "help", no_argument, NULL, OPT_HELP },
+    { "version", no_argument, NULL, OPT_VERSION },
+    { NULL, 0, NULL, 0 },
+};
+
+static int read_argument(struct config *c, int option, const char *value)
+{
+    switch (option) {
+    case OPT_STATE:
+        return set(c->state_dir, sizeof(c->state_dir), value);
+    case OPT_RUNTIME:
+        return set(c->runtime_dir, sizeof(c->runtime_dir), value);
+    case OPT_NAME:
+        return set_name(c, value);
+    case OPT_LISTEN:
+        return set_listen(c, value);
+    case OPT_NO_DISCOVERY:
+        c->discovery = false;
+        return 0;
+    case OPT_CONFIG:
+        return 0;
+    default:
+        return CONFIG_USAGE;
+    }
+}
+
+int config_load(struct config *out, int argc, char **argv)
+{
+    struct config c;
+    char file[CONFIG_PATH_BYTES];
+    set_defaults(&c, file, sizeof(file));
+
+    /* The file is read between the defaults and the other arguments, wherever --config stands. */
+    const char *chosen = NULL;
+    int option;
+    optind = 1;
+    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        if (option == OPT_CONFIG)
+            chosen = optarg;
+        if (option == OPT_HELP || option == OPT_VERSION) {
+            fputs(option == OPT_HELP ? help : "hearthd " HEARTH_VERSION "\n", stdout);
+            return CONFIG_HELP;
+        }
+        if (option == '?')
+            return usage("an argument is not known");
+    }
+    if (optind != argc)
+        return usage("an argument is too many");
+    int r = chosen != NULL ? read_file(&c, chosen, true) : file[0] != '\0' ? read_file(&c, file, false) : 0;
+    if (r != 0)
+        return r;
+    optind = 1;
+    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1)
+        if (read_argument(&c, option, optarg) != 0)
+            return usage("the value of an argument is not possible");
+    if (c.state_dir[0] == '\0' || c.runtime_dir[0] == '\0')
+        return usage("no directory for the state: give --state-dir and --runtime-dir");
+    int n = snprintf(c.bodies_dir, sizeof(c.bodies_dir), "%s/bodies", c.state_dir);
+    if (n > 0 && (size_t)n < sizeof(c.bodies_dir))
+        n = snprintf(c.vault_dir, sizeof(c.vault_dir), "%s/vault", c.state_dir);
+    if (n < 0 || (size_t)n >= sizeof(c.bodies_dir))
+        return usage("the state directory's path is too long");
+    *out = c;
+    return 0;
+}

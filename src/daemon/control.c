@@ -1,0 +1,251 @@
+/* The control socket: clients, their calls, and the table that says who answers what.
+ *
+ * Callbacks, in order: on_accept, on_frame (starts a call), on_closed (calls lose their client, followers are told). */
+#include "daemon/control.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include "base/file.h"
+#include "base/secret.h"
+#include "base/util.h"
+
+#define LOG_MODULE "control"
+#include "base/log.h"
+
+#define CLIENTS_MAX 64
+#define CALLS_MAX 32 /* of one client at a time */
+
+struct client {
+    struct control *control;
+    struct peer *peer;
+    struct client *next;
+    struct call *calls;
+    unsigned call_count;
+};
+struct call {
+    struct client *client; /* NULL: it has left */
+    struct call *next;
+    uint32_t request;
+    void (*on_gone)(struct call *c, void *ctx);
+    void *ctx;
+};
+struct control {
+    struct daemon *daemon;
+    struct peer_listener *listener;
+    struct client *clients;
+    bool stopping;
+};
+
+/* --- Calls --- */
+
+static void call_end(struct call *c)
+{
+    if (c->client != NULL) {
+        for (struct call **at = &c->client->calls; *at != NULL; at = &(*at)->next)
+            if (*at == c) {
+                *at = c->next;
+                break;
+            }
+        c->client->call_count--;
+    }
+    free(c);
+}
+
+static void send_or_close(struct client *client, uint32_t request, uint16_t type, const pb_msgdesc_t *fields,
+                          const void *message)
+{
+    int r = peer_send(client->peer, type, request, fields, message, slice(NULL, 0));
+    if (r == -EMSGSIZE || r == -EINVAL)
+        log_error("an answer could not be encoded type=%u", (unsigned)type);
+    if (r != 0)
+        peer_close(client->peer, REASON_INTERNAL); /* better no answer than one with a hole */
+}
+
+void call_row(struct call *c, uint16_t type, const pb_msgdesc_t *fields, const void *message)
+{
+    if (c->client != NULL)
+        send_or_close(c->client, c->request, type, fields, message);
+}
+
+void call_progress(struct call *c, uint64_t done, uint64_t total, const char *format, ...)
+{
+    ctl_Progress progress = { .done = done, .total = total };
+    char text[256];
+    va_list args;
+    va_start(args, format);
+    (void)vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    CODEC_SET_TEXT(progress.text, text);
+    CALL_ROW(c, PROGRESS, Progress, &progress);
+}
+
+void call_finish(struct call *c)
+{
+    ctl_Finished finished = ctl_Finished_init_zero;
+    CALL_ROW(c, FINISHED, Finished, &finished);
+    call_end(c);
+}
+
+void call_refuse_as(struct call *c, const msg_Refusal *refusal)
+{
+    call_row(c, msg_Type_REFUSAL, msg_Refusal_fields, refusal);
+    call_end(c);
+}
+
+void call_refuse(struct call *c, enum reason why, const char *detail)
+{
+    msg_Refusal refusal;
+    reason_refusal(&refusal, why, detail);
+    call_refuse_as(c, &refusal);
+}
+
+bool call_is_watched(const struct call *c) { return c->client != NULL; }
+
+void call_on_gone(struct call *c, void (*on_gone)(struct call *c, void *ctx), void *ctx)
+{
+    c->on_gone = on_gone;
+    c->ctx = ctx;
+}
+
+/* --- Frames --- */
+
+static const struct control_entry *find_entry(uint16_t type)
+{
+    for (const struct control_entry *e = control_table; e->type != 0; e++)
+        if (e->type == type)
+            return e;
+    return NULL;
+}
+
+static void refuse_frame(struct client *client, const struct frame *f, enum reason why)
+{
+    if (peer_refuse(client->peer, f->request, why, NULL) != 0)
+        peer_close(client->peer, why);
+}
+
+static void run(struct client *client, const struct frame *f, const struct control_entry *entry, void *message)
+{
+    if (codec_decode(entry->fields, entry->max_bytes, f->message, message, entry->size) != 0) {
+        refuse_frame(client, f, REASON_MALFORMED);
+        return;
+    }
+    struct call *c = calloc(1, sizeof(*c));
+    if (c == NULL) {
+        refuse_frame(client, f, REASON_INTERNAL);
+        return;
+    }
+    c->client = client;
+    c->request = f->request;
+    c->next = client->calls;
+    client->calls = c;
+    client->call_count++;
+    entry->handler(client->control->daemon, c, message);
+}
+
+static void on_frame(struct peer *p, const struct frame *f, void *ctx)
+{
+    struct client *client = ctx;
+    const struct control_entry *entry = find_entry(f->type);
+    (void)p;
+    /* A frame that is no request has no place here; one that cannot be read ends only itself. */
+    if (f->request == 0) {
+        peer_close(client->peer, REASON_MALFORMED);
+        return;
+    }
+    if (entry == NULL || f->tail.len != 0) {
+        refuse_frame(client, f, REASON_MALFORMED);
+        return;
+    }
+    if (client->call_count >= CALLS_MAX) {
+        refuse_frame(client, f, REASON_RATE_LIMITED);
+        return;
+    }
+    void *message = calloc(1, entry->size);
+    if (message == NULL) {
+        refuse_frame(client, f, REASON_INTERNAL);
+        return;
+    }
+    run(client, f, entry, message);
+    secret_wipe(message, entry->size); /* may hold a password */
+    free(message);
+}
+
+static void on_open(struct peer *p, void *ctx)
+{
+    (void)p;
+    (void)ctx;
+}
+
+static void on_closed(struct peer *p, enum reason why, void *ctx)
+{
+    struct client *client = ctx;
+    (void)p;
+    (void)why;
+    for (struct client **at = &client->control->clients; *at != NULL; at = &(*at)->next)
+        if (*at == client) {
+            *at = client->next;
+            break;
+        }
+    struct call *c = client->calls;
+    while (c != NULL) {
+        struct call *next = c->next;
+        c->client = NULL;
+        if (c->on_gone != NULL)
+            c->on_gone(c, c->ctx); /* ends c */
+        c = next;
+    }
+    struct control *control = client->control;
+    free(client);
+    if (control->stopping && control->clients == NULL)
+        free(control);
+}
+
+static bool on_accept(struct peer *p, struct peer_callbacks *callbacks, void **ctx, void *listener_ctx)
+{
+    struct control *control = listener_ctx;
+    struct client *client = calloc(1, sizeof(*client));
+    if (client == NULL || control->stopping) {
+        free(client);
+        return false;
+    }
+    client->control = control;
+    client->peer = p;
+    client->next = control->clients;
+    control->clients = client;
+    *callbacks = (struct peer_callbacks){ .on_open = on_open, .on_frame = on_frame, .on_closed = on_closed };
+    *ctx = client;
+    return true;
+}
+
+/* --- Life --- */
+
+int control_start(struct daemon *d)
+{
+    char path[CONFIG_PATH_BYTES + 16];
+    int r = file_join(path, sizeof(path), d->config.runtime_dir, "hearthd.sock");
+    if (r != 0)
+        return r;
+    struct control *control CLEANUP(freep) = calloc(1, sizeof(*control));
+    if (control == NULL)
+        return -ENOMEM;
+    control->daemon = d;
+    r = peer_listen_unix(&control->listener, d->loop, path, CLIENTS_MAX, on_accept, control);
+    if (r != 0) {
+        log_error("the control socket could not be opened path=%s error=%s", path, strerror(-r));
+        return r;
+    }
+    d->control = steal(&control);
+    return 0;
+}
+
+void control_stop(struct daemon *d)
+{
+    struct control *control = steal(&d->control);
+    if (control == NULL)
+        return;
+    control->stopping = true;
+    peer_listener_close(control->listener);
+    if (control->clients == NULL)
+        free(control);
+}

@@ -1,0 +1,41 @@
+/* Everything hearthd can be asked over its control socket. */
+#include "daemon/control.h"
+#include "daemon/events.h"
+#include "daemon/household.h"
+#include "daemon/play.h"
+#include "daemon/register.h"
+#include "daemon/shop.h"
+#include "daemon/status.h"
+#include "daemon/tracks.h"
+#include "daemon/transfers.h"
+
+const struct control_entry control_table[] = {
+    CONTROL_ENTRY(STATUS_GET, StatusGet, status_handle),
+    CONTROL_ENTRY(REGISTER, Register, register_handle),
+    CONTROL_ENTRY(UNREGISTER, Unregister, unregister_handle),
+    CONTROL_ENTRY(LINK_CODE_GET, LinkCodeGet, link_code_handle),
+    CONTROL_ENTRY(LINK, Link, link_handle),
+    CONTROL_ENTRY(UNLINK, Unlink, unlink_handle),
+    CONTROL_ENTRY(ACCOUNTS_GET, AccountsGet, accounts_handle),
+    CONTROL_ENTRY(BILLS_GET, BillsGet, bills_handle),
+    CONTROL_ENTRY(DEVICES_GET, DevicesGet, devices_handle),
+    CONTROL_ENTRY(DEVICE_RENAME, DeviceRename, device_rename_handle),
+    CONTROL_ENTRY(DEVICE_REMOVE, DeviceRemove, device_remove_handle),
+    CONTROL_ENTRY(DEVICE_ADDRESS, DeviceAddress, device_address_handle),
+    CONTROL_ENTRY(BROWSE, Browse, browse_handle),
+    CONTROL_ENTRY(QUOTE_GET, QuoteGet, quote_handle),
+    CONTROL_ENTRY(GET, Get, get_handle),
+    CONTROL_ENTRY(LIBRARY_GET, LibraryGet, library_handle),
+    CONTROL_ENTRY(SHOW, Show, show_handle),
+    CONTROL_ENTRY(REMOVE, Remove, remove_handle),
+    CONTROL_ENTRY(PLAY, Play, play_handle),
+    CONTROL_ENTRY(COPY, Copy, copy_handle),
+    CONTROL_ENTRY(FETCH, Fetch, fetch_handle),
+    CONTROL_ENTRY(TRANSFERS_GET, TransfersGet, transfers_get),
+    CONTROL_ENTRY(TRANSFER_CONTROL, TransferControl, transfer_control),
+    CONTROL_ENTRY(EXPORT, Export, export_handle),
+    CONTROL_ENTRY(IMPORT, Import, import_handle),
+    CONTROL_ENTRY(EVENTS_GET, EventsGet, events_get),
+    CONTROL_ENTRY(DOCTOR, Doctor, doctor_handle),
+    { 0 },
+};

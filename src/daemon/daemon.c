@@ -1,0 +1,225 @@
+/* Starting and stopping, in order. Nothing here knows what the modules do.
+ *
+ * Callbacks, in order: on_identity (the vault has named itself: everything else starts), on_signal or daemon_stop, on_overdue. */
+#include "daemon/daemon.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/util.h"
+#include "daemon/account.h"
+#include "daemon/control.h"
+#include "daemon/db.h"
+#include "daemon/events.h"
+#include "daemon/library.h"
+#include "daemon/listing.h"
+#include "daemon/notify.h"
+#include "daemon/outbox.h"
+#include "daemon/play.h"
+#include "daemon/shop.h"
+#include "daemon/siblings.h"
+#include "daemon/transfers.h"
+#include "daemon/vault_client.h"
+#include "net/discovery.h"
+#include "net/peer.h"
+
+#define LOG_MODULE "daemon"
+#include "base/log.h"
+
+#define DEVICES_MAX 64 /* accepted connections at a time */
+#define STOP_MS 5000
+
+/* --- Storage --- */
+
+/* One hearthd for a state directory: two would fight over the vault's answers and the bodies. */
+static int lock_state(struct daemon *d)
+{
+    char path[CONFIG_PATH_BYTES + 16];
+    int r = file_join(path, sizeof(path), d->config.state_dir, "lock");
+    if (r != 0)
+        return r;
+    d->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (d->lock_fd < 0)
+        return -errno;
+    if (flock(d->lock_fd, LOCK_EX | LOCK_NB) == 0)
+        return 0;
+    r = errno == EWOULDBLOCK ? -EBUSY : -errno;
+    if (r == -EBUSY)
+        log_error("another hearthd uses %s", d->config.state_dir);
+    return r;
+}
+
+static int open_storage(struct daemon *d)
+{
+    int r = file_make_dirs(d->config.state_dir, 0700);
+    if (r == 0)
+        r = file_make_dirs(d->config.bodies_dir, 0700);
+    if (r == 0)
+        r = file_make_dirs(d->config.runtime_dir, 0700);
+    if (r == 0)
+        r = lock_state(d);
+    if (r == 0)
+        r = db_open(&d->db, d->loop, d->config.state_dir);
+    if (r == STORE_NEWER) {
+        log_error("the database in %s was made by a newer hearthd", d->config.state_dir);
+        r = -EPROTONOSUPPORT;
+    }
+    return r;
+}
+
+/* --- The network --- */
+
+static bool on_accept(struct peer *p, struct peer_callbacks *callbacks, void **ctx, void *listener_ctx)
+{
+    struct daemon *d = listener_ctx;
+    return d->on_device != NULL && !d->stopping && d->on_device(p, callbacks, ctx, d);
+}
+
+static void on_found(const struct id *client, const char *address, void *ctx) { siblings_found(ctx, client, address); }
+static void on_lost(const struct id *client, void *ctx) { siblings_lost(ctx, client); }
+
+static int start_network(struct daemon *d)
+{
+    static const struct discovery_callbacks callbacks = { on_found, on_lost };
+    int r = peer_listen(&d->listener, d->loop, d->identity, d->config.listen_host, d->config.listen_port, DEVICES_MAX,
+                        on_accept, d, &d->port);
+    if (r != 0) {
+        log_error("cannot listen on %s:%u error=%s", d->config.listen_host, (unsigned)d->config.listen_port,
+                  strerror(-r));
+        return r;
+    }
+    if (!d->config.discovery)
+        return 0;
+    r = discovery_start(&d->discovery, d->loop, &d->self, d->port, &callbacks, d);
+    if (r != 0) { /* addresses by hand still work; doctor says so */
+        log_warn("discovery could not be started error=%s", strerror(-r));
+        d->discovery = NULL;
+    }
+    return 0;
+}
+
+/* --- Start --- */
+
+static int start_modules(struct daemon *d)
+{
+    struct signer signer;
+    vault_signer(d->vault, &signer);
+    int r = peer_identity_new(&d->identity, &signer);
+    if (r == 0)
+        r = siblings_start(d);
+    if (r == 0)
+        r = library_start(d);
+    if (r == 0)
+        r = outbox_start(d);
+    if (r == 0)
+        r = accounts_start(d);
+    if (r == 0)
+        r = transfers_start(d);
+    if (r == 0)
+        r = start_network(d);
+    if (r == 0)
+        r = control_start(d); /* last: whoever can connect finds everything running */
+    return r;
+}
+
+static void on_identity(struct daemon *d, int error)
+{
+    char id[ID_SHORT_BYTES];
+    if (error == 0 && !d->stopping)
+        error = start_modules(d);
+    if (error != 0) {
+        log_error("cannot start error=%s", strerror(-error));
+        daemon_stop(d, 1);
+        return;
+    }
+    d->started = true;
+    id_short(d->self.bytes, id);
+    event(d, "started", "%s (%s) has started", d->config.name, id);
+    notify_ready();
+}
+
+static void on_signal(uv_signal_t *handle, int signal)
+{
+    log_info("ending signal=%d", signal);
+    daemon_stop(handle->data, 0);
+}
+
+int daemon_start(struct daemon *d, uv_loop_t *loop, const struct config *config)
+{
+    *d =
+        (struct daemon){ .loop = loop, .clock = clock_system(), .rng = rng_system(), .config = *config, .lock_fd = -1 };
+    later_init(&d->later, loop);
+    (void)uv_signal_init(loop, &d->terminate); /* fail only without memory, when the next steps do, too */
+    (void)uv_signal_init(loop, &d->interrupt);
+    (void)uv_timer_init(loop, &d->overdue);
+    d->terminate.data = d->interrupt.data = d->overdue.data = d;
+    int r = open_storage(d);
+    if (r == 0)
+        r = events_start(d);
+    if (r == 0)
+        r = uv_signal_start(&d->terminate, on_signal, SIGTERM);
+    if (r == 0)
+        r = uv_signal_start(&d->interrupt, on_signal, SIGINT);
+    if (r == 0)
+        r = vault_start(&d->vault, d, on_identity);
+    if (r != 0) {
+        if (r != -EBUSY)
+            log_error("cannot start error=%s", strerror(-r));
+        daemon_stop(d, 1);
+    }
+    return r;
+}
+
+/* --- Stop --- */
+
+static void on_overdue(uv_timer_t *timer)
+{
+    struct daemon *d = timer->data;
+    log_error("something did not end in time");
+    _exit(d->exit_code == 0 ? 1 : d->exit_code); /* every database is consistent at any moment */
+}
+
+void daemon_stop(struct daemon *d, int exit_code)
+{
+    if (d->stopping)
+        return;
+    d->stopping = true;
+    d->exit_code = exit_code;
+    notify_stopping();
+    control_stop(d);
+    plays_stop(d);
+    if (d->discovery != NULL)
+        discovery_stop(steal(&d->discovery), NULL, NULL); /* says goodbye */
+    if (d->transfers != NULL)
+        transfers_stop(d);
+    if (d->listener != NULL)
+        peer_listener_close(steal(&d->listener));
+    outbox_stop(d);
+    accounts_stop(d);
+    vault_stop(steal(&d->vault));
+    events_stop(d);
+    uv_close((uv_handle_t *)&d->terminate, NULL);
+    uv_close((uv_handle_t *)&d->interrupt, NULL);
+    (void)uv_timer_start(&d->overdue, on_overdue, STOP_MS, 0);
+    uv_unref((uv_handle_t *)&d->overdue);
+}
+
+void daemon_deinit(struct daemon *d)
+{
+    uv_close((uv_handle_t *)&d->overdue, NULL);
+    later_close(&d->later);
+    (void)uv_run(d->loop, UV_RUN_DEFAULT);
+    db_close(steal(&d->db));
+    siblings_stop(d);
+    library_stop(d);
+    listing_free(d);
+    quotes_free(d);
+    free(steal(&d->plays));
+    peer_identity_free(steal(&d->identity));
+    closep(&d->lock_fd);
+}

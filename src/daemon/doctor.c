@@ -1,0 +1,264 @@
+/* doctor: every part this device depends on, tested one after the other, with what to do about it.
+ *
+ * Each check ends in verdict() once for each of its rows, and then in next(). */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "base/util.h"
+#include "daemon/control.h"
+#include "daemon/db.h"
+#include "daemon/session.h"
+#include "daemon/siblings.h"
+#include "daemon/status.h"
+#include "daemon/vault_client.h"
+#include "daemon/walk.h"
+
+#define GOOD 1
+#define LOOK 2
+#define BAD 3
+#define DIAL_TIMEOUT_MS 5000
+#define SKEW_MAX_MS DOCUMENTS_SKEW_MS
+
+struct doctor {
+    struct walk walk; /* distributors */
+    struct daemon *daemon;
+    struct call *call;
+    unsigned step;
+    size_t sibling;
+    struct id client;
+    char name[64], address[128];
+    struct peer *peer;
+    bool reached;
+    struct later_item later;
+};
+
+static void next(struct doctor *doc);
+
+static void verdict(struct doctor *doc, const char *name, uint32_t verdict, const char *remedy, const char *format, ...)
+    PRINTF_LIKE(5, 6);
+
+static void verdict(struct doctor *doc, const char *name, uint32_t how, const char *remedy, const char *format, ...)
+{
+    ctl_CheckRow row = { .verdict = how, .has_remedy = remedy != NULL };
+    char text[256];
+    va_list args;
+    va_start(args, format);
+    (void)vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    CODEC_SET_TEXT(row.name, name);
+    CODEC_SET_TEXT(row.text, text);
+    CODEC_SET_TEXT(row.remedy, remedy != NULL ? remedy : "");
+    CALL_ROW(doc->call, CHECK_ROW, CheckRow, &row);
+}
+
+/* --- The vault --- */
+
+static void on_identity(const struct answer *answer, void *ctx)
+{
+    struct doctor *doc = ctx;
+    uint32_t restarts = doc->daemon->vault == NULL ? 0 : vault_restarts(doc->daemon->vault);
+    if (answer->why != REASON_NONE)
+        verdict(doc, "vault", BAD, "Restart hearthd and read its log.", "The vault does not answer.");
+    else if (restarts > 0)
+        verdict(doc, "vault", LOOK, "Read hearthd's log: it says why.",
+                "The vault answers, and was started again %u times.", (unsigned)restarts);
+    else
+        verdict(doc, "vault", GOOD, NULL, "The vault answers.");
+    next(doc);
+}
+
+static void check_vault(struct doctor *doc)
+{
+    vlt_IdentityGet get = vlt_IdentityGet_init_zero;
+    if (vault_call(doc->daemon->vault, &ASK(vlt_Type_IDENTITY_GET, vlt_Type_IDENTITY, vlt_IdentityGet, &get),
+                   on_identity, doc) == 0)
+        return;
+    verdict(doc, "vault", BAD, NULL, "The vault cannot be asked.");
+    next(doc);
+}
+
+/* --- Clock, storage, network: nothing to wait for --- */
+
+static void check_clock(struct doctor *doc)
+{
+    int64_t skew_ms, worst_ms = 0;
+    bool known = false;
+    for (struct account *a = doc->daemon->accounts; a != NULL; a = a->next)
+        if (session_clock_skew_ms(a->session, &skew_ms)) {
+            known = true;
+            if (llabs(skew_ms) > llabs(worst_ms))
+                worst_ms = skew_ms;
+        }
+    if (!known)
+        verdict(doc, "clock", LOOK, "Go online once: a distributor's signed time is compared.",
+                "No distributor has told the time yet.");
+    else if (llabs(worst_ms) > SKEW_MAX_MS)
+        verdict(doc, "clock", BAD, "Set the clock: timedatectl set-ntp true", "The clock is %lld s %s.",
+                (long long)(llabs(worst_ms) / 1000), worst_ms > 0 ? "slow" : "fast");
+    else
+        verdict(doc, "clock", GOOD, NULL, "The clock agrees with the distributors' (%lld ms).", (long long)worst_ms);
+    next(doc);
+}
+
+static void check_storage(struct doctor *doc)
+{
+    struct statvfs fs;
+    const char *dir = doc->daemon->config.state_dir;
+    if (statvfs(dir, &fs) != 0 || access(dir, W_OK) != 0) {
+        verdict(doc, "storage", BAD, "Check the state directory's owner and mount.", "%s cannot be written.", dir);
+        next(doc);
+        return;
+    }
+    uint64_t free_mib = (uint64_t)fs.f_bavail * fs.f_frsize >> 20;
+    verdict(doc, "storage",
+            free_mib < 64     ? BAD
+            : free_mib < 1024 ? LOOK
+                              : GOOD,
+            free_mib < 1024 ? "Make room, or remove tracks: hearth remove TRACK" : NULL, "%llu MiB are free in %s.",
+            (unsigned long long)free_mib, dir);
+    next(doc);
+}
+
+static void check_network(struct doctor *doc)
+{
+    struct daemon *d = doc->daemon;
+    if (d->listener == NULL)
+        verdict(doc, "listener", BAD, "Choose another address: --listen HOST:PORT",
+                "Other devices cannot connect to this one.");
+    else
+        verdict(doc, "listener", GOOD, NULL, "Other devices connect to port %u.", (unsigned)d->port);
+    unsigned found = 0;
+    for (size_t i = 0; i < siblings_count(d); i++)
+        found += siblings_at(d, i)->found;
+    if (d->discovery != NULL)
+        verdict(doc, "discovery", GOOD, NULL, "Multicast DNS is on; %u of %u siblings are seen.", found,
+                (unsigned)siblings_count(d));
+    else
+        verdict(doc, "discovery", LOOK, "Give addresses by hand: hearth devices address HOST:PORT",
+                d->config.discovery ? "Multicast DNS could not be started." : "Multicast DNS is switched off.");
+    next(doc);
+}
+
+/* --- Distributors --- */
+
+static void on_session(const struct answer *answer, void *ctx)
+{
+    struct doctor *doc = ctx;
+    struct account *a = doc->walk.accounts[doc->walk.index];
+    if (answer->why != REASON_NONE)
+        verdict(doc, "distributor", BAD, answer->refusal->has_remedy ? answer->refusal->remedy : NULL, "%s",
+                answer->refusal->text);
+    else if (a->session != NULL && !session_knows_us(a->session))
+        verdict(doc, "distributor", BAD, "Register again: hearth register URL", "%s does not know this device.",
+                a->name);
+    else
+        verdict(doc, "distributor", GOOD, NULL, "%s is connected at %s.", a->name, a->address);
+    walk_next(&doc->walk);
+}
+
+static void visit(struct walk *w, struct account *a)
+{
+    int r = session_when_ready(a, on_session, w);
+    if (r != 0)
+        walk_error(w, r);
+}
+
+static void walked(struct walk *w)
+{
+    struct doctor *doc = container_of(w, struct doctor, walk);
+    if (w->index == 0)
+        verdict(doc, "distributor", LOOK, "hearth register URL", "This device is not registered anywhere.");
+    next(doc);
+}
+
+static void check_distributors(struct doctor *doc)
+{
+    doc->walk.visit = visit;
+    doc->walk.done = walked;
+    walk_start(&doc->walk, doc->daemon, NULL);
+}
+
+/* --- Siblings: one connection to each --- */
+
+static void check_siblings(struct doctor *doc);
+
+static void on_again(struct later_item *item) { check_siblings(container_of(item, struct doctor, later)); }
+
+static void on_open(struct peer *p, void *ctx)
+{
+    struct doctor *doc = ctx;
+    doc->reached = true;
+    peer_close(p, REASON_NONE);
+}
+
+static void on_frame(struct peer *p, const struct frame *f, void *ctx)
+{
+    (void)p;
+    (void)f;
+    (void)ctx;
+}
+
+static void on_closed(struct peer *p, enum reason why, void *ctx)
+{
+    struct doctor *doc = ctx;
+    (void)p;
+    if (doc->reached)
+        verdict(doc, "device", GOOD, NULL, "%s answers at %s.", doc->name, doc->address);
+    else
+        verdict(doc, "device", LOOK, "Is it on, and in this network? Else: hearth devices address HOST:PORT",
+                "%s does not answer at %s (%s).", doc->name, doc->address, reason_code(why));
+    check_siblings(doc);
+}
+
+static void check_siblings(struct doctor *doc)
+{
+    static const struct peer_callbacks callbacks = { .on_open = on_open, .on_frame = on_frame, .on_closed = on_closed };
+    struct daemon *d = doc->daemon;
+    if (doc->sibling >= siblings_count(d) || d->stopping) {
+        next(doc);
+        return;
+    }
+    const struct sibling *s = siblings_at(d, doc->sibling++);
+    memcpy(doc->name, s->name, sizeof(doc->name));
+    memcpy(doc->address, s->address, sizeof(doc->address));
+    doc->client = s->client;
+    doc->reached = false;
+    if (s->address[0] != '\0' &&
+        peer_dial(&doc->peer, d->loop, d->identity, s->address, &s->client, DIAL_TIMEOUT_MS, &callbacks, doc) == 0)
+        return;
+    verdict(doc, "device", LOOK, "Is it on, and in this network? Else: hearth devices address HOST:PORT",
+            "%s has not been seen; no address is known.", doc->name);
+    later_run(&d->later, &doc->later, on_again);
+}
+
+/* --- In this order --- */
+
+static void (*const checks[])(struct doctor *doc) = {
+    check_vault, check_storage, check_network, check_distributors, check_clock, check_siblings,
+};
+
+static void next(struct doctor *doc)
+{
+    if (doc->step < ARRAY_COUNT(checks)) {
+        checks[doc->step++](doc);
+        return;
+    }
+    call_finish(doc->call);
+    free(doc);
+}
+
+void doctor_handle(struct daemon *d, struct call *c, const void *message)
+{
+    struct doctor *doc = calloc(1, sizeof(*doc));
+    (void)message;
+    if (doc == NULL) {
+        call_refuse(c, REASON_INTERNAL, NULL);
+        return;
+    }
+    doc->daemon = d;
+    doc->call = c;
+    next(doc);
+}

@@ -1,0 +1,17 @@
+/* Download: a body from a distributor's contents server into the library, resumable, as a transfer of kind 1 (transfers.h).
+ * Implemented over receive_run. Source: seed S21-S25. Loop thread. */
+#ifndef DAEMON_DOWNLOAD_H
+#define DAEMON_DOWNLOAD_H
+
+#include "daemon/account.h"
+
+struct download_callbacks {
+    void (*on_progress)(uint64_t done_bytes, uint64_t total_bytes, void *ctx); /* at most a few times a second */
+    /* Once. REASON_NONE: the body is synced, renamed, and the library was told (library_info_known, library_body_changed). detail may be NULL. */
+    void (*on_done)(enum reason why, const char *detail, void *ctx);
+};
+/* A content that is already on its way is joined, one that is complete is done at once. 0 or -errno (then no callback fires). */
+int download_start(struct account *a, const struct id *content, const struct download_callbacks *callbacks, void *ctx)
+    MUST_USE;
+
+#endif

@@ -1,0 +1,316 @@
+/* The index of what this device has. Not here: reading it at start (library_load.c), finding what a person means (library_find.c). */
+#include "daemon/library.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/util.h"
+#include "crypto/body.h"
+#include "daemon/account.h"
+#include "daemon/db.h"
+#include "daemon/library_internal.h"
+#include "daemon/siblings.h"
+
+#define LOG_MODULE "library"
+#include "base/log.h"
+
+/* --- The sorted array --- */
+
+/* Where content is, or would be. */
+static size_t position(const struct library *l, const void *content)
+{
+    size_t low = 0, high = l->count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (memcmp(l->tracks[middle]->content.bytes, content, ID_BYTES) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+struct track *library_find(struct daemon *d, const void *content)
+{
+    struct library *l = d->library;
+    size_t at = l == NULL ? 0 : position(l, content);
+    return l != NULL && at < l->count && id_equal(l->tracks[at]->content.bytes, content) ? l->tracks[at] : NULL;
+}
+
+struct track *library_make(struct daemon *d, const struct id *content)
+{
+    struct library *l = d->library;
+    struct track *t = library_find(d, content->bytes);
+    if (t != NULL || l == NULL)
+        return t;
+    if (l->count == l->cap) {
+        size_t cap = l->cap == 0 ? 16 : l->cap * 2;
+        struct track **tracks = reallocarray(l->tracks, cap, sizeof(struct track *));
+        if (tracks == NULL)
+            return NULL;
+        l->tracks = tracks;
+        l->cap = cap;
+    }
+    t = calloc(1, sizeof(*t));
+    if (t == NULL)
+        return NULL;
+    t->content = *content;
+    size_t at = position(l, content->bytes);
+    memmove(&l->tracks[at + 1], &l->tracks[at], (l->count - at) * sizeof(struct track *));
+    l->tracks[at] = t;
+    l->count++;
+    return t;
+}
+
+size_t library_count(const struct daemon *d) { return d->library == NULL ? 0 : d->library->count; }
+struct track *library_at(struct daemon *d, size_t index) { return d->library->tracks[index]; }
+
+static void free_info(struct track *t)
+{
+    free(t->title);
+    free(t->creator);
+    free(t->album);
+    free(t->media_type);
+    t->title = t->creator = t->album = t->media_type = NULL;
+}
+
+static void free_track(struct track *t)
+{
+    free_info(t);
+    free(t->licenses);
+    free(t);
+}
+
+/* --- What is known of a track --- */
+
+int library_set_info(struct track *t, const doc_ContentInfo *info, const uint8_t list_root[32])
+{
+    if (t->has_info)
+        return 0; /* it is part of what the content ID says: never another */
+    t->title = strdup(info->title);
+    t->media_type = strdup(info->media_type);
+    t->creator = info->has_creator ? strdup(info->creator) : NULL;
+    t->album = info->has_album ? strdup(info->album) : NULL;
+    if (t->title == NULL || t->media_type == NULL || (info->has_creator && t->creator == NULL) ||
+        (info->has_album && t->album == NULL)) {
+        free_info(t);
+        return -ENOMEM;
+    }
+    t->duration_ms = info->duration_ms;
+    t->plain_bytes = info->plain_bytes;
+    t->publisher = id_from(info->publisher);
+    memcpy(t->list_root, list_root, sizeof(t->list_root));
+    t->has_info = true;
+    return 0;
+}
+
+int library_put_license(struct track *t, const struct track_license *license)
+{
+    for (size_t i = 0; i < t->license_count; i++) {
+        struct track_license *old = &t->licenses[i];
+        if (!id_equal(old->issuer.bytes, license->issuer.bytes) ||
+            memcmp(old->license_id, license->license_id, 16) != 0)
+            continue;
+        if (license->sequence >= old->sequence)
+            *old = *license;
+        return 0;
+    }
+    struct track_license *more = reallocarray(t->licenses, t->license_count + 1, sizeof(*more));
+    if (more == NULL)
+        return -ENOMEM;
+    t->licenses = more;
+    t->licenses[t->license_count++] = *license;
+    return 0;
+}
+
+static int rank(uint32_t state) { return state == LICENSE_VALID ? 2 : state == LICENSE_SUSPENDED ? 1 : 0; }
+
+const struct track_license *track_license(const struct track *t)
+{
+    const struct track_license *best = NULL;
+    for (size_t i = 0; i < t->license_count; i++) {
+        const struct track_license *l = &t->licenses[i];
+        if (best == NULL || rank(l->state) > rank(best->state) ||
+            (rank(l->state) == rank(best->state) && l->issued_ms > best->issued_ms))
+            best = l;
+    }
+    return best;
+}
+
+enum license_state track_license_state(const struct track *t, int64_t now_ms)
+{
+    const struct track_license *l = track_license(t);
+    if (l == NULL)
+        return LICENSE_NONE;
+    if (l->state == LICENSE_VALID && l->conditions.has_usage_until_ms &&
+        l->conditions.usage_until_ms <= (uint64_t)now_ms)
+        return LICENSE_EXPIRED;
+    return (enum license_state)l->state;
+}
+
+/* Names are labels: an account's, else what a roster says, else the short ID. */
+static const char *issuer_name(struct daemon *d, const struct id *issuer, char short_id[ID_SHORT_BYTES])
+{
+    struct account *a = account_find(d, issuer->bytes);
+    if (a != NULL)
+        return a->name;
+    for (size_t i = 0; i < siblings_count(d); i++)
+        if (id_equal(siblings_at(d, i)->distributor.bytes, issuer->bytes))
+            return siblings_at(d, i)->distributor_name;
+    id_short(issuer->bytes, short_id);
+    return short_id;
+}
+
+void library_row(struct daemon *d, const struct track *t, uint32_t number, ctl_TrackRow *out)
+{
+    const struct track_license *l = track_license(t);
+    *out = (ctl_TrackRow)ctl_TrackRow_init_zero;
+    out->number = number;
+    memcpy(out->content, t->content.bytes, ID_BYTES);
+    CODEC_SET_TEXT(out->title, t->has_info ? t->title : "(not known yet)");
+    CODEC_SET_TEXT(out->media_type, t->has_info ? t->media_type : "");
+    out->has_creator = t->creator != NULL;
+    CODEC_SET_TEXT(out->creator, t->creator != NULL ? t->creator : "");
+    out->has_album = t->album != NULL;
+    CODEC_SET_TEXT(out->album, t->album != NULL ? t->album : "");
+    out->duration_ms = t->duration_ms;
+    out->plain_bytes = t->plain_bytes;
+    out->has_body = t->has_body;
+    out->license_state = track_license_state(t, clock_wall_ms(d->clock));
+    if (l == NULL)
+        return;
+    char short_id[ID_SHORT_BYTES];
+    out->has_issuer = out->has_issuer_name = out->has_license_id = out->has_conditions = true;
+    memcpy(out->issuer, l->issuer.bytes, ID_BYTES);
+    CODEC_SET_TEXT(out->issuer_name, issuer_name(d, &l->issuer, short_id));
+    memcpy(out->license_id, l->license_id, 16);
+    out->conditions = l->conditions;
+}
+
+int library_body_path(const struct daemon *d, const struct id *content, const char *suffix, char *out, size_t cap)
+{
+    char text[ID_TEXT_BYTES];
+    id_text(content->bytes, text);
+    int n = snprintf(out, cap, "%s/%s%s", d->config.bodies_dir, text, suffix);
+    return n > 0 && (size_t)n < cap ? 0 : -ENAMETOOLONG;
+}
+
+/* --- What others tell --- */
+
+struct info_job {
+    struct db_job job;
+    struct id content;
+    struct buf info;
+    uint8_t list_root[32];
+};
+
+static int store_info(struct store *store, struct db_job *job)
+{
+    struct info_job *i = container_of(job, struct info_job, job);
+    struct query q CLEANUP(query_end) = query(store, DB_CONTENT_PUT);
+    query_bind_blob(&q, 1, SLICE_ARRAY(i->content.bytes));
+    query_bind_blob(&q, 2, buf_slice(&i->info));
+    query_bind_blob(&q, 3, SLICE_ARRAY(i->list_root));
+    return query_run(&q);
+}
+
+static void on_info_stored(struct db_job *job, int outcome)
+{
+    struct info_job *i = container_of(job, struct info_job, job);
+    (void)outcome; /* asked for again when it is missing after a start; the queue has logged it */
+    buf_free(&i->info);
+    free(i);
+}
+
+int library_store_info(struct daemon *d, const struct id *content, struct slice info, const uint8_t list_root[32])
+{
+    struct info_job *i = calloc(1, sizeof(*i));
+    if (i == NULL)
+        return -ENOMEM;
+    i->content = *content;
+    i->info = buf(BODY_INFO_MAX);
+    memcpy(i->list_root, list_root, sizeof(i->list_root));
+    int r = buf_append(&i->info, info);
+    if (r != 0) {
+        free(i);
+        return r < 0 ? r : -EINVAL;
+    }
+    i->job.work = store_info;
+    i->job.done = on_info_stored;
+    db_run(d->db, &i->job);
+    return 0;
+}
+
+int library_info_known(struct daemon *d, const struct id *content, struct slice info, const uint8_t list_root[32])
+{
+    doc_ContentInfo decoded;
+    struct id named;
+    struct track *t = library_make(d, content);
+    if (t == NULL)
+        return -ENOMEM;
+    if (t->has_info)
+        return 0;
+    int r = info_judge(info, list_root, &decoded, &named);
+    if (r != 0 || !id_equal(named.bytes, content->bytes))
+        return r < 0 ? r : -EPROTO;
+    r = library_set_info(t, &decoded, list_root);
+    return r == 0 ? library_store_info(d, content, info, list_root) : r;
+}
+
+int library_body_changed(struct daemon *d, const struct id *content, bool has_body)
+{
+    struct track *t = library_make(d, content);
+    if (t == NULL)
+        return -ENOMEM;
+    t->has_body = has_body;
+    return 0;
+}
+
+int library_license_stored(struct daemon *d, struct slice envelope)
+{
+    doc_License license;
+    uint8_t signer[32];
+    int r = document_open(DOCUMENT_LICENSE, envelope, &license, sizeof(license), signer);
+    if (r != 0)
+        return r < 0 ? r : -EPROTO;
+    struct id content = id_from(license.content);
+    struct track *t = library_make(d, &content);
+    struct track_license row = {
+        .issuer = id_from(license.issuer),
+        .sequence = license.sequence,
+        .state = LICENSE_VALID,
+        .issued_ms = (int64_t)license.issued_ms,
+        .conditions = license.conditions,
+    };
+    memcpy(row.license_id, license.license_id, sizeof(row.license_id));
+    return t == NULL ? -ENOMEM : library_put_license(t, &row);
+}
+
+void library_license_state(struct daemon *d, const void *issuer, const uint8_t license_id[16], enum license_state state)
+{
+    for (size_t i = 0; i < library_count(d); i++) {
+        struct track *t = library_at(d, i);
+        for (size_t n = 0; n < t->license_count; n++)
+            if (id_equal(t->licenses[n].issuer.bytes, issuer) && memcmp(t->licenses[n].license_id, license_id, 16) == 0)
+                t->licenses[n].state = state;
+    }
+}
+
+/* --- Life --- */
+
+int library_start(struct daemon *d)
+{
+    d->library = calloc(1, sizeof(*d->library));
+    return d->library == NULL ? -ENOMEM : library_load(d);
+}
+
+void library_stop(struct daemon *d)
+{
+    struct library *l = steal(&d->library);
+    if (l == NULL)
+        return;
+    for (size_t i = 0; i < l->count; i++)
+        free_track(l->tracks[i]);
+    free(l->tracks);
+    free(l);
+}

@@ -1,0 +1,29 @@
+/* hearthd: the device daemon of a household. Only wiring here; what it does begins in daemon.c. */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "base/log.h"
+#include "daemon/daemon.h"
+
+int main(int argc, char **argv)
+{
+    static struct daemon daemon;
+    struct config config;
+    uv_loop_t loop;
+    int r = config_load(&config, argc, argv);
+    if (r != 0)
+        return r == CONFIG_HELP ? EXIT_SUCCESS : 2;
+    log_init("hearthd");
+    umask(077);
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGHUP, SIG_IGN);
+    if (uv_loop_init(&loop) != 0)
+        return EXIT_FAILURE;
+    r = daemon_start(&daemon, &loop, &config);
+    (void)uv_run(&loop, UV_RUN_DEFAULT);
+    daemon_deinit(&daemon);
+    (void)uv_loop_close(&loop);
+    return r != 0 ? EXIT_FAILURE : daemon.exit_code;
+}

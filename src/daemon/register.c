@@ -1,0 +1,310 @@
+/* Preregistration. Nothing but the account's own password leaves this device, and only to a distributor whose keyset has verified.
+ *
+ * Callbacks of a registration, in order: on_probed (no ID given: ends there), on_registered (distributor), on_kept (vault),
+ * on_row (database). */
+#include "daemon/register.h"
+
+#include <stdlib.h>
+
+#include "base/secret.h"
+#include "base/util.h"
+#include "daemon/control.h"
+#include "daemon/db.h"
+#include "daemon/events.h"
+#include "daemon/session.h"
+#include "daemon/transact.h"
+#include "daemon/vault_client.h"
+
+#define LOG_MODULE "register"
+#include "base/log.h"
+
+#define REGISTER_TIMEOUT_MS 30000 /* the distributor hashes a password */
+
+struct registration {
+    struct daemon *daemon;
+    struct call *call;
+    struct account *account; /* a reference */
+    bool is_new;
+    char old_address[128];
+    msg_Registered reply;
+    struct db_job job;
+};
+
+static void registration_free(struct registration *g)
+{
+    account_unref(g->account);
+    free(g);
+}
+
+static void refuse(struct registration *g, enum reason why, const msg_Refusal *refusal)
+{
+    /* A new address that did not work out does not replace the old one. */
+    if (!g->is_new && g->account != NULL && strcmp(g->old_address, g->account->address) != 0) {
+        memcpy(g->account->address, g->old_address, sizeof(g->old_address));
+        session_restart(g->account->session);
+    }
+    if (refusal != NULL)
+        call_refuse_as(g->call, refusal);
+    else
+        call_refuse(g->call, why, NULL);
+    registration_free(g);
+}
+
+/* --- 4: the row --- */
+
+static int put_row(struct store *store, struct db_job *job)
+{
+    struct registration *g = container_of(job, struct registration, job);
+    struct slice id = SLICE_ARRAY(g->account->distributor.bytes);
+    {
+        struct query q CLEANUP(query_end) = query(store, DB_ACCOUNT_PUT);
+        query_bind_blob(&q, 1, id);
+        query_bind_text(&q, 2, g->account->address);
+        query_bind_text(&q, 3, g->reply.distributor_name);
+        query_bind_text(&q, 4, g->reply.user);
+        int r = query_run(&q);
+        if (r != 0 || !g->is_new)
+            return r;
+    }
+    struct query q CLEANUP(query_end) = query(store, DB_TRANSACTION_SET);
+    query_bind_blob(&q, 1, id);
+    query_bind_i64(&q, 2, g->reply.bit & 1);
+    query_bind_null(&q, 3);
+    query_bind_null(&q, 4);
+    return query_run(&q);
+}
+
+static void on_row(struct db_job *job, int outcome)
+{
+    struct registration *g = container_of(job, struct registration, job);
+    struct account *a = g->account;
+    if (outcome == 0 && g->is_new)
+        outcome = transact_load(a->transact, g->reply.bit & 1, slice(NULL, 0), slice(NULL, 0));
+    if (outcome != 0 || a->session == NULL) {
+        refuse(g, reason_of_error(outcome < 0 ? outcome : -EIO), NULL);
+        return;
+    }
+    memcpy(a->name, g->reply.distributor_name, sizeof(a->name));
+    memcpy(a->user, g->reply.user, sizeof(a->user));
+    account_add(a);
+    session_registered(a->session, g->reply.session, g->reply.bit, g->reply.roster_sequence);
+    event(g->daemon, "registered", "registered with %s as %s", a->name, a->user);
+
+    ctl_DistributorRow row = { .online = session_is_ready(a->session), .has_address = true };
+    memcpy(row.distributor, a->distributor.bytes, ID_BYTES);
+    CODEC_SET_TEXT(row.name, a->name);
+    CODEC_SET_TEXT(row.user, a->user);
+    CODEC_SET_TEXT(row.address, a->address);
+    CALL_ROW(g->call, DISTRIBUTOR_ROW, DistributorRow, &row);
+    call_finish(g->call);
+    registration_free(g);
+}
+
+/* --- 3: service data into the vault (S4) --- */
+
+static void on_kept(const struct answer *answer, void *ctx)
+{
+    struct registration *g = ctx;
+    if (answer->why != REASON_NONE) {
+        refuse(g, answer->why, answer->refusal);
+        return;
+    }
+    g->job.work = put_row;
+    g->job.done = on_row;
+    db_run(g->daemon->db, &g->job);
+}
+
+static void on_registered(const struct answer *answer, void *ctx)
+{
+    struct registration *g = ctx;
+    if (answer->why != REASON_NONE) {
+        refuse(g, answer->why, answer->refusal);
+        return;
+    }
+    vlt_ServiceData data = vlt_ServiceData_init_zero;
+    int r = CODEC_DECODE(msg_Registered, answer->frame->message, &g->reply) == 0 ? 0 : -EPROTO;
+    if (r == 0 && CODEC_SET_BYTES(data.certificate, CODEC_BYTES(g->reply.certificate)) != 0)
+        r = -EPROTO;
+    memcpy(data.distributor, g->account->distributor.bytes, ID_BYTES);
+    struct ask ask = ASK(vlt_Type_SERVICE_DATA, vlt_Type_DONE, vlt_ServiceData, &data);
+    ask.tail = answer->frame->tail;
+    if (r == 0)
+        r = vault_call(g->daemon->vault, &ask, on_kept, g);
+    if (r != 0)
+        refuse(g, reason_of_error(r), NULL);
+}
+
+/* --- 2: asking (S1-S3) --- */
+
+static int find_account(struct registration *g, const ctl_Register *m)
+{
+    struct id distributor = id_from(m->distributor);
+    g->account = account_find(g->daemon, distributor.bytes);
+    if (g->account == NULL) {
+        g->is_new = true;
+        return account_new(&g->account, g->daemon, &distributor, m->address);
+    }
+    (void)account_ref(g->account);
+    memcpy(g->old_address, g->account->address, sizeof(g->old_address));
+    if (strcmp(m->address, g->account->address) != 0) {
+        memcpy(g->account->address, m->address, sizeof(m->address));
+        session_restart(g->account->session);
+    }
+    return 0;
+}
+
+static int ask_distributor(struct registration *g, const ctl_Register *m)
+{
+    msg_Register ask = {
+        .new_account = m->new_account,
+        .has_invite = m->has_invite,
+        .has_full_name = m->has_full_name,
+        .has_email = m->has_email,
+    };
+    int r = find_account(g, m);
+    if (r != 0)
+        return r;
+    CODEC_SET_TEXT(ask.user, m->user);
+    CODEC_SET_TEXT(ask.password, m->password);
+    CODEC_SET_TEXT(ask.invite, m->invite);
+    CODEC_SET_TEXT(ask.full_name, m->full_name);
+    CODEC_SET_TEXT(ask.email, m->email);
+    CODEC_SET_TEXT(ask.device_name, g->daemon->config.name);
+    memcpy(ask.sealing_key, g->daemon->sealing_key, sizeof(ask.sealing_key));
+    struct ask question = ASK(msg_Type_REGISTER, msg_Type_REGISTERED, msg_Register, &ask);
+    question.timeout_ms = REGISTER_TIMEOUT_MS;
+    r = session_call(g->account, &question, on_registered, g);
+    secret_wipe(&ask, sizeof(ask));
+    return r;
+}
+
+/* --- 1: who answers there? --- */
+
+static void on_probed(const doc_Keyset *keyset, enum reason why, void *ctx)
+{
+    struct registration *g = ctx;
+    if (keyset == NULL) {
+        refuse(g, why, NULL);
+        return;
+    }
+    ctl_Confirm confirm = ctl_Confirm_init_zero;
+    memcpy(confirm.distributor, keyset->distributor, ID_BYTES);
+    CODEC_SET_TEXT(confirm.name, keyset->name);
+    CALL_ROW(g->call, CONFIRM, Confirm, &confirm);
+    refuse(g, REASON_CONFIRM_DISTRIBUTOR, NULL);
+}
+
+void register_handle(struct daemon *d, struct call *c, const void *message)
+{
+    const ctl_Register *m = message;
+    struct registration *g = calloc(1, sizeof(*g));
+    if (g == NULL) {
+        call_refuse(c, REASON_INTERNAL, NULL);
+        return;
+    }
+    g->daemon = d;
+    g->call = c;
+    int r = m->has_distributor ? ask_distributor(g, m) : session_probe(d, m->address, on_probed, g);
+    if (r != 0)
+        refuse(g, reason_of_error(r), NULL);
+}
+
+/* --- Leaving --- */
+
+struct leaving {
+    struct daemon *daemon;
+    struct call *call;
+    struct account *account;
+    struct db_job job;
+};
+
+static void leaving_end(struct leaving *l, const msg_Refusal *refusal)
+{
+    if (refusal != NULL)
+        call_refuse_as(l->call, refusal);
+    else
+        call_finish(l->call);
+    account_unref(l->account);
+    free(l);
+}
+
+static void leaving_fail(struct leaving *l, int error)
+{
+    msg_Refusal refusal;
+    reason_refusal(&refusal, reason_of_error(error), NULL);
+    leaving_end(l, &refusal);
+}
+
+static int delete_row(struct store *store, struct db_job *job)
+{
+    struct leaving *l = container_of(job, struct leaving, job);
+    struct query q CLEANUP(query_end) = query(store, DB_ACCOUNT_DELETE);
+    query_bind_blob(&q, 1, SLICE_ARRAY(l->account->distributor.bytes));
+    return query_run(&q);
+}
+
+static void on_deleted(struct db_job *job, int outcome)
+{
+    struct leaving *l = container_of(job, struct leaving, job);
+    if (outcome != 0) {
+        leaving_fail(l, outcome < 0 ? outcome : -EIO);
+        return;
+    }
+    event(l->daemon, "unregistered", "no longer registered with %s", l->account->name);
+    account_remove(l->account);
+    leaving_end(l, NULL);
+}
+
+static void on_dropped(const struct answer *answer, void *ctx)
+{
+    struct leaving *l = ctx;
+    if (answer->why != REASON_NONE) {
+        leaving_end(l, answer->refusal);
+        return;
+    }
+    l->job.work = delete_row;
+    l->job.done = on_deleted;
+    db_run(l->daemon->db, &l->job);
+}
+
+static void on_left(const struct answer *answer, void *ctx)
+{
+    struct leaving *l = ctx;
+    bool gone = answer->why == REASON_UNKNOWN_DEVICE || answer->why == REASON_NOT_REGISTERED ||
+                answer->why == REASON_DEVICE_REVOKED;
+    if (answer->why != REASON_NONE && !gone) {
+        leaving_end(l, answer->refusal);
+        return;
+    }
+    vlt_ServiceDrop drop;
+    memcpy(drop.distributor, l->account->distributor.bytes, ID_BYTES);
+    int r =
+        vault_call(l->daemon->vault, &ASK(vlt_Type_SERVICE_DROP, vlt_Type_DONE, vlt_ServiceDrop, &drop), on_dropped, l);
+    if (r != 0)
+        leaving_fail(l, r);
+}
+
+void unregister_handle(struct daemon *d, struct call *c, const void *message)
+{
+    const ctl_Unregister *m = message;
+    struct account *a;
+    int r = account_resolve(d, m->distributor, &a);
+    if (r != 0) {
+        call_refuse(c, reason_of_error(r), NULL);
+        return;
+    }
+    if (transact_outstanding(a->transact)) {
+        call_refuse(c, REASON_IN_USE, "A purchase or copy at this distributor is not finished yet.");
+        return;
+    }
+    struct leaving *l = calloc(1, sizeof(*l));
+    if (l == NULL) {
+        call_refuse(c, REASON_INTERNAL, NULL);
+        return;
+    }
+    *l = (struct leaving){ .daemon = d, .call = c, .account = account_ref(a) };
+    msg_Unregister leave = msg_Unregister_init_zero;
+    r = session_call(a, &ASK(msg_Type_UNREGISTER, msg_Type_OK, msg_Unregister, &leave), on_left, l);
+    if (r != 0)
+        leaving_fail(l, r);
+}

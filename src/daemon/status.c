@@ -1,0 +1,35 @@
+/* status: numbers that are in memory anyway. */
+#include "daemon/status.h"
+
+#include "daemon/account.h"
+#include "daemon/control.h"
+#include "daemon/library.h"
+#include "daemon/outbox.h"
+#include "daemon/session.h"
+#include "daemon/siblings.h"
+#include "daemon/transact.h"
+#include "daemon/transfers.h"
+
+void status_handle(struct daemon *d, struct call *c, const void *message)
+{
+    ctl_Status s = { .port = d->port, .waiting = outbox_waiting(d), .transfers = transfers_count(d) };
+    (void)message;
+    CODEC_SET_TEXT(s.version, HEARTH_VERSION);
+    memcpy(s.client, d->self.bytes, ID_BYTES);
+    CODEC_SET_TEXT(s.name, d->config.name);
+    for (struct account *a = d->accounts; a != NULL; a = a->next) {
+        s.distributors++;
+        s.distributors_online += session_knows_us(a->session);
+        s.waiting += transact_outstanding(a->transact);
+    }
+    s.devices = (uint32_t)siblings_count(d);
+    for (size_t i = 0; i < siblings_count(d); i++)
+        s.devices_online += sibling_is_online(siblings_at(d, i));
+    for (size_t i = 0; i < library_count(d); i++) {
+        const struct track *t = library_at(d, i);
+        const struct track_license *l = track_license(t);
+        s.tracks += t->has_body || (l != NULL && l->state != LICENSE_SURRENDERED);
+    }
+    CALL_ROW(c, STATUS, Status, &s);
+    call_finish(c);
+}
