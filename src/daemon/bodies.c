@@ -1,0 +1,271 @@
+/* Part files and their maps. What a map says is believed only as far as its header allows. Blocking; pool threads. */
+#include "daemon/bodies.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/text.h"
+#include "base/util.h"
+#include "protocol/receive.h"
+
+#define LOG_MODULE "bodies"
+#include "base/log.h"
+
+#define MAP_HEAD_BYTES 64
+#define BOOT_ID_BYTES 16
+#define BOOT_ID_TEXT 36
+
+int bodies_path(const char *dir, const struct id *content, enum bodies_suffix suffix, char out[BODIES_PATH_BYTES])
+{
+    static const char *const endings[] = { "body", "part", "map" };
+    char text[ID_TEXT_BYTES];
+    id_text(content, text);
+    int n = snprintf(out, BODIES_PATH_BYTES, "%s/%s.%s", dir, text, endings[suffix]);
+    return n > 0 && n < BODIES_PATH_BYTES ? 0 : -ENAMETOOLONG;
+}
+
+void body_part_init(struct body_part *p) { *p = (struct body_part){ .fd = -1, .map_fd = -1 }; }
+
+void body_part_deinit(struct body_part *p)
+{
+    closep(&p->fd);
+    closep(&p->map_fd);
+    p->fd = p->map_fd = -1;
+}
+
+/* ---- what is there ------------------------------------------------------------------------------------------- */
+
+static int read_head(const char *path, const struct id *content, struct serve_file *out)
+{
+    int fd CLEANUP(closep) = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0)
+        return errno == ENOENT ? REASON_NOT_FOUND : -errno;
+    return serve_file_read(fd, content, out);
+}
+
+int bodies_complete(const char *dir, const struct id *content, struct serve_file *out)
+{
+    char path[BODIES_PATH_BYTES];
+    int r = bodies_path(dir, content, BODIES_BODY, path);
+    if (r == 0)
+        r = read_head(path, content, out);
+    if (r == REASON_BLOCK_CORRUPT || r == REASON_CONTENT_ID_MISMATCH) {
+        log_warn("a damaged body is removed path=%s", path);
+        if (unlink(path) != 0)
+            return -errno;
+    }
+    return r;
+}
+
+int body_part_load(const char *dir, const struct id *content, struct serve_file *out)
+{
+    char path[BODIES_PATH_BYTES];
+    int r = bodies_path(dir, content, BODIES_PART, path);
+    return r == 0 ? read_head(path, content, out) : r;
+}
+
+static int remove_one(const char *dir, const struct id *content, enum bodies_suffix suffix)
+{
+    char path[BODIES_PATH_BYTES];
+    int r = bodies_path(dir, content, suffix, path);
+    if (r != 0)
+        return r;
+    return unlink(path) == 0 || errno == ENOENT ? 0 : -errno;
+}
+
+int bodies_remove(const char *dir, const struct id *content)
+{
+    /* The map first: a part without one counts as empty, a map without its part must not be believed. */
+    int r = remove_one(dir, content, BODIES_MAP);
+    if (r == 0)
+        r = remove_one(dir, content, BODIES_PART);
+    if (r == 0)
+        r = remove_one(dir, content, BODIES_BODY);
+    return r == 0 ? file_sync_dir(dir) : r;
+}
+
+/* ---- the map ------------------------------------------------------------------------------------------------- */
+
+/* Of this boot of the machine; zero when it cannot be known, then only synced blocks count. */
+static void read_boot_id(uint8_t out[BOOT_ID_BYTES])
+{
+    memset(out, 0, BOOT_ID_BYTES);
+    struct buf text CLEANUP(buf_free) = buf(64);
+    char hex[BOOT_ID_BYTES * 2 + 1];
+    size_t used = 0;
+    if (file_read("/proc/sys/kernel/random/boot_id", &text) != 0 || text.len < BOOT_ID_TEXT)
+        return;
+    for (size_t i = 0; i < BOOT_ID_TEXT && used < sizeof(hex) - 1; i++)
+        if (text.data[i] != '-')
+            hex[used++] = (char)text.data[i];
+    hex[used] = '\0';
+    if (hex_decode(hex, out, BOOT_ID_BYTES) != 0)
+        memset(out, 0, BOOT_ID_BYTES);
+}
+
+static void map_head(const struct body_part *p, const uint8_t boot_id[BOOT_ID_BYTES], uint8_t head[MAP_HEAD_BYTES])
+{
+    memcpy(head, "HEARTHM1", 8);
+    memcpy(head + 8, &p->content, sizeof(p->content));
+    memcpy(head + 40, boot_id, BOOT_ID_BYTES);
+    put_be32(head + 56, p->shape.block_count);
+    put_be32(head + 60, p->shape.block_bytes);
+}
+
+/* What the map of an earlier run says; all missing when it is not about this body. */
+static void read_map(const struct body_part *p, const char *path, const uint8_t head[MAP_HEAD_BYTES], uint8_t *have)
+{
+    static const uint8_t unknown_boot[BOOT_ID_BYTES];
+    struct buf b CLEANUP(buf_free) = buf(MAP_HEAD_BYTES + (size_t)p->shape.block_count);
+    memset(have, RECEIVE_MISSING, p->shape.block_count);
+    if (file_read(path, &b) != 0 || b.len != MAP_HEAD_BYTES + (size_t)p->shape.block_count)
+        return;
+    if (memcmp(b.data, head, 40) != 0 || memcmp(b.data + 56, head + 56, 8) != 0)
+        return;
+    bool same_boot =
+        memcmp(b.data + 40, head + 40, BOOT_ID_BYTES) == 0 && memcmp(head + 40, unknown_boot, BOOT_ID_BYTES) != 0;
+    for (uint32_t i = 0; i < p->shape.block_count; i++) {
+        uint8_t mark = b.data[MAP_HEAD_BYTES + i];
+        if (mark == RECEIVE_SYNCED || (mark == RECEIVE_WRITTEN && same_boot))
+            have[i] = mark;
+    }
+}
+
+static int write_map(const char *path, const uint8_t head[MAP_HEAD_BYTES], const uint8_t *have, uint32_t count)
+{
+    struct buf b CLEANUP(buf_free) = buf(MAP_HEAD_BYTES + (size_t)count);
+    int r = buf_append(&b, slice(head, MAP_HEAD_BYTES));
+    if (r == 0)
+        r = buf_append(&b, slice(have, count));
+    return r == 0 ? file_replace(path, buf_slice(&b), 0600) : r;
+}
+
+/* ---- preparing ----------------------------------------------------------------------------------------------- */
+
+/* Room for all of it now, so that it does not run out in the middle. */
+static int allocate(int fd, uint64_t bytes)
+{
+    struct statvfs fs;
+    if (fstatvfs(fd, &fs) != 0)
+        return -errno;
+    uint64_t room = (uint64_t)fs.f_bavail * fs.f_frsize;
+    if (bytes > INT64_MAX || room < bytes || room - bytes < BODIES_RESERVE_BYTES)
+        return -ENOSPC;
+    if (fallocate(fd, 0, 0, (off_t)bytes) == 0)
+        return 0;
+    if (errno != EOPNOTSUPP && errno != ENOSYS)
+        return -errno;
+    return ftruncate(fd, (off_t)bytes) == 0 ? 0 : -errno;
+}
+
+static int write_head(int fd, const struct body_shape *shape, struct slice info, const uint8_t *list)
+{
+    uint8_t head[12];
+    memcpy(head, BODY_MAGIC, 8);
+    put_be32(head + 8, (uint32_t)info.len);
+    int r = file_pwrite_all(fd, head, sizeof(head), 0);
+    if (r == 0)
+        r = file_pwrite_all(fd, info.data, info.len, sizeof(head));
+    if (r == 0)
+        r = file_pwrite_all(fd, list, (size_t)shape->block_count * 32, body_list_offset(shape));
+    return r;
+}
+
+int body_part_prepare(struct body_part *p, const char *dir, const struct id *content, const struct body_shape *shape,
+                      struct slice info, const uint8_t *list, uint8_t *have)
+{
+    char part[BODIES_PATH_BYTES], map[BODIES_PATH_BYTES];
+    p->content = *content;
+    p->shape = *shape;
+    if (snprintf(p->dir, sizeof(p->dir), "%s", dir) >= (int)sizeof(p->dir))
+        return -ENAMETOOLONG;
+    int r = bodies_path(dir, content, BODIES_PART, part);
+    if (r == 0)
+        r = bodies_path(dir, content, BODIES_MAP, map);
+    if (r != 0)
+        return r;
+    p->fd = open(part, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (p->fd < 0)
+        return -errno;
+    struct stat st;
+    if (fstat(p->fd, &st) != 0)
+        return -errno;
+    uint8_t boot_id[BOOT_ID_BYTES], head[MAP_HEAD_BYTES];
+    read_boot_id(boot_id);
+    map_head(p, boot_id, head);
+    if (st.st_size > 0 && (uint64_t)st.st_size == body_file_bytes(shape)) {
+        read_map(p, map, head, have);
+    } else {
+        memset(have, RECEIVE_MISSING, shape->block_count);
+        if (ftruncate(p->fd, 0) != 0)
+            return -errno;
+        r = allocate(p->fd, body_file_bytes(shape));
+    }
+    if (r == 0)
+        r = write_head(p->fd, shape, info, list);
+    if (r == 0) /* marks of an earlier boot are dropped before this boot's ID stands above them */
+        r = write_map(map, head, have, shape->block_count);
+    if (r != 0)
+        return r;
+    p->map_fd = open(map, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    return p->map_fd < 0 ? -errno : 0;
+}
+
+/* ---- blocks -------------------------------------------------------------------------------------------------- */
+
+static int mark_run(const struct body_part *p, uint32_t first, uint32_t count, uint8_t mark)
+{
+    uint8_t run[256];
+    memset(run, mark, sizeof(run));
+    int r = 0;
+    while (count > 0 && r == 0) {
+        uint32_t part = count < sizeof(run) ? count : (uint32_t)sizeof(run);
+        r = file_pwrite_all(p->map_fd, run, part, MAP_HEAD_BYTES + (uint64_t)first);
+        first += part;
+        count -= part;
+    }
+    return r;
+}
+
+int body_part_write(const struct body_part *p, uint32_t index, struct slice block)
+{
+    int r = file_pwrite_all(p->fd, block.data, block.len, body_block_offset(&p->shape, index));
+    return r == 0 ? mark_run(p, index, 1, RECEIVE_WRITTEN) : r;
+}
+
+int body_part_sync(const struct body_part *p, const uint8_t *marks, uint8_t at_sync)
+{
+    int r = file_sync(p->fd);
+    for (uint32_t i = 0, end; i < p->shape.block_count && r == 0; i = end) {
+        end = i + 1;
+        if (marks[i] != at_sync)
+            continue;
+        while (end < p->shape.block_count && marks[end] == at_sync)
+            end++;
+        r = mark_run(p, i, end - i, RECEIVE_SYNCED);
+    }
+    return r;
+}
+
+int body_part_finish(struct body_part *p)
+{
+    char part[BODIES_PATH_BYTES], body[BODIES_PATH_BYTES];
+    int r = bodies_path(p->dir, &p->content, BODIES_PART, part);
+    if (r == 0)
+        r = bodies_path(p->dir, &p->content, BODIES_BODY, body);
+    if (r == 0)
+        r = file_sync(p->fd); /* its head, when every block was there already */
+    if (r == 0 && rename(part, body) != 0)
+        r = -errno;
+    if (r == 0)
+        r = file_sync_dir(p->dir);
+    if (r == 0)
+        r = remove_one(p->dir, &p->content, BODIES_MAP); /* one that stays behind is harmless: it has no part */
+    body_part_deinit(p);
+    return r;
+}

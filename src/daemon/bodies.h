@@ -1,0 +1,50 @@
+/* Body files on their way here, in STATE/bodies: `<content-id>.part` is laid out as the body will be (crypto/body.h), `<content-id>.map`
+ * says which blocks it has, `<content-id>.body` is complete. Everything here blocks: pool threads.
+ *
+ * Map: 0 8 "HEARTHM1" | 8 32 content ID | 40 16 boot ID | 56 4 block count | 60 4 block bytes | 64 .. one byte a block:
+ *   0 missing, 1 written (trusted within the same boot: a process that is killed leaves its pages to the kernel),
+ *   2 synced (trusted always: set only after the data was made durable).
+ * Source: seed S24, S25, S172; design section 6.5. */
+#ifndef DAEMON_BODIES_H
+#define DAEMON_BODIES_H
+
+#include <limits.h>
+
+#include "crypto/body.h"
+#include "net/serve.h"
+
+#define BODIES_RESERVE_BYTES (16u << 20) /* stays free for databases */
+#define BODIES_PATH_BYTES 1200
+
+enum bodies_suffix { BODIES_BODY, BODIES_PART, BODIES_MAP };
+/* DIR/<content-id>.body and so on. 0, -ENAMETOOLONG. */
+int bodies_path(const char *dir, const struct id *content, enum bodies_suffix suffix, char out[BODIES_PATH_BYTES]) MUST_USE;
+
+struct body_part {
+    char dir[BODIES_PATH_BYTES];
+    struct id content;
+    struct body_shape shape;
+    int fd, map_fd; /* -1: not open */
+};
+void body_part_init(struct body_part *p);
+void body_part_deinit(struct body_part *p); /* closes; the files stay; idempotent */
+
+/* Is the complete body there? Its file is read up to the blocks and checked. 0 with *out (serve_file_deinit), REASON_NOT_FOUND, an
+ * enum reason when it is damaged (then it was removed), -errno. */
+int bodies_complete(const char *dir, const struct id *content, struct serve_file *out) MUST_USE;
+/* The head of a part file of an earlier run, as bodies_complete. */
+int body_part_load(const char *dir, const struct id *content, struct serve_file *out) MUST_USE;
+/* Makes or opens part and map, with room for the whole body. have: shape->block_count marks, filled. info and list are verified.
+ * 0, -ENOSPC, -errno. */
+int body_part_prepare(struct body_part *p, const char *dir, const struct id *content, const struct body_shape *shape, struct slice info,
+                      const uint8_t *list, uint8_t *have) MUST_USE;
+/* Any number of threads at once, different blocks. */
+int body_part_write(const struct body_part *p, uint32_t index, struct slice block) MUST_USE;
+/* Makes everything written so far durable, then marks the blocks whose mark in `marks` is `at_sync`. A failed sync aborts. */
+int body_part_sync(const struct body_part *p, const uint8_t *marks, uint8_t at_sync) MUST_USE;
+/* All blocks are synced: the part becomes the body. Durable when 0. */
+int body_part_finish(struct body_part *p) MUST_USE;
+/* Removes what there is of a content: body, part, map. 0, -errno. */
+int bodies_remove(const char *dir, const struct id *content) MUST_USE;
+
+#endif
