@@ -34,6 +34,16 @@ int delegations_due(struct operations *o, int64_t after, int64_t now_ms, struct 
 int delegations_store(struct operations *o, const struct id *partner, struct slice delegation, int64_t now_ms) MUST_USE;
 int delegations_grant_store(struct operations *o, const struct id *partner, struct slice grant, struct slice block,
                             struct slice entries, int64_t now_ms) MUST_USE;
+/* For issuing: the delegation and a grant that are in force and as new as the partner's newest announced key block.
+ * delegation: envelope appended. 0, OPERATIONS_ABSENT (ask the partner), -errno. */
+struct delegations_usable {
+    int64_t ends_ms, max_certificate_ms;
+};
+int delegations_usable(struct operations *o, const struct partner *p, int64_t now_ms, struct delegations_usable *out,
+                       struct buf *delegation) MUST_USE;
+/* Our copy key for this partner, with its secret: wipe it. */
+int delegations_copy_pair(struct operations *o, const struct partner *p, struct sign_pair *out) MUST_USE;
+
 /* Entries in a block, to know how many pages to ask for; verifies under the partner's kept keyset. */
 int delegations_block_entries(struct operations *o, const struct id *partner, struct slice block, uint32_t *count) MUST_USE;
 #define DELEGATIONS_PAGE_ENTRIES 16384 /* in one GRANT tail */

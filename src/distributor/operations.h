@@ -32,6 +32,7 @@ struct operations_block {
 
 struct operations {
     struct store *store;
+    struct store_schema schema; /* with this connection's flags */
     const struct keys *keys; /* borrowed */
     const struct rng *rng;   /* borrowed */
     char state_dir[1024];
@@ -66,7 +67,7 @@ struct operations_new {
 int operations_create(const char *state_dir, const struct keys *keys, const struct rng *rng,
                       const struct operations_new *n) MUST_USE;
 
-/* Settings: the operator's choices, as text. Names: operations_setting_default() has the list.
+/* Settings: the operator's choices, as text. Names:
  *   name currency listen address directory ("yes"/"no": we serve operations database C)
  *   directory-url (hearth://HOST:PORT#ID; empty: none)   registration ("invite", "open", "closed")
  *   credit-limit (minor units, of new accounts)          certificate-days   move-charged ("yes"/"no")

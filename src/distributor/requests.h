@@ -43,6 +43,13 @@ struct caller {
     size_t partners_asked_count;
 };
 
+/* A link that UNLINK took apart: tell the partner, PARTNER_UNLINK{user, partner_user}; its own row goes also by sharing. */
+#define REQUESTS_UNLINKED_MAX 4
+struct reply_unlinked {
+    struct id partner;
+    char user[OPERATIONS_NAME_BYTES], partner_user[OPERATIONS_NAME_BYTES];
+};
+
 struct reply {
     uint16_t type;             /* msg_Type */
     struct buf message, tail;
@@ -50,6 +57,8 @@ struct reply {
     uint64_t session;          /* HELLO, REGISTER: keep in caller.session */
     char user[OPERATIONS_NAME_BYTES]; /* HELLO, REGISTER: the device's account, "" when not registered (roster.h) */
     struct id ask;             /* REQUESTS_ASK_PARTNER */
+    struct reply_unlinked unlinked[REQUESTS_UNLINKED_MAX]; /* UNLINK */
+    size_t unlinked_count;
 };
 void reply_init(struct reply *r);
 void reply_free(struct reply *r); /* idempotent */

@@ -1,0 +1,44 @@
+/* Copy certificates (Fig. 18): issued ones as rows, and how each is settled. Issuing: copy_issue.c; settling: copy_settle.c. */
+#ifndef DISTRIBUTOR_COPIES_H
+#define DISTRIBUTOR_COPIES_H
+
+#include "distributor/licenses.h"
+
+struct copy {
+    uint8_t serial[16];
+    uint8_t license_id[16];
+    struct id source, destination, content;
+    char account[OPERATIONS_NAME_BYTES]; /* ours: pays, and stands for the destination's license */
+    int64_t destination_number;          /* the destination's distributor */
+    char destination_user[OPERATIONS_NAME_BYTES];
+    uint32_t product;
+    bool move, removable;
+    bool counted;    /* against the source license's copies */
+    int64_t price;   /* charged */
+    uint64_t block_version;
+    int64_t issued_ms, ends_ms;
+    uint32_t state; /* enum certificate_state */
+};
+/* The row of our certificate with this serial; document and delegation (may be NULL) are appended. 0, OPERATIONS_ABSENT. */
+int copies_find(struct operations *o, const uint8_t serial[16], struct copy *out, struct buf *document) MUST_USE;
+/* An issued and unsettled one for the same source, destination and kind. 0, OPERATIONS_ABSENT. */
+int copies_find_open(struct operations *o, const struct copy *like, struct copy *out, struct buf *document,
+                     struct buf *delegation) MUST_USE;
+/* The destination of the unsettled move of this license. 0, OPERATIONS_ABSENT. */
+int copies_find_move(struct operations *o, const uint8_t license_id[16], const struct id *source,
+                     struct id *destination) MUST_USE;
+/* Stores certificate and history row (seed table (8), shared). leaf: the destination's. Source: seed S141. */
+int copies_add(struct operations *o, const struct copy *c, const doc_Leaf *leaf, struct slice document,
+               struct slice delegation) MUST_USE;
+/* receipt, surrender: empty when there is none. */
+int copies_set_state(struct operations *o, const struct copy *c, enum certificate_state state, struct slice receipt,
+                     struct slice surrender) MUST_USE;
+
+/* Certificates that ended unredeemed, beyond the allowed skew, give count and price back. Moves do not: only their
+ * destination's signed word tells where the license is. */
+int copies_give_back_ended(struct operations *o, int64_t now_ms) MUST_USE;
+/* A receipt that reached another distributor and came as a shared row; surrender may be empty. Refusals are not the sender's
+ * business. 0, -errno. */
+int copies_settle_relayed(struct operations *o, struct slice receipt, struct slice surrender, int64_t now_ms) MUST_USE;
+
+#endif

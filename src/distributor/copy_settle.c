@@ -1,0 +1,294 @@
+/* How a copy certificate ends: stored at its destination, refused there for good, or over. On the connection's thread.
+ *
+ *   ISSUED --receipt "stored"--> REDEEMED    the destination's license is entered; a move's source license is taken back
+ *   ISSUED --receipt "refused"--> REFUSED    count and price back; a move's source license is live again
+ *   ISSUED --end, not a move--> ENDED        count and price back
+ *   ENDED  --late receipt, signed before the end--> REDEEMED (count and price taken again), or REFUSED
+ * Everything may come twice, from either side, and by way of another distributor. Source: seed S153; design section 6.5. */
+#define LOG_MODULE "copies"
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "base/util.h"
+#include "crypto/sha256.h"
+#include "distributor/billing.h"
+#include "distributor/copies.h"
+#include "distributor/handlers.h"
+#include "distributor/reply.h"
+#include "distributor/rows.h"
+#include "distributor/share_rows.h"
+
+#define OVERDUE_AT_ONCE 500
+#define RECEIPT_STORED_OUTCOME 1
+#define RECEIPT_REFUSED_OUTCOME 2
+
+/* What was brought: who brings it does not matter, the signatures do. */
+struct settlement {
+    struct slice receipt_bytes, surrender_bytes; /* surrender empty when there is none */
+    doc_Receipt receipt;
+    int64_t now_ms;
+};
+
+/* --- Count and price --------------------------------------------------------------------------------------------- */
+
+static int title_of(struct operations *o, const struct id *content, char title[128])
+{
+    struct content c;
+    int r = contents_find(o, content, &c);
+    if (r == 0)
+        snprintf(title, 128, "%s", c.title);
+    return r == OPERATIONS_ABSENT ? -EUCLEAN : r;
+}
+
+/* sign: -1 gives back, +1 takes again. */
+static int settle_count(struct operations *o, const struct copy *c, int sign, int64_t now_ms)
+{
+    char title[128], text[192];
+    int r = title_of(o, &c->content, title);
+    if (r == 0 && c->counted)
+        r = licenses_count(o, c->license_id, &c->source, sign, c->removable ? sign : 0);
+    if (r != 0)
+        return r;
+    snprintf(text, sizeof(text), sign < 0 ? "Given back, not used: copy of %s" : "Used after all: copy of %s", title);
+    return billing_charge(o, c->account, sign * c->price, now_ms, text);
+}
+
+/* --- Outcomes ---------------------------------------------------------------------------------------------------- */
+
+/* The destination's license, out of the certificate we issued. It keeps the copies it has made before. */
+static int enter_license(struct operations *o, const struct copy *c, struct slice document, int64_t now_ms)
+{
+    doc_CopyCertificate *certificate CLEANUP(freep) = calloc(1, sizeof(*certificate));
+    if (!certificate)
+        return -ENOMEM;
+    doc_License d;
+    uint8_t signer[32];
+    int r = document_open(DOCUMENT_COPY_CERTIFICATE, document, certificate, sizeof(*certificate), signer);
+    if (r == 0)
+        r = document_open(DOCUMENT_LICENSE, CODEC_BYTES(certificate->license), &d, sizeof(d), signer);
+    if (r != 0)
+        return r > 0 ? -EUCLEAN : r;
+    struct license l = { .client = c->destination,
+                         .content = c->content,
+                         .sequence = d.sequence,
+                         .distributor = c->destination_number,
+                         .product = c->product,
+                         .conditions = d.conditions,
+                         .state = LICENSE_LIVE,
+                         .issued_ms = c->issued_ms };
+    memcpy(l.license_id, c->license_id, sizeof(l.license_id));
+    snprintf(l.user, sizeof(l.user), "%s", c->destination_user);
+    snprintf(l.account, sizeof(l.account), "%s", c->account);
+    struct license before;
+    r = licenses_find(o, c->license_id, &c->destination, &before);
+    if (r < 0)
+        return r;
+    if (r == 0 && before.sequence > l.sequence) /* the highest sequence wins everywhere */
+        return 0;
+    if (r == 0 && before.state == LICENSE_LIVE) {
+        l.copies = before.copies;
+        l.removables = before.removables;
+    }
+    r = licenses_set(o, &l, CODEC_BYTES(certificate->license));
+    if (r != 0 || l.distributor != OPERATIONS_SELF)
+        return r;
+    r = licenses_record(o, &l, now_ms);
+    return r == 0 ? licenses_record_content(o, l.user, &l.content, &l.client, l.license_id, now_ms) : r;
+}
+
+static int settle_stored(struct operations *o, const struct copy *c, struct slice document, const struct settlement *s)
+{
+    if (c->state == CERTIFICATE_REFUSED)
+        return REASON_NOT_PERMITTED; /* the destination signed both: the first word counts */
+    if (c->state == CERTIFICATE_ENDED && s->receipt.signed_ms > (uint64_t)c->ends_ms + DOCUMENTS_SKEW_MS)
+        return REASON_CERTIFICATE_EXPIRED;
+    int r = 0;
+    if (c->state == CERTIFICATE_ENDED)
+        r = settle_count(o, c, +1, s->now_ms);
+    if (r == 0 && c->state != CERTIFICATE_REDEEMED) {
+        r = enter_license(o, c, document, s->now_ms);
+        if (r == 0 && c->move)
+            r = licenses_set_state(o, c->license_id, &c->source, LICENSE_GONE);
+    }
+    return r == 0 ? copies_set_state(o, c, CERTIFICATE_REDEEMED, s->receipt_bytes, s->surrender_bytes) : r;
+}
+
+/* Awake again, unless another certificate of the same move may still be used. */
+static int wake_source(struct operations *o, const struct copy *c)
+{
+    struct id towards;
+    struct license l;
+    int r = copies_find_move(o, c->license_id, &c->source, &towards);
+    if (r != OPERATIONS_ABSENT)
+        return r;
+    r = licenses_find(o, c->license_id, &c->source, &l);
+    if (r == 0 && l.state == LICENSE_MOVING)
+        r = licenses_set_state(o, c->license_id, &c->source, LICENSE_LIVE);
+    return r == OPERATIONS_ABSENT ? -EUCLEAN : r;
+}
+
+static int settle_refused(struct operations *o, const struct copy *c, const struct settlement *s)
+{
+    if (c->state == CERTIFICATE_REDEEMED)
+        return REASON_NOT_PERMITTED;
+    if (c->state == CERTIFICATE_REFUSED)
+        return 0;
+    int r = 0;
+    if (c->state == CERTIFICATE_ISSUED)
+        r = settle_count(o, c, -1, s->now_ms);
+    if (r == 0)
+        r = copies_set_state(o, c, CERTIFICATE_REFUSED, s->receipt_bytes, s->surrender_bytes);
+    return r == 0 && c->move ? wake_source(o, c) : r;
+}
+
+/* A surrender must be about the very license and certificate. */
+static int judge_surrender(const struct copy *c, const struct settlement *s)
+{
+    if (s->surrender_bytes.len == 0)
+        return 0;
+    doc_Surrender given;
+    int r = surrender_judge(s->surrender_bytes, &given);
+    if (r != 0)
+        return r;
+    if (!c->move || !id_equal(given.issuer, s->receipt.issuer) || !id_equal(given.client, &c->source)
+        || memcmp(given.license_id, c->license_id, sizeof(given.license_id)) != 0
+        || memcmp(given.serial, c->serial, sizeof(given.serial)) != 0)
+        return REASON_MALFORMED;
+    return 0;
+}
+
+static int settle(struct operations *o, const struct settlement *s)
+{
+    struct copy c;
+    struct buf document CLEANUP(buf_free) = buf(4096);
+    int r = copies_find(o, s->receipt.serial, &c, &document);
+    if (r == OPERATIONS_ABSENT)
+        return REASON_NOT_FOUND;
+    if (r == 0 && (!id_equal(s->receipt.destination, &c.destination) || !id_equal(s->receipt.source, &c.source)
+                   || !id_equal(s->receipt.content, &c.content)))
+        return REASON_WRONG_DESTINATION;
+    if (r == 0)
+        r = judge_surrender(&c, s);
+    if (r != 0)
+        return r;
+    return s->receipt.outcome == RECEIPT_STORED_OUTCOME ? settle_stored(o, &c, buf_slice(&document), s)
+                                                        : settle_refused(o, &c, s);
+}
+
+/* --- Another distributor's ----------------------------------------------------------------------------------------- */
+
+/* Passed on once, as a row of ours that the issuer reads. */
+static int relay(struct operations *o, const struct settlement *s)
+{
+    uint8_t digest[32];
+    const struct slice parts[] = { s->receipt_bytes, s->surrender_bytes };
+    sha256_parts(parts, 2, digest);
+    struct query q CLEANUP(query_end) = query(o->store, RELAYED_ADD);
+    query_bind_blob(&q, 1, SLICE_ARRAY(digest));
+    query_bind_i64(&q, 2, s->now_ms);
+    int r = rows_run(&q);
+    if (r != 0 || store_changed_count(o->store) == 0)
+        return r;
+    share_Redemption row = { .has_surrender = s->surrender_bytes.len > 0 };
+    if (CODEC_SET_BYTES(row.receipt, s->receipt_bytes) != 0 || CODEC_SET_BYTES(row.surrender, s->surrender_bytes) != 0)
+        return REASON_TOO_LARGE;
+    return SHARE_PUT(o, REDEMPTION, false, share_Redemption, &row);
+}
+
+int copies_settle_relayed(struct operations *o, struct slice receipt, struct slice surrender, int64_t now_ms)
+{
+    struct settlement s = { .receipt_bytes = receipt, .surrender_bytes = surrender, .now_ms = now_ms };
+    int r = receipt_judge(receipt, &s.receipt);
+    if (r == 0 && !id_equal(s.receipt.issuer, &o->keys->self))
+        return 0;
+    struct savepoint p CLEANUP(savepoint_end) = { 0 };
+    if (r == 0)
+        r = savepoint_begin(&p, o->store);
+    if (r == 0)
+        r = settle(o, &s);
+    if (r == 0)
+        return savepoint_release(&p);
+    if (r > 0)
+        log_debug("a receipt from elsewhere changes nothing: reason=%s", reason_code((enum reason)r));
+    return r < 0 ? r : 0;
+}
+
+/* --- Requests ---------------------------------------------------------------------------------------------------- */
+
+static int run_settlement(struct operations *o, const struct caller *who, struct slice receipt, struct slice surrender,
+                          uint32_t outcome, struct reply *out)
+{
+    struct settlement s = { .receipt_bytes = receipt, .surrender_bytes = surrender, .now_ms = who->now_ms };
+    int r = receipt_judge(receipt, &s.receipt);
+    if (r != 0)
+        return r;
+    if (s.receipt.outcome != outcome)
+        return REASON_MALFORMED;
+    if (!id_equal(&who->client, s.receipt.source) && !id_equal(&who->client, s.receipt.destination))
+        return REASON_NOT_PERMITTED;
+    r = id_equal(s.receipt.issuer, &o->keys->self) ? settle(o, &s) : relay(o, &s);
+    return r == 0 ? reply_ok(out) : r;
+}
+
+int copies_redeem(struct operations *o, const struct caller *who, struct slice message, struct slice tail,
+                  struct reply *out)
+{
+    (void)tail;
+    msg_Redeem m;
+    int r = REQUEST_DECODE(message, msg_Redeem, &m);
+    return r == 0 ? run_settlement(o, who, CODEC_BYTES(m.receipt), slice(NULL, 0), RECEIPT_STORED_OUTCOME, out) : r;
+}
+
+int copies_move_done(struct operations *o, const struct caller *who, struct slice message, struct slice tail,
+                     struct reply *out)
+{
+    (void)tail;
+    msg_MoveDone m;
+    int r = REQUEST_DECODE(message, msg_MoveDone, &m);
+    if (r == 0 && m.surrender.size == 0)
+        r = REASON_MALFORMED;
+    return r == 0 ? run_settlement(o, who, CODEC_BYTES(m.receipt), CODEC_BYTES(m.surrender), RECEIPT_STORED_OUTCOME, out)
+                  : r;
+}
+
+int copies_move_cancel(struct operations *o, const struct caller *who, struct slice message, struct slice tail,
+                       struct reply *out)
+{
+    (void)tail;
+    msg_MoveCancel m;
+    int r = REQUEST_DECODE(message, msg_MoveCancel, &m);
+    return r == 0 ? run_settlement(o, who, CODEC_BYTES(m.receipt), slice(NULL, 0), RECEIPT_REFUSED_OUTCOME, out) : r;
+}
+
+/* --- Over -------------------------------------------------------------------------------------------------------- */
+
+static int find_overdue(struct operations *o, int64_t before_ms, uint8_t serial[16])
+{
+    struct query q CLEANUP(query_end) = query(o->store, CERTIFICATE_OVERDUE);
+    query_bind_i64(&q, 1, before_ms);
+    int r = rows_one(&q);
+    if (r != 0)
+        return r;
+    query_fixed(&q, 0, serial, 16);
+    return query_check(&q);
+}
+
+int copies_give_back_ended(struct operations *o, int64_t now_ms)
+{
+    for (int i = 0; i < OVERDUE_AT_ONCE; i++) { /* the rest at the next tick */
+        uint8_t serial[16];
+        struct copy c;
+        int r = find_overdue(o, now_ms - DOCUMENTS_SKEW_MS, serial);
+        if (r != 0)
+            return r == OPERATIONS_ABSENT ? 0 : r;
+        r = copies_find(o, serial, &c, NULL);
+        if (r == 0)
+            r = settle_count(o, &c, -1, now_ms);
+        if (r == 0)
+            r = copies_set_state(o, &c, CERTIFICATE_ENDED, slice(NULL, 0), slice(NULL, 0));
+        if (r != 0)
+            return r > 0 ? -EUCLEAN : r;
+    }
+    return 0;
+}

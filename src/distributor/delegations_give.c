@@ -1,0 +1,138 @@
+/* What a partner fetches from us: DELEGATION_GET (its copy key may sign for our clients) and GRANT_GET (our key block and its
+ * partner root). On the connection's thread. Source: design sections 2 and 3; instead of seed S138, S139. */
+#define LOG_MODULE "delegations"
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "base/util.h"
+#include "crypto/contentkey.h"
+#include "crypto/seal.h"
+#include "distributor/delegations.h"
+#include "distributor/handlers.h"
+#include "distributor/keyblocks.h"
+#include "distributor/reply.h"
+#include "distributor/rows.h"
+
+#define DAY_MS INT64_C(86400000)
+#define GIVEN_LIFE_MS (30 * DAY_MS)
+#define CERTIFICATE_LIFE_MS (30 * DAY_MS)
+
+static int find_asking(struct operations *o, const struct caller *who, struct partner *p)
+{
+    int r = delegations_partner_find(o, &who->partner, p);
+    if (r == OPERATIONS_ABSENT || (r == 0 && p->withdrawn))
+        return REASON_UNKNOWN_DISTRIBUTOR;
+    return r;
+}
+
+static int next_sequence(struct operations *o, int64_t number, uint64_t *sequence)
+{
+    struct query q CLEANUP(query_end) = query(o->store, PARTNER_SEQUENCE);
+    query_bind_i64(&q, 1, number);
+    int r = rows_one(&q);
+    if (r != 0)
+        return r == OPERATIONS_ABSENT ? -EUCLEAN : r;
+    *sequence = query_u64(&q, 0);
+    return query_check(&q);
+}
+
+int delegations_get(struct operations *o, const struct caller *who, struct slice message, struct slice tail,
+                    struct reply *out)
+{
+    (void)tail;
+    msg_DelegationGet m;
+    struct partner p;
+    doc_Delegation d = { .max_certificate_ms = CERTIFICATE_LIFE_MS,
+                         .issued_ms = (uint64_t)who->now_ms,
+                         .ends_ms = (uint64_t)(who->now_ms + GIVEN_LIFE_MS) };
+    int r = REQUEST_DECODE(message, msg_DelegationGet, &m);
+    if (r == 0)
+        r = find_asking(o, who, &p);
+    if (r == 0)
+        r = next_sequence(o, p.number, &d.sequence);
+    if (r != 0)
+        return r;
+    memcpy(d.delegator, o->keys->self.bytes, ID_BYTES);
+    memcpy(d.partner, who->partner.bytes, ID_BYTES);
+    memcpy(d.copy_key, m.copy_key, sizeof(d.copy_key));
+    struct signer signer;
+    signer_from_pair(&signer, &o->keys->license);
+    msg_Delegation answer = msg_Delegation_init_zero;
+    struct buf envelope CLEANUP(buf_free) = buf(sizeof(answer.delegation.bytes));
+    r = document_sign(&envelope, DOCUMENT_DELEGATION, &d, &signer);
+    if (r != 0 || CODEC_SET_BYTES(answer.delegation, buf_slice(&envelope)) != 0)
+        return r < 0 ? r : -EMSGSIZE;
+    log_info("delegated: partner=%s sequence=%llu", p.name, (unsigned long long)d.sequence);
+    return REPLY(out, DELEGATION, msg_Delegation, &answer);
+}
+
+/* --- Grant ------------------------------------------------------------------------------------------------------- */
+
+/* HKDF(root, partner), sealed to the partner's newest sealing key. */
+static int seal_root(struct operations *o, const struct caller *who, const struct keyblocks_newest *newest,
+                     msg_Grant *answer)
+{
+    const uint8_t *sealing_key = who->partner_keyset ? keyset_key(who->partner_keyset, KEY_SEALING) : NULL;
+    if (!sealing_key)
+        return REASON_KEYSET_INVALID;
+    struct key32 partner_root CLEANUP(key32_wipe);
+    contentkey_partner_root(&newest->root, &who->partner, &partner_root);
+    doc_KeyGrant g = { .category = OPERATIONS_CATEGORY,
+                       .version = newest->version,
+                       .issued_ms = (uint64_t)who->now_ms,
+                       .ends_ms = (uint64_t)(who->now_ms + GIVEN_LIFE_MS) };
+    memcpy(g.distributor, o->keys->self.bytes, ID_BYTES);
+    memcpy(g.partner, who->partner.bytes, ID_BYTES);
+    if (seal_to(sealing_key, SLICE_ARRAY(partner_root.bytes), g.sealed_root) != 0)
+        return REASON_KEYSET_INVALID;
+    struct signer signer;
+    signer_from_pair(&signer, &o->keys->license);
+    struct buf envelope CLEANUP(buf_free) = buf(sizeof(answer->grant.bytes));
+    int r = document_sign(&envelope, DOCUMENT_KEY_GRANT, &g, &signer);
+    if (r != 0 || CODEC_SET_BYTES(answer->grant, buf_slice(&envelope)) != 0)
+        return r < 0 ? r : -EMSGSIZE;
+    return 0;
+}
+
+static int add_page(struct operations *o, uint64_t version, uint32_t first, struct buf *tail)
+{
+    struct query q CLEANUP(query_end) = query(o->store, BLOCK_PAGE);
+    query_bind_i64(&q, 1, OPERATIONS_SELF);
+    query_bind_u64(&q, 2, version);
+    query_bind_i64(&q, 3, (int64_t)first * EKB_ENTRY_BYTES + 1);
+    query_bind_i64(&q, 4, (int64_t)DELEGATIONS_PAGE_ENTRIES * EKB_ENTRY_BYTES);
+    int r = rows_one(&q);
+    if (r != 0)
+        return r == OPERATIONS_ABSENT ? -EUCLEAN : r;
+    query_append(&q, 0, tail);
+    return query_check(&q);
+}
+
+int delegations_grant_get(struct operations *o, const struct caller *who, struct slice message, struct slice tail,
+                          struct reply *out)
+{
+    (void)tail;
+    msg_GrantGet m;
+    struct partner p;
+    int r = REQUEST_DECODE(message, msg_GrantGet, &m);
+    if (r == 0)
+        r = find_asking(o, who, &p);
+    if (r == 0 && m.category != OPERATIONS_CATEGORY)
+        r = REASON_NOT_FOUND;
+    struct keyblocks_newest block CLEANUP(keyblocks_newest_wipe) = { 0 };
+    msg_Grant answer = { .first = m.first };
+    struct buf envelope CLEANUP(buf_free) = buf(sizeof(answer.block.bytes));
+    if (r == 0)
+        r = keyblocks_get(o, OPERATIONS_SELF, m.version, &block, &envelope);
+    if (r == OPERATIONS_ABSENT)
+        return REASON_NOT_FOUND; /* begin again with the newest */
+    if (r == 0)
+        r = seal_root(o, who, &block, &answer);
+    if (r == 0)
+        r = add_page(o, block.version, m.first, &out->tail);
+    if (r != 0)
+        return r;
+    if (CODEC_SET_BYTES(answer.block, buf_slice(&envelope)) != 0)
+        return -EMSGSIZE;
+    return REPLY(out, GRANT, msg_Grant, &answer);
+}

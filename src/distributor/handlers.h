@@ -1,0 +1,41 @@
+/* What requests.c calls: one function for each type of request, in the file that knows the subject. */
+#ifndef DISTRIBUTOR_HANDLERS_H
+#define DISTRIBUTOR_HANDLERS_H
+
+#include "distributor/requests.h"
+
+/* Outcomes as requests_run(). */
+#define HANDLER(name)                                                                                              \
+    int name(struct operations *o, const struct caller *who, struct slice message, struct slice tail, struct reply *out) \
+        MUST_USE
+
+HANDLER(accounts_hello);      /* accounts.c */
+HANDLER(accounts_register);   /* register.c */
+HANDLER(accounts_unregister); /* accounts.c */
+HANDLER(accounts_get);
+HANDLER(devices_rename); /* devices.c */
+HANDLER(devices_remove);
+HANDLER(roster_get);     /* roster.c */
+HANDLER(links_code_get); /* links.c */
+HANDLER(links_unlink);
+HANDLER(links_partner_link);
+HANDLER(links_partner_unlink);
+HANDLER(billing_bills_get);   /* billing.c */
+HANDLER(catalogue_get);       /* catalogue.c */
+HANDLER(license_issue_quote); /* license_issue.c */
+HANDLER(license_issue_header);
+HANDLER(transact_run);    /* transact.c */
+HANDLER(transact_commit);
+HANDLER(copies_redeem);   /* copy_settle.c */
+HANDLER(copies_move_done);
+HANDLER(copies_move_cancel);
+HANDLER(delegations_get); /* delegations.c */
+HANDLER(delegations_grant_get);
+
+/* Items of a transaction, each inside a savepoint of its own; they fill the result. transact.c. */
+int license_issue_purchase(struct operations *o, const struct caller *who, const msg_Purchase *item, msg_Result *result,
+                           struct reply *out) MUST_USE;
+int copy_issue_run(struct operations *o, const struct caller *who, const msg_CopyAsk *item, msg_Result *result,
+                   struct reply *out) MUST_USE;
+
+#endif

@@ -1,0 +1,33 @@
+/* Enabling key blocks: ours, a new version after each revocation; and those that partners granted. */
+#ifndef DISTRIBUTOR_KEYBLOCKS_H
+#define DISTRIBUTOR_KEYBLOCKS_H
+
+#include "distributor/operations.h"
+#include "protocol/documents.h"
+
+/* Builds, signs, stores and announces our next version: all leaves except the revoked ones. Writes. */
+int keyblocks_issue(struct operations *o, int64_t now_ms) MUST_USE;
+/* Revokes our client's leaf and issues a block without it. 0, OPERATIONS_ABSENT without a leaf. Writes. */
+int keyblocks_revoke(struct operations *o, const struct id *client, int64_t now_ms) MUST_USE;
+/* The next leaf that was never given: counted up, skipping nothing but the revoked. REASON_TOO_LARGE when all are given. */
+int keyblocks_next_leaf(struct operations *o, uint32_t *leaf) MUST_USE;
+
+struct keyblocks_newest {
+    uint64_t version;
+    int64_t ends_ms;   /* of the grant; INT64_MAX for ours */
+    struct key32 root; /* our root key, or the partner root granted to us: wipe it */
+};
+void keyblocks_newest_wipe(struct keyblocks_newest *n);
+/* Of a distributor's newest block here: version and root. 0, OPERATIONS_ABSENT, -errno. */
+int keyblocks_newest(struct operations *o, int64_t distributor, struct keyblocks_newest *out) MUST_USE;
+/* The same of a version still kept (0: the newest), with its envelope appended. */
+int keyblocks_get(struct operations *o, int64_t distributor, uint64_t version, struct keyblocks_newest *out,
+                  struct buf *envelope) MUST_USE;
+/* The entry of a leaf in that block, with its proof. 0, REASON_DEVICE_REVOKED (not covered), OPERATIONS_ABSENT, -errno. */
+int keyblocks_entry(struct operations *o, int64_t distributor, uint32_t leaf, doc_KeyBlockEntry *out) MUST_USE;
+
+/* Keeps a block granted by a partner, whose documents were judged by the caller. root: the partner root. Writes. */
+int keyblocks_keep_granted(struct operations *o, int64_t distributor, const doc_Ekb *block, struct slice envelope,
+                           struct slice entries, const struct key32 *root, int64_t ends_ms) MUST_USE;
+
+#endif

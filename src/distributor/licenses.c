@@ -1,0 +1,165 @@
+/* License rows and documents. Who may have one is decided in license_issue.c and copy_issue.c. On the connection's thread. */
+#include "distributor/licenses.h"
+
+#include "crypto/contentkey.h"
+#include "distributor/rows.h"
+#include "distributor/share_rows.h"
+
+static void read_time(struct query *q, int column, bool *has, uint64_t *ms)
+{
+    *has = !query_is_null(q, column);
+    *ms = *has ? query_u64(q, column) : 0;
+}
+
+static int read_license(struct query *q, struct license *out)
+{
+    struct license l = { 0 };
+    doc_Conditions *c = &l.conditions;
+    query_fixed(q, 0, l.license_id, sizeof(l.license_id));
+    query_fixed(q, 1, l.client.bytes, sizeof(l.client.bytes));
+    query_fixed(q, 2, l.content.bytes, sizeof(l.content.bytes));
+    l.sequence = query_u64(q, 3);
+    l.distributor = query_i64(q, 4);
+    query_text(q, 5, l.user, sizeof(l.user));
+    query_text(q, 6, l.account, sizeof(l.account));
+    l.product = query_u32(q, 7);
+    read_time(q, 8, &c->has_usage_from_ms, &c->usage_from_ms);
+    read_time(q, 9, &c->has_usage_until_ms, &c->usage_until_ms);
+    read_time(q, 10, &c->has_download_from_ms, &c->download_from_ms);
+    read_time(q, 11, &c->has_download_until_ms, &c->download_until_ms);
+    c->max_copies = query_u32(q, 12);
+    l.copies = query_u32(q, 13);
+    c->max_removable = query_u32(q, 14);
+    l.removables = query_u32(q, 15);
+    c->copy_depth = query_u32(q, 16);
+    l.state = query_u32(q, 17);
+    l.issued_ms = query_i64(q, 18);
+    *out = l;
+    return query_check(q);
+}
+
+int licenses_find(struct operations *o, const uint8_t license_id[16], const struct id *client, struct license *out)
+{
+    struct query q CLEANUP(query_end) = query(o->store, LICENSE_GET);
+    query_bind_blob(&q, 1, slice(license_id, 16));
+    rows_bind_id(&q, 2, client);
+    int r = rows_one(&q);
+    return r == 0 ? read_license(&q, out) : r;
+}
+
+int licenses_find_content(struct operations *o, const struct id *content, const struct id *client, struct license *out)
+{
+    struct query q CLEANUP(query_end) = query(o->store, LICENSE_OF_CONTENT);
+    rows_bind_id(&q, 1, content);
+    rows_bind_id(&q, 2, client);
+    int r = rows_one(&q);
+    return r == 0 ? read_license(&q, out) : r;
+}
+
+bool licenses_is_held(const struct license *l, int64_t now_ms)
+{
+    bool over = l->conditions.has_usage_until_ms && (uint64_t)now_ms > l->conditions.usage_until_ms;
+    return (l->state == LICENSE_LIVE || l->state == LICENSE_MOVING) && !over;
+}
+
+int licenses_set(struct operations *o, const struct license *l, struct slice document)
+{
+    const doc_Conditions *c = &l->conditions;
+    struct query q CLEANUP(query_end) = query(o->store, LICENSE_SET);
+    query_bind_blob(&q, 1, SLICE_ARRAY(l->license_id));
+    rows_bind_id(&q, 2, &l->client);
+    rows_bind_id(&q, 3, &l->content);
+    query_bind_u64(&q, 4, l->sequence);
+    query_bind_i64(&q, 5, l->distributor);
+    query_bind_text(&q, 6, l->user);
+    query_bind_text(&q, 7, l->account);
+    query_bind_i64(&q, 8, l->product);
+    rows_bind_time(&q, 9, c->has_usage_from_ms, c->usage_from_ms);
+    rows_bind_time(&q, 10, c->has_usage_until_ms, c->usage_until_ms);
+    rows_bind_time(&q, 11, c->has_download_from_ms, c->download_from_ms);
+    rows_bind_time(&q, 12, c->has_download_until_ms, c->download_until_ms);
+    query_bind_i64(&q, 13, c->max_copies);
+    query_bind_i64(&q, 14, l->copies);
+    query_bind_i64(&q, 15, c->max_removable);
+    query_bind_i64(&q, 16, l->removables);
+    query_bind_i64(&q, 17, c->copy_depth);
+    query_bind_i64(&q, 18, l->state);
+    query_bind_i64(&q, 19, l->issued_ms);
+    query_bind_blob(&q, 20, document);
+    return rows_run(&q);
+}
+
+int licenses_set_state(struct operations *o, const uint8_t license_id[16], const struct id *client,
+                       enum license_state state)
+{
+    struct query q CLEANUP(query_end) = query(o->store, LICENSE_STATE);
+    query_bind_blob(&q, 1, slice(license_id, 16));
+    rows_bind_id(&q, 2, client);
+    query_bind_i64(&q, 3, state);
+    return rows_run(&q);
+}
+
+int licenses_count(struct operations *o, const uint8_t license_id[16], const struct id *client, int copies, int removables)
+{
+    struct query q CLEANUP(query_end) = query(o->store, LICENSE_COUNT);
+    query_bind_blob(&q, 1, slice(license_id, 16));
+    rows_bind_id(&q, 2, client);
+    query_bind_i64(&q, 3, copies);
+    query_bind_i64(&q, 4, removables);
+    return rows_run(&q);
+}
+
+int licenses_sign(struct operations *o, struct license *l, const doc_DeviceCertificate *device,
+                  const struct key32 *license_half, int64_t now_ms, const struct signer *signer, struct buf *document)
+{
+    int r = operations_count(o, "license", &l->sequence);
+    if (r != 0)
+        return r;
+    l->issued_ms = now_ms;
+    doc_License d = { .sequence = l->sequence, .issued_ms = (uint64_t)now_ms, .conditions = l->conditions };
+    memcpy(d.issuer, o->keys->self.bytes, ID_BYTES);
+    memcpy(d.license_id, l->license_id, sizeof(d.license_id));
+    memcpy(d.content, l->content.bytes, ID_BYTES);
+    memcpy(d.client, l->client.bytes, ID_BYTES);
+    d.leaf = device->leaf; /* S80, S137 */
+    r = contentkey_seal_license_half(device->sealing_key, license_half, &l->content, d.license_half);
+    if (r == 0)
+        r = document_sign(document, DOCUMENT_LICENSE, &d, signer);
+    return r > 0 ? -EMSGSIZE : r;
+}
+
+int licenses_record(struct operations *o, const struct license *l, int64_t now_ms)
+{
+    struct query q CLEANUP(query_end) = query(o->store, USER_LICENSE_SET);
+    query_bind_i64(&q, 1, OPERATIONS_SELF);
+    query_bind_text(&q, 2, l->user);
+    query_bind_blob(&q, 3, SLICE_ARRAY(l->license_id));
+    rows_bind_id(&q, 4, &l->client);
+    query_bind_u64(&q, 5, l->sequence);
+    query_bind_i64(&q, 6, now_ms);
+    int r = rows_run(&q);
+    share_UserLicense row = { .sequence = l->sequence, .downloaded_ms = (uint64_t)now_ms };
+    CODEC_SET_TEXT(row.user, l->user);
+    memcpy(row.license_id, l->license_id, sizeof(row.license_id));
+    memcpy(row.client, l->client.bytes, ID_BYTES);
+    return r == 0 ? SHARE_PUT(o, USER_LICENSE, false, share_UserLicense, &row) : r;
+}
+
+int licenses_record_content(struct operations *o, const char *user, const struct id *content, const struct id *client,
+                            const uint8_t license_id[16], int64_t now_ms)
+{
+    struct query q CLEANUP(query_end) = query(o->store, USER_CONTENT_SET);
+    query_bind_i64(&q, 1, OPERATIONS_SELF);
+    query_bind_text(&q, 2, user);
+    rows_bind_id(&q, 3, content);
+    rows_bind_id(&q, 4, client);
+    query_bind_blob(&q, 5, slice(license_id, 16));
+    query_bind_i64(&q, 6, now_ms);
+    int r = rows_run(&q);
+    share_UserContent row = { .downloaded_ms = (uint64_t)now_ms };
+    CODEC_SET_TEXT(row.user, user);
+    memcpy(row.content, content->bytes, ID_BYTES);
+    memcpy(row.client, client->bytes, ID_BYTES);
+    memcpy(row.license_id, license_id, sizeof(row.license_id));
+    return r == 0 ? SHARE_PUT(o, USER_CONTENT, false, share_UserContent, &row) : r;
+}

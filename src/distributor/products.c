@@ -1,0 +1,337 @@
+/* Rows of products and contents. On the connection's thread. Source: seed S33, S35 (license ID of a content), S79-S81. */
+#include "distributor/products.h"
+
+#include <limits.h>
+#include <locale.h>
+#include <stdio.h>
+#include <wchar.h>
+#include <wctype.h>
+
+#include "distributor/rows.h"
+#include "distributor/share_rows.h"
+
+#define HEADER_HALF_LABEL "hearth stored header half"
+#define LICENSE_HALF_LABEL "hearth stored license half"
+
+/* --- Products ---------------------------------------------------------------------------------------------------- */
+
+static void read_time(struct query *q, int column, bool *has, uint64_t *ms)
+{
+    *has = !query_is_null(q, column);
+    *ms = *has ? query_u64(q, column) : 0;
+}
+
+static int read_product(struct query *q, struct product *out)
+{
+    struct product p = { .number = query_u32(q, 0), .price = query_i64(q, 2), .copy_price = query_i64(q, 3) };
+    query_text(q, 1, p.name, sizeof(p.name));
+    doc_Conditions *c = &p.conditions;
+    read_time(q, 4, &c->has_usage_from_ms, &c->usage_from_ms);
+    read_time(q, 5, &c->has_usage_until_ms, &c->usage_until_ms);
+    read_time(q, 6, &p.has_usage_for_ms, &p.usage_for_ms);
+    read_time(q, 7, &c->has_download_from_ms, &c->download_from_ms);
+    read_time(q, 8, &c->has_download_until_ms, &c->download_until_ms);
+    c->max_copies = query_u32(q, 9);
+    c->copy_depth = query_u32(q, 10);
+    c->max_removable = query_u32(q, 11);
+    p.withdrawn = query_bool(q, 12);
+    *out = p;
+    return query_check(q);
+}
+
+static void bind_product(struct query *q, const struct product *p)
+{
+    const doc_Conditions *c = &p->conditions;
+    query_bind_text(q, 1, p->name);
+    query_bind_i64(q, 2, p->price);
+    query_bind_i64(q, 3, p->copy_price);
+    rows_bind_time(q, 4, c->has_usage_from_ms, c->usage_from_ms);
+    rows_bind_time(q, 5, c->has_usage_until_ms, c->usage_until_ms);
+    rows_bind_time(q, 6, p->has_usage_for_ms, p->usage_for_ms);
+    rows_bind_time(q, 7, c->has_download_from_ms, c->download_from_ms);
+    rows_bind_time(q, 8, c->has_download_until_ms, c->download_until_ms);
+    query_bind_i64(q, 9, c->max_copies);
+    query_bind_i64(q, 10, c->copy_depth);
+    query_bind_i64(q, 11, c->max_removable);
+}
+
+static int find_same(struct operations *o, struct product *p)
+{
+    struct query q CLEANUP(query_end) = query(o->store, PRODUCT_SAME);
+    bind_product(&q, p);
+    int r = rows_one(&q);
+    if (r != 0)
+        return r;
+    p->number = query_u32(&q, 0);
+    return query_check(&q);
+}
+
+int products_add(struct operations *o, struct product *p)
+{
+    if (p->name[0] == '\0' || p->price < 0 || p->copy_price < 0)
+        return REASON_MALFORMED;
+    int r = find_same(o, p);
+    if (r != OPERATIONS_ABSENT)
+        return r;
+    struct query q CLEANUP(query_end) = query(o->store, PRODUCT_ADD);
+    bind_product(&q, p);
+    r = rows_run(&q);
+    if (r == 0)
+        p->number = (uint32_t)store_last_id(o->store);
+    return r;
+}
+
+int products_get(struct operations *o, uint32_t number, struct product *out)
+{
+    struct query q CLEANUP(query_end) = query(o->store, PRODUCT_GET);
+    query_bind_i64(&q, 1, number);
+    int r = rows_one(&q);
+    return r == 0 ? read_product(&q, out) : r;
+}
+
+int products_next(struct operations *o, uint32_t after, struct product *out)
+{
+    struct query q CLEANUP(query_end) = query(o->store, PRODUCT_NEXT);
+    query_bind_i64(&q, 1, after);
+    int r = rows_one(&q);
+    return r == 0 ? read_product(&q, out) : r;
+}
+
+int products_withdraw(struct operations *o, uint32_t number)
+{
+    struct query q CLEANUP(query_end) = query(o->store, PRODUCT_WITHDRAW);
+    query_bind_i64(&q, 1, number);
+    int r = rows_run(&q);
+    return r == 0 && store_changed_count(o->store) == 0 ? OPERATIONS_ABSENT : r;
+}
+
+int products_of_content(struct operations *o, const struct id *content, uint32_t after, struct product *out)
+{
+    struct query q CLEANUP(query_end) = query(o->store, PRODUCT_OF_CONTENT);
+    rows_bind_id(&q, 1, content);
+    query_bind_i64(&q, 2, after);
+    int r = rows_one(&q);
+    return r == 0 ? read_product(&q, out) : r;
+}
+
+int products_offered(struct operations *o, const struct id *content, uint32_t number, struct product *out)
+{
+    {
+        struct query q CLEANUP(query_end) = query(o->store, CONTENT_PRODUCT_HAS);
+        rows_bind_id(&q, 1, content);
+        query_bind_i64(&q, 2, number);
+        int r = rows_one(&q);
+        if (r != 0)
+            return r;
+    }
+    int r = products_get(o, number, out);
+    return r == 0 && out->withdrawn ? OPERATIONS_ABSENT : r;
+}
+
+doc_Conditions products_conditions(const struct product *p, int64_t now_ms)
+{
+    doc_Conditions c = p->conditions;
+    if (p->has_usage_for_ms) {
+        uint64_t until;
+        if (!__builtin_add_overflow((uint64_t)now_ms, p->usage_for_ms, &until)
+            && (!c.has_usage_until_ms || until < c.usage_until_ms)) {
+            c.has_usage_until_ms = true;
+            c.usage_until_ms = until;
+        }
+    }
+    return c;
+}
+
+bool products_download_open(const doc_Conditions *c, int64_t now_ms)
+{
+    uint64_t now = (uint64_t)now_ms;
+    return !(c->has_download_from_ms && now < c->download_from_ms)
+           && !(c->has_download_until_ms && now > c->download_until_ms);
+}
+
+/* --- Contents ---------------------------------------------------------------------------------------------------- */
+
+void contents_read(struct query *q, struct content *out)
+{
+    query_fixed(q, 0, out->id.bytes, sizeof(out->id.bytes));
+    query_text(q, 1, out->title, sizeof(out->title));
+    out->creator[0] = out->album[0] = '\0';
+    if (!query_is_null(q, 2))
+        query_text(q, 2, out->creator, sizeof(out->creator));
+    if (!query_is_null(q, 3))
+        query_text(q, 3, out->album, sizeof(out->album));
+    query_text(q, 4, out->media_type, sizeof(out->media_type));
+    out->duration_ms = query_u64(q, 5);
+    out->plain_bytes = query_u64(q, 6);
+    out->withdrawn = query_bool(q, 7);
+}
+
+static int one_content(struct operations *o, enum statement statement, const struct id *id, struct content *out)
+{
+    struct query q CLEANUP(query_end) = query(o->store, statement);
+    rows_bind_id(&q, 1, id);
+    int r = rows_one(&q);
+    if (r != 0)
+        return r;
+    contents_read(&q, out);
+    return query_check(&q);
+}
+
+int contents_find(struct operations *o, const struct id *id, struct content *out)
+{
+    return one_content(o, CONTENT_GET, id, out);
+}
+
+int contents_next(struct operations *o, const struct id *after, struct content *out)
+{
+    return one_content(o, CONTENT_NEXT, after, out);
+}
+
+int contents_find_file(struct operations *o, const uint8_t file_hash[32], struct content *out)
+{
+    struct id id;
+    {
+        struct query q CLEANUP(query_end) = query(o->store, CONTENT_BY_FILE);
+        query_bind_blob(&q, 1, slice(file_hash, 32));
+        int r = rows_one(&q);
+        if (r != 0)
+            return r;
+        query_fixed(&q, 0, id.bytes, sizeof(id.bytes));
+        r = query_check(&q);
+        if (r != 0)
+            return r;
+    }
+    return contents_find(o, &id, out);
+}
+
+void content_halves_wipe(struct content_halves *h) { secret_wipe(h, sizeof(*h)); }
+
+int contents_halves(struct operations *o, const struct id *id, struct content_halves *out)
+{
+    struct query q CLEANUP(query_end) = query(o->store, CONTENT_HALVES);
+    rows_bind_id(&q, 1, id);
+    int r = rows_one(&q);
+    if (r != 0)
+        return r;
+    query_fixed(&q, 2, out->license_id, sizeof(out->license_id));
+    r = keys_reveal(o->keys, HEADER_HALF_LABEL, SLICE_ARRAY(id->bytes), query_blob(&q, 0), &out->header);
+    if (r == 0)
+        r = keys_reveal(o->keys, LICENSE_HALF_LABEL, SLICE_ARRAY(id->bytes), query_blob(&q, 1), &out->license);
+    return r == 0 ? query_check(&q) : r;
+}
+
+static int add_row(struct operations *o, const struct content_new *n)
+{
+    const struct content *c = &n->content;
+    uint8_t header[KEYS_STORED_BYTES], license[KEYS_STORED_BYTES];
+    struct slice context = SLICE_ARRAY(c->id.bytes);
+    int r = keys_protect(o->keys, o->rng, HEADER_HALF_LABEL, context, &n->header_half, header);
+    if (r == 0)
+        r = keys_protect(o->keys, o->rng, LICENSE_HALF_LABEL, context, &n->license_half, license);
+    if (r != 0)
+        return r;
+    char joined[400], search[512];
+    snprintf(joined, sizeof(joined), "%s\n%s\n%s", c->title, c->creator, c->album);
+    contents_fold(joined, search, sizeof(search));
+    struct query q CLEANUP(query_end) = query(o->store, CONTENT_ADD);
+    rows_bind_id(&q, 1, &c->id);
+    query_bind_text(&q, 2, c->title);
+    query_bind_text(&q, 3, c->creator[0] ? c->creator : NULL);
+    query_bind_text(&q, 4, c->album[0] ? c->album : NULL);
+    query_bind_text(&q, 5, c->media_type);
+    query_bind_u64(&q, 6, c->duration_ms);
+    query_bind_u64(&q, 7, c->plain_bytes);
+    query_bind_text(&q, 8, search);
+    query_bind_blob(&q, 9, SLICE_ARRAY(n->file_hash));
+    query_bind_blob(&q, 10, SLICE_ARRAY(header));
+    query_bind_blob(&q, 11, SLICE_ARRAY(license));
+    query_bind_i64(&q, 12, n->now_ms);
+    return rows_run(&q);
+}
+
+/* Seed table (5): every content has one license ID of ours. */
+static int add_license_id(struct operations *o, const struct id *content)
+{
+    share_ContentLicense row;
+    memcpy(row.content, content->bytes, ID_BYTES);
+    rng_fill(o->rng, row.license_id, sizeof(row.license_id));
+    struct query q CLEANUP(query_end) = query(o->store, CONTENT_LICENSE_SET);
+    query_bind_i64(&q, 1, OPERATIONS_SELF);
+    rows_bind_id(&q, 2, content);
+    query_bind_blob(&q, 3, SLICE_ARRAY(row.license_id));
+    int r = rows_run(&q);
+    return r == 0 ? SHARE_PUT(o, CONTENT_LICENSE, false, share_ContentLicense, &row) : r;
+}
+
+int contents_add(struct operations *o, const struct content_new *n)
+{
+    int r = add_row(o, n);
+    return r == 0 ? add_license_id(o, &n->content.id) : r;
+}
+
+int contents_withdraw(struct operations *o, const struct id *id, bool withdrawn)
+{
+    struct query q CLEANUP(query_end) = query(o->store, CONTENT_WITHDRAW);
+    rows_bind_id(&q, 1, id);
+    query_bind_i64(&q, 2, withdrawn);
+    int r = rows_run(&q);
+    return r == 0 && store_changed_count(o->store) == 0 ? OPERATIONS_ABSENT : r;
+}
+
+int contents_offer(struct operations *o, const struct id *id, const uint32_t *products, size_t count)
+{
+    {
+        struct query q CLEANUP(query_end) = query(o->store, CONTENT_PRODUCT_CLEAR);
+        rows_bind_id(&q, 1, id);
+        int r = rows_run(&q);
+        if (r != 0)
+            return r;
+    }
+    struct query q CLEANUP(query_end) = query(o->store, CONTENT_PRODUCT_ADD);
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < count; i++) {
+        rows_bind_id(&q, 1, id);
+        query_bind_i64(&q, 2, products[i]);
+        r = rows_run(&q);
+    }
+    return r;
+}
+
+/* --- Folding ----------------------------------------------------------------------------------------------------- */
+
+static void free_locale(locale_t *l)
+{
+    if (*l != (locale_t)0)
+        freelocale(*l);
+}
+
+void contents_fold(const char *text, char *out, size_t cap)
+{
+    locale_t utf8 CLEANUP(free_locale) = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
+    locale_t before = utf8 != (locale_t)0 ? uselocale(utf8) : (locale_t)0;
+    mbstate_t in = { 0 }, written = { 0 };
+    size_t len = strlen(text), used = 0;
+    while (len > 0) {
+        wchar_t c;
+        char bytes[MB_LEN_MAX];
+        size_t n = mbrtowc(&c, text, len, &in), w = 1;
+        if (n == (size_t)-1 || n == (size_t)-2 || n == 0) { /* not a character: compared as it is */
+            in = (mbstate_t){ 0 };
+            bytes[0] = *text;
+            n = 1;
+        } else {
+            w = wcrtomb(bytes, (wchar_t)towlower((wint_t)c), &written);
+            if (w == (size_t)-1)
+                break;
+        }
+        if (w >= cap - used)
+            break;
+        memcpy(out + used, bytes, w);
+        used += w;
+        text += n;
+        len -= n;
+    }
+    out[used] = '\0';
+    if (before != (locale_t)0)
+        uselocale(before);
+}

@@ -1,0 +1,69 @@
+/* Products (the tariff) and contents, as rows. */
+#ifndef DISTRIBUTOR_PRODUCTS_H
+#define DISTRIBUTOR_PRODUCTS_H
+
+#include "distributor/operations.h"
+#include "protocol/documents.h"
+
+#define PRODUCTS_NO_LIMIT UINT32_MAX
+
+/* A way to buy a content. Never changed once made: a quote names it by number. */
+struct product {
+    uint32_t number;
+    char name[64];
+    int64_t price, copy_price; /* minor units */
+    doc_Conditions conditions;
+    bool has_usage_for_ms;     /* usage ends so long after the purchase */
+    uint64_t usage_for_ms;
+    bool withdrawn;
+};
+/* Finds an identical one that is on sale, or adds it; fills number. 0, REASON_MALFORMED, -errno. Writes. */
+int products_add(struct operations *o, struct product *p) MUST_USE;
+int products_get(struct operations *o, uint32_t number, struct product *out) MUST_USE; /* 0, OPERATIONS_ABSENT */
+int products_next(struct operations *o, uint32_t after, struct product *out) MUST_USE;  /* 0, OPERATIONS_ABSENT */
+int products_withdraw(struct operations *o, uint32_t number) MUST_USE;                   /* 0, OPERATIONS_ABSENT */
+/* Products on sale for a content, by number. 0, OPERATIONS_ABSENT. */
+int products_of_content(struct operations *o, const struct id *content, uint32_t after, struct product *out) MUST_USE;
+/* Is this product on sale for this content? 0, OPERATIONS_ABSENT. */
+int products_offered(struct operations *o, const struct id *content, uint32_t number, struct product *out) MUST_USE;
+/* Conditions of a purchase made now. */
+doc_Conditions products_conditions(const struct product *p, int64_t now_ms);
+/* May it be downloaded now? */
+bool products_download_open(const doc_Conditions *c, int64_t now_ms);
+
+struct content {
+    struct id id;
+    char title[128], creator[128], album[128], media_type[64]; /* creator, album: "" when there is none */
+    uint64_t duration_ms, plain_bytes;
+    bool withdrawn;
+};
+int contents_find(struct operations *o, const struct id *id, struct content *out) MUST_USE; /* 0, OPERATIONS_ABSENT */
+int contents_next(struct operations *o, const struct id *after, struct content *out) MUST_USE;
+void contents_read(struct query *q, struct content *out); /* columns of SQL_CONTENT; query_check() afterwards */
+
+/* The two halves of a content key and the license ID of the content (seed table (5)): wipe it. */
+struct content_halves {
+    struct key32 header, license;
+    uint8_t license_id[16];
+};
+void content_halves_wipe(struct content_halves *h);
+int contents_halves(struct operations *o, const struct id *id, struct content_halves *out) MUST_USE; /* 0, OPERATIONS_ABSENT */
+
+/* A content that was encrypted and whose body is in place. Writes rows, product link, table (5), shares. */
+struct content_new {
+    struct content content;
+    uint8_t file_hash[32];
+    struct key32 header_half, license_half;
+    int64_t now_ms;
+};
+int contents_add(struct operations *o, const struct content_new *n) MUST_USE;
+/* The content published from a file of this hash. 0, OPERATIONS_ABSENT. */
+int contents_find_file(struct operations *o, const uint8_t file_hash[32], struct content *out) MUST_USE;
+int contents_withdraw(struct operations *o, const struct id *id, bool withdrawn) MUST_USE; /* 0, OPERATIONS_ABSENT */
+/* Offers exactly these products for a content. */
+int contents_offer(struct operations *o, const struct id *id, const uint32_t *products, size_t count) MUST_USE;
+
+/* Letters folded for searching: lower case, whatever the script. Appends to out (cut at its bound). */
+void contents_fold(const char *text, char *out, size_t cap);
+
+#endif

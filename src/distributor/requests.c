@@ -1,0 +1,133 @@
+/* From the type of a request to its handler, and the shapes of answers. On the connection's thread. */
+#include "distributor/requests.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "base/util.h"
+#include "distributor/devices.h"
+#include "distributor/handlers.h"
+#include "distributor/reply.h"
+#include "distributor/rows.h"
+
+/* Largest message is BILLS; largest tail a transaction's 256 results. */
+#define MESSAGE_MAX (24 * 1024)
+#define TAIL_MAX (1024 * 1024 + 4096)
+
+struct kind {
+    uint16_t type;
+    enum requests_role role;
+    bool read_only;
+    int (*run)(struct operations *o, const struct caller *who, struct slice message, struct slice tail,
+               struct reply *out);
+};
+
+static const struct kind kinds[] = {
+    { msg_Type_HELLO, REQUESTS_DEVICE, false, accounts_hello },
+    { msg_Type_REGISTER, REQUESTS_DEVICE, false, accounts_register },
+    { msg_Type_UNREGISTER, REQUESTS_DEVICE, false, accounts_unregister },
+    { msg_Type_DEVICE_RENAME, REQUESTS_DEVICE, false, devices_rename },
+    { msg_Type_DEVICE_REMOVE, REQUESTS_DEVICE, false, devices_remove },
+    { msg_Type_ROSTER_GET, REQUESTS_DEVICE, false, roster_get },
+    { msg_Type_LINK_CODE_GET, REQUESTS_DEVICE, false, links_code_get },
+    { msg_Type_UNLINK, REQUESTS_DEVICE, false, links_unlink },
+    { msg_Type_ACCOUNT_GET, REQUESTS_DEVICE, true, accounts_get },
+    { msg_Type_BILLS_GET, REQUESTS_DEVICE, true, billing_bills_get },
+    { msg_Type_CATALOGUE_GET, REQUESTS_DEVICE, true, catalogue_get },
+    { msg_Type_QUOTE_GET, REQUESTS_DEVICE, true, license_issue_quote },
+    { msg_Type_HEADER_GET, REQUESTS_DEVICE, false, license_issue_header },
+    { msg_Type_TRANSACT, REQUESTS_DEVICE, false, transact_run },
+    { msg_Type_COMMIT, REQUESTS_DEVICE, false, transact_commit },
+    { msg_Type_REDEEM, REQUESTS_DEVICE, false, copies_redeem },
+    { msg_Type_MOVE_DONE, REQUESTS_DEVICE, false, copies_move_done },
+    { msg_Type_MOVE_CANCEL, REQUESTS_DEVICE, false, copies_move_cancel },
+    { msg_Type_DELEGATION_GET, REQUESTS_DISTRIBUTOR, false, delegations_get },
+    { msg_Type_GRANT_GET, REQUESTS_DISTRIBUTOR, true, delegations_grant_get },
+    { msg_Type_PARTNER_LINK, REQUESTS_DISTRIBUTOR, false, links_partner_link },
+    { msg_Type_PARTNER_UNLINK, REQUESTS_DISTRIBUTOR, false, links_partner_unlink },
+};
+
+static const struct kind *kind_of(uint16_t type)
+{
+    for (size_t i = 0; i < ARRAY_COUNT(kinds); i++)
+        if (kinds[i].type == type)
+            return &kinds[i];
+    return NULL;
+}
+
+bool requests_is_read_only(uint16_t type)
+{
+    const struct kind *k = kind_of(type);
+    return k && k->read_only;
+}
+
+int requests_run(struct operations *o, const struct caller *who, uint16_t type, struct slice message, struct slice tail,
+                 struct reply *out)
+{
+    const struct kind *k = kind_of(type);
+    if (!k || k->role != who->role)
+        return REASON_NOT_PERMITTED;
+    return k->run(o, who, message, tail, out);
+}
+
+int requests_password_hash(struct operations *o, const char *user, const struct id *client, char *out, size_t cap,
+                           bool *registered)
+{
+    char hash[PASSWORD_HASH_BYTES] = "";
+    struct query q CLEANUP(query_end) = query(o->store, PASSWORD_GET);
+    query_bind_text(&q, 1, user);
+    int r = rows_one(&q);
+    if (r == 0) {
+        query_text(&q, 0, hash, sizeof(hash));
+        r = query_check(&q);
+    }
+    if (r < 0)
+        return r;
+    struct device device;
+    r = devices_find_own(o, client, &device);
+    if (r < 0)
+        return r;
+    *registered = r == 0 && !device.revoked && strcmp(device.user, user) == 0;
+    snprintf(out, cap, "%s", hash);
+    return 0;
+}
+
+/* --- Answers ----------------------------------------------------------------------------------------------------- */
+
+void reply_init(struct reply *r) { *r = (struct reply){ .message = buf(MESSAGE_MAX), .tail = buf(TAIL_MAX) }; }
+
+void reply_free(struct reply *r)
+{
+    buf_free(&r->message);
+    buf_free(&r->tail);
+}
+
+int reply_set(struct reply *r, uint16_t type, const pb_msgdesc_t *fields, const void *message)
+{
+    buf_clear(&r->message);
+    int outcome = codec_encode(&r->message, fields, message);
+    if (outcome == 0)
+        r->type = type;
+    return outcome > 0 ? -EMSGSIZE : outcome;
+}
+
+int reply_ok(struct reply *r)
+{
+    msg_Ok ok = msg_Ok_init_zero;
+    return REPLY(r, OK, msg_Ok, &ok);
+}
+
+int reply_refuse(struct reply *r, enum reason reason, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(r->detail, sizeof(r->detail), format, arguments);
+    va_end(arguments);
+    return reason;
+}
+
+int request_decode(const pb_msgdesc_t *fields, size_t max_bytes, struct slice bytes, void *out, size_t size)
+{
+    int r = codec_decode(fields, max_bytes, bytes, out, size);
+    return r > 0 ? REASON_MALFORMED : r;
+}

@@ -1,0 +1,101 @@
+/* The outbox: our rows of shared tables, signed, in the order in which they changed. On the connection's thread.
+ * What others share: share_apply.c. Source: seed procedure P3 and the synchronization of S38, S84, S141. */
+#define LOG_MODULE "share"
+#include "distributor/share.h"
+
+#include <stdlib.h>
+
+#include "base/util.h"
+#include "distributor/rows.h"
+#include "distributor/share_rows.h"
+
+#define CONFIRMED "outbox-confirmed"
+#define CURSOR "directory-cursor"
+
+static int counter_get(struct operations *o, const char *name, uint64_t *value)
+{
+    struct query q CLEANUP(query_end) = query(o->store, COUNTER_GET);
+    query_bind_text(&q, 1, name);
+    int r = rows_one(&q);
+    *value = r == 0 ? query_u64(&q, 0) : 0;
+    return r == OPERATIONS_ABSENT ? 0 : r != 0 ? r : query_check(&q);
+}
+
+static int counter_set(struct operations *o, const char *name, uint64_t value)
+{
+    struct query q CLEANUP(query_end) = query(o->store, COUNTER_SET);
+    query_bind_text(&q, 1, name);
+    query_bind_u64(&q, 2, value);
+    return rows_run(&q);
+}
+
+/* --- Outbox ------------------------------------------------------------------------------------------------------ */
+
+static int sign_row(struct operations *o, uint32_t table, bool removed, const pb_msgdesc_t *fields, const void *row,
+                    uint64_t sequence, struct buf *envelope)
+{
+    doc_Share *share CLEANUP(freep) = calloc(1, sizeof(*share));
+    struct buf encoded CLEANUP(buf_free) = buf(sizeof(share->row.bytes));
+    if (!share)
+        return -ENOMEM;
+    int r = codec_encode(&encoded, fields, row);
+    if (r != 0 || CODEC_SET_BYTES(share->row, buf_slice(&encoded)) != 0)
+        return r < 0 ? r : -EMSGSIZE;
+    memcpy(share->origin, o->keys->self.bytes, ID_BYTES);
+    share->sequence = sequence;
+    share->table = table;
+    share->removed = removed;
+    struct signer signer;
+    signer_from_pair(&signer, &o->keys->license);
+    r = document_sign(envelope, DOCUMENT_SHARE, share, &signer);
+    return r > 0 ? -EMSGSIZE : r;
+}
+
+int share_put(struct operations *o, uint32_t table, bool removed, const pb_msgdesc_t *fields, const void *row)
+{
+    uint64_t sequence = 0;
+    struct buf envelope CLEANUP(buf_free) = buf(SHARE_ENVELOPE_MAX);
+    int r = operations_count(o, "outbox", &sequence);
+    if (r == 0)
+        r = sign_row(o, table, removed, fields, row, sequence, &envelope);
+    if (r != 0)
+        return r;
+    struct query q CLEANUP(query_end) = query(o->store, OUTBOX_ADD);
+    query_bind_u64(&q, 1, sequence);
+    query_bind_blob(&q, 2, buf_slice(&envelope));
+    return rows_run(&q);
+}
+
+int share_outbox_read(struct operations *o, uint64_t after, uint32_t max_count, size_t max_bytes, struct buf *tail,
+                      uint32_t *count, uint64_t *last)
+{
+    struct query q CLEANUP(query_end) = query(o->store, OUTBOX_NEXT);
+    query_bind_u64(&q, 1, after);
+    query_bind_i64(&q, 2, max_count);
+    size_t begin = tail->len;
+    uint32_t n = 0;
+    int r = 0;
+    while (rows_next(&q, &r)) {
+        struct slice envelope = query_blob(&q, 1);
+        if (n > 0 && tail->len - begin + envelope.len + 4 > max_bytes)
+            break;
+        r = codec_list_put(tail, envelope);
+        if (r != 0)
+            return r < 0 ? r : -EMSGSIZE;
+        *last = query_u64(&q, 0);
+        n++;
+    }
+    if (r == 0)
+        r = query_check(&q);
+    if (r == 0)
+        *count = n;
+    return r;
+}
+
+int share_outbox_confirmed(struct operations *o, uint64_t *sequence) { return counter_get(o, CONFIRMED, sequence); }
+
+int share_outbox_confirm(struct operations *o, uint64_t sequence) { return counter_set(o, CONFIRMED, sequence); }
+
+int share_cursor(struct operations *o, uint64_t *next) { return counter_get(o, CURSOR, next); }
+
+int share_cursor_set(struct operations *o, uint64_t next) { return counter_set(o, CURSOR, next); }

@@ -1,0 +1,12 @@
+/* Putting our own rows into the outbox, for the modules that change shared tables. */
+#ifndef DISTRIBUTOR_SHARE_ROWS_H
+#define DISTRIBUTOR_SHARE_ROWS_H
+
+#include "distributor/operations.h"
+#include "share.pb.h"
+
+/* Encodes row (a share_ struct), signs it as the next of our outbox. Same transaction as the change. 0 or -errno. */
+int share_put(struct operations *o, uint32_t table, bool removed, const pb_msgdesc_t *fields, const void *row) MUST_USE;
+#define SHARE_PUT(o, table, removed, T, row) share_put((o), share_Table_##table, (removed), T##_fields, (row))
+
+#endif

@@ -1,0 +1,19 @@
+/* Every SQL statement of the operations database, beside its name. One list for each subject, in headers of their own;
+ * here they become one enum and one table (statements.c). Conventions: ?1 is the distributor's number wherever rows of
+ * several live in a table; OPERATIONS_SELF (1) is written out where only ours are meant. */
+#ifndef DISTRIBUTOR_STATEMENTS_H
+#define DISTRIBUTOR_STATEMENTS_H
+
+#include "distributor/statements_partners.h"
+#include "distributor/statements_people.h"
+#include "distributor/statements_trade.h"
+
+#define STATEMENTS(X) STATEMENTS_PEOPLE(X) STATEMENTS_TRADE(X) STATEMENTS_PARTNERS(X)
+
+#define STATEMENT_NAME(name, sql) name,
+enum statement { STATEMENTS(STATEMENT_NAME) STATEMENT_COUNT };
+#undef STATEMENT_NAME
+
+extern const char *const statements[STATEMENT_COUNT];
+
+#endif
