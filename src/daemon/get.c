@@ -7,7 +7,6 @@
 #include "base/util.h"
 #include "daemon/control.h"
 #include "daemon/download.h"
-#include "daemon/events.h"
 #include "daemon/library.h"
 #include "daemon/session.h"
 #include "daemon/shop.h"
@@ -149,16 +148,17 @@ static void on_bought(const struct transact_outcome *outcome, void *ctx)
         end(g, outcome->why, NULL, outcome->refusal);
         return;
     }
-    struct track *t = library_find(g->daemon, g->content.bytes);
-    event(g->daemon, "license", "a license for %s was granted by %s", t != NULL && t->has_info ? t->title : "a track",
-          g->account->name);
     get_body(g);
 }
 
 static void buy(struct getting *g)
 {
     call_progress(g->call, 0, 0, "buying");
-    int r = transact_submit(g->account, &g->item, on_bought, g);
+    int r = transact_join(g->account, &g->content, on_bought, g); /* given twice, it is bought once */
+    if (r == TRANSACT_NONE)
+        r = transact_submit(g->account, &g->item, on_bought, g);
+    else if (r == TRANSACT_BUSY)
+        r = REASON_IN_USE;
     if (r != 0)
         end(g, reason_of_error(r), NULL, NULL);
 }

@@ -8,6 +8,7 @@
 #include "daemon/library.h"
 #include "daemon/session.h"
 #include "daemon/shop.h"
+#include "daemon/transact.h"
 
 #define QUOTES_KEPT 32
 
@@ -127,6 +128,25 @@ static bool choose_product(struct quoting *q, char *detail, size_t cap)
     return false;
 }
 
+/* A purchase that was under way: when it has ended well, there is nothing left to quote. */
+static void on_joined(const struct transact_outcome *outcome, void *ctx)
+{
+    struct quoting *q = ctx;
+    if (outcome->why == REASON_NONE)
+        end(q, REASON_ALREADY, "The purchase that was under way is done.", NULL);
+    else
+        end(q, outcome->why, NULL, outcome->refusal);
+}
+
+static void ask_quote(struct quoting *q)
+{
+    msg_QuoteGet get = { .product = q->product };
+    memcpy(get.content, q->entry.content.bytes, ID_BYTES);
+    int r = session_call(q->account, &ASK(msg_Type_QUOTE_GET, msg_Type_QUOTE, msg_QuoteGet, &get), on_quote, q);
+    if (r != 0)
+        end(q, reason_of_error(r), NULL, NULL);
+}
+
 static void on_found(const struct found *found, enum reason why, const char *detail, const msg_Refusal *refusal,
                      void *ctx)
 {
@@ -143,15 +163,15 @@ static void on_found(const struct found *found, enum reason why, const char *det
         end(q, REASON_ALREADY, "This device has a license for it.", NULL);
         return;
     }
-    if (!choose_product(q, products, sizeof(products))) {
-        end(q, REASON_CHOOSE_PRODUCT, products, NULL);
-        return;
-    }
-    msg_QuoteGet get = { .product = q->product };
-    memcpy(get.content, q->entry.content.bytes, ID_BYTES);
-    int r = session_call(q->account, &ASK(msg_Type_QUOTE_GET, msg_Type_QUOTE, msg_QuoteGet, &get), on_quote, q);
-    if (r != 0)
+    int r = transact_join(q->account, &q->entry.content, on_joined, q);
+    if (r == TRANSACT_BUSY)
+        end(q, REASON_IN_USE, "It is being bought at this moment.", NULL);
+    else if (r < 0)
         end(q, reason_of_error(r), NULL, NULL);
+    else if (r == TRANSACT_NONE && !choose_product(q, products, sizeof(products)))
+        end(q, REASON_CHOOSE_PRODUCT, products, NULL);
+    else if (r == TRANSACT_NONE)
+        ask_quote(q);
 }
 
 void quote_handle(struct daemon *d, struct call *c, const void *message)

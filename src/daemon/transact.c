@@ -9,12 +9,8 @@
 #include <stdlib.h>
 
 #include "base/util.h"
-#include "daemon/db.h"
-#include "daemon/events.h"
-#include "daemon/library.h"
 #include "daemon/session.h"
-#include "daemon/vault_client.h"
-#include "protocol/txn.h"
+#include "daemon/transact_internal.h"
 
 #define LOG_MODULE "transact"
 #include "base/log.h"
@@ -22,37 +18,6 @@
 #define ANSWER_TIMEOUT_MS 60000
 #define RETRY_MS 5000
 #define ITEMS_BYTES_MAX (TRANSACT_ITEMS_MAX * 640)
-
-enum stage { IDLE, CONNECTING, STORING, SENDING, KEEPING, FINISHING };
-
-struct transact_item {
-    struct transact *transact;
-    struct transact_item *next;
-    msg_Item item;
-    struct buf encoded;
-    transact_fn on_outcome; /* NULL: nobody waits (any more) */
-    void *ctx;
-    msg_Result *result;
-    enum reason why; /* of a refusal, by the distributor or the vault */
-    msg_Refusal refusal;
-    bool kept;
-};
-
-struct transact {
-    struct account *account;
-    struct daemon *daemon;
-    enum stage stage;
-    struct txn_client client;
-    struct transact_item *queue, **queue_last;
-    struct transact_item *batch;
-    uint32_t batch_count, to_keep;
-    bool keep_failed, in_flight, dropping, timer_open, closing;
-    struct buf items; /* the tail, as stored and sent */
-    struct db_job job;
-    uint8_t stored_id[TXN_ID_BYTES];
-    uv_timer_t timer;
-    uint32_t holds; /* timer, job, asks */
-};
 
 static void start_next(struct transact *t);
 static void send_batch(struct transact *t);
@@ -74,7 +39,7 @@ static void items_free(struct transact_item *i)
     }
 }
 
-static void release(struct transact *t)
+void transact_release(struct transact *t)
 {
     if (--t->holds > 0 || !t->closing)
         return;
@@ -141,7 +106,7 @@ static struct transact *job_done(struct db_job *job)
     struct transact *t = container_of(job, struct transact, job);
     struct account *a = t->account;
     bool gone = t->closing;
-    release(t);
+    transact_release(t);
     account_unref(a);
     return gone ? NULL : t;
 }
@@ -196,7 +161,7 @@ static void on_connected(const struct answer *answer, void *ctx)
 {
     struct transact *t = ctx;
     bool gone = t->closing;
-    release(t);
+    transact_release(t);
     if (gone)
         return;
     if (answer->why == REASON_NONE && session_knows_us(t->account->session) && begin(t) == 0)
@@ -281,17 +246,9 @@ static void finish(struct transact *t)
     run_job(t, on_finished);
 }
 
-/* --- Keeping what was granted --- */
-
-static void item_kept(struct transact_item *i, bool safe)
+void transact_kept(struct transact *t, bool safe)
 {
-    struct transact *t = i->transact;
-    if (!safe)
-        t->keep_failed = true;
-    i->kept = safe;
-    if (--t->to_keep > 0 || t->closing)
-        return;
-    if (!t->keep_failed) {
+    if (safe) {
         finish(t);
         return;
     }
@@ -301,128 +258,7 @@ static void item_kept(struct transact_item *i, bool safe)
     (void)uv_timer_start(&t->timer, on_timer, RETRY_MS, 0);
 }
 
-/* The vault's own failures may pass; its judgement does not. */
-static bool may_pass(enum reason why)
-{
-    return why == REASON_INTERNAL || why == REASON_TIMED_OUT || why == REASON_CANCELLED || why == REASON_STORAGE_FULL;
-}
-
-static void on_license_stored(const struct answer *answer, void *ctx)
-{
-    struct transact_item *i = ctx;
-    struct transact *t = i->transact;
-    bool gone = t->closing, safe = true;
-    if (!gone && answer->why == REASON_NONE) {
-        if (library_license_stored(t->daemon, CODEC_BYTES(i->result->license)) != 0)
-            log_warn("a stored license was not listed; it will be after the next start");
-    } else if (!gone && may_pass(answer->why)) {
-        safe = false;
-    } else if (!gone) {
-        log_error("%s: the vault refused a license that was bought reason=%s", t->account->name, answer->refusal->code);
-        event(t->daemon, "license-refused", "a license from %s was refused: %s", t->account->name,
-              answer->refusal->text);
-        i->why = answer->why;
-        i->refusal = *answer->refusal;
-    }
-    if (!gone)
-        item_kept(i, safe);
-    release(t);
-}
-
-void transact_item_stored(struct transact_item *item, int outcome)
-{
-    struct transact *t = item->transact;
-    if (!t->closing)
-        item_kept(item, outcome == 0);
-    release(t);
-}
-
-static void keep_license(struct transact_item *i)
-{
-    struct transact *t = i->transact;
-    vlt_LicenseStore store = { .has_header = i->result->has_header };
-    int r = CODEC_SET_BYTES(store.license, CODEC_BYTES(i->result->license));
-    if (r == 0 && store.has_header)
-        r = CODEC_SET_BYTES(store.header, CODEC_BYTES(i->result->header));
-    t->holds++;
-    if (r == 0)
-        r = vault_call(t->daemon->vault, &ASK(vlt_Type_LICENSE_STORE, vlt_Type_DONE, vlt_LicenseStore, &store),
-                       on_license_stored, i);
-    if (r != 0) {
-        t->holds--;
-        item_kept(i, false);
-    }
-}
-
-void transact_set_copy_handler(struct daemon *d, transact_copy_fn handler) { d->on_copied = handler; }
-
-static void keep_item(struct transact_item *i)
-{
-    struct transact *t = i->transact;
-    if (i->result->has_refusal) {
-        i->why = reason_of_code(i->result->refusal.code);
-        i->refusal = i->result->refusal;
-        item_kept(i, true);
-    } else if (i->item.has_purchase && i->result->has_license) {
-        keep_license(i);
-    } else if (i->item.has_copy && i->result->has_certificate && t->daemon->on_copied != NULL) {
-        t->holds++;
-        t->daemon->on_copied(t->account, &i->item.copy, i->result, i);
-    } else { /* an answer that grants nothing that was asked for */
-        i->why = REASON_MALFORMED;
-        reason_refusal(&i->refusal, REASON_MALFORMED, NULL);
-        item_kept(i, true);
-    }
-}
-
-static void keep_all(struct transact *t)
-{
-    t->stage = KEEPING;
-    t->keep_failed = false;
-    t->to_keep = t->batch_count + 1; /* one for this loop, so that it does not end in the middle */
-    t->holds++;
-    struct transact_item *next;
-    for (struct transact_item *i = t->batch; i != NULL; i = next) {
-        next = i->next;
-        if (i->kept) /* from an earlier round */
-            t->to_keep--;
-        else
-            keep_item(i);
-    }
-    if (--t->to_keep == 0 && !t->closing) {
-        t->to_keep = 1;
-        item_kept(t->batch, t->batch->kept);
-    }
-    release(t);
-}
-
 /* --- The answer --- */
-
-static int decode_results(struct transact *t, struct slice tail)
-{
-    struct reader r = reader(tail);
-    struct slice one;
-    for (struct transact_item *i = t->batch; i != NULL; i = i->next) {
-        if (codec_list_next(&r, msg_Result_size, &one) != 0)
-            return CODEC_MALFORMED;
-        if (i->result == NULL)
-            i->result = malloc(sizeof(*i->result));
-        if (i->result == NULL)
-            return -ENOMEM;
-        if (CODEC_DECODE(msg_Result, one, i->result) != 0)
-            return CODEC_MALFORMED;
-    }
-    return reader_done(&r) ? 0 : CODEC_MALFORMED;
-}
-
-static bool take_answer(struct transact *t, const struct frame *f)
-{
-    msg_Transacted answer;
-    if (CODEC_DECODE(msg_Transacted, f->message, &answer) != 0 || answer.bit != txn_client_bit(&t->client) ||
-        memcmp(answer.transaction, t->client.id, TXN_ID_BYTES) != 0 || answer.count != t->batch_count)
-        return false;
-    return decode_results(t, f->tail) == 0;
-}
 
 static void try_later(struct transact *t, uint64_t ms, const char *detail)
 {
@@ -472,40 +308,12 @@ static void on_followed(struct db_job *job, int outcome)
         try_later(t, RETRY_MS, NULL);
 }
 
-static void on_old_license(const struct answer *answer, void *ctx)
-{
-    struct transact *t = ctx;
-    if (answer->why != REASON_NONE)
-        log_warn("a license of an earlier purchase was not stored reason=%s", answer->refusal->code);
-    release(t);
-}
-
-static void keep_old_results(struct transact *t, struct slice tail)
-{
-    struct reader r = reader(tail);
-    struct slice one;
-    msg_Result *result CLEANUP(freep) = malloc(sizeof(*result));
-    while (result != NULL && codec_list_next(&r, msg_Result_size, &one) == 0) {
-        vlt_LicenseStore store = { 0 };
-        if (CODEC_DECODE(msg_Result, one, result) != 0 || !result->has_license)
-            continue;
-        store.has_header = result->has_header;
-        if (CODEC_SET_BYTES(store.license, CODEC_BYTES(result->license)) != 0 ||
-            (store.has_header && CODEC_SET_BYTES(store.header, CODEC_BYTES(result->header)) != 0))
-            continue;
-        t->holds++;
-        if (vault_call(t->daemon->vault, &ASK(vlt_Type_LICENSE_STORE, vlt_Type_DONE, vlt_LicenseStore, &store),
-                       on_old_license, t) != 0)
-            t->holds--;
-    }
-}
-
 static void follow(struct transact *t, const struct frame *f)
 {
     uint32_t bit;
     log_warn("%s: out of step; following the distributor", t->account->name);
     if (f != NULL)
-        keep_old_results(t, f->tail);
+        transact_keep_old(t, f->tail);
     txn_client_follow(&t->client, session_server_bit(t->account->session));
     txn_client_begin(&t->client, t->daemon->rng, &bit);
     t->stage = STORING;
@@ -517,13 +325,13 @@ static void on_answer(const struct answer *answer, void *ctx)
     struct transact *t = ctx;
     bool gone = t->closing;
     t->in_flight = false;
-    release(t);
+    transact_release(t);
     if (gone)
         return;
     switch (answer->why) {
     case REASON_NONE:
-        if (take_answer(t, answer->frame)) {
-            keep_all(t);
+        if (transact_take_answer(t, answer->frame)) {
+            transact_keep_all(t);
             return;
         }
         log_error("%s: the answer to a transaction does not fit it", t->account->name);
@@ -582,6 +390,59 @@ static void on_timer(uv_timer_t *timer) { send_batch(timer->data); }
 
 /* --- Public --- */
 
+void transact_set_copy_handler(struct daemon *d, transact_copy_fn handler) { d->on_copied = handler; }
+
+/* Which content an item is about: what people know it by. */
+static struct id content_of(const msg_Item *item)
+{
+    doc_Quote quote;
+    uint8_t signer[32];
+    if (item->has_copy)
+        return id_from(item->copy.content);
+    if (item->has_purchase &&
+        document_open(DOCUMENT_QUOTE, CODEC_BYTES(item->purchase.quote), &quote, sizeof(quote), signer) == 0)
+        return id_from(quote.content);
+    return (struct id){ 0 };
+}
+
+static struct transact_item *find_purchase(struct transact_item *i, const struct id *content)
+{
+    while (i != NULL && !(i->item.has_purchase && id_equal(i->content.bytes, content->bytes)))
+        i = i->next;
+    return i;
+}
+
+static void on_joined(const struct answer *answer, void *ctx)
+{
+    struct transact *t = ctx;
+    bool gone = t->closing;
+    transact_release(t);
+    /* When it is reachable, the answer comes to the item by itself. */
+    if (!gone && answer->why != REASON_NONE && t->stage == SENDING && !t->in_flight)
+        fire_all(t->batch, answer->why, answer->refusal->text);
+}
+
+int transact_join(struct account *a, const struct id *content, transact_fn on_outcome, void *ctx)
+{
+    struct transact *t = a->transact;
+    struct transact_item *i = t == NULL || t->closing ? NULL : find_purchase(t->queue, content);
+    if (i == NULL && t != NULL && !t->closing)
+        i = find_purchase(t->batch, content);
+    if (i == NULL)
+        return TRANSACT_NONE;
+    if (i->on_outcome != NULL)
+        return TRANSACT_BUSY;
+    t->holds++;
+    int r = session_when_ready(a, on_joined, t);
+    if (r != 0) {
+        t->holds--;
+        return r;
+    }
+    i->on_outcome = on_outcome;
+    i->ctx = ctx;
+    return 0;
+}
+
 int transact_submit(struct account *a, const msg_Item *item, transact_fn on_outcome, void *ctx)
 {
     struct transact *t = a->transact;
@@ -592,6 +453,7 @@ int transact_submit(struct account *a, const msg_Item *item, transact_fn on_outc
         return -ENOMEM;
     i->transact = t;
     i->item = *item;
+    i->content = content_of(item);
     i->encoded = buf(msg_Item_size);
     i->on_outcome = on_outcome;
     i->ctx = ctx;
@@ -643,6 +505,7 @@ int transact_load(struct transact *t, uint32_t bit, struct slice id, struct slic
         end = &i->next;
         t->batch_count++;
         r = CODEC_DECODE(msg_Item, one, &i->item);
+        i->content = content_of(&i->item);
     }
     if (r != CODEC_END || t->batch_count == 0 || t->batch_count > TRANSACT_ITEMS_MAX)
         return r < 0 ? r : -EUCLEAN;
@@ -652,7 +515,7 @@ int transact_load(struct transact *t, uint32_t bit, struct slice id, struct slic
     return 0;
 }
 
-static void on_timer_closed(uv_handle_t *handle) { release(handle->data); }
+static void on_timer_closed(uv_handle_t *handle) { transact_release(handle->data); }
 
 void transact_free(struct transact *t)
 {

@@ -25,6 +25,12 @@ typedef void (*transact_fn)(const struct transact_outcome *outcome, void *ctx);
  * lost after the row was stored is answered `offline` too (the text says that it goes on), and the item is completed later. 0, -errno. */
 int transact_submit(struct account *a, const msg_Item *item, transact_fn on_outcome, void *ctx) MUST_USE;
 
+/* Waits for a purchase of that content that is under way already, perhaps since an earlier run: it must not be bought twice.
+ * 0, TRANSACT_NONE (there is none; on_outcome does not fire), TRANSACT_BUSY (somebody else waits for it), -errno. */
+#define TRANSACT_NONE 1
+#define TRANSACT_BUSY 2
+int transact_join(struct account *a, const struct id *content, transact_fn on_outcome, void *ctx) MUST_USE;
+
 /* Who keeps copy certificates (copy.c). Called for every granted copy item, also those of an earlier run: stores result durably,
  * then calls transact_item_stored (0 or -errno; -errno keeps the transaction outstanding). */
 typedef void (*transact_copy_fn)(struct account *a, const msg_CopyAsk *ask, const msg_Result *result,

@@ -1,0 +1,177 @@
+/* The answer to a transaction: each result made safe before the row may be finished.
+ *
+ * Callbacks, in order: on_license_stored (vault) or transact_item_stored (copies), once an item; then transact_kept. */
+#include <stdlib.h>
+
+#include "base/util.h"
+#include "daemon/events.h"
+#include "daemon/library.h"
+#include "daemon/transact_internal.h"
+#include "daemon/vault_client.h"
+
+#define LOG_MODULE "transact"
+#include "base/log.h"
+
+/* --- The answer --- */
+
+static int decode_results(struct transact *t, struct slice tail)
+{
+    struct reader r = reader(tail);
+    struct slice one;
+    for (struct transact_item *i = t->batch; i != NULL; i = i->next) {
+        if (codec_list_next(&r, msg_Result_size, &one) != 0)
+            return CODEC_MALFORMED;
+        if (i->result == NULL)
+            i->result = malloc(sizeof(*i->result));
+        if (i->result == NULL)
+            return -ENOMEM;
+        if (CODEC_DECODE(msg_Result, one, i->result) != 0)
+            return CODEC_MALFORMED;
+    }
+    return reader_done(&r) ? 0 : CODEC_MALFORMED;
+}
+
+bool transact_take_answer(struct transact *t, const struct frame *f)
+{
+    msg_Transacted answer;
+    if (CODEC_DECODE(msg_Transacted, f->message, &answer) != 0 || answer.bit != txn_client_bit(&t->client) ||
+        memcmp(answer.transaction, t->client.id, TXN_ID_BYTES) != 0 || answer.count != t->batch_count)
+        return false;
+    return decode_results(t, f->tail) == 0;
+}
+
+/* --- Keeping what was granted --- */
+
+static void item_kept(struct transact_item *i, bool safe)
+{
+    struct transact *t = i->transact;
+    if (!safe)
+        t->keep_failed = true;
+    i->kept = safe;
+    if (--t->to_keep == 0 && !t->closing)
+        transact_kept(t, !t->keep_failed);
+}
+
+/* The vault's own failures may pass; its judgement does not. */
+static bool may_pass(enum reason why)
+{
+    return why == REASON_INTERNAL || why == REASON_TIMED_OUT || why == REASON_CANCELLED || why == REASON_STORAGE_FULL;
+}
+
+static void on_license_stored(const struct answer *answer, void *ctx)
+{
+    struct transact_item *i = ctx;
+    struct transact *t = i->transact;
+    bool gone = t->closing, safe = true;
+    if (!gone && answer->why == REASON_NONE) {
+        struct track *track = library_find(t->daemon, i->content.bytes);
+        event(t->daemon, "license", "%s granted a license for %s", t->account->name,
+              track != NULL && track->has_info ? track->title : "a track");
+        if (library_license_stored(t->daemon, CODEC_BYTES(i->result->license)) != 0)
+            log_warn("a stored license was not listed; it will be after the next start");
+    } else if (!gone && may_pass(answer->why)) {
+        safe = false;
+    } else if (!gone) {
+        log_error("%s: the vault refused a license that was bought reason=%s", t->account->name, answer->refusal->code);
+        event(t->daemon, "license-refused", "a license from %s was refused: %s", t->account->name,
+              answer->refusal->text);
+        i->why = answer->why;
+        i->refusal = *answer->refusal;
+    }
+    if (!gone)
+        item_kept(i, safe);
+    transact_release(t);
+}
+
+void transact_item_stored(struct transact_item *item, int outcome)
+{
+    struct transact *t = item->transact;
+    if (!t->closing)
+        item_kept(item, outcome == 0);
+    transact_release(t);
+}
+
+static void keep_license(struct transact_item *i)
+{
+    struct transact *t = i->transact;
+    vlt_LicenseStore store = { .has_header = i->result->has_header };
+    int r = CODEC_SET_BYTES(store.license, CODEC_BYTES(i->result->license));
+    if (r == 0 && store.has_header)
+        r = CODEC_SET_BYTES(store.header, CODEC_BYTES(i->result->header));
+    t->holds++;
+    if (r == 0)
+        r = vault_call(t->daemon->vault, &ASK(vlt_Type_LICENSE_STORE, vlt_Type_DONE, vlt_LicenseStore, &store),
+                       on_license_stored, i);
+    if (r != 0) {
+        t->holds--;
+        item_kept(i, false);
+    }
+}
+
+static void keep_item(struct transact_item *i)
+{
+    struct transact *t = i->transact;
+    if (i->result->has_refusal) {
+        i->why = reason_of_code(i->result->refusal.code);
+        i->refusal = i->result->refusal;
+        item_kept(i, true);
+    } else if (i->item.has_purchase && i->result->has_license) {
+        keep_license(i);
+    } else if (i->item.has_copy && i->result->has_certificate && t->daemon->on_copied != NULL) {
+        t->holds++;
+        t->daemon->on_copied(t->account, &i->item.copy, i->result, i);
+    } else { /* an answer that grants nothing that was asked for */
+        i->why = REASON_MALFORMED;
+        reason_refusal(&i->refusal, REASON_MALFORMED, NULL);
+        item_kept(i, true);
+    }
+}
+
+void transact_keep_all(struct transact *t)
+{
+    t->stage = KEEPING;
+    t->keep_failed = false;
+    t->to_keep = t->batch_count + 1; /* one for this loop, so that it does not end in the middle */
+    t->holds++;
+    struct transact_item *next;
+    for (struct transact_item *i = t->batch; i != NULL; i = next) {
+        next = i->next;
+        if (i->kept) /* from an earlier round */
+            t->to_keep--;
+        else
+            keep_item(i);
+    }
+    if (--t->to_keep == 0 && !t->closing)
+        transact_kept(t, !t->keep_failed);
+    transact_release(t);
+}
+
+/* --- A response that was forgotten --- */
+
+static void on_old_license(const struct answer *answer, void *ctx)
+{
+    struct transact *t = ctx;
+    if (answer->why != REASON_NONE)
+        log_warn("a license of an earlier purchase was not stored reason=%s", answer->refusal->code);
+    transact_release(t);
+}
+
+void transact_keep_old(struct transact *t, struct slice results)
+{
+    struct reader r = reader(results);
+    struct slice one;
+    msg_Result *result CLEANUP(freep) = malloc(sizeof(*result));
+    while (result != NULL && codec_list_next(&r, msg_Result_size, &one) == 0) {
+        vlt_LicenseStore store = { 0 };
+        if (CODEC_DECODE(msg_Result, one, result) != 0 || !result->has_license)
+            continue;
+        store.has_header = result->has_header;
+        if (CODEC_SET_BYTES(store.license, CODEC_BYTES(result->license)) != 0 ||
+            (store.has_header && CODEC_SET_BYTES(store.header, CODEC_BYTES(result->header)) != 0))
+            continue;
+        t->holds++;
+        if (vault_call(t->daemon->vault, &ASK(vlt_Type_LICENSE_STORE, vlt_Type_DONE, vlt_LicenseStore, &store),
+                       on_old_license, t) != 0)
+            t->holds--;
+    }
+}
