@@ -294,7 +294,7 @@ static void on_linked(void *ctx, int outcome, const char *user, const char *deta
         return;
     }
     if (outcome > 0) /* a code is short: guessing at it takes longer each time */
-        limits_failed(x->server->limits, LIMITS_DEVICE, slice(x->who.client.bytes, ID_BYTES));
+        throttle_failed(x->server->throttle, THROTTLE_DEVICE, slice(x->who.client.bytes, ID_BYTES));
     if (outcome < 0)
         outcome = REASON_OFFLINE;
     exchange_refuse(x, (enum reason)outcome,
@@ -317,7 +317,7 @@ static void on_link_begun(struct writer_job *job, int outcome)
 
 static void start_link(struct exchange *x)
 {
-    uint64_t wait_ms = limits_wait_ms(x->server->limits, LIMITS_DEVICE, slice(x->who.client.bytes, ID_BYTES));
+    uint64_t wait_ms = throttle_wait_ms(x->server->throttle, THROTTLE_DEVICE, slice(x->who.client.bytes, ID_BYTES));
     if (wait_ms > 0) {
         exchange_refuse_later(x, wait_ms);
         return;

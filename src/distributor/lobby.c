@@ -40,8 +40,8 @@ static bool on_accept(struct peer *p, struct peer_callbacks *out, void **ctx, vo
     struct lobby *l = server->lobby;
     if (l->stopping)
         return false;
-    uint8_t host[LIMITS_HOST_BYTES];
-    size_t host_len = limits_host(slice_str(peer_address(p)), host);
+    uint8_t host[THROTTLE_HOST_BYTES];
+    size_t host_len = throttle_host(slice_str(peer_address(p)), host);
     struct name *address = names_take(&l->addresses, slice(host, host_len));
     if (address == NULL)
         return false;

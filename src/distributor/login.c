@@ -52,10 +52,10 @@ void login_attempt_free(struct login_attempt *a)
     free(a);
 }
 
-static struct limits_login names_of(const struct login_attempt *a)
+static struct throttle_login names_of(const struct login_attempt *a)
 {
     const struct id *client = &a->exchange->who.client;
-    return (struct limits_login){
+    return (struct throttle_login){
         .address = slice_str(a->address),
         .user = slice_str(a->wanted.user),
         .device = a->known_device ? slice(client->bytes, ID_BYTES) : slice(NULL, 0),
@@ -119,8 +119,8 @@ static void on_found(struct writer_job *job, int outcome)
 {
     struct login_attempt *a = container_of(job, struct login_attempt, job);
     struct login *l = a->login;
-    struct limits_login names = names_of(a);
-    uint64_t wait_ms = outcome == 0 ? limits_login_wait_ms(l->server->limits, &names) : 0;
+    struct throttle_login names = names_of(a);
+    uint64_t wait_ms = outcome == 0 ? throttle_login_wait_ms(l->server->throttle, &names) : 0;
     if (wait_ms == 0 && l->waiting_count >= LOGIN_WAITING_MAX)
         wait_ms = BUSY_RETRY_MS;
     if (outcome != 0) {
@@ -161,10 +161,10 @@ void login_judged(struct login *l, struct exchange *x, int outcome)
 {
     if (x->login == NULL)
         return;
-    struct limits_login names = names_of(x->login);
+    struct throttle_login names = names_of(x->login);
     /* A wrong invite is guessing as well. */
     if (outcome == REASON_BAD_CREDENTIALS || outcome == REASON_NOT_PERMITTED)
-        limits_login_failed(l->server->limits, &names);
+        throttle_login_failed(l->server->throttle, &names);
     else if (outcome == 0)
-        limits_login_succeeded(l->server->limits, &names);
+        throttle_login_succeeded(l->server->throttle, &names);
 }

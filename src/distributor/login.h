@@ -1,4 +1,4 @@
-/* Login: what REGISTER needs before its database part. Wrong passwords are answered with growing delays (limits.h); the
+/* Login: what REGISTER needs before its database part. Wrong passwords are answered with growing delays (throttle.h); the
  * password hash, slow on purpose, is computed on the libuv pool, a few at a time.
  *
  * Steps: stored hash read (reader thread) -> delay asked -> Argon2id (pool) -> exchange_registered (loop). */

@@ -19,11 +19,11 @@
 #include "distributor/directory.h"
 #include "distributor/directory_client.h"
 #include "distributor/keyset.h"
-#include "distributor/limits.h"
 #include "distributor/lobby.h"
 #include "distributor/login.h"
 #include "distributor/notify.h"
 #include "distributor/partners.h"
+#include "distributor/throttle.h"
 #include "distributor/watch.h"
 
 struct serve_signals {
@@ -210,7 +210,7 @@ static int start(struct server *server)
     if (r == 0)
         r = start_database(server, &serves_directory);
     if (r == 0)
-        r = limits_new(&server->limits, server->clock, server->rng);
+        r = throttle_new(&server->throttle, server->clock, server->rng);
     if (r == 0)
         r = login_new(&server->login, server);
     if (r == 0)
@@ -234,7 +234,7 @@ static void release(struct server *server)
 {
     lobby_free(server->lobby);
     login_free(server->login);
-    limits_free(server->limits);
+    throttle_free(server->throttle);
     operations_close(server->read_ops);
     operations_close(server->write_ops);
     peer_identity_free(server->identity);

@@ -24,7 +24,7 @@
 #include "net/serve.h"
 
 struct lobby;
-struct limits;
+struct throttle;
 struct login;
 struct partners;
 struct directory;
@@ -41,7 +41,7 @@ struct server {
     struct operations *write_ops, *read_ops; /* each used by its thread only */
     struct writer *writer, *reader;
     struct buf keyset; /* our newest keyset envelope: the first frame of every connection */
-    struct limits *limits;
+    struct throttle *throttle;
     struct serve *bodies;
     struct lobby *lobby;
     struct login *login;

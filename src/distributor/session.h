@@ -6,8 +6,8 @@
 #ifndef DISTRIBUTOR_SESSION_H
 #define DISTRIBUTOR_SESSION_H
 
-#include "distributor/limits.h"
 #include "distributor/server.h"
+#include "distributor/throttle.h"
 
 struct exchange;
 

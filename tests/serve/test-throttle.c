@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "distributor/limits.h"
+#include "distributor/throttle.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -15,7 +15,7 @@
 struct world {
     struct clock_fake clock;
     struct rng_fake rng;
-    struct limits *limits;
+    struct throttle *throttle;
 };
 
 static int setup(void **state)
@@ -24,45 +24,45 @@ static int setup(void **state)
     clock_fake_init(&w.clock, 1700000000000);
     rng_fake_init(&w.rng, 7);
     *state = &w;
-    return limits_new(&w.limits, &w.clock.clock, &w.rng.rng);
+    return throttle_new(&w.throttle, &w.clock.clock, &w.rng.rng);
 }
 
 static int teardown(void **state)
 {
     struct world *w = *state;
-    limits_free(w->limits);
+    throttle_free(w->throttle);
     return 0;
 }
 
-static struct limits_login login(const char *address, const char *user, const char *device)
+static struct throttle_login login(const char *address, const char *user, const char *device)
 {
-    return (struct limits_login){ slice_str(address), slice_str(user), slice_str(device) };
+    return (struct throttle_login){ slice_str(address), slice_str(user), slice_str(device) };
 }
 
-static void fail_times(struct world *w, struct limits_login l, unsigned times)
+static void fail_times(struct world *w, struct throttle_login l, unsigned times)
 {
     for (unsigned i = 0; i < times; i++)
-        limits_login_failed(w->limits, &l);
+        throttle_login_failed(w->throttle, &l);
 }
 
 static void test_growing(void **state)
 {
     struct world *w = *state;
-    struct limits_login l = login("192.0.2.1:4000", "ada", "");
-    fail_times(w, l, LIMITS_FREE_ATTEMPTS - 1);
-    assert_int_equal(limits_login_wait_ms(w->limits, &l), 0);
-    uint64_t expected_ms = LIMITS_FIRST_MS;
+    struct throttle_login l = login("192.0.2.1:4000", "ada", "");
+    fail_times(w, l, THROTTLE_FREE_ATTEMPTS - 1);
+    assert_int_equal(throttle_login_wait_ms(w->throttle, &l), 0);
+    uint64_t expected_ms = THROTTLE_FIRST_MS;
     for (unsigned i = 0; i < 30; i++) {
-        limits_login_failed(w->limits, &l);
-        assert_int_equal(limits_login_wait_ms(w->limits, &l), expected_ms);
+        throttle_login_failed(w->throttle, &l);
+        assert_int_equal(throttle_login_wait_ms(w->throttle, &l), expected_ms);
         w->clock.mono += 1;
-        assert_int_equal(limits_login_wait_ms(w->limits, &l), expected_ms - 1);
-        expected_ms = u64_min(expected_ms * 2, LIMITS_FORGET_MS);
+        assert_int_equal(throttle_login_wait_ms(w->throttle, &l), expected_ms - 1);
+        expected_ms = u64_min(expected_ms * 2, THROTTLE_FORGET_MS);
     }
-    w->clock.mono += LIMITS_FORGET_MS + 1;
-    assert_int_equal(limits_login_wait_ms(w->limits, &l), 0);
-    limits_login_failed(w->limits, &l); /* starts anew */
-    assert_int_equal(limits_login_wait_ms(w->limits, &l), 0);
+    w->clock.mono += THROTTLE_FORGET_MS + 1;
+    assert_int_equal(throttle_login_wait_ms(w->throttle, &l), 0);
+    throttle_login_failed(w->throttle, &l); /* starts anew */
+    assert_int_equal(throttle_login_wait_ms(w->throttle, &l), 0);
 }
 
 static void test_others(void **state)
@@ -73,38 +73,38 @@ static void test_others(void **state)
         const char *name, *address, *user, *device;
         uint64_t wait_ms;
     } cases[] = {
-        { "another port is the same host", "192.0.2.1:4001", "bob", "", LIMITS_FORGET_MS },
-        { "the same, inside IPv6", "[::ffff:192.0.2.1]:4001", "bob", "", LIMITS_FORGET_MS },
-        { "a stranger elsewhere waits a little for this user", "198.51.100.7:1", "ada", "", LIMITS_USER_MAX_MS },
+        { "another port is the same host", "192.0.2.1:4001", "bob", "", THROTTLE_FORGET_MS },
+        { "the same, inside IPv6", "[::ffff:192.0.2.1]:4001", "bob", "", THROTTLE_FORGET_MS },
+        { "a stranger elsewhere waits a little for this user", "198.51.100.7:1", "ada", "", THROTTLE_USER_MAX_MS },
         { "another user elsewhere does not wait", "198.51.100.7:1", "bob", "", 0 },
         { "her own device does not wait, even from there", "192.0.2.1:4002", "ada", "kitchen", 0 },
     };
     for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
-        struct limits_login l = login(cases[i].address, cases[i].user, cases[i].device);
-        if (limits_login_wait_ms(w->limits, &l) != cases[i].wait_ms)
+        struct throttle_login l = login(cases[i].address, cases[i].user, cases[i].device);
+        if (throttle_login_wait_ms(w->throttle, &l) != cases[i].wait_ms)
             fail_msg("%s", cases[i].name);
     }
-    struct limits_login own = login("192.0.2.1:1", "ada", "kitchen");
-    fail_times(w, own, LIMITS_FREE_ATTEMPTS);
-    assert_int_equal(limits_login_wait_ms(w->limits, &own), LIMITS_FIRST_MS);
-    limits_login_succeeded(w->limits, &own);
-    assert_int_equal(limits_login_wait_ms(w->limits, &own), 0);
+    struct throttle_login own = login("192.0.2.1:1", "ada", "kitchen");
+    fail_times(w, own, THROTTLE_FREE_ATTEMPTS);
+    assert_int_equal(throttle_login_wait_ms(w->throttle, &own), THROTTLE_FIRST_MS);
+    throttle_login_succeeded(w->throttle, &own);
+    assert_int_equal(throttle_login_wait_ms(w->throttle, &own), 0);
 }
 
 /* Whoever has an account of his own cannot wash his address clean with it. */
 static void test_success_of_a_stranger(void **state)
 {
     struct world *w = *state;
-    fail_times(w, login("192.0.2.1:1", "ada", ""), LIMITS_FREE_ATTEMPTS);
-    struct limits_login mallory = login("192.0.2.1:1", "mallory", "");
-    limits_login_succeeded(w->limits, &mallory);
-    assert_int_equal(limits_login_wait_ms(w->limits, &mallory), LIMITS_FIRST_MS);
+    fail_times(w, login("192.0.2.1:1", "ada", ""), THROTTLE_FREE_ATTEMPTS);
+    struct throttle_login mallory = login("192.0.2.1:1", "mallory", "");
+    throttle_login_succeeded(w->throttle, &mallory);
+    assert_int_equal(throttle_login_wait_ms(w->throttle, &mallory), THROTTLE_FIRST_MS);
 }
 
 static void test_hosts(void **state)
 {
     (void)state;
-    uint8_t a[LIMITS_HOST_BYTES], b[LIMITS_HOST_BYTES];
+    uint8_t a[THROTTLE_HOST_BYTES], b[THROTTLE_HOST_BYTES];
     const struct {
         const char *a, *b;
         bool same;
@@ -117,7 +117,7 @@ static void test_hosts(void **state)
         { "", "", true },
     };
     for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
-        size_t a_len = limits_host(slice_str(cases[i].a), a), b_len = limits_host(slice_str(cases[i].b), b);
+        size_t a_len = throttle_host(slice_str(cases[i].a), a), b_len = throttle_host(slice_str(cases[i].b), b);
         if (slice_equal(slice(a, a_len), slice(b, b_len)) != cases[i].same)
             fail_msg("%s %s", cases[i].a, cases[i].b);
     }
@@ -127,14 +127,14 @@ static void test_hosts(void **state)
 static void test_crowd(void **state)
 {
     struct world *w = *state;
-    struct limits_login worst = login("203.0.113.9:1", "ada", "");
+    struct throttle_login worst = login("203.0.113.9:1", "ada", "");
     fail_times(w, worst, 40);
-    for (unsigned i = 0; i < 3 * LIMITS_NAMES; i++) {
+    for (unsigned i = 0; i < 3 * THROTTLE_NAMES; i++) {
         char address[32];
         snprintf(address, sizeof(address), "10.%u.%u.%u:1", i >> 16 & 255, i >> 8 & 255, i & 255);
         fail_times(w, login(address, "nobody", ""), 1);
     }
-    assert_int_equal(limits_login_wait_ms(w->limits, &worst), LIMITS_FORGET_MS);
+    assert_int_equal(throttle_login_wait_ms(w->throttle, &worst), THROTTLE_FORGET_MS);
 }
 
 static void test_bucket(void **state)

@@ -1,5 +1,5 @@
 /* A table of groups of eight entries: a name belongs to one group, by a keyed hash, so that nobody can fill another's. */
-#include "distributor/limits.h"
+#include "distributor/throttle.h"
 
 #include <arpa/inet.h>
 #include <stdlib.h>
@@ -17,15 +17,15 @@ struct entry {
     uint32_t failures;      /* 0: free */
     uint8_t kind;
 };
-struct limits {
+struct throttle {
     const struct clock *clock;
     uint8_t key[32]; /* so that nobody can choose names of one group */
-    struct entry entries[LIMITS_NAMES / WAYS][WAYS];
+    struct entry entries[THROTTLE_NAMES / WAYS][WAYS];
 };
 
-int limits_new(struct limits **out, const struct clock *clock, const struct rng *rng)
+int throttle_new(struct throttle **out, const struct clock *clock, const struct rng *rng)
 {
-    struct limits *l = calloc(1, sizeof(*l));
+    struct throttle *l = calloc(1, sizeof(*l));
     if (l == NULL)
         return -ENOMEM;
     l->clock = clock;
@@ -34,32 +34,32 @@ int limits_new(struct limits **out, const struct clock *clock, const struct rng 
     return 0;
 }
 
-void limits_free(struct limits *l) { free(l); }
+void throttle_free(struct throttle *l) { free(l); }
 
-static size_t locate(const struct limits *l, enum limits_kind kind, struct slice name, uint8_t tag[TAG_BYTES])
+static size_t locate(const struct throttle *l, enum throttle_kind kind, struct slice name, uint8_t tag[TAG_BYTES])
 {
     uint8_t hash[SHA256_BYTES], kind_byte = (uint8_t)kind;
     struct slice parts[] = { SLICE_ARRAY(l->key), slice(&kind_byte, 1), name };
     sha256_parts(parts, ARRAY_COUNT(parts), hash);
     memcpy(tag, hash, TAG_BYTES);
-    return get_be32(hash + TAG_BYTES) % (LIMITS_NAMES / WAYS);
+    return get_be32(hash + TAG_BYTES) % (THROTTLE_NAMES / WAYS);
 }
 
 static bool has_expired(const struct entry *e, int64_t now_ms)
 {
-    return e->failures == 0 || now_ms - e->failed_ms > LIMITS_FORGET_MS;
+    return e->failures == 0 || now_ms - e->failed_ms > THROTTLE_FORGET_MS;
 }
 
 static uint64_t delay_ms(const struct entry *e)
 {
-    if (e->failures < LIMITS_FREE_ATTEMPTS)
+    if (e->failures < THROTTLE_FREE_ATTEMPTS)
         return 0;
-    uint32_t doublings = e->failures - LIMITS_FREE_ATTEMPTS;
-    uint64_t most = e->kind == LIMITS_USER ? LIMITS_USER_MAX_MS : LIMITS_FORGET_MS;
-    return doublings >= 20 ? most : u64_min(most, (uint64_t)LIMITS_FIRST_MS << doublings);
+    uint32_t doublings = e->failures - THROTTLE_FREE_ATTEMPTS;
+    uint64_t most = e->kind == THROTTLE_USER ? THROTTLE_USER_MAX_MS : THROTTLE_FORGET_MS;
+    return doublings >= 20 ? most : u64_min(most, (uint64_t)THROTTLE_FIRST_MS << doublings);
 }
 
-static const struct entry *find(const struct limits *l, enum limits_kind kind, struct slice name)
+static const struct entry *find(const struct throttle *l, enum throttle_kind kind, struct slice name)
 {
     uint8_t tag[TAG_BYTES];
     size_t set = locate(l, kind, name, tag);
@@ -71,7 +71,7 @@ static const struct entry *find(const struct limits *l, enum limits_kind kind, s
     return NULL;
 }
 
-uint64_t limits_wait_ms(const struct limits *l, enum limits_kind kind, struct slice name)
+uint64_t throttle_wait_ms(const struct throttle *l, enum throttle_kind kind, struct slice name)
 {
     const struct entry *e = find(l, kind, name);
     int64_t now_ms = clock_mono_ms(l->clock);
@@ -96,7 +96,7 @@ static struct entry *choose(struct entry set[WAYS], int64_t now_ms)
     return worst;
 }
 
-void limits_failed(struct limits *l, enum limits_kind kind, struct slice name)
+void throttle_failed(struct throttle *l, enum throttle_kind kind, struct slice name)
 {
     int64_t now_ms = clock_mono_ms(l->clock);
     uint8_t tag[TAG_BYTES];
@@ -114,16 +114,16 @@ void limits_failed(struct limits *l, enum limits_kind kind, struct slice name)
         e->failures++;
 }
 
-void limits_succeeded(struct limits *l, enum limits_kind kind, struct slice name)
+void throttle_succeeded(struct throttle *l, enum throttle_kind kind, struct slice name)
 {
     struct entry *e = (struct entry *)find(l, kind, name);
     if (e != NULL)
         memset(e, 0, sizeof(*e));
 }
 
-size_t limits_host(struct slice address, uint8_t out[LIMITS_HOST_BYTES])
+size_t throttle_host(struct slice address, uint8_t out[THROTTLE_HOST_BYTES])
 {
-    char text[LIMITS_HOST_BYTES];
+    char text[THROTTLE_HOST_BYTES];
     size_t len = address.len;
     while (len > 0 && address.data[len - 1] != ':')
         len--;
@@ -154,37 +154,37 @@ size_t limits_host(struct slice address, uint8_t out[LIMITS_HOST_BYTES])
     return 8;
 }
 
-static struct slice host_of(const struct limits_login *login, uint8_t out[LIMITS_HOST_BYTES])
+static struct slice host_of(const struct throttle_login *login, uint8_t out[THROTTLE_HOST_BYTES])
 {
-    return slice(out, limits_host(login->address, out));
+    return slice(out, throttle_host(login->address, out));
 }
 
-uint64_t limits_login_wait_ms(const struct limits *l, const struct limits_login *login)
+uint64_t throttle_login_wait_ms(const struct throttle *l, const struct throttle_login *login)
 {
     if (login->device.len > 0)
-        return limits_wait_ms(l, LIMITS_DEVICE, login->device);
-    uint8_t host[LIMITS_HOST_BYTES];
-    uint64_t address_ms = limits_wait_ms(l, LIMITS_ADDRESS, host_of(login, host));
-    uint64_t user_ms = limits_wait_ms(l, LIMITS_USER, login->user);
+        return throttle_wait_ms(l, THROTTLE_DEVICE, login->device);
+    uint8_t host[THROTTLE_HOST_BYTES];
+    uint64_t address_ms = throttle_wait_ms(l, THROTTLE_ADDRESS, host_of(login, host));
+    uint64_t user_ms = throttle_wait_ms(l, THROTTLE_USER, login->user);
     return address_ms > user_ms ? address_ms : user_ms;
 }
 
-void limits_login_failed(struct limits *l, const struct limits_login *login)
+void throttle_login_failed(struct throttle *l, const struct throttle_login *login)
 {
     if (login->device.len > 0) {
-        limits_failed(l, LIMITS_DEVICE, login->device);
+        throttle_failed(l, THROTTLE_DEVICE, login->device);
         return;
     }
-    uint8_t host[LIMITS_HOST_BYTES];
-    limits_failed(l, LIMITS_ADDRESS, host_of(login, host));
-    limits_failed(l, LIMITS_USER, login->user);
+    uint8_t host[THROTTLE_HOST_BYTES];
+    throttle_failed(l, THROTTLE_ADDRESS, host_of(login, host));
+    throttle_failed(l, THROTTLE_USER, login->user);
 }
 
-void limits_login_succeeded(struct limits *l, const struct limits_login *login)
+void throttle_login_succeeded(struct throttle *l, const struct throttle_login *login)
 {
     /* A stranger's success clears nothing: whoever owns one account could otherwise guess on at others for ever. */
     if (login->device.len > 0)
-        limits_succeeded(l, LIMITS_DEVICE, login->device);
+        throttle_succeeded(l, THROTTLE_DEVICE, login->device);
 }
 
 void bucket_init(struct bucket *b, uint32_t burst, int64_t now_ms)

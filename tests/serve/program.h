@@ -1,0 +1,26 @@
+/* The real hearth-distributor as a child process, for tests: a state directory of its own, a free port that it keeps over
+ * restarts, an end by its process ID. argv[1] of the test is the program. Failures fail the test. */
+#ifndef TESTS_SERVE_PROGRAM_H
+#define TESTS_SERVE_PROGRAM_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+struct program {
+    const char *binary;
+    char dir[128];
+    char address[64]; /* "127.0.0.1:PORT" */
+    pid_t pid;        /* 0: not running */
+};
+
+void program_init(struct program *p, const char *binary, const char *name); /* fresh directory, `init` */
+void program_init_directory(struct program *p, const char *binary, const char *name);
+void program_start(struct program *p); /* returns once it listens */
+void program_kill(struct program *p);  /* SIGKILL */
+void program_stop(struct program *p);  /* SIGTERM; must end with 0 within 10 s */
+void program_deinit(struct program *p);
+/* An admin command; its exit status. NULL-terminated arguments after --state-dir DIR. */
+int program_admin(struct program *p, ...) __attribute__((sentinel));
+uint64_t program_pss_kib(const struct program *p); /* its memory, shared pages in proportion */
+
+#endif
