@@ -1,4 +1,4 @@
-/* Callbacks: on_accept (a new connection), on_pace (sockets that may be read again), on_stop (until everyone is answered). */
+/* Callbacks: on_accept (a new connection), on_greeting (who has not greeted in time), on_pace (sockets that may be read again), on_stop (until everyone is answered). */
 #define LOG_MODULE "lobby"
 #include "distributor/lobby.h"
 
@@ -10,6 +10,8 @@
 #include "net/address.h"
 
 #define PACE_TICK_MS 50
+#define GREETING_MS 10000 /* from the handshake to HELLO */
+#define GREETING_TICK_MS 500
 #define STOP_TICK_MS 20
 #define STOP_WAIT_MS 2000
 
@@ -19,7 +21,7 @@ struct lobby {
     struct names addresses, users;
     struct session *first;
     struct session *first_paced;
-    uv_timer_t pace_timer, stop_timer;
+    uv_timer_t pace_timer, greeting_timer, stop_timer;
     int handles_open;
     bool stopping;
     int64_t stop_at_ms;
@@ -133,6 +135,34 @@ void lobby_pace(struct session *s, uint64_t wait_ms)
         uv_timer_start(&l->pace_timer, on_pace, PACE_TICK_MS, PACE_TICK_MS);
 }
 
+/* --- Greeting --------------------------------------------------------------------------------------------------------- */
+
+static void on_greeting(uv_timer_t *t)
+{
+    struct lobby *l = container_of(t, struct lobby, greeting_timer);
+    int64_t now_ms = clock_mono_ms(l->server->clock);
+    bool expects = false;
+    for (struct session *s = l->first; s != NULL; s = s->next) {
+        if (s->state != SESSION_STRANGER)
+            continue;
+        if (now_ms >= s->greet_by_ms)
+            peer_close(s->peer, REASON_TIMED_OUT);
+        expects = true;
+    }
+    if (!expects)
+        uv_timer_stop(t);
+}
+
+void lobby_expect_greeting(struct session *s)
+{
+    struct lobby *l = s->server->lobby;
+    s->greet_by_ms = clock_mono_ms(s->server->clock) + GREETING_MS;
+    if (!uv_is_active((uv_handle_t *)&l->greeting_timer) && !l->stopping)
+        uv_timer_start(&l->greeting_timer, on_greeting, GREETING_TICK_MS, GREETING_TICK_MS);
+}
+
+/* --- The end of a connection ------------------------------------------------------------------------------------------ */
+
 void lobby_forget_connection(struct session *s)
 {
     lobby_set_user(s, "");
@@ -200,8 +230,9 @@ int lobby_start(struct lobby **out, struct server *server, uint16_t *port)
         return r;
     }
     uv_timer_init(&server->loop, &l->pace_timer);
+    uv_timer_init(&server->loop, &l->greeting_timer);
     uv_timer_init(&server->loop, &l->stop_timer);
-    l->handles_open = 2;
+    l->handles_open = 3;
     *out = l;
     return peer_listen(&l->listener, &server->loop, server->identity, host, wanted, server->config.connections_max,
                        on_accept, server, port);
@@ -218,8 +249,9 @@ static void close_all(struct lobby *l)
 {
     if (l->listener != NULL)
         peer_listener_close(steal(&l->listener));
-    l->pace_timer.data = l->stop_timer.data = l;
+    l->pace_timer.data = l->greeting_timer.data = l->stop_timer.data = l;
     uv_close((uv_handle_t *)&l->pace_timer, on_handle_closed);
+    uv_close((uv_handle_t *)&l->greeting_timer, on_handle_closed);
     uv_close((uv_handle_t *)&l->stop_timer, on_handle_closed);
 }
 

@@ -14,6 +14,7 @@ void lobby_free(struct lobby *l); /* after on_stopped; accepts NULL */
 /* --- For session.c --- */
 void lobby_leave(struct session *s);                      /* before it is freed */
 void lobby_set_user(struct session *s, const char *user); /* "": none */
+void lobby_expect_greeting(struct session *s);            /* closed unless it greets in time; pings do not count */
 void lobby_pace(struct session *s, uint64_t wait_ms);     /* session_resume after that */
 void lobby_forget_connection(struct session *s);          /* its peer is gone */
 bool lobby_is_stopping(const struct lobby *l);

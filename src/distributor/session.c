@@ -12,7 +12,6 @@
 #include "distributor/exchange.h"
 #include "distributor/lobby.h"
 
-#define STRANGER_IDLE_MS 10000         /* from the handshake to a judged HELLO */
 #define STRANGER_TAIL_BYTES (8u << 10) /* a keyset */
 #define DEVICE_TAIL_BYTES (160u << 10) /* a full transaction: 256 items */
 #define DISTRIBUTOR_TAIL_BYTES (512u << 10)
@@ -103,7 +102,7 @@ static void on_open(struct peer *p, void *ctx)
     s->id = *peer_id(p);
     memcpy(s->key, peer_key(p), sizeof(s->key));
     peer_set_tail_max(p, STRANGER_TAIL_BYTES);
-    peer_set_idle_ms(p, STRANGER_IDLE_MS);
+    lobby_expect_greeting(s);
     /* Design section 2: a distributor's first frame is always its keyset. */
     if (peer_send(p, msg_Type_KEYSET, 0, NULL, NULL, buf_slice(&s->server->keyset)) != 0)
         peer_close(p, REASON_INTERNAL);

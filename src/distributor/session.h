@@ -38,6 +38,7 @@ struct session {
     bool paused_by_queue, paused_by_pace;
     struct session *next_paced;
     int64_t pace_until_ms;
+    int64_t greet_by_ms;
     struct quota quota;
     struct bucket pace;
     struct serve_client *bodies; /* NULL until it asks for one */

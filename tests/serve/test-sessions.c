@@ -236,10 +236,11 @@ static void test_damaged_requests(void **state)
         rng_fill(&rng.rng, bytes, sizeof(bytes));
         struct slice tail = slice(bytes, type % 2 == 0 ? sizeof(bytes) : 0);
         client_ask(&c, type, NULL, NULL, tail, &a);
-        if (!a.there)
+        bool is_for_bodies = type == msg_Type_INFO_GET || type == msg_Type_LIST_GET || type == msg_Type_BLOCKS_GET;
+        if (!a.there && !is_for_bodies)
             fail_msg("type %u was not answered", type);
-        if (c.peer == NULL) { /* bodies hang up on what they cannot read */
-            assert_true(type >= msg_Type_INFO_GET && type <= msg_Type_BLOCKS_GET);
+        if (!a.there) { /* whoever serves bodies hangs up on what cannot be read */
+            client_run_until(&c, &c.closed);
             assert_true(client_connect(&c, server.address));
             client_hello(&c);
         }
