@@ -83,10 +83,10 @@ static int play(struct session *s)
     const struct clock *clock = clock_system();
     int64_t reported_ms = clock_mono_ms(clock);
     for (;;) {
+        if (is_told_to_stop(s)) /* before waiting: the word may have come together with START */
+            return REASON_CANCELLED;
         if (poll(fds, ARRAY_COUNT(fds), PROGRESS_MS) < 0 && errno != EINTR)
             return -errno;
-        if (fds[0].revents != 0 && is_told_to_stop(s))
-            return REASON_CANCELLED;
         int r = player_step(s->player);
         if (r < 0)
             return player_failure(s->player, &s->detail);

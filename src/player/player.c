@@ -87,6 +87,12 @@ static const struct setting common[] = {
     { "load-scripts", "no" },
     { "ytdl", "no" },
     { "osc", "no" },
+    { "load-stats-overlay", "no" },
+    { "load-osd-console", "no" },
+    { "load-auto-profiles", "no" },
+    { "osd-level", "0" },
+    { "osd-font-provider", "none" },
+    { "sub-font-provider", "none" },
     { "input-default-bindings", "no" },
     { "autoload-files", "no" },
     { "access-references", "no" },
@@ -237,8 +243,9 @@ static int ended(struct player *p, const mpv_event_end_file *end)
 
 static void log_message(const mpv_event_log_message *m)
 {
-    char text[256];
-    text_safe(m->text, text, sizeof(text));
+    char line[256], text[256];
+    snprintf(line, sizeof(line), "%.*s", (int)strcspn(m->text, "\n"), m->text);
+    text_safe(line, text, sizeof(text));
     log_info("libmpv: from=%s text=%s", m->prefix, text);
 }
 

@@ -1,0 +1,394 @@
+/* The real hearth-player on the real hearth-vault, with real files made by ffmpeg: what it hashes is what flac and mpv decode. */
+#include "cm.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "crypto/sha256.h"
+#include "player.pb.h"
+#include "rig.h"
+
+static struct rig rig;
+static struct maker shop;
+static char dir[] = "/tmp/hearth-player-test-XXXXXX";
+static uint8_t next_seed;
+
+struct session {
+    pid_t pid;
+    struct channel control;
+    uint64_t play;
+    unsigned progress_count;
+    ply_Played played;
+    msg_Refusal refusal;
+};
+
+static int setup(void **state)
+{
+    (void)state;
+    rig_init(&rig);
+    maker_init(&shop, 1, "Shop");
+    assert_int_equal(rig_register(&rig, &shop), 0);
+    assert_non_null(mkdtemp(dir));
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    char command[128];
+    rig_deinit(&rig);
+    maker_deinit(&shop);
+    snprintf(command, sizeof(command), "rm -r %s", dir);
+    return system(command);
+}
+
+static bool has(const char *program)
+{
+    char command[128];
+    snprintf(command, sizeof(command), "command -v %s >/dev/null 2>&1", program);
+    return system(command) == 0;
+}
+
+static void need(const char *program)
+{
+    if (has(program))
+        return;
+    print_message("SKIP: %s is not installed\n", program);
+    skip();
+}
+
+/* Runs a command in the test's directory. */
+static int run(const char *command)
+{
+    char whole[1024];
+    snprintf(whole, sizeof(whole), "cd %s && { %s; } >/dev/null 2>&1 </dev/null", dir, command);
+    return system(whole);
+}
+
+static struct buf slurp(const char *name)
+{
+    char path[128];
+    struct buf b = buf(64u << 20);
+    snprintf(path, sizeof(path), "%s/%s", dir, name);
+    assert_int_equal(file_read(path, &b), 0);
+    return b;
+}
+
+/* A file as content that this device may play; its body in the test's directory. */
+static void publish(const char *name, const char *media_type, uint32_t block_bytes, struct content *c)
+{
+    struct buf plain = slurp(name);
+    uint8_t head[12];
+    char path[128];
+    content_init(c, &shop, ++next_seed, media_type, buf_slice(&plain), block_bytes);
+    buf_free(&plain);
+    assert_int_equal(rig_buy(&rig, &shop, c, next_seed), 0);
+    snprintf(path, sizeof(path), "%s/body", dir);
+    FILE *f = fopen(path, "wb");
+    assert_non_null(f);
+    memcpy(head, "HEARTHB1", 8);
+    put_be32(head + 8, (uint32_t)c->info_bytes.len);
+    fwrite(head, 1, sizeof(head), f);
+    fwrite(c->info_bytes.data, 1, c->info_bytes.len, f);
+    fwrite(c->hashes.data, 1, c->hashes.len, f);
+    fwrite(c->blocks.data, 1, c->blocks.len, f);
+    assert_int_equal(fclose(f), 0);
+}
+
+static void exec_player(int vault, int body, int control)
+{
+    int fds[] = { vault, body, control }, high[3];
+    for (int i = 0; i < 3; i++)
+        high[i] = fcntl(fds[i], F_DUPFD, 20);
+    for (int i = 0; i < 3; i++)
+        dup2(high[i], 3 + i);
+    closefrom(6);
+    execl(getenv("HEARTH_PLAYER"), "hearth-player", NULL);
+    _exit(127);
+}
+
+static void start(struct session *s, const struct content *c, uint32_t output, const char *media_type)
+{
+    int vault, control[2];
+    char path[128];
+    memset(s, 0, sizeof(*s));
+    assert_int_equal(rig_play(&rig, c, &vault, &s->play), 0);
+    snprintf(path, sizeof(path), "%s/body", dir);
+    int body = open(path, O_RDONLY | O_CLOEXEC);
+    assert_true(body >= 0);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, control), 0);
+    s->pid = fork();
+    if (s->pid == 0)
+        exec_player(vault, body, control[1]);
+    close(vault);
+    close(body);
+    close(control[1]);
+    channel_init(&s->control, control[0], 0);
+    ply_Start m = { .output = output };
+    CODEC_SET_TEXT(m.media_type, media_type);
+    CODEC_SET_TEXT(m.title, "A title");
+    assert_int_equal(channel_send(&s->control, ply_Type_START, 7, ply_Start_fields, &m, slice(NULL, 0)), 0);
+}
+
+/* Until the answer: 0 and s->played, or the refusal's reason, or -EPIPE. Asserts that the player then ends. */
+static int finish(struct session *s)
+{
+    struct frame f;
+    int r = -1, status;
+    while (r == -1) {
+        if (channel_read(&s->control, true, &f) != 0) {
+            r = -EPIPE;
+            break;
+        }
+        assert_int_equal(f.request, 7);
+        if (f.type == ply_Type_PROGRESS) {
+            ply_Progress p;
+            assert_int_equal(CODEC_DECODE(ply_Progress, f.message, &p), 0);
+            s->progress_count++;
+        } else if (f.type == msg_Type_REFUSAL) {
+            assert_int_equal(CODEC_DECODE(msg_Refusal, f.message, &s->refusal), 0);
+            r = reason_of_code(s->refusal.code);
+        } else {
+            assert_int_equal(f.type, ply_Type_PLAYED);
+            assert_int_equal(CODEC_DECODE(ply_Played, f.message, &s->played), 0);
+            r = 0;
+        }
+    }
+    channel_deinit(&s->control);
+    assert_int_equal(waitpid(s->pid, &status, 0), s->pid);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status) == 0, r == 0);
+    assert_int_equal(rig_play_close(&rig, s->play), 0);
+    return r;
+}
+
+static int play(struct session *s, const struct content *c, uint32_t output, const char *media_type)
+{
+    start(s, c, output, media_type);
+    return finish(s);
+}
+
+static const struct {
+    const char *name, *file, *make, *reference, *media_type, *format, *tool;
+    uint32_t block_bytes;
+} digests[] = {
+    { "FLAC, 16 bit stereo", "a.flac", "ffmpeg -y -f lavfi -i sine=440:r=44100:d=3 -ac 2 -sample_fmt s16 a.flac",
+      "flac -d -f --force-raw-format --endian=little --sign=signed -o ref a.flac", "audio/flac", "s16/2ch/44100",
+      "flac", 65536 },
+    { "FLAC, noise, small blocks", "b.flac",
+      "ffmpeg -y -f lavfi -i anoisesrc=d=4:r=48000:seed=5 -ac 1 -sample_fmt s16 b.flac",
+      "flac -d -f --force-raw-format --endian=little --sign=signed -o ref b.flac", "audio/flac", "s16/1ch/48000",
+      "flac", 4096 },
+    { "FLAC, 24 bit", "c.flac", "ffmpeg -y -f lavfi -i anoisesrc=d=2:r=96000:seed=6 -ac 2 -sample_fmt s32 c.flac",
+      "mpv --no-config --vid=no --ao=pcm --ao-pcm-waveheader=no --ao-pcm-file=ref c.flac", "audio/flac",
+      "s32/2ch/96000", "mpv", 65536 },
+    { "Ogg Vorbis", "d.ogg", "ffmpeg -y -f lavfi -i anoisesrc=d=3:r=44100:seed=7 -ac 2 -c:a libvorbis d.ogg",
+      "mpv --no-config --vid=no --ao=pcm --ao-pcm-waveheader=no --ao-pcm-file=ref d.ogg", "audio/ogg",
+      "float/2ch/44100", "mpv", 65536 },
+    { "MP3", "e.mp3", "ffmpeg -y -f lavfi -i anoisesrc=d=3:r=44100:seed=8 -ac 2 -c:a libmp3lame e.mp3",
+      "mpv --no-config --vid=no --ao=pcm --ao-pcm-waveheader=no --ao-pcm-file=ref e.mp3", "audio/mpeg",
+      "float/2ch/44100", "mpv", 65536 },
+    { "MP4 with AAC, index at the end", "f.m4a",
+      "ffmpeg -y -f lavfi -i anoisesrc=d=3:r=44100:seed=9 -ac 2 -c:a aac f.m4a",
+      "mpv --no-config --vid=no --ao=pcm --ao-pcm-waveheader=no --ao-pcm-file=ref f.m4a", "audio/mp4",
+      "float/2ch/44100", "mpv", 4096 },
+    { "MP4 with pictures", "g.mp4",
+      "ffmpeg -y -f lavfi -i testsrc=d=2:s=64x64 -f lavfi -i sine=330:d=2 -c:v mpeg4 -c:a aac -shortest g.mp4",
+      "mpv --no-config --vid=no --ao=pcm --ao-pcm-waveheader=no --ao-pcm-file=ref g.mp4", "video/mp4",
+      "float/1ch/44100", "mpv", 65536 },
+    { "WAV", "h.wav", "ffmpeg -y -f lavfi -i anoisesrc=d=2:r=22050:seed=3 -ac 1 -c:a pcm_s16le h.wav",
+      "mpv --no-config --vid=no --ao=pcm --ao-pcm-waveheader=no --ao-pcm-file=ref h.wav", "audio/x-wav",
+      "s16/1ch/22050", "mpv", 65536 },
+    { "Opus", "i.opus", "ffmpeg -y -f lavfi -i anoisesrc=d=2:r=48000:seed=4 -ac 2 -c:a libopus i.opus",
+      "mpv --no-config --vid=no --ao=pcm --ao-pcm-waveheader=no --ao-pcm-file=ref i.opus", "audio/ogg",
+      "float/2ch/48000", "mpv", 65536 },
+};
+
+static void digests_equal_the_reference(void **state)
+{
+    (void)state;
+    need("ffmpeg");
+    for (size_t i = 0; i < sizeof(digests) / sizeof(digests[0]); i++) {
+        struct content c;
+        struct session s;
+        uint8_t expected[32];
+        if (!has(digests[i].tool)) {
+            print_message("SKIP: %s: %s is not installed\n", digests[i].name, digests[i].tool);
+            continue;
+        }
+        assert_int_equal(run(digests[i].make), 0);
+        assert_int_equal(run(digests[i].reference), 0);
+        struct buf reference = slurp("ref");
+        sha256(buf_slice(&reference), expected);
+        publish(digests[i].file, digests[i].media_type, digests[i].block_bytes, &c);
+        int r = play(&s, &c, ply_Output_OUTPUT_DIGEST, digests[i].media_type);
+        print_message("%s: outcome=%d format=%s samples=%llu\n", digests[i].name, r, s.played.format,
+                      (unsigned long long)s.played.samples);
+        assert_int_equal(r, 0);
+        assert_string_equal(s.played.format, digests[i].format);
+        assert_true(s.played.has_digest);
+        assert_memory_equal(s.played.digest, expected, 32);
+        assert_true(s.played.samples > 20000);
+        content_deinit(&c);
+        buf_free(&reference);
+    }
+}
+
+static void null_output(void **state)
+{
+    (void)state;
+    struct content c;
+    struct session s;
+    need("ffmpeg");
+    assert_int_equal(run(digests[0].make), 0);
+    publish("a.flac", "audio/flac", 65536, &c);
+    assert_int_equal(play(&s, &c, ply_Output_OUTPUT_NULL, "audio/flac"), 0);
+    assert_false(s.played.has_digest);
+    assert_string_equal(s.played.format, "s16/2ch/44100");
+    content_deinit(&c);
+}
+
+static void unplayable(void **state)
+{
+    (void)state;
+    struct content c;
+    struct session s;
+    need("ffmpeg");
+    assert_int_equal(run("ffmpeg -y -f lavfi -i testsrc=d=1:s=64x64 -c:v mpeg4 silent.mp4"), 0);
+    publish("silent.mp4", "video/mp4", 65536, &c);
+    assert_int_equal(play(&s, &c, ply_Output_OUTPUT_DIGEST, "video/mp4"), REASON_UNPLAYABLE);
+    print_message("silent: %s\n", s.refusal.text);
+    content_deinit(&c);
+
+    assert_int_equal(run("head -c 100000 /dev/urandom > noise.bin"), 0);
+    publish("noise.bin", "audio/flac", 65536, &c);
+    assert_int_equal(play(&s, &c, ply_Output_OUTPUT_DIGEST, "audio/flac"), REASON_UNPLAYABLE);
+    print_message("noise: %s\n", s.refusal.text);
+    assert_int_equal(play(&s, &c, ply_Output_OUTPUT_NULL, "application/pdf"), REASON_UNPLAYABLE);
+    print_message("document: %s\n", s.refusal.text);
+    content_deinit(&c);
+
+    /* A list of other files is not followed. */
+    assert_int_equal(run("cp a.flac secret.flac; printf '#EXTM3U\\n%s/secret.flac\\n' \"$PWD\" > list.m3u"), 0);
+    publish("list.m3u", "audio/x-mpegurl", 4096, &c);
+    assert_int_equal(play(&s, &c, ply_Output_OUTPUT_DIGEST, "audio/x-mpegurl"), REASON_UNPLAYABLE);
+    content_deinit(&c);
+    assert_int_equal(
+        run("printf '#EXTM3U\\n#EXT-X-TARGETDURATION:3\\n#EXTINF:3,\\nfile://%s/a.flac\\n#EXT-X-ENDLIST\\n' \"$PWD\" > hls.m3u8"),
+        0);
+    publish("hls.m3u8", "audio/x-mpegurl", 4096, &c);
+    assert_int_equal(play(&s, &c, ply_Output_OUTPUT_DIGEST, "audio/x-mpegurl"), REASON_UNPLAYABLE);
+    content_deinit(&c);
+}
+
+static void change_body(long at, uint8_t flip)
+{
+    char path[128];
+    snprintf(path, sizeof(path), "%s/body", dir);
+    FILE *f = fopen(path, "r+b");
+    assert_non_null(f);
+    fseek(f, at, at < 0 ? SEEK_END : SEEK_SET);
+    int byte = fgetc(f);
+    fseek(f, -1, SEEK_CUR);
+    fputc(byte ^ flip, f);
+    assert_int_equal(fclose(f), 0);
+}
+
+static void corrupt_body(void **state)
+{
+    (void)state;
+    struct content c;
+    struct session s;
+    char path[128];
+    need("ffmpeg");
+    assert_int_equal(run(digests[1].make), 0);
+    publish("b.flac", "audio/flac", 4096, &c);
+    change_body(-20000, 1); /* late: what has been decoded before must not count as the whole */
+    assert_int_equal(play(&s, &c, ply_Output_OUTPUT_DIGEST, "audio/flac"), REASON_BLOCK_CORRUPT);
+    change_body(-20000, 1);
+    assert_int_equal(play(&s, &c, ply_Output_OUTPUT_DIGEST, "audio/flac"), 0);
+    change_body(0, 1);
+    assert_int_equal(play(&s, &c, ply_Output_OUTPUT_DIGEST, "audio/flac"), REASON_BLOCK_CORRUPT);
+    change_body(0, 1);
+    snprintf(path, sizeof(path), "%s/body", dir);
+    assert_int_equal(truncate(path, 50000), 0);
+    assert_int_equal(play(&s, &c, ply_Output_OUTPUT_DIGEST, "audio/flac"), REASON_BLOCK_CORRUPT);
+    content_deinit(&c);
+}
+
+static void stopping(void **state)
+{
+    (void)state;
+    struct content c;
+    struct session s;
+    ply_Stop stop = { 0 };
+    need("ffmpeg");
+    /* Long enough not to be over before the word arrives: the vault's answers are held back by stopping the vault. */
+    assert_int_equal(run("ffmpeg -y -f lavfi -i anoisesrc=d=60:r=48000:seed=5 -ac 2 -sample_fmt s16 long.flac"), 0);
+    publish("long.flac", "audio/flac", 4096, &c);
+    start(&s, &c, ply_Output_OUTPUT_DIGEST, "audio/flac");
+    kill(rig.pid, SIGSTOP);
+    assert_int_equal(channel_send(&s.control, ply_Type_STOP, 8, ply_Stop_fields, &stop, slice(NULL, 0)), 0);
+    struct frame f;
+    do
+        assert_int_equal(channel_read(&s.control, true, &f), 0);
+    while (f.type == ply_Type_PROGRESS);
+    assert_int_equal(f.type, msg_Type_REFUSAL);
+    kill(rig.pid, SIGCONT);
+    channel_deinit(&s.control);
+    int status;
+    assert_int_equal(waitpid(s.pid, &status, 0), s.pid);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(rig_play_close(&rig, s.play), 0);
+
+    start(&s, &c, ply_Output_OUTPUT_DIGEST, "audio/flac"); /* hearthd dies */
+    channel_deinit(&s.control);
+    assert_int_equal(waitpid(s.pid, &status, 0), s.pid);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(rig_play_close(&rig, s.play), 0);
+
+    start(&s, &c, ply_Output_OUTPUT_DIGEST, "audio/flac"); /* the vault ends the play */
+    assert_int_equal(rig_play_close(&rig, s.play), 0);
+    int r = finish(&s);
+    assert_true(r > 0);
+    content_deinit(&c);
+}
+
+static void progress_in_time(void **state)
+{
+    (void)state;
+    struct content c;
+    struct session s;
+    need("ffmpeg");
+    assert_int_equal(run(digests[0].make), 0);
+    publish("a.flac", "audio/flac", 65536, &c);
+    int r = play(&s, &c, ply_Output_OUTPUT_AUDIO, "audio/flac");
+    if (r == REASON_UNPLAYABLE) {
+        print_message("SKIP: no sound output here (%s)\n", s.refusal.text);
+        content_deinit(&c);
+        skip();
+    }
+    assert_int_equal(r, 0);
+    assert_true(s.progress_count >= 5);
+    content_deinit(&c);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(digests_equal_the_reference),
+        cmocka_unit_test(null_output),
+        cmocka_unit_test(unplayable),
+        cmocka_unit_test(corrupt_body),
+        cmocka_unit_test(stopping),
+        cmocka_unit_test(progress_in_time),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
