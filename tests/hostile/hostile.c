@@ -1,0 +1,139 @@
+/* Hostile peers against real programs.
+ *
+ *   hostile list SET                     names of the cases, one per line; those of a registered member end in " member"
+ *   hostile run SET CASE NAME=VALUE...   plays one case: 0 as expected; 1 not, and standard output says what happened
+ *   hostile enroll NAME=VALUE...         registers the member's key; prints its client ID
+ *   hostile honest address=...           an honest stranger is served
+ *   hostile serve PART                   a hostile distributor; "PORT ID", then until it is ended
+ *   hostile parts                        names of the parts
+ *
+ * NAME: address, distributor (addresses), user, password-file, seed (of the member's key), content (ID), name (of the device). */
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "as_distributor.h"
+#include "base/log.h"
+#include "base/util.h"
+
+static const struct hostile_cases *const sets[] = { &against_distributor, &against_distributor_member, &against_device,
+                                                    &against_device_member, &floods };
+
+static const struct hostile_cases *find_set(const char *name)
+{
+    for (size_t i = 0; i < ARRAY_COUNT(sets); i++)
+        if (strcmp(sets[i]->against, name) == 0)
+            return sets[i];
+    fprintf(stderr, "no set %s\n", name);
+    exit(2);
+}
+
+static const struct hostile_case *find_case(const struct hostile_cases *set, const char *name)
+{
+    for (size_t i = 0; i < set->count; i++)
+        if (strcmp(set->cases[i].name, name) == 0)
+            return &set->cases[i];
+    fprintf(stderr, "no case %s\n", name);
+    exit(2);
+}
+
+static bool takes(const char *arg, const char *name, const char **value)
+{
+    size_t len = strlen(name);
+    if (strncmp(arg, name, len) != 0 || arg[len] != '=')
+        return false;
+    *value = arg + len + 1;
+    return true;
+}
+
+static const char *read_options(struct stage *s, char **args)
+{
+    const char *seed = "0", *content = NULL, *name = "gremlin";
+    for (; *args; args++) {
+        if (!takes(*args, "address", &s->address) && !takes(*args, "distributor", &s->distributor) &&
+            !takes(*args, "user", &s->user) && !takes(*args, "password-file", &s->password_file) &&
+            !takes(*args, "seed", &seed) && !takes(*args, "content", &content) && !takes(*args, "name", &name)) {
+            fprintf(stderr, "what is %s?\n", *args);
+            exit(2);
+        }
+    }
+    s->seed = strtoull(seed, NULL, 10);
+    if (content && id_parse(content, &s->content) != 0) {
+        fprintf(stderr, "not a content ID: %s\n", content);
+        exit(2);
+    }
+    return name;
+}
+
+static int told(const char *bad)
+{
+    if (bad)
+        puts(bad);
+    return bad ? 1 : 0;
+}
+
+static int run(char **args)
+{
+    const struct hostile_cases *set = find_set(args[0]);
+    const struct hostile_case *c = find_case(set, args[1]);
+    struct stage s = { .address = NULL };
+    read_options(&s, args + 2);
+    wire_init(&s.wire, c->member ? s.seed : 0);
+    int status = told(c->run(&s));
+    wire_deinit(&s.wire);
+    return status;
+}
+
+static int enroll(char **args)
+{
+    struct stage s = { .address = NULL };
+    const char *name = read_options(&s, args);
+    char id[ID_TEXT_BYTES];
+    msg_Registered registered;
+    wire_init(&s.wire, s.seed);
+    struct line *l = stage_register(&s, s.address, name, &registered);
+    id_text(&s.wire.id, id);
+    puts(l ? id : s.complaint);
+    line_free(l);
+    wire_deinit(&s.wire);
+    return l ? 0 : 1;
+}
+
+static int honest(char **args)
+{
+    struct stage s = { .address = NULL };
+    read_options(&s, args);
+    return told(stage_expect_honest(&s, s.address));
+}
+
+static int list(const struct hostile_cases *set)
+{
+    for (size_t i = 0; i < set->count; i++)
+        printf("%s%s\n", set->cases[i].name, set->cases[i].member ? " member" : "");
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    const char *verb = argc > 1 ? argv[1] : "";
+    signal(SIGPIPE, SIG_IGN);
+    if (secret_init() != 0)
+        return 3;
+    if (strcmp(verb, "list") == 0 && argc == 3)
+        return list(find_set(argv[2]));
+    if (strcmp(verb, "run") == 0 && argc >= 4)
+        return run(argv + 2);
+    if (strcmp(verb, "enroll") == 0)
+        return enroll(argv + 2);
+    if (strcmp(verb, "honest") == 0)
+        return honest(argv + 2);
+    if (strcmp(verb, "serve") == 0 && argc == 3)
+        return as_distributor(argv[2]);
+    if (strcmp(verb, "parts") == 0) {
+        as_distributor_list();
+        return 0;
+    }
+    fprintf(stderr, "usage: hostile list|run|enroll|honest|serve|parts ...\n");
+    return 2;
+}
