@@ -77,6 +77,8 @@ static void answer(struct exchange *x)
         session_set_user(s, r->session, r->user);
     else if (x->type == msg_Type_UNREGISTER)
         session_set_user(s, s->number, "");
+    for (size_t i = 0; i < r->unlinked_count; i++) /* UNLINK: as far as the partner can be reached now */
+        partners_unlink(x->server->partners, &r->unlinked[i].partner, r->unlinked[i].user, r->unlinked[i].partner_user);
     if (s->peer == NULL || r->type == msg_Type_NONE)
         return;
     uint8_t *tail = steal(&r->tail.data); /* sent as it is */

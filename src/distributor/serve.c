@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -25,6 +26,8 @@
 #include "distributor/partners.h"
 #include "distributor/throttle.h"
 #include "distributor/watch.h"
+
+#define SPARE_DESCRIPTORS 256 /* databases, bodies, partners */
 
 struct serve_signals {
     struct server *server;
@@ -262,6 +265,19 @@ static int run(struct server *server, struct serve_signals *signals)
     return r;
 }
 
+/* As many descriptors as connections may need; what the system does not give, the listener does without. */
+static void raise_descriptor_limit(uint32_t connections)
+{
+    struct rlimit limit;
+    rlim_t wanted = (rlim_t)connections + SPARE_DESCRIPTORS;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted)
+        return;
+    limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
+    if (setrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur < wanted)
+        log_warn("fewer descriptors than connections allowed=%llu connections=%u", (unsigned long long)limit.rlim_cur,
+                 connections);
+}
+
 int serve_main(const struct config *config)
 {
     struct server *server CLEANUP(freep) = calloc(1, sizeof(*server));
@@ -269,6 +285,7 @@ int serve_main(const struct config *config)
     if (server == NULL || signals == NULL)
         return -ENOMEM;
     server->config = *config;
+    raise_descriptor_limit(config->connections_max);
     server->clock = clock_system();
     server->rng = rng_system();
     server->keyset = buf(KEYSET_ENVELOPE_MAX);
