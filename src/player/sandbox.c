@@ -12,11 +12,22 @@
 
 /* Configuration, plug-ins and devices of ALSA, PulseAudio and PipeWire. */
 static const struct confine_path sound[] = {
-    { "/usr/lib", false },           { "/usr/share/alsa", false },  { "/usr/share/pipewire", false },
-    { "/etc/alsa", false },          { "/etc/asound.conf", false }, { "/etc/pulse", false },
-    { "/etc/pipewire", false },      { "/etc/machine-id", false },  { "/etc/ld.so.cache", false },
-    { "/etc/nsswitch.conf", false }, { "/etc/passwd", false },      { "/proc/asound", false },
-    { "/sys/class/sound", false },   { "/dev/snd", true },          { "/dev/shm", true },
+    { "/usr/lib", false },
+    { "/usr/share/alsa", false },
+    { "/usr/share/pipewire", false },
+    { "/etc/alsa", false },
+    { "/etc/asound.conf", false },
+    { "/etc/pulse", false },
+    { "/etc/pipewire", false },
+    { "/etc/machine-id", false },
+    { "/etc/ld.so.cache", false },
+    { "/etc/nsswitch.conf", false },
+    { "/etc/passwd", false },
+    { "/proc/asound", false },
+    { "/sys/class/sound", false },
+    { "/dev/snd", true },
+    { "/dev/null", true },
+    { "/dev/shm", true },
 };
 static const char *const in_home[] = { ".config/pulse", ".config/pipewire", ".pulse-cookie", ".asoundrc" };
 

@@ -361,12 +361,16 @@ static void stopping(void **state)
     content_deinit(&c);
 }
 
-static void progress_in_time(void **state)
+/* ALSA's null device stands in for a sound card: it takes the samples at its own pace. */
+static void sound_system(void **state)
 {
     (void)state;
     struct content c;
     struct session s;
     need("ffmpeg");
+    assert_int_equal(run("printf 'pcm.!default { type null }\\nctl.!default { type null }\\n' > .asoundrc"), 0);
+    setenv("HOME", dir, 1);
+    unsetenv("XDG_RUNTIME_DIR");
     assert_int_equal(run(digests[0].make), 0);
     publish("a.flac", "audio/flac", 65536, &c);
     int r = play(&s, &c, ply_Output_OUTPUT_AUDIO, "audio/flac");
@@ -376,7 +380,9 @@ static void progress_in_time(void **state)
         skip();
     }
     assert_int_equal(r, 0);
-    assert_true(s.progress_count >= 5);
+    assert_false(s.played.has_digest);
+    assert_true(s.played.has_format);
+    print_message("%s, told %u times\n", s.played.format, s.progress_count);
     content_deinit(&c);
 }
 
@@ -388,7 +394,7 @@ int main(void)
         cmocka_unit_test(unplayable),
         cmocka_unit_test(corrupt_body),
         cmocka_unit_test(stopping),
-        cmocka_unit_test(progress_in_time),
+        cmocka_unit_test(sound_system),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
