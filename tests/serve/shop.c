@@ -16,11 +16,10 @@
 
 void shop_add_user(struct program *p, const char *user)
 {
-    char path[256], credit[16];
+    char path[256];
     snprintf(path, sizeof(path), "%s/password", p->dir);
-    snprintf(credit, sizeof(credit), "%d", SHOP_CREDIT);
     assert_int_equal(file_replace(path, slice_str(SHOP_PASSWORD "\n"), 0600), 0);
-    assert_int_equal(program_admin(p, "user", "add", user, "--password-file", path, "--credit", credit, NULL), 0);
+    assert_int_equal(program_admin(p, "user", "add", user, "--password-file", path, "--credit", SHOP_CREDIT, NULL), 0);
     unlink(path);
 }
 
@@ -54,12 +53,11 @@ static void write_track(const char *path, unsigned number)
 void shop_publish(struct program *p, unsigned count)
 {
     for (unsigned i = 0; i < count; i++) {
-        char path[256], title[32], price[16];
+        char path[256], title[32];
         snprintf(path, sizeof(path), "%s-track.wav", p->dir);
         snprintf(title, sizeof(title), "Track %02u", i + 1);
-        snprintf(price, sizeof(price), "%d", SHOP_PRICE);
         write_track(path, i + 1);
-        assert_int_equal(program_admin(p, "publish", path, "--title", title, "--price", price, NULL), 0);
+        assert_int_equal(program_admin(p, "publish", path, "--title", title, "--price", SHOP_PRICE, NULL), 0);
         unlink(path);
     }
 }

@@ -135,8 +135,8 @@ static void test_kills(void **state)
     reach(&b);
     int64_t sum;
     assert_int_equal(shop_charges(&b.client, &sum), TRACKS);
-    assert_int_equal(sum, -(int64_t)TRACKS * SHOP_PRICE);
-    assert_int_equal(shop_balance(&b.client), balance - (int64_t)TRACKS * SHOP_PRICE);
+    assert_int_equal(sum, -(int64_t)TRACKS * SHOP_PRICE_MINOR);
+    assert_int_equal(shop_balance(&b.client), balance - (int64_t)TRACKS * SHOP_PRICE_MINOR);
     assert_true(b.restarts >= TRACKS);
     assert_int_equal(program_admin(&server, "ledger", "check", NULL), 0);
     client_deinit(&b.client);
