@@ -99,3 +99,11 @@ int share_outbox_confirm(struct operations *o, uint64_t sequence) { return count
 int share_cursor(struct operations *o, uint64_t *next) { return counter_get(o, CURSOR, next); }
 
 int share_cursor_set(struct operations *o, uint64_t next) { return counter_set(o, CURSOR, next); }
+
+int share_outbox_last(struct operations *o, uint64_t *sequence) { return counter_get(o, "outbox", sequence); }
+
+int share_restart(struct operations *o)
+{
+    int r = share_outbox_confirm(o, 0);
+    return r == 0 ? share_cursor_set(o, 0) : r;
+}

@@ -21,6 +21,9 @@ int share_outbox_read(struct operations *o, uint64_t after, uint32_t max_count, 
 /* What the directory has confirmed; 0 at first, and after `directory set`. */
 int share_outbox_confirmed(struct operations *o, uint64_t *sequence) MUST_USE;
 int share_outbox_confirm(struct operations *o, uint64_t sequence) MUST_USE; /* writes */
+int share_outbox_last(struct operations *o, uint64_t *sequence) MUST_USE;
+/* For another directory: everything is pushed and pulled again from the beginning. Writes. */
+int share_restart(struct operations *o) MUST_USE;
 
 /* --- Rows of others --- */
 /* Verifies and stores one row. now_ms judges a keyset row's end. 0 (also: known already, ours, or a kind of row this version

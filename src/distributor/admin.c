@@ -1,0 +1,309 @@
+/* Common parts of the operator's commands: opening, errors, options. Output is in admin_out.c. One thread. */
+#define LOG_MODULE "admin"
+#include "distributor/admin.h"
+
+#include <ctype.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <termios.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/text.h"
+#include "base/util.h"
+
+/* --- Opening ----------------------------------------------------------------------------------------------------- */
+
+int admin_open(struct admin *a)
+{
+    int r = keys_load(&a->keys, a->state_dir);
+    if (r == 0)
+        r = operations_open(&a->o, a->state_dir, a->keys, rng_system(), 0);
+    if (r == -ENOENT)
+        return admin_fail(a, REASON_NOT_FOUND, "%s is not the state of a distributor. Make one: hearth-distributor init",
+                          a->state_dir);
+    if (r == STORE_NEWER)
+        return admin_fail(a, REASON_NOT_PERMITTED, "%s was made by a newer version of this program.", a->state_dir);
+    return r == 0 ? 0 : admin_error(a, r, "open the state directory");
+}
+
+void admin_close(struct admin *a)
+{
+    transaction_end(&a->open);
+    operations_close(a->o);
+    keys_free(a->keys);
+    a->o = NULL;
+    a->keys = NULL;
+}
+
+int admin_begin(struct admin *a)
+{
+    int r = a->o ? 0 : admin_open(a);
+    if (r != 0)
+        return r;
+    r = transaction_begin(&a->open, a->o->store);
+    return r == 0 ? 0 : admin_error(a, r, "lock the database");
+}
+
+int admin_commit(struct admin *a)
+{
+    int r = transaction_commit(&a->open);
+    return r == 0 ? 0 : admin_error(a, r > 0 ? -EUCLEAN : r, "store the change");
+}
+
+/* --- Errors ------------------------------------------------------------------------------------------------------ */
+
+static void say(struct admin *a, const char *code, const char *message)
+{
+    char safe[1024];
+    text_safe(message, safe, sizeof(safe));
+    if (!a->json) {
+        fprintf(stderr, "hearth-distributor: %s\n", safe);
+        return;
+    }
+    fputs("{\"error\":", stdout);
+    const struct out_field fields[] = { OUT_T("code", code), OUT_T("message", safe) };
+    out_object(a, fields, ARRAY_COUNT(fields));
+    fputs("}\n", stdout);
+}
+
+int admin_fail(struct admin *a, enum reason reason, const char *format, ...)
+{
+    char message[1024];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(message, sizeof(message), format, arguments);
+    va_end(arguments);
+    say(a, reason_code(reason), message);
+    return ADMIN_FAILED;
+}
+
+int admin_error(struct admin *a, int r, const char *doing)
+{
+    if (r > 0 && r < REASON_COUNT)
+        return admin_fail(a, (enum reason)r, "Cannot %s: %s", doing, reason_text((enum reason)r));
+    if (r == OPERATIONS_ABSENT)
+        return admin_fail(a, REASON_NOT_FOUND, "Cannot %s: there is nothing of this name.", doing);
+    if (r == -EBUSY)
+        return admin_fail(a, REASON_IN_USE, "Cannot %s: the database is in use. Try again.", doing);
+    return admin_fail(a, reason_of_error(r), "Cannot %s: %s.", doing, strerror(r < 0 ? -r : EINVAL));
+}
+
+int admin_usage(struct admin *a, const char *format, ...)
+{
+    char message[512];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(message, sizeof(message), format, arguments);
+    va_end(arguments);
+    say(a, "usage", message);
+    return ADMIN_USAGE;
+}
+
+/* --- Values ------------------------------------------------------------------------------------------------------ */
+
+int admin_parse_money(const char *text, int64_t *out)
+{
+    int64_t units = 0;
+    const char *at = text;
+    if (!isdigit((unsigned char)*at))
+        return -EINVAL;
+    for (; isdigit((unsigned char)*at); at++)
+        if (__builtin_mul_overflow(units, 10, &units) || __builtin_add_overflow(units, *at - '0', &units))
+            return -EINVAL;
+    int minor = 0;
+    if (*at == '.') {
+        if (!isdigit((unsigned char)at[1]) || !isdigit((unsigned char)at[2]))
+            return -EINVAL;
+        minor = (at[1] - '0') * 10 + at[2] - '0';
+        at += 3;
+    }
+    if (*at != '\0' || units > INT64_C(1000000000000))
+        return -EINVAL;
+    *out = units * 100 + minor;
+    return 0;
+}
+
+int admin_parse_time(const char *text, int64_t *out_ms)
+{
+    struct tm t = { 0 };
+    const char *end = strptime(text, "%Y-%m-%dT%H:%M", &t);
+    if (!end) {
+        t = (struct tm){ 0 };
+        end = strptime(text, "%Y-%m-%d", &t);
+    }
+    if (!end || *end != '\0')
+        return -EINVAL;
+    time_t s = timegm(&t);
+    if (s < 0)
+        return -EINVAL;
+    *out_ms = (int64_t)s * 1000;
+    return 0;
+}
+
+int admin_parse_url(const char *url, char address[OPERATIONS_ADDRESS_BYTES], struct id *id)
+{
+    static const char scheme[] = "hearth://";
+    if (strncmp(url, scheme, sizeof(scheme) - 1) != 0)
+        return -EINVAL;
+    const char *host = url + sizeof(scheme) - 1, *hash = strchr(host, '#');
+    if (!hash || hash == host || (size_t)(hash - host) >= OPERATIONS_ADDRESS_BYTES || id_parse(hash + 1, id) != 0)
+        return -EINVAL;
+    const char *colon = memrchr(host, ':', (size_t)(hash - host));
+    if (!colon || colon == host || colon + 1 == hash || strspn(colon + 1, "0123456789") != (size_t)(hash - colon - 1))
+        return -EINVAL;
+    snprintf(address, OPERATIONS_ADDRESS_BYTES, "%.*s", (int)(hash - host), host);
+    return 0;
+}
+
+static int parse_count(const char *text, int64_t *out)
+{
+    if (strcmp(text, "unlimited") == 0) {
+        *out = UINT32_MAX;
+        return 0;
+    }
+    char *end;
+    errno = 0;
+    unsigned long long v = strtoull(text, &end, 10);
+    if (errno != 0 || !isdigit((unsigned char)*text) || *end != '\0' || v >= UINT32_MAX)
+        return -EINVAL;
+    *out = (int64_t)v;
+    return 0;
+}
+
+/* --- Options ----------------------------------------------------------------------------------------------------- */
+
+static struct admin_option *find_option(struct admin_option *options, size_t count, const char *word, size_t len)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strlen(options[i].name) == len && memcmp(options[i].name, word, len) == 0)
+            return &options[i];
+    return NULL;
+}
+
+static int set_option(struct admin *a, struct admin_option *option, const char *value)
+{
+    int r = 0;
+    option->given = true;
+    option->text = value;
+    switch (option->kind) {
+    case ADMIN_COUNT:
+        r = parse_count(value, &option->number);
+        break;
+    case ADMIN_MONEY:
+        r = admin_parse_money(value, &option->number);
+        break;
+    case ADMIN_TIME:
+        r = admin_parse_time(value, &option->number);
+        break;
+    case ADMIN_TEXT:
+    case ADMIN_FLAG:
+        break;
+    }
+    return r == 0 ? 0 : admin_usage(a, "--%s cannot be %s", option->name, value);
+}
+
+/* One option at argv[at]; *taken: how many words it is. */
+static int take_option(struct admin *a, struct admin_option *options, size_t count, int argc, char **argv, int at,
+                       int *taken)
+{
+    const char *word = argv[at] + 2, *equals = strchr(word, '=');
+    size_t len = equals ? (size_t)(equals - word) : strlen(word);
+    *taken = 1;
+    if (len == 4 && memcmp(word, "json", 4) == 0) {
+        a->json = true;
+        return 0;
+    }
+    struct admin_option *option = find_option(options, count, word, len);
+    if (!option)
+        return admin_usage(a, "there is no option %s here (see --help)", argv[at]);
+    if (option->kind == ADMIN_FLAG) {
+        option->given = true;
+        return equals ? admin_usage(a, "--%s takes no value", option->name) : 0;
+    }
+    if (!equals && at + 1 >= argc)
+        return admin_usage(a, "--%s needs a value", option->name);
+    *taken = equals ? 1 : 2;
+    return set_option(a, option, equals ? equals + 1 : argv[at + 1]);
+}
+
+int admin_options(struct admin *a, struct admin_option *options, size_t count, int *argc, char **argv)
+{
+    int kept = 0;
+    for (int i = 0; i < *argc;) {
+        if (strcmp(argv[i], "--") == 0) {
+            for (i++; i < *argc; i++)
+                argv[kept++] = argv[i];
+            break;
+        }
+        if (strncmp(argv[i], "--", 2) != 0) {
+            argv[kept++] = argv[i++];
+            continue;
+        }
+        int taken = 0;
+        int r = take_option(a, options, count, *argc, argv, i, &taken);
+        if (r != 0)
+            return r;
+        i += taken;
+    }
+    *argc = kept;
+    return 0;
+}
+
+/* --- Passwords --------------------------------------------------------------------------------------------------- */
+
+static void wipe_buf(struct buf *b)
+{
+    secret_wipe(b->data, b->cap);
+    buf_free(b);
+}
+
+static int read_line(FILE *from, char out[ADMIN_PASSWORD_BYTES])
+{
+    if (!fgets(out, ADMIN_PASSWORD_BYTES, from))
+        return -ENODATA;
+    size_t len = strcspn(out, "\r\n");
+    if (out[len] == '\0' && len == ADMIN_PASSWORD_BYTES - 1)
+        return -EMSGSIZE;
+    out[len] = '\0';
+    return 0;
+}
+
+static int ask_terminal(const char *prompt, char out[ADMIN_PASSWORD_BYTES])
+{
+    struct termios before, quiet;
+    if (tcgetattr(STDIN_FILENO, &before) != 0)
+        return -ENOTTY;
+    quiet = before;
+    quiet.c_lflag &= (tcflag_t)~ECHO;
+    fputs(prompt, stderr);
+    tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet);
+    int r = read_line(stdin, out);
+    tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
+    fputc('\n', stderr);
+    return r;
+}
+
+int admin_password(struct admin *a, const char *file, char out[ADMIN_PASSWORD_BYTES])
+{
+    if (!file) {
+        int r = ask_terminal("Password: ", out);
+        if (r == -ENOTTY)
+            return admin_usage(a, "no terminal to ask for the password; use --password-file");
+        return r == 0 ? 0 : admin_error(a, r, "read the password");
+    }
+    struct buf content CLEANUP(wipe_buf) = buf(4096);
+    int r = file_read(file, &content);
+    if (r != 0)
+        return admin_error(a, r > 0 ? -EMSGSIZE : r, "read the password file");
+    size_t len = 0;
+    while (len < content.len && content.data[len] != '\n' && content.data[len] != '\r')
+        len++;
+    if (len >= ADMIN_PASSWORD_BYTES || memchr(content.data ? content.data : (const uint8_t *)"", '\0', len))
+        return admin_fail(a, REASON_TOO_LARGE, "The password file's first line is no password.");
+    if (len > 0)
+        memcpy(out, content.data, len);
+    out[len] = '\0';
+    return 0;
+}

@@ -1,0 +1,109 @@
+/* The operator's commands: `hearth-distributor COMMAND`. They work on the state directory, whether or not a server runs on
+ * it. Common parts: opening, options, errors, output. One thread. Exit codes: 0 done, 1 refused or failed, 2 usage. */
+#ifndef DISTRIBUTOR_ADMIN_H
+#define DISTRIBUTOR_ADMIN_H
+
+#include <stdio.h>
+
+#include "distributor/operations.h"
+#include "distributor/products.h"
+#include "protocol/reason.h"
+
+enum { ADMIN_DONE = 0, ADMIN_FAILED = 1, ADMIN_USAGE = 2 };
+
+struct admin {
+    const char *state_dir, *config_path; /* config_path: NULL when not given */
+    bool json;
+    struct keys *keys;       /* after admin_open */
+    struct operations *o;
+    struct transaction open; /* after admin_begin */
+    int64_t now_ms;
+};
+
+struct admin_command {
+    const char *name;
+    const char *usage;   /* after the name; one line for each form */
+    const char *summary; /* one line */
+    int (*run)(struct admin *a, int argc, char **argv); /* argv[0]: first word after the command's name */
+};
+
+/* Opens keys and database. 0, or an exit code after saying why. */
+int admin_open(struct admin *a) MUST_USE;
+void admin_close(struct admin *a);
+/* admin_open and a write transaction; admin_commit ends it. Both: 0 or an exit code. */
+int admin_begin(struct admin *a) MUST_USE;
+int admin_commit(struct admin *a) MUST_USE;
+/* Say why, return the exit code. admin_error: r is a reason or -errno; doing: what failed, as in "publish %s". */
+int admin_fail(struct admin *a, enum reason reason, const char *format, ...) PRINTF_LIKE(3, 4);
+int admin_error(struct admin *a, int r, const char *doing);
+int admin_usage(struct admin *a, const char *format, ...) PRINTF_LIKE(2, 3);
+
+/* --- Options: anywhere among the words --------------------------------------------------------------------------- */
+
+enum admin_kind { ADMIN_TEXT, ADMIN_FLAG, ADMIN_COUNT, ADMIN_MONEY, ADMIN_TIME };
+struct admin_option {
+    const char *name; /* without the dashes */
+    enum admin_kind kind;
+    bool given;
+    const char *text;  /* ADMIN_TEXT, and what was written for the others */
+    int64_t number;    /* ADMIN_COUNT ("unlimited" is 4294967295), ADMIN_MONEY (minor units), ADMIN_TIME (ms) */
+};
+/* Takes the options out of argv; the other words stay in order, *argc of them. 0 or an exit code. */
+int admin_options(struct admin *a, struct admin_option *options, size_t count, int *argc, char **argv) MUST_USE;
+/* "4.99" or "5": minor units. "2026-05-01" or "2026-05-01T12:00": UTC. 0 or -EINVAL. */
+int admin_parse_money(const char *text, int64_t *out) MUST_USE;
+int admin_parse_time(const char *text, int64_t *out_ms) MUST_USE;
+/* hearth://HOST:PORT#ID. 0 or -EINVAL. */
+int admin_parse_url(const char *url, char address[OPERATIONS_ADDRESS_BYTES], struct id *id) MUST_USE;
+/* A password from a file (first line), or from the terminal without echo. 0 or an exit code. Wipe it. */
+#define ADMIN_PASSWORD_BYTES 256
+int admin_password(struct admin *a, const char *file, char out[ADMIN_PASSWORD_BYTES]) MUST_USE;
+
+/* --- Output: JSON with --json, else text for a terminal ---------------------------------------------------------- */
+
+enum out_kind { OUT_TEXT, OUT_NUMBER, OUT_FLAG, OUT_MONEY, OUT_TIME, OUT_ID };
+struct out_field {
+    const char *name; /* JSON member; the heading in text */
+    enum out_kind kind;
+    const char *text;  /* OUT_TEXT; OUT_ID: 32 bytes */
+    int64_t number;    /* the others */
+};
+#define OUT_T(name, value) { (name), OUT_TEXT, (value), 0 }
+#define OUT_N(name, value) { (name), OUT_NUMBER, NULL, (int64_t)(value) }
+#define OUT_F(name, value) { (name), OUT_FLAG, NULL, (value) }
+#define OUT_M(name, value) { (name), OUT_MONEY, NULL, (value) }
+#define OUT_MS(name, value) { (name), OUT_TIME, NULL, (value) }
+#define OUT_I(name, id) { (name), OUT_ID, (const char *)(id)->bytes, 0 }
+/* One object: {"name": value, ...}, or a line each. */
+void out_object(struct admin *a, const struct out_field *fields, size_t count);
+/* A list: {"devices": [ {...}, ... ]}, or a table. */
+struct out_list {
+    struct admin *a;
+    const char *name;
+    size_t rows, columns;
+    char **cells; /* text only */
+    size_t cell_count, cell_cap;
+};
+void out_list_begin(struct out_list *l, struct admin *a, const char *name);
+void out_list_row(struct out_list *l, const struct out_field *fields, size_t count);
+void out_list_end(struct out_list *l);
+
+/* --- The commands ------------------------------------------------------------------------------------------------ */
+
+int admin_init(struct admin *a, int argc, char **argv);   /* admin_init.c */
+int admin_id(struct admin *a, int argc, char **argv);
+int admin_settings(struct admin *a, int argc, char **argv);
+int admin_stats(struct admin *a, int argc, char **argv);
+int admin_invite(struct admin *a, int argc, char **argv); /* admin_people.c */
+int admin_user(struct admin *a, int argc, char **argv);
+int admin_device(struct admin *a, int argc, char **argv);
+int admin_publish(struct admin *a, int argc, char **argv); /* admin_shop.c */
+int admin_withdraw(struct admin *a, int argc, char **argv);
+int admin_content(struct admin *a, int argc, char **argv);
+int admin_product(struct admin *a, int argc, char **argv);
+int admin_partner(struct admin *a, int argc, char **argv); /* admin_partners.c */
+int admin_directory(struct admin *a, int argc, char **argv);
+int admin_ledger(struct admin *a, int argc, char **argv); /* admin_money.c */
+int admin_refund(struct admin *a, int argc, char **argv);
+
+#endif

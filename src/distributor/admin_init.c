@@ -1,0 +1,224 @@
+/* Commands: init, id, settings, stats. One thread. */
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/util.h"
+#include "distributor/admin.h"
+#include "distributor/rows.h"
+
+#define LISTEN_DEFAULT "0.0.0.0:7700"
+
+/* What others can reach: the listening address, with this host's name where it listens on all. */
+static void address_of(const char *listen, char out[OPERATIONS_ADDRESS_BYTES])
+{
+    const char *colon = strrchr(listen, ':');
+    size_t len = colon ? (size_t)(colon - listen) : 0;
+    bool all = (len == 7 && memcmp(listen, "0.0.0.0", 7) == 0) || (len == 4 && memcmp(listen, "[::]", 4) == 0)
+               || (len == 1 && *listen == '*') || len == 0;
+    char host[64] = "localhost";
+    if (all && gethostname(host, sizeof(host)) != 0)
+        snprintf(host, sizeof(host), "localhost");
+    host[sizeof(host) - 1] = '\0';
+    if (all && colon)
+        snprintf(out, OPERATIONS_ADDRESS_BYTES, "%s%s", host, colon);
+    else
+        snprintf(out, OPERATIONS_ADDRESS_BYTES, "%.*s", OPERATIONS_ADDRESS_BYTES - 1, listen);
+}
+
+static int print_id(struct admin *a)
+{
+    char address[OPERATIONS_ADDRESS_BYTES], listen[OPERATIONS_ADDRESS_BYTES], id[ID_TEXT_BYTES];
+    char url[OPERATIONS_ADDRESS_BYTES + ID_TEXT_BYTES + 16];
+    int r = operations_setting(a->o, "address", address, sizeof(address));
+    if (r == 0 && address[0] == '\0') {
+        r = operations_setting(a->o, "listen", listen, sizeof(listen));
+        address_of(r == 0 ? listen : LISTEN_DEFAULT, address);
+    }
+    if (r != 0)
+        return admin_error(a, r, "read the settings");
+    id_text(&a->keys->self, id);
+    snprintf(url, sizeof(url), "hearth://%s#%s", address, id);
+    if (!a->json) {
+        puts(url);
+        return ADMIN_DONE;
+    }
+    const struct out_field fields[] = { OUT_T("url", url), OUT_T("id", id), OUT_T("name", a->o->name),
+                                        OUT_T("address", address), OUT_T("currency", a->o->currency) };
+    out_object(a, fields, ARRAY_COUNT(fields));
+    putchar('\n');
+    return ADMIN_DONE;
+}
+
+int admin_id(struct admin *a, int argc, char **argv)
+{
+    int r = admin_options(a, NULL, 0, &argc, argv);
+    if (r == 0 && argc != 0)
+        r = admin_usage(a, "id takes no arguments");
+    if (r == 0)
+        r = admin_open(a);
+    return r == 0 ? print_id(a) : r;
+}
+
+/* --- init -------------------------------------------------------------------------------------------------------- */
+
+enum { INIT_NAME, INIT_CURRENCY, INIT_LISTEN, INIT_ADDRESS, INIT_DIRECTORY, INIT_REGISTRATION, INIT_CREDIT, INIT_COUNT };
+
+static int make_directories(struct admin *a)
+{
+    char path[1100];
+    int r = file_join(path, sizeof(path), a->state_dir, "bodies");
+    return r == 0 ? file_make_dirs(path, 0700) : r;
+}
+
+static int store_choices(struct admin *a, const struct admin_option *options)
+{
+    int r = admin_begin(a);
+    char credit[32];
+    snprintf(credit, sizeof(credit), "%lld", (long long)options[INIT_CREDIT].number);
+    if (r == 0 && options[INIT_REGISTRATION].given)
+        r = operations_setting_set(a->o, "registration", options[INIT_REGISTRATION].text);
+    if (r == 0 && options[INIT_CREDIT].given)
+        r = operations_setting_set(a->o, "credit-limit", credit);
+    return r == 0 ? admin_commit(a) : r;
+}
+
+static bool is_policy(const char *text)
+{
+    return strcmp(text, "invite") == 0 || strcmp(text, "open") == 0 || strcmp(text, "closed") == 0;
+}
+
+int admin_init(struct admin *a, int argc, char **argv)
+{
+    struct admin_option options[INIT_COUNT] = { { .name = "name" },       { .name = "currency", .text = "EUR" },
+                                                { .name = "listen" },     { .name = "address" },
+                                                { .name = "directory", .kind = ADMIN_FLAG },
+                                                { .name = "registration", .text = "invite" },
+                                                { .name = "credit-limit", .kind = ADMIN_MONEY } };
+    int r = admin_options(a, options, INIT_COUNT, &argc, argv);
+    if (r != 0)
+        return r;
+    if (argc != 0 || !options[INIT_NAME].given)
+        return admin_usage(a, "init needs --name NAME");
+    if (!is_policy(options[INIT_REGISTRATION].text))
+        return admin_usage(a, "--registration is one of: invite, open, closed");
+    char address[OPERATIONS_ADDRESS_BYTES] = "";
+    const char *listen = options[INIT_LISTEN].given ? options[INIT_LISTEN].text : LISTEN_DEFAULT;
+    if (options[INIT_ADDRESS].given)
+        snprintf(address, sizeof(address), "%s", options[INIT_ADDRESS].text);
+    else
+        address_of(listen, address);
+    struct operations_new n = { .name = options[INIT_NAME].text, .currency = options[INIT_CURRENCY].text,
+                                .listen = listen, .address = address,
+                                .directory = options[INIT_DIRECTORY].given, .now_ms = a->now_ms };
+    r = keys_create(a->state_dir, rng_system());
+    if (r == -EEXIST)
+        r = 0; /* a first try may have ended between keys and database */
+    if (r == 0)
+        r = make_directories(a);
+    if (r == 0)
+        r = keys_load(&a->keys, a->state_dir);
+    if (r == 0)
+        r = operations_create(a->state_dir, a->keys, rng_system(), &n);
+    if (r == -EEXIST)
+        return admin_fail(a, REASON_ALREADY, "%s is the state of a distributor already.", a->state_dir);
+    if (r == -EINVAL)
+        return admin_usage(a, "--name has 1 to 63 characters, --currency three capital letters");
+    if (r != 0)
+        return admin_error(a, r, "make the distributor");
+    keys_free(a->keys);
+    a->keys = NULL;
+    r = store_choices(a, options);
+    return r == 0 ? print_id(a) : r;
+}
+
+/* --- settings, stats --------------------------------------------------------------------------------------------- */
+
+static const char *const names[] = { "name",         "currency",     "listen",           "address",     "directory",
+                                     "directory-url", "registration", "credit-limit",     "certificate-days",
+                                     "move-charged" };
+#define FIRST_CHANGEABLE 2 /* name and currency are part of what was issued */
+
+static int list_settings(struct admin *a)
+{
+    struct out_list l;
+    out_list_begin(&l, a, "settings");
+    for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
+        char value[256];
+        int r = operations_setting(a->o, names[i], value, sizeof(value));
+        if (r != 0)
+            snprintf(value, sizeof(value), "?");
+        const struct out_field fields[] = { OUT_T("name", names[i]), OUT_T("value", value) };
+        out_list_row(&l, fields, ARRAY_COUNT(fields));
+    }
+    out_list_end(&l);
+    return ADMIN_DONE;
+}
+
+static int judge_setting(struct admin *a, const char *name, const char *value)
+{
+    char *end;
+    if (strcmp(name, "registration") == 0 && !is_policy(value))
+        return admin_usage(a, "registration is one of: invite, open, closed");
+    bool yes_no = strcmp(name, "move-charged") == 0 || strcmp(name, "directory") == 0;
+    if (yes_no && strcmp(value, "yes") != 0 && strcmp(value, "no") != 0)
+        return admin_usage(a, "%s is yes or no", name);
+    bool number = strcmp(name, "credit-limit") == 0 || strcmp(name, "certificate-days") == 0;
+    if (number && (strtoll(value, &end, 10) < 0 || *value == '\0' || *end != '\0'))
+        return admin_usage(a, "%s is a whole number", name);
+    if (strcmp(name, "directory-url") == 0)
+        return admin_usage(a, "use: directory set URL");
+    return 0;
+}
+
+int admin_settings(struct admin *a, int argc, char **argv)
+{
+    int r = admin_options(a, NULL, 0, &argc, argv);
+    if (r != 0)
+        return r;
+    if (argc == 0) {
+        r = admin_open(a);
+        return r == 0 ? list_settings(a) : r;
+    }
+    if (argc != 2)
+        return admin_usage(a, "settings [NAME VALUE]");
+    for (size_t i = FIRST_CHANGEABLE; i < ARRAY_COUNT(names); i++) {
+        if (strcmp(names[i], argv[0]) != 0)
+            continue;
+        r = judge_setting(a, argv[0], argv[1]);
+        if (r == 0)
+            r = admin_begin(a);
+        if (r != 0)
+            return r;
+        r = operations_setting_set(a->o, argv[0], argv[1]);
+        r = r == 0 ? admin_commit(a) : admin_error(a, r, "store the setting");
+        return r == 0 ? list_settings(a) : r;
+    }
+    return admin_usage(a, "there is no setting %s to change", argv[0]);
+}
+
+int admin_stats(struct admin *a, int argc, char **argv)
+{
+    int r = admin_options(a, NULL, 0, &argc, argv);
+    if (r == 0 && argc != 0)
+        r = admin_usage(a, "stats takes no arguments");
+    if (r == 0)
+        r = admin_open(a);
+    if (r != 0)
+        return r;
+    struct query q CLEANUP(query_end) = query(a->o->store, STATS);
+    r = rows_one(&q);
+    if (r != 0)
+        return admin_error(a, r, "read the database");
+    const struct out_field fields[] = {
+        OUT_N("accounts", query_i64(&q, 0)),      OUT_N("devices", query_i64(&q, 1)),
+        OUT_N("contents", query_i64(&q, 2)),      OUT_N("licenses", query_i64(&q, 3)),
+        OUT_N("certificates", query_i64(&q, 4)),  OUT_N("certificates-open", query_i64(&q, 5)),
+        OUT_N("partners", query_i64(&q, 6)),      OUT_N("shared-rows", query_i64(&q, 7)),
+        OUT_N("revoked-leaves", query_i64(&q, 8)), OUT_N("key-block-version", query_i64(&q, 9)),
+    };
+    out_object(a, fields, ARRAY_COUNT(fields));
+    if (a->json)
+        putchar('\n');
+    return ADMIN_DONE;
+}

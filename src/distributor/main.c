@@ -1,0 +1,198 @@
+/* hearth-distributor: the table of commands; finds the command, runs it. No logic of its own. */
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "base/util.h"
+#include "distributor/admin.h"
+#include "distributor/serve.h"
+
+static int run_serve(struct admin *a, int argc, char **argv);
+
+#define PRODUCT_USAGE                                                                                               \
+    "[--price AMOUNT] [--copy-price AMOUNT] [--max-copies N] [--copy-depth N] [--max-removable N]\n"              \
+    "    [--usage-days N] [--usage-from DATE] [--usage-until DATE] [--download-from DATE] [--download-until DATE]"
+
+static const struct admin_command commands[] = {
+    { "init",
+      "--name NAME [--currency EUR] [--listen HOST:PORT] [--address HOST:PORT] [--directory]\n"
+      "    [--registration invite|open|closed] [--credit-limit AMOUNT]",
+      "Make a new distributor in the state directory and print its URL.", admin_init },
+    { "serve", "[--config FILE] [--listen HOST:PORT] [--pid-file FILE] [--address-file FILE]",
+      "Serve devices, partners and the directory until SIGTERM.", run_serve },
+    { "id", "", "Print hearth://HOST:PORT#ID, which devices register with.", admin_id },
+    { "settings", "[NAME VALUE]", "Show or change the operator's choices.", admin_settings },
+    { "stats", "", "Count what there is.", admin_stats },
+    { "invite", "[--count N] [--days N]", "Make invitation codes for new accounts.", admin_invite },
+    { "user",
+      "list\nuser add NAME [--password-file FILE] [--full-name TEXT] [--email TEXT] [--credit AMOUNT]\n"
+      "user set NAME [--password-file FILE] [--credit AMOUNT]",
+      "Accounts. Without --password-file the terminal asks, without echo.", admin_user },
+    { "device", "list [--user NAME]\ndevice revoke CLIENT", "Devices of the accounts.", admin_device },
+    { "publish",
+      "FILE... [--title TEXT] [--creator TEXT] [--album TEXT] [--media-type TYPE]\n"
+      "    [--product NUMBER] [--name PRODUCT] " PRODUCT_USAGE,
+      "Encrypt media files and put them on sale. A file published before is only put on sale again.", admin_publish },
+    { "withdraw", "CONTENT", "Take a content off the catalogue; licenses stay.", admin_withdraw },
+    { "content", "list", "What was published.", admin_content },
+    { "product", "list\nproduct add --name NAME " PRODUCT_USAGE "\nproduct withdraw NUMBER",
+      "The tariff: prices and conditions.", admin_product },
+    { "partner", "add URL --name NAME\npartner list\npartner withdraw NAME",
+      "Distributors whose devices may receive copies of what we sold.", admin_partner },
+    { "directory", "set URL\ndirectory unset\ndirectory show", "The operations database shared by distributors.",
+      admin_directory },
+    { "ledger", "\nledger check\nledger user NAME\nledger pay NAME AMOUNT [--text TEXT]",
+      "The double-entry ledger; payments received.", admin_ledger },
+    { "refund", "ENTRY [--text TEXT]", "Give back a charge, once.", admin_refund },
+};
+
+/* --- Help -------------------------------------------------------------------------------------------------------- */
+
+static void print_help(void)
+{
+    puts("hearth-distributor: sells content to households and lets them share it\n\n"
+         "usage: hearth-distributor [--state-dir DIR] [--config FILE] [--json] COMMAND [ARGUMENTS]\n");
+    for (size_t i = 0; i < ARRAY_COUNT(commands); i++)
+        printf("  %-10s %s\n", commands[i].name, commands[i].summary);
+    puts("\nAMOUNT is in units of the currency, as in 4.99; DATE is 2026-05-01 or 2026-05-01T12:00 (UTC); N may be\n"
+         "`unlimited` where that makes sense. hearth-distributor COMMAND --help shows a command's arguments.\n"
+         "Exit status: 0 done, 1 refused or failed, 2 usage.");
+}
+
+static void print_command_help(const struct admin_command *c)
+{
+    printf("usage: hearth-distributor %s ", c->name);
+    for (const char *at = c->usage; *at; at++) {
+        putchar(*at);
+        if (*at == '\n' && at[1] != ' ')
+            fputs("       hearth-distributor ", stdout);
+    }
+    printf("\n\n%s\n", c->summary);
+}
+
+/* --- serve ------------------------------------------------------------------------------------------------------- */
+
+static int copy_path(struct admin *a, char *to, size_t cap, const char *from)
+{
+    if (!from)
+        return 0;
+    return (size_t)snprintf(to, cap, "%s", from) < cap ? 0 : admin_usage(a, "too long: %s", from);
+}
+
+static int run_serve(struct admin *a, int argc, char **argv)
+{
+    enum { LISTEN, PID_FILE, ADDRESS_FILE, COUNT };
+    struct admin_option options[COUNT] = { { .name = "listen" }, { .name = "pid-file" }, { .name = "address-file" } };
+    int r = admin_options(a, options, COUNT, &argc, argv);
+    if (r != 0)
+        return r;
+    if (argc != 0)
+        return admin_usage(a, "serve takes options only");
+    struct config *config CLEANUP(freep) = malloc(sizeof(*config));
+    if (!config)
+        return admin_error(a, -ENOMEM, "serve");
+    config_init(config);
+    r = config_read(config, a->config_path);
+    if (r != 0)
+        return admin_fail(a, r > 0 ? REASON_MALFORMED : REASON_NOT_FOUND, "Cannot read the configuration.");
+    r = copy_path(a, config->state_dir, sizeof(config->state_dir), a->state_dir);
+    if (r == 0)
+        r = copy_path(a, config->listen, sizeof(config->listen), options[LISTEN].text);
+    if (r == 0)
+        r = copy_path(a, config->pid_file, sizeof(config->pid_file), options[PID_FILE].text);
+    if (r == 0)
+        r = copy_path(a, config->address_file, sizeof(config->address_file), options[ADDRESS_FILE].text);
+    if (r != 0)
+        return r;
+    r = serve_main(config);
+    return r == 0 ? ADMIN_DONE : admin_error(a, r, "serve");
+}
+
+/* --- Start ------------------------------------------------------------------------------------------------------- */
+
+static const struct admin_command *find_command(const char *name)
+{
+    for (size_t i = 0; i < ARRAY_COUNT(commands); i++)
+        if (strcmp(commands[i].name, name) == 0)
+            return &commands[i];
+    return NULL;
+}
+
+/* Takes the options that every command knows out of argv, wherever they stand. */
+static int global_options(struct admin *a, int *argc, char **argv, bool *help, bool *version)
+{
+    int kept = 0;
+    for (int i = 0; i < *argc; i++) {
+        const char *word = argv[i], **value = NULL;
+        size_t len = 0;
+        if (strncmp(word, "--state-dir", len = 11) == 0 && (word[len] == '\0' || word[len] == '='))
+            value = &a->state_dir;
+        else if (strncmp(word, "--config", len = 8) == 0 && (word[len] == '\0' || word[len] == '='))
+            value = &a->config_path;
+        if (value && word[len] == '=')
+            *value = word + len + 1;
+        else if (value && i + 1 < *argc)
+            *value = argv[++i];
+        else if (value)
+            return admin_usage(a, "%s needs a value", word);
+        else if (strcmp(word, "--json") == 0)
+            a->json = true;
+        else if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0)
+            *help = true;
+        else if (strcmp(word, "--version") == 0)
+            *version = true;
+        else
+            argv[kept++] = argv[i];
+    }
+    *argc = kept;
+    return 0;
+}
+
+/* --state-dir, else what the configuration file says. */
+static int choose_state_dir(struct admin *a, struct config *config)
+{
+    if (a->state_dir)
+        return 0;
+    config_init(config);
+    int r = config_read(config, a->config_path);
+    if (r != 0)
+        return admin_fail(a, r > 0 ? REASON_MALFORMED : REASON_NOT_FOUND, "Cannot read the configuration.");
+    a->state_dir = config->state_dir;
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    log_init("hearth-distributor");
+    struct admin a = { .now_ms = clock_wall_ms(clock_system()) };
+    bool help = false, version = false;
+    argc--;
+    argv++;
+    int r = global_options(&a, &argc, argv, &help, &version);
+    if (r != 0)
+        return r;
+    if (version) {
+        puts("hearth-distributor " HEARTH_VERSION);
+        return ADMIN_DONE;
+    }
+    const struct admin_command *command = argc > 0 ? find_command(argv[0]) : NULL;
+    if (argc > 0 && !command)
+        return admin_usage(&a, "there is no command %s (see --help)", argv[0]);
+    if (!command) {
+        print_help();
+        return help ? ADMIN_DONE : ADMIN_USAGE;
+    }
+    if (help) {
+        print_command_help(command);
+        return ADMIN_DONE;
+    }
+    static struct config config;
+    r = choose_state_dir(&a, &config);
+    if (r == 0 && secret_init() != 0)
+        r = admin_fail(&a, REASON_INTERNAL, "Cannot protect memory.");
+    if (r == 0)
+        r = command->run(&a, argc - 1, argv + 1);
+    admin_close(&a);
+    if (fflush(stdout) != 0 && r == 0)
+        r = ADMIN_FAILED;
+    return r;
+}
