@@ -14,6 +14,8 @@
 #include "check.h"
 #include "crypto/body.h"
 #include "crypto/sha256.h"
+#include "vault/sealed.h"
+#include "vault/storage_key.h"
 
 const char *const *rig_wrapper;
 
@@ -35,7 +37,7 @@ static void exec_vault(const char *dir, int requests, int tls)
     _exit(127);
 }
 
-void rig_start(struct rig *r)
+void rig_spawn(struct rig *r)
 {
     int requests[2], tls[2];
     check(getenv("HEARTH_VAULT"));
@@ -50,6 +52,11 @@ void rig_start(struct rig *r)
     channel_init(&r->requests, requests[0], 64 * 1024);
     channel_init(&r->tls, tls[0], 1024);
     r->next = 0;
+}
+
+void rig_start(struct rig *r)
+{
+    rig_spawn(r);
     vlt_IdentityGet ask = { 0 };
     vlt_Identity identity;
     uint32_t id = rig_send(r, vlt_Type_IDENTITY_GET, vlt_IdentityGet_fields, &ask, slice(NULL, 0), -1);
@@ -432,6 +439,31 @@ static void dump_table(sqlite3 *db, const char *table, struct sha256_state *stat
         }
     }
     sqlite3_finalize(s);
+}
+
+void rig_secrets(const struct rig *r, struct key32 *seed, struct key32 *sealing)
+{
+    char path[128];
+    struct vault v = { .rng = rng_system() };
+    struct key32 *storage_key, secrets[2];
+    sqlite3 *db;
+    sqlite3_stmt *s;
+    uint8_t generation[8];
+    check(storage_key_get(r->dir, false, v.rng, &storage_key) == 0);
+    v.storage_key = storage_key;
+    snprintf(path, sizeof(path), "%s/vault.db", r->dir);
+    check(sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, NULL) == SQLITE_OK);
+    check(sqlite3_prepare_v2(db, "SELECT generation, sealed FROM device", -1, &s, NULL) == SQLITE_OK);
+    check(sqlite3_step(s) == SQLITE_ROW);
+    put_be64(generation, (uint64_t)sqlite3_column_int64(s, 0));
+    struct slice sealed = slice(sqlite3_column_blob(s, 1), (size_t)sqlite3_column_bytes(s, 1));
+    check(sealed.len == sizeof(secrets) + SEALED_OVERHEAD_BYTES);
+    check(sealed_open(&v, "hearth vault device", SLICE_ARRAY(generation), sealed, (uint8_t *)secrets) == 0);
+    sqlite3_finalize(s);
+    sqlite3_close(db);
+    secret_free(storage_key);
+    *seed = secrets[0];
+    *sealing = secrets[1];
 }
 
 void rig_alter(const struct rig *r, const char *sql)

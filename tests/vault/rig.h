@@ -24,6 +24,7 @@ struct rig {
 void rig_init(struct rig *r);
 void rig_deinit(struct rig *r);
 void rig_start(struct rig *r); /* again on the same directory */
+void rig_spawn(struct rig *r); /* the same without asking it who it is */
 void rig_stop(struct rig *r);  /* closes its channels and waits: asserts that it ends well */
 void rig_kill(struct rig *r);  /* kill -9 */
 /* The path of the program, with arguments before it (strace). NULL: none. */
@@ -72,6 +73,8 @@ int rig_buy(struct rig *r, const struct maker *m, const struct content *c, uint6
 /* SHA-256 over every row of every table except what names no fact. */
 void rig_dump(const struct rig *r, uint8_t digest[32]);
 
+/* The device's own keys, by way of the storage key: what only the vault should know. */
+void rig_secrets(const struct rig *r, struct key32 *seed, struct key32 *sealing);
 /* Runs SQL on the stopped vault's database, as whoever holds the device could. */
 void rig_alter(const struct rig *r, const char *sql);
 
