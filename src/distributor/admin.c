@@ -21,8 +21,8 @@ int admin_open(struct admin *a)
     if (r == 0)
         r = operations_open(&a->o, a->state_dir, a->keys, rng_system(), 0);
     if (r == -ENOENT)
-        return admin_fail(a, REASON_NOT_FOUND, "%s is not the state of a distributor. Make one: hearth-distributor init",
-                          a->state_dir);
+        return admin_fail(a, REASON_NOT_FOUND,
+                          "%s is not the state of a distributor. Make one: hearth-distributor init", a->state_dir);
     if (r == STORE_NEWER)
         return admin_fail(a, REASON_NOT_PERMITTED, "%s was made by a newer version of this program.", a->state_dir);
     return r == 0 ? 0 : admin_error(a, r, "open the state directory");
@@ -112,16 +112,15 @@ int admin_parse_money(const char *text, int64_t *out)
     for (; isdigit((unsigned char)*at); at++)
         if (__builtin_mul_overflow(units, 10, &units) || __builtin_add_overflow(units, *at - '0', &units))
             return -EINVAL;
-    int minor = 0;
-    if (*at == '.') {
-        if (!isdigit((unsigned char)at[1]) || !isdigit((unsigned char)at[2]))
-            return -EINVAL;
-        minor = (at[1] - '0') * 10 + at[2] - '0';
-        at += 3;
-    }
-    if (*at != '\0' || units > INT64_C(1000000000000))
+    if (units > INT64_C(1000000000000))
         return -EINVAL;
-    *out = units * 100 + minor;
+    if (*at == '\0') {
+        *out = units;
+        return 0;
+    }
+    if (*at != '.' || !isdigit((unsigned char)at[1]) || !isdigit((unsigned char)at[2]) || at[3] != '\0')
+        return -EINVAL;
+    *out = units * 100 + (at[1] - '0') * 10 + at[2] - '0';
     return 0;
 }
 
@@ -174,15 +173,31 @@ static int parse_count(const char *text, int64_t *out)
 
 /* --- Options ----------------------------------------------------------------------------------------------------- */
 
-static struct admin_option *find_option(struct admin_option *options, size_t count, const char *word, size_t len)
+/* --x-ms is --x in milliseconds since 1970. */
+static struct admin_option *find_option(struct admin_option *options, size_t count, const char *word, size_t len,
+                                        bool *in_ms)
 {
-    for (size_t i = 0; i < count; i++)
-        if (strlen(options[i].name) == len && memcmp(options[i].name, word, len) == 0)
+    *in_ms = false;
+    for (size_t i = 0; i < count; i++) {
+        size_t name_len = strlen(options[i].name);
+        if (len < name_len || memcmp(options[i].name, word, name_len) != 0)
+            continue;
+        *in_ms = options[i].kind == ADMIN_TIME && len == name_len + 3 && memcmp(word + name_len, "-ms", 3) == 0;
+        if (len == name_len || *in_ms)
             return &options[i];
+    }
     return NULL;
 }
 
-static int set_option(struct admin *a, struct admin_option *option, const char *value)
+static int parse_ms(const char *text, int64_t *out)
+{
+    char *end;
+    errno = 0;
+    *out = strtoll(text, &end, 10);
+    return errno == 0 && isdigit((unsigned char)*text) && *end == '\0' ? 0 : -EINVAL;
+}
+
+static int set_option(struct admin *a, struct admin_option *option, const char *value, bool in_ms)
 {
     int r = 0;
     option->given = true;
@@ -195,7 +210,7 @@ static int set_option(struct admin *a, struct admin_option *option, const char *
         r = admin_parse_money(value, &option->number);
         break;
     case ADMIN_TIME:
-        r = admin_parse_time(value, &option->number);
+        r = in_ms ? parse_ms(value, &option->number) : admin_parse_time(value, &option->number);
         break;
     case ADMIN_TEXT:
     case ADMIN_FLAG:
@@ -215,7 +230,8 @@ static int take_option(struct admin *a, struct admin_option *options, size_t cou
         a->json = true;
         return 0;
     }
-    struct admin_option *option = find_option(options, count, word, len);
+    bool in_ms;
+    struct admin_option *option = find_option(options, count, word, len, &in_ms);
     if (!option)
         return admin_usage(a, "there is no option %s here (see --help)", argv[at]);
     if (option->kind == ADMIN_FLAG) {
@@ -225,7 +241,7 @@ static int take_option(struct admin *a, struct admin_option *options, size_t cou
     if (!equals && at + 1 >= argc)
         return admin_usage(a, "--%s needs a value", option->name);
     *taken = equals ? 1 : 2;
-    return set_option(a, option, equals ? equals + 1 : argv[at + 1]);
+    return set_option(a, option, equals ? equals + 1 : argv[at + 1], in_ms);
 }
 
 int admin_options(struct admin *a, struct admin_option *options, size_t count, int *argc, char **argv)

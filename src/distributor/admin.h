@@ -14,7 +14,7 @@ enum { ADMIN_DONE = 0, ADMIN_FAILED = 1, ADMIN_USAGE = 2 };
 struct admin {
     const char *state_dir, *config_path; /* config_path: NULL when not given */
     bool json;
-    struct keys *keys;       /* after admin_open */
+    struct keys *keys; /* after admin_open */
     struct operations *o;
     struct transaction open; /* after admin_begin */
     int64_t now_ms;
@@ -22,8 +22,8 @@ struct admin {
 
 struct admin_command {
     const char *name;
-    const char *usage;   /* after the name; one line for each form */
-    const char *summary; /* one line */
+    const char *usage;                                  /* after the name; one line for each form */
+    const char *summary;                                /* one line */
     int (*run)(struct admin *a, int argc, char **argv); /* argv[0]: first word after the command's name */
 };
 
@@ -45,12 +45,12 @@ struct admin_option {
     const char *name; /* without the dashes */
     enum admin_kind kind;
     bool given;
-    const char *text;  /* ADMIN_TEXT, and what was written for the others */
-    int64_t number;    /* ADMIN_COUNT ("unlimited" is 4294967295), ADMIN_MONEY (minor units), ADMIN_TIME (ms) */
+    const char *text; /* ADMIN_TEXT, and what was written for the others */
+    int64_t number;   /* ADMIN_COUNT ("unlimited" is 4294967295), ADMIN_MONEY (minor units), ADMIN_TIME (ms) */
 };
 /* Takes the options out of argv; the other words stay in order, *argc of them. 0 or an exit code. */
 int admin_options(struct admin *a, struct admin_option *options, size_t count, int *argc, char **argv) MUST_USE;
-/* "4.99" or "5": minor units. "2026-05-01" or "2026-05-01T12:00": UTC. 0 or -EINVAL. */
+/* "4.99", or "499" in minor units. "2026-05-01" or "2026-05-01T12:00": UTC. 0 or -EINVAL. */
 int admin_parse_money(const char *text, int64_t *out) MUST_USE;
 int admin_parse_time(const char *text, int64_t *out_ms) MUST_USE;
 /* hearth://HOST:PORT#ID. 0 or -EINVAL. */
@@ -65,15 +65,33 @@ enum out_kind { OUT_TEXT, OUT_NUMBER, OUT_FLAG, OUT_MONEY, OUT_TIME, OUT_ID };
 struct out_field {
     const char *name; /* JSON member; the heading in text */
     enum out_kind kind;
-    const char *text;  /* OUT_TEXT; OUT_ID: 32 bytes */
-    int64_t number;    /* the others */
+    const char *text; /* OUT_TEXT; OUT_ID: 32 bytes */
+    int64_t number;   /* the others */
 };
-#define OUT_T(name, value) { (name), OUT_TEXT, (value), 0 }
-#define OUT_N(name, value) { (name), OUT_NUMBER, NULL, (int64_t)(value) }
-#define OUT_F(name, value) { (name), OUT_FLAG, NULL, (value) }
-#define OUT_M(name, value) { (name), OUT_MONEY, NULL, (value) }
-#define OUT_MS(name, value) { (name), OUT_TIME, NULL, (value) }
-#define OUT_I(name, id) { (name), OUT_ID, (const char *)(id)->bytes, 0 }
+#define OUT_T(name, value)           \
+    {                                \
+        (name), OUT_TEXT, (value), 0 \
+    }
+#define OUT_N(name, value)                         \
+    {                                              \
+        (name), OUT_NUMBER, NULL, (int64_t)(value) \
+    }
+#define OUT_F(name, value)              \
+    {                                   \
+        (name), OUT_FLAG, NULL, (value) \
+    }
+#define OUT_M(name, value)               \
+    {                                    \
+        (name), OUT_MONEY, NULL, (value) \
+    }
+#define OUT_MS(name, value)             \
+    {                                   \
+        (name), OUT_TIME, NULL, (value) \
+    }
+#define OUT_I(name, id)                              \
+    {                                                \
+        (name), OUT_ID, (const char *)(id)->bytes, 0 \
+    }
 /* One object: {"name": value, ...}, or a line each. */
 void out_object(struct admin *a, const struct out_field *fields, size_t count);
 /* A list: {"devices": [ {...}, ... ]}, or a table. */
@@ -90,7 +108,7 @@ void out_list_end(struct out_list *l);
 
 /* --- The commands ------------------------------------------------------------------------------------------------ */
 
-int admin_init(struct admin *a, int argc, char **argv);   /* admin_init.c */
+int admin_init(struct admin *a, int argc, char **argv); /* admin_init.c */
 int admin_id(struct admin *a, int argc, char **argv);
 int admin_settings(struct admin *a, int argc, char **argv);
 int admin_stats(struct admin *a, int argc, char **argv);

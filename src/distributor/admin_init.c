@@ -14,8 +14,8 @@ static void address_of(const char *listen, char out[OPERATIONS_ADDRESS_BYTES])
 {
     const char *colon = strrchr(listen, ':');
     size_t len = colon ? (size_t)(colon - listen) : 0;
-    bool all = (len == 7 && memcmp(listen, "0.0.0.0", 7) == 0) || (len == 4 && memcmp(listen, "[::]", 4) == 0)
-               || (len == 1 && *listen == '*') || len == 0;
+    bool all = (len == 7 && memcmp(listen, "0.0.0.0", 7) == 0) || (len == 4 && memcmp(listen, "[::]", 4) == 0) ||
+               (len == 1 && *listen == '*') || len == 0;
     char host[64] = "localhost";
     if (all && gethostname(host, sizeof(host)) != 0)
         snprintf(host, sizeof(host), "localhost");
@@ -62,7 +62,16 @@ int admin_id(struct admin *a, int argc, char **argv)
 
 /* --- init -------------------------------------------------------------------------------------------------------- */
 
-enum { INIT_NAME, INIT_CURRENCY, INIT_LISTEN, INIT_ADDRESS, INIT_DIRECTORY, INIT_REGISTRATION, INIT_CREDIT, INIT_COUNT };
+enum {
+    INIT_NAME,
+    INIT_CURRENCY,
+    INIT_LISTEN,
+    INIT_ADDRESS,
+    INIT_DIRECTORY,
+    INIT_REGISTRATION,
+    INIT_CREDIT,
+    INIT_COUNT
+};
 
 static int make_directories(struct admin *a)
 {
@@ -90,8 +99,10 @@ static bool is_policy(const char *text)
 
 int admin_init(struct admin *a, int argc, char **argv)
 {
-    struct admin_option options[INIT_COUNT] = { { .name = "name" },       { .name = "currency", .text = "EUR" },
-                                                { .name = "listen" },     { .name = "address" },
+    struct admin_option options[INIT_COUNT] = { { .name = "name" },
+                                                { .name = "currency", .text = "EUR" },
+                                                { .name = "listen" },
+                                                { .name = "address" },
                                                 { .name = "directory", .kind = ADMIN_FLAG },
                                                 { .name = "registration", .text = "invite" },
                                                 { .name = "credit-limit", .kind = ADMIN_MONEY } };
@@ -108,9 +119,12 @@ int admin_init(struct admin *a, int argc, char **argv)
         snprintf(address, sizeof(address), "%s", options[INIT_ADDRESS].text);
     else
         address_of(listen, address);
-    struct operations_new n = { .name = options[INIT_NAME].text, .currency = options[INIT_CURRENCY].text,
-                                .listen = listen, .address = address,
-                                .directory = options[INIT_DIRECTORY].given, .now_ms = a->now_ms };
+    struct operations_new n = { .name = options[INIT_NAME].text,
+                                .currency = options[INIT_CURRENCY].text,
+                                .listen = listen,
+                                .address = address,
+                                .directory = options[INIT_DIRECTORY].given,
+                                .now_ms = a->now_ms };
     r = keys_create(a->state_dir, rng_system());
     if (r == -EEXIST)
         r = 0; /* a first try may have ended between keys and database */
@@ -134,9 +148,10 @@ int admin_init(struct admin *a, int argc, char **argv)
 
 /* --- settings, stats --------------------------------------------------------------------------------------------- */
 
-static const char *const names[] = { "name",         "currency",     "listen",           "address",     "directory",
-                                     "directory-url", "registration", "credit-limit",     "certificate-days",
-                                     "move-charged" };
+static const char *const names[] = {
+    "name",          "currency",     "listen",       "address",          "directory",
+    "directory-url", "registration", "credit-limit", "certificate-days", "move-charged"
+};
 #define FIRST_CHANGEABLE 2 /* name and currency are part of what was issued */
 
 static int list_settings(struct admin *a)
@@ -211,10 +226,10 @@ int admin_stats(struct admin *a, int argc, char **argv)
     if (r != 0)
         return admin_error(a, r, "read the database");
     const struct out_field fields[] = {
-        OUT_N("accounts", query_i64(&q, 0)),      OUT_N("devices", query_i64(&q, 1)),
-        OUT_N("contents", query_i64(&q, 2)),      OUT_N("licenses", query_i64(&q, 3)),
-        OUT_N("certificates", query_i64(&q, 4)),  OUT_N("certificates-open", query_i64(&q, 5)),
-        OUT_N("partners", query_i64(&q, 6)),      OUT_N("shared-rows", query_i64(&q, 7)),
+        OUT_N("accounts", query_i64(&q, 0)),       OUT_N("devices", query_i64(&q, 1)),
+        OUT_N("contents", query_i64(&q, 2)),       OUT_N("licenses", query_i64(&q, 3)),
+        OUT_N("certificates", query_i64(&q, 4)),   OUT_N("certificates-open", query_i64(&q, 5)),
+        OUT_N("partners", query_i64(&q, 6)),       OUT_N("shared-rows", query_i64(&q, 7)),
         OUT_N("revoked-leaves", query_i64(&q, 8)), OUT_N("key-block-version", query_i64(&q, 9)),
     };
     out_object(a, fields, ARRAY_COUNT(fields));

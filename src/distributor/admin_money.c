@@ -30,9 +30,10 @@ static int ledger_list(struct admin *a, const char *user)
             last = query_i64(&q, 0);
             query_text(&q, 2, account, sizeof(account));
             query_text(&q, 5, text, sizeof(text));
-            const struct out_field fields[] = { OUT_N("number", last), OUT_N("movement", query_i64(&q, 1)),
-                                                OUT_MS("time", query_i64(&q, 4)), OUT_T("account", account),
-                                                OUT_M("amount", query_i64(&q, 3)), OUT_T("text", text) };
+            const struct out_field fields[] = {
+                OUT_N("number", last),     OUT_N("movement", query_i64(&q, 1)), OUT_MS("time", query_i64(&q, 4)),
+                OUT_T("account", account), OUT_M("amount", query_i64(&q, 3)),   OUT_T("text", text)
+            };
             if (!user || strcmp(account, wanted) == 0)
                 out_list_row(&l, fields, ARRAY_COUNT(fields));
         }

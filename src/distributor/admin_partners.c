@@ -43,7 +43,8 @@ static int partner_list(struct admin *a)
         struct buf delegation CLEANUP(buf_free) = buf(1024);
         int usable_now = delegations_usable(a->o, &p, a->now_ms, &usable, &delegation);
         const struct out_field fields[] = { OUT_I("partner", &p.id), OUT_T("name", p.name), OUT_T("address", p.address),
-                                            OUT_F("withdrawn", p.withdrawn), OUT_F("delegates-to-us", usable_now == 0) };
+                                            OUT_F("withdrawn", p.withdrawn),
+                                            OUT_F("delegates-to-us", usable_now == 0) };
         out_list_row(&l, fields, ARRAY_COUNT(fields));
     }
     out_list_end(&l);

@@ -124,9 +124,9 @@ static int user_list(struct admin *a)
             r = device_count(a, account.user, &devices);
         if (r != 0)
             break;
-        const struct out_field fields[] = { OUT_T("user", account.user),   OUT_T("name", account.full_name),
-                                            OUT_T("email", account.email), OUT_N("devices", devices),
-                                            OUT_M("balance", balance),     OUT_M("credit", account.credit_limit),
+        const struct out_field fields[] = { OUT_T("user", account.user),        OUT_T("name", account.full_name),
+                                            OUT_T("email", account.email),      OUT_N("devices", devices),
+                                            OUT_M("balance", balance),          OUT_M("credit", account.credit_limit),
                                             OUT_MS("since", account.created_ms) };
         out_list_row(&l, fields, ARRAY_COUNT(fields));
     }
@@ -184,9 +184,9 @@ static int device_list(struct admin *a, const char *user)
         r = devices_leaf(a->o, OPERATIONS_SELF, &d.client, &category, &leaf);
         if (r != 0)
             break;
-        const struct out_field fields[] = { OUT_I("client", &d.client), OUT_T("name", d.name), OUT_T("user", d.user),
-                                            OUT_N("leaf", leaf), OUT_F("revoked", d.revoked),
-                                            OUT_MS("since", d.registered_ms) };
+        const struct out_field fields[] = { OUT_I("client", &d.client),  OUT_T("name", d.name),
+                                            OUT_T("user", d.user),       OUT_N("leaf", leaf),
+                                            OUT_F("revoked", d.revoked), OUT_MS("since", d.registered_ms) };
         out_list_row(&l, fields, ARRAY_COUNT(fields));
     }
     out_list_end(&l);

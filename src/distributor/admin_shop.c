@@ -12,10 +12,26 @@
 
 /* --- Product options --------------------------------------------------------------------------------------------- */
 
-enum { OPTION_NAME, OPTION_PRICE, OPTION_COPY_PRICE, OPTION_MAX_COPIES, OPTION_COPY_DEPTH, OPTION_MAX_REMOVABLE,
-       OPTION_USAGE_DAYS, OPTION_USAGE_FROM, OPTION_USAGE_UNTIL, OPTION_DOWNLOAD_FROM, OPTION_DOWNLOAD_UNTIL,
-       PRODUCT_OPTIONS,
-       OPTION_PRODUCT = PRODUCT_OPTIONS, OPTION_TITLE, OPTION_CREATOR, OPTION_ALBUM, OPTION_MEDIA_TYPE, PUBLISH_OPTIONS };
+enum {
+    OPTION_NAME,
+    OPTION_PRICE,
+    OPTION_COPY_PRICE,
+    OPTION_MAX_COPIES,
+    OPTION_COPY_DEPTH,
+    OPTION_MAX_REMOVABLE,
+    OPTION_USAGE_DAYS,
+    OPTION_USAGE_FROM,
+    OPTION_USAGE_UNTIL,
+    OPTION_DOWNLOAD_FROM,
+    OPTION_DOWNLOAD_UNTIL,
+    PRODUCT_OPTIONS,
+    OPTION_PRODUCT = PRODUCT_OPTIONS,
+    OPTION_TITLE,
+    OPTION_CREATOR,
+    OPTION_ALBUM,
+    OPTION_MEDIA_TYPE,
+    PUBLISH_OPTIONS
+};
 
 static void product_options(struct admin_option *options)
 {
@@ -166,6 +182,11 @@ static int publish_file(struct admin *a, const char *path, const struct admin_op
     return r;
 }
 
+struct published {
+    struct content content;
+    bool known;
+};
+
 int admin_publish(struct admin *a, int argc, char **argv)
 {
     struct admin_option options[PUBLISH_OPTIONS];
@@ -185,25 +206,26 @@ int admin_publish(struct admin *a, int argc, char **argv)
     r = admin_open(a);
     if (r != 0)
         return r;
-    struct out_list l;
-    out_list_begin(&l, a, "contents");
-    int failed = 0;
+    struct published *all CLEANUP(freep) = calloc((size_t)argc, sizeof(*all));
+    if (!all)
+        return admin_error(a, -ENOMEM, "publish");
     for (int i = 0; i < argc; i++) {
-        struct content c;
-        bool known = false;
-        r = publish_file(a, argv[i], options, &c, &known);
-        if (r != 0) { /* said already; the list of what went well must still be whole */
-            failed = r;
-            break;
-        }
-        const struct out_field fields[] = { OUT_I("content", &c.id), OUT_T("title", c.title),
-                                            OUT_T("creator", c.creator), OUT_T("media-type", c.media_type),
-                                            OUT_N("bytes", c.plain_bytes), OUT_N("duration-ms", c.duration_ms),
-                                            OUT_F("known-before", known) };
+        r = publish_file(a, argv[i], options, &all[i].content, &all[i].known);
+        if (r != 0) /* said already; running it again finds what went well */
+            return r;
+    }
+    struct out_list l;
+    out_list_begin(&l, a, "published");
+    for (int i = 0; i < argc; i++) {
+        const struct content *c = &all[i].content;
+        const struct out_field fields[] = { OUT_I("content", &c->id),           OUT_T("title", c->title),
+                                            OUT_T("creator", c->creator),       OUT_T("media-type", c->media_type),
+                                            OUT_N("bytes", c->plain_bytes),     OUT_N("duration-ms", c->duration_ms),
+                                            OUT_F("known-before", all[i].known) };
         out_list_row(&l, fields, ARRAY_COUNT(fields));
     }
     out_list_end(&l);
-    return failed;
+    return ADMIN_DONE;
 }
 
 /* --- withdraw, content ------------------------------------------------------------------------------------------- */
@@ -255,8 +277,8 @@ int admin_content(struct admin *a, int argc, char **argv)
     struct content c = { 0 };
     out_list_begin(&l, a, "contents");
     while ((r = contents_next(a->o, &c.id, &c)) == 0) {
-        const struct out_field fields[] = { OUT_I("content", &c.id), OUT_T("title", c.title),
-                                            OUT_T("creator", c.creator), OUT_T("album", c.album),
+        const struct out_field fields[] = { OUT_I("content", &c.id),           OUT_T("title", c.title),
+                                            OUT_T("creator", c.creator),       OUT_T("album", c.album),
                                             OUT_T("media-type", c.media_type), OUT_N("bytes", c.plain_bytes),
                                             OUT_F("withdrawn", c.withdrawn) };
         out_list_row(&l, fields, ARRAY_COUNT(fields));
@@ -276,12 +298,15 @@ static int product_list(struct admin *a)
         return r;
     out_list_begin(&l, a, "products");
     while ((r = products_next(a->o, p.number, &p)) == 0) {
-        const struct out_field fields[] = { OUT_N("product", p.number), OUT_T("name", p.name), OUT_M("price", p.price),
+        const struct out_field fields[] = { OUT_N("product", p.number),
+                                            OUT_T("name", p.name),
+                                            OUT_M("price", p.price),
                                             OUT_M("copy-price", p.copy_price),
                                             OUT_N("max-copies", p.conditions.max_copies),
                                             OUT_N("copy-depth", p.conditions.copy_depth),
                                             OUT_N("max-removable", p.conditions.max_removable),
-                                            OUT_N("usage-days", p.has_usage_for_ms ? p.usage_for_ms / (uint64_t)DAY_MS : 0),
+                                            OUT_N("usage-days",
+                                                  p.has_usage_for_ms ? p.usage_for_ms / (uint64_t)DAY_MS : 0),
                                             OUT_F("withdrawn", p.withdrawn) };
         out_list_row(&l, fields, ARRAY_COUNT(fields));
     }

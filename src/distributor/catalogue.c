@@ -73,8 +73,8 @@ static int add_products(struct operations *o, const struct id *content, int64_t 
 {
     struct product p = { 0 };
     int r = 0;
-    while (item->products_count < sizeof(item->products) / sizeof(item->products[0])
-           && (r = products_of_content(o, content, p.number, &p)) == 0) {
+    while (item->products_count < sizeof(item->products) / sizeof(item->products[0]) &&
+           (r = products_of_content(o, content, p.number, &p)) == 0) {
         msg_Product *listed = &item->products[item->products_count++];
         listed->product = p.number;
         listed->price = p.price;

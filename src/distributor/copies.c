@@ -53,7 +53,8 @@ int copies_find_open(struct operations *o, const struct copy *like, struct copy 
     return r == 0 ? read_copy(&q, out, document, delegation) : r;
 }
 
-int copies_find_move(struct operations *o, const uint8_t license_id[16], const struct id *source, struct id *destination)
+int copies_find_move(struct operations *o, const uint8_t license_id[16], const struct id *source,
+                     struct id *destination)
 {
     struct query q CLEANUP(query_end) = query(o->store, CERTIFICATE_MOVE);
     query_bind_blob(&q, 1, slice(license_id, 16));

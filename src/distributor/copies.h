@@ -13,8 +13,8 @@ struct copy {
     char destination_user[OPERATIONS_NAME_BYTES];
     uint32_t product;
     bool move, removable;
-    bool counted;    /* against the source license's copies */
-    int64_t price;   /* charged */
+    bool counted;  /* against the source license's copies */
+    int64_t price; /* charged */
     uint64_t block_version;
     int64_t issued_ms, ends_ms;
     uint32_t state; /* enum certificate_state */

@@ -35,8 +35,8 @@ struct making {
     struct license license; /* the source's */
     struct content content;
     struct product product;
-    struct partner partner;          /* of the destination, when it is another distributor's */
-    struct buf delegation;           /* the same */
+    struct partner partner;            /* of the destination, when it is another distributor's */
+    struct buf delegation;             /* the same */
     int64_t lasts_ms, ends_at_most_ms; /* life of a certificate, by our setting and by the delegation */
     struct keyblocks_newest block;
     struct copy copy;
@@ -103,7 +103,8 @@ static int refuse_destination(struct making *m)
     struct device other;
     int r = devices_find(m->o, &id, &other);
     if (r == OPERATIONS_ABSENT)
-        return reply_refuse(m->out, REASON_NOT_REGISTERED, "The destination is registered with no distributor known here.");
+        return reply_refuse(m->out, REASON_NOT_REGISTERED,
+                            "The destination is registered with no distributor known here.");
     return r == 0 ? REASON_NOT_OWNED : r;
 }
 
@@ -161,8 +162,8 @@ static int judge_delegation(struct making *m)
     if (r == 0)
         r = delegations_partner_find(m->o, &id, &m->partner);
     if (r == OPERATIONS_ABSENT || (r == 0 && m->partner.withdrawn))
-        return reply_refuse(m->out, REASON_DELEGATION_INVALID, "There is no agreement with %s, the destination's distributor.",
-                            name);
+        return reply_refuse(m->out, REASON_DELEGATION_INVALID,
+                            "There is no agreement with %s, the destination's distributor.", name);
     struct delegations_usable usable;
     if (r == 0)
         r = delegations_usable(m->o, &m->partner, m->who->now_ms, &usable, &m->delegation);
@@ -170,8 +171,8 @@ static int judge_delegation(struct making *m)
         m->out->ask = id;
         if (!was_asked(m))
             return REQUESTS_ASK_PARTNER;
-        return reply_refuse(m->out, REASON_DELEGATION_INVALID, "%s could not be asked for its permission now. Try again later.",
-                            name);
+        return reply_refuse(m->out, REASON_DELEGATION_INVALID,
+                            "%s could not be asked for its permission now. Try again later.", name);
     }
     m->lasts_ms = (int64_t)u64_min((uint64_t)m->lasts_ms, (uint64_t)usable.max_certificate_ms);
     m->ends_at_most_ms = usable.ends_ms;
@@ -285,7 +286,8 @@ static int make_certificate(struct making *m, struct buf *document)
     if (r == 0)
         r = operations_count(o, "certificate", &sequence);
     if (r == 0)
-        r = contentkey_wrap(o->rng, &m->block.root, &m->content.id, m->license.license_id, &halves.header, d->wrapped_half);
+        r = contentkey_wrap(o->rng, &m->block.root, &m->content.id, m->license.license_id, &halves.header,
+                            d->wrapped_half);
     if (r == 0)
         r = keyblocks_entry(o, m->destination.distributor, m->destination_certificate.leaf.number, &d->key_block);
     if (r != 0)
@@ -352,9 +354,9 @@ static int reuse(struct making *m, msg_Result *result)
     int r = copies_find_open(m->o, &m->copy, &open, &document, &delegation);
     if (r != 0)
         return r;
-    bool good = open.block_version == m->copy.block_version && open.destination_number == m->copy.destination_number
-                && open.ends_ms - m->who->now_ms > REUSE_REMAINING_MS
-                && slice_equal(buf_slice(&delegation), buf_slice(&m->delegation));
+    bool good = open.block_version == m->copy.block_version && open.destination_number == m->copy.destination_number &&
+                open.ends_ms - m->who->now_ms > REUSE_REMAINING_MS &&
+                slice_equal(buf_slice(&delegation), buf_slice(&m->delegation));
     return good ? fill_result(m, buf_slice(&document), buf_slice(&delegation), result) : OPERATIONS_ABSENT;
 }
 

@@ -151,9 +151,9 @@ static int judge_surrender(const struct copy *c, const struct settlement *s)
     int r = surrender_judge(s->surrender_bytes, &given);
     if (r != 0)
         return r;
-    if (!c->move || !id_equal(given.issuer, s->receipt.issuer) || !id_equal(given.client, &c->source)
-        || memcmp(given.license_id, c->license_id, sizeof(given.license_id)) != 0
-        || memcmp(given.serial, c->serial, sizeof(given.serial)) != 0)
+    if (!c->move || !id_equal(given.issuer, s->receipt.issuer) || !id_equal(given.client, &c->source) ||
+        memcmp(given.license_id, c->license_id, sizeof(given.license_id)) != 0 ||
+        memcmp(given.serial, c->serial, sizeof(given.serial)) != 0)
         return REASON_MALFORMED;
     return 0;
 }
@@ -165,8 +165,8 @@ static int settle(struct operations *o, const struct settlement *s)
     int r = copies_find(o, s->receipt.serial, &c, &document);
     if (r == OPERATIONS_ABSENT)
         return REASON_NOT_FOUND;
-    if (r == 0 && (!id_equal(s->receipt.destination, &c.destination) || !id_equal(s->receipt.source, &c.source)
-                   || !id_equal(s->receipt.content, &c.content)))
+    if (r == 0 && (!id_equal(s->receipt.destination, &c.destination) || !id_equal(s->receipt.source, &c.source) ||
+                   !id_equal(s->receipt.content, &c.content)))
         return REASON_WRONG_DESTINATION;
     if (r == 0)
         r = judge_surrender(&c, s);
@@ -248,8 +248,9 @@ int copies_move_done(struct operations *o, const struct caller *who, struct slic
     int r = REQUEST_DECODE(message, msg_MoveDone, &m);
     if (r == 0 && m.surrender.size == 0)
         r = REASON_MALFORMED;
-    return r == 0 ? run_settlement(o, who, CODEC_BYTES(m.receipt), CODEC_BYTES(m.surrender), RECEIPT_STORED_OUTCOME, out)
-                  : r;
+    return r == 0
+               ? run_settlement(o, who, CODEC_BYTES(m.receipt), CODEC_BYTES(m.surrender), RECEIPT_STORED_OUTCOME, out)
+               : r;
 }
 
 int copies_move_cancel(struct operations *o, const struct caller *who, struct slice message, struct slice tail,

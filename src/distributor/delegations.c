@@ -257,8 +257,8 @@ int delegations_store(struct operations *o, const struct id *partner, struct sli
         r = delegation_judge(delegation, keyset, now_ms, &d);
     if (r != 0)
         return r;
-    if (!id_equal(d.partner, &o->keys->self) || memcmp(d.copy_key, p.copy_key, sizeof(d.copy_key)) != 0
-        || d.max_certificate_ms > INT64_MAX || d.ends_ms > INT64_MAX || d.issued_ms > INT64_MAX)
+    if (!id_equal(d.partner, &o->keys->self) || memcmp(d.copy_key, p.copy_key, sizeof(d.copy_key)) != 0 ||
+        d.max_certificate_ms > INT64_MAX || d.ends_ms > INT64_MAX || d.issued_ms > INT64_MAX)
         return REASON_DELEGATION_INVALID;
     struct query q CLEANUP(query_end) = query(o->store, DELEGATION_SET);
     query_bind_i64(&q, 1, p.number);
@@ -302,7 +302,8 @@ int delegations_grant_store(struct operations *o, const struct id *partner, stru
         r = grant_judge(grant, keyset, &o->keys->self, now_ms, &g);
     if (r == 0)
         r = ekb_judge(block, keyset, &b);
-    if (r == 0 && (g.version != b.version || g.category != b.category || g.ends_ms > INT64_MAX || b.version > INT64_MAX))
+    if (r == 0 &&
+        (g.version != b.version || g.category != b.category || g.ends_ms > INT64_MAX || b.version > INT64_MAX))
         r = REASON_MALFORMED;
     if (r == 0)
         r = judge_entries(&b, entries);

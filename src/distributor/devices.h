@@ -32,14 +32,14 @@ int devices_set_leaf(struct operations *o, const struct id *client, uint32_t lea
 /* Signs and stores a certificate for a device key and leaf of ours. */
 int devices_certify(struct operations *o, const uint8_t device_key[32], const uint8_t sealing_key[32], uint32_t leaf,
                     int64_t now_ms, struct buf *envelope) MUST_USE;
-int devices_leaf(struct operations *o, int64_t distributor, const struct id *client, uint32_t *category,
-                 uint32_t *leaf) MUST_USE; /* 0, OPERATIONS_ABSENT */
+int devices_leaf(struct operations *o, int64_t distributor, const struct id *client, uint32_t *category, uint32_t *leaf)
+    MUST_USE; /* 0, OPERATIONS_ABSENT */
 /* The stored certificate, verified under its distributor's kept keyset; it must name the client and its leaf.
  * 0, REASON_NOT_REGISTERED (none is known), REASON_SIGNATURE_INVALID, REASON_CERTIFICATE_EXPIRED, -errno. */
-int devices_certificate(struct operations *o, const struct device *d, int64_t now_ms,
-                        doc_DeviceCertificate *out) MUST_USE;
-int devices_certificate_bytes(struct operations *o, int64_t distributor, const struct id *client,
-                              struct buf *envelope) MUST_USE; /* 0, OPERATIONS_ABSENT */
+int devices_certificate(struct operations *o, const struct device *d, int64_t now_ms, doc_DeviceCertificate *out)
+    MUST_USE;
+int devices_certificate_bytes(struct operations *o, int64_t distributor, const struct id *client, struct buf *envelope)
+    MUST_USE; /* 0, OPERATIONS_ABSENT */
 /* Takes a device out for good: marked, its leaf in the next key block's revoked ones, its licenses too. Writes. */
 int devices_revoke(struct operations *o, struct device *d, int64_t now_ms) MUST_USE;
 

@@ -5,9 +5,9 @@
 #include "distributor/requests.h"
 
 /* Outcomes as requests_run(). */
-#define HANDLER(name)                                                                                              \
-    int name(struct operations *o, const struct caller *who, struct slice message, struct slice tail, struct reply *out) \
-        MUST_USE
+#define HANDLER(name)                                                                                 \
+    int name(struct operations *o, const struct caller *who, struct slice message, struct slice tail, \
+             struct reply *out) MUST_USE
 
 HANDLER(accounts_hello);      /* accounts.c */
 HANDLER(accounts_register);   /* register.c */
@@ -24,9 +24,9 @@ HANDLER(billing_bills_get);   /* billing.c */
 HANDLER(catalogue_get);       /* catalogue.c */
 HANDLER(license_issue_quote); /* license_issue.c */
 HANDLER(license_issue_header);
-HANDLER(transact_run);    /* transact.c */
+HANDLER(transact_run); /* transact.c */
 HANDLER(transact_commit);
-HANDLER(copies_redeem);   /* copy_settle.c */
+HANDLER(copies_redeem); /* copy_settle.c */
 HANDLER(copies_move_done);
 HANDLER(copies_move_cancel);
 HANDLER(delegations_get); /* delegations.c */

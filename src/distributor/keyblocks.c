@@ -7,9 +7,9 @@
 
 #include "base/log.h"
 #include "base/util.h"
+#include "distributor/rows.h"
 #include "distributor/share.h"
 #include "distributor/share_rows.h"
-#include "distributor/rows.h"
 
 #define ROOT_LABEL "hearth block root"
 #define KEPT_VERSIONS 4 /* of ours: a partner may be in the middle of fetching an older one */

@@ -139,7 +139,8 @@ int keys_protect(const struct keys *k, const struct rng *rng, const char *label,
     return aead_seal(&k->storage, out, buf_slice(&associated), SLICE_ARRAY(secret->bytes), out + AEAD_IV_BYTES);
 }
 
-int keys_reveal(const struct keys *k, const char *label, struct slice context, struct slice stored, struct key32 *secret)
+int keys_reveal(const struct keys *k, const char *label, struct slice context, struct slice stored,
+                struct key32 *secret)
 {
     if (stored.len != KEYS_STORED_BYTES)
         return -EUCLEAN;

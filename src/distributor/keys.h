@@ -19,7 +19,7 @@
 #include "crypto/id.h"
 #include "crypto/sign.h"
 
-struct keys { /* in guarded memory */
+struct keys {       /* in guarded memory */
     struct id self; /* the distributor ID */
     struct sign_pair root, tls, license, roster;
     struct key32 sealing, tree, storage;

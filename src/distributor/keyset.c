@@ -6,15 +6,15 @@
 
 #include "base/log.h"
 #include "base/util.h"
-#include "distributor/share_rows.h"
 #include "distributor/rows.h"
+#include "distributor/share_rows.h"
 
 #define DAY_MS INT64_C(86400000)
 #define KEYSET_LIFE_MS (90 * DAY_MS)
 #define KEY_LIFE_MS (730 * DAY_MS) /* documents outlive the keyset they were issued under */
 
-static int read_keyset(struct operations *o, int64_t number, struct buf *envelope, uint64_t *sequence, int64_t *issued_ms,
-                       int64_t *ends_ms)
+static int read_keyset(struct operations *o, int64_t number, struct buf *envelope, uint64_t *sequence,
+                       int64_t *issued_ms, int64_t *ends_ms)
 {
     struct query q CLEANUP(query_end) = query(o->store, DISTRIBUTOR_KEYSET);
     query_bind_i64(&q, 1, number);
@@ -155,12 +155,15 @@ int keyset_keep_fresh(struct operations *o, int64_t now_ms, bool *changed)
 
 /* --- Others ------------------------------------------------------------------------------------------------------ */
 
-int keyset_store(struct operations *o, const struct id *distributor, struct slice envelope, int64_t now_ms, int64_t *number)
+int keyset_store(struct operations *o, const struct id *distributor, struct slice envelope, int64_t now_ms,
+                 int64_t *number)
 {
     doc_Keyset *k CLEANUP(freep) = calloc(1, sizeof(*k));
     if (!k)
         return -ENOMEM;
     int r = keyset_judge(envelope, distributor, 0, NULL, now_ms, k);
+    if (r == 0 && (k->sequence > INT64_MAX || k->issued_ms > INT64_MAX || k->ends_ms > INT64_MAX))
+        r = REASON_KEYSET_INVALID; /* no number of the database: theirs to mend, not a failure of ours */
     if (r == 0)
         r = operations_distributor_add(o, distributor, k->name, number);
     if (r != 0)

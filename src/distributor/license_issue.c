@@ -246,8 +246,8 @@ static int issue(struct operations *o, const struct device *d, const struct cont
     if (r != 0)
         return r;
     result->has_license = result->has_header = true;
-    if (CODEC_SET_BYTES(result->license, buf_slice(&document)) != 0
-        || CODEC_SET_BYTES(result->header, buf_slice(&header)) != 0)
+    if (CODEC_SET_BYTES(result->license, buf_slice(&document)) != 0 ||
+        CODEC_SET_BYTES(result->header, buf_slice(&header)) != 0)
         return -EMSGSIZE;
     return 0;
 }
@@ -264,6 +264,6 @@ int license_issue_purchase(struct operations *o, const struct caller *who, const
     if (r == 0)
         r = billing_judge_credit(o, d.user, quote.price); /* S76-S78 */
     if (r == 0)
-        r = issue(o, &d, &c, &quote, who->now_ms, result); /* S79-S84 */
+        r = issue(o, &d, &c, &quote, who->now_ms, result);      /* S79-S84 */
     return r == 0 ? charge(o, &d, &c, &quote, who->now_ms) : r; /* S85 */
 }

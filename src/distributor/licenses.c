@@ -99,7 +99,8 @@ int licenses_set_state(struct operations *o, const uint8_t license_id[16], const
     return rows_run(&q);
 }
 
-int licenses_count(struct operations *o, const uint8_t license_id[16], const struct id *client, int copies, int removables)
+int licenses_count(struct operations *o, const uint8_t license_id[16], const struct id *client, int copies,
+                   int removables)
 {
     struct query q CLEANUP(query_end) = query(o->store, LICENSE_COUNT);
     query_bind_blob(&q, 1, slice(license_id, 16));

@@ -10,20 +10,20 @@ struct license {
     uint8_t license_id[16];
     struct id client, content;
     uint64_t sequence;
-    int64_t distributor;               /* the holder's */
+    int64_t distributor;                 /* the holder's */
     char user[OPERATIONS_NAME_BYTES];    /* the holder's account there */
     char account[OPERATIONS_NAME_BYTES]; /* ours, which stands for it */
     uint32_t product;
     doc_Conditions conditions;
-    uint32_t copies, removables;       /* made so far, of conditions.max_copies and max_removable */
-    uint32_t state;                    /* enum license_state */
+    uint32_t copies, removables; /* made so far, of conditions.max_copies and max_removable */
+    uint32_t state;              /* enum license_state */
     int64_t issued_ms;
 };
 /* 0, OPERATIONS_ABSENT, -errno. */
-int licenses_find(struct operations *o, const uint8_t license_id[16], const struct id *client,
-                  struct license *out) MUST_USE;
-int licenses_find_content(struct operations *o, const struct id *content, const struct id *client,
-                          struct license *out) MUST_USE;
+int licenses_find(struct operations *o, const uint8_t license_id[16], const struct id *client, struct license *out)
+    MUST_USE;
+int licenses_find_content(struct operations *o, const struct id *content, const struct id *client, struct license *out)
+    MUST_USE;
 /* Does its holder have it now: live or moving, and not over? */
 bool licenses_is_held(const struct license *l, int64_t now_ms);
 int licenses_set(struct operations *o, const struct license *l, struct slice document) MUST_USE;
@@ -36,8 +36,8 @@ int licenses_count(struct operations *o, const uint8_t license_id[16], const str
 /* Fills l->sequence and l->issued_ms and signs: l's content, client and conditions, the leaf and sealing key of the
  * device's certificate. Source: seed S79-S82, S137. */
 int licenses_sign(struct operations *o, struct license *l, const doc_DeviceCertificate *device,
-                  const struct key32 *license_half, int64_t now_ms, const struct signer *signer,
-                  struct buf *document) MUST_USE;
+                  const struct key32 *license_half, int64_t now_ms, const struct signer *signer, struct buf *document)
+    MUST_USE;
 /* Records a license or content that reached a user of ours: tables (6) and (7), shared. Source: seed S38, S84. */
 int licenses_record(struct operations *o, const struct license *l, int64_t now_ms) MUST_USE;
 int licenses_record_content(struct operations *o, const char *user, const struct id *content, const struct id *client,

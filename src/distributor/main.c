@@ -8,8 +8,8 @@
 
 static int run_serve(struct admin *a, int argc, char **argv);
 
-#define PRODUCT_USAGE                                                                                               \
-    "[--price AMOUNT] [--copy-price AMOUNT] [--max-copies N] [--copy-depth N] [--max-removable N]\n"              \
+#define PRODUCT_USAGE                                                                                \
+    "[--price AMOUNT] [--copy-price AMOUNT] [--max-copies N] [--copy-depth N] [--max-removable N]\n" \
     "    [--usage-days N] [--usage-from DATE] [--usage-until DATE] [--download-from DATE] [--download-until DATE]"
 
 static const struct admin_command commands[] = {
@@ -53,8 +53,8 @@ static void print_help(void)
          "usage: hearth-distributor [--state-dir DIR] [--config FILE] [--json] COMMAND [ARGUMENTS]\n");
     for (size_t i = 0; i < ARRAY_COUNT(commands); i++)
         printf("  %-10s %s\n", commands[i].name, commands[i].summary);
-    puts("\nAMOUNT is in units of the currency, as in 4.99; DATE is 2026-05-01 or 2026-05-01T12:00 (UTC); N may be\n"
-         "`unlimited` where that makes sense. hearth-distributor COMMAND --help shows a command's arguments.\n"
+    puts("\nAMOUNT is 4.99, or 499 in the currency's minor units; DATE is 2026-05-01 or 2026-05-01T12:00 (UTC); N may\n"
+         "be `unlimited` where that makes sense. hearth-distributor COMMAND --help shows a command's arguments.\n"
          "Exit status: 0 done, 1 refused or failed, 2 usage.");
 }
 

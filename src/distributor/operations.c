@@ -21,9 +21,16 @@
 static const struct {
     const char *name, *value;
 } defaults[] = {
-    { "name", "" },          { "currency", "EUR" },   { "listen", "0.0.0.0:7700" },  { "address", "" },
-    { "directory", "no" },   { "directory-url", "" }, { "registration", "invite" },  { "credit-limit", "5000" },
-    { "certificate-days", "7" }, { "move-charged", "no" },
+    { "name", "" },
+    { "currency", "EUR" },
+    { "listen", "0.0.0.0:7700" },
+    { "address", "" },
+    { "directory", "no" },
+    { "directory-url", "" },
+    { "registration", "invite" },
+    { "credit-limit", "5000" },
+    { "certificate-days", "7" },
+    { "move-charged", "no" },
 };
 
 /* --- Settings ---------------------------------------------------------------------------------------------------- */
@@ -148,7 +155,8 @@ static int open_store(struct operations **out, const char *state_dir, const stru
         return -errno;
     static const struct {
         unsigned operations, store;
-    } meanings[] = { { OPERATIONS_READ_ONLY, STORE_READ_ONLY }, { OPERATIONS_NO_AUTO_CHECKPOINT, STORE_NO_AUTO_CHECKPOINT } };
+    } meanings[] = { { OPERATIONS_READ_ONLY, STORE_READ_ONLY },
+                     { OPERATIONS_NO_AUTO_CHECKPOINT, STORE_NO_AUTO_CHECKPOINT } };
     o->schema = operations_schema;
     for (size_t i = 0; i < ARRAY_COUNT(meanings); i++)
         o->schema.flags |= flags & meanings[i].operations ? meanings[i].store : 0;
@@ -201,7 +209,8 @@ void operations_closep(struct operations **o)
 
 static bool is_currency(const char *s)
 {
-    return strlen(s) == 3 && isupper((unsigned char)s[0]) && isupper((unsigned char)s[1]) && isupper((unsigned char)s[2]);
+    return strlen(s) == 3 && isupper((unsigned char)s[0]) && isupper((unsigned char)s[1]) &&
+           isupper((unsigned char)s[2]);
 }
 
 static bool is_name(const char *s)
@@ -232,7 +241,8 @@ static int fill_new(struct operations *o, const struct operations_new *n)
     return r;
 }
 
-int operations_create(const char *state_dir, const struct keys *keys, const struct rng *rng, const struct operations_new *n)
+int operations_create(const char *state_dir, const struct keys *keys, const struct rng *rng,
+                      const struct operations_new *n)
 {
     if (!is_name(n->name) || !is_currency(n->currency))
         return -EINVAL;

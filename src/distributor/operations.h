@@ -33,8 +33,8 @@ struct operations_block {
 struct operations {
     struct store *store;
     struct store_schema schema; /* with this connection's flags */
-    const struct keys *keys; /* borrowed */
-    const struct rng *rng;   /* borrowed */
+    const struct keys *keys;    /* borrowed */
+    const struct rng *rng;      /* borrowed */
     char state_dir[1024];
     char name[OPERATIONS_NAME_BYTES]; /* ours */
     char currency[4];

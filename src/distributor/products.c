@@ -133,8 +133,8 @@ doc_Conditions products_conditions(const struct product *p, int64_t now_ms)
     doc_Conditions c = p->conditions;
     if (p->has_usage_for_ms) {
         uint64_t until;
-        if (!__builtin_add_overflow((uint64_t)now_ms, p->usage_for_ms, &until)
-            && (!c.has_usage_until_ms || until < c.usage_until_ms)) {
+        if (!__builtin_add_overflow((uint64_t)now_ms, p->usage_for_ms, &until) &&
+            (!c.has_usage_until_ms || until < c.usage_until_ms)) {
             c.has_usage_until_ms = true;
             c.usage_until_ms = until;
         }
@@ -145,8 +145,8 @@ doc_Conditions products_conditions(const struct product *p, int64_t now_ms)
 bool products_download_open(const doc_Conditions *c, int64_t now_ms)
 {
     uint64_t now = (uint64_t)now_ms;
-    return !(c->has_download_from_ms && now < c->download_from_ms)
-           && !(c->has_download_until_ms && now > c->download_until_ms);
+    return !(c->has_download_from_ms && now < c->download_from_ms) &&
+           !(c->has_download_until_ms && now > c->download_until_ms);
 }
 
 /* --- Contents ---------------------------------------------------------------------------------------------------- */

@@ -13,15 +13,15 @@ struct product {
     char name[64];
     int64_t price, copy_price; /* minor units */
     doc_Conditions conditions;
-    bool has_usage_for_ms;     /* usage ends so long after the purchase */
+    bool has_usage_for_ms; /* usage ends so long after the purchase */
     uint64_t usage_for_ms;
     bool withdrawn;
 };
 /* Finds an identical one that is on sale, or adds it; fills number. 0, REASON_MALFORMED, -errno. Writes. */
 int products_add(struct operations *o, struct product *p) MUST_USE;
 int products_get(struct operations *o, uint32_t number, struct product *out) MUST_USE; /* 0, OPERATIONS_ABSENT */
-int products_next(struct operations *o, uint32_t after, struct product *out) MUST_USE;  /* 0, OPERATIONS_ABSENT */
-int products_withdraw(struct operations *o, uint32_t number) MUST_USE;                   /* 0, OPERATIONS_ABSENT */
+int products_next(struct operations *o, uint32_t after, struct product *out) MUST_USE; /* 0, OPERATIONS_ABSENT */
+int products_withdraw(struct operations *o, uint32_t number) MUST_USE;                 /* 0, OPERATIONS_ABSENT */
 /* Products on sale for a content, by number. 0, OPERATIONS_ABSENT. */
 int products_of_content(struct operations *o, const struct id *content, uint32_t after, struct product *out) MUST_USE;
 /* Is this product on sale for this content? 0, OPERATIONS_ABSENT. */
@@ -47,7 +47,8 @@ struct content_halves {
     uint8_t license_id[16];
 };
 void content_halves_wipe(struct content_halves *h);
-int contents_halves(struct operations *o, const struct id *id, struct content_halves *out) MUST_USE; /* 0, OPERATIONS_ABSENT */
+int contents_halves(struct operations *o, const struct id *id, struct content_halves *out)
+    MUST_USE; /* 0, OPERATIONS_ABSENT */
 
 /* A content that was encrypted and whose body is in place. Writes rows, product link, table (5), shares. */
 struct content_new {

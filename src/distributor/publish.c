@@ -174,7 +174,8 @@ static int write_blocks(struct writing *w)
         if (r != 0)
             return r == -EIO ? PUBLISH_CHANGED : r; /* shorter than it was */
         sha256_update(&w->file_hash, slice(w->plain, plain_len));
-        r = block_seal(w->rng, &w->content_key, w->info.nonce, i, s->block_count, slice(w->plain, plain_len), w->sealed);
+        r = block_seal(w->rng, &w->content_key, w->info.nonce, i, s->block_count, slice(w->plain, plain_len),
+                       w->sealed);
         if (r != 0)
             return r;
         block_hash(slice(w->sealed, len), w->hashes + (size_t)i * MERKLE_HASH_BYTES);
@@ -226,8 +227,8 @@ static void fill_content(const struct writing *w, struct content *c)
 
 int publish_body(struct operations *o, const struct publish *p, const uint8_t hash[32], struct content_new *out)
 {
-    struct writing w CLEANUP(writing_deinit) = { .p = p, .rng = o->rng, .in = -1, .out = -1,
-                                                 .info_bytes = buf(BODY_INFO_MAX) };
+    struct writing w CLEANUP(
+        writing_deinit) = { .p = p, .rng = o->rng, .in = -1, .out = -1, .info_bytes = buf(BODY_INFO_MAX) };
     uint8_t read_hash[32], list_root[MERKLE_HASH_BYTES];
     int r = prepare(o, &w, out);
     if (r == 0)

@@ -13,8 +13,8 @@ struct publish {
     void (*on_progress)(void *ctx, uint64_t done_bytes, uint64_t all_bytes); /* may be NULL */
     void *ctx;
 };
-#define PUBLISH_KNOWN 1 /* this file was published before: out is that content (its tags may differ) */
-#define PUBLISH_EMPTY 2 /* there is nothing in the file, or more than a body can hold */
+#define PUBLISH_KNOWN 1   /* this file was published before: out is that content (its tags may differ) */
+#define PUBLISH_EMPTY 2   /* there is nothing in the file, or more than a body can hold */
 #define PUBLISH_CHANGED 3 /* the file changed while it was read */
 
 /* SHA-256 of the file's bytes. 0, PUBLISH_EMPTY, -errno. */
@@ -22,7 +22,8 @@ int publish_hash(const struct publish *p, uint8_t hash[32]) MUST_USE;
 /* Encrypts and stores the body; the row is the caller's: publish_body, then in a transaction contents_add(new).
  * The body is durable under its name when this returns. 0, PUBLISH_CHANGED, PUBLISH_EMPTY, -errno.
  * Source: seed S34 (encrypted in advance), Fig. 9. */
-int publish_body(struct operations *o, const struct publish *p, const uint8_t hash[32], struct content_new *out) MUST_USE;
+int publish_body(struct operations *o, const struct publish *p, const uint8_t hash[32], struct content_new *out)
+    MUST_USE;
 void content_new_wipe(struct content_new *n);
 /* Takes a body back whose row could not be stored. */
 void publish_undo(struct operations *o, const struct content_new *n);

@@ -41,7 +41,8 @@ static int use_policy(struct operations *o, const struct caller *who, const stru
     if (r != 0 || strcmp(policy, "open") == 0)
         return r;
     if (strcmp(policy, "invite") != 0)
-        return reply_refuse(out, REASON_NOT_PERMITTED, "This distributor opens no accounts this way; ask its operator.");
+        return reply_refuse(out, REASON_NOT_PERMITTED,
+                            "This distributor opens no accounts this way; ask its operator.");
     if (!g->m.has_invite)
         return reply_refuse(out, REASON_NOT_PERMITTED, "A new account needs an invitation code.");
     r = accounts_invite_use(o, g->m.invite, g->m.user, who->now_ms);
@@ -53,7 +54,8 @@ static int new_account(struct operations *o, const struct caller *who, const str
     if (!accounts_name_is_valid(g->m.user))
         return reply_refuse(out, REASON_MALFORMED, "A user name has 1 to 63 letters, digits or one of . _ @ + -");
     if (strlen(g->m.password) < ACCOUNTS_PASSWORD_MIN)
-        return reply_refuse(out, REASON_NOT_PERMITTED, "A password needs at least %d characters.", ACCOUNTS_PASSWORD_MIN);
+        return reply_refuse(out, REASON_NOT_PERMITTED, "A password needs at least %d characters.",
+                            ACCOUNTS_PASSWORD_MIN);
     if (!who->password_hash)
         return -EINVAL;
     int r = use_policy(o, who, g, out);
@@ -64,7 +66,8 @@ static int new_account(struct operations *o, const struct caller *who, const str
 }
 
 /* Source: seed S73-S75 and S123-S125 ask the same check: user and password. */
-static int judge_account(struct operations *o, const struct caller *who, const struct registration *g, struct reply *out)
+static int judge_account(struct operations *o, const struct caller *who, const struct registration *g,
+                         struct reply *out)
 {
     struct account a;
     int r = accounts_find(o, g->m.user, &a);
@@ -88,7 +91,8 @@ static int judge_device(struct operations *o, const struct registration *g, stru
     if (g->known && !g->was_revoked) {
         if (strcmp(g->device.user, g->m.user) == 0)
             return 0;
-        return reply_refuse(out, REASON_ALREADY, "This device is registered for %s. Unregister it first.", g->device.user);
+        return reply_refuse(out, REASON_ALREADY, "This device is registered for %s. Unregister it first.",
+                            g->device.user);
     }
     struct query q CLEANUP(query_end) = query(o->store, HOUSEHOLD_COUNT);
     query_bind_i64(&q, 1, OPERATIONS_SELF);
@@ -120,8 +124,8 @@ static int certify(struct operations *o, const struct caller *who, struct regist
     int r = devices_certificate(o, &g->device, who->now_ms, &c);
     if (r < 0)
         return r;
-    bool good = r == 0 && memcmp(c.sealing_key, g->m.sealing_key, sizeof(c.sealing_key)) == 0
-                && (uint64_t)who->now_ms < c.issued_ms + (c.ends_ms - c.issued_ms) / 2;
+    bool good = r == 0 && memcmp(c.sealing_key, g->m.sealing_key, sizeof(c.sealing_key)) == 0 &&
+                (uint64_t)who->now_ms < c.issued_ms + (c.ends_ms - c.issued_ms) / 2;
     if (good)
         return devices_certificate_bytes(o, OPERATIONS_SELF, &who->client, &g->certificate);
     return devices_certify(o, who->key, g->m.sealing_key, g->leaf, who->now_ms, &g->certificate);

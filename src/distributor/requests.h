@@ -29,10 +29,10 @@ enum requests_role { REQUESTS_DEVICE = 1, REQUESTS_DISTRIBUTOR = 2 }; /* as msg.
 /* Who asks. Lives as long as the connection; the server sets it up and keeps session and user up to date. */
 struct caller {
     enum requests_role role;
-    struct id client;   /* REQUESTS_DEVICE: its client ID, hashed from key */
-    uint8_t key[32];    /* the TLS key of the connection */
-    uint64_t session;   /* reply.session of HELLO or REGISTER; 0 before */
-    struct id partner;  /* REQUESTS_DISTRIBUTOR: whose keyset this is */
+    struct id client;                 /* REQUESTS_DEVICE: its client ID, hashed from key */
+    uint8_t key[32];                  /* the TLS key of the connection */
+    uint64_t session;                 /* reply.session of HELLO or REGISTER; 0 before */
+    struct id partner;                /* REQUESTS_DISTRIBUTOR: whose keyset this is */
     const doc_Keyset *partner_keyset; /* judged, lists `key` for TLS; borrowed */
     int64_t now_ms;
     /* REGISTER only: the server hashed on the pool. */
@@ -51,12 +51,12 @@ struct reply_unlinked {
 };
 
 struct reply {
-    uint16_t type;             /* msg_Type */
+    uint16_t type; /* msg_Type */
     struct buf message, tail;
-    char detail[256];          /* with a refusal: a sentence instead of the standard one, or "" */
-    uint64_t session;          /* HELLO, REGISTER: keep in caller.session */
+    char detail[256];                 /* with a refusal: a sentence instead of the standard one, or "" */
+    uint64_t session;                 /* HELLO, REGISTER: keep in caller.session */
     char user[OPERATIONS_NAME_BYTES]; /* HELLO, REGISTER: the device's account, "" when not registered (roster.h) */
-    struct id ask;             /* REQUESTS_ASK_PARTNER */
+    struct id ask;                    /* REQUESTS_ASK_PARTNER */
     struct reply_unlinked unlinked[REQUESTS_UNLINKED_MAX]; /* UNLINK */
     size_t unlinked_count;
 };

@@ -115,7 +115,8 @@ static int read_kept(struct operations *o, const char *user, struct kept *kept, 
     return query_check(&q);
 }
 
-static int issue(struct operations *o, const char *user, doc_Roster *roster, const struct kept *next, struct buf *envelope)
+static int issue(struct operations *o, const char *user, doc_Roster *roster, const struct kept *next,
+                 struct buf *envelope)
 {
     roster->sequence = next->sequence;
     roster->issued_ms = (uint64_t)next->issued_ms;
@@ -169,7 +170,8 @@ int roster_current(struct operations *o, const char *user, int64_t now_ms, uint6
     return r;
 }
 
-int roster_get(struct operations *o, const struct caller *who, struct slice message, struct slice tail, struct reply *out)
+int roster_get(struct operations *o, const struct caller *who, struct slice message, struct slice tail,
+               struct reply *out)
 {
     (void)tail;
     msg_RosterGet m;

@@ -7,8 +7,8 @@
 
 /* Brings the account's roster up to date (a new sequence when something changed, a new issue when half its life is over).
  * *sequence: of the current one. envelope (may be NULL): appended. Writes. */
-int roster_current(struct operations *o, const char *user, int64_t now_ms, uint64_t *sequence,
-                   struct buf *envelope) MUST_USE;
+int roster_current(struct operations *o, const char *user, int64_t now_ms, uint64_t *sequence, struct buf *envelope)
+    MUST_USE;
 
 /* Users of ours whose roster may have changed since the last call; the server sends ROSTER_CHANGED to their devices'
  * connections after the commit. Takes one out: true and the name, false when none is left. */

@@ -101,8 +101,8 @@ static int apply_client_certificate(const struct row *row)
     share_ClientCertificate m;
     if (!ROW_DECODE(row, share_ClientCertificate, &m))
         return REASON_MALFORMED;
-    int r = row->removed ? delete_by_blob(row, DEVICE_CERTIFICATE_DELETE, SLICE_ARRAY(m.client))
-                         : set_certificate(row, &m);
+    int r =
+        row->removed ? delete_by_blob(row, DEVICE_CERTIFICATE_DELETE, SLICE_ARRAY(m.client)) : set_certificate(row, &m);
     return r == 0 ? touch_client(row, m.client) : r;
 }
 

@@ -4,110 +4,109 @@
 
 /* Everyone strung together with (?1, ?2). An edge between two other distributors counts when both assert it; one of ours
  * was proved at this very server (links.c). */
-#define SQL_HOUSEHOLD                                                                                   \
-    "WITH RECURSIVE member (distributor, user) AS (SELECT ?1, ?2 UNION"                                 \
-    " SELECT l.other, l.other_user FROM member m JOIN link l"                                           \
-    " ON l.distributor = m.distributor AND l.user = m.user"                                             \
-    " WHERE l.distributor = 1 OR EXISTS (SELECT 1 FROM link b WHERE b.distributor = l.other"            \
+#define SQL_HOUSEHOLD                                                                        \
+    "WITH RECURSIVE member (distributor, user) AS (SELECT ?1, ?2 UNION"                      \
+    " SELECT l.other, l.other_user FROM member m JOIN link l"                                \
+    " ON l.distributor = m.distributor AND l.user = m.user"                                  \
+    " WHERE l.distributor = 1 OR EXISTS (SELECT 1 FROM link b WHERE b.distributor = l.other" \
     " AND b.user = l.other_user AND b.other = l.distributor AND b.other_user = l.user)) "
 
-#define STATEMENTS_PEOPLE(X)                                                                            \
-    X(SETTING_GET, "SELECT value FROM setting WHERE name = ?1")                                         \
-    X(SETTING_SET, "INSERT INTO setting (name, value) VALUES (?1, ?2)"                                  \
-                   " ON CONFLICT (name) DO UPDATE SET value = excluded.value")                          \
-    X(COUNTER_NEXT, "INSERT INTO counter (name, value) VALUES (?1, 1)"                                  \
-                    " ON CONFLICT (name) DO UPDATE SET value = value + 1 RETURNING value")              \
-    X(COUNTER_GET, "SELECT value FROM counter WHERE name = ?1")                                         \
-    X(COUNTER_SET, "INSERT INTO counter (name, value) VALUES (?1, ?2)"                                  \
-                   " ON CONFLICT (name) DO UPDATE SET value = excluded.value")                          \
-    /* accounts */                                                                                      \
-    X(PASSWORD_GET, "SELECT hash FROM user_password WHERE user = ?1")                                   \
-    X(PASSWORD_ADD, "INSERT INTO user_password (user, hash) VALUES (?1, ?2)")                           \
-    X(PASSWORD_SET, "UPDATE user_password SET hash = ?2 WHERE user = ?1")                               \
-    X(ACCOUNT_ADD, "INSERT INTO account (user, full_name, email, credit_limit, created_ms, household)"  \
-                   " VALUES (?1, ?2, ?3, ?4, ?5, ?6)")                                                  \
-    X(ACCOUNT_GET, "SELECT full_name, email, credit_limit, created_ms, household FROM account WHERE user = ?1") \
-    X(ACCOUNT_NEXT, "SELECT user FROM account WHERE user > ?1 ORDER BY user LIMIT 1")                   \
-    X(ACCOUNT_SET_CREDIT, "UPDATE account SET credit_limit = ?2 WHERE user = ?1")                       \
-    X(ACCOUNT_SET_PERSON, "UPDATE account SET full_name = ?2, email = ?3 WHERE user = ?1")              \
-    X(INVITE_ADD, "INSERT INTO invite (code_hash, created_ms, ends_ms) VALUES (?1, ?2, ?3)")            \
-    X(INVITE_USE, "UPDATE invite SET used_by = ?2 WHERE code_hash = ?1 AND used_by IS NULL AND ends_ms >= ?3") \
-    X(INVITE_PURGE, "DELETE FROM invite WHERE used_by IS NULL AND ends_ms < ?1")                        \
-    /* devices: seed tables (1) to (3) */                                                               \
-    X(LEAF_GET, "SELECT category, leaf FROM leaf_client WHERE distributor = ?1 AND client = ?2")        \
-    X(LEAF_SET, "INSERT INTO leaf_client (distributor, client, category, leaf) VALUES (?1, ?2, ?3, ?4)" \
+#define STATEMENTS_PEOPLE(X)                                                                                           \
+    X(SETTING_GET, "SELECT value FROM setting WHERE name = ?1")                                                        \
+    X(SETTING_SET, "INSERT INTO setting (name, value) VALUES (?1, ?2)"                                                 \
+                   " ON CONFLICT (name) DO UPDATE SET value = excluded.value")                                         \
+    X(COUNTER_NEXT, "INSERT INTO counter (name, value) VALUES (?1, 1)"                                                 \
+                    " ON CONFLICT (name) DO UPDATE SET value = value + 1 RETURNING value")                             \
+    X(COUNTER_GET, "SELECT value FROM counter WHERE name = ?1")                                                        \
+    X(COUNTER_SET, "INSERT INTO counter (name, value) VALUES (?1, ?2)"                                                 \
+                   " ON CONFLICT (name) DO UPDATE SET value = excluded.value")                                         \
+    /* accounts */                                                                                                     \
+    X(PASSWORD_GET, "SELECT hash FROM user_password WHERE user = ?1")                                                  \
+    X(PASSWORD_ADD, "INSERT INTO user_password (user, hash) VALUES (?1, ?2)")                                          \
+    X(PASSWORD_SET, "UPDATE user_password SET hash = ?2 WHERE user = ?1")                                              \
+    X(ACCOUNT_ADD, "INSERT INTO account (user, full_name, email, credit_limit, created_ms, household)"                 \
+                   " VALUES (?1, ?2, ?3, ?4, ?5, ?6)")                                                                 \
+    X(ACCOUNT_GET, "SELECT full_name, email, credit_limit, created_ms, household FROM account WHERE user = ?1")        \
+    X(ACCOUNT_NEXT, "SELECT user FROM account WHERE user > ?1 ORDER BY user LIMIT 1")                                  \
+    X(ACCOUNT_SET_CREDIT, "UPDATE account SET credit_limit = ?2 WHERE user = ?1")                                      \
+    X(ACCOUNT_SET_PERSON, "UPDATE account SET full_name = ?2, email = ?3 WHERE user = ?1")                             \
+    X(INVITE_ADD, "INSERT INTO invite (code_hash, created_ms, ends_ms) VALUES (?1, ?2, ?3)")                           \
+    X(INVITE_USE, "UPDATE invite SET used_by = ?2 WHERE code_hash = ?1 AND used_by IS NULL AND ends_ms >= ?3")         \
+    X(INVITE_PURGE, "DELETE FROM invite WHERE used_by IS NULL AND ends_ms < ?1")                                       \
+    /* devices: seed tables (1) to (3) */                                                                              \
+    X(LEAF_GET, "SELECT category, leaf FROM leaf_client WHERE distributor = ?1 AND client = ?2")                       \
+    X(LEAF_SET, "INSERT INTO leaf_client (distributor, client, category, leaf) VALUES (?1, ?2, ?3, ?4)"                \
                 " ON CONFLICT (distributor, client) DO UPDATE SET category = excluded.category, leaf = excluded.leaf") \
-    X(LEAF_DELETE, "DELETE FROM leaf_client WHERE distributor = ?1 AND client = ?2")                    \
-    X(LEAF_CLEAR, "DELETE FROM leaf_client WHERE distributor = ?1 AND category = ?2 AND leaf = ?3 AND client <> ?4") \
-    X(DEVICE_CERTIFICATE_GET, "SELECT certificate FROM client_certificate WHERE distributor = ?1 AND client = ?2") \
-    X(DEVICE_CERTIFICATE_SET, "INSERT INTO client_certificate (distributor, client, certificate, ends_ms)" \
-                " VALUES (?1, ?2, ?3, ?4) ON CONFLICT (distributor, client)"                            \
-                " DO UPDATE SET certificate = excluded.certificate, ends_ms = excluded.ends_ms")        \
-    X(DEVICE_CERTIFICATE_DELETE, "DELETE FROM client_certificate WHERE distributor = ?1 AND client = ?2") \
-    X(DEVICE_CERTIFICATE_ENDS, "SELECT ends_ms FROM client_certificate WHERE distributor = ?1 AND client = ?2") \
+    X(LEAF_DELETE, "DELETE FROM leaf_client WHERE distributor = ?1 AND client = ?2")                                   \
+    X(LEAF_CLEAR, "DELETE FROM leaf_client WHERE distributor = ?1 AND category = ?2 AND leaf = ?3 AND client <> ?4")   \
+    X(DEVICE_CERTIFICATE_GET, "SELECT certificate FROM client_certificate WHERE distributor = ?1 AND client = ?2")     \
+    X(DEVICE_CERTIFICATE_SET, "INSERT INTO client_certificate (distributor, client, certificate, ends_ms)"             \
+                              " VALUES (?1, ?2, ?3, ?4) ON CONFLICT (distributor, client)"                             \
+                              " DO UPDATE SET certificate = excluded.certificate, ends_ms = excluded.ends_ms")         \
+    X(DEVICE_CERTIFICATE_DELETE, "DELETE FROM client_certificate WHERE distributor = ?1 AND client = ?2")              \
+    X(DEVICE_CERTIFICATE_ENDS, "SELECT ends_ms FROM client_certificate WHERE distributor = ?1 AND client = ?2")        \
     X(DEVICE_GET, "SELECT user, name, registered_ms, revoked FROM client_user WHERE distributor = ?1 AND client = ?2") \
-    X(DEVICE_FIND, "SELECT distributor, user, name, registered_ms, revoked FROM client_user WHERE client = ?1" \
-                   " ORDER BY revoked, distributor LIMIT 1")                                            \
-    X(DEVICE_SET, "INSERT INTO client_user (distributor, client, user, name, registered_ms, revoked)"   \
-                  " VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (distributor, client) DO UPDATE SET"    \
-                  " user = excluded.user, name = excluded.name, registered_ms = excluded.registered_ms," \
-                  " revoked = excluded.revoked")                                                        \
-    X(DEVICE_DELETE, "DELETE FROM client_user WHERE distributor = ?1 AND client = ?2")                  \
-    X(DEVICE_NEXT, "SELECT client, user, name, registered_ms, revoked FROM client_user"                 \
-                   " WHERE distributor = 1 AND client > ?1 AND (?2 = '' OR user = ?2) ORDER BY client LIMIT 1") \
-    X(DEVICE_COUNT, "SELECT count(*) FROM client_user WHERE distributor = ?1 AND user = ?2 AND revoked = 0") \
-    /* sessions and transactions (R5) */                                                                \
-    X(SESSION_GET, "SELECT session, bit, transaction_id, pending, generation FROM device_session WHERE client = ?1") \
-    X(SESSION_SET, "INSERT INTO device_session (client, session, bit, transaction_id, pending, generation, seen_ms)" \
-                   " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (client) DO UPDATE SET"            \
-                   " session = excluded.session, bit = excluded.bit, transaction_id = excluded.transaction_id," \
-                   " pending = excluded.pending, generation = max(generation, excluded.generation)," \
-                   " seen_ms = excluded.seen_ms")                                                       \
-    X(ANSWER_GET, "SELECT message, tail FROM device_answer WHERE client = ?1")                          \
-    X(ANSWER_SET, "INSERT INTO device_answer (client, message, tail) VALUES (?1, ?2, ?3)"               \
-                  " ON CONFLICT (client) DO UPDATE SET message = excluded.message, tail = excluded.tail") \
-    X(ANSWER_DELETE, "DELETE FROM device_answer WHERE client = ?1")                                     \
-    /* links */                                                                                         \
-    X(LINK_ADD, "INSERT INTO link (distributor, user, other, other_user) VALUES (?1, ?2, ?3, ?4)"       \
-                " ON CONFLICT DO NOTHING")                                                              \
-    X(LINK_DELETE, "DELETE FROM link WHERE distributor = ?1 AND user = ?2 AND other = ?3 AND other_user = ?4") \
-    X(LINK_NEXT, "SELECT l.other, l.other_user, d.id, d.name FROM link l JOIN distributor d ON d.number = l.other" \
-                 " WHERE l.distributor = 1 AND l.user = ?1 AND (l.other, l.other_user) > (?2, ?3)"      \
-                 " ORDER BY l.other, l.other_user LIMIT 1")                                             \
-    X(LINK_COUNT, "SELECT count(*) FROM link WHERE distributor = 1 AND user = ?1")                      \
-    X(LINK_CODE_ADD, "INSERT INTO link_code (code_hash, user, ends_ms) VALUES (?1, ?2, ?3)")            \
-    X(LINK_CODE_TAKE, "DELETE FROM link_code WHERE code_hash = ?1 AND ends_ms >= ?2 RETURNING user")    \
-    X(LINK_CODE_PURGE, "DELETE FROM link_code WHERE ends_ms < ?1")                                      \
-    /* households */                                                                                    \
-    X(HOUSEHOLD_DEVICES, SQL_HOUSEHOLD                                                                  \
-      "SELECT c.client, d.id, c.name, d.name, x.certificate FROM member m"                              \
-      " JOIN client_user c ON c.distributor = m.distributor AND c.user = m.user AND c.revoked = 0"      \
-      " JOIN client_certificate x ON x.distributor = c.distributor AND x.client = c.client"             \
-      " JOIN distributor d ON d.number = c.distributor"                                                 \
-      " ORDER BY c.distributor, c.registered_ms, c.client LIMIT 32")                                    \
-    X(HOUSEHOLD_DEVICE, SQL_HOUSEHOLD                                                                   \
-      "SELECT c.distributor, c.user, c.name, c.registered_ms, c.revoked FROM member m"                  \
-      " JOIN client_user c ON c.distributor = m.distributor AND c.user = m.user"                        \
-      " WHERE c.client = ?3 ORDER BY c.revoked, c.distributor LIMIT 1")                                 \
-    X(HOUSEHOLD_ACCOUNTS, SQL_HOUSEHOLD "SELECT m.user FROM member m JOIN account a ON a.user = m.user" \
-      " WHERE m.distributor = 1 ORDER BY m.user LIMIT 64")                                              \
-    X(HOUSEHOLD_COUNT, SQL_HOUSEHOLD                                                                    \
-      "SELECT count(*) FROM member m JOIN client_user c ON c.distributor = m.distributor AND c.user = m.user" \
-      " AND c.revoked = 0")                                                                             \
-    X(ROSTER_GET, "SELECT sequence, digest, issued_ms, envelope FROM roster WHERE user = ?1")           \
-    X(ROSTER_SET, "INSERT INTO roster (user, sequence, digest, issued_ms, envelope) VALUES (?1, ?2, ?3, ?4, ?5)" \
-                  " ON CONFLICT (user) DO UPDATE SET sequence = excluded.sequence, digest = excluded.digest," \
-                  " issued_ms = excluded.issued_ms, envelope = excluded.envelope")                      \
-    /* operator's views */                                                                              \
-    X(STATS, "SELECT (SELECT count(*) FROM account),"                                                   \
-             " (SELECT count(*) FROM client_user WHERE distributor = 1 AND revoked = 0),"               \
-             " (SELECT count(*) FROM content WHERE withdrawn = 0),"                                     \
-             " (SELECT count(*) FROM license WHERE state IN (1, 2)),"                                   \
-             " (SELECT count(*) FROM certificate),"                                                     \
-             " (SELECT count(*) FROM certificate WHERE state = 1),"                                     \
-             " (SELECT count(*) FROM partner WHERE withdrawn = 0),"                                     \
-             " (SELECT coalesce(max(sequence), 0) FROM outbox),"                                        \
-             " (SELECT count(*) FROM revoked_leaf),"                                                    \
+    X(DEVICE_FIND, "SELECT distributor, user, name, registered_ms, revoked FROM client_user WHERE client = ?1"         \
+                   " ORDER BY revoked, distributor LIMIT 1")                                                           \
+    X(DEVICE_SET, "INSERT INTO client_user (distributor, client, user, name, registered_ms, revoked)"                  \
+                  " VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (distributor, client) DO UPDATE SET"                   \
+                  " user = excluded.user, name = excluded.name, registered_ms = excluded.registered_ms,"               \
+                  " revoked = excluded.revoked")                                                                       \
+    X(DEVICE_DELETE, "DELETE FROM client_user WHERE distributor = ?1 AND client = ?2")                                 \
+    X(DEVICE_NEXT, "SELECT client, user, name, registered_ms, revoked FROM client_user"                                \
+                   " WHERE distributor = 1 AND client > ?1 AND (?2 = '' OR user = ?2) ORDER BY client LIMIT 1")        \
+    X(DEVICE_COUNT, "SELECT count(*) FROM client_user WHERE distributor = ?1 AND user = ?2 AND revoked = 0")           \
+    /* sessions and transactions (R5) */                                                                               \
+    X(SESSION_GET, "SELECT session, bit, transaction_id, pending, generation FROM device_session WHERE client = ?1")   \
+    X(SESSION_SET, "INSERT INTO device_session (client, session, bit, transaction_id, pending, generation, seen_ms)"   \
+                   " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (client) DO UPDATE SET"                           \
+                   " session = excluded.session, bit = excluded.bit, transaction_id = excluded.transaction_id,"        \
+                   " pending = excluded.pending, generation = max(generation, excluded.generation),"                   \
+                   " seen_ms = excluded.seen_ms")                                                                      \
+    X(ANSWER_GET, "SELECT message, tail FROM device_answer WHERE client = ?1")                                         \
+    X(ANSWER_SET, "INSERT INTO device_answer (client, message, tail) VALUES (?1, ?2, ?3)"                              \
+                  " ON CONFLICT (client) DO UPDATE SET message = excluded.message, tail = excluded.tail")              \
+    X(ANSWER_DELETE, "DELETE FROM device_answer WHERE client = ?1")                                                    \
+    /* links */                                                                                                        \
+    X(LINK_ADD, "INSERT INTO link (distributor, user, other, other_user) VALUES (?1, ?2, ?3, ?4)"                      \
+                " ON CONFLICT DO NOTHING")                                                                             \
+    X(LINK_DELETE, "DELETE FROM link WHERE distributor = ?1 AND user = ?2 AND other = ?3 AND other_user = ?4")         \
+    X(LINK_NEXT, "SELECT l.other, l.other_user, d.id, d.name FROM link l JOIN distributor d ON d.number = l.other"     \
+                 " WHERE l.distributor = 1 AND l.user = ?1 AND (l.other, l.other_user) > (?2, ?3)"                     \
+                 " ORDER BY l.other, l.other_user LIMIT 1")                                                            \
+    X(LINK_COUNT, "SELECT count(*) FROM link WHERE distributor = 1 AND user = ?1")                                     \
+    X(LINK_CODE_ADD, "INSERT INTO link_code (code_hash, user, ends_ms) VALUES (?1, ?2, ?3)")                           \
+    X(LINK_CODE_TAKE, "DELETE FROM link_code WHERE code_hash = ?1 AND ends_ms >= ?2 RETURNING user")                   \
+    X(LINK_CODE_PURGE, "DELETE FROM link_code WHERE ends_ms < ?1")                                                     \
+    /* households */                                                                                                   \
+    X(HOUSEHOLD_DEVICES,                                                                                               \
+      SQL_HOUSEHOLD "SELECT c.client, d.id, c.name, d.name, x.certificate FROM member m"                               \
+                    " JOIN client_user c ON c.distributor = m.distributor AND c.user = m.user AND c.revoked = 0"       \
+                    " JOIN client_certificate x ON x.distributor = c.distributor AND x.client = c.client"              \
+                    " JOIN distributor d ON d.number = c.distributor"                                                  \
+                    " ORDER BY c.distributor, c.registered_ms, c.client LIMIT 32")                                     \
+    X(HOUSEHOLD_DEVICE, SQL_HOUSEHOLD "SELECT c.distributor, c.user, c.name, c.registered_ms, c.revoked FROM member m" \
+                                      " JOIN client_user c ON c.distributor = m.distributor AND c.user = m.user"       \
+                                      " WHERE c.client = ?3 ORDER BY c.revoked, c.distributor LIMIT 1")                \
+    X(HOUSEHOLD_ACCOUNTS, SQL_HOUSEHOLD "SELECT m.user FROM member m JOIN account a ON a.user = m.user"                \
+                                        " WHERE m.distributor = 1 ORDER BY m.user LIMIT 64")                           \
+    X(HOUSEHOLD_COUNT, SQL_HOUSEHOLD                                                                                   \
+      "SELECT count(*) FROM member m JOIN client_user c ON c.distributor = m.distributor AND c.user = m.user"          \
+      " AND c.revoked = 0")                                                                                            \
+    X(ROSTER_GET, "SELECT sequence, digest, issued_ms, envelope FROM roster WHERE user = ?1")                          \
+    X(ROSTER_SET, "INSERT INTO roster (user, sequence, digest, issued_ms, envelope) VALUES (?1, ?2, ?3, ?4, ?5)"       \
+                  " ON CONFLICT (user) DO UPDATE SET sequence = excluded.sequence, digest = excluded.digest,"          \
+                  " issued_ms = excluded.issued_ms, envelope = excluded.envelope")                                     \
+    /* operator's views */                                                                                             \
+    X(STATS, "SELECT (SELECT count(*) FROM account),"                                                                  \
+             " (SELECT count(*) FROM client_user WHERE distributor = 1 AND revoked = 0),"                              \
+             " (SELECT count(*) FROM content WHERE withdrawn = 0),"                                                    \
+             " (SELECT count(*) FROM license WHERE state IN (1, 2)),"                                                  \
+             " (SELECT count(*) FROM certificate),"                                                                    \
+             " (SELECT count(*) FROM certificate WHERE state = 1),"                                                    \
+             " (SELECT count(*) FROM partner WHERE withdrawn = 0),"                                                    \
+             " (SELECT coalesce(max(sequence), 0) FROM outbox),"                                                       \
+             " (SELECT count(*) FROM revoked_leaf),"                                                                   \
              " (SELECT coalesce(max(version), 0) FROM key_block WHERE distributor = 1)")
 
 #endif

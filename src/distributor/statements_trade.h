@@ -2,117 +2,121 @@
 #ifndef DISTRIBUTOR_STATEMENTS_TRADE_H
 #define DISTRIBUTOR_STATEMENTS_TRADE_H
 
-#define SQL_PRODUCT                                                                                     \
-    "p.number, p.name, p.price, p.copy_price, p.usage_from_ms, p.usage_until_ms, p.usage_for_ms,"       \
+#define SQL_PRODUCT                                                                               \
+    "p.number, p.name, p.price, p.copy_price, p.usage_from_ms, p.usage_until_ms, p.usage_for_ms," \
     " p.download_from_ms, p.download_until_ms, p.max_copies, p.copy_depth, p.max_removable, p.withdrawn"
 #define SQL_CONTENT "c.content, c.title, c.creator, c.album, c.media_type, c.duration_ms, c.plain_bytes, c.withdrawn"
 /* Four words at most, each as a LIKE pattern ('%' when there are fewer). */
-#define SQL_SEARCH                                                                                      \
-    " c.withdrawn = 0 AND c.search LIKE ?1 ESCAPE '\\' AND c.search LIKE ?2 ESCAPE '\\'"                \
+#define SQL_SEARCH                                                                       \
+    " c.withdrawn = 0 AND c.search LIKE ?1 ESCAPE '\\' AND c.search LIKE ?2 ESCAPE '\\'" \
     " AND c.search LIKE ?3 ESCAPE '\\' AND c.search LIKE ?4 ESCAPE '\\'"
-#define SQL_LICENSE                                                                                     \
+#define SQL_LICENSE                                                                                              \
     "license_id, client, content, sequence, distributor, user, account, product, usage_from_ms, usage_until_ms," \
-    " download_from_ms, download_until_ms, max_copies, copies, max_removable, removables, copy_depth, state," \
+    " download_from_ms, download_until_ms, max_copies, copies, max_removable, removables, copy_depth, state,"    \
     " issued_ms"
-#define SQL_CERTIFICATE                                                                                 \
+#define SQL_CERTIFICATE                                                                                         \
     "serial, license_id, source, destination, content, account, destination_number, destination_user, product," \
     " move, removable, counted, price, block_version, issued_ms, ends_ms, state, document, delegation"
 
-#define STATEMENTS_TRADE(X)                                                                             \
-    X(PRODUCT_ADD, "INSERT INTO product (name, price, copy_price, usage_from_ms, usage_until_ms, usage_for_ms," \
-                   " download_from_ms, download_until_ms, max_copies, copy_depth, max_removable)"       \
-                   " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)")                            \
-    X(PRODUCT_SAME, "SELECT number FROM product WHERE withdrawn = 0 AND name = ?1 AND price = ?2 AND copy_price = ?3" \
-                    " AND usage_from_ms IS ?4 AND usage_until_ms IS ?5 AND usage_for_ms IS ?6"          \
-                    " AND download_from_ms IS ?7 AND download_until_ms IS ?8 AND max_copies = ?9"       \
-                    " AND copy_depth = ?10 AND max_removable = ?11")                                    \
-    X(PRODUCT_GET, "SELECT " SQL_PRODUCT " FROM product p WHERE p.number = ?1")                         \
-    X(PRODUCT_NEXT, "SELECT " SQL_PRODUCT " FROM product p WHERE p.number > ?1 ORDER BY p.number LIMIT 1") \
-    X(PRODUCT_WITHDRAW, "UPDATE product SET withdrawn = 1 WHERE number = ?1")                           \
-    X(PRODUCT_OF_CONTENT, "SELECT " SQL_PRODUCT " FROM content_product x JOIN product p ON p.number = x.product" \
-                          " WHERE x.content = ?1 AND p.withdrawn = 0 AND p.number > ?2 ORDER BY p.number LIMIT 1") \
-    X(CONTENT_PRODUCT_ADD, "INSERT INTO content_product (content, product) VALUES (?1, ?2) ON CONFLICT DO NOTHING") \
-    X(CONTENT_PRODUCT_CLEAR, "DELETE FROM content_product WHERE content = ?1")                          \
-    X(CONTENT_PRODUCT_HAS, "SELECT 1 FROM content_product WHERE content = ?1 AND product = ?2")         \
-    X(CONTENT_ADD, "INSERT INTO content (content, title, creator, album, media_type, duration_ms, plain_bytes, search," \
-                   " file_hash, header_half, license_half, published_ms)"                               \
-                   " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)")                       \
-    X(CONTENT_GET, "SELECT " SQL_CONTENT " FROM content c WHERE c.content = ?1")                        \
-    X(CONTENT_NEXT, "SELECT " SQL_CONTENT " FROM content c WHERE c.content > ?1 ORDER BY c.content LIMIT 1") \
-    X(CONTENT_HALVES, "SELECT c.header_half, c.license_half, l.license_id FROM content c"               \
-                      " JOIN content_license l ON l.distributor = 1 AND l.content = c.content WHERE c.content = ?1") \
-    X(CONTENT_BY_FILE, "SELECT content, title, withdrawn FROM content WHERE file_hash = ?1")            \
-    X(CONTENT_WITHDRAW, "UPDATE content SET withdrawn = ?2 WHERE content = ?1")                         \
-    X(CONTENT_FOUND, "SELECT count(*) FROM content c WHERE" SQL_SEARCH)                                 \
-    X(CONTENT_SEARCH, "SELECT " SQL_CONTENT " FROM content c WHERE" SQL_SEARCH                          \
-                      " ORDER BY c.title, c.content LIMIT ?6 OFFSET ?5")                                \
-    X(CONTENT_LICENSE_SET, "INSERT INTO content_license (distributor, content, license_id) VALUES (?1, ?2, ?3)" \
-                           " ON CONFLICT (distributor, content) DO UPDATE SET license_id = excluded.license_id") \
-    X(CONTENT_LICENSE_DELETE, "DELETE FROM content_license WHERE distributor = ?1 AND content = ?2")    \
-    X(USER_CONTENT_SET, "INSERT INTO user_content (distributor, user, content, client, license_id, downloaded_ms)" \
-                        " VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (distributor, user, content, client)" \
-                        " DO UPDATE SET license_id = excluded.license_id, downloaded_ms = excluded.downloaded_ms") \
-    X(USER_CONTENT_DELETE, "DELETE FROM user_content WHERE distributor = ?1 AND user = ?2 AND content = ?3" \
-                           " AND client = ?4")                                                          \
-    X(USER_LICENSE_SET, "INSERT INTO user_license (distributor, user, license_id, client, sequence, downloaded_ms)" \
-                        " VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (distributor, user, license_id, client)" \
-                        " DO UPDATE SET sequence = excluded.sequence, downloaded_ms = excluded.downloaded_ms") \
-    X(USER_LICENSE_DELETE, "DELETE FROM user_license WHERE distributor = ?1 AND user = ?2 AND license_id = ?3" \
-                           " AND client = ?4")                                                          \
-    /* licenses */                                                                                      \
-    X(LICENSE_GET, "SELECT " SQL_LICENSE " FROM license WHERE license_id = ?1 AND client = ?2")         \
-    X(LICENSE_OF_CONTENT, "SELECT " SQL_LICENSE " FROM license WHERE client = ?2 AND license_id ="      \
-                          " (SELECT license_id FROM content_license WHERE distributor = 1 AND content = ?1)") \
-    X(LICENSE_OWNED, "SELECT 1 FROM license WHERE account = ?1 AND content = ?2 AND state IN (1, 2) LIMIT 1") \
-    X(LICENSE_SET, "INSERT INTO license (" SQL_LICENSE ", document) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10," \
+#define STATEMENTS_TRADE(X)                                                                                            \
+    X(PRODUCT_ADD, "INSERT INTO product (name, price, copy_price, usage_from_ms, usage_until_ms, usage_for_ms,"        \
+                   " download_from_ms, download_until_ms, max_copies, copy_depth, max_removable)"                      \
+                   " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)")                                           \
+    X(PRODUCT_SAME, "SELECT number FROM product WHERE withdrawn = 0 AND name = ?1 AND price = ?2 AND copy_price = ?3"  \
+                    " AND usage_from_ms IS ?4 AND usage_until_ms IS ?5 AND usage_for_ms IS ?6"                         \
+                    " AND download_from_ms IS ?7 AND download_until_ms IS ?8 AND max_copies = ?9"                      \
+                    " AND copy_depth = ?10 AND max_removable = ?11")                                                   \
+    X(PRODUCT_GET, "SELECT " SQL_PRODUCT " FROM product p WHERE p.number = ?1")                                        \
+    X(PRODUCT_NEXT, "SELECT " SQL_PRODUCT " FROM product p WHERE p.number > ?1 ORDER BY p.number LIMIT 1")             \
+    X(PRODUCT_WITHDRAW, "UPDATE product SET withdrawn = 1 WHERE number = ?1")                                          \
+    X(PRODUCT_OF_CONTENT, "SELECT " SQL_PRODUCT " FROM content_product x JOIN product p ON p.number = x.product"       \
+                          " WHERE x.content = ?1 AND p.withdrawn = 0 AND p.number > ?2 ORDER BY p.number LIMIT 1")     \
+    X(CONTENT_PRODUCT_ADD, "INSERT INTO content_product (content, product) VALUES (?1, ?2) ON CONFLICT DO NOTHING")    \
+    X(CONTENT_PRODUCT_CLEAR, "DELETE FROM content_product WHERE content = ?1")                                         \
+    X(CONTENT_PRODUCT_HAS, "SELECT 1 FROM content_product WHERE content = ?1 AND product = ?2")                        \
+    X(CONTENT_ADD,                                                                                                     \
+      "INSERT INTO content (content, title, creator, album, media_type, duration_ms, plain_bytes, search,"             \
+      " file_hash, header_half, license_half, published_ms)"                                                           \
+      " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)")                                                   \
+    X(CONTENT_GET, "SELECT " SQL_CONTENT " FROM content c WHERE c.content = ?1")                                       \
+    X(CONTENT_NEXT, "SELECT " SQL_CONTENT " FROM content c WHERE c.content > ?1 ORDER BY c.content LIMIT 1")           \
+    X(CONTENT_HALVES, "SELECT c.header_half, c.license_half, l.license_id FROM content c"                              \
+                      " JOIN content_license l ON l.distributor = 1 AND l.content = c.content WHERE c.content = ?1")   \
+    X(CONTENT_BY_FILE, "SELECT content, title, withdrawn FROM content WHERE file_hash = ?1")                           \
+    X(CONTENT_WITHDRAW, "UPDATE content SET withdrawn = ?2 WHERE content = ?1")                                        \
+    X(CONTENT_FOUND, "SELECT count(*) FROM content c WHERE" SQL_SEARCH)                                                \
+    X(CONTENT_SEARCH,                                                                                                  \
+      "SELECT " SQL_CONTENT " FROM content c WHERE" SQL_SEARCH " ORDER BY c.title, c.content LIMIT ?6 OFFSET ?5")      \
+    X(CONTENT_LICENSE_SET, "INSERT INTO content_license (distributor, content, license_id) VALUES (?1, ?2, ?3)"        \
+                           " ON CONFLICT (distributor, content) DO UPDATE SET license_id = excluded.license_id")       \
+    X(CONTENT_LICENSE_DELETE, "DELETE FROM content_license WHERE distributor = ?1 AND content = ?2")                   \
+    X(USER_CONTENT_SET, "INSERT INTO user_content (distributor, user, content, client, license_id, downloaded_ms)"     \
+                        " VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (distributor, user, content, client)"            \
+                        " DO UPDATE SET license_id = excluded.license_id, downloaded_ms = excluded.downloaded_ms")     \
+    X(USER_CONTENT_DELETE, "DELETE FROM user_content WHERE distributor = ?1 AND user = ?2 AND content = ?3"            \
+                           " AND client = ?4")                                                                         \
+    X(USER_LICENSE_SET, "INSERT INTO user_license (distributor, user, license_id, client, sequence, downloaded_ms)"    \
+                        " VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (distributor, user, license_id, client)"         \
+                        " DO UPDATE SET sequence = excluded.sequence, downloaded_ms = excluded.downloaded_ms")         \
+    X(USER_LICENSE_DELETE, "DELETE FROM user_license WHERE distributor = ?1 AND user = ?2 AND license_id = ?3"         \
+                           " AND client = ?4")                                                                         \
+    /* licenses */                                                                                                     \
+    X(LICENSE_GET, "SELECT " SQL_LICENSE " FROM license WHERE license_id = ?1 AND client = ?2")                        \
+    X(LICENSE_OF_CONTENT, "SELECT " SQL_LICENSE " FROM license WHERE client = ?2 AND license_id ="                     \
+                          " (SELECT license_id FROM content_license WHERE distributor = 1 AND content = ?1)")          \
+    X(LICENSE_OWNED, "SELECT 1 FROM license WHERE account = ?1 AND content = ?2 AND state IN (1, 2) LIMIT 1")          \
+    X(LICENSE_SET, "INSERT INTO license (" SQL_LICENSE ", document) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10,"  \
                    " ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20) ON CONFLICT (license_id, client) DO UPDATE SET" \
-                   " content = excluded.content, sequence = excluded.sequence, distributor = excluded.distributor," \
-                   " user = excluded.user, account = excluded.account, product = excluded.product,"     \
-                   " usage_from_ms = excluded.usage_from_ms, usage_until_ms = excluded.usage_until_ms," \
-                   " download_from_ms = excluded.download_from_ms, download_until_ms = excluded.download_until_ms," \
-                   " max_copies = excluded.max_copies, copies = excluded.copies,"                       \
-                   " max_removable = excluded.max_removable, removables = excluded.removables,"         \
-                   " copy_depth = excluded.copy_depth, state = excluded.state, issued_ms = excluded.issued_ms," \
-                   " document = excluded.document")                                                     \
-    X(LICENSE_COUNT, "UPDATE license SET copies = max(0, copies + ?3), removables = max(0, removables + ?4)" \
-                     " WHERE license_id = ?1 AND client = ?2")                                          \
-    X(LICENSE_STATE, "UPDATE license SET state = ?3 WHERE license_id = ?1 AND client = ?2")             \
-    X(LICENSE_REVOKE, "UPDATE license SET state = 4 WHERE client = ?1")                                 \
-    /* copy certificates: seed table (8) and its companion */                                           \
-    X(HISTORY_SET, "INSERT INTO copy_history (distributor, serial, content, license_id, user, source, destination," \
-                   " destination_distributor, category, leaf, move, removable, issued_ms, ends_ms, state)" \
-                   " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)"         \
-                   " ON CONFLICT (distributor, serial) DO UPDATE SET state = excluded.state")           \
-    X(HISTORY_DELETE, "DELETE FROM copy_history WHERE distributor = ?1 AND serial = ?2")                \
-    X(HISTORY_GET, "SELECT content, license_id, user, source, destination, destination_distributor, category, leaf," \
-                   " move, removable, issued_ms, ends_ms, state FROM copy_history"                      \
-                   " WHERE distributor = 1 AND serial = ?1")                                            \
-    X(CERTIFICATE_ADD, "INSERT INTO certificate (" SQL_CERTIFICATE ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10," \
-                       " ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)")                                 \
-    X(CERTIFICATE_GET, "SELECT " SQL_CERTIFICATE " FROM certificate WHERE serial = ?1")                 \
-    X(CERTIFICATE_OPEN, "SELECT " SQL_CERTIFICATE " FROM certificate WHERE license_id = ?1 AND source = ?2" \
-                        " AND destination = ?3 AND move = ?4 AND removable = ?5 AND state = 1"          \
-                        " ORDER BY ends_ms DESC LIMIT 1")                                               \
-    X(CERTIFICATE_MOVE, "SELECT destination FROM certificate WHERE license_id = ?1 AND source = ?2 AND move = 1" \
-                        " AND state = 1 LIMIT 1")                                                       \
+                   " content = excluded.content, sequence = excluded.sequence, distributor = excluded.distributor,"    \
+                   " user = excluded.user, account = excluded.account, product = excluded.product,"                    \
+                   " usage_from_ms = excluded.usage_from_ms, usage_until_ms = excluded.usage_until_ms,"                \
+                   " download_from_ms = excluded.download_from_ms, download_until_ms = excluded.download_until_ms,"    \
+                   " max_copies = excluded.max_copies, copies = excluded.copies,"                                      \
+                   " max_removable = excluded.max_removable, removables = excluded.removables,"                        \
+                   " copy_depth = excluded.copy_depth, state = excluded.state, issued_ms = excluded.issued_ms,"        \
+                   " document = excluded.document")                                                                    \
+    X(LICENSE_COUNT, "UPDATE license SET copies = max(0, copies + ?3), removables = max(0, removables + ?4)"           \
+                     " WHERE license_id = ?1 AND client = ?2")                                                         \
+    X(LICENSE_STATE, "UPDATE license SET state = ?3 WHERE license_id = ?1 AND client = ?2")                            \
+    X(LICENSE_REVOKE, "UPDATE license SET state = 4 WHERE client = ?1")                                                \
+    /* copy certificates: seed table (8) and its companion */                                                          \
+    X(HISTORY_SET, "INSERT INTO copy_history (distributor, serial, content, license_id, user, source, destination,"    \
+                   " destination_distributor, category, leaf, move, removable, issued_ms, ends_ms, state)"             \
+                   " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)"                        \
+                   " ON CONFLICT (distributor, serial) DO UPDATE SET state = excluded.state")                          \
+    X(HISTORY_DELETE, "DELETE FROM copy_history WHERE distributor = ?1 AND serial = ?2")                               \
+    X(HISTORY_GET, "SELECT content, license_id, user, source, destination, destination_distributor, category, leaf,"   \
+                   " move, removable, issued_ms, ends_ms, state FROM copy_history"                                     \
+                   " WHERE distributor = 1 AND serial = ?1")                                                           \
+    X(CERTIFICATE_ADD,                                                                                                 \
+      "INSERT INTO certificate (" SQL_CERTIFICATE ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10,"                 \
+      " ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)")                                                                 \
+    X(CERTIFICATE_GET, "SELECT " SQL_CERTIFICATE " FROM certificate WHERE serial = ?1")                                \
+    X(CERTIFICATE_OPEN, "SELECT " SQL_CERTIFICATE " FROM certificate WHERE license_id = ?1 AND source = ?2"            \
+                        " AND destination = ?3 AND move = ?4 AND removable = ?5 AND state = 1"                         \
+                        " ORDER BY ends_ms DESC LIMIT 1")                                                              \
+    X(CERTIFICATE_MOVE, "SELECT destination FROM certificate WHERE license_id = ?1 AND source = ?2 AND move = 1"       \
+                        " AND state = 1 LIMIT 1")                                                                      \
     X(CERTIFICATE_OVERDUE, "SELECT " SQL_CERTIFICATE " FROM certificate WHERE state = 1 AND move = 0 AND ends_ms < ?1" \
-                           " ORDER BY ends_ms LIMIT 1")                                                 \
-    X(CERTIFICATE_STATE, "UPDATE certificate SET state = ?2, receipt = coalesce(?3, receipt),"          \
-                         " surrender = coalesce(?4, surrender) WHERE serial = ?1")                      \
-    X(RELAYED_ADD, "INSERT INTO relayed (digest, relayed_ms) VALUES (?1, ?2) ON CONFLICT DO NOTHING")   \
-    /* money */                                                                                         \
-    X(LEDGER_ADD, "INSERT INTO ledger (movement, account, amount, balance, time_ms, text, reverses)"    \
-                  " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")                                               \
-    X(LEDGER_BALANCE, "SELECT balance FROM ledger WHERE account = ?1 ORDER BY number DESC LIMIT 1")     \
-    X(LEDGER_LINE, "SELECT number, movement, account, amount, balance, time_ms, text FROM ledger WHERE number = ?1") \
-    X(LEDGER_BEFORE, "SELECT number, time_ms, text, amount, balance FROM ledger WHERE account = ?1 AND number < ?2" \
-                     " ORDER BY number DESC LIMIT ?3")                                                  \
-    X(LEDGER_ALL, "SELECT number, movement, account, amount, time_ms, text FROM ledger WHERE number > ?1" \
-                  " ORDER BY number LIMIT ?2")                                                          \
+                           " ORDER BY ends_ms LIMIT 1")                                                                \
+    X(CERTIFICATE_STATE, "UPDATE certificate SET state = ?2, receipt = coalesce(?3, receipt),"                         \
+                         " surrender = coalesce(?4, surrender) WHERE serial = ?1")                                     \
+    X(RELAYED_ADD, "INSERT INTO relayed (digest, relayed_ms) VALUES (?1, ?2) ON CONFLICT DO NOTHING")                  \
+    /* money */                                                                                                        \
+    X(LEDGER_ADD, "INSERT INTO ledger (movement, account, amount, balance, time_ms, text, reverses)"                   \
+                  " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")                                                              \
+    X(LEDGER_BALANCE, "SELECT balance FROM ledger WHERE account = ?1 ORDER BY number DESC LIMIT 1")                    \
+    X(LEDGER_LINE, "SELECT number, movement, account, amount, balance, time_ms, text FROM ledger WHERE number = ?1")   \
+    X(LEDGER_BEFORE, "SELECT number, time_ms, text, amount, balance FROM ledger WHERE account = ?1 AND number < ?2"    \
+                     " ORDER BY number DESC LIMIT ?3")                                                                 \
+    X(LEDGER_ALL, "SELECT number, movement, account, amount, time_ms, text FROM ledger WHERE number > ?1"              \
+                  " ORDER BY number LIMIT ?2")                                                                         \
     X(LEDGER_UNEVEN, "SELECT movement FROM ledger GROUP BY movement HAVING sum(amount) <> 0 OR count(*) <> 2 LIMIT 1") \
-    X(LEDGER_DRIFT, "SELECT number FROM (SELECT number, balance, sum(amount) OVER"                      \
-                    " (PARTITION BY account ORDER BY number) AS running FROM ledger) WHERE balance <> running LIMIT 1") \
-    X(LEDGER_TOTAL, "SELECT count(*), coalesce(sum(amount), 0), coalesce(sum(CASE WHEN account = 'revenue' THEN amount" \
-                    " ELSE 0 END), 0) FROM ledger")
+    X(LEDGER_DRIFT,                                                                                                    \
+      "SELECT number FROM (SELECT number, balance, sum(amount) OVER"                                                   \
+      " (PARTITION BY account ORDER BY number) AS running FROM ledger) WHERE balance <> running LIMIT 1")              \
+    X(LEDGER_TOTAL,                                                                                                    \
+      "SELECT count(*), coalesce(sum(amount), 0), coalesce(sum(CASE WHEN account = 'revenue' THEN amount"              \
+      " ELSE 0 END), 0) FROM ledger")
 
 #endif

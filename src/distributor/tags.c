@@ -30,13 +30,15 @@ static bool contains(struct slice head, const char *bytes, size_t len)
 static const struct {
     const char *ending, *type;
 } endings[] = {
-    { "flac", "audio/flac" },  { "mp3", "audio/mpeg" },  { "ogg", "audio/ogg" },       { "oga", "audio/ogg" },
-    { "opus", "audio/ogg" },   { "m4a", "audio/mp4" },   { "mp4", "video/mp4" },       { "m4v", "video/mp4" },
-    { "aac", "audio/aac" },    { "wav", "audio/wav" },   { "aiff", "audio/aiff" },     { "aif", "audio/aiff" },
-    { "wv", "audio/x-wavpack" }, { "ape", "audio/x-ape" }, { "mpc", "audio/x-musepack" }, { "tta", "audio/x-tta" },
-    { "mka", "audio/x-matroska" }, { "mkv", "video/x-matroska" }, { "webm", "video/webm" }, { "ogv", "video/ogg" },
-    { "avi", "video/x-msvideo" }, { "mov", "video/quicktime" }, { "mpg", "video/mpeg" }, { "ts", "video/mp2t" },
-    { "wma", "audio/x-ms-wma" }, { "wmv", "video/x-ms-wmv" }, { "mid", "audio/midi" },
+    { "flac", "audio/flac" },     { "mp3", "audio/mpeg" },       { "ogg", "audio/ogg" },
+    { "oga", "audio/ogg" },       { "opus", "audio/ogg" },       { "m4a", "audio/mp4" },
+    { "mp4", "video/mp4" },       { "m4v", "video/mp4" },        { "aac", "audio/aac" },
+    { "wav", "audio/wav" },       { "aiff", "audio/aiff" },      { "aif", "audio/aiff" },
+    { "wv", "audio/x-wavpack" },  { "ape", "audio/x-ape" },      { "mpc", "audio/x-musepack" },
+    { "tta", "audio/x-tta" },     { "mka", "audio/x-matroska" }, { "mkv", "video/x-matroska" },
+    { "webm", "video/webm" },     { "ogv", "video/ogg" },        { "avi", "video/x-msvideo" },
+    { "mov", "video/quicktime" }, { "mpg", "video/mpeg" },       { "ts", "video/mp2t" },
+    { "wma", "audio/x-ms-wma" },  { "wmv", "video/x-ms-wmv" },   { "mid", "audio/midi" },
 };
 
 static const char *type_of_ending(const char *path)

@@ -45,7 +45,8 @@ static int judge_item(struct operations *o, const struct caller *who, const msg_
     return 0;
 }
 
-static int run_items(struct operations *o, const struct caller *who, struct slice tail, uint32_t count, struct reply *out)
+static int run_items(struct operations *o, const struct caller *who, struct slice tail, uint32_t count,
+                     struct reply *out)
 {
     msg_Item *item CLEANUP(freep) = calloc(1, sizeof(*item));
     msg_Result *result CLEANUP(freep) = calloc(1, sizeof(*result));
