@@ -312,9 +312,10 @@ static void follow(struct transact *t, const struct frame *f)
 {
     uint32_t bit;
     log_warn("%s: out of step; following the distributor", t->account->name);
+    bit = session_server_bit(t->account->session);
     if (f != NULL)
-        transact_keep_old(t, f->tail);
-    txn_client_follow(&t->client, session_server_bit(t->account->session));
+        bit = transact_keep_old(t, f->tail, bit);
+    txn_client_follow(&t->client, bit);
     txn_client_begin(&t->client, t->daemon->rng, &bit);
     t->stage = STORING;
     run_job(t, on_followed);

@@ -43,8 +43,9 @@ struct transact {
 bool transact_take_answer(struct transact *t, const struct frame *f);
 /* Makes every result safe; ends in transact_kept. */
 void transact_keep_all(struct transact *t);
-/* Licenses in a response of a transaction that this device does not remember. */
-void transact_keep_old(struct transact *t, struct slice results);
+/* The tail of "out-of-step": the pending response of a transaction that this device does not remember. Its licenses go to the vault.
+ * The distributor's bit, or the one given when it cannot be told. */
+uint32_t transact_keep_old(struct transact *t, struct slice tail, uint32_t bit);
 
 /* --- transact.c --- */
 void transact_kept(struct transact *t, bool safe); /* all of it is safe, or something has to be asked for again */

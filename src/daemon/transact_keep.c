@@ -148,30 +148,53 @@ void transact_keep_all(struct transact *t)
 
 /* --- A response that was forgotten --- */
 
+struct old_license {
+    struct transact *transact;
+    vlt_LicenseStore store;
+};
+
 static void on_old_license(const struct answer *answer, void *ctx)
 {
-    struct transact *t = ctx;
+    struct old_license *old CLEANUP(freep) = ctx;
+    struct transact *t = old->transact;
     if (answer->why != REASON_NONE)
         log_warn("a license of an earlier purchase was not stored reason=%s", answer->refusal->code);
+    else if (library_license_stored(t->daemon, CODEC_BYTES(old->store.license)) != 0)
+        log_warn("a stored license was not listed; it will be after the next start");
     transact_release(t);
 }
 
-void transact_keep_old(struct transact *t, struct slice results)
+static void keep_old(struct transact *t, const msg_Result *result)
 {
-    struct reader r = reader(results);
+    struct old_license *old = calloc(1, sizeof(*old));
+    if (old == NULL)
+        return;
+    old->transact = t;
+    old->store.has_header = result->has_header;
+    int r = CODEC_SET_BYTES(old->store.license, CODEC_BYTES(result->license));
+    if (r == 0 && old->store.has_header)
+        r = CODEC_SET_BYTES(old->store.header, CODEC_BYTES(result->header));
+    t->holds++;
+    if (r == 0)
+        r = vault_call(t->daemon->vault, &ASK(vlt_Type_LICENSE_STORE, vlt_Type_DONE, vlt_LicenseStore, &old->store),
+                       on_old_license, old);
+    if (r == 0)
+        return;
+    t->holds--;
+    free(old);
+}
+
+uint32_t transact_keep_old(struct transact *t, struct slice tail, uint32_t bit)
+{
+    struct reader r = reader(tail);
     struct slice one;
+    msg_Transacted pending;
     msg_Result *result CLEANUP(freep) = malloc(sizeof(*result));
-    while (result != NULL && codec_list_next(&r, msg_Result_size, &one) == 0) {
-        vlt_LicenseStore store = { 0 };
-        if (CODEC_DECODE(msg_Result, one, result) != 0 || !result->has_license)
-            continue;
-        store.has_header = result->has_header;
-        if (CODEC_SET_BYTES(store.license, CODEC_BYTES(result->license)) != 0 ||
-            (store.has_header && CODEC_SET_BYTES(store.header, CODEC_BYTES(result->header)) != 0))
-            continue;
-        t->holds++;
-        if (vault_call(t->daemon->vault, &ASK(vlt_Type_LICENSE_STORE, vlt_Type_DONE, vlt_LicenseStore, &store),
-                       on_old_license, t) != 0)
-            t->holds--;
-    }
+    if (result == NULL || codec_list_next(&r, msg_Transacted_size, &one) != 0 ||
+        CODEC_DECODE(msg_Transacted, one, &pending) != 0)
+        return bit;
+    while (codec_list_next(&r, msg_Result_size, &one) == 0)
+        if (CODEC_DECODE(msg_Result, one, result) == 0 && result->has_license)
+            keep_old(t, result); /* a copy nobody remembers asking for is given back by its issuer when it ends */
+    return pending.bit & 1;
 }

@@ -79,7 +79,9 @@ static void send_request(struct vault *v, struct vault_request *r)
     } else {
         e = peer_send(v->peer, ask->type, r->id, ask->fields, ask->message, ask->tail);
     }
-    if (e != 0) /* the peer is closing, or memory is short: the deadline answers it */
+    if (e == -EPIPE && r->attempts < ATTEMPTS_MAX)
+        r->attempts--; /* never left: the next child gets it */
+    else if (e != 0)   /* the deadline answers it */
         log_warn("a request could not be sent outcome=%d", e);
 }
 
@@ -280,6 +282,7 @@ static void on_child_exit(uv_process_t *process, int64_t status, int signal)
     if (!v->stopping)
         log_error("the vault has ended status=%d signal=%d", (int)status, signal);
     uv_timer_stop(&v->killer);
+    v->open = false;
     if (v->peer != NULL)
         peer_close(v->peer, REASON_OFFLINE);
     uv_close((uv_handle_t *)process, on_process_closed);

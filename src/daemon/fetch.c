@@ -1,0 +1,183 @@
+/* Fetching: FETCH to the sibling; its answer says whether it will offer; then the incoming copy carries the call.
+ *
+ * Callbacks, in order: on_ready or on_closed (link), on_answer (the sibling's OK or refusal), fetches_begun. */
+#include "daemon/fetch.h"
+
+#include <stdlib.h>
+
+#include "base/util.h"
+#include "daemon/control.h"
+#include "daemon/device_link.h"
+#include "daemon/library.h"
+#include "daemon/listing.h"
+#include "daemon/siblings.h"
+#include "daemon/transfers_internal.h"
+
+#define LOG_MODULE "fetch"
+#include "base/log.h"
+
+#define ANSWER_MS 90000 /* the sibling asks its distributor before it answers */
+#define OFFER_MS 30000  /* after that the offer must come */
+
+struct fetch {
+    struct fetch *next;
+    struct daemon *daemon;
+    struct call *call;
+    struct id content;
+    struct link_user link;
+    uint32_t request;
+    bool answered;
+    int64_t deadline_ms;
+};
+
+static void drop(struct fetch *f)
+{
+    struct fetch **at = &f->daemon->transfers->fetches;
+    while (*at != f)
+        at = &(*at)->next;
+    *at = f->next;
+    if (f->request != 0 && f->link.link != NULL)
+        peer_forget(link_peer(f->link.link), f->request);
+    link_leave(&f->link);
+    free(f);
+}
+
+static void fail(struct fetch *f, enum reason why, const char *detail)
+{
+    struct call *c = f->call;
+    drop(f);
+    call_refuse(c, why, detail);
+}
+
+static bool on_answer(struct peer *p, const struct frame *reply, enum reason why, void *ctx)
+{
+    struct fetch *f = ctx;
+    msg_Refusal refusal = msg_Refusal_init_zero;
+    (void)p;
+    f->request = 0;
+    if (reply != NULL)
+        why = peer_refusal(reply, msg_Type_OK, &refusal);
+    if (why != REASON_NONE) {
+        fail(f, why, refusal.text[0] != '\0' ? refusal.text : NULL);
+        return false;
+    }
+    f->answered = true;
+    f->deadline_ms = transfers_now_ms(f->daemon) + OFFER_MS;
+    call_progress(f->call, 0, 0, "waiting for the offer");
+    return false;
+}
+
+static void on_ready(struct link_user *u)
+{
+    struct fetch *f = container_of(u, struct fetch, link);
+    msg_Fetch m = msg_Fetch_init_zero;
+    memcpy(m.content, f->content.bytes, sizeof(m.content));
+    if (peer_request(link_peer(u->link), msg_Type_FETCH, msg_Fetch_fields, &m, slice(NULL, 0), ANSWER_MS, on_answer, f,
+                     &f->request) != 0)
+        fail(f, REASON_OFFLINE, NULL);
+}
+
+static void on_closed(struct link_user *u, enum reason why)
+{
+    struct fetch *f = container_of(u, struct fetch, link);
+    f->request = 0;
+    fail(f, why, NULL);
+}
+
+void fetches_begun(struct daemon *d, struct transfer *t)
+{
+    for (struct fetch *f = d->transfers->fetches, *next; f != NULL; f = next) {
+        next = f->next;
+        if (!id_equal(f->content.bytes, t->content.bytes) || transfer_watch_call(t, f->call) != 0)
+            continue;
+        drop(f);
+    }
+}
+
+void fetches_tick(struct daemon *d, int64_t now_ms)
+{
+    for (struct fetch *f = d->transfers->fetches, *next; f != NULL; f = next) {
+        next = f->next;
+        if (now_ms >= f->deadline_ms)
+            fail(f, REASON_TIMED_OUT, "The other device made no offer.");
+    }
+}
+
+void fetches_stop(struct daemon *d)
+{
+    while (d->transfers->fetches != NULL)
+        fail(d->transfers->fetches, REASON_CANCELLED, NULL);
+}
+
+/* Content by number of the last listing, by whole ID, or as the library knows it. 0 or an enum reason. */
+static int resolve(struct daemon *d, const char *text, struct id *content, char *detail, size_t cap)
+{
+    uint32_t number = listing_parse(text);
+    const struct listing_entry *e = number == 0 ? NULL : listing_number(d, number);
+    struct track *t;
+    if (e != NULL) {
+        *content = e->content;
+        return 0;
+    }
+    if (id_parse(text, content) == 0)
+        return 0;
+    int r = library_resolve(d, text, &t, detail, cap);
+    if (r == 0)
+        *content = t->content;
+    return r;
+}
+
+static void start(struct daemon *d, struct call *c, const struct id *content, const struct sibling *from)
+{
+    struct fetch *f = calloc(1, sizeof(*f));
+    if (f == NULL) {
+        call_refuse(c, REASON_INTERNAL, NULL);
+        return;
+    }
+    f->daemon = d;
+    f->call = c;
+    f->content = *content;
+    f->link.on_ready = on_ready;
+    f->link.on_closed = on_closed;
+    f->deadline_ms = transfers_now_ms(d) + ANSWER_MS + OFFER_MS;
+    f->next = d->transfers->fetches;
+    d->transfers->fetches = f;
+    transfers_wake(d);
+    call_progress(c, 0, 0, "asking %s", from->name);
+    int r = link_open(d, &from->client, &f->link);
+    if (r == LINK_READY)
+        on_ready(&f->link);
+    else if (r != 0)
+        fail(f, r == LINK_NOWHERE ? REASON_OFFLINE : reason_of_error(r), NULL);
+}
+
+void fetch_handle(struct daemon *d, struct call *c, const void *message)
+{
+    const ctl_Fetch *m = message;
+    struct sibling *from;
+    struct id content;
+    char detail[256] = "";
+    int r = siblings_resolve(d, m->device, &from);
+    if (r != 0) {
+        call_refuse(c, reason_of_error(r),
+                    r == REASON_NOT_FOUND ? "No device of the household has this name: hearth devices" : NULL);
+        return;
+    }
+    r = resolve(d, m->track, &content, detail, sizeof(detail));
+    if (r != 0) {
+        call_refuse(c, reason_of_error(r), detail[0] != '\0' ? detail : NULL);
+        return;
+    }
+    const struct track *t = library_find(d, content.bytes);
+    if (t != NULL && t->has_body && track_license_state(t, clock_wall_ms(d->clock)) == LICENSE_VALID) {
+        ctl_TrackRow row; /* it is here: nothing to fetch */
+        library_row(d, t, 0, &row);
+        CALL_ROW(c, TRACK_ROW, TrackRow, &row);
+        call_finish(c);
+        return;
+    }
+    struct transfer *coming = transfers_incoming(d, &content);
+    if (coming != NULL && coming->kind != TRANSFER_DOWNLOAD && transfer_watch_call(coming, c) == 0)
+        return;
+    start(d, c, &content, from);
+}
