@@ -238,7 +238,6 @@ static int judge_again(struct vault *v, const struct service *s, const struct ce
 static int store(struct vault *v, struct certificate_row *row, struct reply *reply)
 {
     const struct service *s;
-    uint8_t signer[32];
     struct certificate_facts *facts CLEANUP(freep) = calloc(1, sizeof(*facts));
     if (!facts)
         return -ENOMEM;
@@ -247,10 +246,7 @@ static int store(struct vault *v, struct certificate_row *row, struct reply *rep
         r = judge_again(v, s, row, facts);
     if (r != 0)
         return r;
-    struct slice license = CODEC_BYTES(facts->certificate.license);
-    r = document_open(DOCUMENT_LICENSE, license, &facts->license, sizeof(facts->license), signer);
-    if (r == 0)
-        r = licenses_keep(v, &facts->license, license, signer, true); /* S171 */
+    r = licenses_keep(v, &facts->license, CODEC_BYTES(facts->certificate.license), true); /* S171 */
     if (r == 0)
         r = put_header(v, s, facts); /* S172 */
     if (r == 0)

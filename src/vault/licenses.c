@@ -9,7 +9,6 @@
 
 #define LABEL "hearth vault license"
 #define PAGE_COUNT 32
-#define SIGNER_BYTES 32
 #define BOUND_BYTES (ID_BYTES + 16 + ID_BYTES + 8 + 1)
 
 void licenses_deinit(struct license_row *row) { buf_free(&row->envelope); }
@@ -25,18 +24,15 @@ static void bound_to(const doc_License *l, enum license_state state, uint8_t out
     out[2 * ID_BYTES + 24] = (uint8_t)state;
 }
 
-static int put(struct vault *v, const doc_License *l, struct slice envelope, const uint8_t signer[SIGNER_BYTES],
-               enum license_state state)
+static int put(struct vault *v, const doc_License *l, struct slice envelope, enum license_state state)
 {
-    uint8_t bound[BOUND_BYTES], plain[SIGNER_BYTES + LICENSES_ENVELOPE_MAX];
-    struct buf sealed CLEANUP(buf_free) = buf(sizeof(plain) + SEALED_OVERHEAD_BYTES);
+    uint8_t bound[BOUND_BYTES];
+    struct buf sealed CLEANUP(buf_free) = buf(LICENSES_ENVELOPE_MAX + SEALED_OVERHEAD_BYTES);
     struct buf conditions CLEANUP(buf_free) = buf(doc_Conditions_size);
     if (envelope.len > LICENSES_ENVELOPE_MAX)
         return -EMSGSIZE;
     bound_to(l, state, bound);
-    memcpy(plain, signer, SIGNER_BYTES);
-    memcpy(plain + SIGNER_BYTES, envelope.data, envelope.len);
-    int r = sealed_put(v, LABEL, SLICE_ARRAY(bound), slice(plain, SIGNER_BYTES + envelope.len), &sealed);
+    int r = sealed_put(v, LABEL, SLICE_ARRAY(bound), envelope, &sealed);
     if (r == 0)
         r = CODEC_ENCODE(doc_Conditions, &conditions, &l->conditions);
     if (r != 0)
@@ -54,11 +50,12 @@ static int put(struct vault *v, const doc_License *l, struct slice envelope, con
     return r > 0 ? -EUCLEAN : r;
 }
 
-/* The row under the query, opened, its signature verified again (S46). 0 or -errno. */
+/* The row under the query, opened, its signature verified again (S46). By whom it may be signed was judged when it was accepted;
+ * the key is in the envelope, and nobody but the vault could have put another one there. 0 or -errno. */
 static int read_row(const struct vault *v, struct query *q, struct license_row *row)
 {
     doc_License named; /* what the columns say */
-    uint8_t bound[BOUND_BYTES], plain[SIGNER_BYTES + LICENSES_ENVELOPE_MAX], signer[SIGNER_BYTES];
+    uint8_t bound[BOUND_BYTES], envelope[LICENSES_ENVELOPE_MAX], signer[32];
     query_fixed(q, 0, named.issuer, sizeof(named.issuer));
     query_fixed(q, 1, named.license_id, sizeof(named.license_id));
     query_fixed(q, 2, named.content, sizeof(named.content));
@@ -68,20 +65,19 @@ static int read_row(const struct vault *v, struct query *q, struct license_row *
     int r = query_check(q);
     if (r != 0)
         return r;
-    if (sealed.len < SIGNER_BYTES + SEALED_OVERHEAD_BYTES || sealed.len > sizeof(plain) + SEALED_OVERHEAD_BYTES)
+    if (sealed.len < SEALED_OVERHEAD_BYTES || sealed.len > sizeof(envelope) + SEALED_OVERHEAD_BYTES)
         return -EUCLEAN;
     bound_to(&named, row->state, bound);
-    r = sealed_open(v, LABEL, SLICE_ARRAY(bound), sealed, plain);
+    r = sealed_open(v, LABEL, SLICE_ARRAY(bound), sealed, envelope);
     if (r != 0)
         return r;
-    memcpy(row->signer, plain, SIGNER_BYTES);
-    struct slice envelope = slice(plain + SIGNER_BYTES, sealed.len - SEALED_OVERHEAD_BYTES - SIGNER_BYTES);
-    r = document_open(DOCUMENT_LICENSE, envelope, &row->license, sizeof(row->license), signer);
-    if (r != 0 || memcmp(signer, row->signer, SIGNER_BYTES) != 0)
+    struct slice opened = slice(envelope, sealed.len - SEALED_OVERHEAD_BYTES);
+    r = document_open(DOCUMENT_LICENSE, opened, &row->license, sizeof(row->license), signer);
+    if (r != 0)
         return r < 0 ? r : -EUCLEAN;
     buf_free(&row->envelope);
     row->envelope = buf(LICENSES_ENVELOPE_MAX);
-    return buf_append(&row->envelope, envelope);
+    return buf_append(&row->envelope, opened);
 }
 
 int licenses_get(const struct vault *v, const void *issuer, const uint8_t license_id[16], struct license_row *row)
@@ -114,7 +110,7 @@ int licenses_of_content(struct vault *v, const struct id *content,
 
 int licenses_set_state(struct vault *v, const struct license_row *row, enum license_state state)
 {
-    return put(v, &row->license, buf_slice(&row->envelope), row->signer, state);
+    return put(v, &row->license, buf_slice(&row->envelope), state);
 }
 
 /* --- Accepting --- */
@@ -126,8 +122,7 @@ int licenses_open_half(const struct vault *v, const doc_License *license, struct
     return r == CONTENTKEY_FORGED ? REASON_MALFORMED : r;
 }
 
-int licenses_keep(struct vault *v, const doc_License *license, struct slice envelope, const uint8_t signer[32],
-                  bool strict)
+int licenses_keep(struct vault *v, const doc_License *license, struct slice envelope, bool strict)
 {
     struct license_row known CLEANUP(licenses_deinit) = { 0 };
     if (license->sequence > VAULT_NUMBER_MAX || license->issued_ms > VAULT_NUMBER_MAX)
@@ -137,7 +132,7 @@ int licenses_keep(struct vault *v, const doc_License *license, struct slice enve
         return r;
     if (r == 0 && license->sequence <= known.license.sequence)
         return strict && known.state != LICENSE_VALID ? REASON_NOT_PERMITTED : 0;
-    return put(v, license, envelope, signer, LICENSE_VALID);
+    return put(v, license, envelope, LICENSE_VALID);
 }
 
 int licenses_store(struct vault *v, const struct request *rq, struct reply *reply)
@@ -160,7 +155,7 @@ int licenses_store(struct vault *v, const struct request *rq, struct reply *repl
         return REASON_WRONG_DESTINATION;
     r = licenses_open_half(v, &license, &half);
     if (r == 0)
-        r = licenses_keep(v, &license, envelope, signer, false);
+        r = licenses_keep(v, &license, envelope, false);
     if (r != 0 || !m->has_header)
         return r;
     r = headers_accept(v, CODEC_BYTES(m->header), &license);

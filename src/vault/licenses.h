@@ -14,7 +14,6 @@ enum license_state { LICENSE_VALID = 1, LICENSE_SUSPENDED = 2, LICENSE_SURRENDER
 struct license_row {
     enum license_state state;
     doc_License license;
-    uint8_t signer[32]; /* the key it was accepted under: it outlives keysets and delegations */
     struct buf envelope;
 };
 void licenses_deinit(struct license_row *row); /* cleanup attribute */
@@ -36,8 +35,7 @@ int licenses_of_content(struct vault *v, const struct id *content,
 int licenses_open_half(const struct vault *v, const doc_License *license, struct key32 *half) MUST_USE;
 /* Keeps a license that has been judged, as valid, when its sequence is the highest. REASON_NOT_PERMITTED: not higher than one that is suspended
  * or given up; only asked with strict, else that too changes nothing. 0, -errno. Source: seed S65, S171. */
-int licenses_keep(struct vault *v, const doc_License *license, struct slice envelope, const uint8_t signer[32],
-                  bool strict) MUST_USE;
+int licenses_keep(struct vault *v, const doc_License *license, struct slice envelope, bool strict) MUST_USE;
 /* Another state for a stored row. 0 or -errno. */
 int licenses_set_state(struct vault *v, const struct license_row *row, enum license_state state) MUST_USE;
 
