@@ -87,20 +87,19 @@ int store_prepare(sqlite3 *db, const char *sql, sqlite3_stmt **out)
     return 0;
 }
 
-/* Made before SQLite sees it: SQLite gives its journal files the mode of the database. */
+/* Made before SQLite sees it: SQLite gives its journal files the mode of the database. A file that is there already is looked at by
+ * its name, never opened: closing a descriptor of it would drop the locks of every connection this process has to it. */
 static int create_private(const char *path)
 {
-    int fd CLEANUP(closep) = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd < 0)
-        return -errno;
+    int fd CLEANUP(closep) = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd >= 0)
+        return 0;
     struct stat st;
-    if (fstat(fd, &st) != 0)
+    if (errno != EEXIST || lstat(path, &st) != 0)
         return -errno;
     if (!S_ISREG(st.st_mode))
-        return -EINVAL;
-    if ((st.st_mode & 077) != 0 && fchmod(fd, 0600) != 0)
-        return -errno;
-    return 0;
+        return S_ISDIR(st.st_mode) ? -EISDIR : S_ISLNK(st.st_mode) ? -ELOOP : -EINVAL;
+    return (st.st_mode & 077) != 0 && chmod(path, 0600) != 0 ? -errno : 0;
 }
 
 static int configure(sqlite3 *db, const struct store_schema *schema)

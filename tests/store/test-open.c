@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -239,10 +240,49 @@ static void test_checkpoint(void **state)
     assert_true(after.st_size > 6000000);
 }
 
+/* Locks on a file belong to the process, and closing any descriptor of it drops them all: whoever opens a database twice must not lose
+ * the first one's. Otherwise another process that closes it takes itself for the last and deletes the write-ahead log under our feet. */
+static void test_locks_survive_a_second_connection(void **state)
+{
+    (void)state;
+    struct store *first CLEANUP(store_closep) = household_open();
+    assert_int_equal(household_add_room(first, "attic", 2), 0);
+    struct store *second CLEANUP(store_closep) = household_open();
+    char wal[160];
+    struct stat before, after;
+    snprintf(wal, sizeof(wal), "%s-wal", household_path());
+    assert_int_equal(stat(wal, &before), 0);
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        execl("/proc/self/exe", "test-open", "--open-and-close", household_path(), (char *)NULL);
+        _exit(127);
+    }
+    int status;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    assert_int_equal(stat(wal, &after), 0);
+    assert_int_equal(after.st_ino, before.st_ino);
+    assert_int_equal(household_add_room(second, "cellar", -1), 0);
+}
+
+static int open_and_close(const char *path)
+{
+    struct store_schema schema = household_schema(0);
+    struct store *s;
+    if (store_open(&s, path, &schema) != 0)
+        return 1;
+    int r = household_add_room(s, "kitchen", 0);
+    store_close(s);
+    return r != 0;
+}
+
 #define EACH(test) cmocka_unit_test_setup_teardown(test, household_setup, household_teardown)
 
-int main(void)
+int main(int argc, char **argv)
 {
+    if (argc == 3 && strcmp(argv[1], "--open-and-close") == 0)
+        return open_and_close(argv[2]);
     const struct CMUnitTest tests[] = {
         EACH(test_private),
         EACH(test_mode_is_narrowed),
@@ -256,6 +296,7 @@ int main(void)
         EACH(test_memory),
         EACH(test_backup),
         EACH(test_checkpoint),
+        EACH(test_locks_survive_a_second_connection),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
