@@ -57,7 +57,8 @@ void shop_publish(struct program *p, unsigned count)
         snprintf(path, sizeof(path), "%s-track.wav", p->dir);
         snprintf(title, sizeof(title), "Track %02u", i + 1);
         write_track(path, i + 1);
-        assert_int_equal(program_admin(p, "publish", path, "--title", title, "--price", SHOP_PRICE, NULL), 0);
+        assert_int_equal(
+            program_admin(p, "publish", path, "--title", title, "--price", SHOP_PRICE, "--max-copies", "50", NULL), 0);
         unlink(path);
     }
 }
