@@ -52,11 +52,11 @@ static int receive_start(struct session *s)
 
 static int prepare(struct session *s)
 {
-    int r = track_open(&s->track, BODY_FD, VAULT_FD);
+    int r = sandbox_enter(s->start.output == ply_Output_OUTPUT_AUDIO);
+    if (r == 0)
+        r = track_open(&s->track, BODY_FD, VAULT_FD);
     if (r == 0 && s->start.output == ply_Output_OUTPUT_DIGEST)
         r = digest_start(&s->digest);
-    if (r == 0)
-        r = sandbox_enter(s->start.output == ply_Output_OUTPUT_AUDIO);
     if (r == 0)
         r = player_new(&s->player, &s->start, s->track, s->digest ? digest_fd(s->digest) : -1);
     return r != 0 ? r : player_load(s->player);

@@ -139,3 +139,11 @@ int certificate_row_release(struct vault *v, const void *issuer, const uint8_t s
     int r = query_run(&q);
     return r > 0 ? -EUCLEAN : r;
 }
+
+int certificate_row_forget_ended(struct vault *v, uint64_t before_ms)
+{
+    struct query q CLEANUP(query_end) = query(v->store, DB_CERTIFICATE_FORGET);
+    query_bind_u64(&q, 1, before_ms);
+    int r = query_run(&q);
+    return r > 0 ? -EUCLEAN : r;
+}

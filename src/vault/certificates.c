@@ -85,6 +85,7 @@ static int judge_here(struct vault *v, const struct service *s, const struct cer
         .partner = certificate->partner_root ? &issuer : NULL,
         .content = id_from(certificate->content),
         .license_id = f->license.license_id,
+        .is_new = true,
     };
     if (certificate->ends_ms > VAULT_NUMBER_MAX || f->block.version > VAULT_NUMBER_MAX)
         return REASON_MALFORMED;
@@ -272,6 +273,12 @@ int certificates_commit(struct vault *v, const struct request *rq, struct reply 
     default:
         return REASON_CANCELLED;
     }
+}
+
+int certificates_forget_ended(struct vault *v)
+{
+    uint64_t now_ms = trusted_time_now(v);
+    return certificate_row_forget_ended(v, now_ms > DOCUMENTS_SKEW_MS ? now_ms - DOCUMENTS_SKEW_MS : 0);
 }
 
 /* --- CERTIFICATE_REFUSE, CERTIFICATE_RELEASE --- */

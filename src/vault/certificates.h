@@ -30,4 +30,7 @@ request_fn certificates_refuse;
 /* CERTIFICATE_RELEASE: the reservation is given up, the certificate may come again. REASON_ALREADY: stored or refused. */
 request_fn certificates_release;
 
+/* At start: reservations whose certificate has ended go; it could neither be committed nor checked again. 0 or -errno. */
+int certificates_forget_ended(struct vault *v) MUST_USE;
+
 #endif

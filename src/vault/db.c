@@ -167,6 +167,7 @@ static const char *const statements[DB_STATEMENT_COUNT] = {
                               " receipt = excluded.receipt, certificate = NULL, delegation = NULL, info = NULL,"
                               " list_root = NULL WHERE state = 1 AND digest = excluded.digest",
     [DB_CERTIFICATE_RELEASE] = "DELETE FROM certificate WHERE issuer = ?1 AND serial = ?2 AND state = 1",
+    [DB_CERTIFICATE_FORGET] = "DELETE FROM certificate WHERE state = 1 AND ends_ms < ?1",
 
     [DB_MOVE_GET] = "SELECT state, digest, license_id, sequence, content, destination, surrender FROM move"
                     " WHERE issuer = ?1 AND serial = ?2",

@@ -6,7 +6,7 @@
 #include "vault/db.h"
 #include "vault/keyblock.h"
 
-static int open_half(struct vault *v, const struct service *s, const doc_Header *h, const doc_Ekb *block,
+static int open_half(struct vault *v, const struct service *s, const doc_Header *h, const doc_Ekb *block, bool is_new,
                      struct key32 *half)
 {
     struct id issuer = id_from(h->issuer);
@@ -18,6 +18,7 @@ static int open_half(struct vault *v, const struct service *s, const doc_Header 
         .partner = h->partner_root ? &issuer : NULL,
         .content = id_from(h->content),
         .license_id = h->license_id,
+        .is_new = is_new,
     };
     return keyblock_open_half(v, &case_of, half);
 }
@@ -73,7 +74,7 @@ int headers_accept(struct vault *v, struct slice header, const doc_License *lice
     if (r == 0)
         r = judge_block(s, &h.key_block, &block);
     if (r == 0)
-        r = open_half(v, s, &h, &block, &half);
+        r = open_half(v, s, &h, &block, true, &half);
     if (r == 0)
         r = headers_put(v, &h, s, block.version);
     return r != 0 ? r : keyblock_seen(v, s, block.version);
@@ -121,5 +122,5 @@ int headers_open(struct vault *v, const doc_License *license, struct key32 *head
         return -EUCLEAN;
     /* It was judged when it came. The key that signed it may have left the keyset since; what it opens stays ours. */
     r = document_open(DOCUMENT_EKB, CODEC_BYTES(h.key_block.block), &block, sizeof(block), signer);
-    return r != 0 ? r : open_half(v, s, &h, &block, header_half);
+    return r != 0 ? r : open_half(v, s, &h, &block, false, header_half);
 }

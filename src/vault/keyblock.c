@@ -77,13 +77,18 @@ static int open_root(const struct keyblock_half *h, struct key32 *root)
 
 static int get_root(struct vault *v, const struct keyblock_half *h, struct key32 *root)
 {
-    int r = cached_root(v, h->service, h->block, root);
-    if (r != STORE_ABSENT)
-        return r > 0 ? -EUCLEAN : r;
+    struct key32 known CLEANUP(key32_wipe) = { 0 };
+    int cached = cached_root(v, h->service, h->block, &known);
+    if (cached != 0 && cached != STORE_ABSENT)
+        return cached > 0 ? -EUCLEAN : cached;
+    if (cached == 0 && !h->is_new) {
+        *root = known;
+        return 0;
+    }
     if (h->block->version > VAULT_NUMBER_MAX || h->block->category != h->service->leaf.category)
         return REASON_MALFORMED;
-    r = open_root(h, root);
-    return r != 0 ? r : cache_root(v, h->service, h->block, root);
+    int r = open_root(h, root);
+    return r != 0 || cached == 0 ? r : cache_root(v, h->service, h->block, root);
 }
 
 int keyblock_open_half(struct vault *v, const struct keyblock_half *h, struct key32 *header_half)

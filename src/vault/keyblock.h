@@ -14,8 +14,9 @@ struct keyblock_half {
     const struct id *partner; /* wrapped under the root of this partner, or NULL: under the root key itself */
     struct id content;
     const uint8_t *license_id;
+    bool is_new; /* what is to be accepted is opened by its own entry, even when the root is known from another one */
 };
-/* Opens the root key (from the cache, else by the device's node keys, and then caches it), then the half.
+/* Opens the root key (from the cache, or by the device's node keys, and then caches it), then the half.
  * 0; REASON_DEVICE_REVOKED: no entry for this leaf; REASON_SIGNATURE_INVALID: entry, proof or seal does not verify;
  * REASON_MALFORMED: the half does not open or the entry is none; -errno. */
 int keyblock_open_half(struct vault *v, const struct keyblock_half *h, struct key32 *header_half) MUST_USE;

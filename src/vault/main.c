@@ -7,19 +7,23 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <limits.h>
+#include <linux/capability.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/file.h"
 #include "base/log.h"
 #include "base/util.h"
 #include "net/channel.h"
+#include "vault/certificates.h"
 #include "vault/db.h"
 #include "vault/keys.h"
 #include "vault/play.h"
@@ -71,6 +75,17 @@ static int lock_dir(const char *dir)
     return fd;
 }
 
+/* CAP_IPC_LOCK, or no limit at all. Under a limit, locking all memory to come would make later allocations fail. */
+static bool may_lock_everything(void)
+{
+    struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+    struct __user_cap_data_struct sets[_LINUX_CAPABILITY_U32S_3] = { 0 };
+    struct rlimit limit;
+    if (syscall(SYS_capget, &header, sets) == 0 && (sets[0].effective & (1u << CAP_IPC_LOCK)) != 0)
+        return true;
+    return getrlimit(RLIMIT_MEMLOCK, &limit) == 0 && limit.rlim_cur == RLIM_INFINITY;
+}
+
 static int prepare_process(const char *dir)
 {
     umask(077);
@@ -86,8 +101,8 @@ static int prepare_process(const char *dir)
         r = file_make_dirs(dir, 0700);
     if (r == 0 && chmod(dir, 0700) != 0)
         r = -errno;
-    /* All of it where the limits allow; keys are in memory that is locked in any case. */
-    if (r == 0 && mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) != 0)
+    /* Keys are in memory that is locked in any case; this adds the stacks and buffers they pass through. */
+    if (r == 0 && may_lock_everything() && mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) != 0)
         log_debug("memory as a whole is not locked: errno=%d", errno);
     return r == 0 ? sandbox_enter(dir) : r;
 }
@@ -121,6 +136,8 @@ static int run(struct vault *v, const char *dir, struct key32 **storage_key, str
         r = keys_load(v, keys);
     if (r == 0)
         r = trusted_time_load(v);
+    if (r == 0)
+        r = certificates_forget_ended(v);
     if (r == 0)
         r = services_init(v);
     if (r == 0)

@@ -102,6 +102,8 @@ static void publish(const char *name, const char *media_type, uint32_t block_byt
     assert_int_equal(fclose(f), 0);
 }
 
+static const char *trace_path; /* when set, strace watches */
+
 static void exec_player(int vault, int body, int control)
 {
     int fds[] = { vault, body, control }, high[3];
@@ -111,6 +113,8 @@ static void exec_player(int vault, int body, int control)
         dup2(high[i], 3 + i);
     closefrom(6);
     setenv("ASAN_OPTIONS", "detect_leaks=0", 0); /* as in rig.c */
+    if (trace_path)
+        execlp("strace", "strace", "-f", "-qq", "-o", trace_path, getenv("HEARTH_PLAYER"), NULL);
     execl(getenv("HEARTH_PLAYER"), "hearth-player", NULL);
     _exit(127);
 }
@@ -362,6 +366,56 @@ static void stopping(void **state)
     content_deinit(&c);
 }
 
+/* From the moment its filter is set: nothing is opened but its own pipe, no socket, no program, no process. */
+static void confined(void **state)
+{
+    (void)state;
+    struct content c;
+    struct session s;
+    char path[128], line[4096];
+    bool filtered = false;
+    unsigned pipes = 0;
+    need("ffmpeg");
+    if (system("strace -qq -o /dev/null true >/dev/null 2>&1") != 0) {
+        print_message("SKIP: strace is not installed or may not trace\n");
+        skip();
+    }
+    snprintf(path, sizeof(path), "%s/trace", dir);
+    assert_int_equal(run(digests[3].make), 0);
+    publish("d.ogg", "audio/ogg", 65536, &c);
+    trace_path = path;
+    int r = play(&s, &c, ply_Output_OUTPUT_DIGEST, "audio/ogg");
+    trace_path = NULL;
+    assert_int_equal(r, 0);
+    FILE *f = fopen(path, "r");
+    assert_non_null(f);
+    while (fgets(line, sizeof(line), f)) {
+        const char *call = strchr(line, ' ') + 1; /* after the thread's number */
+        call += strspn(call, " ");
+        bool failed = strstr(line, " = -1 ") != NULL;
+        if (strncmp(call, "seccomp(", 8) == 0 && strstr(line, "SECCOMP_SET_MODE_FILTER") && !failed)
+            filtered = true;
+        if (!filtered || failed)
+            continue;
+        if (strncmp(call, "socket(", 7) == 0 || strncmp(call, "connect(", 8) == 0 || strncmp(call, "execve", 6) == 0 ||
+            strncmp(call, "fork(", 5) == 0 || strncmp(call, "vfork(", 6) == 0)
+            fail_msg("%s", line);
+        if (strncmp(call, "clone(", 6) == 0 && !strstr(line, "CLONE_THREAD"))
+            fail_msg("%s", line);
+        if (strncmp(call, "open", 4) == 0) {
+            if (!strstr(line, "\"/dev/fd/"))
+                fail_msg("%s", line);
+            pipes++;
+        }
+    }
+    fclose(f);
+    if (filtered)
+        assert_true(pipes >= 1);
+    else
+        print_message("SKIP: built without a system-call filter\n");
+    content_deinit(&c);
+}
+
 /* ALSA's null device stands in for a sound card: it takes the samples at its own pace. */
 static void sound_system(void **state)
 {
@@ -395,6 +449,7 @@ int main(void)
         cmocka_unit_test(unplayable),
         cmocka_unit_test(corrupt_body),
         cmocka_unit_test(stopping),
+        cmocka_unit_test(confined),
         cmocka_unit_test(sound_system),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

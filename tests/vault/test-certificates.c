@@ -382,7 +382,12 @@ static void ends_during_transfer(void **state)
     assert_int_equal(rig_check(&rig, &offer, &state_of), 0);
     maker_time(&shop, &rig.self, maker_now() + 6 * DAY_MS, &time);
     assert_int_equal(rig_time(&rig, &shop, buf_slice(&time)), 0);
-    assert_int_equal(rig_commit(&rig, &state_of.name, &state_of), REASON_CERTIFICATE_EXPIRED);
+    vlt_CertificateName name = state_of.name;
+    assert_int_equal(rig_commit(&rig, &name, &state_of), REASON_CERTIFICATE_EXPIRED);
+    rig_stop(&rig); /* the next start tidies up */
+    rig_start(&rig);
+    assert_int_equal(rig_commit(&rig, &name, &state_of), REASON_NOT_FOUND);
+    assert_int_equal(rig_check(&rig, &offer, &state_of), REASON_CERTIFICATE_EXPIRED);
     buf_free(&time);
 }
 
