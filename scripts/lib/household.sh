@@ -91,7 +91,7 @@ make_user() {
         (umask 077 && printf '%s\n' "$password_text" >"$place/password")
     fi
     admin "$1" user list | jq -e --arg user "$2" '.users[] | select(.user == $user)' >/dev/null 2>&1 ||
-        admin "$1" user add "$2" --password-file "$place/password" --credit 500 >/dev/null
+        admin "$1" user add "$2" --password-file "$place/password" --credit 500.00 >/dev/null
 }
 
 # Each a partner of the other, both members of the directory.

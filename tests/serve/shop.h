@@ -8,7 +8,7 @@
 #define SHOP_PASSWORD "correct horse battery"
 #define SHOP_PRICE "1.29" /* as the admin writes it */
 #define SHOP_PRICE_MINOR 129
-#define SHOP_CREDIT "1000"
+#define SHOP_CREDIT "1000.00"
 #define SHOP_TRACKS_MAX 64
 
 /* Adds an account with SHOP_PASSWORD and SHOP_CREDIT. */

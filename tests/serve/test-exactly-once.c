@@ -101,7 +101,8 @@ static void buy(struct buyer *b, unsigned number, const struct shop_item *item, 
     static msg_Result result;
     assert_int_equal(codec_list_next(&list, 8192, &one), 0);
     assert_int_equal(CODEC_DECODE(msg_Result, one, &result), 0);
-    assert_true(result.has_license && result.has_header);
+    if (!result.has_license || !result.has_header)
+        fail_msg("purchase %u: %s %s", number, result.refusal.code, result.refusal.text);
     printf("purchase %u: killed after %u us, %s\n", number, number * 400,
            answered ? "answered before" : "answered later");
     buf_free(&items);
