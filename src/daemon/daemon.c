@@ -24,6 +24,7 @@
 #include "daemon/shop.h"
 #include "daemon/siblings.h"
 #include "daemon/transfers.h"
+#include "daemon/upkeep.h"
 #include "daemon/vault_client.h"
 #include "net/discovery.h"
 #include "net/peer.h"
@@ -138,6 +139,7 @@ static void on_identity(struct daemon *d, int error)
         return;
     }
     d->started = true;
+    upkeep_start(d);
     id_short(d->self.bytes, id);
     event(d, "started", "%s (%s) has started", d->config.name, id);
     notify_ready();
@@ -199,6 +201,7 @@ void daemon_stop(struct daemon *d, int exit_code)
         transfers_stop(d);
     if (d->listener != NULL)
         peer_listener_close(steal(&d->listener));
+    upkeep_stop(d);
     outbox_stop(d);
     accounts_stop(d);
     vault_stop(steal(&d->vault));

@@ -69,6 +69,7 @@ struct daemon {
     /* Set by siblings_on_online. */
     void (*on_sibling_online)(struct daemon *d, const struct id *client);
     uv_signal_t terminate, interrupt;
+    uv_timer_t upkeep;
     uv_timer_t overdue; /* runs while stopping */
     int exit_code;
     bool started, stopping;

@@ -137,7 +137,7 @@ static void check_network(struct doctor *doc)
         verdict(doc, "discovery", GOOD, NULL, "Multicast DNS is on; %u of %u siblings are seen.", found,
                 (unsigned)siblings_count(d));
     else
-        verdict(doc, "discovery", LOOK, "Give addresses by hand: hearth devices address HOST:PORT",
+        verdict(doc, "discovery", LOOK, "Give addresses by hand: hearth devices add HOST:PORT",
                 d->config.discovery ? "Multicast DNS could not be started." : "Multicast DNS is switched off.");
     next(doc);
 }
@@ -208,7 +208,7 @@ static void on_closed(struct peer *p, enum reason why, void *ctx)
     if (doc->reached)
         verdict(doc, "device", GOOD, NULL, "%s answers at %s.", doc->name, doc->address);
     else
-        verdict(doc, "device", LOOK, "Is it on, and in this network? Else: hearth devices address HOST:PORT",
+        verdict(doc, "device", LOOK, "Is it on, and in this network? Else: hearth devices add HOST:PORT",
                 "%s does not answer at %s (%s).", doc->name, doc->address, reason_code(why));
     check_siblings(doc);
 }
@@ -229,7 +229,7 @@ static void check_siblings(struct doctor *doc)
     if (s->address[0] != '\0' &&
         peer_dial(&doc->peer, d->loop, d->identity, s->address, &s->client, DIAL_TIMEOUT_MS, &callbacks, doc) == 0)
         return;
-    verdict(doc, "device", LOOK, "Is it on, and in this network? Else: hearth devices address HOST:PORT",
+    verdict(doc, "device", LOOK, "Is it on, and in this network? Else: hearth devices add HOST:PORT",
             "%s has not been seen; no address is known.", doc->name);
     later_run(&d->later, &doc->later, on_again);
 }

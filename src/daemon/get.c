@@ -1,7 +1,7 @@
 /* get: the license, the body, or both, in whichever order they are asked for. Source: seed S21-S25, S61-S66.
  *
- * Steps, in order, each skipped when it is not wanted or done already: on_found (which content), on_bought (license), on_downloaded
- * (body), on_header (a header before the purchase), on_info (what it is), then the answer. */
+ * Steps, in order, each skipped when it is not wanted or done already: on_found (which content), on_info (what it is), on_bought
+ * (license), on_downloaded (body), on_header (a header before the purchase), then the answer. */
 #include <stdlib.h>
 
 #include "base/util.h"
@@ -50,40 +50,13 @@ static void answer_track(struct getting *g)
     end(g, REASON_NONE, NULL, NULL);
 }
 
-/* --- 5: content information, when only the license was bought --- */
-
-static void on_info(const struct answer *answer, void *ctx)
-{
-    struct getting *g = ctx;
-    msg_Info info;
-    /* Without it the license is as good; the title is learned with the body. */
-    if (answer->why == REASON_NONE &&
-        (CODEC_DECODE(msg_Info, answer->frame->message, &info) != 0 ||
-         library_info_known(g->daemon, &g->content, CODEC_BYTES(info.info), info.list_root) != 0))
-        log_warn("%s: content information does not fit its content", g->account->name);
-    answer_track(g);
-}
-
-static void get_info(struct getting *g)
-{
-    struct track *t = library_find(g->daemon, g->content.bytes);
-    msg_InfoGet get;
-    if (t != NULL && t->has_info) {
-        answer_track(g);
-        return;
-    }
-    memcpy(get.content, g->content.bytes, ID_BYTES);
-    if (session_call(g->account, &ASK(msg_Type_INFO_GET, msg_Type_INFO, msg_InfoGet, &get), on_info, g) != 0)
-        answer_track(g);
-}
-
-/* --- 4: the header, when the body came before the license (S35, S36) --- */
+/* --- 5: the header, when the body came before the license (S35, S36) --- */
 
 static void on_header_stored(const struct answer *answer, void *ctx)
 {
     if (answer->why != REASON_NONE)
         log_info("a header was not stored reason=%s", answer->refusal->code);
-    get_info(ctx);
+    answer_track(ctx);
 }
 
 static void on_header(const struct answer *answer, void *ctx)
@@ -95,7 +68,7 @@ static void on_header(const struct answer *answer, void *ctx)
                 CODEC_SET_BYTES(store.header, CODEC_BYTES(header.header)) == 0;
     if (!good || vault_call(g->daemon->vault, &ASK(vlt_Type_HEADER_STORE, vlt_Type_DONE, vlt_HeaderStore, &store),
                             on_header_stored, g) != 0)
-        get_info(g); /* it comes again with the license */
+        answer_track(g); /* it comes again with the license */
 }
 
 static void get_header(struct getting *g)
@@ -105,10 +78,10 @@ static void get_header(struct getting *g)
     memcpy(get.content, g->content.bytes, ID_BYTES);
     if ((t != NULL && t->license_count > 0) ||
         session_call(g->account, &ASK(msg_Type_HEADER_GET, msg_Type_HEADER, msg_HeaderGet, &get), on_header, g) != 0)
-        get_info(g);
+        answer_track(g);
 }
 
-/* --- 3: the body (S24, S25) --- */
+/* --- 4: the body (S24, S25) --- */
 
 static void on_progress(uint64_t done_bytes, uint64_t total_bytes, void *ctx)
 {
@@ -130,7 +103,7 @@ static void get_body(struct getting *g)
     static const struct download_callbacks callbacks = { on_progress, on_downloaded };
     struct track *t = library_find(g->daemon, g->content.bytes);
     if (!g->download || (t != NULL && t->has_body)) {
-        get_info(g);
+        answer_track(g);
         return;
     }
     call_progress(g->call, 0, 0, "downloading");
@@ -139,7 +112,7 @@ static void get_body(struct getting *g)
         end(g, reason_of_error(r), NULL, NULL);
 }
 
-/* --- 2: the license (S63-S66) --- */
+/* --- 3: the license (S63-S66) --- */
 
 static void on_bought(const struct transact_outcome *outcome, void *ctx)
 {
@@ -151,8 +124,12 @@ static void on_bought(const struct transact_outcome *outcome, void *ctx)
     get_body(g);
 }
 
-static void buy(struct getting *g)
+static void get_license(struct getting *g)
 {
+    if (!g->license) {
+        get_body(g);
+        return;
+    }
     call_progress(g->call, 0, 0, "buying");
     int r = transact_join(g->account, &g->content, on_bought, g); /* given twice, it is bought once */
     if (r == TRANSACT_NONE)
@@ -161,6 +138,33 @@ static void buy(struct getting *g)
         r = REASON_IN_USE;
     if (r != 0)
         end(g, reason_of_error(r), NULL, NULL);
+}
+
+/* --- 2: content information --- */
+
+static void on_info(const struct answer *answer, void *ctx)
+{
+    struct getting *g = ctx;
+    msg_Info info;
+    /* Without it the license is as good; the title is learned with the body. */
+    if (answer->why == REASON_NONE &&
+        (CODEC_DECODE(msg_Info, answer->frame->message, &info) != 0 ||
+         library_info_known(g->daemon, &g->content, CODEC_BYTES(info.info), info.list_root) != 0))
+        log_warn("%s: content information does not fit its content", g->account->name);
+    get_license(g);
+}
+
+static void get_info(struct getting *g)
+{
+    struct track *t = library_find(g->daemon, g->content.bytes);
+    msg_InfoGet get;
+    if (t != NULL && t->has_info) {
+        get_license(g);
+        return;
+    }
+    memcpy(get.content, g->content.bytes, ID_BYTES);
+    if (session_call(g->account, &ASK(msg_Type_INFO_GET, msg_Type_INFO, msg_InfoGet, &get), on_info, g) != 0)
+        get_license(g);
 }
 
 /* --- 1: which content --- */
@@ -175,7 +179,7 @@ static void on_found(const struct found *found, enum reason why, const char *det
     }
     g->account = account_ref(found->account);
     g->content = found->entry.content;
-    get_body(g);
+    get_info(g);
 }
 
 static int start_purchase(struct getting *g, const ctl_Get *m)
@@ -189,7 +193,7 @@ static int start_purchase(struct getting *g, const ctl_Get *m)
     g->item.has_purchase = true;
     if (CODEC_SET_BYTES(g->item.purchase.quote, slice(quote->envelope, quote->envelope_len)) != 0)
         return REASON_INTERNAL;
-    buy(g);
+    get_info(g);
     return 0;
 }
 

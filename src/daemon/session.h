@@ -27,6 +27,8 @@ void session_start(struct session *s);
 void session_free(struct session *s); /* closes; open calls are answered `cancelled`; the memory goes later */
 /* Dials now when waiting. */
 void session_kick(struct session *s);
+/* Fetches the roster again, when ready. */
+void session_refresh_roster(struct session *s);
 /* The address has changed: the next attempt uses it. */
 void session_restart(struct session *s);
 

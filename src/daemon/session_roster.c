@@ -66,3 +66,9 @@ void session_fetch_roster(struct session *s)
     s->roster_busy =
         peer_request(s->peer, msg_Type_ROSTER_GET, NULL, NULL, slice(NULL, 0), ASK_TIMEOUT_MS, on_roster, s, NULL) == 0;
 }
+
+void session_refresh_roster(struct session *s)
+{
+    if (s->state == SESSION_READY)
+        session_fetch_roster(s);
+}
