@@ -1,0 +1,97 @@
+/* Inside of discovery, shared by its files only.
+ *
+ *   discovery.c          life: starting, starting again, stopping
+ *   discovery_publish.c  our own records; follows the addresses of this host
+ *   discovery_browse.c   everybody else's; one client, however often it is seen
+ *   avahi_uv.c           Avahi's main loop on libuv */
+#ifndef NET_DISCOVERY_INTERNAL_H
+#define NET_DISCOVERY_INTERNAL_H
+
+#include <avahi-common/domain.h>
+#include <avahi-core/core.h>
+#include <avahi-core/lookup.h>
+#include <avahi-core/publish.h>
+#include <net/if.h>
+#include <stdbool.h>
+
+#include "net/address.h"
+#include "net/avahi_uv.h"
+#include "net/discovery.h"
+
+#define DISCOVERY_TTL_S 10       /* a device that was killed is gone after that long */
+#define DISCOVERY_LOCALS_MAX 32  /* addresses of this host that are published */
+#define DISCOVERY_SIGHTS_MAX 512 /* instances seen, each counted on every interface and protocol */
+
+/* One address of this host on one interface, with the records that say so. */
+struct discovery_local {
+    AvahiIfIndex interface;
+    AvahiAddress address;
+    AvahiSEntryGroup *group;
+    bool wanted;
+};
+
+/* One instance as seen on one interface over one protocol. */
+struct discovery_sight {
+    struct discovery *owner;
+    struct discovery_sight *next;
+    AvahiIfIndex interface;
+    AvahiProtocol protocol;
+    AvahiSServiceResolver *resolver;
+    bool resolved;
+    unsigned rank; /* of the address; the lowest is reported */
+    struct id client;
+    char address[ADDRESS_TEXT_BYTES];
+    char name[AVAHI_LABEL_MAX];
+    char domain[AVAHI_DOMAIN_NAME_MAX];
+};
+
+struct discovery {
+    uv_loop_t *loop;
+    struct id self;
+    uint16_t port;
+    struct discovery_callbacks callbacks;
+    void *ctx;
+    bool stopping;
+    void (*on_stopped)(void *ctx);
+    void *stopped_ctx;
+    unsigned open_handles;
+
+    struct avahi_uv *avahi; /* NULL while Avahi is not running */
+    AvahiServer *server;
+    uv_timer_t timer; /* starts Avahi, and looks after the clock while it runs */
+    int64_t clock_offset_ms;
+    bool failed_before; /* logged once, not every time */
+
+    char host[AVAHI_LABEL_MAX], instance[AVAHI_LABEL_MAX];
+    AvahiSEntryGroup *service;
+    struct discovery_local locals[DISCOVERY_LOCALS_MAX];
+    unsigned local_count;
+    uv_poll_t *routes; /* the kernel's news about addresses; NULL when it gives none */
+    int routes_fd;
+    uv_timer_t settle; /* news come in bursts */
+
+    AvahiSServiceBrowser *browser;
+    struct discovery_sight *sights;
+    unsigned sight_count;
+    uv_timer_t retry;     /* resolvers that gave up */
+    uv_timer_t ask_again; /* once, soon after the start */
+};
+
+/* --- discovery.c --- */
+void discovery_restart(struct discovery *d, uint64_t after_ms); /* Avahi ends and starts again */
+void discovery_rename_host(struct discovery *d);
+void discovery_forget_handle(uv_handle_t *handle); /* closed callback of our own handles */
+
+/* --- discovery_publish.c --- */
+int discovery_routes_open(struct discovery *d) MUST_USE;
+void discovery_routes_close(struct discovery *d);
+int discovery_publish(struct discovery *d) MUST_USE; /* 0 or an Avahi code */
+void discovery_unpublish(struct discovery *d);
+void discovery_settled(uv_timer_t *timer);
+
+/* --- discovery_browse.c --- */
+int discovery_browse(struct discovery *d) MUST_USE; /* 0 or an Avahi code */
+void discovery_unbrowse(struct discovery *d);       /* each client is reported lost, unless all of it stops */
+void discovery_resolve_again(uv_timer_t *timer);
+
+#endif
