@@ -69,11 +69,15 @@ static int report_progress(struct session *s)
     return channel_send(&s->control, ply_Type_PROGRESS, s->request, ply_Progress_fields, &m, slice(NULL, 0));
 }
 
-/* Anything hearthd says now means stop; so does its silence for good. */
+/* STOP, silence for good, or what is no frame. */
 static bool is_told_to_stop(struct session *s)
 {
     struct frame f;
-    return channel_read(&s->control, false, &f) != CHANNEL_NOTHING;
+    int r;
+    do
+        r = channel_read(&s->control, false, &f);
+    while (r == 0 && f.type != ply_Type_STOP);
+    return r != CHANNEL_NOTHING;
 }
 
 /* 0 at the end of the track, a reason, -errno. */
@@ -162,8 +166,8 @@ int main(void)
         return 2;
     }
     /* The terminal's interrupt reaches the whole group; hearthd closes the channel when it means it. */
-    signal(SIGINT, SIG_IGN);
-    signal(SIGPIPE, SIG_IGN);
+    (void)signal(SIGINT, SIG_IGN);
+    (void)signal(SIGPIPE, SIG_IGN);
     struct session s = { 0 };
     channel_init(&s.control, CONTROL_FD, 0);
     int r = secret_init();

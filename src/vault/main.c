@@ -90,10 +90,10 @@ static int prepare_process(const char *dir)
 {
     umask(077);
     /* The terminal's and the service manager's signals reach the whole group; the vault ends when hearthd has. */
-    signal(SIGINT, SIG_IGN);
-    signal(SIGTERM, SIG_IGN);
-    signal(SIGHUP, SIG_IGN);
-    signal(SIGPIPE, SIG_IGN);
+    (void)signal(SIGINT, SIG_IGN);
+    (void)signal(SIGTERM, SIG_IGN);
+    (void)signal(SIGHUP, SIG_IGN);
+    (void)signal(SIGPIPE, SIG_IGN);
     int r = secret_init();
     if (r == 0)
         r = secret_harden_process();
