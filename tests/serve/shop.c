@@ -63,6 +63,17 @@ void shop_publish(struct program *p, unsigned count)
     }
 }
 
+void shop_publish_freely(struct program *p)
+{
+    char path[256];
+    snprintf(path, sizeof(path), "%s-track.wav", p->dir);
+    write_track(path, 1);
+    assert_int_equal(program_admin(p, "publish", path, "--title", "Free", "--price", "0.01", "--copy-price", "0.00",
+                                   "--max-copies", "unlimited", NULL),
+                     0);
+    unlink(path);
+}
+
 unsigned shop_browse(struct client *c, struct shop_item items[SHOP_TRACKS_MAX])
 {
     struct answer a = { 0 };

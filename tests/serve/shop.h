@@ -16,6 +16,9 @@ void shop_add_user(struct program *p, const char *user);
 /* Publishes count tracks at SHOP_PRICE, each a second of noise. */
 void shop_publish(struct program *p, unsigned count);
 
+/* Publishes one track that may be copied without limit, for nothing. */
+void shop_publish_freely(struct program *p);
+
 struct shop_item {
     uint8_t content[32];
     uint32_t product;
