@@ -67,6 +67,8 @@ int requests_run(struct operations *o, const struct caller *who, uint16_t type, 
     const struct kind *k = kind_of(type);
     if (!k || k->role != who->role)
         return REASON_NOT_PERMITTED;
+    if (tail.len > 0 && type != msg_Type_TRANSACT) /* nobody else has a tail */
+        return REASON_MALFORMED;
     return k->run(o, who, message, tail, out);
 }
 

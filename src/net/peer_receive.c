@@ -180,6 +180,8 @@ static void hear_refusal(struct peer *p, const struct frame *f)
 static void deliver(struct peer *p, const struct frame *f)
 {
     if (f->type == msg_Type_PING) {
+        if (p->out.above_high) /* who reads nothing needs no answer; answers to a flood of pings would only pile up */
+            return;
         if (peer_send(p, msg_Type_PONG, f->request, NULL, NULL, slice(NULL, 0)) != 0)
             log_debug("%s: no answer to a ping", p->address);
         return;
