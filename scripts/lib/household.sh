@@ -61,7 +61,7 @@ free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1
 admin() {
     local name=$1
     shift
-    "$distributor" --state-dir "$place/$name" --json "$@"
+    HEARTH_LOG=warn "$distributor" --state-dir "$place/$name" --json "$@"
 }
 
 url_of() { admin "$1" id | jq -r .url; }
