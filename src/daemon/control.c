@@ -1,6 +1,6 @@
 /* The control socket: clients, their calls, and the table that says who answers what.
  *
- * Callbacks, in order: on_accept, on_frame (starts a call), on_closed (calls lose their client, followers are told). */
+ * Callbacks, in order: on_accept, on_frame (starts a call), on_drain (long listings go on), on_closed (calls lose their client, followers are told). */
 #include "daemon/control.h"
 
 #include <stdarg.h>
@@ -8,6 +8,7 @@
 
 #include "base/file.h"
 #include "base/secret.h"
+#include "base/text.h"
 #include "base/util.h"
 
 #define LOG_MODULE "control"
@@ -29,6 +30,8 @@ struct call {
     uint32_t request;
     void (*on_gone)(struct call *c, void *ctx);
     void *ctx;
+    void (*on_room)(struct call *c, void *ctx); /* one-shot */
+    void *room_ctx;
 };
 struct control {
     struct daemon *daemon;
@@ -71,12 +74,12 @@ void call_row(struct call *c, uint16_t type, const pb_msgdesc_t *fields, const v
 void call_progress(struct call *c, uint64_t done, uint64_t total, const char *format, ...)
 {
     ctl_Progress progress = { .done = done, .total = total };
-    char text[256];
+    char text[256], safe[256];
     va_list args;
     va_start(args, format);
     (void)vsnprintf(text, sizeof(text), format, args);
     va_end(args);
-    CODEC_SET_TEXT(progress.text, text);
+    CODEC_SET_TEXT(progress.text, text_safe(text, safe, sizeof(safe)));
     CALL_ROW(c, PROGRESS, Progress, &progress);
 }
 
@@ -96,7 +99,8 @@ void call_refuse_as(struct call *c, const msg_Refusal *refusal)
 void call_refuse(struct call *c, enum reason why, const char *detail)
 {
     msg_Refusal refusal;
-    reason_refusal(&refusal, why, detail);
+    char safe[256]; /* what was cut may end in the middle of a character */
+    reason_refusal(&refusal, why, detail == NULL ? NULL : text_safe(detail, safe, sizeof(safe)));
     call_refuse_as(c, &refusal);
 }
 
@@ -106,6 +110,21 @@ void call_on_gone(struct call *c, void (*on_gone)(struct call *c, void *ctx), vo
 {
     c->on_gone = on_gone;
     c->ctx = ctx;
+}
+
+bool call_has_room(const struct call *c) { return c->client == NULL || peer_writable(c->client->peer); }
+
+void call_when_room(struct call *c, void (*on_room)(struct call *c, void *ctx), void *ctx)
+{
+    c->on_room = on_room;
+    c->room_ctx = ctx;
+}
+
+static void tell_room(struct call *c)
+{
+    void (*on_room)(struct call * c, void *ctx) = steal(&c->on_room);
+    if (on_room != NULL)
+        on_room(c, c->room_ctx); /* may end c */
 }
 
 /* --- Frames --- */
@@ -177,6 +196,17 @@ static void on_open(struct peer *p, void *ctx)
     (void)ctx;
 }
 
+static void on_drain(struct peer *p, void *ctx)
+{
+    struct client *client = ctx;
+    struct call *next;
+    (void)p;
+    for (struct call *c = client->calls; c != NULL; c = next) {
+        next = c->next;
+        tell_room(c);
+    }
+}
+
 static void on_closed(struct peer *p, enum reason why, void *ctx)
 {
     struct client *client = ctx;
@@ -193,6 +223,8 @@ static void on_closed(struct peer *p, enum reason why, void *ctx)
         c->client = NULL;
         if (c->on_gone != NULL)
             c->on_gone(c, c->ctx); /* ends c */
+        else
+            tell_room(c); /* there is always room for rows that go nowhere */
         c = next;
     }
     struct control *control = client->control;
@@ -213,7 +245,9 @@ static bool on_accept(struct peer *p, struct peer_callbacks *callbacks, void **c
     client->peer = p;
     client->next = control->clients;
     control->clients = client;
-    *callbacks = (struct peer_callbacks){ .on_open = on_open, .on_frame = on_frame, .on_closed = on_closed };
+    *callbacks = (struct peer_callbacks){
+        .on_open = on_open, .on_frame = on_frame, .on_drain = on_drain, .on_closed = on_closed
+    };
     *ctx = client;
     return true;
 }

@@ -39,4 +39,8 @@ bool call_is_watched(const struct call *c);                      /* the client i
 /* on_gone fires when the client leaves before the end: for calls that would never end by themselves (followers). */
 void call_on_gone(struct call *c, void (*on_gone)(struct call *c, void *ctx), void *ctx);
 
+/* For listings without a bound: when there is no room, the rest is sent from on_room, which fires once (also when the client has left). */
+bool call_has_room(const struct call *c);
+void call_when_room(struct call *c, void (*on_room)(struct call *c, void *ctx), void *ctx);
+
 #endif

@@ -7,6 +7,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "base/text.h"
 #include "base/util.h"
 #include "daemon/control.h"
 #include "daemon/db.h"
@@ -43,13 +44,13 @@ static void verdict(struct doctor *doc, const char *name, uint32_t verdict, cons
 static void verdict(struct doctor *doc, const char *name, uint32_t how, const char *remedy, const char *format, ...)
 {
     ctl_CheckRow row = { .verdict = how, .has_remedy = remedy != NULL };
-    char text[256];
+    char text[256], safe[256];
     va_list args;
     va_start(args, format);
     (void)vsnprintf(text, sizeof(text), format, args);
     va_end(args);
     CODEC_SET_TEXT(row.name, name);
-    CODEC_SET_TEXT(row.text, text);
+    CODEC_SET_TEXT(row.text, text_safe(text, safe, sizeof(safe)));
     CODEC_SET_TEXT(row.remedy, remedy != NULL ? remedy : "");
     CALL_ROW(doc->call, CHECK_ROW, CheckRow, &row);
 }
@@ -93,7 +94,7 @@ static void check_clock(struct doctor *doc)
                 worst_ms = skew_ms;
         }
     if (!known)
-        verdict(doc, "clock", LOOK, "Go online once: a distributor's signed time is compared.",
+        verdict(doc, "clock", LOOK, "A distributor tells it when a session begins: go online once.",
                 "No distributor has told the time yet.");
     else if (llabs(worst_ms) > SKEW_MAX_MS)
         verdict(doc, "clock", BAD, "Set the clock: timedatectl set-ntp true", "The clock is %lld s %s.",

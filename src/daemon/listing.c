@@ -12,10 +12,57 @@ struct listing {
     size_t count, cap;
 };
 
+int listing_entry_init(struct listing_entry *e, const struct id *content, const struct id *distributor,
+                       const char *title, const msg_CatalogueItem *item)
+{
+    pb_size_t count = item == NULL ? 0 : item->products_count;
+    *e = (struct listing_entry){ .content = *content, .distributor = *distributor, .product_count = count };
+    e->title = strdup(title);
+    e->products = count == 0 ? NULL : calloc(count, sizeof(*e->products));
+    if (e->title == NULL || (count > 0 && e->products == NULL)) {
+        listing_entry_deinit(e);
+        return -ENOMEM;
+    }
+    for (pb_size_t i = 0; i < count; i++) {
+        e->products[i].product = item->products[i].product;
+        e->products[i].price = item->products[i].price;
+        CODEC_SET_TEXT(e->products[i].name, item->products[i].name);
+        CODEC_SET_TEXT(e->products[i].currency, item->products[i].currency);
+    }
+    return 0;
+}
+
+int listing_entry_copy(struct listing_entry *out, const struct listing_entry *e)
+{
+    struct listing_entry copy;
+    int r = listing_entry_init(&copy, &e->content, &e->distributor, e->title, NULL);
+    if (r != 0)
+        return r;
+    copy.products = e->product_count == 0 ? NULL : calloc(e->product_count, sizeof(*copy.products));
+    if (e->product_count > 0 && copy.products == NULL) {
+        listing_entry_deinit(&copy);
+        return -ENOMEM;
+    }
+    if (e->product_count > 0)
+        memcpy(copy.products, e->products, e->product_count * sizeof(*copy.products));
+    copy.product_count = e->product_count;
+    *out = copy;
+    return 0;
+}
+
+void listing_entry_deinit(struct listing_entry *e)
+{
+    free(e->title);
+    free(e->products);
+    *e = (struct listing_entry){ 0 };
+}
+
 void listing_clear(struct daemon *d)
 {
     if (d->listing == NULL)
         return;
+    for (size_t i = 0; i < d->listing->count; i++)
+        listing_entry_deinit(&d->listing->entries[i]);
     free(d->listing->entries);
     *d->listing = (struct listing){ 0 };
 }
@@ -45,17 +92,9 @@ uint32_t listing_add(struct daemon *d, const struct id *content, const struct id
     struct listing_entry *e = grow(d->listing);
     if (e == NULL)
         return 0;
-    e->content = *content;
-    e->distributor = *distributor;
-    CODEC_SET_TEXT(e->title, title);
-    if (item != NULL) {
-        e->product_count = item->products_count;
-        for (pb_size_t i = 0; i < item->products_count; i++) {
-            e->products[i].product = item->products[i].product;
-            e->products[i].price = item->products[i].price;
-            CODEC_SET_TEXT(e->products[i].name, item->products[i].name);
-            CODEC_SET_TEXT(e->products[i].currency, item->products[i].currency);
-        }
+    if (listing_entry_init(e, content, distributor, title, item) != 0) {
+        d->listing->count--;
+        return 0;
     }
     return (uint32_t)d->listing->count;
 }

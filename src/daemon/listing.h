@@ -5,16 +5,18 @@
 #include "daemon/daemon.h"
 #include "messages.pb.h"
 
+struct listing_product {
+    uint32_t product;
+    int64_t price;
+    char name[64], currency[4];
+};
+#define LISTING_PRODUCTS_MAX 4
 struct listing_entry {
     struct id content;
-    struct id distributor; /* who offers it, or the license's issuer */
-    char title[128];
-    pb_size_t product_count; /* 0 in a library listing */
-    struct {
-        uint32_t product;
-        int64_t price;
-        char name[64], currency[4];
-    } products[4];
+    struct id distributor;            /* who offers it, or the license's issuer */
+    char *title;                      /* owned */
+    pb_size_t product_count;          /* 0 in a library listing */
+    struct listing_product *products; /* owned */
 };
 void listing_clear(struct daemon *d);
 /* Returns the number given (from 1); 0 when out of memory. */
@@ -23,6 +25,11 @@ uint32_t listing_add(struct daemon *d, const struct id *content, const struct id
 const struct listing_entry *listing_number(struct daemon *d, uint32_t number); /* NULL when there is none */
 size_t listing_count(const struct daemon *d);
 void listing_free(struct daemon *d);
+/* An entry of its own. listing_entry_copy: 0, -ENOMEM. */
+int listing_entry_init(struct listing_entry *e, const struct id *content, const struct id *distributor,
+                       const char *title, const msg_CatalogueItem *item) MUST_USE; /* 0, -ENOMEM; item may be NULL */
+int listing_entry_copy(struct listing_entry *out, const struct listing_entry *e) MUST_USE;
+void listing_entry_deinit(struct listing_entry *e); /* idempotent */
 /* The number in text, when it is only digits; 0 otherwise. */
 uint32_t listing_parse(const char *text);
 

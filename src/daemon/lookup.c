@@ -32,9 +32,12 @@ struct lookup {
 
 static void finish(struct lookup *l, enum reason why, const char *detail, const msg_Refusal *refusal)
 {
+    if (why == REASON_NONE && l->account == NULL)
+        why = REASON_INTERNAL; /* out of memory */
     l->found.account = l->account;
     l->on_found(why == REASON_NONE ? &l->found : NULL, why, detail, refusal, l->ctx);
     account_unref(l->account);
+    listing_entry_deinit(&l->found.entry);
     free(l);
 }
 
@@ -46,9 +49,8 @@ static void take(struct lookup *l, struct account *a, const struct listing_entry
     size_t len = strlen(l->detail);
     id_short(e->content.bytes, id);
     (void)snprintf(l->detail + len, sizeof(l->detail) - len, "%s%s (%s)", len == 0 ? "It fits: " : ", ", e->title, id);
-    if (l->count++ > 0)
+    if (l->count++ > 0 || listing_entry_copy(&l->found.entry, e) != 0)
         return;
-    l->found.entry = *e;
     l->account = account_ref(a);
 }
 
@@ -88,8 +90,9 @@ static bool by_library(struct lookup *l)
         a = account_find(l->daemon, t->publisher.bytes);
     if (a == NULL)
         return false;
-    struct listing_entry e = { .content = t->content, .distributor = a->distributor };
-    CODEC_SET_TEXT(e.title, t->has_info ? t->title : l->track);
+    struct listing_entry e = { .content = t->content,
+                               .distributor = a->distributor,
+                               .title = t->has_info ? t->title : l->track }; /* borrowed: take() copies */
     take(l, a, &e);
     return true;
 }
@@ -98,20 +101,15 @@ static bool by_library(struct lookup *l)
 
 static void take_item(struct lookup *l, struct account *a, const msg_CatalogueItem *item)
 {
-    struct listing_entry e = { .content = id_from(item->content),
-                               .distributor = a->distributor,
-                               .product_count = item->products_count };
+    struct listing_entry e;
+    struct id content = id_from(item->content);
     if (strcasecmp(item->title, l->track) != 0 &&
         !(strlen(l->track) >= PREFIX_MIN && id_has_prefix(item->content, l->track)))
         return;
-    CODEC_SET_TEXT(e.title, item->title);
-    for (pb_size_t i = 0; i < item->products_count; i++) {
-        e.products[i].product = item->products[i].product;
-        e.products[i].price = item->products[i].price;
-        CODEC_SET_TEXT(e.products[i].name, item->products[i].name);
-        CODEC_SET_TEXT(e.products[i].currency, item->products[i].currency);
-    }
+    if (listing_entry_init(&e, &content, &a->distributor, item->title, item) != 0)
+        return;
     take(l, a, &e);
+    listing_entry_deinit(&e);
 }
 
 static void visit(struct walk *w, struct account *a);

@@ -64,6 +64,7 @@ static void end(struct quoting *q, enum reason why, const char *detail, const ms
     else
         call_finish(q->call);
     account_unref(q->account);
+    listing_entry_deinit(&q->entry);
     free(q);
 }
 
@@ -157,7 +158,10 @@ static void on_found(const struct found *found, enum reason why, const char *det
         return;
     }
     q->account = account_ref(found->account);
-    q->entry = found->entry;
+    if (listing_entry_copy(&q->entry, &found->entry) != 0) {
+        end(q, REASON_INTERNAL, NULL, NULL);
+        return;
+    }
     struct track *t = library_find(q->daemon, found->entry.content.bytes);
     if (t != NULL && track_license_state(t, clock_wall_ms(q->daemon->clock)) == LICENSE_VALID) {
         end(q, REASON_ALREADY, "This device has a license for it.", NULL);

@@ -11,23 +11,64 @@
 #include "daemon/library.h"
 #include "daemon/listing.h"
 
+/* --- The whole library, as fast as the client reads --- */
+
+struct walkthrough {
+    struct daemon *daemon;
+    struct id next; /* the library may change between two rooms */
+    bool last_id;   /* there is no ID after next */
+};
+
+static void send_track(struct daemon *d, struct call *c, const struct track *t)
+{
+    const struct track_license *l = track_license(t);
+    struct id nobody = { 0 };
+    ctl_TrackRow row;
+    if (!t->has_body && (l == NULL || l->state == LICENSE_SURRENDERED))
+        return; /* only its information is known */
+    uint32_t number = listing_add(d, &t->content, l != NULL ? &l->issuer : &nobody, t->has_info ? t->title : "", NULL);
+    library_row(d, t, number, &row);
+    CALL_ROW(c, TRACK_ROW, TrackRow, &row);
+}
+
+/* The ID after id; false when there is none. */
+static bool next_id(struct id *id)
+{
+    for (size_t i = ID_BYTES; i-- > 0;)
+        if (++id->bytes[i] != 0)
+            return true;
+    return false;
+}
+
+static void send_tracks(struct call *c, void *ctx)
+{
+    struct walkthrough *w = ctx;
+    size_t i = library_position(w->daemon, w->next.bytes);
+    while (!w->last_id && i < library_count(w->daemon) && call_has_room(c)) {
+        const struct track *t = library_at(w->daemon, i++);
+        send_track(w->daemon, c, t);
+        w->next = t->content;
+        w->last_id = !next_id(&w->next);
+    }
+    if (!w->last_id && i < library_count(w->daemon)) {
+        call_when_room(c, send_tracks, w);
+        return;
+    }
+    free(w);
+    call_finish(c);
+}
+
 void library_handle(struct daemon *d, struct call *c, const void *message)
 {
+    struct walkthrough *w = calloc(1, sizeof(*w));
     (void)message;
-    listing_clear(d);
-    for (size_t i = 0; i < library_count(d); i++) {
-        const struct track *t = library_at(d, i);
-        const struct track_license *l = track_license(t);
-        struct id nobody = { 0 };
-        ctl_TrackRow row;
-        if (!t->has_body && (l == NULL || l->state == LICENSE_SURRENDERED))
-            continue; /* only its information is known */
-        uint32_t number =
-            listing_add(d, &t->content, l != NULL ? &l->issuer : &nobody, t->has_info ? t->title : "", NULL);
-        library_row(d, t, number, &row);
-        CALL_ROW(c, TRACK_ROW, TrackRow, &row);
+    if (w == NULL) {
+        call_refuse(c, REASON_INTERNAL, NULL);
+        return;
     }
-    call_finish(c);
+    w->daemon = d;
+    listing_clear(d);
+    send_tracks(c, w);
 }
 
 static struct track *find(struct daemon *d, struct call *c, const char *text)

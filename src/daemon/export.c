@@ -1,0 +1,231 @@
+/* `hearth export`: a certificate for a removable medium, then package and certificate into a directory, then the certificate goes.
+ *
+ * Callbacks, in order: export_held (copy_ask.c, when the certificate is here); write_work (pool) and on_written, step by step; on_end
+ * (of the transfer). Source: seed S151-S153; design section 6.6. Loop thread. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/text.h"
+#include "base/util.h"
+#include "daemon/control.h"
+#include "daemon/copy.h"
+#include "daemon/library.h"
+#include "daemon/medium.h"
+#include "daemon/siblings.h"
+#include "daemon/transfers_internal.h"
+
+#define LOG_MODULE "export"
+#include "base/log.h"
+
+#define NAME_BYTES 96
+
+struct export {
+    struct export *next;
+    struct daemon *daemon;
+    struct transfer *transfer; /* held */
+    struct call *call;
+    uv_work_t work;
+    struct medium_writer writer;
+    msg_ExportCertificate certificate;
+    char directory[1024], package[MEDIUM_PATH_BYTES], beside[MEDIUM_PATH_BYTES], body[BODIES_PATH_BYTES];
+    struct id content;
+    bool begun, finished; /* begun: the pool has it; finished: everything is on the medium */
+    int outcome;
+};
+
+static void export_free(struct export *e)
+{
+    struct export **at = &e->daemon->transfers->exports;
+    while (*at != e)
+        at = &(*at)->next;
+    *at = e->next;
+    struct transfer *t = e->transfer;
+    medium_writer_deinit(&e->writer);
+    free(e);
+    if (t != NULL)
+        transfer_release(t);
+}
+
+static void tell_file(struct call *c, const char *path)
+{
+    ctl_FileRow row = ctl_FileRow_init_zero;
+    CODEC_SET_TEXT(row.path, path);
+    CALL_ROW(c, FILE_ROW, FileRow, &row);
+}
+
+/* The transfer has ended, or somebody must do something first. */
+static void on_end(const struct transfer *t, enum reason why, const char *detail, void *ctx)
+{
+    struct export *e = ctx;
+    struct call *c = steal(&e->call);
+    (void)t;
+    if (why == REASON_NONE) {
+        tell_file(c, e->package);
+        tell_file(c, e->beside);
+        call_finish(c);
+    } else {
+        call_refuse(c, why, detail);
+    }
+    if (!e->begun || e->finished)
+        export_free(e);
+}
+
+static void on_progress(const struct transfer *t, const char *text, void *ctx)
+{
+    struct export *e = ctx;
+    if (e->call != NULL)
+        call_progress(e->call, t->done_bytes, t->total_bytes, "%s", text);
+}
+
+/* ---- writing ------------------------------------------------------------------------------------------------- */
+
+static void write_work(uv_work_t *work)
+{
+    struct export *e = work->data;
+    struct medium_writer *w = &e->writer;
+    e->outcome = w->to < 0 ? medium_write_begin(w, e->package, e->body, &e->content) : 0;
+    if (e->outcome == 0)
+        e->outcome = medium_write_step(w);
+    if (e->outcome != 0 || w->done_bytes < w->total_bytes)
+        return;
+    /* The package first: a certificate without its content helps nobody. */
+    e->outcome = medium_write_end(w);
+    if (e->outcome == 0)
+        e->outcome = medium_write_certificate(e->beside, &e->certificate);
+    e->finished = e->outcome == 0;
+}
+
+static void next_step(struct export *e);
+
+static void on_written(uv_work_t *work, int status)
+{
+    struct export *e = work->data;
+    struct transfer *t = e->transfer;
+    (void)status;
+    if (t->gone || transfer_has_ended(t)) { /* cancelled meanwhile */
+        export_free(e);
+        return;
+    }
+    transfer_progress(t, e->writer.done_bytes, e->writer.total_bytes);
+    if (e->outcome == 0 && !e->finished) {
+        next_step(e);
+        return;
+    }
+    transfer_hold(t);
+    int outcome = e->outcome;
+    if (e->call == NULL || outcome != 0)
+        e->begun = false;
+    if (outcome == 0) {
+        copy_written(t, REASON_NONE, NULL); /* ends the transfer once the row has gone; on_end frees e */
+        if (e->call == NULL)
+            export_free(e);
+    } else {
+        log_warn("exporting failed: %s", strerror(-outcome));
+        bool waited = e->call != NULL;
+        copy_written(t, reason_of_error(outcome), outcome == -ENOSPC ? "The medium is full." : strerror(-outcome));
+        if (!waited)
+            export_free(e);
+    }
+    transfer_release(t);
+}
+
+static void next_step(struct export *e)
+{
+    (void)uv_queue_work(e->daemon->loop, &e->work, write_work, on_written); /* fails only without a function */
+}
+
+static int fill_names(struct export *e, const struct track *t)
+{
+    char name[NAME_BYTES], short_id[ID_SHORT_BYTES];
+    text_file_name(t->has_info ? t->title : "track", name, sizeof(name));
+    id_short(e->content.bytes, short_id);
+    int n = snprintf(e->package, sizeof(e->package), "%s/%s-%s" MEDIUM_PACKAGE, e->directory, name, short_id);
+    if (n < 0 || n >= (int)sizeof(e->package))
+        return -ENAMETOOLONG;
+    n = snprintf(e->beside, sizeof(e->beside), "%s/%s-%s" MEDIUM_CERTIFICATE, e->directory, name, short_id);
+    if (n < 0 || n >= (int)sizeof(e->beside))
+        return -ENAMETOOLONG;
+    return bodies_path(e->daemon->config.bodies_dir, &e->content, BODIES_BODY, e->body);
+}
+
+static void begin(struct export *e)
+{
+    struct slice certificate, delegation;
+    const struct track *t = library_find(e->daemon, e->content.bytes);
+    if (e->begun || !copy_certificate(e->transfer, &certificate, &delegation))
+        return;
+    int r = t == NULL || !t->has_body ? REASON_NOT_FOUND : fill_names(e, t);
+    if (r == 0)
+        r = CODEC_SET_BYTES(e->certificate.certificate, certificate);
+    e->certificate.has_delegation = delegation.len > 0;
+    if (r == 0 && delegation.len > 0)
+        r = CODEC_SET_BYTES(e->certificate.delegation, delegation);
+    if (r != 0) {
+        copy_written(e->transfer, r == REASON_NOT_FOUND ? REASON_NOT_FOUND : reason_of_error(r), NULL);
+        return;
+    }
+    e->begun = true;
+    transfer_set_state(e->transfer, TRANSFER_RUNNING, REASON_NONE, NULL);
+    next_step(e);
+}
+
+void export_held(struct daemon *d, struct transfer *t)
+{
+    for (struct export *e = d->transfers->exports; e != NULL; e = e->next)
+        if (e->transfer == t) {
+            begin(e);
+            return;
+        }
+}
+
+/* ---- starting ------------------------------------------------------------------------------------------------ */
+
+static int start(struct daemon *d, struct call *c, const ctl_Export *m, const struct id *content, const struct id *destination, char *detail,
+                 size_t cap)
+{
+    struct transfer *t;
+    int r = copy_begin(d, content, destination, false, true, &t, detail, cap);
+    if (r != 0)
+        return r;
+    for (const struct export *other = d->transfers->exports; other != NULL; other = other->next)
+        if (other->transfer == t)
+            return REASON_IN_USE;
+    struct export *e = calloc(1, sizeof(*e));
+    struct transfer_watch watch = { on_progress, on_end, e };
+    if (e == NULL || transfer_watch(t, &watch) != 0) {
+        free(e);
+        return -ENOMEM;
+    }
+    medium_writer_init(&e->writer);
+    e->daemon = d;
+    e->transfer = t;
+    e->call = c;
+    e->content = *content;
+    e->work.data = e;
+    memcpy(e->directory, m->directory, sizeof(e->directory));
+    transfer_hold(t);
+    e->next = d->transfers->exports;
+    d->transfers->exports = e;
+    begin(e);
+    return 0;
+}
+
+void export_handle(struct daemon *d, struct call *c, const void *message)
+{
+    const ctl_Export *m = message;
+    struct sibling *to = NULL;
+    struct track *t = NULL;
+    char detail[256] = "";
+    int r = m->directory[0] == '/' ? library_resolve(d, m->track, &t, detail, sizeof(detail)) : REASON_MALFORMED;
+    if (r == 0) {
+        r = siblings_resolve(d, m->device, &to);
+        if (r == REASON_NOT_FOUND)
+            (void)snprintf(detail, sizeof(detail), "No device of the household has this name: hearth devices");
+    }
+    if (r == 0) {
+        struct id content = t->content, destination = to->client;
+        r = start(d, c, m, &content, &destination, detail, sizeof(detail));
+    }
+    if (r != 0)
+        call_refuse(c, reason_of_error(r), detail[0] != '\0' ? detail : NULL);
+}
