@@ -18,7 +18,8 @@
 
 enum bodies_suffix { BODIES_BODY, BODIES_PART, BODIES_MAP };
 /* DIR/<content-id>.body and so on. 0, -ENAMETOOLONG. */
-int bodies_path(const char *dir, const struct id *content, enum bodies_suffix suffix, char out[BODIES_PATH_BYTES]) MUST_USE;
+int bodies_path(const char *dir, const struct id *content, enum bodies_suffix suffix, char out[BODIES_PATH_BYTES])
+    MUST_USE;
 
 struct body_part {
     char dir[BODIES_PATH_BYTES];
@@ -36,8 +37,8 @@ int bodies_complete(const char *dir, const struct id *content, struct serve_file
 int body_part_load(const char *dir, const struct id *content, struct serve_file *out) MUST_USE;
 /* Makes or opens part and map, with room for the whole body. have: shape->block_count marks, filled. info and list are verified.
  * 0, -ENOSPC, -errno. */
-int body_part_prepare(struct body_part *p, const char *dir, const struct id *content, const struct body_shape *shape, struct slice info,
-                      const uint8_t *list, uint8_t *have) MUST_USE;
+int body_part_prepare(struct body_part *p, const char *dir, const struct id *content, const struct body_shape *shape,
+                      struct slice info, const uint8_t *list, uint8_t *have) MUST_USE;
 /* Any number of threads at once, different blocks. */
 int body_part_write(const struct body_part *p, uint32_t index, struct slice block) MUST_USE;
 /* Makes everything written so far durable, then marks the blocks whose mark in `marks` is `at_sync`. A failed sync aborts. */

@@ -82,8 +82,8 @@ static int add_report(struct store *store, struct db_job *job)
 static void on_reported(struct db_job *job, int outcome)
 {
     struct commit *c = container_of(job, struct commit, job);
-    if (outcome == 0 && !c->daemon->stopping
-        && outbox_added(c->daemon, c->report_number, &c->own, msg_Type_REDEEM, buf_slice(&c->report)) != 0)
+    if (outcome == 0 && !c->daemon->stopping &&
+        outbox_added(c->daemon, c->report_number, &c->own, msg_Type_REDEEM, buf_slice(&c->report)) != 0)
         log_warn("a report goes out after the next start only");
     done(c, reason_of_error(outcome), NULL);
 }
@@ -154,8 +154,8 @@ static struct commit *commit_new(struct daemon *d, const struct certificate_name
     return c;
 }
 
-int commit_start(struct daemon *d, const struct certificate_name *name, struct slice info, const uint8_t list_root[32], commit_fn on_done,
-                 void *ctx)
+int commit_start(struct daemon *d, const struct certificate_name *name, struct slice info, const uint8_t list_root[32],
+                 commit_fn on_done, void *ctx)
 {
     vlt_CertificateCommit m = vlt_CertificateCommit_init_zero;
     struct commit *c = commit_new(d, name);
@@ -170,7 +170,9 @@ int commit_start(struct daemon *d, const struct certificate_name *name, struct s
     if (r == 0)
         r = buf_append(&c->info, info);
     if (r == 0)
-        r = vault_call(d->vault, &ASK(vlt_Type_CERTIFICATE_COMMIT, vlt_Type_CERTIFICATE_STATE, vlt_CertificateCommit, &m), on_committed, c);
+        r = vault_call(d->vault,
+                       &ASK(vlt_Type_CERTIFICATE_COMMIT, vlt_Type_CERTIFICATE_STATE, vlt_CertificateCommit, &m),
+                       on_committed, c);
     if (r == 0)
         return 0;
     commit_free(c);

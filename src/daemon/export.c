@@ -19,7 +19,8 @@
 
 #define NAME_BYTES 96
 
-struct export {
+struct export
+{
     struct export *next;
     struct daemon *daemon;
     struct transfer *transfer; /* held */
@@ -180,8 +181,8 @@ void export_held(struct daemon *d, struct transfer *t)
 
 /* ---- starting ------------------------------------------------------------------------------------------------ */
 
-static int start(struct daemon *d, struct call *c, const ctl_Export *m, const struct id *content, const struct id *destination, char *detail,
-                 size_t cap)
+static int start(struct daemon *d, struct call *c, const ctl_Export *m, const struct id *content,
+                 const struct id *destination, char *detail, size_t cap)
 {
     struct transfer *t;
     int r = copy_begin(d, content, destination, false, true, &t, detail, cap);

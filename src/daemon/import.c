@@ -77,7 +77,9 @@ static void end(struct import *i)
         call_finish(c);
     else
         call_refuse(c, i->why == REASON_NONE ? REASON_NOT_FOUND : i->why,
-                    i->detail[0] != '\0' ? i->detail : i->why == REASON_NONE ? "There is nothing to import." : NULL);
+                    i->detail[0] != '\0'    ? i->detail
+                    : i->why == REASON_NONE ? "There is nothing to import."
+                                            : NULL);
     item_close(i);
     for (size_t n = 0; n < i->count; n++)
         free(i->names[n]);
@@ -107,7 +109,8 @@ static bool ends_with(const char *text, const char *ending)
 static int add_name(struct import *i, const char *dir, const char *name, const char *ending)
 {
     char path[MEDIUM_PATH_BYTES];
-    int n = dir != NULL ? snprintf(path, sizeof(path), "%s/%s%s", dir, name, ending) : snprintf(path, sizeof(path), "%s%s", name, ending);
+    int n = dir != NULL ? snprintf(path, sizeof(path), "%s/%s%s", dir, name, ending)
+                        : snprintf(path, sizeof(path), "%s%s", name, ending);
     if (n < 0 || n >= (int)sizeof(path))
         return -ENAMETOOLONG;
     i->names[i->count] = strdup(path);
@@ -227,8 +230,8 @@ static int prepare(struct import *i)
     i->have = calloc(i->file.shape.block_count, 1);
     if (i->have == NULL)
         return -ENOMEM;
-    return body_part_prepare(&i->part, i->daemon->config.bodies_dir, &i->content, &i->file.shape, buf_slice(&i->file.info), i->file.list,
-                             i->have);
+    return body_part_prepare(&i->part, i->daemon->config.bodies_dir, &i->content, &i->file.shape,
+                             buf_slice(&i->file.info), i->file.list, i->have);
 }
 
 static void body_work(uv_work_t *work)
@@ -299,8 +302,9 @@ static int check(struct import *i)
     if (r == 0)
         r = CODEC_SET_BYTES(m->info, buf_slice(&i->file.info));
     if (r == 0)
-        r = vault_call(i->daemon->vault, &ASK(vlt_Type_CERTIFICATE_CHECK, vlt_Type_CERTIFICATE_STATE, vlt_CertificateCheck, m), on_checked,
-                       i);
+        r = vault_call(i->daemon->vault,
+                       &ASK(vlt_Type_CERTIFICATE_CHECK, vlt_Type_CERTIFICATE_STATE, vlt_CertificateCheck, m),
+                       on_checked, i);
     return r;
 }
 

@@ -136,8 +136,9 @@ static int ask_check(struct question *q)
     if (r == 0)
         r = CODEC_SET_BYTES(m->info, CODEC_BYTES(q->offer.info));
     if (r == 0)
-        r = vault_call(q->daemon->vault, &ASK(vlt_Type_CERTIFICATE_CHECK, vlt_Type_CERTIFICATE_STATE, vlt_CertificateCheck, m), on_checked,
-                       q);
+        r = vault_call(q->daemon->vault,
+                       &ASK(vlt_Type_CERTIFICATE_CHECK, vlt_Type_CERTIFICATE_STATE, vlt_CertificateCheck, m),
+                       on_checked, q);
     return r;
 }
 
@@ -178,11 +179,12 @@ static void on_refused(const struct answer *answer, void *ctx)
     struct peer *p = q->link.link == NULL ? NULL : link_peer(q->link.link);
     if (answer->why != REASON_NONE) {
         refuse(q, answer->why, answer->refusal->text);
-    } else if (CODEC_DECODE(vlt_CertificateState, answer->frame->message, &state) != 0 || !state.has_receipt
-               || CODEC_SET_BYTES(m.receipt, CODEC_BYTES(state.receipt)) != 0) {
+    } else if (CODEC_DECODE(vlt_CertificateState, answer->frame->message, &state) != 0 || !state.has_receipt ||
+               CODEC_SET_BYTES(m.receipt, CODEC_BYTES(state.receipt)) != 0) {
         refuse(q, REASON_INTERNAL, NULL);
     } else {
-        struct accept *a = q->daemon->transfers == NULL || state.state == STATE_STORED ? NULL : accept_find(q->daemon, &q->name);
+        struct accept *a =
+            q->daemon->transfers == NULL || state.state == STATE_STORED ? NULL : accept_find(q->daemon, &q->name);
         if (p != NULL && peer_send(p, msg_Type_WITHDRAWN, q->request, msg_Withdrawn_fields, &m, slice(NULL, 0)) != 0)
             log_debug("a withdrawal could not be answered");
         if (a != NULL && !a->committing)
@@ -199,8 +201,9 @@ static int ask_refuse(struct question *q, const msg_Withdraw *w)
     if (r == 0 && m.has_delegation)
         r = CODEC_SET_BYTES(m.delegation, CODEC_BYTES(w->delegation));
     if (r == 0)
-        r = vault_call(q->daemon->vault, &ASK(vlt_Type_CERTIFICATE_REFUSE, vlt_Type_CERTIFICATE_STATE, vlt_CertificateRefuse, &m), on_refused,
-                       q);
+        r = vault_call(q->daemon->vault,
+                       &ASK(vlt_Type_CERTIFICATE_REFUSE, vlt_Type_CERTIFICATE_STATE, vlt_CertificateRefuse, &m),
+                       on_refused, q);
     return r;
 }
 
@@ -221,7 +224,8 @@ void accept_on_withdraw(struct link *l, const struct frame *f)
         return;
     }
     int r = certificate_name_read(CODEC_BYTES(m.certificate), &q->name);
-    if (r == 0 && (!id_equal(q->name.issuer.bytes, m.issuer) || memcmp(q->name.serial, m.serial, sizeof(m.serial)) != 0))
+    if (r == 0 &&
+        (!id_equal(q->name.issuer.bytes, m.issuer) || memcmp(q->name.serial, m.serial, sizeof(m.serial)) != 0))
         r = REASON_MALFORMED;
     if (r == 0)
         r = judge_ends(q, l);

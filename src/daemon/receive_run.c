@@ -16,6 +16,7 @@
 
 #define PROGRESS_MS 200
 #define STALL_CHECK_MS 1000
+#define VIGIL_MS (365ull * 24 * 3600 * 1000)
 #define REPLY_TIMEOUT_MS (2 * RECEIVE_STALL_MS) /* the exchange's own deadline comes first */
 
 struct range { /* one BLOCKS_GET that is not answered to the end */
@@ -44,6 +45,7 @@ struct receive_run {
     struct body_part part;
     struct peer *peer; /* NULL: no source */
     uint32_t question; /* the open INFO_GET or LIST_GET; 0: none */
+    uint32_t vigil;    /* a request nobody answers: tells that p closes, also when nothing is asked */
     struct range *ranges;
     uv_timer_t timer;
     uv_work_t look, prepare, sync, finish;
@@ -99,7 +101,9 @@ static void forget_questions(struct receive_run *r)
 {
     if (r->peer && r->question)
         peer_forget(r->peer, r->question);
-    r->question = 0;
+    if (r->peer && r->vigil)
+        peer_forget(r->peer, r->vigil);
+    r->question = r->vigil = 0;
     while (r->ranges) {
         struct range *g = r->ranges;
         r->ranges = g->next;
@@ -535,12 +539,25 @@ void receive_run_offer_info(struct receive_run *r, struct slice info, const uint
         receive_fail(&r->exchange, reason_of_error(outcome));
 }
 
+static bool on_vigil(struct peer *p, const struct frame *reply, enum reason why, void *ctx)
+{
+    struct receive_run *r = ctx;
+    (void)p;
+    (void)reply; /* a PONG never comes here */
+    r->vigil = 0;
+    lose(r, why, NULL);
+    return false;
+}
+
 /* The next turn of the loop begins the questions: nothing fires before this has returned. */
 static void on_attached(uv_timer_t *timer)
 {
     struct receive_run *r = timer->data;
     (void)uv_timer_start(timer, on_timer, STALL_CHECK_MS, STALL_CHECK_MS);
-    pump(r);
+    if (!r->vigil)
+        lose(r, REASON_OFFLINE, NULL); /* it was closing already */
+    else
+        pump(r);
 }
 
 void receive_run_attach(struct receive_run *r, struct peer *p)
@@ -550,6 +567,8 @@ void receive_run_attach(struct receive_run *r, struct peer *p)
         return;
     r->peer = p;
     peer_set_tail_max(p, FRAME_TAIL_MAX);
+    if (peer_request(p, msg_Type_PING, NULL, NULL, slice(NULL, 0), VIGIL_MS, on_vigil, r, &r->vigil) != 0)
+        r->vigil = 0;
     receive_connected(&r->exchange, now(r));
     (void)uv_timer_start(&r->timer, on_attached, 0, 0);
 }

@@ -14,7 +14,8 @@
 
 struct receive_run;
 struct receive_run_callbacks {
-    void (*on_progress)(uint64_t done_bytes, uint64_t total_bytes, void *ctx); /* at most five times a second, and at the end */
+    void (*on_progress)(uint64_t done_bytes, uint64_t total_bytes,
+                        void *ctx); /* at most five times a second, and at the end */
     /* The source is not used any more: it closed, stalled, refused (why), or sent what was not asked (REASON_MALFORMED: close it). */
     void (*on_lost)(enum reason why, const char *detail, void *ctx);
     /* REASON_NONE: the body file is complete, durable, and in its place. Else the part file stays, for another try. */
@@ -22,15 +23,15 @@ struct receive_run_callbacks {
 };
 
 /* dir: where bodies are. Looks first what is there of this content; one that is complete ends at once. 0, -ENOMEM. */
-int receive_run_new(struct receive_run **out, uv_loop_t *loop, const struct clock *clock, const char *dir, const struct id *content,
-                    const struct receive_run_callbacks *callbacks, void *ctx) MUST_USE;
+int receive_run_new(struct receive_run **out, uv_loop_t *loop, const struct clock *clock, const char *dir,
+                    const struct id *content, const struct receive_run_callbacks *callbacks, void *ctx) MUST_USE;
 /* From an offer, before a source is attached: need not be asked for. Judged like any other. */
 void receive_run_offer_info(struct receive_run *r, struct slice info, const uint8_t list_root[32]);
 /* p: borrowed, until on_lost, on_end, receive_run_detach or p's on_closed. */
 void receive_run_attach(struct receive_run *r, struct peer *p);
-void receive_run_detach(struct receive_run *r);     /* no on_lost follows */
+void receive_run_detach(struct receive_run *r); /* no on_lost follows */
 bool receive_run_attached(const struct receive_run *r);
-void receive_run_free(struct receive_run *r);       /* accepts NULL; freed once the pool is done */
+void receive_run_free(struct receive_run *r); /* accepts NULL; freed once the pool is done */
 /* Exact content information and list root, once known (always after on_end with REASON_NONE); false before. */
 bool receive_run_info(const struct receive_run *r, struct slice *info, const uint8_t **list_root);
 

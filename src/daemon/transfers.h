@@ -30,11 +30,13 @@ struct transfer_watch {
     void *ctx;
 };
 
-struct transfer_actions { /* of the module that embeds the transfer; each ends in transfer_set_state when it took effect */
-    void (*pause)(struct transfer *t);
+struct transfer_actions {              /* of the module that embeds the transfer; NULL where there is nothing to do */
+    void (*pause)(struct transfer *t); /* ends in transfer_set_state when it took effect, as the next two */
     void (*resume)(struct transfer *t);
     void (*cancel)(struct transfer *t);
-    void (*free)(struct transfer *t); /* out of the table; watchers were told */
+    void (*tick)(struct transfer *t, int64_t now_ms); /* about once a second while it has not ended; monotonic time */
+    void (*stop)(struct transfer *t);                 /* the program ends: let go of connections and files */
+    void (*free)(struct transfer *t);                 /* out of the table, nothing under way: frees the memory */
 };
 struct transfer_watcher;
 struct transfer { /* embedded */
@@ -47,34 +49,45 @@ struct transfer { /* embedded */
     struct id content, with; /* with: distributor or device at the other end */
     char title[128], peer[64];
     uint64_t done_bytes, total_bytes;
-    enum reason reason;      /* why it waits or failed */
-    int64_t progress_ms;     /* when watchers were last told */
+    enum reason reason;  /* why it waits or failed */
+    int64_t progress_ms; /* when watchers were last told */
     struct transfer_watcher *watchers;
+    uint32_t holds; /* callbacks still to come */
+    bool gone;      /* out of the table */
 };
 
 /* Starts the transfers, copies and device connections: after accounts, library and siblings. Takes up what a kill interrupted. */
 int transfers_start(struct daemon *d) MUST_USE;
-void transfers_stop(struct daemon *d); /* everything is closed; watchers are told `cancelled`; the work goes on at the next start */
+void transfers_stop(
+    struct daemon *d); /* everything is closed; watchers are told `cancelled`; the work goes on at the next start */
 uint32_t transfers_count(const struct daemon *d); /* waiting, running or paused */
 
 /* Handlers of control requests. */
-void transfers_get(struct daemon *d, struct call *c, const void *message);       /* TRANSFERS_GET */
-void transfer_control(struct daemon *d, struct call *c, const void *message);    /* TRANSFER_CONTROL */
-void copy_handle(struct daemon *d, struct call *c, const void *message);         /* COPY (also a move) */
-void fetch_handle(struct daemon *d, struct call *c, const void *message);        /* FETCH */
-void export_handle(struct daemon *d, struct call *c, const void *message);       /* EXPORT */
-void import_handle(struct daemon *d, struct call *c, const void *message);       /* IMPORT */
+void transfers_get(struct daemon *d, struct call *c, const void *message);    /* TRANSFERS_GET */
+void transfer_control(struct daemon *d, struct call *c, const void *message); /* TRANSFER_CONTROL */
+void copy_handle(struct daemon *d, struct call *c, const void *message);      /* COPY (also a move) */
+void fetch_handle(struct daemon *d, struct call *c, const void *message);     /* FETCH */
+void export_handle(struct daemon *d, struct call *c, const void *message);    /* EXPORT */
+void import_handle(struct daemon *d, struct call *c, const void *message);    /* IMPORT */
 
-/* For the modules that embed a transfer. */
+/* For the modules that embed a transfer. Names it after the library's title, or the short content ID. */
 void transfer_add(struct daemon *d, struct transfer *t, enum transfer_kind kind, const struct id *content,
-                  const struct transfer_actions *actions);
+                  const struct id *with, const char *peer, const struct transfer_actions *actions);
 int transfer_watch(struct transfer *t, const struct transfer_watch *watch) MUST_USE; /* 0, -ENOMEM */
-/* Also tells the watchers: DONE, FAILED and CANCELLED end the transfer; it stays in the table for a while. */
-void transfer_set_state(struct transfer *t, enum transfer_state state, enum reason why, const char *detail);
-void transfer_progress(struct transfer *t, uint64_t done_bytes, uint64_t total_bytes);
-void transfer_say(struct transfer *t, const char *format, ...) PRINTF_LIKE(2, 3); /* to the watchers only */
-struct transfer *transfers_find(struct daemon *d, enum transfer_kind kind, const struct id *content, const struct id *with);
-/* One more user of a control call as a watcher: progress to the call, then TRANSFER_ROW or TRACK_ROW and finished, or refused. */
+/* A user of a control call as a watcher: progress, then TRANSFER_ROW (of what goes out) or TRACK_ROW and finished, or refused. */
 int transfer_watch_call(struct transfer *t, struct call *c) MUST_USE;
+/* DONE, FAILED and CANCELLED end the transfer: watchers are told, it stays in the table for a while. Others are told of nothing. */
+void transfer_set_state(struct transfer *t, enum transfer_state state, enum reason why, const char *detail);
+bool transfer_has_ended(const struct transfer *t);
+/* Ends the watching though the work goes on: something must be done about it first. */
+void transfer_tell(struct transfer *t, enum reason why, const char *detail);
+void transfer_progress(struct transfer *t, uint64_t done_bytes, uint64_t total_bytes);
+void transfer_say(struct transfer *t, const char *format, ...) PRINTF_LIKE(2, 3); /* progress without figures */
+/* One that has not ended; with may be NULL: any. */
+struct transfer *transfers_find(struct daemon *d, enum transfer_kind kind, const struct id *content,
+                                const struct id *with);
+/* Around whatever calls back later with the transfer (or what embeds it) as its context. */
+void transfer_hold(struct transfer *t);
+void transfer_release(struct transfer *t); /* last thing a callback does */
 
 #endif

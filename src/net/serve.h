@@ -28,8 +28,10 @@ void serve_forget(struct serve *s, const struct id *content);
 
 /* p: borrowed, until serve_client_free, which must come before p's on_closed has returned. on_sent (may be NULL): bytes of blocks queued
  * to the peer, for progress; not called from within serve_frame. */
-typedef void (*serve_sent_fn)(const struct id *content, uint32_t index, uint32_t block_count, uint64_t bytes, void *ctx);
-int serve_client_new(struct serve_client **out, struct serve *s, struct peer *p, serve_sent_fn on_sent, void *ctx) MUST_USE;
+typedef void (*serve_sent_fn)(const struct id *content, uint32_t index, uint32_t block_count, uint64_t bytes,
+                              void *ctx);
+int serve_client_new(struct serve_client **out, struct serve *s, struct peer *p, serve_sent_fn on_sent, void *ctx)
+    MUST_USE;
 void serve_client_free(struct serve_client *c); /* accepts NULL */
 /* A frame of one of the three types: answers it now or later, refusals included; a frame that cannot be read closes the peer.
  * False: it is of another type, nothing was done. */
@@ -42,13 +44,15 @@ void serve_drain(struct serve_client *c);
 /* A body file as it lies on the disk. */
 struct serve_file {
     struct body_shape shape;
-    struct buf info;       /* exact content information */
-    uint8_t *list;         /* shape.block_count hashes */
+    struct buf info; /* exact content information */
+    uint8_t *list;   /* shape.block_count hashes */
     uint8_t list_root[32];
 };
 /* Reads and checks everything before the blocks: magic, information, list, and that all of it hashes to content; and that the file has the
  * length it must have. Blocking: pool threads, or before the loop runs. 0, REASON_CONTENT_ID_MISMATCH, REASON_BLOCK_CORRUPT, -errno. */
 int serve_file_read(int fd, const struct id *content, struct serve_file *out) MUST_USE;
+/* The same for a body that begins at offset `base` and ends with the file (a package on a medium). */
+int serve_file_read_at(int fd, uint64_t base, const struct id *content, struct serve_file *out) MUST_USE;
 void serve_file_deinit(struct serve_file *f); /* idempotent */
 
 #endif

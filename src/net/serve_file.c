@@ -8,10 +8,10 @@
 #include "net/serve.h"
 #include "protocol/documents.h"
 
-static int read_info(int fd, struct serve_file *f)
+static int read_info(int fd, uint64_t base, struct serve_file *f)
 {
     uint8_t head[12];
-    int r = file_pread_all(fd, head, sizeof(head), 0);
+    int r = file_pread_all(fd, head, sizeof(head), base);
     if (r != 0)
         return r == -EIO ? REASON_BLOCK_CORRUPT : r;
     size_t len = get_be32(head + 8);
@@ -21,12 +21,12 @@ static int read_info(int fd, struct serve_file *f)
     r = buf_reserve(&f->info, len);
     if (r != 0)
         return r;
-    r = file_pread_all(fd, f->info.data, len, sizeof(head));
+    r = file_pread_all(fd, f->info.data, len, base + sizeof(head));
     f->info.len = len;
     return r == -EIO ? REASON_BLOCK_CORRUPT : r;
 }
 
-static int read_shape(int fd, struct serve_file *f)
+static int read_shape(int fd, uint64_t base, struct serve_file *f)
 {
     doc_ContentInfo info;
     int r = CODEC_DECODE(doc_ContentInfo, buf_slice(&f->info), &info);
@@ -37,30 +37,30 @@ static int read_shape(int fd, struct serve_file *f)
     struct stat st;
     if (fstat(fd, &st) != 0)
         return -errno;
-    return st.st_size >= 0 && (uint64_t)st.st_size == body_file_bytes(&f->shape) ? 0 : REASON_BLOCK_CORRUPT;
+    return st.st_size >= 0 && (uint64_t)st.st_size == base + body_file_bytes(&f->shape) ? 0 : REASON_BLOCK_CORRUPT;
 }
 
-static int read_list(int fd, struct serve_file *f)
+static int read_list(int fd, uint64_t base, struct serve_file *f)
 {
     size_t len = (size_t)f->shape.block_count * MERKLE_HASH_BYTES;
     f->list = malloc(len);
     if (!f->list)
         return -ENOMEM;
-    int r = file_pread_all(fd, f->list, len, body_list_offset(&f->shape));
+    int r = file_pread_all(fd, f->list, len, base + body_list_offset(&f->shape));
     if (r != 0)
         return r == -EIO ? REASON_BLOCK_CORRUPT : r;
     merkle_root(f->list, f->shape.block_count, f->list_root);
     return 0;
 }
 
-int serve_file_read(int fd, const struct id *content, struct serve_file *out)
+int serve_file_read_at(int fd, uint64_t base, const struct id *content, struct serve_file *out)
 {
     struct serve_file f CLEANUP(serve_file_deinit) = { .list = NULL };
-    int r = read_info(fd, &f);
+    int r = read_info(fd, base, &f);
     if (r == 0)
-        r = read_shape(fd, &f);
+        r = read_shape(fd, base, &f);
     if (r == 0)
-        r = read_list(fd, &f);
+        r = read_list(fd, base, &f);
     if (r != 0)
         return r;
     doc_ContentInfo info;
@@ -73,6 +73,11 @@ int serve_file_read(int fd, const struct id *content, struct serve_file *out)
     *out = f;
     f = (struct serve_file){ .list = NULL };
     return 0;
+}
+
+int serve_file_read(int fd, const struct id *content, struct serve_file *out)
+{
+    return serve_file_read_at(fd, 0, content, out);
 }
 
 void serve_file_deinit(struct serve_file *f)

@@ -41,8 +41,8 @@ static int check_info(struct judgement *j)
 static int check_own_issuer(struct judgement *j)
 {
     const doc_CopyCertificate *certificate = &j->facts->certificate;
-    if (!id_equal(certificate->issuer, j->c->keyset->distributor) || certificate->issued_ms > INT64_MAX
-        || !keyset_lists(j->c->keyset, KEY_LICENSE, j->signer, (int64_t)certificate->issued_ms))
+    if (!id_equal(certificate->issuer, j->c->keyset->distributor) || certificate->issued_ms > INT64_MAX ||
+        !keyset_lists(j->c->keyset, KEY_LICENSE, j->signer, (int64_t)certificate->issued_ms))
         return REASON_SIGNATURE_INVALID;
     if (certificate->partner_root)
         return REASON_MALFORMED;
@@ -79,8 +79,8 @@ static int check_publisher(struct judgement *j)
 static int check_delegated_life(struct judgement *j)
 {
     const doc_CopyCertificate *certificate = &j->facts->certificate;
-    if (certificate->ends_ms < certificate->issued_ms || certificate->ends_ms > j->delegation.ends_ms
-        || certificate->ends_ms - certificate->issued_ms > j->delegation.max_certificate_ms)
+    if (certificate->ends_ms < certificate->issued_ms || certificate->ends_ms > j->delegation.ends_ms ||
+        certificate->ends_ms - certificate->issued_ms > j->delegation.max_certificate_ms)
         return REASON_DELEGATION_INVALID;
     return 0;
 }
@@ -110,8 +110,8 @@ static int check_license(struct judgement *j)
         return REASON_SIGNATURE_INVALID;
     if (!id_equal(license->content, certificate->content))
         return REASON_CONTENT_ID_MISMATCH;
-    if (!id_equal(license->client, certificate->destination)
-        || !id_equal(license->leaf.distributor, j->c->keyset->distributor))
+    if (!id_equal(license->client, certificate->destination) ||
+        !id_equal(license->leaf.distributor, j->c->keyset->distributor))
         return REASON_WRONG_DESTINATION;
     return 0;
 }
@@ -123,8 +123,8 @@ static int check_key_block(struct judgement *j)
     int r = ekb_judge(CODEC_BYTES(entry->block), j->c->keyset, &j->facts->block);
     if (r)
         return r;
-    if (j->facts->block.kind != EKB_KIND_COMPLETE_SUBTREE || entry->index >= j->facts->block.entry_count
-        || j->facts->block.category != j->facts->license.leaf.category)
+    if (j->facts->block.kind != EKB_KIND_COMPLETE_SUBTREE || entry->index >= j->facts->block.entry_count ||
+        j->facts->block.category != j->facts->license.leaf.category)
         return REASON_MALFORMED;
     return 0;
 }

@@ -11,8 +11,8 @@ bool keyset_lists(const doc_Keyset *k, enum key_purpose purpose, const uint8_t k
 {
     for (pb_size_t i = 0; i < k->keys_count; i++) {
         const doc_Key *listed = &k->keys[i];
-        if (listed->purpose == purpose && memcmp(listed->key, key, sizeof(listed->key)) == 0
-            && listed->ends_ms >= times_now(at_ms))
+        if (listed->purpose == purpose && memcmp(listed->key, key, sizeof(listed->key)) == 0 &&
+            listed->ends_ms >= times_now(at_ms))
             return true;
     }
     return false;
@@ -158,8 +158,8 @@ int delegation_judge(struct slice envelope, const doc_Keyset *delegator, int64_t
     int r = delegation_judge_past(envelope, delegator, &read);
     if (r)
         return r;
-    if (read.sequence < floor_of(delegator, read.partner) || times_before(read.issued_ms, now_ms)
-        || times_ended(read.ends_ms, now_ms))
+    if (read.sequence < floor_of(delegator, read.partner) || times_before(read.issued_ms, now_ms) ||
+        times_ended(read.ends_ms, now_ms))
         return REASON_DELEGATION_INVALID;
     *out = read;
     return 0;

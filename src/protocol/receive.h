@@ -21,12 +21,12 @@
 #include "crypto/body.h"
 #include "protocol/reason.h"
 
-#define RECEIVE_LIST_PIECE 8192u                /* hashes asked at once: 256 KiB */
-#define RECEIVE_RANGE_MAX 64u                   /* blocks asked at once */
-#define RECEIVE_WINDOW_BYTES (1024u * 1024)     /* default; also what a kill can cost at most */
-#define RECEIVE_SYNC_BYTES (64u * 1024 * 1024)  /* default */
-#define RECEIVE_STALL_MS 30000                  /* nothing arrives for that long: the source is given up */
-#define RECEIVE_CORRUPT_MAX 4                   /* blocks that do not fit their hash before the source is given up */
+#define RECEIVE_LIST_PIECE 8192u               /* hashes asked at once: 256 KiB */
+#define RECEIVE_RANGE_MAX 64u                  /* blocks asked at once */
+#define RECEIVE_WINDOW_BYTES (1024u * 1024)    /* default; also what a kill can cost at most */
+#define RECEIVE_SYNC_BYTES (64u * 1024 * 1024) /* default */
+#define RECEIVE_STALL_MS 30000                 /* nothing arrives for that long: the source is given up */
+#define RECEIVE_CORRUPT_MAX 4                  /* blocks that do not fit their hash before the source is given up */
 
 enum receive_state {
     RECEIVE_INFO,
@@ -44,30 +44,30 @@ enum receive_mark {
     RECEIVE_WRITTEN = 1, /* survives this process */
     RECEIVE_SYNCED = 2,  /* survives a power loss */
     RECEIVE_ASKED,
-    RECEIVE_ARRIVED,     /* being verified and written */
-    RECEIVE_AT_SYNC,     /* written before the sync that is running */
+    RECEIVE_ARRIVED, /* being verified and written */
+    RECEIVE_AT_SYNC, /* written before the sync that is running */
 };
 
 struct receive {
     enum receive_state state;
-    enum reason why;             /* of FAILED */
+    enum reason why; /* of FAILED */
     struct id content;
-    struct body_shape shape;     /* from LIST on */
+    struct body_shape shape; /* from LIST on */
     uint8_t info[BODY_INFO_MAX];
     size_t info_len;
     uint8_t list_root[32];
-    uint8_t *list;               /* owned: shape.block_count hashes */
+    uint8_t *list; /* owned: shape.block_count hashes */
     uint32_t list_have;
-    uint8_t *marks;              /* owned: enum receive_mark of each block */
-    uint32_t next_missing;       /* nothing before it is missing */
+    uint8_t *marks;                                    /* owned: enum receive_mark of each block */
+    uint32_t next_missing;                             /* nothing before it is missing */
     uint32_t missing_count, asked_count, stored_count; /* stored: written or more */
-    uint64_t stored_bytes;       /* of blocks stored, as on the wire */
-    uint64_t ahead_bytes;        /* asked or arrived and not yet written */
+    uint64_t stored_bytes;                             /* of blocks stored, as on the wire */
+    uint64_t ahead_bytes;                              /* asked or arrived and not yet written */
     uint64_t unsynced_bytes;
     uint64_t window_bytes, sync_bytes;
     uint32_t corrupt_count;
     bool connected, asked, syncing, prepared; /* asked: the INFO or LIST question is open */
-    int64_t heard_ms;            /* when the source last said something useful, or was first asked */
+    int64_t heard_ms;                         /* when the source last said something useful, or was first asked */
 };
 
 /* window_bytes, sync_bytes: 0 for the defaults. Starts in INFO, not connected. */

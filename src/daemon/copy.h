@@ -1,0 +1,37 @@
+/* Copies and moves, as their source: a certificate is asked for, offered to the destination with the body behind it, and gone when the
+ * destination has signed for it. Each step is durable before the next, and every step may be done twice:
+ *
+ *   ASKING       asked (or about to be); the transaction knows whether it was granted
+ *   HELD         the certificate is here (S115); for a move sealed, until the vault has suspended the license
+ *   WITHDRAWING  a move is to be taken back; only the destination's signed refusal can
+ *   DELIVERED    a move's receipt is here: surrender, delete, report
+ *   REFUSED      a move's signed refusal is here: wake the license, report
+ *
+ * A copy's receipt ends it at once: reported and deleted (S153) in one database transaction. Loop thread.
+ * Source: seed S111-S115, S151-S153; design section 6.5. */
+#ifndef DAEMON_COPY_H
+#define DAEMON_COPY_H
+
+#include "daemon/device_link.h"
+#include "daemon/transfers.h"
+
+/* Frames of a link, in which the other end is the destination. */
+void copy_on_delivered(struct link *l, const struct frame *f); /* DELIVERED */
+void copy_on_fetch(struct link *l, const struct frame *f);     /* FETCH */
+/* May this device read this body from us? REASON_NONE, REASON_IN_USE (paused), REASON_NOT_OWNED. */
+enum reason copies_may_read(struct daemon *d, const struct id *client, const struct id *content, bool trusted);
+/* A block was queued to it. */
+void copies_sent(struct daemon *d, const struct id *client, const struct id *content, uint32_t index,
+                 uint32_t block_count, uint64_t bytes);
+
+/* Takes up an equal one that has not ended, or begins one. 0, an enum reason (detail filled or empty), -errno. */
+int copy_begin(struct daemon *d, const struct id *content, const struct id *destination, bool move, bool removable,
+               struct transfer **out, char *detail, size_t cap) MUST_USE;
+/* For a medium: the certificate of a removable copy that is HELD; false before. Borrowed until copy_written. */
+bool copy_certificate(struct transfer *t, struct slice *certificate, struct slice *delegation);
+/* The medium has it durably: the certificate goes (S153), then the copy is DONE. Otherwise it stays, for another try. */
+void copy_written(struct transfer *t, enum reason why, const char *detail);
+/* Of export.c: a removable copy has become HELD. */
+void export_held(struct daemon *d, struct transfer *t);
+
+#endif

@@ -1,0 +1,276 @@
+/* Getting a copy certificate: what the user wants, the transaction with the license's issuer, and keeping what it grants.
+ *
+ * Callbacks, in order: on_row (database), on_granted (the transaction grants; stored before it is finished), on_kept, on_outcome. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "daemon/account.h"
+#include "daemon/control.h"
+#include "daemon/copy_internal.h"
+#include "daemon/library.h"
+#include "daemon/siblings.h"
+#include "daemon/transact.h"
+
+#define LOG_MODULE "copy"
+#include "base/log.h"
+
+/* ---- asking -------------------------------------------------------------------------------------------------- */
+
+static void on_outcome(const struct transact_outcome *outcome, void *ctx)
+{
+    struct copy *c = ctx;
+    struct account *a = account_find(c->t.daemon, c->issuer.bytes);
+    bool asking = !c->t.gone && c->durable == COPY_ASKING;
+    if (asking)
+        c->busy = false;
+    if (asking && outcome->why == REASON_OFFLINE && a != NULL && transact_outstanding(a->transact)) {
+        /* It was sent, or may have been: the transaction goes on, and so do we. */
+        c->resumed = true;
+        copy_reply(c, REASON_OFFLINE, outcome->refusal->text);
+        transfer_tell(&c->t, REASON_OFFLINE, outcome->refusal->text);
+        copy_later(c, REASON_OFFLINE);
+    } else if (asking && outcome->why != REASON_NONE) {
+        copy_failed(c, outcome->why, outcome->refusal->text);
+    }
+    transfer_release(&c->t);
+}
+
+void copy_ask(struct copy *c)
+{
+    struct account *a = account_find(c->t.daemon, c->issuer.bytes);
+    if (a == NULL) {
+        copy_failed(c, REASON_NOT_REGISTERED,
+                    "This device is not registered with the distributor that issued the license.");
+        return;
+    }
+    if (c->resumed && transact_outstanding(a->transact)) {
+        copy_later(c, REASON_OFFLINE); /* what it grants comes to on_granted */
+        return;
+    }
+    msg_Item item = msg_Item_init_zero;
+    item.has_copy = true;
+    memcpy(item.copy.content, c->t.content.bytes, sizeof(item.copy.content));
+    memcpy(item.copy.license_id, c->license_id, sizeof(item.copy.license_id));
+    memcpy(item.copy.destination, c->t.with.bytes, sizeof(item.copy.destination));
+    item.copy.move = c->move;
+    item.copy.removable = c->removable;
+    transfer_say(&c->t, "asking %s", a->name);
+    c->busy = true;
+    transfer_hold(&c->t);
+    if (transact_submit(a, &item, on_outcome, c) == 0)
+        return;
+    c->busy = false;
+    copy_failed(c, REASON_INTERNAL, NULL);
+    transfer_release(&c->t);
+}
+
+/* ---- keeping ------------------------------------------------------------------------------------------------- */
+
+static void on_kept(struct copy *c, int outcome)
+{
+    struct transact_item *item = steal(&c->item);
+    if (outcome != 0) {
+        buf_clear(&c->certificate);
+        buf_clear(&c->delegation);
+        c->resumed = true;
+        copy_later(c, reason_of_error(outcome));
+    } else {
+        c->resumed = false;
+        c->retry_ms = 0;
+        if (!c->move)
+            copy_note_serial(c);
+        copy_reply(c, REASON_NONE, NULL);
+    }
+    if (item != NULL)
+        transact_item_stored(item, outcome);
+    if (outcome != 0)
+        return;
+    if (c->removable)
+        export_held(c->t.daemon, &c->t);
+    copy_step(c);
+}
+
+static bool is_asked(const struct copy *c, const struct account *a, const msg_CopyAsk *ask)
+{
+    return id_equal(c->issuer.bytes, a->distributor.bytes) && id_equal(c->t.content.bytes, ask->content) &&
+           memcmp(c->license_id, ask->license_id, sizeof(c->license_id)) == 0 &&
+           id_equal(c->t.with.bytes, ask->destination) && c->move == ask->move && c->removable == ask->removable;
+}
+
+/* The copy that an answer belongs to: the one that asks; or one that has it already, when the answer comes again. */
+static struct copy *find_asked(struct account *a, const msg_CopyAsk *ask, const msg_Result *result, bool *kept)
+{
+    struct copy *asking = NULL;
+    for (struct transfer *t = a->daemon->transfers->first; t != NULL; t = t->next) {
+        if (!copy_is_out(t) || transfer_has_ended(t) || !is_asked(copy_of(t), a, ask))
+            continue;
+        *kept = copy_of(t)->durable != COPY_ASKING &&
+                slice_equal(buf_slice(&copy_of(t)->certificate), CODEC_BYTES(result->certificate));
+        if (*kept)
+            return copy_of(t);
+        if (copy_of(t)->durable == COPY_ASKING && asking == NULL && copy_of(t)->item == NULL)
+            asking = copy_of(t);
+    }
+    return asking;
+}
+
+static void on_granted(struct account *a, const msg_CopyAsk *ask, const msg_Result *result, struct transact_item *item)
+{
+    struct daemon *d = a->daemon;
+    struct id content = id_from(ask->content), destination = id_from(ask->destination);
+    bool kept = false;
+    if (d->transfers == NULL || d->transfers->stopping) {
+        transact_item_stored(item, -ECANCELED); /* again after the next start */
+        return;
+    }
+    struct copy *c = find_asked(a, ask, result, &kept);
+    if (kept) {
+        transact_item_stored(item, 0);
+        return;
+    }
+    if (c == NULL)
+        c = copy_new(d, &a->distributor, &content, ask->license_id, &destination, ask->move, ask->removable);
+    int r = c == NULL ? -ENOMEM : buf_append(&c->certificate, CODEC_BYTES(result->certificate));
+    if (r == 0 && result->has_delegation)
+        r = buf_append(&c->delegation, CODEC_BYTES(result->delegation));
+    if (r != 0) {
+        transact_item_stored(item, -ENOMEM);
+        return;
+    }
+    c->item = item;
+    copy_store(c, &(struct copy_change){ .state = COPY_HELD, .done = on_kept });
+}
+
+void copies_listen(struct daemon *d) { transact_set_copy_handler(d, on_granted); }
+
+/* ---- beginning ----------------------------------------------------------------------------------------------- */
+
+/* The license to copy from: valid, and of an issuer that can be asked. 0, an enum reason. */
+static int choose_license(struct daemon *d, const struct track *t, const struct track_license **out)
+{
+    int64_t now_ms = clock_wall_ms(d->clock);
+    const struct track_license *best = NULL;
+    int why = REASON_NO_LICENSE;
+    for (size_t i = 0; i < t->license_count; i++) {
+        const struct track_license *l = &t->licenses[i];
+        bool over = l->conditions.has_usage_until_ms && l->conditions.usage_until_ms <= (uint64_t)now_ms;
+        if (l->state == LICENSE_SUSPENDED)
+            why = REASON_LICENSE_SUSPENDED;
+        else if (l->state == LICENSE_VALID && over)
+            why = REASON_LICENSE_EXPIRED;
+        else if (l->state == LICENSE_VALID && account_find(d, l->issuer.bytes) == NULL && best == NULL)
+            why = REASON_NOT_REGISTERED;
+        else if (l->state == LICENSE_VALID && account_find(d, l->issuer.bytes) != NULL &&
+                 (best == NULL || l->conditions.copy_depth > best->conditions.copy_depth))
+            best = l;
+    }
+    *out = best;
+    return best != NULL ? 0 : why;
+}
+
+static void on_row(struct copy *c, int outcome)
+{
+    if (outcome != 0)
+        copy_failed(c, reason_of_error(outcome), NULL);
+    else
+        copy_step(c);
+}
+
+static struct copy *find_equal(struct daemon *d, const struct id *content, const struct id *destination, bool move,
+                               bool removable)
+{
+    for (struct transfer *t = d->transfers->first; t != NULL; t = t->next)
+        if (copy_is_out(t) && !transfer_has_ended(t) && id_equal(t->content.bytes, content->bytes) &&
+            id_equal(t->with.bytes, destination->bytes) && copy_of(t)->move == move &&
+            copy_of(t)->removable == removable && copy_of(t)->durable != COPY_WITHDRAWING &&
+            copy_of(t)->durable != COPY_REFUSED)
+            return copy_of(t);
+    return NULL;
+}
+
+int copy_begin(struct daemon *d, const struct id *content, const struct id *destination, bool move, bool removable,
+               struct transfer **out, char *detail, size_t cap)
+{
+    const struct track *t = library_find(d, content->bytes);
+    const struct track_license *license;
+    detail[0] = '\0';
+    if (d->transfers == NULL || d->transfers->stopping)
+        return REASON_CANCELLED;
+    struct copy *c = find_equal(d, content, destination, move, removable);
+    if (c != NULL) { /* the same command again finishes what was begun */
+        *out = &c->t;
+        if (c->t.state == TRANSFER_PAUSED)
+            transfer_set_state(&c->t, TRANSFER_WAITING, REASON_NONE, NULL);
+        c->retry_ms = 0;
+        if (!c->offered && c->request == 0)
+            copy_step(c);
+        return 0;
+    }
+    if (t == NULL)
+        return REASON_UNKNOWN_CONTENT;
+    if (!t->has_body) {
+        (void)snprintf(detail, cap, "Its content is not on this device: hearth get TRACK --download-only");
+        return REASON_NOT_FOUND;
+    }
+    int r = choose_license(d, t, &license);
+    if (r != 0)
+        return r;
+    c = copy_new(d, &license->issuer, content, license->license_id, destination, move, removable);
+    if (c == NULL)
+        return -ENOMEM;
+    *out = &c->t;
+    copy_store(c, &(struct copy_change){ .state = COPY_ASKING, .done = on_row });
+    return 0;
+}
+
+/* COPY of the control socket: also a move. */
+void copy_handle(struct daemon *d, struct call *c, const void *message)
+{
+    const ctl_Copy *m = message;
+    struct sibling *to;
+    struct track *t;
+    struct transfer *transfer;
+    char detail[256] = "";
+    int r = library_resolve(d, m->track, &t, detail, sizeof(detail));
+    if (r == 0) {
+        r = siblings_resolve(d, m->device, &to);
+        if (r == REASON_NOT_FOUND)
+            (void)snprintf(detail, sizeof(detail), "No device of the household has this name: hearth devices");
+    }
+    struct id content = r == 0 ? t->content : (struct id){ 0 };
+    if (r == 0)
+        r = copy_begin(d, &content, &to->client, m->move, false, &transfer, detail, sizeof(detail));
+    if (r == 0)
+        r = transfer_watch_call(transfer, c);
+    if (r != 0)
+        call_refuse(c, reason_of_error(r), detail[0] != '\0' ? detail : NULL);
+}
+
+/* FETCH of a sibling: answered when there is a certificate for it, or with the reason why there is none. */
+void copy_on_fetch(struct link *l, const struct frame *f)
+{
+    struct daemon *d = link_daemon(l);
+    msg_Fetch m;
+    struct transfer *t;
+    char detail[256] = "";
+    if (CODEC_DECODE(msg_Fetch, f->message, &m) != 0) {
+        peer_close(link_peer(l), REASON_MALFORMED);
+        return;
+    }
+    struct id content = id_from(m.content);
+    int r = link_is_trusted(l) ? copy_begin(d, &content, link_client(l), false, false, &t, detail, sizeof(detail))
+                               : REASON_NOT_OWNED;
+    if (r != 0) {
+        link_refuse(l, f->request, reason_of_error(r), detail[0] != '\0' ? detail : NULL);
+        return;
+    }
+    struct copy *c = copy_of(t);
+    if (c->reply_request != 0) {
+        link_refuse(l, f->request, REASON_IN_USE, NULL);
+        return;
+    }
+    link_join(l, &c->reply_link);
+    c->reply_request = f->request;
+    if (c->durable != COPY_ASKING)
+        copy_reply(c, REASON_NONE, NULL);
+}

@@ -1,0 +1,342 @@
+/* Downloads: receive_run over the session of an account, again and again until the body is here.
+ *
+ * Callbacks, in order: on_row (database), on_ready (session), then those of receive_run: on_progress, on_lost, on_end. */
+#include "daemon/download.h"
+
+#include <stdlib.h>
+
+#include "base/util.h"
+#include "daemon/bodies.h"
+#include "daemon/db.h"
+#include "daemon/events.h"
+#include "daemon/library.h"
+#include "daemon/receive_run.h"
+#include "daemon/session.h"
+#include "daemon/transfers_internal.h"
+
+#define LOG_MODULE "download"
+#include "base/log.h"
+
+#define RETRY_FIRST_MS 1000
+#define RETRY_LAST_MS 60000
+#define EMPTY_TRIES_MAX 5 /* sources that answer, but bring nothing */
+
+struct download {
+    struct transfer t;
+    struct account *account; /* a reference */
+    struct receive_run *run;
+    bool connecting;
+    uint64_t lost_at_bytes;
+    uint32_t empty_tries;
+    int64_t retry_ms, next_try_ms; /* 0: no next try is due */
+};
+
+static struct download *download_of(struct transfer *t) { return container_of(t, struct download, t); }
+
+/* ---- the row: so that a kill does not end it ------------------------------------------------------------------ */
+
+struct row_job {
+    struct db_job job;
+    struct id content, distributor;
+    bool add;
+};
+
+static int change_row(struct store *store, struct db_job *job)
+{
+    struct row_job *j = container_of(job, struct row_job, job);
+    struct query q CLEANUP(query_end) = query(store, j->add ? DB_DOWNLOAD_PUT : DB_DOWNLOAD_DELETE);
+    query_bind_blob(&q, 1, SLICE_ARRAY(j->content.bytes));
+    if (j->add)
+        query_bind_blob(&q, 2, SLICE_ARRAY(j->distributor.bytes));
+    return query_run(&q);
+}
+
+static void on_row(struct db_job *job, int outcome)
+{
+    (void)outcome; /* without its row a download is taken up by the same command; the queue has logged it */
+    free(container_of(job, struct row_job, job));
+}
+
+static void put_row(const struct download *l, bool add)
+{
+    struct row_job *j = calloc(1, sizeof(*j));
+    if (j == NULL)
+        return;
+    *j = (struct row_job){
+        .job = { .work = change_row, .done = on_row }, .content = l->t.content, .distributor = l->t.with, .add = add
+    };
+    db_run(l->t.daemon->db, &j->job);
+}
+
+/* ---- ends ---------------------------------------------------------------------------------------------------- */
+
+static void let_go(struct download *l)
+{
+    receive_run_free(steal(&l->run));
+    account_unref(steal(&l->account));
+    l->next_try_ms = 0;
+}
+
+static void end(struct download *l, enum transfer_state state, enum reason why, const char *detail)
+{
+    put_row(l, false);
+    let_go(l);
+    transfer_set_state(&l->t, state, why, detail);
+}
+
+static void connect_source(struct download *l);
+
+static void try_later(struct download *l, enum reason why)
+{
+    l->retry_ms = l->retry_ms == 0 ? RETRY_FIRST_MS : l->retry_ms * 2 > RETRY_LAST_MS ? RETRY_LAST_MS : l->retry_ms * 2;
+    l->next_try_ms = transfers_now_ms(l->t.daemon) + l->retry_ms;
+    transfer_set_state(&l->t, TRANSFER_WAITING, why, NULL);
+    transfer_say(&l->t, "waiting for %s", l->t.peer);
+}
+
+static void on_progress(uint64_t done_bytes, uint64_t total_bytes, void *ctx)
+{
+    struct download *l = ctx;
+    transfer_progress(&l->t, done_bytes, total_bytes);
+}
+
+/* What another try can change, and what not. */
+static bool may_pass(enum reason why)
+{
+    return why == REASON_OFFLINE || why == REASON_TIMED_OUT || why == REASON_RATE_LIMITED || why == REASON_IN_USE ||
+           why == REASON_INTERNAL || why == REASON_SESSION_REPLACED || why == REASON_NONE;
+}
+
+static void on_lost(enum reason why, const char *detail, void *ctx)
+{
+    struct download *l = ctx;
+    bool empty = l->t.done_bytes == l->lost_at_bytes;
+    l->lost_at_bytes = l->t.done_bytes;
+    l->empty_tries = empty ? l->empty_tries + 1 : 0;
+    if (!empty)
+        l->retry_ms = 0;
+    bool connection = why == REASON_OFFLINE || why == REASON_NONE || why == REASON_SESSION_REPLACED;
+    if (!may_pass(why) || (!connection && l->empty_tries >= EMPTY_TRIES_MAX))
+        end(l, TRANSFER_FAILED, why, detail);
+    else
+        try_later(l, why == REASON_NONE ? REASON_OFFLINE : why);
+}
+
+static void on_end(enum reason why, const char *detail, void *ctx)
+{
+    struct download *l = ctx;
+    struct daemon *d = l->t.daemon;
+    struct slice info;
+    const uint8_t *list_root;
+    if (why != REASON_NONE) {
+        end(l, TRANSFER_FAILED, why, detail);
+        return;
+    }
+    int r = receive_run_info(l->run, &info, &list_root) ? library_info_known(d, &l->t.content, info, list_root) : 0;
+    if (r == 0)
+        r = library_body_changed(d, &l->t.content, true);
+    if (r != 0)
+        log_warn("a body that has arrived is listed after the next start only");
+    serve_forget(d->transfers->serve, &l->t.content);
+    const struct track *t = library_find(d, l->t.content.bytes);
+    if (t != NULL && t->has_info)
+        CODEC_SET_TEXT(l->t.title, t->title);
+    event(d, "downloaded", "%s has been downloaded from %s", l->t.title, l->t.peer);
+    end(l, TRANSFER_DONE, REASON_NONE, NULL);
+}
+
+/* ---- the source ---------------------------------------------------------------------------------------------- */
+
+static void on_ready(const struct answer *answer, void *ctx)
+{
+    struct download *l = ctx;
+    l->connecting = false;
+    bool wanted = !transfer_has_ended(&l->t) && !l->t.gone && l->t.state != TRANSFER_PAUSED && l->run != NULL;
+    struct peer *p = wanted && answer->why == REASON_NONE ? session_peer(l->account) : NULL;
+    if (p != NULL && !receive_run_attached(l->run)) {
+        transfer_set_state(&l->t, TRANSFER_RUNNING, REASON_NONE, NULL);
+        receive_run_attach(l->run, p);
+    } else if (wanted && p == NULL) {
+        /* Whoever has just asked for it hears at once that nobody is there; what has begun goes on by itself. */
+        if (l->t.done_bytes == 0 && l->t.watchers != NULL && answer->why != REASON_NONE)
+            end(l, TRANSFER_FAILED, answer->why, answer->refusal->text);
+        else
+            try_later(l, REASON_OFFLINE);
+    }
+    transfer_release(&l->t);
+}
+
+static void connect_source(struct download *l)
+{
+    if (l->connecting || l->run == NULL || receive_run_attached(l->run))
+        return;
+    l->next_try_ms = 0;
+    transfer_hold(&l->t);
+    l->connecting = true;
+    if (session_when_ready(l->account, on_ready, l) == 0)
+        return;
+    l->connecting = false;
+    try_later(l, REASON_INTERNAL);
+    transfer_release(&l->t);
+}
+
+/* ---- as a transfer ------------------------------------------------------------------------------------------- */
+
+static void pause_transfer(struct transfer *t)
+{
+    struct download *l = download_of(t);
+    receive_run_detach(l->run);
+    l->next_try_ms = 0;
+    transfer_set_state(t, TRANSFER_PAUSED, REASON_NONE, NULL);
+}
+
+static void resume_transfer(struct transfer *t)
+{
+    transfer_set_state(t, TRANSFER_WAITING, REASON_NONE, NULL);
+    connect_source(download_of(t));
+}
+
+struct removal {
+    uv_work_t work;
+    char dir[BODIES_PATH_BYTES];
+    struct id content;
+};
+static void remove_work(uv_work_t *work)
+{
+    struct removal *r = work->data;
+    if (bodies_remove(r->dir, &r->content) != 0)
+        log_warn("what was there of a cancelled download stays");
+}
+static void on_removed(uv_work_t *work, int status)
+{
+    (void)status;
+    free(work->data);
+}
+
+void download_discard(struct daemon *d, const struct id *content)
+{
+    const struct track *t = library_find(d, content->bytes);
+    struct removal *r = t != NULL && t->has_body ? NULL : calloc(1, sizeof(*r));
+    if (r == NULL)
+        return;
+    r->work.data = r;
+    r->content = *content;
+    CODEC_SET_TEXT(r->dir, d->config.bodies_dir);
+    (void)uv_queue_work(d->loop, &r->work, remove_work, on_removed); /* fails only without a function */
+}
+
+static void cancel_transfer(struct transfer *t)
+{
+    struct download *l = download_of(t);
+    download_discard(t->daemon, &t->content);
+    end(l, TRANSFER_CANCELLED, REASON_NONE, NULL);
+}
+
+static void tick_transfer(struct transfer *t, int64_t now_ms)
+{
+    struct download *l = download_of(t);
+    if (l->next_try_ms != 0 && now_ms >= l->next_try_ms)
+        connect_source(l);
+}
+
+static void stop_transfer(struct transfer *t) { let_go(download_of(t)); }
+static void free_transfer(struct transfer *t) { free(download_of(t)); }
+
+static const struct transfer_actions actions = { pause_transfer, resume_transfer, cancel_transfer,
+                                                 tick_transfer,  stop_transfer,   free_transfer };
+
+/* ---- starting ------------------------------------------------------------------------------------------------ */
+
+static int download_new(struct account *a, const struct id *content, struct download **out)
+{
+    static const struct receive_run_callbacks callbacks = { on_progress, on_lost, on_end };
+    struct daemon *d = a->daemon;
+    struct download *l = calloc(1, sizeof(*l));
+    if (l == NULL)
+        return -ENOMEM;
+    int r = receive_run_new(&l->run, d->loop, d->clock, d->config.bodies_dir, content, &callbacks, l);
+    if (r != 0) {
+        free(l);
+        return r;
+    }
+    l->account = account_ref(a);
+    transfer_add(d, &l->t, TRANSFER_DOWNLOAD, content, &a->distributor, a->name, &actions);
+    *out = l;
+    return 0;
+}
+
+struct joiner {
+    struct download_callbacks callbacks;
+    void *ctx;
+};
+
+static void joiner_progress(const struct transfer *t, const char *text, void *ctx)
+{
+    struct joiner *j = ctx;
+    (void)text;
+    if (j->callbacks.on_progress != NULL)
+        j->callbacks.on_progress(t->done_bytes, t->total_bytes, j->ctx);
+}
+
+static void joiner_end(const struct transfer *t, enum reason why, const char *detail, void *ctx)
+{
+    struct joiner j = *(struct joiner *)ctx;
+    (void)t;
+    free(ctx);
+    j.callbacks.on_done(why, detail, j.ctx);
+}
+
+int download_start(struct account *a, const struct id *content, const struct download_callbacks *callbacks, void *ctx)
+{
+    struct daemon *d = a->daemon;
+    struct transfer *t = transfers_incoming(d, content);
+    struct download *l = NULL;
+    if (d->transfers == NULL || d->transfers->stopping)
+        return -ECANCELED;
+    struct joiner *j = calloc(1, sizeof(*j));
+    if (j == NULL)
+        return -ENOMEM;
+    *j = (struct joiner){ *callbacks, ctx };
+    int r = t != NULL ? 0 : download_new(a, content, &l);
+    if (l != NULL)
+        t = &l->t;
+    struct transfer_watch watch = { joiner_progress, joiner_end, j };
+    if (r == 0)
+        r = transfer_watch(t, &watch);
+    if (r != 0) {
+        free(j);
+        if (l != NULL)
+            end(l, TRANSFER_FAILED, REASON_INTERNAL, NULL);
+        return r;
+    }
+    if (l != NULL) {
+        put_row(l, true);
+        connect_source(l);
+    } else if (t->state == TRANSFER_PAUSED && t->actions->resume != NULL) {
+        t->actions->resume(t);
+    }
+    return 0;
+}
+
+int downloads_start(struct daemon *d)
+{
+    struct query q CLEANUP(query_end) = query(db_store(d->db), DB_DOWNLOADS);
+    int r;
+    while ((r = query_step(&q)) == STORE_ROW) {
+        struct id content, distributor;
+        struct download *l;
+        query_fixed(&q, 0, content.bytes, ID_BYTES);
+        query_fixed(&q, 1, distributor.bytes, ID_BYTES);
+        r = query_check(&q);
+        if (r != 0)
+            return r;
+        struct account *a = account_find(d, distributor.bytes);
+        if (a == NULL)
+            continue; /* unregistered meanwhile */
+        r = download_new(a, &content, &l);
+        if (r != 0)
+            return r;
+        connect_source(l);
+    }
+    return r == STORE_CONFLICT ? -EUCLEAN : r;
+}

@@ -1,0 +1,203 @@
+/* Package and certificate files. Blocking; pool threads. */
+#include "daemon/medium.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/util.h"
+#include "protocol/codec.h"
+
+#define PACKAGE_MAGIC "HEARTHP1"
+#define CERTIFICATE_MAGIC "HEARTHC1"
+#define HEAD_BYTES 12
+#define COPY_BYTES (1u << 20)
+
+/* magic || length:4 || message */
+static int put_head(struct buf *out, const char magic[8], const pb_msgdesc_t *fields, const void *message)
+{
+    struct buf encoded CLEANUP(buf_free) = buf(4096);
+    int r = codec_encode(&encoded, fields, message);
+    if (r == 0)
+        r = buf_append(out, slice(magic, 8));
+    if (r == 0)
+        r = codec_list_put(out, buf_slice(&encoded));
+    return r <= 0 ? r : -EMSGSIZE;
+}
+
+/* The message at the front of fd, and where it ends. 0, REASON_MALFORMED, -errno. */
+static int get_head(int fd, const char magic[8], const pb_msgdesc_t *fields, size_t max_bytes, void *message,
+                    size_t size, uint64_t *end)
+{
+    uint8_t head[HEAD_BYTES], bytes[4096];
+    int r = file_pread_all(fd, head, sizeof(head), 0);
+    if (r != 0)
+        return r == -EIO ? REASON_MALFORMED : r;
+    size_t len = get_be32(head + 8);
+    if (memcmp(head, magic, 8) != 0 || len > max_bytes || len > sizeof(bytes))
+        return REASON_MALFORMED;
+    r = file_pread_all(fd, bytes, len, sizeof(head));
+    if (r == 0)
+        r = codec_decode(fields, max_bytes, slice(bytes, len), message, size);
+    if (r != 0)
+        return r == -EIO || r > 0 ? REASON_MALFORMED : r;
+    *end = sizeof(head) + len;
+    return 0;
+}
+
+static int sync_fd(int fd) { return fsync(fd) == 0 ? 0 : -errno; }
+
+/* Renames a finished file to its name and makes that durable. */
+static int publish(const char *part, const char *path)
+{
+    char dir[MEDIUM_PATH_BYTES];
+    if (rename(part, path) != 0)
+        return -errno;
+    (void)snprintf(dir, sizeof(dir), "%s", path);
+    char *slash = strrchr(dir, '/');
+    if (slash != NULL)
+        *slash = '\0';
+    int fd CLEANUP(closep) = open(slash == NULL ? "." : dir[0] == '\0' ? "/" : dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    int r = sync_fd(fd);
+    return r == -EINVAL ? 0 : r; /* file systems of media need not sync directories */
+}
+
+/* ---- writing ------------------------------------------------------------------------------------------------- */
+
+void medium_writer_init(struct medium_writer *w) { *w = (struct medium_writer){ .from = -1, .to = -1 }; }
+
+void medium_writer_deinit(struct medium_writer *w)
+{
+    if (w->to >= 0)
+        (void)unlink(w->part); /* it may be gone with its medium */
+    closep(&w->from);
+    closep(&w->to);
+    w->from = w->to = -1;
+}
+
+int medium_write_begin(struct medium_writer *w, const char *path, const char *body, const struct id *content)
+{
+    msg_ExportPackage package = msg_ExportPackage_init_zero;
+    struct buf head CLEANUP(buf_free) = buf(4096);
+    struct stat st;
+    if (snprintf(w->path, sizeof(w->path), "%s", path) >= (int)sizeof(w->path))
+        return -ENAMETOOLONG;
+    (void)snprintf(w->part, sizeof(w->part), "%s.part", w->path);
+    w->from = open(body, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (w->from < 0 || fstat(w->from, &st) != 0)
+        return -errno;
+    w->to = open(w->part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
+    if (w->to < 0)
+        return -errno;
+    w->total_bytes = (uint64_t)st.st_size;
+    memcpy(package.content, content, sizeof(package.content));
+    int r = put_head(&head, PACKAGE_MAGIC, msg_ExportPackage_fields, &package);
+    if (r == 0)
+        r = file_pwrite_all(w->to, head.data, head.len, 0);
+    if (r == 0 && lseek(w->to, 0, SEEK_END) < 0)
+        r = -errno;
+    return r;
+}
+
+static int write_all(int fd, const uint8_t *data, size_t len)
+{
+    while (len > 0) {
+        ssize_t n = write(fd, data, len);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return -errno;
+        data += n;
+        len -= (size_t)n;
+    }
+    return 0;
+}
+
+int medium_write_step(struct medium_writer *w)
+{
+    uint8_t *chunk CLEANUP(freep) = malloc(COPY_BYTES);
+    if (chunk == NULL)
+        return -ENOMEM;
+    for (uint64_t step = 0; step < MEDIUM_STEP_BYTES && w->done_bytes < w->total_bytes; step += COPY_BYTES) {
+        size_t len = (size_t)u64_min(COPY_BYTES, w->total_bytes - w->done_bytes);
+        int r = file_pread_all(w->from, chunk, len, w->done_bytes);
+        if (r == 0)
+            r = write_all(w->to, chunk, len);
+        if (r != 0)
+            return r;
+        w->done_bytes += len;
+    }
+    return 0;
+}
+
+int medium_write_end(struct medium_writer *w)
+{
+    int r = sync_fd(w->to);
+    if (r == 0)
+        r = publish(w->part, w->path);
+    if (r == 0) {
+        closep(&w->to);
+        w->to = -1;
+    }
+    return r;
+}
+
+int medium_write_certificate(const char *path, const msg_ExportCertificate *certificate)
+{
+    char part[MEDIUM_PATH_BYTES + 8];
+    struct buf head CLEANUP(buf_free) = buf(8192);
+    (void)snprintf(part, sizeof(part), "%s.part", path);
+    int r = put_head(&head, CERTIFICATE_MAGIC, msg_ExportCertificate_fields, certificate);
+    int fd CLEANUP(closep) = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
+    if (r == 0 && fd < 0)
+        r = -errno;
+    if (r == 0)
+        r = file_pwrite_all(fd, head.data, head.len, 0);
+    if (r == 0)
+        r = sync_fd(fd);
+    return r == 0 ? publish(part, path) : r;
+}
+
+/* ---- reading ------------------------------------------------------------------------------------------------- */
+
+int medium_read_certificate(const char *path, msg_ExportCertificate *out)
+{
+    struct stat st;
+    uint64_t end;
+    int fd CLEANUP(closep) = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || fstat(fd, &st) != 0)
+        return -errno;
+    if (!S_ISREG(st.st_mode))
+        return REASON_MALFORMED;
+    int r = get_head(fd, CERTIFICATE_MAGIC, msg_ExportCertificate_fields, msg_ExportCertificate_size, out, sizeof(*out),
+                     &end);
+    return r == 0 && (uint64_t)st.st_size != end ? REASON_MALFORMED : r;
+}
+
+int medium_open_package(const char *path, int *fd, uint64_t *base, struct id *content, struct serve_file *file)
+{
+    struct stat st;
+    msg_ExportPackage package;
+    int opened CLEANUP(closep) = open(path, O_RDONLY | O_CLOEXEC);
+    if (opened < 0 || fstat(opened, &st) != 0)
+        return -errno;
+    if (!S_ISREG(st.st_mode))
+        return REASON_MALFORMED;
+    int r = get_head(opened, PACKAGE_MAGIC, msg_ExportPackage_fields, msg_ExportPackage_size, &package, sizeof(package),
+                     base);
+    if (r != 0)
+        return r;
+    *content = id_from(package.content);
+    r = serve_file_read_at(opened, *base, content, file);
+    if (r != 0)
+        return r;
+    (void)posix_fadvise(opened, 0, 0, POSIX_FADV_SEQUENTIAL); /* a hint */
+    *fd = opened;
+    opened = -1;
+    return 0;
+}

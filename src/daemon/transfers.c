@@ -1,0 +1,393 @@
+/* The table of transfers: numbers, states, watchers, and the second hand of those that wait.
+ *
+ * Callbacks, in order: on_tick, again and again while something has not ended; each watch's on_progress and on_end. */
+#include "daemon/transfers.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/util.h"
+#include "daemon/control.h"
+#include "daemon/copy.h"
+#include "daemon/device_link.h"
+#include "daemon/fetch.h"
+#include "daemon/library.h"
+#include "daemon/transfers_internal.h"
+
+#define LOG_MODULE "transfers"
+#include "base/log.h"
+
+#define TICK_MS 1000
+#define PROGRESS_MS 200
+#define ENDED_KEPT 64
+
+struct transfer_watcher {
+    struct transfer_watcher *next;
+    struct transfer_watch watch;
+};
+
+/* ---- the table ----------------------------------------------------------------------------------------------- */
+
+bool transfer_has_ended(const struct transfer *t) { return t->state >= TRANSFER_DONE; }
+
+static void on_tick(uv_timer_t *timer)
+{
+    struct transfers *s = timer->data;
+    int64_t now_ms = transfers_now_ms(s->daemon);
+    bool active = false;
+    transfers_hold(s);
+    for (struct transfer *t = s->first, *next; t != NULL && !s->stopping; t = next) {
+        transfer_hold(t);
+        if (!transfer_has_ended(t) && t->actions->tick != NULL)
+            t->actions->tick(t, now_ms);
+        active |= !transfer_has_ended(t);
+        next = t->next;
+        transfer_release(t);
+    }
+    fetches_tick(s->daemon, now_ms);
+    if (!active && s->fetches == NULL && s->tick_open)
+        (void)uv_timer_stop(&s->tick);
+    transfers_release(s);
+}
+
+void transfers_wake(struct daemon *d)
+{
+    struct transfers *s = d->transfers;
+    if (s != NULL && s->tick_open && !s->stopping && !uv_is_active((uv_handle_t *)&s->tick))
+        (void)uv_timer_start(&s->tick, on_tick, TICK_MS, TICK_MS);
+}
+
+void transfer_add(struct daemon *d, struct transfer *t, enum transfer_kind kind, const struct id *content,
+                  const struct id *with, const char *peer, const struct transfer_actions *actions)
+{
+    struct transfers *s = d->transfers;
+    const struct track *track = library_find(d, content->bytes);
+    t->daemon = d;
+    t->actions = actions;
+    t->number = s->next_number++;
+    t->kind = kind;
+    t->state = TRANSFER_WAITING;
+    t->content = *content;
+    t->with = *with;
+    if (track != NULL && track->has_info)
+        CODEC_SET_TEXT(t->title, track->title);
+    else
+        id_short(content->bytes, t->title);
+    CODEC_SET_TEXT(t->peer, peer);
+    *s->last = t;
+    s->last = &t->next;
+    transfers_hold(s);
+    transfers_wake(d);
+}
+
+static void free_if_gone(struct transfer *t)
+{
+    if (!t->gone || t->holds > 0)
+        return;
+    struct transfers *s = t->daemon->transfers;
+    t->actions->free(t);
+    transfers_release(s);
+}
+
+void transfer_hold(struct transfer *t) { t->holds++; }
+
+void transfer_release(struct transfer *t)
+{
+    t->holds--;
+    free_if_gone(t);
+}
+
+static void unlink_transfer(struct transfers *s, struct transfer *t)
+{
+    struct transfer **at = &s->first;
+    while (*at != t)
+        at = &(*at)->next;
+    *at = t->next;
+    if (*at == NULL)
+        s->last = at;
+    t->gone = true;
+    free_if_gone(t);
+}
+
+/* The oldest of those that have ended go first. */
+static void forget_ended(struct transfers *s)
+{
+    for (struct transfer *t = s->first; t != NULL && s->ended_count > ENDED_KEPT; t = t->next)
+        if (transfer_has_ended(t)) {
+            s->ended_count--;
+            unlink_transfer(s, t);
+            return;
+        }
+}
+
+struct transfer *transfers_find(struct daemon *d, enum transfer_kind kind, const struct id *content,
+                                const struct id *with)
+{
+    if (d->transfers == NULL)
+        return NULL;
+    for (struct transfer *t = d->transfers->first; t != NULL; t = t->next)
+        if (t->kind == kind && !transfer_has_ended(t) && id_equal(t->content.bytes, content->bytes) &&
+            (with == NULL || id_equal(t->with.bytes, with->bytes)))
+            return t;
+    return NULL;
+}
+
+struct transfer *transfers_incoming(struct daemon *d, const struct id *content)
+{
+    static const enum transfer_kind kinds[] = { TRANSFER_DOWNLOAD, TRANSFER_COPY_IN, TRANSFER_MOVE_IN };
+    for (size_t i = 0; i < ARRAY_COUNT(kinds); i++) {
+        struct transfer *t = transfers_find(d, kinds[i], content, NULL);
+        if (t != NULL)
+            return t;
+    }
+    return NULL;
+}
+
+uint32_t transfers_count(const struct daemon *d)
+{
+    uint32_t count = 0;
+    for (const struct transfer *t = d->transfers == NULL ? NULL : d->transfers->first; t != NULL; t = t->next)
+        count += !transfer_has_ended(t);
+    return count;
+}
+
+/* ---- watchers ------------------------------------------------------------------------------------------------ */
+
+int transfer_watch(struct transfer *t, const struct transfer_watch *watch)
+{
+    struct transfer_watcher *w = calloc(1, sizeof(*w));
+    if (w == NULL)
+        return -ENOMEM;
+    w->watch = *watch;
+    w->next = t->watchers;
+    t->watchers = w;
+    return 0;
+}
+
+void transfer_tell(struct transfer *t, enum reason why, const char *detail)
+{
+    struct transfer_watcher *w = steal(&t->watchers);
+    transfer_hold(t);
+    while (w != NULL) {
+        struct transfer_watcher *next = w->next;
+        w->watch.on_end(t, why, detail, w->watch.ctx);
+        free(w);
+        w = next;
+    }
+    transfer_release(t);
+}
+
+static void say(struct transfer *t, const char *text)
+{
+    for (struct transfer_watcher *w = t->watchers; w != NULL; w = w->next)
+        if (w->watch.on_progress != NULL)
+            w->watch.on_progress(t, text, w->watch.ctx);
+}
+
+void transfer_say(struct transfer *t, const char *format, ...)
+{
+    char text[192], safe[128];
+    va_list args;
+    if (t->watchers == NULL)
+        return;
+    va_start(args, format);
+    (void)vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    CODEC_SET_TEXT(safe, text);
+    say(t, safe);
+}
+
+void transfer_progress(struct transfer *t, uint64_t done_bytes, uint64_t total_bytes)
+{
+    int64_t now_ms = transfers_now_ms(t->daemon);
+    t->done_bytes = done_bytes;
+    t->total_bytes = total_bytes;
+    if (t->watchers == NULL || (now_ms - t->progress_ms < PROGRESS_MS && done_bytes < total_bytes))
+        return;
+    t->progress_ms = now_ms;
+    say(t, t->title);
+}
+
+void transfer_set_state(struct transfer *t, enum transfer_state state, enum reason why, const char *detail)
+{
+    struct transfers *s = t->daemon->transfers;
+    if (transfer_has_ended(t))
+        return;
+    t->state = state;
+    t->reason = why;
+    if (!transfer_has_ended(t)) {
+        transfers_wake(t->daemon);
+        return;
+    }
+    transfer_hold(t);
+    s->ended_count++;
+    if (state == TRANSFER_FAILED)
+        log_info("a transfer has failed number=%u reason=%s", t->number, reason_code(why));
+    transfer_tell(t, state == TRANSFER_CANCELLED ? REASON_CANCELLED : why, detail);
+    forget_ended(s);
+    transfer_release(t);
+}
+
+/* ---- control ------------------------------------------------------------------------------------------------- */
+
+static void row_of(const struct transfer *t, ctl_TransferRow *row)
+{
+    *row = (ctl_TransferRow){
+        .number = t->number,
+        .kind = (uint32_t)t->kind,
+        .state = (uint32_t)t->state,
+        .done_bytes = t->done_bytes,
+        .total_bytes = t->total_bytes,
+        .has_reason = t->reason != REASON_NONE,
+    };
+    memcpy(row->content, t->content.bytes, sizeof(row->content));
+    CODEC_SET_TEXT(row->title, t->title);
+    CODEC_SET_TEXT(row->peer, t->peer);
+    if (row->has_reason)
+        CODEC_SET_TEXT(row->reason, reason_code(t->reason));
+}
+
+static void call_on_progress(const struct transfer *t, const char *text, void *ctx)
+{
+    call_progress(ctx, t->done_bytes, t->total_bytes, "%s", text);
+}
+
+static void call_on_end(const struct transfer *t, enum reason why, const char *detail, void *ctx)
+{
+    struct call *c = ctx;
+    const struct track *track = library_find(t->daemon, t->content.bytes);
+    if (why != REASON_NONE) {
+        call_refuse(c, why, detail);
+        return;
+    }
+    if (t->kind == TRANSFER_COPY_OUT || t->kind == TRANSFER_MOVE_OUT || track == NULL) {
+        ctl_TransferRow row;
+        row_of(t, &row);
+        CALL_ROW(c, TRANSFER_ROW, TransferRow, &row);
+    } else {
+        ctl_TrackRow row;
+        library_row(t->daemon, track, 0, &row);
+        CALL_ROW(c, TRACK_ROW, TrackRow, &row);
+    }
+    call_finish(c);
+}
+
+int transfer_watch_call(struct transfer *t, struct call *c)
+{
+    struct transfer_watch watch = { call_on_progress, call_on_end, c };
+    return transfer_watch(t, &watch);
+}
+
+void transfers_get(struct daemon *d, struct call *c, const void *message)
+{
+    (void)message;
+    for (const struct transfer *t = d->transfers->first; t != NULL; t = t->next) {
+        ctl_TransferRow row;
+        row_of(t, &row);
+        CALL_ROW(c, TRANSFER_ROW, TransferRow, &row);
+    }
+    call_finish(c);
+}
+
+enum { PAUSE = 1, RESUME = 2, CANCEL = 3 };
+
+void transfer_control(struct daemon *d, struct call *c, const void *message)
+{
+    const ctl_TransferControl *m = message;
+    struct transfer *t = d->transfers->first;
+    while (t != NULL && t->number != m->number)
+        t = t->next;
+    if (t == NULL) {
+        call_refuse(c, REASON_NOT_FOUND, "There is no transfer of this number.");
+        return;
+    }
+    void (*action)(struct transfer *) = m->action == PAUSE    ? t->actions->pause
+                                        : m->action == RESUME ? t->actions->resume
+                                        : m->action == CANCEL ? t->actions->cancel
+                                                              : NULL;
+    if (action == NULL) {
+        call_refuse(c, REASON_NOT_PERMITTED, NULL);
+        return;
+    }
+    if (transfer_has_ended(t)) {
+        call_refuse(c, REASON_ALREADY, "This transfer has ended.");
+        return;
+    }
+    transfer_hold(t);
+    if (!(m->action == PAUSE && t->state == TRANSFER_PAUSED) && !(m->action == RESUME && t->state != TRANSFER_PAUSED))
+        action(t);
+    ctl_TransferRow row;
+    row_of(t, &row);
+    CALL_ROW(c, TRANSFER_ROW, TransferRow, &row);
+    call_finish(c);
+    transfer_release(t);
+}
+
+/* ---- life ---------------------------------------------------------------------------------------------------- */
+
+void transfers_hold(struct transfers *s) { s->holds++; }
+
+void transfers_release(struct transfers *s)
+{
+    if (--s->holds > 0)
+        return;
+    s->daemon->transfers = NULL;
+    serve_free(s->serve);
+    free(s);
+}
+
+static int path_of(void *ctx, const struct id *content, char *path, size_t cap)
+{
+    struct daemon *d = ctx;
+    const struct track *t = library_find(d, content->bytes);
+    if (t == NULL || !t->has_body)
+        return REASON_UNKNOWN_CONTENT;
+    return library_body_path(d, content, ".body", path, cap);
+}
+
+int transfers_start(struct daemon *d)
+{
+    struct transfers *s CLEANUP(freep) = calloc(1, sizeof(*s));
+    if (s == NULL)
+        return -ENOMEM;
+    int r = serve_new(&s->serve, d->loop, path_of, d);
+    if (r != 0)
+        return r;
+    s->daemon = d;
+    s->last = &s->first;
+    s->next_number = 1;
+    s->holds = 1; /* the tick */
+    (void)uv_timer_init(d->loop, &s->tick);
+    s->tick.data = s;
+    s->tick_open = true;
+    d->transfers = steal(&s);
+    links_start(d);
+    r = downloads_start(d);
+    return r == 0 ? copies_start(d) : r;
+}
+
+static void on_tick_closed(uv_handle_t *handle) { transfers_release(handle->data); }
+
+void transfers_stop(struct daemon *d)
+{
+    struct transfers *s = d->transfers;
+    if (s == NULL || s->stopping)
+        return;
+    transfers_hold(s);
+    s->stopping = true;
+    s->tick_open = false;
+    uv_close((uv_handle_t *)&s->tick, on_tick_closed);
+    fetches_stop(d);
+    while (s->first != NULL) {
+        struct transfer *t = s->first;
+        transfer_hold(t);
+        transfer_tell(t, REASON_CANCELLED, "hearthd is ending; the transfer goes on when it starts again.");
+        if (t->actions->stop != NULL)
+            t->actions->stop(t);
+        unlink_transfer(s, t);
+        transfer_release(t);
+    }
+    links_stop(d);
+    transfers_release(s);
+}

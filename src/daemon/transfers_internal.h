@@ -1,0 +1,38 @@
+/* What the transfer files of hearthd share: the table, and what serves it. Loop thread. */
+#ifndef DAEMON_TRANSFERS_INTERNAL_H
+#define DAEMON_TRANSFERS_INTERNAL_H
+
+#include "daemon/transfers.h"
+#include "net/serve.h"
+
+struct link;
+struct fetch;
+struct export;
+
+struct transfers {
+    struct daemon *daemon;
+    struct transfer *first, **last; /* in order of number; ended ones stay for a while */
+    uint32_t next_number, ended_count;
+    struct serve *serve;
+    struct link *links;     /* device_link.c */
+    struct fetch *fetches;  /* fetch.c */
+    struct export *exports; /* export.c */
+    uv_timer_t tick;
+    bool stopping, tick_open;
+    uint32_t holds; /* transfers and links that are still there, and the tick */
+};
+void transfers_hold(struct transfers *s);
+void transfers_release(struct transfers *s); /* the last one frees it */
+static inline int64_t transfers_now_ms(const struct daemon *d) { return clock_mono_ms(d->clock); }
+/* Starts the second hand, if it stands still. */
+void transfers_wake(struct daemon *d);
+/* Removes what there is of a content that is not complete here, on the pool (download.c). */
+void download_discard(struct daemon *d, const struct id *content);
+/* Is anything writing or about to write this content here? */
+struct transfer *transfers_incoming(struct daemon *d, const struct id *content);
+
+/* Each module takes up at start what the database knows. */
+int downloads_start(struct daemon *d) MUST_USE;
+int copies_start(struct daemon *d) MUST_USE;
+
+#endif
