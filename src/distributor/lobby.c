@@ -1,4 +1,5 @@
-/* Callbacks: on_accept (a new connection), on_greeting (who has not greeted in time), on_pace (sockets that may be read again), on_stop (until everyone is answered). */
+/* Callbacks: on_accept (a new connection), on_sweep (who has not greeted in time, or has an old keyset), on_pace (sockets
+ * that may be read again), on_stop (until everyone is answered). */
 #define LOG_MODULE "lobby"
 #include "distributor/lobby.h"
 
@@ -11,7 +12,9 @@
 
 #define PACE_TICK_MS 50
 #define GREETING_MS 10000 /* from the handshake to HELLO */
-#define GREETING_TICK_MS 500
+#define SWEEP_MS 500
+#define RENEWED_A_SWEEP 50 /* hung up on for a new keyset: 100 a second come back */
+#define RENEW_IDLE_MS 2000
 #define STOP_TICK_MS 20
 #define STOP_WAIT_MS 2000
 
@@ -21,7 +24,7 @@ struct lobby {
     struct names addresses, users;
     struct session *first;
     struct session *first_paced;
-    uv_timer_t pace_timer, greeting_timer, stop_timer;
+    uv_timer_t pace_timer, sweep_timer, stop_timer;
     int handles_open;
     bool stopping;
     int64_t stop_at_ms;
@@ -135,31 +138,49 @@ void lobby_pace(struct session *s, uint64_t wait_ms)
         uv_timer_start(&l->pace_timer, on_pace, PACE_TICK_MS, PACE_TICK_MS);
 }
 
-/* --- Greeting --------------------------------------------------------------------------------------------------------- */
+/* --- Greeting -------------------------------------------------------------------------------------------------------- */
 
-static void on_greeting(uv_timer_t *t)
+/* Idle, and shown a keyset that is not the newest. */
+static bool is_outdated(const struct session *s)
 {
-    struct lobby *l = container_of(t, struct lobby, greeting_timer);
+    return s->state == SESSION_READY && s->role == REQUESTS_DEVICE &&
+           s->keyset_generation != s->server->keyset_generation;
+}
+
+static void on_sweep(uv_timer_t *t)
+{
+    struct lobby *l = container_of(t, struct lobby, sweep_timer);
     int64_t now_ms = clock_mono_ms(l->server->clock);
-    bool expects = false;
+    bool again = false;
+    unsigned renewed = 0;
     for (struct session *s = l->first; s != NULL; s = s->next) {
-        if (s->state != SESSION_STRANGER)
-            continue;
-        if (now_ms >= s->greet_by_ms)
+        bool outdated = is_outdated(s), stranger = s->state == SESSION_STRANGER;
+        again = again || outdated || stranger;
+        if (stranger && now_ms >= s->greet_by_ms) {
             peer_close(s->peer, REASON_TIMED_OUT);
-        expects = true;
+        } else if (outdated && renewed < RENEWED_A_SWEEP && s->running == NULL &&
+                   now_ms - s->heard_ms >= RENEW_IDLE_MS) {
+            peer_close(s->peer, REASON_OFFLINE);
+            renewed++;
+        }
     }
-    if (!expects)
+    if (!again)
         uv_timer_stop(t);
+}
+
+static void sweep(struct lobby *l)
+{
+    if (!uv_is_active((uv_handle_t *)&l->sweep_timer) && !l->stopping)
+        uv_timer_start(&l->sweep_timer, on_sweep, SWEEP_MS, SWEEP_MS);
 }
 
 void lobby_expect_greeting(struct session *s)
 {
-    struct lobby *l = s->server->lobby;
     s->greet_by_ms = clock_mono_ms(s->server->clock) + GREETING_MS;
-    if (!uv_is_active((uv_handle_t *)&l->greeting_timer) && !l->stopping)
-        uv_timer_start(&l->greeting_timer, on_greeting, GREETING_TICK_MS, GREETING_TICK_MS);
+    sweep(s->server->lobby);
 }
+
+void lobby_renew_keyset(struct lobby *l) { sweep(l); }
 
 /* --- The end of a connection ------------------------------------------------------------------------------------------ */
 
@@ -230,7 +251,7 @@ int lobby_start(struct lobby **out, struct server *server, uint16_t *port)
         return r;
     }
     uv_timer_init(&server->loop, &l->pace_timer);
-    uv_timer_init(&server->loop, &l->greeting_timer);
+    uv_timer_init(&server->loop, &l->sweep_timer);
     uv_timer_init(&server->loop, &l->stop_timer);
     l->handles_open = 3;
     *out = l;
@@ -249,9 +270,9 @@ static void close_all(struct lobby *l)
 {
     if (l->listener != NULL)
         peer_listener_close(steal(&l->listener));
-    l->pace_timer.data = l->greeting_timer.data = l->stop_timer.data = l;
+    l->pace_timer.data = l->sweep_timer.data = l->stop_timer.data = l;
     uv_close((uv_handle_t *)&l->pace_timer, on_handle_closed);
-    uv_close((uv_handle_t *)&l->greeting_timer, on_handle_closed);
+    uv_close((uv_handle_t *)&l->sweep_timer, on_handle_closed);
     uv_close((uv_handle_t *)&l->stop_timer, on_handle_closed);
 }
 

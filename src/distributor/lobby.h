@@ -20,6 +20,9 @@ void lobby_forget_connection(struct session *s);          /* its peer is gone */
 bool lobby_is_stopping(const struct lobby *l);
 
 /* --- For everybody --- */
+/* The keyset is another one: devices that were shown the old one are hung up on while they are idle, a few at a time. They
+ * come back and see the new one: its keys, its end, the delegations that it no longer honours. */
+void lobby_renew_keyset(struct lobby *l);
 /* ROSTER_CHANGED to every session of a user. */
 void lobby_push_roster(struct lobby *l, const char *user);
 /* Users who are online, as names whose value is the roster sequence announced last (watch.c). */

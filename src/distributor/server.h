@@ -40,7 +40,8 @@ struct server {
     struct peer_identity *identity;
     struct operations *write_ops, *read_ops; /* each used by its thread only */
     struct writer *writer, *reader;
-    struct buf keyset; /* our newest keyset envelope: the first frame of every connection */
+    struct buf keyset;          /* our newest keyset envelope: the first frame of every connection */
+    uint32_t keyset_generation; /* counts its changes */
     struct throttle *throttle;
     struct serve *bodies;
     struct lobby *lobby;

@@ -102,6 +102,7 @@ static void on_open(struct peer *p, void *ctx)
     s->id = *peer_id(p);
     memcpy(s->key, peer_key(p), sizeof(s->key));
     peer_set_tail_max(p, STRANGER_TAIL_BYTES);
+    s->keyset_generation = s->server->keyset_generation;
     lobby_expect_greeting(s);
     /* Design section 2: a distributor's first frame is always its keyset. */
     if (peer_send(p, msg_Type_KEYSET, 0, NULL, NULL, buf_slice(&s->server->keyset)) != 0)
@@ -273,6 +274,7 @@ static void on_frame(struct peer *p, const struct frame *f, void *ctx)
 {
     struct session *s = ctx;
     (void)p;
+    s->heard_ms = clock_mono_ms(s->server->clock);
     if (!is_for_bodies(f->type))
         pace(s);
     switch (s->state) {

@@ -38,7 +38,8 @@ struct session {
     bool paused_by_queue, paused_by_pace;
     struct session *next_paced;
     int64_t pace_until_ms;
-    int64_t greet_by_ms;
+    int64_t greet_by_ms, heard_ms;
+    uint32_t keyset_generation; /* of the keyset that it was shown */
     struct quota quota;
     struct bucket pace;
     struct serve_client *bodies; /* NULL until it asks for one */

@@ -165,11 +165,15 @@ static void announce_everybody(struct watch *w)
 
 static void take_keyset(struct watch *w)
 {
-    if (w->keyset.len == 0)
+    struct server *server = w->server;
+    if (w->keyset.len == 0 || slice_equal(buf_slice(&w->keyset), buf_slice(&server->keyset)))
         return;
-    buf_free(&w->server->keyset);
-    w->server->keyset = w->keyset;
+    buf_free(&server->keyset);
+    server->keyset = w->keyset;
+    server->keyset_generation++;
     w->keyset = buf(KEYSET_ENVELOPE_MAX);
+    log_info("the keyset is a new one");
+    lobby_renew_keyset(server->lobby);
 }
 
 static int read_keyset(struct watch *w, struct operations *o)

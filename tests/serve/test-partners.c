@@ -298,6 +298,20 @@ static void test_revoke(void **state)
     answer_free(&a);
 }
 
+/* A partner is put out: the keyset says so, and devices that were connected come to see it. */
+static void test_new_keyset(void **state)
+{
+    (void)state;
+    uint64_t before = bedroom.keyset.sequence;
+    assert_int_equal(program_admin(&boreal, "partner", "withdraw", "aurora", NULL), 0);
+    client_run_until(&bedroom, &bedroom.closed);
+    assert_true(client_connect(&bedroom, boreal.address));
+    client_hello(&bedroom);
+    assert_true(bedroom.keyset.sequence > before);
+    assert_int_equal(bedroom.keyset.floors_count, 1);
+    assert_memory_equal(bedroom.keyset.floors[0].partner, aurora_id.bytes, 32);
+}
+
 static void test_unlink(void **state)
 {
     (void)state;
@@ -325,6 +339,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_without_partner),
         cmocka_unit_test(test_revoke),
         cmocka_unit_test(test_unlink),
+        cmocka_unit_test(test_new_keyset),
     };
     if (argc < 2)
         return 77;
