@@ -31,6 +31,9 @@ static void out_free(struct peer_out *o)
 
 static size_t out_len(const struct peer_out *o) { return o->head.len + o->tail_len; }
 
+/* What a queued frame counts for: small ones cost more memory than they have bytes. */
+static size_t out_cost(const struct peer_out *o) { return out_len(o) + sizeof *o; }
+
 /* fields NULL: message is a struct slice, encoded already (NULL: an empty message). */
 static int encode_head(struct buf *head, uint16_t type, uint32_t request, const pb_msgdesc_t *fields,
                        const void *message, size_t tail_len)
@@ -72,7 +75,7 @@ static int enqueue(struct peer *p, uint16_t type, uint32_t request, const pb_msg
         r = encode_head(&o->head, type, request, fields, message, copied_tail.len + tail_len);
     if (r == 0 && buf_append(&o->head, copied_tail) != 0)
         r = -ENOMEM;
-    if (r == 0 && p->out.queued_bytes + out_len(o) > PEER_QUEUE_MAX) {
+    if (r == 0 && p->out.queued_bytes + out_cost(o) > PEER_QUEUE_MAX) {
         log_warn("%s: closing: it does not read what it is sent", p->address);
         peer_fail(p, REASON_TOO_LARGE);
         r = -ENOBUFS;
@@ -83,7 +86,7 @@ static int enqueue(struct peer *p, uint16_t type, uint32_t request, const pb_msg
     }
     *p->out.last = o;
     p->out.last = &o->next;
-    p->out.queued_bytes += out_len(o);
+    p->out.queued_bytes += out_cost(o);
     if (p->out.queued_bytes > PEER_HIGH_WATER)
         p->out.above_high = true;
     if (p->state == PEER_OPEN && !p->out.blocked)
@@ -160,6 +163,7 @@ static void consume(struct peer *p, size_t len)
         p->out.first = o->next;
         if (!p->out.first)
             p->out.last = &p->out.first;
+        p->out.queued_bytes -= sizeof *o;
         out_free(o);
     }
 }

@@ -179,7 +179,7 @@ void line_say_raw(struct line *l, struct slice bytes)
         give_up("no memory");
     *p->out.last = o;
     p->out.last = &o->next;
-    p->out.queued_bytes += bytes.len;
+    p->out.queued_bytes += bytes.len + sizeof(*o);
     if (p->state == PEER_OPEN && !p->out.blocked)
         peer_pump(p);
 }
