@@ -330,13 +330,22 @@ void play_handle(struct daemon *d, struct call *c, const void *message)
     const ctl_Play *m = message;
     struct track *t;
     char detail[256];
+    struct id id;
     int r = library_resolve(d, m->track, &t, detail, sizeof(detail));
+    if (r == REASON_NOT_FOUND && id_parse(m->track, &id) == 0)
+        r = REASON_NO_LICENSE; /* a content that this device knows nothing of, named in full */
     if (r != 0) {
         call_refuse(c, reason_of_error(r), detail[0] != '\0' ? detail : NULL);
         return;
     }
     if (output_of(m->output) == ply_Output_OUTPUT_NONE) {
         call_refuse(c, REASON_MALFORMED, "The output is audio, digest or null.");
+        return;
+    }
+    enum license_state license = track_license_state(t, clock_wall_ms(d->clock));
+    if (!t->has_body &&
+        (license == LICENSE_NONE || license == LICENSE_SURRENDERED)) { /* S42; with a body the vault judges */
+        call_refuse(c, REASON_NO_LICENSE, NULL);
         return;
     }
     if (!t->has_body) {
