@@ -196,7 +196,6 @@ int discovery_start(struct discovery **out, uv_loop_t *loop, const struct id *se
     init_timer(d, &d->timer);
     init_timer(d, &d->settle);
     init_timer(d, &d->retry);
-    init_timer(d, &d->ask_again);
     if (discovery_routes_open(d) != 0)
         log_warn("changes of addresses will not be noticed");
     uv_timer_start(&d->timer, on_timer, 0, 0); /* nothing fires before this function has returned */
@@ -212,7 +211,6 @@ static void on_stop(uv_timer_t *timer)
     uv_close((uv_handle_t *)&d->timer, discovery_forget_handle);
     uv_close((uv_handle_t *)&d->settle, discovery_forget_handle);
     uv_close((uv_handle_t *)&d->retry, discovery_forget_handle);
-    uv_close((uv_handle_t *)&d->ask_again, discovery_forget_handle);
     d->open_handles++;
     end_avahi(d, on_avahi_freed);
 }

@@ -1,7 +1,7 @@
 /* What discovery hears about others: instances on each interface and protocol, resolved, and joined by client ID.
  * Everything here was said by strangers: bounded, checked, and only ever a hint. On the loop thread.
  *
- * Callbacks, in the order in which they fire: on_browsed, on_resolved, discovery_resolve_again, on_ask_again. */
+ * Callbacks, in the order in which they fire: on_browsed, on_resolved, discovery_resolve_again. */
 #define LOG_MODULE "discovery"
 #include <arpa/inet.h>
 #include <avahi-common/error.h>
@@ -16,7 +16,6 @@
 #include "net/discovery_internal.h"
 
 #define RESOLVE_AGAIN_MS 2000
-#define ASK_AGAIN_MS 550
 
 /* --- Addresses --- */
 
@@ -254,34 +253,16 @@ static void on_browsed(AvahiSServiceBrowser *b, AvahiIfIndex interface, AvahiPro
     }
 }
 
-static int browse(struct discovery *d)
+int discovery_browse(struct discovery *d)
 {
-    if (d->browser)
-        avahi_s_service_browser_free(d->browser);
     d->browser = avahi_s_service_browser_new(d->server, AVAHI_IF_UNSPEC, AVAHI_PROTO_UNSPEC, DISCOVERY_SERVICE, "local",
                                              0, on_browsed, d);
     return d->browser ? 0 : avahi_server_errno(d->server);
 }
 
-static void on_ask_again(uv_timer_t *timer)
-{
-    struct discovery *d = timer->data;
-    if (browse(d) < 0)
-        discovery_restart(d, 1000);
-}
-
-/* Whoever has just been answering does not answer the same again for half a second (RFC 6762 section 6), and Avahi would
- * ask again only after a second. A new browser asks at once; what it finds again is known already. */
-int discovery_browse(struct discovery *d)
-{
-    uv_timer_start(&d->ask_again, on_ask_again, ASK_AGAIN_MS, 0);
-    return browse(d);
-}
-
 void discovery_unbrowse(struct discovery *d)
 {
     uv_timer_stop(&d->retry);
-    uv_timer_stop(&d->ask_again);
     if (d->browser)
         avahi_s_service_browser_free(steal(&d->browser));
     while (d->sights)

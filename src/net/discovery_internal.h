@@ -73,8 +73,7 @@ struct discovery {
     AvahiSServiceBrowser *browser;
     struct discovery_sight *sights;
     unsigned sight_count;
-    uv_timer_t retry;     /* resolvers that gave up */
-    uv_timer_t ask_again; /* once, soon after the start */
+    uv_timer_t retry; /* resolvers that gave up */
 };
 
 /* --- discovery.c --- */
