@@ -69,14 +69,16 @@ static void answer(struct exchange *x)
 {
     struct session *s = x->session;
     struct reply *r = &x->reply;
-    if (x->type == msg_Type_HELLO && x->who.role == REQUESTS_DISTRIBUTOR)
+    if (x->type == msg_Type_HELLO && x->who.role == REQUESTS_DISTRIBUTOR) {
         session_greeted_distributor(s, &x->who.partner, steal(&x->keyset));
-    else if (x->type == msg_Type_HELLO)
+        partners_is_there(x->server->partners, &x->who.partner);
+    } else if (x->type == msg_Type_HELLO) {
         session_greeted(s, r->session, r->user, roster_sequence_of(r));
-    else if (x->type == msg_Type_REGISTER)
+    } else if (x->type == msg_Type_REGISTER) {
         session_set_user(s, r->session, r->user);
-    else if (x->type == msg_Type_UNREGISTER)
+    } else if (x->type == msg_Type_UNREGISTER) {
         session_set_user(s, s->number, "");
+    }
     for (size_t i = 0; i < r->unlinked_count; i++) /* UNLINK: as far as the partner can be reached now */
         partners_unlink(x->server->partners, &r->unlinked[i].partner, r->unlinked[i].user, r->unlinked[i].partner_user);
     if (s->peer == NULL || r->type == msg_Type_NONE)

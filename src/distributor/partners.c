@@ -16,7 +16,9 @@
 #include "distributor/outgoing.h"
 
 #define TICK_MS 100
-#define RETRY_MS 2000    /* after a failed connection, errands for that partner fail at once for so long */
+#define REST_SHARE 4 /* after a failed attempt, errands for that partner fail at once for so many times its length: */
+#define REST_MAX_MS \
+    10000 /* one that is refused is tried again soon, one that answers nothing does not hold up everybody */
 #define REFRESH_MS 20000 /* time for one partner in the background */
 #define ENTRIES_MAX_BYTES (64u << 20)
 
@@ -29,7 +31,8 @@ struct line {
     char address[OPERATIONS_ADDRESS_BYTES];
     struct outgoing *outgoing; /* NULL: not connected, not trying */
     bool ready;
-    int64_t failed_ms; /* 0: the last attempt was fine */
+    int64_t dialled_ms;
+    int64_t rests_until_ms; /* 0: the last attempt was fine */
 };
 
 enum errand_state {
@@ -180,6 +183,12 @@ static void on_tick(uv_timer_t *t)
 
 /* --- Lines ---------------------------------------------------------------------------------------------------------- */
 
+static void line_rests(struct line *l)
+{
+    int64_t at_ms = now_ms(l->partners), rest_ms = (at_ms - l->dialled_ms) * REST_SHARE;
+    l->rests_until_ms = at_ms + (rest_ms < REST_MAX_MS ? rest_ms : REST_MAX_MS);
+}
+
 static struct errand *find_connecting(const struct line *l)
 {
     for (struct errand *e = l->partners->errands; e != NULL; e = e->next)
@@ -192,7 +201,7 @@ static void on_line_ready(void *ctx)
 {
     struct line *l = ctx;
     l->ready = true;
-    l->failed_ms = 0;
+    l->rests_until_ms = 0;
     log_info("connected address=%s", l->address);
     struct errand *e;
     while ((e = find_connecting(l)) != NULL) /* each one leaves that state; others may end with it */
@@ -204,7 +213,7 @@ static void on_line_closed(void *ctx, enum reason why)
     struct line *l = ctx;
     struct partners *p = l->partners;
     if (!l->ready) {
-        l->failed_ms = now_ms(p);
+        line_rests(l);
         log_info("not reached address=%s reason=%s", l->address, reason_code(why));
     }
     l->outgoing = NULL;
@@ -241,7 +250,7 @@ static struct line *line_get(struct partners *p, const struct id *id)
 static bool is_resting(struct partners *p, const struct id *id)
 {
     struct line *l = line_find(p, id);
-    return l != NULL && l->outgoing == NULL && l->failed_ms != 0 && now_ms(p) - l->failed_ms < RETRY_MS;
+    return l != NULL && l->outgoing == NULL && now_ms(p) < l->rests_until_ms;
 }
 
 static void take_line(struct errand *e, const char *address)
@@ -262,9 +271,9 @@ static void take_line(struct errand *e, const char *address)
     if (l->outgoing != NULL)
         return; /* somebody is dialling already */
     snprintf(l->address, sizeof(l->address), "%s", address);
+    l->dialled_ms = now_ms(p);
     int r = outgoing_open(&l->outgoing, p->server, &l->id, l->address, &callbacks, l);
     if (r != 0) {
-        l->failed_ms = now_ms(p);
         errand_end(e, r, NULL, NULL);
     }
 }
@@ -609,6 +618,14 @@ void partners_refresh(struct partners *p)
     p->refresh_wanted = false;
     p->refresh_after = 0;
     refresh_next(p);
+}
+
+void partners_is_there(struct partners *p, const struct id *partner)
+{
+    struct line *l = p != NULL ? line_find(p, partner) : NULL;
+    if (l != NULL)
+        l->rests_until_ms = 0;
+    partners_refresh(p);
 }
 
 /* --- Life ----------------------------------------------------------------------------------------------------------- */

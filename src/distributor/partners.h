@@ -28,4 +28,7 @@ void partners_unlink(struct partners *p, const struct id *partner, const char *u
 /* Looks for partners whose delegation or grant is due and fetches them, one after the other. Called by watch.c. */
 void partners_refresh(struct partners *p);
 
+/* It has connected to us: whatever kept us from reaching it may be over. */
+void partners_is_there(struct partners *p, const struct id *partner);
+
 #endif

@@ -237,7 +237,8 @@ static void test_asks_directory(void **state)
         ask_copy(&study, &result);
         if (result.has_certificate)
             return;
-        assert_string_equal(result.refusal.code, reason_code(REASON_NOT_OWNED));
+        enum reason reason = reason_of_code(result.refusal.code);
+        assert_true(reason == REASON_NOT_REGISTERED || reason == REASON_NOT_OWNED);
     }
     fail_msg("copy: %s %s", result.refusal.code, result.refusal.text);
 }
