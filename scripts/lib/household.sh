@@ -141,9 +141,9 @@ package_music=/usr/share/games/asc/music # three tracks by Michael Kievernagel, 
 # Decoded samples of a file by a player that has nothing to do with us: their SHA-256.
 reference_digest() {
     local samples
-    samples=$(mktemp -d)
-    mpv --no-config --no-video --really-quiet --ao=pcm --ao-pcm-waveheader=no --ao-pcm-file="$samples/pcm" -- "$1" </dev/null
-    sha256sum "$samples/pcm" | cut -d' ' -f1
+    samples=$(mktemp -d) || return 1
+    mpv --no-config --no-video --really-quiet --ao=pcm --ao-pcm-waveheader=no --ao-pcm-file="$samples/pcm" -- "$1" </dev/null &&
+        [ -s "$samples/pcm" ] && sha256sum "$samples/pcm" | cut -d' ' -f1
     rm -rf "$samples"
 }
 
