@@ -61,7 +61,11 @@ static int set_row(struct store *store, struct store_job *j)
     const struct copy *c = j->copy;
     struct query q CLEANUP(query_end) = query(store, j->change.remove ? DB_COPY_DELETE : DB_COPY_SET);
     query_bind_i64(&q, 1, j->row);
-    if (!j->change.remove) {
+    if (!j->change.remove && j->change.state == COPY_DONE) { /* S153: the certificate is deleted */
+        query_bind_i64(&q, 2, j->change.state);
+        for (int i = 3; i <= 5; i++)
+            query_bind_null(&q, i);
+    } else if (!j->change.remove) {
         query_bind_i64(&q, 2, j->change.state);
         bind_or_null(&q, 3, &c->certificate);
         bind_or_null(&q, 4, &c->delegation);
@@ -115,6 +119,27 @@ void copy_store(struct copy *c, const struct copy_change *change)
     c->busy = true;
     transfer_hold(&c->t);
     db_run(c->t.daemon->db, &j->job);
+}
+
+/* ---- what was done --------------------------------------------------------------------------------------------- */
+
+bool copies_done(const struct daemon *d, const struct id *content, const struct id *destination, bool move)
+{
+    for (const struct copy_done *done = d->transfers->copies_done; done != NULL; done = done->next)
+        if (done->move == move && id_equal(done->content.bytes, content->bytes) &&
+            id_equal(done->destination.bytes, destination->bytes))
+            return true;
+    return false;
+}
+
+int copies_remember(struct daemon *d, const struct id *content, const struct id *destination, bool move)
+{
+    struct copy_done *done = calloc(1, sizeof(*done));
+    if (done == NULL)
+        return -ENOMEM;
+    *done = (struct copy_done){ d->transfers->copies_done, *content, *destination, move };
+    d->transfers->copies_done = done;
+    return 0;
 }
 
 /* ---- the vault ----------------------------------------------------------------------------------------------- */
@@ -252,6 +277,8 @@ void copy_step(struct copy *c)
     case COPY_REFUSED:
         copy_restore(c);
         break;
+    case COPY_DONE:
+        break;
     }
 }
 
@@ -376,6 +403,8 @@ static int load_row(struct daemon *d, struct query *q)
     int r = query_check(q);
     if (r != 0)
         return r;
+    if (state == COPY_DONE)
+        return copies_remember(d, &content, &destination, move);
     struct copy *c = state < COPY_ASKING || state > COPY_REFUSED
                          ? NULL
                          : copy_new(d, &issuer, &content, license_id, &destination, move, removable);

@@ -6,8 +6,9 @@
  *   WITHDRAWING  a move is to be taken back; only the destination's signed refusal can
  *   DELIVERED    a move's receipt is here: surrender, delete, report
  *   REFUSED      a move's signed refusal is here: wake the license, report
+ *   DONE         all of it happened and the certificate is gone (S153); kept so that the same command again changes and costs nothing
  *
- * A copy's receipt ends it at once: reported and deleted (S153) in one database transaction. Loop thread.
+ * A copy's receipt ends it at once: reported and its certificate deleted in one database transaction. Loop thread.
  * Source: seed S111-S115, S151-S153; design section 6.5. */
 #ifndef DAEMON_COPY_H
 #define DAEMON_COPY_H
@@ -24,9 +25,16 @@ enum reason copies_may_read(struct daemon *d, const struct id *client, const str
 void copies_sent(struct daemon *d, const struct id *client, const struct id *content, uint32_t index,
                  uint32_t block_count, uint64_t bytes);
 
-/* Takes up an equal one that has not ended, or begins one. 0, an enum reason (detail filled or empty), -errno. */
-int copy_begin(struct daemon *d, const struct id *content, const struct id *destination, bool move, bool removable,
-               struct transfer **out, char *detail, size_t cap) MUST_USE;
+/* What is wanted of a copy. */
+struct copy_wish {
+    struct id content, destination;
+    bool move, removable;
+    bool again; /* also when it was done before */
+};
+/* Takes up an equal one that has not ended, or begins one. 0, REASON_ALREADY (done before), another enum reason (detail filled or empty),
+ * -errno. */
+int copy_begin(struct daemon *d, const struct copy_wish *wish, struct transfer **out, char *detail, size_t cap)
+    MUST_USE;
 /* For a medium: the certificate of a removable copy that is HELD; false before. Borrowed until copy_written. */
 bool copy_certificate(struct transfer *t, struct slice *certificate, struct slice *delegation);
 /* The medium has it durably: the certificate goes (S153), then the copy is DONE. Otherwise it stays, for another try. */

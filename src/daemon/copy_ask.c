@@ -176,51 +176,80 @@ static void on_row(struct copy *c, int outcome)
         copy_step(c);
 }
 
-static struct copy *find_equal(struct daemon *d, const struct id *content, const struct id *destination, bool move,
-                               bool removable)
+static struct copy *find_equal(struct daemon *d, const struct copy_wish *wish)
 {
     for (struct transfer *t = d->transfers->first; t != NULL; t = t->next)
-        if (copy_is_out(t) && !transfer_has_ended(t) && id_equal(t->content.bytes, content->bytes) &&
-            id_equal(t->with.bytes, destination->bytes) && copy_of(t)->move == move &&
-            copy_of(t)->removable == removable && copy_of(t)->durable != COPY_WITHDRAWING &&
+        if (copy_is_out(t) && !transfer_has_ended(t) && id_equal(t->content.bytes, wish->content.bytes) &&
+            id_equal(t->with.bytes, wish->destination.bytes) && copy_of(t)->move == wish->move &&
+            copy_of(t)->removable == wish->removable && copy_of(t)->durable != COPY_WITHDRAWING &&
             copy_of(t)->durable != COPY_REFUSED)
             return copy_of(t);
     return NULL;
 }
 
-int copy_begin(struct daemon *d, const struct id *content, const struct id *destination, bool move, bool removable,
-               struct transfer **out, char *detail, size_t cap)
+static void take_up(struct copy *c)
 {
-    const struct track *t = library_find(d, content->bytes);
+    if (c->t.state == TRANSFER_PAUSED)
+        transfer_set_state(&c->t, TRANSFER_WAITING, REASON_NONE, NULL);
+    c->retry_ms = 0;
+    if (!c->offered && c->request == 0)
+        copy_step(c);
+}
+
+/* Done before: a license that has come back here since may be moved once more. */
+static bool is_done(struct daemon *d, const struct copy_wish *wish, int license_outcome)
+{
+    return !wish->again && !wish->removable && (!wish->move || license_outcome != 0) &&
+           copies_done(d, &wish->content, &wish->destination, wish->move);
+}
+
+int copy_begin(struct daemon *d, const struct copy_wish *wish, struct transfer **out, char *detail, size_t cap)
+{
+    const struct track *t = library_find(d, wish->content.bytes);
     const struct track_license *license;
     detail[0] = '\0';
     if (d->transfers == NULL || d->transfers->stopping)
         return REASON_CANCELLED;
-    struct copy *c = find_equal(d, content, destination, move, removable);
+    struct copy *c = find_equal(d, wish);
     if (c != NULL) { /* the same command again finishes what was begun */
         *out = &c->t;
-        if (c->t.state == TRANSFER_PAUSED)
-            transfer_set_state(&c->t, TRANSFER_WAITING, REASON_NONE, NULL);
-        c->retry_ms = 0;
-        if (!c->offered && c->request == 0)
-            copy_step(c);
+        take_up(c);
         return 0;
     }
     if (t == NULL)
         return REASON_UNKNOWN_CONTENT;
+    int r = choose_license(d, t, &license);
+    if (is_done(d, wish, r))
+        return REASON_ALREADY;
     if (!t->has_body) {
         (void)snprintf(detail, cap, "Its content is not on this device: hearth get TRACK --download-only");
         return REASON_NOT_FOUND;
     }
-    int r = choose_license(d, t, &license);
     if (r != 0)
         return r;
-    c = copy_new(d, &license->issuer, content, license->license_id, destination, move, removable);
+    c = copy_new(d, &license->issuer, &wish->content, license->license_id, &wish->destination, wish->move,
+                 wish->removable);
     if (c == NULL)
         return -ENOMEM;
     *out = &c->t;
     copy_store(c, &(struct copy_change){ .state = COPY_ASKING, .done = on_row });
     return 0;
+}
+
+/* The same command again: the same answer, and nothing happens. */
+static void answer_done(struct call *call, const struct track *t, const struct sibling *to, bool move)
+{
+    ctl_TransferRow row = { .kind = (uint32_t)(move ? TRANSFER_MOVE_OUT : TRANSFER_COPY_OUT),
+                            .state = TRANSFER_DONE,
+                            .done_bytes = t->plain_bytes,
+                            .total_bytes = t->plain_bytes,
+                            .has_reason = true };
+    memcpy(row.content, t->content.bytes, sizeof(row.content));
+    CODEC_SET_TEXT(row.title, t->has_info ? t->title : "");
+    CODEC_SET_TEXT(row.peer, to->name);
+    CODEC_SET_TEXT(row.reason, reason_code(REASON_ALREADY));
+    CALL_ROW(call, TRANSFER_ROW, TransferRow, &row);
+    call_finish(call);
 }
 
 /* COPY of the control socket: also a move. */
@@ -237,9 +266,16 @@ void copy_handle(struct daemon *d, struct call *c, const void *message)
         if (r == REASON_NOT_FOUND)
             (void)snprintf(detail, sizeof(detail), "No device of the household has this name: hearth devices");
     }
-    struct id content = r == 0 ? t->content : (struct id){ 0 };
-    if (r == 0)
-        r = copy_begin(d, &content, &to->client, m->move, false, &transfer, detail, sizeof(detail));
+    if (r == 0) {
+        const struct copy_wish wish = {
+            .content = t->content, .destination = to->client, .move = m->move, .again = m->again
+        };
+        r = copy_begin(d, &wish, &transfer, detail, sizeof(detail));
+    }
+    if (r == REASON_ALREADY) {
+        answer_done(c, t, to, m->move);
+        return;
+    }
     if (r == 0)
         r = transfer_watch_call(transfer, c);
     if (r != 0)
@@ -257,9 +293,9 @@ void copy_on_fetch(struct link *l, const struct frame *f)
         peer_close(link_peer(l), REASON_MALFORMED);
         return;
     }
-    struct id content = id_from(m.content);
-    int r = link_is_trusted(l) ? copy_begin(d, &content, link_client(l), false, false, &t, detail, sizeof(detail))
-                               : REASON_NOT_OWNED;
+    /* Whoever asks for it has lost what it had. */
+    const struct copy_wish wish = { .content = id_from(m.content), .destination = *link_client(l), .again = true };
+    int r = link_is_trusted(l) ? copy_begin(d, &wish, &t, detail, sizeof(detail)) : REASON_NOT_OWNED;
     if (r != 0) {
         link_refuse(l, f->request, reason_of_error(r), detail[0] != '\0' ? detail : NULL);
         return;

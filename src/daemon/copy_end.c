@@ -27,6 +27,23 @@ static void ended(struct copy *c, enum transfer_state state)
     transfer_release(&c->t);
 }
 
+/* Its row says DONE already, or is gone because another says so. */
+static void done(struct copy *c)
+{
+    struct daemon *d = c->t.daemon;
+    if (!copies_done(d, &c->t.content, &c->t.with, c->move) &&
+        copies_remember(d, &c->t.content, &c->t.with, c->move) != 0)
+        log_warn("a finished copy is remembered after the next start only");
+    ended(c, TRANSFER_DONE);
+}
+
+/* The change that ends a copy or move for good; one row of each kind is kept. */
+static struct copy_change change_done(const struct copy *c)
+{
+    return (struct copy_change){ .state = COPY_DONE,
+                                 .remove = copies_done(c->t.daemon, &c->t.content, &c->t.with, c->move) };
+}
+
 /* ---- delivered ----------------------------------------------------------------------------------------------- */
 
 static void on_receipt_stored(struct copy *c, int outcome)
@@ -42,7 +59,7 @@ static void on_receipt_stored(struct copy *c, int outcome)
         return;
     }
     event(c->t.daemon, "copied", "%s was copied to %s", c->t.title, c->t.peer);
-    ended(c, TRANSFER_DONE);
+    done(c);
 }
 
 void copy_delivered(struct copy *c, struct slice receipt)
@@ -52,7 +69,8 @@ void copy_delivered(struct copy *c, struct slice receipt)
     int r = buf_append(&c->receipt, receipt);
     if (r == 0 && !c->move) { /* S153: reported and gone, in one transaction */
         msg_Redeem m = msg_Redeem_init_zero;
-        change.remove = true;
+        change = change_done(c);
+        change.done = on_receipt_stored;
         change.report_type = msg_Type_REDEEM;
         change.report = buf(msg_Redeem_size);
         r = CODEC_SET_BYTES(m.receipt, receipt);
@@ -86,16 +104,15 @@ static void on_reported(struct copy *c, int outcome)
         return;
     }
     event(c->t.daemon, "moved", "%s was moved to %s", c->t.title, c->t.peer);
-    ended(c, TRANSFER_DONE);
+    done(c);
 }
 
 static void report_move(struct copy *c, struct buf *report)
 {
-    struct copy_change change = { .state = COPY_DELIVERED,
-                                  .remove = true,
-                                  .report_type = msg_Type_MOVE_DONE,
-                                  .report = *report,
-                                  .done = on_reported };
+    struct copy_change change = change_done(c);
+    change.report_type = msg_Type_MOVE_DONE;
+    change.report = *report;
+    change.done = on_reported;
     *report = buf(0);
     copy_store(c, &change);
 }

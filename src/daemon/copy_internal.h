@@ -10,7 +10,14 @@
 #include "daemon/transfers_internal.h"
 #include "protocol/documents.h"
 
-enum copy_state { COPY_ASKING = 1, COPY_HELD = 2, COPY_WITHDRAWING = 3, COPY_DELIVERED = 4, COPY_REFUSED = 5 };
+enum copy_state {
+    COPY_ASKING = 1,
+    COPY_HELD = 2,
+    COPY_WITHDRAWING = 3,
+    COPY_DELIVERED = 4,
+    COPY_REFUSED = 5,
+    COPY_DONE = 6
+};
 
 struct transact_item;
 struct copy {
@@ -57,6 +64,9 @@ void copy_let_go(struct copy *c);                                      /* of its
 struct slice copy_plain(
     const struct copy *c); /* as issued for a copy, released for a move; empty when a move is not released */
 void copy_note_serial(struct copy *c);
+/* Copies that are DONE: remembered by what they were, in memory as in their rows. */
+bool copies_done(const struct daemon *d, const struct id *content, const struct id *destination, bool move);
+int copies_remember(struct daemon *d, const struct id *content, const struct id *destination, bool move) MUST_USE;
 void copy_reply(struct copy *c, enum reason why, const char *detail); /* to who waits for OK, if anybody */
 /* Sets (or with remove deletes, or first adds) the row; a report, when its type is not 0, goes into the outbox in the same transaction, to
  * the issuer; its encoding is taken. done comes on the loop unless the copy has gone. */

@@ -185,7 +185,8 @@ static int start(struct daemon *d, struct call *c, const ctl_Export *m, const st
                  const struct id *destination, char *detail, size_t cap)
 {
     struct transfer *t;
-    int r = copy_begin(d, content, destination, false, true, &t, detail, cap);
+    const struct copy_wish wish = { .content = *content, .destination = *destination, .removable = true };
+    int r = copy_begin(d, &wish, &t, detail, cap);
     if (r != 0)
         return r;
     for (const struct export *other = d->transfers->exports; other != NULL; other = other->next)

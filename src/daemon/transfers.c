@@ -334,6 +334,10 @@ void transfers_release(struct transfers *s)
         return;
     s->daemon->transfers = NULL;
     serve_free(s->serve);
+    for (struct copy_done *done = s->copies_done, *next; done != NULL; done = next) {
+        next = done->next;
+        free(done);
+    }
     free(s);
 }
 

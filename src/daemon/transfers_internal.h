@@ -9,6 +9,12 @@ struct link;
 struct fetch;
 struct export;
 
+struct copy_done { /* copy.c */
+    struct copy_done *next;
+    struct id content, destination;
+    bool move;
+};
+
 struct transfers {
     struct daemon *daemon;
     struct transfer *first, **last; /* in order of number; ended ones stay for a while */
@@ -17,6 +23,7 @@ struct transfers {
     struct link *links;     /* device_link.c */
     struct fetch *fetches;  /* fetch.c */
     struct export *exports; /* export.c */
+    struct copy_done *copies_done;
     uv_timer_t tick;
     bool stopping, tick_open;
     uint32_t holds; /* transfers and links that are still there, and the tick */

@@ -52,16 +52,17 @@ static int on_copying(const struct frame *f, void *ctx)
 static int copy_each(struct cli *cli, int argc, char **argv, bool move)
 {
     const char *device = NULL;
-    const struct option_spec specs[] = { { "to", &device, NULL } };
+    bool again = false;
+    const struct option_spec specs[] = { { "to", &device, NULL }, { "again", NULL, &again } };
     char **args;
-    int count, code = cli_options(cli, argc, argv, specs, 1, 1, -1, &args, &count);
+    int count, code = cli_options(cli, argc, argv, specs, 2, 1, -1, &args, &count);
     if (code >= 0)
         return code;
     if (device == NULL)
         return cli_usage(cli, "say where with --to DEVICE");
     struct copying c = { .cli = cli, .list = cli->output.json ? json_array() : NULL };
     for (int i = 0; i < count; i++) {
-        ctl_Copy m = { .move = move };
+        ctl_Copy m = { .move = move, .again = again };
         if (!cli_text(cli, m.track, sizeof(m.track), args[i], "TRACK") ||
             !cli_text(cli, m.device, sizeof(m.device), device, "the device")) {
             code = EXIT_USAGE;
@@ -83,9 +84,10 @@ static int copy_each(struct cli *cli, int argc, char **argv, bool move)
 
 static int run_copy(struct cli *cli, int argc, char **argv) { return copy_each(cli, argc, argv, false); }
 const struct verb verb_copy = {
-    "copy", "TRACK... --to DEVICE", "Copies tracks to another device of the household.",
+    "copy", "TRACK... --to DEVICE [--again]", "Copies tracks to another device of the household.",
     "The distributor issues a contents copy certificate for that device; the track then goes straight to it.\n"
-    "An interrupted copy is finished by itself, or by running the command again.",
+    "An interrupted copy is finished by itself, or by running the command again. What was copied there before is\n"
+    "not copied or charged again, unless --again says so (the other device has lost it).",
     run_copy
 };
 

@@ -146,7 +146,9 @@ def stranger_as_destination():
 
 
 def not_bought():
+    h.attic("get", dear, "--download-only")
     unchanged(h.attic, "no-license", "play", dear, "--output", "digest")
+    unchanged(h.attic, "no-license", "copy", dear, "--to", "bedroom")
 
 
 def count_used_up():
