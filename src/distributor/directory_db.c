@@ -6,7 +6,7 @@
 
 enum statement { FIND_LAST, PUT_SHARE, PUT_LAST, READ_SHARES };
 
-static const char *const migrations[] = {
+static const char version_1[] =
     "CREATE TABLE origin ("
     "  id BLOB PRIMARY KEY CHECK (length(id) = 32),"
     "  last_sequence INTEGER NOT NULL"
@@ -17,8 +17,8 @@ static const char *const migrations[] = {
     "  sequence INTEGER NOT NULL,"
     "  envelope BLOB NOT NULL,"
     "  UNIQUE (origin, sequence)"
-    ") STRICT;",
-};
+    ") STRICT;";
+static const char *const migrations[] = { version_1 };
 static const char *const statements[] = {
     [FIND_LAST] = "SELECT last_sequence FROM origin WHERE id = ?1",
     [PUT_SHARE] = "INSERT INTO share (origin, sequence, envelope) VALUES (?1, ?2, ?3)",

@@ -16,11 +16,11 @@
 #define JOBS 500
 
 enum { ADD, COUNT, ORPHAN };
-static const char *const migrations[] = {
+static const char version_1[] =
     "CREATE TABLE parent (id INTEGER PRIMARY KEY) STRICT;"
     "CREATE TABLE row (number INTEGER NOT NULL) STRICT;"
-    "CREATE TABLE child (parent INTEGER NOT NULL REFERENCES parent(id) DEFERRABLE INITIALLY DEFERRED) STRICT;",
-};
+    "CREATE TABLE child (parent INTEGER NOT NULL REFERENCES parent(id) DEFERRABLE INITIALLY DEFERRED) STRICT;";
+static const char *const migrations[] = { version_1 };
 static const char *const statements[] = {
     [ADD] = "INSERT INTO row (number) VALUES (?1)",
     [COUNT] = "SELECT count(*) FROM row",
