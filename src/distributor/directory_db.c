@@ -22,8 +22,8 @@ static const char *const migrations[] = { version_1 };
 static const char *const statements[] = {
     [FIND_LAST] = "SELECT last_sequence FROM origin WHERE id = ?1",
     [PUT_SHARE] = "INSERT INTO share (origin, sequence, envelope) VALUES (?1, ?2, ?3)",
-    [PUT_LAST] = "INSERT INTO origin (id, last_sequence) VALUES (?1, ?2)"
-                 " ON CONFLICT (id) DO UPDATE SET last_sequence = ?2",
+    [PUT_LAST] = ("INSERT INTO origin (id, last_sequence) VALUES (?1, ?2)"
+                  " ON CONFLICT (id) DO UPDATE SET last_sequence = ?2"),
     [READ_SHARES] = "SELECT position, envelope FROM share WHERE position > ?1 ORDER BY position LIMIT ?2",
 };
 
