@@ -12,7 +12,13 @@ fail() {
     return 1
 }
 
-# build_tree NAME COMPILER [meson option...]: configures and builds build/NAME. Quiet unless it fails.
+# build_programs NAME: the programs alone, as they are used. Quiet unless it fails.
+build_programs() {
+    build_targets="src/ui-cli/hearth src/daemon/hearthd src/vault/hearth-vault src/player/hearth-player
+        src/distributor/hearth-distributor" build_tree "$1" gcc --buildtype=release
+}
+
+# build_tree NAME COMPILER [meson option...]: configures and builds build/NAME (build_targets: these alone). Quiet unless it fails.
 build_tree() {
     local name=$1 compiler=$2
     shift 2
@@ -20,7 +26,7 @@ build_tree() {
     mkdir -p "$root/build"
     (
         flock 9 # the demo and the tests may be started side by side
-        configure_tree "$dir" "$compiler" "$@" && ninja -C "$dir"
+        configure_tree "$dir" "$compiler" "$@" && ninja -C "$dir" ${build_targets:-}
     ) 9>"$root/build/$name.lock" >"$log" 2>&1 && return 0
     tail -n 100 "$log"
     fail "building build/$name failed"
