@@ -237,7 +237,7 @@ int copy_begin(struct daemon *d, const struct copy_wish *wish, struct transfer *
 }
 
 /* The same command again: the same answer, and nothing happens. */
-static void answer_done(struct call *call, const struct track *t, const struct sibling *to, bool move)
+static void answer_done(struct call *call, const struct track *t, const char *device, bool move)
 {
     ctl_TransferRow row = { .kind = (uint32_t)(move ? TRANSFER_MOVE_OUT : TRANSFER_COPY_OUT),
                             .state = TRANSFER_DONE,
@@ -246,34 +246,43 @@ static void answer_done(struct call *call, const struct track *t, const struct s
                             .has_reason = true };
     memcpy(row.content, t->content.bytes, sizeof(row.content));
     CODEC_SET_TEXT(row.title, t->has_info ? t->title : "");
-    CODEC_SET_TEXT(row.peer, to->name);
+    CODEC_SET_TEXT(row.peer, device);
     CODEC_SET_TEXT(row.reason, reason_code(REASON_ALREADY));
     CALL_ROW(call, TRANSFER_ROW, TransferRow, &row);
     call_finish(call);
+}
+
+/* A sibling by name or prefix, or any device by its whole ID: whether it is of the household is the issuer's to say (S129, S130). */
+static int resolve_destination(struct daemon *d, const char *text, struct id *out, char *detail, size_t cap)
+{
+    struct sibling *to;
+    int r = siblings_resolve(d, text, &to);
+    if (r == 0)
+        *out = to->client;
+    else if (r == REASON_NOT_FOUND && id_parse(text, out) == 0)
+        r = 0;
+    if (r == REASON_NOT_FOUND)
+        (void)snprintf(detail, cap, "No device of the household has this name: hearth devices");
+    return r;
 }
 
 /* COPY of the control socket: also a move. */
 void copy_handle(struct daemon *d, struct call *c, const void *message)
 {
     const ctl_Copy *m = message;
-    struct sibling *to;
+    struct copy_wish wish = { .move = m->move, .again = m->again };
     struct track *t;
     struct transfer *transfer;
     char detail[256] = "";
     int r = library_resolve(d, m->track, &t, detail, sizeof(detail));
+    if (r == 0)
+        r = resolve_destination(d, m->device, &wish.destination, detail, sizeof(detail));
     if (r == 0) {
-        r = siblings_resolve(d, m->device, &to);
-        if (r == REASON_NOT_FOUND)
-            (void)snprintf(detail, sizeof(detail), "No device of the household has this name: hearth devices");
-    }
-    if (r == 0) {
-        const struct copy_wish wish = {
-            .content = t->content, .destination = to->client, .move = m->move, .again = m->again
-        };
+        wish.content = t->content;
         r = copy_begin(d, &wish, &transfer, detail, sizeof(detail));
     }
     if (r == REASON_ALREADY) {
-        answer_done(c, t, to, m->move);
+        answer_done(c, t, m->device, m->move);
         return;
     }
     if (r == 0)

@@ -1,6 +1,8 @@
-/* Fetching: FETCH to the sibling; its answer says whether it will offer; then the incoming copy carries the call.
+/* Fetching: FETCH to the sibling; its answer says whether it will offer; then the incoming copy carries the call. When the license is here
+ * and only the body is missing, the body is read from the sibling, and no distributor is asked.
  *
- * Callbacks, in order: on_ready or on_closed (link), on_answer (the sibling's OK or refusal), fetches_begun. */
+ * Callbacks, in order: on_ready or on_closed (link), on_answer (the sibling's OK or refusal), fetches_begun;
+ * or on_ready, then those of receive_run: on_progress, on_lost, on_end. */
 #include "daemon/fetch.h"
 
 #include <stdlib.h>
@@ -10,6 +12,7 @@
 #include "daemon/device_link.h"
 #include "daemon/library.h"
 #include "daemon/listing.h"
+#include "daemon/receive_run.h"
 #include "daemon/siblings.h"
 #include "daemon/transfers_internal.h"
 
@@ -26,7 +29,7 @@ struct fetch {
     struct id content;
     struct link_user link;
     uint32_t request;
-    bool answered;
+    struct receive_run *run; /* the body alone is wanted; its own deadlines hold */
     int64_t deadline_ms;
 };
 
@@ -36,6 +39,7 @@ static void drop(struct fetch *f)
     while (*at != f)
         at = &(*at)->next;
     *at = f->next;
+    receive_run_free(f->run);
     if (f->request != 0 && f->link.link != NULL)
         peer_forget(link_peer(f->link.link), f->request);
     link_leave(&f->link);
@@ -61,15 +65,70 @@ static bool on_answer(struct peer *p, const struct frame *reply, enum reason why
         fail(f, why, refusal.text[0] != '\0' ? refusal.text : NULL);
         return false;
     }
-    f->answered = true;
     f->deadline_ms = transfers_now_ms(f->daemon) + OFFER_MS;
     call_progress(f->call, 0, 0, "waiting for the offer");
     return false;
 }
 
+/* ---- the body alone ------------------------------------------------------------------------------------------- */
+
+static void on_progress(uint64_t done_bytes, uint64_t total_bytes, void *ctx)
+{
+    struct fetch *f = ctx;
+    call_progress(f->call, done_bytes, total_bytes, "fetching");
+}
+
+static void on_lost(enum reason why, const char *detail, void *ctx)
+{
+    fail(ctx, why == REASON_NONE ? REASON_OFFLINE : why, detail); /* what arrived stays for the next try */
+}
+
+static void finish_with_track(struct daemon *d, struct call *c, const struct track *t)
+{
+    ctl_TrackRow row;
+    library_row(d, t, 0, &row);
+    CALL_ROW(c, TRACK_ROW, TrackRow, &row);
+    call_finish(c);
+}
+
+static void on_end(enum reason why, const char *detail, void *ctx)
+{
+    struct fetch *f = ctx;
+    struct daemon *d = f->daemon;
+    struct call *c = f->call;
+    struct id content = f->content;
+    if (why != REASON_NONE) {
+        fail(f, why, detail);
+        return;
+    }
+    if (library_body_changed(d, &content, true) != 0)
+        log_warn("a body that has arrived is listed after the next start only");
+    serve_forget(d->transfers->serve, &content);
+    drop(f);
+    const struct track *t = library_find(d, content.bytes);
+    if (t != NULL)
+        finish_with_track(d, c, t);
+    else
+        call_refuse(c, REASON_INTERNAL, NULL);
+}
+
+static int want_body(struct fetch *f)
+{
+    static const struct receive_run_callbacks callbacks = { on_progress, on_lost, on_end };
+    struct daemon *d = f->daemon;
+    f->deadline_ms = INT64_MAX;
+    return receive_run_new(&f->run, d->loop, d->clock, d->config.bodies_dir, &f->content, &callbacks, f);
+}
+
+/* ---- the link ------------------------------------------------------------------------------------------------- */
+
 static void on_ready(struct link_user *u)
 {
     struct fetch *f = container_of(u, struct fetch, link);
+    if (f->run != NULL) {
+        receive_run_attach(f->run, link_peer(u->link));
+        return;
+    }
     msg_Fetch m = msg_Fetch_init_zero;
     memcpy(m.content, f->content.bytes, sizeof(m.content));
     if (peer_request(link_peer(u->link), msg_Type_FETCH, msg_Fetch_fields, &m, slice(NULL, 0), ANSWER_MS, on_answer, f,
@@ -88,7 +147,7 @@ void fetches_begun(struct daemon *d, struct transfer *t)
 {
     for (struct fetch *f = d->transfers->fetches, *next; f != NULL; f = next) {
         next = f->next;
-        if (!id_equal(f->content.bytes, t->content.bytes) || transfer_watch_call(t, f->call) != 0)
+        if (f->run != NULL || !id_equal(f->content.bytes, t->content.bytes) || transfer_watch_call(t, f->call) != 0)
             continue;
         drop(f);
     }
@@ -127,7 +186,8 @@ static int resolve(struct daemon *d, const char *text, struct id *content, char 
     return r;
 }
 
-static void start(struct daemon *d, struct call *c, const struct id *content, const struct sibling *from)
+static void start(struct daemon *d, struct call *c, const struct id *content, const struct sibling *from,
+                  bool body_only)
 {
     struct fetch *f = calloc(1, sizeof(*f));
     if (f == NULL) {
@@ -144,7 +204,9 @@ static void start(struct daemon *d, struct call *c, const struct id *content, co
     d->transfers->fetches = f;
     transfers_wake(d);
     call_progress(c, 0, 0, "asking %s", from->name);
-    int r = link_open(d, &from->client, &f->link);
+    int r = body_only ? want_body(f) : 0;
+    if (r == 0)
+        r = link_open(d, &from->client, &f->link);
     if (r == LINK_READY)
         on_ready(&f->link);
     else if (r != 0)
@@ -169,15 +231,13 @@ void fetch_handle(struct daemon *d, struct call *c, const void *message)
         return;
     }
     const struct track *t = library_find(d, content.bytes);
-    if (t != NULL && t->has_body && track_license_state(t, clock_wall_ms(d->clock)) == LICENSE_VALID) {
-        ctl_TrackRow row; /* it is here: nothing to fetch */
-        library_row(d, t, 0, &row);
-        CALL_ROW(c, TRACK_ROW, TrackRow, &row);
-        call_finish(c);
+    bool licensed = t != NULL && track_license_state(t, clock_wall_ms(d->clock)) == LICENSE_VALID;
+    if (licensed && t->has_body) { /* it is here: nothing to fetch */
+        finish_with_track(d, c, t);
         return;
     }
     struct transfer *coming = transfers_incoming(d, &content);
     if (coming != NULL && coming->kind != TRANSFER_DOWNLOAD && transfer_watch_call(coming, c) == 0)
         return;
-    start(d, c, &content, from);
+    start(d, c, &content, from, licensed);
 }

@@ -1,7 +1,7 @@
 /* Preregistration. Nothing but the account's own password leaves this device, and only to a distributor whose keyset has verified.
  *
  * Callbacks of a registration, in order: on_probed (no ID given: ends there), on_registered (distributor), on_kept (vault),
- * on_row (database). */
+ * on_row (database), on_greeted (a session as a registered device). */
 #include "daemon/register.h"
 
 #include <stdlib.h>
@@ -50,6 +50,27 @@ static void refuse(struct registration *g, enum reason why, const msg_Refusal *r
     registration_free(g);
 }
 
+/* --- 5: the answer --- */
+
+static void answer(struct registration *g)
+{
+    struct account *a = g->account;
+    ctl_DistributorRow row = { .online = a->session != NULL && session_knows_us(a->session), .has_address = true };
+    memcpy(row.distributor, a->distributor.bytes, ID_BYTES);
+    CODEC_SET_TEXT(row.name, a->name);
+    CODEC_SET_TEXT(row.user, a->user);
+    CODEC_SET_TEXT(row.address, a->address);
+    CALL_ROW(g->call, DISTRIBUTOR_ROW, DistributorRow, &row);
+    call_finish(g->call);
+    registration_free(g);
+}
+
+static void on_greeted(const struct answer *greeting, void *ctx)
+{
+    (void)greeting; /* registered in any case */
+    answer(ctx);
+}
+
 /* --- 4: the row --- */
 
 static int put_row(struct store *store, struct db_job *job)
@@ -87,17 +108,17 @@ static void on_row(struct db_job *job, int outcome)
     memcpy(a->name, g->reply.distributor_name, sizeof(a->name));
     memcpy(a->user, g->reply.user, sizeof(a->user));
     account_add(a);
-    session_registered(a->session, g->reply.session, g->reply.bit, g->reply.roster_sequence);
     event(g->daemon, "registered", "registered with %s as %s", a->name, a->user);
 
-    ctl_DistributorRow row = { .online = session_is_ready(a->session), .has_address = true };
-    memcpy(row.distributor, a->distributor.bytes, ID_BYTES);
-    CODEC_SET_TEXT(row.name, a->name);
-    CODEC_SET_TEXT(row.user, a->user);
-    CODEC_SET_TEXT(row.address, a->address);
-    CALL_ROW(g->call, DISTRIBUTOR_ROW, DistributorRow, &row);
-    call_finish(g->call);
-    registration_free(g);
+    if (!g->is_new) {
+        session_registered(a->session, g->reply.session, g->reply.bit, g->reply.roster_sequence);
+        answer(g);
+        return;
+    }
+    /* Greeted anew as a registered device: with the distributor's time, and shown that it is known. */
+    session_restart(a->session);
+    if (session_when_ready(a, on_greeted, g) != 0)
+        answer(g);
 }
 
 /* --- 3: service data into the vault (S4) --- */

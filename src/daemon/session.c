@@ -27,7 +27,8 @@ static const unsigned transitions[] = {
     [SESSION_KEYSET] = TO(SESSION_CHECKING) | TO(SESSION_WAITING) | TO(SESSION_OFF),
     [SESSION_CHECKING] = TO(SESSION_HELLO) | TO(SESSION_WAITING) | TO(SESSION_OFF),
     [SESSION_HELLO] = TO(SESSION_READY) | TO(SESSION_WAITING) | TO(SESSION_OFF),
-    [SESSION_READY] = TO(SESSION_WAITING) | TO(SESSION_OFF),
+    [SESSION_READY] = TO(SESSION_ENDING) | TO(SESSION_WAITING) | TO(SESSION_OFF),
+    [SESSION_ENDING] = TO(SESSION_WAITING) | TO(SESSION_OFF),
 };
 
 void session_set_state(struct session *s, enum session_state to)
@@ -105,22 +106,33 @@ static void wait_again(struct session *s)
         return;
     }
     session_set_state(s, SESSION_WAITING);
-    (void)uv_timer_start(&s->timer, on_retry, backoff_ms(s), 0);
+    (void)uv_timer_start(&s->timer, on_retry, s->at_once ? 0 : backoff_ms(s), 0);
+    s->at_once = false;
     s->failures++;
+}
+
+static void end_connection(struct session *s, enum reason why)
+{
+    if (s->peer == NULL)
+        return;
+    if (s->state == SESSION_READY) {
+        uv_timer_stop(&s->timer);
+        session_set_state(s, SESSION_ENDING); /* who calls now waits for the next connection */
+    }
+    peer_close(s->peer, why);
 }
 
 void session_hang_up(struct session *s, enum reason why, const char *detail)
 {
     log_info("%s: closing the session reason=%s", session_label(s), reason_code(why));
     session_note_failure(s, why, detail);
-    if (s->peer != NULL)
-        peer_close(s->peer, why);
+    end_connection(s, why);
 }
 
 void session_closed(struct peer *p, enum reason why, void *ctx)
 {
     struct session *s = ctx;
-    bool was_ready = s->state == SESSION_READY;
+    bool was_ready = s->state == SESSION_READY || s->state == SESSION_ENDING;
     (void)p;
     s->peer = NULL;
     s->attempt++;
@@ -211,9 +223,9 @@ void session_kick(struct session *s)
 
 void session_restart(struct session *s)
 {
-    if (s->peer != NULL)
-        peer_close(s->peer, REASON_CANCELLED);
     s->failures = 0;
+    s->at_once = s->peer != NULL;
+    end_connection(s, REASON_CANCELLED);
     session_kick(s);
 }
 

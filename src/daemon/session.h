@@ -20,6 +20,7 @@ enum session_state {
     SESSION_CHECKING, /* by the vault */
     SESSION_HELLO,    /* for WELCOME and the time check */
     SESSION_READY,
+    SESSION_ENDING, /* was ready; we are closing the connection */
 };
 
 int session_new(struct session **out, struct account *a) MUST_USE;
@@ -29,7 +30,7 @@ void session_free(struct session *s); /* closes; open calls are answered `cancel
 void session_kick(struct session *s);
 /* Fetches the roster again, when ready. */
 void session_refresh_roster(struct session *s);
-/* The address has changed: the next attempt uses it. */
+/* Ends the connection, if there is one, and dials again at once: the address has changed, or a new greeting is wanted. */
 void session_restart(struct session *s);
 
 /* Sends once ready (dialing now if need be) and answers once. When the attempt fails, the answer is its reason. 0, -ENOMEM. */

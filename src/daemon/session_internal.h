@@ -25,6 +25,7 @@ struct session {
     uint32_t attempt; /* tells answers of an earlier connection from those of this one */
     uint32_t failures;
     bool closing;
+    bool at_once; /* the next attempt does not wait */
 
     struct session_waiting *first, **last;
     struct buf keyset;

@@ -200,8 +200,8 @@ static int run_remove(struct cli *cli, int argc, char **argv)
     if (cli->output.json)
         output_json(&cli->output, json_pack("{s:b}", "done", true));
     else
-        output_line(&cli->output, "Removed from this device. The license stays: hearth get %s brings it back.",
-                    args[0]);
+        output_line(&cli->output,
+                    "Removed from this device. The license stays: hearth get or hearth fetch brings the content back.");
     return EXIT_DONE;
 }
 const struct verb verb_remove = { "remove", "TRACK", "Removes a track's content from this device; the license stays.",

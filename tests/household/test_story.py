@@ -66,6 +66,15 @@ def fetches():
     assert h.attic.digest(content) == reference_digest(path)
 
 
+def fetches_what_was_removed():
+    bills = h.kitchen("bills")["bills"]
+    h.bedroom("remove", contents["flac"])
+    assert not h.bedroom.track(contents["flac"])["has_body"]
+    h.bedroom("fetch", contents["flac"], "--from", "kitchen")
+    assert h.bedroom.digest(contents["flac"]) == reference_digest(files["flac"])
+    assert h.kitchen("bills")["bills"] == bills, "the license was there: nothing is charged"
+
+
 def medium():
     path = make_track(os.path.join(h.root, "carried.flac"), seed=9)
     content = h.publish(path, "--price", "50", "--max-copies", "5", "--copy-depth", "1", "--max-removable", "2")
@@ -103,5 +112,6 @@ run_cases([("siblings are listed with their distributors", devices_and_distribut
           + [(f"{e}: buys, downloads, plays the same samples", buys_and_plays(e)) for e in EXTENSIONS]
           + [(f"{e}: copies to the other distributor's customer, plays there", copies_across(e)) for e in EXTENSIONS]
           + [("copies within one distributor", copies_within), ("copying what is there changes nothing", copy_again_changes_nothing),
-             ("moves", moves), ("fetches from a sibling", fetches), ("exports and imports by medium", medium), ("ledgers sum to zero", ledger_in_order),
+             ("moves", moves), ("fetches from a sibling", fetches), ("fetches only the content where the license stayed", fetches_what_was_removed),
+                ("exports and imports by medium", medium), ("ledgers sum to zero", ledger_in_order),
              ("plays with both distributors and the directory stopped", plays_without_distributors)])
