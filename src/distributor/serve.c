@@ -6,10 +6,12 @@
 #define LOG_MODULE "serve"
 #include "distributor/serve.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -155,6 +157,25 @@ static void on_signal(uv_signal_t *handle, int number)
     stop(signals->server);
 }
 
+/* --- Only one ---------------------------------------------------------------------------------------------------------- */
+
+/* One server for a state directory; the admin's commands may run beside it. *fd holds the lock until it is closed. */
+static int lock_state_dir(const struct server *server, int *fd)
+{
+    char path[PATH_MAX];
+    int r = file_join(path, sizeof(path), server->config.state_dir, "serve.lock");
+    if (r != 0)
+        return r;
+    int lock CLEANUP(closep) = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (lock < 0)
+        return -errno;
+    if (flock(lock, LOCK_EX | LOCK_NB) != 0)
+        return errno == EWOULDBLOCK ? -EBUSY : -errno;
+    *fd = lock;
+    lock = -1;
+    return 0;
+}
+
 /* --- Start ----------------------------------------------------------------------------------------------------------- */
 
 static int start_signals(struct serve_signals *signals, struct server *server)
@@ -247,13 +268,16 @@ static void release(struct server *server)
 
 static int run(struct server *server, struct serve_signals *signals)
 {
+    int lock CLEANUP(closep) = -1;
     int r = start_signals(signals, server);
+    if (r == 0)
+        r = lock_state_dir(server, &lock);
     if (r == 0)
         r = start(server);
     if (r != 0) {
         char safe[256];
         log_error("cannot serve state=%s listen=%s: %s", text_safe(server->config.state_dir, safe, sizeof(safe)),
-                  server->config.listen, strerror(-r));
+                  server->config.listen, lock < 0 && r == -EBUSY ? "another server runs on it" : strerror(-r));
         for (size_t i = 0; i < ARRAY_COUNT(signals->handles); i++)
             if (!uv_is_closing((uv_handle_t *)&signals->handles[i]))
                 uv_close((uv_handle_t *)&signals->handles[i], NULL);

@@ -9,6 +9,8 @@
 
 #include "base/util.h"
 #include "client.h"
+#include "crypto/merkle.h"
+#include "crypto/sha256.h"
 #include "distributor/throttle.h"
 #include "program.h"
 #include "raw.h"
@@ -26,6 +28,7 @@ static int setup(void **state)
     program_init(&server, binary, "sessions");
     shop_add_user(&server, "ada");
     shop_add_user(&server, "bob");
+    shop_publish(&server, 1);
     program_start(&server);
     return uv_loop_init(&loop);
 }
@@ -250,6 +253,57 @@ static void test_damaged_requests(void **state)
     answer_free(&a);
 }
 
+/* Bodies are for registered devices; what comes hashes to what it is called. */
+static void test_bodies(void **state)
+{
+    (void)state;
+    struct client c, stranger;
+    struct answer a = { 0 };
+    static struct shop_item items[SHOP_TRACKS_MAX];
+    static msg_Info info;
+    msg_InfoGet get = msg_InfoGet_init_zero;
+    struct id content;
+    doc_ContentInfo facts;
+    client_init(&stranger, &loop, 9);
+    assert_true(client_connect(&stranger, server.address));
+    client_hello(&stranger);
+    client_init(&c, &loop, 5); /* registered by the test before */
+    assert_true(client_connect(&c, server.address));
+    client_hello(&c);
+    assert_int_equal(shop_browse(&c, items), 1);
+    client_ask(&c, msg_Type_INFO_GET, msg_InfoGet_fields, &get, slice(NULL, 0), &a);
+    assert_int_equal(a.reason, REASON_UNKNOWN_CONTENT);
+    memcpy(get.content, items[0].content, 32);
+    client_ask(&stranger, msg_Type_INFO_GET, msg_InfoGet_fields, &get, slice(NULL, 0), &a);
+    assert_int_equal(a.reason, REASON_NOT_REGISTERED);
+    client_ask(&c, msg_Type_INFO_GET, msg_InfoGet_fields, &get, slice(NULL, 0), &a);
+    assert_int_equal(a.type, msg_Type_INFO);
+    assert_int_equal(CODEC_DECODE(msg_Info, buf_slice(&a.message), &info), 0);
+    assert_int_equal(info_judge(CODEC_BYTES(info.info), info.list_root, &facts, &content), 0);
+    assert_memory_equal(content.bytes, items[0].content, 32);
+
+    msg_ListGet list = { .first = 0, .count = facts.block_count };
+    memcpy(list.content, items[0].content, 32);
+    client_ask(&c, msg_Type_LIST_GET, msg_ListGet_fields, &list, slice(NULL, 0), &a);
+    assert_int_equal(a.type, msg_Type_LIST);
+    assert_int_equal(a.tail.len, facts.block_count * SHA256_BYTES);
+    uint8_t leaf[SHA256_BYTES];
+    memcpy(leaf, a.tail.data, sizeof(leaf));
+    msg_BlocksGet blocks = { .first = 0, .count = 1 };
+    memcpy(blocks.content, items[0].content, 32);
+    client_ask(&c, msg_Type_BLOCKS_GET, msg_BlocksGet_fields, &blocks, slice(NULL, 0), &a);
+    assert_int_equal(a.type, msg_Type_BLOCK);
+    uint8_t hash[SHA256_BYTES];
+    merkle_leaf(&(struct slice){ a.tail.data, a.tail.len }, 1, hash);
+    assert_memory_equal(hash, leaf, sizeof(hash));
+    blocks.first = facts.block_count;
+    client_ask(&c, msg_Type_BLOCKS_GET, msg_BlocksGet_fields, &blocks, slice(NULL, 0), &a);
+    assert_true(!a.there || a.reason != REASON_NONE); /* beyond the end */
+    client_deinit(&c);
+    client_deinit(&stranger);
+    answer_free(&a);
+}
+
 /* Many requests at once are all answered, in order, though only a few wait in memory. */
 static bool on_flood(struct peer *p, const struct frame *reply, enum reason why, void *ctx)
 {
@@ -331,11 +385,17 @@ static void test_silence(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_keyset_first),     cmocka_unit_test(test_order),
-        cmocka_unit_test(test_bad_hello),        cmocka_unit_test(test_unknown_distributor),
-        cmocka_unit_test(test_damaged_frames),   cmocka_unit_test(test_noise),
-        cmocka_unit_test(test_damaged_requests), cmocka_unit_test(test_flood),
-        cmocka_unit_test(test_passwords),        cmocka_unit_test(test_silence),
+        cmocka_unit_test(test_keyset_first),
+        cmocka_unit_test(test_order),
+        cmocka_unit_test(test_bad_hello),
+        cmocka_unit_test(test_unknown_distributor),
+        cmocka_unit_test(test_damaged_frames),
+        cmocka_unit_test(test_noise),
+        cmocka_unit_test(test_damaged_requests),
+        cmocka_unit_test(test_bodies),
+        cmocka_unit_test(test_flood),
+        cmocka_unit_test(test_passwords),
+        cmocka_unit_test(test_silence),
     };
     if (argc < 2)
         return 77;
