@@ -91,8 +91,8 @@ int hearthd_stop(struct hearthd *h)
 {
     int status;
     kill(h->pid, SIGTERM);
+    channel_deinit(&h->control); /* it waits a moment for who is connected */
     check(waitpid(h->pid, &status, 0) == h->pid);
-    channel_deinit(&h->control);
     h->pid = 0;
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
