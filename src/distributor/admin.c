@@ -79,6 +79,20 @@ int admin_fail(struct admin *a, enum reason reason, const char *format, ...)
     return ADMIN_FAILED;
 }
 
+enum reason admin_reason(int r)
+{
+    switch (r) {
+    case -ENOENT:
+        return REASON_NOT_FOUND;
+    case -EACCES:
+    case -EPERM:
+    case -EROFS:
+        return REASON_NOT_PERMITTED;
+    default:
+        return reason_of_error(r);
+    }
+}
+
 int admin_error(struct admin *a, int r, const char *doing)
 {
     if (r > 0 && r < REASON_COUNT)
@@ -87,7 +101,7 @@ int admin_error(struct admin *a, int r, const char *doing)
         return admin_fail(a, REASON_NOT_FOUND, "Cannot %s: there is nothing of this name.", doing);
     if (r == -EBUSY)
         return admin_fail(a, REASON_IN_USE, "Cannot %s: the database is in use. Try again.", doing);
-    return admin_fail(a, reason_of_error(r), "Cannot %s: %s.", doing, strerror(r < 0 ? -r : EINVAL));
+    return admin_fail(a, admin_reason(r), "Cannot %s: %s.", doing, strerror(r < 0 ? -r : EINVAL));
 }
 
 int admin_usage(struct admin *a, const char *format, ...)

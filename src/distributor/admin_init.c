@@ -125,6 +125,8 @@ int admin_init(struct admin *a, int argc, char **argv)
                                 .address = address,
                                 .directory = options[INIT_DIRECTORY].given,
                                 .now_ms = a->now_ms };
+    if (!operations_new_is_valid(&n))
+        return admin_usage(a, "--name has 1 to 63 characters, --currency three capital letters");
     r = keys_create(a->state_dir, rng_system());
     if (r == -EEXIST)
         r = 0; /* a first try may have ended between keys and database */
@@ -136,8 +138,6 @@ int admin_init(struct admin *a, int argc, char **argv)
         r = operations_create(a->state_dir, a->keys, rng_system(), &n);
     if (r == -EEXIST)
         return admin_fail(a, REASON_ALREADY, "%s is the state of a distributor already.", a->state_dir);
-    if (r == -EINVAL)
-        return admin_usage(a, "--name has 1 to 63 characters, --currency three capital letters");
     if (r != 0)
         return admin_error(a, r, "make the distributor");
     keys_free(a->keys);

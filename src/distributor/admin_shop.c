@@ -133,7 +133,7 @@ static int describe(struct admin *a, const char *path, const struct admin_option
 {
     int r = tags_read(path, &p->tags);
     if (r != 0)
-        return admin_fail(a, reason_of_error(r), "Cannot read %s: %s.", path, strerror(-r));
+        return admin_fail(a, admin_reason(r), "Cannot read %s: %s.", path, strerror(-r));
     override(p->tags.title, sizeof(p->tags.title), &options[OPTION_TITLE]);
     override(p->tags.creator, sizeof(p->tags.creator), &options[OPTION_CREATOR]);
     override(p->tags.album, sizeof(p->tags.album), &options[OPTION_ALBUM]);
@@ -147,7 +147,7 @@ static int fail_file(struct admin *a, int r, const char *path)
         return admin_fail(a, REASON_TOO_LARGE, "%s is empty, or larger than a body can be.", path);
     if (r == PUBLISH_CHANGED)
         return admin_fail(a, REASON_IN_USE, "%s changed while it was read.", path);
-    return admin_fail(a, reason_of_error(r), "Cannot publish %s: %s.", path, strerror(r < 0 ? -r : EINVAL));
+    return admin_fail(a, admin_reason(r), "Cannot publish %s: %s.", path, strerror(r < 0 ? -r : EINVAL));
 }
 
 /* One file; *known: it was published before, and is on sale (again) with what was asked for now. */

@@ -219,6 +219,8 @@ static bool is_name(const char *s)
     return *s && strlen(s) < sizeof(safe) && strcmp(text_safe(s, safe, sizeof(safe)), s) == 0;
 }
 
+bool operations_new_is_valid(const struct operations_new *n) { return is_name(n->name) && is_currency(n->currency); }
+
 static int fill_new(struct operations *o, const struct operations_new *n)
 {
     int64_t number = 0;
@@ -244,7 +246,7 @@ static int fill_new(struct operations *o, const struct operations_new *n)
 int operations_create(const char *state_dir, const struct keys *keys, const struct rng *rng,
                       const struct operations_new *n)
 {
-    if (!is_name(n->name) || !is_currency(n->currency))
+    if (!operations_new_is_valid(n))
         return -EINVAL;
     struct operations *o CLEANUP(operations_closep) = NULL;
     int r = open_store(&o, state_dir, keys, rng, 0, true);

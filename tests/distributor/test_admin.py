@@ -1,0 +1,154 @@
+"""The operator's commands of hearth-distributor, as an operator types them. Argument: the program. Exit codes, JSON, refusals."""
+import json
+import os
+import subprocess
+import sys
+import tempfile
+
+PROGRAM = sys.argv[1]
+root = tempfile.mkdtemp(prefix="hearth-admin-")
+state = os.path.join(root, "aurora")
+other = os.path.join(root, "boreal")
+done = 0
+
+
+def run(*words, dir=state, expect=0, feed=""):
+    env = dict(os.environ, HEARTH_LOG="error")
+    p = subprocess.run([PROGRAM, "--state-dir", dir, *words], capture_output=True, text=True, input=feed, env=env, timeout=60)
+    assert p.returncode == expect, (words, p.returncode, p.stdout, p.stderr)
+    return p
+
+
+def ask(*words, dir=state):
+    return json.loads(run("--json", *words, dir=dir).stdout)
+
+
+def refused(code, *words, dir=state, expect=1):
+    error = json.loads(run(*words, "--json", dir=dir, expect=expect).stdout)["error"]
+    assert error["code"] == code, (words, error)
+    assert error["message"]
+
+
+def case(function):
+    global done
+    function()
+    done += 1
+    print(f"ok {done} - {function.__name__.replace('_', ' ')}")
+
+
+@case
+def help_and_usage():
+    assert "publish" in run("--help").stdout
+    assert "--copy-price" in run("publish", "--help").stdout
+    assert run("--version").stdout.startswith("hearth-distributor ")
+    run(expect=2)
+    run("dance", expect=2)
+    run("id", "--loud", expect=2)
+    refused("usage", "invite", "--count", "many", expect=2)
+    refused("usage", "init", expect=2)
+    refused("usage", "init", "--name", "A", "--currency", "euro", expect=2)
+    refused("not-found", "id", dir=os.path.join(root, "nothing"))
+
+
+@case
+def init_once():
+    made = ask("init", "--name", "Aurora", "--listen", "127.0.0.1:7701", "--credit-limit", "10.00")
+    assert made["url"] == ask("id")["url"] == f"hearth://127.0.0.1:7701#{made['id']}"
+    refused("already", "init", "--name", "Aurora")
+    assert run("id").stdout.strip() == made["url"]
+    for name in os.listdir(os.path.join(state, "keys")):
+        assert os.stat(os.path.join(state, "keys", name)).st_mode & 0o7777 == 0o600
+    assert os.stat(os.path.join(state, "operations.db")).st_mode & 0o7777 == 0o600
+
+
+@case
+def settings_are_judged():
+    values = {s["name"]: s["value"] for s in ask("settings")["settings"]}
+    assert values["credit-limit"] == "1000" and values["registration"] == "invite"
+    ask("settings", "registration", "open")
+    refused("usage", "settings", "registration", "perhaps", expect=2)
+    refused("usage", "settings", "name", "Boreal", expect=2)
+    refused("usage", "settings", "credit-limit", "-1", expect=2)
+    refused("usage", "settings", "directory-url", "x", expect=2)
+
+
+@case
+def publishing_is_idempotent():
+    path = os.path.join(root, "a song.flac")
+    with open(path, "wb") as f:
+        f.write(b"fLaC" + bytes(300000))
+    first = ask("publish", path, "--price", "1.29", "--copy-price", "10", "--max-copies", "unlimited")["published"][0]
+    assert first["title"] == "a song" and first["media-type"] == "audio/flac" and not first["known-before"]
+    again = ask("publish", path)["published"][0]
+    assert again["content"] == first["content"] and again["known-before"]
+    assert os.listdir(os.path.join(state, "bodies")) == [first["content"] + ".body"]
+    product = ask("product", "list")["products"][0]
+    assert (product["price"], product["copy-price"], product["max-copies"]) == (129, 10, 4294967295)
+    run("withdraw", first["content"][:8])
+    assert ask("content", "list")["contents"][0]["withdrawn"]
+    run("publish", path, "--title", "Another", "--price", "99", "--name", "Cheap")
+    assert not ask("content", "list")["contents"][0]["withdrawn"]
+    assert len(ask("product", "list")["products"]) == 2
+    run("product", "withdraw", "1")
+    refused("not-found", "publish", path, "--product", "1")
+    refused("not-found", "publish", os.path.join(root, "none"))
+    refused("usage", "publish", path, "--product", "1", "--price", "1", expect=2)
+    refused("usage", "publish", path, "--price", "1.5", expect=2)
+    refused("unknown-content", "withdraw", "zzzz")
+    empty = os.path.join(root, "empty")
+    open(empty, "w").close()
+    refused("too-large", "publish", empty)
+
+
+@case
+def users_and_money():
+    password = os.path.join(root, "password")
+    with open(password, "w") as f:
+        f.write("correct horse\n")
+    run("user", "add", "alice", "--password-file", password, "--full-name", "Alice \x1b[31m", "--credit", "5.00")
+    refused("user-exists", "user", "add", "alice", "--password-file", password)
+    refused("usage", "user", "add", "al ice", "--password-file", password, expect=2)
+    refused("usage", "user", "add", "bob", expect=2)  # no terminal to ask
+    refused("not-found", "user", "set", "bob", "--credit", "1.00")
+    with open(password, "w") as f:
+        f.write("short\n")
+    refused("not-permitted", "user", "add", "bob", "--password-file", password)
+    run("user", "set", "alice", "--credit", "7.50")
+    user = ask("user", "list")["users"][0]
+    assert user["credit"] == 750 and user["balance"] == 0 and "\x1b" not in user["name"]
+    assert ask("ledger", "pay", "alice", "20.00")["balance"] == 2000
+    refused("not-found", "ledger", "pay", "bob", "20.00")
+    assert [e["amount"] for e in ask("ledger", "user", "alice")["entries"]] == [2000]
+    assert sum(e["amount"] for e in ask("ledger")["entries"]) == 0
+    assert ask("ledger", "check")["balanced"]
+    refused("not-permitted", "refund", "2")
+    refused("not-found", "refund", "77")
+    refused("usage", "refund", "all", expect=2)
+    assert len(ask("invite", "--count", "3")["invitations"]) == 3
+    assert ask("device", "list")["devices"] == []
+    refused("not-found", "device", "revoke", "abc")
+
+
+@case
+def partners_and_directory():
+    url = ask("init", "--name", "Boreal", "--listen", "127.0.0.1:7702", dir=other)["url"]
+    assert not ask("partner", "add", url, "--name", "Boreal")["known-before"]
+    assert ask("partner", "add", url, "--name", "boreal")["known-before"]
+    refused("usage", "partner", "add", "http://example.org", "--name", "x", expect=2)
+    refused("usage", "partner", "add", url, expect=2)
+    refused("not-permitted", "partner", "add", ask("id")["url"], "--name", "me")
+    partner = ask("partner", "list")["partners"][0]
+    assert partner["name"] == "boreal" and not partner["withdrawn"] and not partner["delegates-to-us"]
+    run("partner", "withdraw", "boreal")
+    assert ask("partner", "list")["partners"][0]["withdrawn"]
+    refused("not-found", "partner", "withdraw", "cirrus")
+    run("directory", "set", url)
+    assert ask("directory", "show")["url"] == url
+    refused("usage", "directory", "set", "hearth://nowhere", expect=2)
+    run("directory", "unset")
+    assert ask("directory")["url"] == ""
+    assert ask("stats")["accounts"] == 1
+
+
+subprocess.run(["rm", "-r", root], check=True)
+print(f"1..{done}")
