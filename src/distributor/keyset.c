@@ -8,6 +8,7 @@
 #include "base/util.h"
 #include "distributor/rows.h"
 #include "distributor/share_rows.h"
+#include "distributor/verified.h"
 
 #define DAY_MS INT64_C(86400000)
 #define KEYSET_LIFE_MS (90 * DAY_MS)
@@ -58,8 +59,12 @@ int keyset_of(struct operations *o, int64_t distributor, doc_Keyset *out)
     int r = read_keyset(o, distributor, &envelope, &sequence, &issued_ms, &ends_ms);
     if (r != 0)
         return r;
+    if (verified_find_keyset(o->verified, buf_slice(&envelope), out))
+        return 0;
     uint8_t signer[32];
     r = document_open(DOCUMENT_KEYSET, buf_slice(&envelope), out, sizeof(*out), signer);
+    if (r == 0)
+        verified_add_keyset(o->verified, buf_slice(&envelope), out);
     return r > 0 ? -EUCLEAN : r;
 }
 

@@ -17,6 +17,7 @@
 #include "distributor/keyset.h"
 #include "distributor/operations_schema.h"
 #include "distributor/rows.h"
+#include "distributor/verified.h"
 
 static const struct {
     const char *name, *value;
@@ -145,6 +146,9 @@ static int open_store(struct operations **out, const char *state_dir, const stru
         return -ENOMEM;
     o->keys = keys;
     o->rng = rng;
+    o->verified = verified_new();
+    if (!o->verified)
+        return -ENOMEM;
     if ((size_t)snprintf(o->state_dir, sizeof(o->state_dir), "%s", state_dir) >= sizeof(o->state_dir))
         return -ENAMETOOLONG;
     char path[1100];
@@ -196,6 +200,7 @@ void operations_close(struct operations *o)
         ekb_deinit(&o->blocks[i].ekb);
     store_close(o->store);
     free(o->touched);
+    verified_free(o->verified);
     free(o);
 }
 

@@ -30,6 +30,8 @@ struct operations_block {
 };
 #define OPERATIONS_BLOCKS 8
 
+struct verified; /* verified.h */
+
 struct operations {
     struct store *store;
     struct store_schema schema; /* with this connection's flags */
@@ -40,6 +42,7 @@ struct operations {
     char currency[4];
     struct operations_block blocks[OPERATIONS_BLOCKS]; /* keyblocks.c */
     uint64_t block_uses;
+    struct verified *verified;              /* signatures that were good before */
     char (*touched)[OPERATIONS_NAME_BYTES]; /* roster.h */
     size_t touched_count, touched_cap;
 };
