@@ -254,10 +254,8 @@ struct lost {
 static void once(const struct lost *lost)
 {
     unsigned executed = shop.executed, repeated = shop.repeated;
-    msg_Item nothing = msg_Item_init_zero;
     ctl_Get get = { .has_quote_hash = true, .license = true };
     ctl_QuoteRow quote;
-    (void)nothing;
     /* a quote is only given without a license: take the old one away by starting anew */
     hearthd_deinit(&h);
     hearthd_init(&h);
@@ -271,6 +269,7 @@ static void once(const struct lost *lost)
         check(i < 100000000);
     if (lost->kill) {
         hearthd_kill(&h);
+        shop.transact = TRANSACT_ANSWER;
         hearthd_start(&h);
     } else {
         struct frame f;
