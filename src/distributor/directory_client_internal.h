@@ -1,0 +1,50 @@
+/* Inside of directory_client.c and directory_pull.c. */
+#ifndef DISTRIBUTOR_DIRECTORY_CLIENT_INTERNAL_H
+#define DISTRIBUTOR_DIRECTORY_CLIENT_INTERNAL_H
+
+#include "distributor/directory_client.h"
+#include "distributor/outgoing.h"
+#include "net/address.h"
+
+#define DIRECTORY_CLIENT_URL_BYTES 256
+
+struct directory_ask; /* somebody waits for what the directory has now */
+
+struct directory_client {
+    struct server *server;
+    void (*on_stopped)(struct server *);
+    bool stopping;
+
+    struct writer_job setting_job;
+    bool setting_runs, reload_wanted;
+    char url[DIRECTORY_CLIENT_URL_BYTES], fresh_url[DIRECTORY_CLIENT_URL_BYTES];
+    struct id id;
+    char address[ADDRESS_TEXT_BYTES];
+
+    struct outgoing *outgoing;
+    bool ready;
+    uv_timer_t retry;
+    bool retry_open;
+    uint64_t retry_ms;
+
+    struct writer_job push_job;
+    bool push_runs, push_wanted;
+    struct buf push_rows;
+    uint32_t push_count;
+    uint64_t push_after, push_last, push_stored;
+
+    uint32_t pulls; /* under way */
+    bool resynced;  /* once a connection */
+    uint64_t cursor;
+    bool asking;
+    struct directory_ask *asks; /* of the next asking pull */
+};
+
+/* --- directory_client.c --- */
+void directory_client_stopped_when_idle(struct directory_client *c);
+
+/* --- directory_pull.c --- */
+/* The long poll; without it the connection is of no use. Goes on by itself for as long as the client is ready. */
+void directory_pull_start(struct directory_client *c, uint32_t wait_ms);
+
+#endif

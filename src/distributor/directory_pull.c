@@ -1,0 +1,242 @@
+/* Two kinds of pulls: the long poll, and asking pulls for requests that wait. Both apply what they get in the writer thread; that
+ * is idempotent, so they may overtake each other.
+ * Callbacks, in the order in which they fire: on_pulled, run_apply (writer thread), on_applied. */
+#define LOG_MODULE "directory-client"
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/util.h"
+#include "distributor/directory_client_internal.h"
+#include "distributor/partners.h"
+#include "distributor/share.h"
+#include "distributor/watch.h"
+
+#define PULL_WAIT_MS 25000
+#define PULL_TIMEOUT_MS (PULL_WAIT_MS + 15000)
+#define ASK_TIMEOUT_MS 4000 /* a household waits for this one */
+
+struct directory_ask {
+    struct directory_ask *next;
+    void (*on_done)(void *ctx);
+    void *ctx;
+};
+
+/* One SHARE_PULL and what becomes of its answer. */
+struct pull {
+    struct writer_job job;
+    struct directory_client *client;
+    struct directory_ask *asks; /* who waits for it; NULL in the long poll */
+    bool is_ask;
+    uint64_t after, next;
+    uint32_t count;
+    bool gap;
+    struct buf rows;
+    char (*touched)[OPERATIONS_NAME_BYTES];
+    size_t touched_count;
+};
+
+static int pull(struct directory_client *c, bool is_ask, uint32_t wait_ms);
+
+static void pull_free(struct pull *p)
+{
+    buf_free(&p->rows);
+    free(p->touched);
+    free(p);
+}
+
+static void tell_asks(struct directory_ask *asks)
+{
+    while (asks != NULL) {
+        struct directory_ask *a = asks;
+        asks = a->next;
+        a->on_done(a->ctx);
+        free(a);
+    }
+}
+
+static void append_asks(struct directory_ask **list, struct directory_ask *more)
+{
+    while (*list != NULL)
+        list = &(*list)->next;
+    *list = more;
+}
+
+/* more: the answer had rows, and the next ones may be there already. */
+static void pull_end(struct pull *p, bool more)
+{
+    struct directory_client *c = p->client;
+    struct directory_ask *asks = steal(&p->asks);
+    bool is_ask = p->is_ask;
+    bool usable = c->ready && !c->stopping;
+    c->pulls--;
+    pull_free(p);
+    if (!is_ask) {
+        if (usable)
+            directory_pull_start(c, more ? 0 : PULL_WAIT_MS);
+    } else if (usable && more) { /* all of it, before anyone looks again */
+        append_asks(&asks, steal(&c->asks));
+        c->asks = steal(&asks);
+        usable = pull(c, true, 0) == 0;
+        c->asking = usable;
+    } else {
+        c->asking = usable && c->asks != NULL && pull(c, true, 0) == 0;
+    }
+    if (is_ask && !c->asking)
+        append_asks(&asks, steal(&c->asks));
+    tell_asks(asks);
+    directory_client_stopped_when_idle(c);
+}
+
+/* One row that is not good harms nobody else's. */
+static int apply_row(struct pull *p, struct operations *o, struct slice envelope)
+{
+    struct savepoint row CLEANUP(savepoint_end) = { 0 };
+    int r = savepoint_begin(&row, o->store);
+    if (r != 0)
+        return r < 0 ? r : -EIO;
+    r = share_apply(o, envelope, clock_wall_ms(p->client->server->clock));
+    if (r == 0)
+        r = savepoint_release(&row);
+    if (r == SHARE_GAP)
+        p->gap = true;
+    else if (r > 0)
+        log_warn("a shared row was not taken outcome=%d", r);
+    return r < 0 ? r : 0;
+}
+
+static int run_apply(struct writer_job *job, void *database)
+{
+    struct pull *p = container_of(job, struct pull, job);
+    struct reader rows = reader(buf_slice(&p->rows));
+    int r = 0;
+    for (uint32_t i = 0; r == 0 && i < p->count; i++) {
+        struct slice envelope;
+        if (codec_list_next(&rows, SHARE_ENVELOPE_MAX, &envelope) != 0)
+            return REASON_MALFORMED;
+        r = apply_row(p, database, envelope);
+    }
+    int collected = watch_collect(database, &p->touched, &p->touched_count);
+    uint64_t cursor = 0;
+    if (r == 0)
+        r = share_cursor(database, &cursor);
+    if (r == 0 && p->next > cursor) /* the asking pull and the long poll may overtake each other */
+        r = share_cursor_set(database, p->next);
+    return r == 0 ? collected : r;
+}
+
+static void on_applied(struct writer_job *job, int outcome)
+{
+    struct pull *p = container_of(job, struct pull, job);
+    struct directory_client *c = p->client;
+    bool more = outcome == 0 && p->count > 0;
+    if (outcome == 0) {
+        watch_announce(c->server->watch, p->touched, p->touched_count);
+        partners_refresh(c->server->partners); /* a row may have announced a newer key block */
+        if (p->next > c->cursor)
+            c->cursor = p->next;
+        if (p->gap && !c->resynced) {
+            log_warn("a row is missing: reading everything again");
+            c->resynced = true;
+            c->cursor = 0;
+        }
+    } else if (outcome != -ECANCELED) {
+        log_warn("shared rows could not be stored outcome=%d", outcome);
+        if (c->ready)
+            outgoing_close(c->outgoing, REASON_INTERNAL); /* and again, after a while */
+        c->ready = false;
+    }
+    pull_end(p, more);
+}
+
+static bool on_pulled(struct peer *peer, const struct frame *reply, enum reason why, void *ctx)
+{
+    struct pull *p = ctx;
+    msg_SharePulled pulled;
+    if (reply == NULL) {
+        log_debug("pull unanswered reason=%s", reason_code(why));
+        if (why == REASON_TIMED_OUT) {
+            p->client->ready = false;
+            peer_close(peer, why);
+        }
+        pull_end(p, false);
+        return false;
+    }
+    enum reason refused = peer_refusal(reply, msg_Type_SHARE_PULLED, NULL);
+    if (refused == REASON_NONE &&
+        (CODEC_DECODE(msg_SharePulled, reply->message, &pulled) != 0 || pulled.next < p->after))
+        refused = REASON_MALFORMED;
+    if (refused == REASON_NONE && buf_append(&p->rows, reply->tail) != 0)
+        refused = REASON_INTERNAL;
+    if (refused != REASON_NONE) {
+        log_warn("the directory does not give rows reason=%s", reason_code(refused));
+        p->client->ready = false;
+        peer_close(peer, refused);
+        pull_end(p, false);
+        return false;
+    }
+    p->next = pulled.next;
+    p->count = pulled.count;
+    if (p->count == 0) {
+        pull_end(p, false);
+        return false;
+    }
+    p->job = (struct writer_job){ .run = run_apply, .on_done = on_applied };
+    writer_submit(p->client->server->writer, &p->job);
+    return false;
+}
+
+/* Asks for rows after the cursor; an asking pull takes c->asks with it. 0, or -errno (nothing was started). */
+static int pull(struct directory_client *c, bool is_ask, uint32_t wait_ms)
+{
+    struct pull *p = calloc(1, sizeof(*p));
+    if (p == NULL)
+        return -ENOMEM;
+    p->client = c;
+    p->is_ask = is_ask;
+    p->rows = buf(FRAME_TAIL_MAX);
+    p->after = c->cursor;
+    msg_SharePull message = { .after = p->after, .wait_ms = wait_ms };
+    uint64_t timeout_ms = is_ask ? ASK_TIMEOUT_MS : PULL_TIMEOUT_MS;
+    int r = peer_request(outgoing_peer(c->outgoing), msg_Type_SHARE_PULL, msg_SharePull_fields, &message,
+                         slice(NULL, 0), timeout_ms, on_pulled, p, NULL);
+    if (r != 0) {
+        free(p);
+        return r;
+    }
+    c->pulls++;
+    if (is_ask)
+        p->asks = steal(&c->asks);
+    return 0;
+}
+
+void directory_pull_start(struct directory_client *c, uint32_t wait_ms)
+{
+    if (pull(c, false, wait_ms) == 0)
+        return;
+    c->ready = false;
+    outgoing_close(c->outgoing, REASON_INTERNAL);
+}
+
+int directory_client_ask(struct directory_client *c, void (*on_done)(void *ctx), void *ctx)
+{
+    if (c == NULL || c->stopping || !c->ready)
+        return -ENOTCONN;
+    struct directory_ask *a = calloc(1, sizeof(*a));
+    if (a == NULL)
+        return -ENOMEM;
+    a->on_done = on_done;
+    a->ctx = ctx;
+    a->next = c->asks;
+    c->asks = a;
+    if (c->asking)
+        return 0; /* with the next pull: the one under way may have been answered before this question arose */
+    int r = pull(c, true, 0);
+    if (r == 0) {
+        c->asking = true;
+        return 0;
+    }
+    c->asks = a->next;
+    free(a);
+    return r;
+}
