@@ -6,8 +6,8 @@
  *   exchange.c          one request of a session: through the database, the directory, a partner, back
  *   login.c             REGISTER before its database part: delays, password hash on the pool
  *   outgoing.c          a connection we make to another distributor: its keyset, our hello
- *   partners.c          delegations, grants and links fetched over such connections
- *   directory_client.c  our shared rows to the directory, everyone else's from it
+ *   partners.c          delegations, grants and links fetched over such connections (errands.c, lines.c)
+ *   directory_client.c  our shared rows to the directory, everyone else's from it (directory_pull.c)
  *   directory.c         the directory's own side of that
  *   watch.c             what happens by itself: periodic work, changes made by the admin's commands, rosters to announce
  *   writer.c            the threads that own the database connections */
