@@ -276,6 +276,19 @@ static int fill(struct accept *a, const msg_Offer *offer)
     return r;
 }
 
+/* Is it on its way already? A copy whose source went away gives way to a source that is here; what it has brought stays, and its
+ * certificate too, should that source offer again. */
+static bool is_coming(struct daemon *d, const struct id *content)
+{
+    struct transfer *t = transfers_incoming(d, content);
+    if (t == NULL || !accept_is_in(t) || t->state != TRANSFER_WAITING || accept_of(t)->link.link != NULL ||
+        accept_of(t)->committing)
+        return t != NULL;
+    let_go(accept_of(t));
+    transfer_set_state(t, TRANSFER_FAILED, REASON_OFFLINE, "Another device brings it now.");
+    return false;
+}
+
 int accept_begin(struct link *l, const msg_Offer *offer, struct certificate_name *name, struct accept **out)
 {
     struct daemon *d = link_daemon(l);
@@ -284,7 +297,7 @@ int accept_begin(struct link *l, const msg_Offer *offer, struct certificate_name
     int r = info_judge(CODEC_BYTES(offer->info), offer->list_root, &info, &content);
     if (r != 0)
         return r;
-    if (transfers_incoming(d, &content) != NULL)
+    if (is_coming(d, &content))
         return REASON_IN_USE; /* by another certificate, or a download: one at a time */
     const struct track *track = library_find(d, content.bytes);
     if ((track == NULL || !track->has_body) && !has_room(d, &info))

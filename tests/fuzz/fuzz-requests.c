@@ -230,7 +230,7 @@ static void step_settle(struct run *r, struct input *in)
 {
     static const enum who signers[] = { WHO_SELF, WHO_SOURCE, WHO_STRANGER, WHO_OWN_LICENSE };
     const struct world *w = r->shop->world;
-    struct buf receipt CLEANUP(buf_free) = buf(1024), surrender CLEANUP(buf_free) = buf(1024),
+    struct buf receipt CLEANUP(buf_free) = buf(2048), surrender CLEANUP(buf_free) = buf(2048),
                        payload CLEANUP(buf_free) = buf(1024), message CLEANUP(buf_free) = buf(2048);
     uint8_t how = input_u8(in);
     enum who signer = signers[how % 4], source = signers[(how >> 2) % 4];

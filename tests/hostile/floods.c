@@ -72,7 +72,7 @@ static const char *slow_loris(struct stage *s)
     for (size_t i = 0; i < SLOW_COUNT; i++)
         open += line_wait_open(lines[i], WIRE_WAIT_MS);
     int64_t end_ms = wire_now_ms() + SLOW_PATIENCE_MS, next_ms = 0;
-    const char *bad = open > SLOW_COUNT / 2 ? NULL : stage_complain(s, "only %zu of %d came in", open, SLOW_COUNT);
+    const char *bad = open > SLOW_COUNT / 4 ? NULL : stage_complain(s, "only %zu of %d came in", open, SLOW_COUNT);
     size_t left = open;
     while (!bad && left > 0 && wire_now_ms() < end_ms) {
         if (wire_now_ms() >= next_ms) {

@@ -7,7 +7,7 @@
  *   hostile serve PART                   a hostile distributor; "PORT ID", then until it is ended
  *   hostile parts                        names of the parts
  *
- * NAME: address, distributor (addresses), user, password-file, seed (of the member's key), content (ID), name (of the device). */
+ * NAME: address, distributor (addresses), user, password-file, seed (of the member's key), content, destination (IDs), name (of the device). */
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
@@ -17,8 +17,9 @@
 #include "base/log.h"
 #include "base/util.h"
 
-static const struct hostile_cases *const sets[] = { &against_distributor, &against_distributor_member, &against_device,
-                                                    &against_device_member, &floods };
+static const struct hostile_cases *const sets[] = { &against_distributor, &against_distributor_member,
+                                                    &against_device,      &against_device_member,
+                                                    &against_copy,        &floods };
 
 static const struct hostile_cases *find_set(const char *name)
 {
@@ -47,22 +48,43 @@ static bool takes(const char *arg, const char *name, const char **value)
     return true;
 }
 
+static void read_id(const char *text, struct id *out)
+{
+    if (text && id_parse(text, out) != 0) {
+        fprintf(stderr, "not an ID: %s\n", text);
+        exit(2);
+    }
+}
+
+/* Returns the device's name. */
 static const char *read_options(struct stage *s, char **args)
 {
-    const char *seed = "0", *content = NULL, *name = "gremlin";
+    const char *seed = "0", *content = NULL, *destination = NULL, *name = "gremlin";
+    struct {
+        const char *name;
+        const char **value;
+    } options[] = {
+        { "address", &s->address },
+        { "distributor", &s->distributor },
+        { "user", &s->user },
+        { "password-file", &s->password_file },
+        { "seed", &seed },
+        { "content", &content },
+        { "destination", &destination },
+        { "name", &name },
+    };
     for (; *args; args++) {
-        if (!takes(*args, "address", &s->address) && !takes(*args, "distributor", &s->distributor) &&
-            !takes(*args, "user", &s->user) && !takes(*args, "password-file", &s->password_file) &&
-            !takes(*args, "seed", &seed) && !takes(*args, "content", &content) && !takes(*args, "name", &name)) {
+        size_t i = 0;
+        while (i < ARRAY_COUNT(options) && !takes(*args, options[i].name, options[i].value))
+            i++;
+        if (i == ARRAY_COUNT(options)) {
             fprintf(stderr, "what is %s?\n", *args);
             exit(2);
         }
     }
     s->seed = strtoull(seed, NULL, 10);
-    if (content && id_parse(content, &s->content) != 0) {
-        fprintf(stderr, "not a content ID: %s\n", content);
-        exit(2);
-    }
+    read_id(content, &s->content);
+    read_id(destination, &s->destination);
     return name;
 }
 

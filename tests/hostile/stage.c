@@ -99,6 +99,28 @@ struct line *stage_register(struct stage *s, const char *address, const char *na
     return NULL;
 }
 
+struct line *stage_meet_as_member(struct stage *s)
+{
+    msg_Welcome welcome;
+    msg_DeviceHello hello = { .name = "gremlin" };
+    struct line *l = stage_session(s, s->distributor, &welcome);
+    if (!l)
+        return NULL;
+    line_say(l, msg_Type_ROSTER_GET, 5, NULL, NULL, slice(NULL, 0));
+    struct heard *roster CLEANUP(freep) = stage_expect_answer(s, l, msg_Type_ROSTER, 5);
+    line_free(l);
+    l = roster ? dial(s, s->address) : NULL;
+    if (!l)
+        return NULL;
+    line_say(l, msg_Type_DEVICE_HELLO, 0, msg_DeviceHello_fields, &hello, roster->tail);
+    struct heard *h CLEANUP(freep) = line_hear(l, WIRE_WAIT_MS);
+    if (h && h->type == msg_Type_DEVICE_HELLO)
+        return l;
+    stage_complain(s, "the member is not greeted: type %d, %s", h ? h->type : -1, reason_code(l->why));
+    line_free(l);
+    return NULL;
+}
+
 /* ---- what is expected ----------------------------------------------------------------------------------------- */
 
 const char *stage_expect_alive(struct stage *s, struct line *l)

@@ -11,8 +11,9 @@ struct stage {
     const char *address;     /* of the program under test */
     const char *distributor; /* address of a distributor the member is registered with */
     const char *user, *password_file;
-    uint64_t seed;     /* of the member's key; 0: there is none */
-    struct id content; /* something that is published */
+    uint64_t seed;         /* of the member's key; 0: there is none */
+    struct id content;     /* something that is published */
+    struct id destination; /* the device at address */
     char complaint[512];
 };
 const char *stage_complain(struct stage *s, const char *format, ...) PRINTF_LIKE(2, 3);
@@ -29,7 +30,7 @@ struct hostile_cases {
     size_t count;
 };
 extern const struct hostile_cases against_distributor, against_distributor_member, against_device,
-    against_device_member, floods;
+    against_device_member, against_copy, floods;
 
 /* ---- steps ---- */
 
@@ -40,6 +41,9 @@ struct line *stage_session(struct stage *s, const char *address, msg_Welcome *we
 /* Registers the stage's key; keeps the session. */
 struct line *stage_register(struct stage *s, const char *address, const char *name, msg_Registered *registered)
     MUST_USE;
+
+/* A device met, DEVICE_HELLO said and heard, with the roster that lists the stage's key. */
+struct line *stage_meet_as_member(struct stage *s) MUST_USE;
 
 /* Hears frames until one is a refusal with one of the codes ("a|b"), for this request unless it is STAGE_ANY; and when closes is set, the
  * end of the connection; when not, a ping must still be answered. NULL when it was so. */

@@ -1,0 +1,283 @@
+#!/usr/bin/python3
+"""Hostile peers against real programs: each is let down as expected, and afterwards the program still serves the honest
+and has not grown. The hostile ends are played by the program beside this file (hostile.c)."""
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "household"))
+from household import BUILD, Device, Household, Process, Refused, enter_namespace, make_track, run_cases, wait_for  # noqa: E402
+
+enter_namespace()
+HOSTILE = os.environ.get("HEARTH_HOSTILE") or os.path.join(BUILD, "tests", "hostile", "hostile")
+SANITIZED = os.environ.get("HEARTH_SANITIZED") == "1" # a sanitizer keeps what was freed: growth says nothing then
+GROWTH_BYTES = 8 << 20  # what a program may have grown by, for good, after all that a set of cases did to it
+FLOOD_BYTES = 96 << 20   # ... and while it is flooded
+LEAK_BYTES = 4 << 20     # ... and for good by doing the same to it again
+MEMBER_SEED = "4242"
+
+
+def memory(pid):
+    """Private and proportional memory of a process."""
+    with open(f"/proc/{pid}/smaps_rollup") as f:
+        return sum(int(line.split()[1]) * 1024 for line in f if line.startswith("Pss:"))
+
+
+class Watch:
+    """The largest memory of a process while a block runs."""
+
+    def __init__(self, process):
+        self.pid = process.child.pid
+        self.before = self.peak = memory(self.pid)
+
+    def __enter__(self):
+        self.done = threading.Event()
+        self.thread = threading.Thread(target=self.look, daemon=True)
+        self.thread.start()
+        return self
+
+    def look(self):
+        while not self.done.wait(0.1):
+            try:
+                self.peak = max(self.peak, memory(self.pid))
+            except OSError:
+                return
+
+    def __exit__(self, *_):
+        self.done.set()
+        self.thread.join()
+
+
+def play(*args, seconds=90):
+    done = subprocess.run([HOSTILE, *args], capture_output=True, text=True, timeout=seconds)
+    assert done.returncode == 0, f"{' '.join(args[:3])}: {done.stdout.strip()} {done.stderr.strip()} (exit {done.returncode})"
+    return done.stdout.strip()
+
+
+def names(against):
+    return [line.split() for line in play("list", against).splitlines()]
+
+
+h = Household().settle()
+content = h.publish(make_track(os.path.join(h.root, "one.flac"), 4, seed=1), "--price", "100", "--max-copies", "50", "--copy-depth", "1")
+h.kitchen("get", content, "--yes")
+aurora = f"127.0.0.1:{h.aurora.port}"
+COMMON = [f"content={content}", "user=alice", f"password-file={h.passwords['alice']}", f"seed={MEMBER_SEED}", f"distributor={aurora}"]
+GREMLIN = play("enroll", f"address={aurora}", "name=gremlin", *COMMON)
+wait_for("the member is in the rosters", lambda: any(d["name"] == "gremlin" for d in h.kitchen("devices")["devices"]))
+
+
+def attic_address():
+    return f"127.0.0.1:{h.attic('status')['port']}"
+
+
+def letting_down(name):
+    """The member has a good certificate and lets the attic down; nothing of it may stay, and an honest copy must still come through."""
+    def case():
+        before = h.attic.snapshot()
+        play("run", "copy", name, f"address={attic_address()}", f"destination={h.attic('status')['client']}", *COMMON)
+        assert h.attic.process.running(), "the device has died"
+        if name not in ("an_honest_end", "offered_again", "each_block_a_hundred_times"):
+            assert h.attic.snapshot() == before, (before, h.attic.snapshot())
+    return f"source: {name.replace('_', ' ')}", case
+
+
+def honest_copy_after_all():
+    """The silent source's half of a copy must not stand in the way of another device's."""
+    other = h.publish(make_track(os.path.join(h.root, "two.flac"), 3, seed=2), "--price", "100", "--max-copies", "50", "--copy-depth", "1")
+    h.kitchen("get", other, "--yes")
+    mine = [c if not c.startswith("content=") else f"content={other}" for c in COMMON]
+    play("run", "copy", "silence_after_the_list", f"address={attic_address()}", f"destination={h.attic('status')['client']}", *mine)
+    h.kitchen("copy", other, "--to", "attic")
+    wait_for("the copy is there", lambda: h.attic.track(other)["has_body"], 60)
+    assert h.attic.digest(other) == h.kitchen.digest(other)
+
+
+def kitchen_address():
+    return f"127.0.0.1:{h.kitchen('status')['port']}"
+
+
+def distributor_serves():
+    assert h.aurora.process.running(), "the distributor has died"
+    play("honest", f"address={aurora}")
+    h.kitchen("accounts")
+    assert any(item["content"] == content for item in h.kitchen("browse")["catalogue"])
+
+
+def device_serves():
+    assert h.kitchen.process.running(), "the device has died"
+    assert h.kitchen("status")["client"]
+    assert any(track["content"] == content for track in h.kitchen.library())
+
+
+def against(kind, name, address, serves):
+    def case():
+        play("run", kind, name, f"address={address()}", *COMMON)
+        serves()
+    return f"{kind}: {name.replace('_', ' ')}", case
+
+
+def flood(name, process, address, serves):
+    """Played twice: what the first one leaves behind may be kept for reuse, the second one must not add to it."""
+    def case():
+        left = []
+        for _ in range(2):
+            with Watch(process()) as watch:
+                play("run", "flood", name, f"address={address()}", *COMMON, seconds=180)
+            serves()
+            grown = watch.peak - watch.before
+            assert SANITIZED or grown < FLOOD_BYTES, f"grew by {grown >> 20} MiB"
+            left.append(memory(process().child.pid))
+        assert SANITIZED or left[1] - left[0] < LEAK_BYTES, f"the second time it grew by {(left[1] - left[0]) >> 10} KiB for good"
+    return case
+
+
+def served_while_silent():
+    """Thousands say nothing; whoever has something to say is heard meanwhile."""
+    result = []
+    thread = threading.Thread(target=lambda: result.append(subprocess.run(
+        [HOSTILE, "run", "flood", "half_open", f"address={aurora}", *COMMON], capture_output=True, text=True, timeout=180)))
+    thread.start()
+    end = time.monotonic() + 60
+    rounds = 0
+    while thread.is_alive() and time.monotonic() < end:
+        distributor_serves()
+        rounds += 1
+    thread.join()
+    assert rounds > 3 and result[0].returncode == 0, (rounds, result)
+
+
+bases = {}
+
+
+def remember(process, key):
+    def case():
+        bases[key] = memory(process().child.pid)
+    return f"{key}: memory before", case
+
+
+def bounded(process, key, serves):
+    def case():
+        serves()
+        grown = memory(process().child.pid) - bases[key]
+        assert SANITIZED or grown < GROWTH_BYTES, f"grew by {grown >> 20} MiB"
+    return f"{key}: memory after", case
+
+
+# ---- distributors that let devices down ----
+
+PARTS = { # what the person is told; "" stands for a connection that came to nothing
+    "other_root": ("keyset-invalid", "signature-invalid"),
+    "other_tls_key": ("keyset-invalid",),
+    "tls_key_ended": ("keyset-invalid",),
+    "keyset_ended": ("keyset-invalid",),
+    "keyset_of_the_future": ("keyset-invalid",),
+    "keyset_of_another": ("keyset-invalid",),
+    "keyset_garbage": ("malformed", "signature-invalid", "keyset-invalid"),
+    "keyset_flipped": ("signature-invalid",),
+    "keyset_empty": ("malformed", "keyset-invalid", "signature-invalid"),
+    "keyset_twice": ("bad-credentials", "malformed", "offline"),
+    "name_that_acts": ("malformed", "keyset-invalid"),
+    "silence": ("offline", "timed-out"),
+    "goodbye": ("offline", "not-permitted"),
+    "welcome_first": ("malformed", "offline"),
+    "frame_of_4_gib": ("offline", "malformed", "too-large"),
+    "half_a_frame": ("offline", "timed-out"),
+    "no_welcome": ("offline", "timed-out"),
+    "another_answer_to_hello": ("malformed", "offline"),
+    "welcome_garbage": ("malformed", "offline"),
+    "welcome_of_another_age": ("malformed", "signature-invalid", "clock-untrusted", "offline", "already"),
+    "no_answer_to_register": ("offline", "timed-out"),
+    "registered_garbage": ("malformed", "signature-invalid"),
+    "registered_for_another": ("malformed", "signature-invalid", "wrong-destination", "unknown-device"),
+    "registered_sealed_garbage": ("malformed", "signature-invalid"),
+    "pings_without_end": ("offline", "timed-out"),
+    "rosters_without_end": ("offline", "timed-out", "malformed"),
+    "unknown_without_end": ("offline", "timed-out", "malformed", "not-permitted"),
+}
+
+
+def hostile_distributor(part):
+    """A Process that plays it, and its URL."""
+    log = os.path.join(h.root, f"as-{part}.log")
+    open(log, "w").close()
+    process = Process([HOSTILE, "serve", part], log)
+    port, name = wait_for("it listens", lambda: open(log).read().split())[:2]
+    return process, f"hearth://127.0.0.1:{port}#{name}"
+
+
+def victim():
+    """A device of its own, so that nothing is lost when it goes wrong."""
+    if not hasattr(victim, "device"):
+        victim.device = Device(h.root, "victim").start()
+        h.devices["victim"] = victim.device
+    return victim.device
+
+
+def registers(part, codes):
+    def case():
+        device = victim()
+        process, url = hostile_distributor(part)
+        try:
+            with Watch(device.process) as watch:
+                try:
+                    value = device("register", url, "--user", "alice", "--password-file", h.passwords["alice"])
+                    raise AssertionError(f"registered: {value}")
+                except Refused as refusal:
+                    assert refusal.code in codes, str(refusal)
+        finally:
+            process.kill()
+        assert SANITIZED or watch.peak - watch.before < FLOOD_BYTES, f"grew by {(watch.peak - watch.before) >> 20} MiB"
+        assert device.process.running() and device("status")["distributors"] == 0
+        assert "wolf" not in [a.get("name") for a in device("accounts")["accounts"]]
+    return f"distributor as host: {part.replace('_', ' ')}", case
+
+
+def older_keyset():
+    device = victim()
+    process, url = hostile_distributor("older_keyset")
+    codes = []
+    try:
+        for _ in range(2):
+            try:
+                device("register", url, "--user", "alice", "--password-file", h.passwords["alice"])
+                codes.append("done")
+            except Refused as refusal:
+                codes.append(refusal.code)
+    finally:
+        process.kill()
+    assert codes == ["bad-credentials", "keyset-invalid"], codes
+
+
+def kitchen():
+    return h.kitchen.process
+
+
+def server():
+    return h.aurora.process
+
+
+def address_of_aurora():
+    return aurora
+
+
+cases = [(f"distributor: flood: {name[0].replace('_', ' ')}", flood(name[0], server, address_of_aurora, distributor_serves)) for name in names("flood")]
+cases += [("distributor: others are served while thousands are silent", served_while_silent), remember(server, "distributor")]
+cases += [against(kind, name[0], address_of_aurora, distributor_serves) for kind in ("distributor", "distributor-member") for name in names(kind)]
+cases += [bounded(server, "distributor", distributor_serves)]
+cases += [(f"device: flood: {name[0].replace('_', ' ')}", flood(name[0], kitchen, kitchen_address, device_serves)) for name in names("flood")
+          if len(name) == 1] # the others begin with a distributor's session
+cases += [remember(kitchen, "device")]
+cases += [against(kind, name[0], kitchen_address, device_serves) for kind in ("device", "device-member") for name in names(kind)]
+cases += [bounded(kitchen, "device", device_serves)]
+cases += [letting_down(name[0]) for name in names("copy")] + [("source: an honest one after a silent one", honest_copy_after_all)]
+cases += [registers(part, codes) for part, codes in PARTS.items()]
+cases += [("distributor as host: an older keyset than before", older_keyset)]
+only = os.environ.get("HEARTH_HOSTILE_ONLY")
+if only:
+    cases = [c for c in cases if only in c[0] or c[0].endswith("memory before")]
+assert set(PARTS) | {"older_keyset"} == set(play("parts").split())
+run_cases(cases)
