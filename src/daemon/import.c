@@ -146,7 +146,7 @@ static void list_work(uv_work_t *work)
     else if (ends_with(i->path, MEDIUM_CERTIFICATE))
         i->outcome = add_name(i, NULL, i->path, "");
     else if (ends_with(i->path, MEDIUM_PACKAGE)) /* "x.hearth" -> "x.hearth-certificate" */
-        i->outcome = add_name(i, NULL, i->path, MEDIUM_CERTIFICATE + strlen(MEDIUM_PACKAGE));
+        i->outcome = add_name(i, NULL, i->path, &MEDIUM_CERTIFICATE[strlen(MEDIUM_PACKAGE)]);
     else
         i->outcome = REASON_MALFORMED;
 }
