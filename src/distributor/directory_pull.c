@@ -7,10 +7,10 @@
 
 #include "base/log.h"
 #include "base/util.h"
+#include "distributor/announce.h"
 #include "distributor/directory_client_internal.h"
 #include "distributor/partners.h"
 #include "distributor/share.h"
-#include "distributor/watch.h"
 
 #define PULL_WAIT_MS 25000
 #define PULL_TIMEOUT_MS (PULL_WAIT_MS + 15000)
@@ -116,7 +116,7 @@ static int run_apply(struct writer_job *job, void *database)
             return REASON_MALFORMED;
         r = apply_row(p, database, envelope);
     }
-    int collected = watch_collect(database, &p->touched, &p->touched_count);
+    int collected = announce_collect(database, &p->touched, &p->touched_count);
     uint64_t cursor = 0;
     if (r == 0)
         r = share_cursor(database, &cursor);
@@ -131,7 +131,7 @@ static void on_applied(struct writer_job *job, int outcome)
     struct directory_client *c = p->client;
     bool more = outcome == 0 && p->count > 0;
     if (outcome == 0) {
-        watch_announce(c->server->watch, p->touched, p->touched_count);
+        announce_users(c->server->announce, p->touched, p->touched_count);
         partners_refresh(c->server->partners); /* a row may have announced a newer key block */
         if (p->next > c->cursor)
             c->cursor = p->next;

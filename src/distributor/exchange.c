@@ -8,13 +8,13 @@
 
 #include "base/log.h"
 #include "base/util.h"
+#include "distributor/announce.h"
 #include "distributor/delegations.h"
 #include "distributor/directory.h"
 #include "distributor/directory_client.h"
 #include "distributor/keyset.h"
 #include "distributor/login.h"
 #include "distributor/partners.h"
-#include "distributor/watch.h"
 
 static void exchange_free(struct exchange *x)
 {
@@ -102,7 +102,7 @@ static void finish(struct exchange *x, int outcome)
     } else if (outcome > 0) {
         exchange_refuse(x, outcome < REASON_COUNT ? (enum reason)outcome : REASON_INTERNAL, NULL);
     } else {
-        watch_announce(x->server->watch, x->touched, x->touched_count);
+        announce_users(x->server->announce, x->touched, x->touched_count);
         if (!requests_is_read_only(x->type))
             directory_client_poke(x->server->directory_client);
         if (x->type == msg_Type_SHARE_PUSH)
@@ -125,7 +125,7 @@ static int run_request(struct writer_job *job, void *database)
     reply_init(&x->reply);
     x->who.now_ms = clock_wall_ms(x->server->clock);
     int r = requests_run(o, &x->who, x->type, x->message, x->tail, &x->reply);
-    int collected = watch_collect(o, &x->touched, &x->touched_count);
+    int collected = announce_collect(o, &x->touched, &x->touched_count);
     return r == 0 ? collected : r;
 }
 
@@ -285,7 +285,7 @@ static int run_link_store(struct writer_job *job, void *database)
     reply_free(&x->reply);
     reply_init(&x->reply);
     int r = links_store(database, x->half, x->partner_user, clock_wall_ms(x->server->clock), &x->reply);
-    int collected = watch_collect(database, &x->touched, &x->touched_count);
+    int collected = announce_collect(database, &x->touched, &x->touched_count);
     return r == 0 ? collected : r;
 }
 

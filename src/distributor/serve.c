@@ -19,6 +19,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "base/util.h"
+#include "distributor/announce.h"
 #include "distributor/directory.h"
 #include "distributor/directory_client.h"
 #include "distributor/keyset.h"
@@ -236,6 +237,8 @@ static int start(struct server *server)
     if (r == 0)
         r = throttle_new(&server->throttle, server->clock, server->rng);
     if (r == 0)
+        r = announce_new(&server->announce, server);
+    if (r == 0)
         r = login_new(&server->login, server);
     if (r == 0)
         r = serve_new(&server->bodies, &server->loop, path_of, server);
@@ -258,6 +261,7 @@ static void release(struct server *server)
 {
     lobby_free(server->lobby);
     login_free(server->login);
+    announce_free(server->announce);
     throttle_free(server->throttle);
     operations_close(server->read_ops);
     operations_close(server->write_ops);

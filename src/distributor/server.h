@@ -9,7 +9,8 @@
  *   partners.c          delegations, grants and links fetched over such connections (errands.c, lines.c)
  *   directory_client.c  our shared rows to the directory, everyone else's from it (directory_pull.c)
  *   directory.c         the directory's own side of that
- *   watch.c             what happens by itself: periodic work, changes made by the admin's commands, rosters to announce
+ *   watch.c             what happens by itself: periodic work, changes made by the admin's commands
+ *   announce.c          who hears of a changed roster
  *   writer.c            the threads that own the database connections */
 #ifndef DISTRIBUTOR_SERVER_H
 #define DISTRIBUTOR_SERVER_H
@@ -30,6 +31,7 @@ struct partners;
 struct directory;
 struct directory_client;
 struct watch;
+struct announce;
 
 struct server {
     uv_loop_t loop;
@@ -49,6 +51,7 @@ struct server {
     struct partners *partners;
     struct directory *directory; /* NULL: we do not serve operations database C */
     struct directory_client *directory_client;
+    struct announce *announce;
     struct watch *watch;
 };
 

@@ -7,19 +7,16 @@
 
 #include "base/log.h"
 #include "base/util.h"
+#include "distributor/announce.h"
 #include "distributor/delegations.h"
 #include "distributor/directory_client.h"
 #include "distributor/keyset.h"
 #include "distributor/lobby.h"
 #include "distributor/partners.h"
-#include "distributor/roster.h"
 
 #define LOOK_MS 1000  /* for changes by others */
 #define TICK_MS 30000 /* the database's periodic work */
 #define CHECKPOINT_MS 2000
-#define SLICE 64 /* rosters looked at in one job */
-
-struct roster_slice; /* below */
 
 struct watch {
     struct server *server;
@@ -54,111 +51,6 @@ static void stopped_when_idle(struct watch *w)
         free(w);
         on_stopped(server);
     }
-}
-
-/* --- Rosters to announce -------------------------------------------------------------------------------------------- */
-
-int watch_collect(struct operations *o, char (**list)[OPERATIONS_NAME_BYTES], size_t *count)
-{
-    char user[OPERATIONS_NAME_BYTES];
-    int outcome = 0;
-    while (roster_take_touched(o, user)) {
-        char(*grown)[OPERATIONS_NAME_BYTES] = reallocarray(*list, *count + 1, sizeof(**list));
-        if (grown == NULL) {
-            outcome = -ENOMEM;
-            continue; /* the list in there has to become empty */
-        }
-        *list = grown;
-        memcpy((*list)[(*count)++], user, sizeof(user));
-    }
-    return outcome;
-}
-
-/* Some users who are online: is their roster another one than the one announced last? */
-struct roster_slice {
-    struct writer_job job;
-    struct server *server;
-    size_t count;
-    struct {
-        char user[OPERATIONS_NAME_BYTES];
-        uint64_t sequence;
-    } rows[SLICE];
-};
-
-static int run_rosters(struct writer_job *job, void *database)
-{
-    struct roster_slice *s = container_of(job, struct roster_slice, job);
-    int64_t now_ms = clock_wall_ms(s->server->clock);
-    for (size_t i = 0; i < s->count; i++) {
-        int r = roster_current(database, s->rows[i].user, now_ms, &s->rows[i].sequence, NULL);
-        if (r < 0)
-            return r;
-        if (r > 0) /* the account is gone */
-            s->rows[i].sequence = 0;
-    }
-    return 0;
-}
-
-static void on_rosters_done(struct writer_job *job, int outcome)
-{
-    struct roster_slice *s = container_of(job, struct roster_slice, job);
-    struct lobby *lobby = s->server->lobby;
-    for (size_t i = 0; outcome == 0 && i < s->count; i++) {
-        struct name *name = names_find(lobby_users(lobby), slice_str(s->rows[i].user));
-        if (name == NULL || name->value == s->rows[i].sequence)
-            continue;
-        name->value = s->rows[i].sequence;
-        lobby_push_roster(lobby, s->rows[i].user);
-    }
-    if (outcome != 0 && outcome != -ECANCELED)
-        log_warn("rosters could not be brought up to date errno=%d", -outcome);
-    free(s);
-}
-
-/* A slice to which users are added until it is full or flushed. */
-static void flush(struct roster_slice **slot)
-{
-    struct roster_slice *s = steal(slot);
-    if (s == NULL)
-        return;
-    s->job = (struct writer_job){ .run = run_rosters, .on_done = on_rosters_done };
-    writer_submit(s->server->writer, &s->job);
-}
-
-static void add(struct server *server, struct roster_slice **slot, struct slice user)
-{
-    if (*slot == NULL) {
-        *slot = calloc(1, sizeof(**slot));
-        if (*slot == NULL)
-            return; /* they hear of it with the next change */
-        (*slot)->server = server;
-    }
-    struct roster_slice *s = *slot;
-    size_t len = size_min(user.len, sizeof(s->rows[0].user) - 1);
-    memcpy(s->rows[s->count].user, user.data, len);
-    s->rows[s->count++].user[len] = '\0';
-    if (s->count == SLICE)
-        flush(slot);
-}
-
-void watch_announce(struct watch *w, char (*list)[OPERATIONS_NAME_BYTES], size_t count)
-{
-    if (w == NULL)
-        return;
-    struct roster_slice *slice = NULL;
-    for (size_t i = 0; i < count; i++)
-        if (names_find(lobby_users(w->server->lobby), slice_str(list[i])) != NULL)
-            add(w->server, &slice, slice_str(list[i]));
-    flush(&slice);
-}
-
-static void announce_everybody(struct watch *w)
-{
-    struct roster_slice *slice_of = NULL;
-    const struct names *users = lobby_users(w->server->lobby);
-    for (const struct name *n = names_next(users, NULL); n != NULL; n = names_next(users, n))
-        add(w->server, &slice_of, slice(n->bytes, n->len));
-    flush(&slice_of);
 }
 
 /* --- What the admin's commands changed ------------------------------------------------------------------------------ */
@@ -250,7 +142,7 @@ static void on_look_done(struct writer_job *job, int outcome)
     w->look_runs = false;
     if (outcome == 0 && w->changed && !w->stopping) {
         take_keyset(w);
-        announce_everybody(w);
+        announce_everybody(server->announce);
         lobby_visit_distributors(server->lobby, check_partner, server);
         directory_client_reload(server->directory_client);
         directory_client_poke(server->directory_client);
@@ -278,7 +170,7 @@ static int run_tick(struct writer_job *job, void *database)
     struct watch *w = container_of(job, struct watch, tick_job);
     w->keyset_changed = false;
     int r = operations_tick(database, clock_wall_ms(w->server->clock), &w->keyset_changed);
-    int collected = watch_collect(database, &w->touched, &w->touched_count);
+    int collected = announce_collect(database, &w->touched, &w->touched_count);
     if (r == 0 && w->keyset_changed)
         r = read_keyset(w, database);
     return r == 0 ? collected : r;
@@ -291,7 +183,7 @@ static void on_tick_done(struct writer_job *job, int outcome)
     if (outcome == 0 && w->keyset_changed)
         take_keyset(w);
     if (outcome == 0)
-        watch_announce(w, w->touched, w->touched_count);
+        announce_users(w->server->announce, w->touched, w->touched_count);
     else if (outcome != -ECANCELED)
         log_warn("periodic work failed outcome=%d", outcome);
     free(w->touched);
