@@ -114,6 +114,13 @@ static int store_content(struct admin *a, const struct content_new *n, const str
         r = find_product(a, options, &product);
     if (r != 0)
         return r;
+    struct content other; /* another command may have been quicker with the same file */
+    if (!known) {
+        r = contents_find_file(a->o, n->file_hash, &other);
+        if (r != OPERATIONS_ABSENT)
+            return r == 0 ? admin_fail(a, REASON_IN_USE, "It was published by another command just now.")
+                          : admin_error(a, r, "read the database");
+    }
     if (known)
         r = contents_withdraw(a->o, &n->content.id, false);
     else

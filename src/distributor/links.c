@@ -79,6 +79,14 @@ static int judge_room(struct operations *o, const char *user)
 
 /* --- Code -------------------------------------------------------------------------------------------------------- */
 
+/* One code at a time: a newer one takes the older one's place. */
+static int clear_codes(struct operations *o, const char *user)
+{
+    struct query q CLEANUP(query_end) = query(o->store, LINK_CODE_CLEAR);
+    query_bind_text(&q, 1, user);
+    return rows_run(&q);
+}
+
 int links_code_get(struct operations *o, const struct caller *who, struct slice message, struct slice tail,
                    struct reply *out)
 {
@@ -93,6 +101,9 @@ int links_code_get(struct operations *o, const struct caller *who, struct slice 
         r = operations_setting(o, "address", answer.address, sizeof(answer.address));
     if (r == 0 && answer.address[0] == '\0')
         r = operations_setting(o, "listen", answer.address, sizeof(answer.address));
+    if (r != 0)
+        return r;
+    r = clear_codes(o, d.user);
     if (r != 0)
         return r;
     char code[ACCOUNTS_INVITE_BYTES];

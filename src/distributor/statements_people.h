@@ -76,6 +76,7 @@
                  " ORDER BY l.other, l.other_user LIMIT 1")                                                            \
     X(LINK_COUNT, "SELECT count(*) FROM link WHERE distributor = 1 AND user = ?1")                                     \
     X(LINK_CODE_ADD, "INSERT INTO link_code (code_hash, user, ends_ms) VALUES (?1, ?2, ?3)")                           \
+    X(LINK_CODE_CLEAR, "DELETE FROM link_code WHERE user = ?1")                                                        \
     X(LINK_CODE_TAKE, "DELETE FROM link_code WHERE code_hash = ?1 AND ends_ms >= ?2 RETURNING user")                   \
     X(LINK_CODE_PURGE, "DELETE FROM link_code WHERE ends_ms < ?1")                                                     \
     /* households */                                                                                                   \
