@@ -206,7 +206,10 @@ static void cancel_transfer(struct transfer *t)
                        on_refused, a);
     if (r != 0)
         transfer_release(t);
+    struct peer *p = a->link.link == NULL ? NULL : link_peer(a->link.link);
     accept_drop(a, REASON_CANCELLED);
+    if (p != NULL)
+        peer_close(p, REASON_CANCELLED); /* the source comes back, offers again, and hears it */
 }
 
 void accept_drop(struct accept *a, enum reason why)

@@ -1,0 +1,207 @@
+#!/usr/bin/python3
+"""Transfers under way: waiting for a device, pausing, resuming, cancelling, taking a move back, no room, two at once."""
+import os
+import signal
+import subprocess
+import time
+
+from household import PROGRAMS, Household, Refused, enter_namespace, make_track, run_cases, wait_for
+
+enter_namespace()
+h = Household().settle()
+SECONDS = int(os.environ.get("HEARTH_TRANSFER_SECONDS", "400"))  # of sound: about 70 MB
+base = open(make_track(os.path.join(h.root, "base.wav"), SECONDS), "rb").read()
+made = 0
+
+
+def bought(device=None, size=None):
+    """A fresh content on a device: its ID."""
+    global made
+    made += 1
+    path = os.path.join(h.root, f"track-{made}.wav")
+    with open(path, "wb") as f:
+        f.write(base[:size - 4] + made.to_bytes(4, "big") if size else base[:-4] + made.to_bytes(4, "big"))
+    content = h.publish(path, "--title", f"Transfer {made}", "--price", "10", "--copy-price", "3", "--max-copies", "9", "--copy-depth", "1")
+    os.unlink(path)
+    (device or h.kitchen)("get", content, "--yes")
+    return content
+
+
+def begin(device, *args):
+    return subprocess.Popen([PROGRAMS["hearth"], "--socket", device.socket, "--json", *args], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+
+
+def rows(device, content):
+    return [t for t in device("transfers")["transfers"] if t["content"] == content]
+
+
+def last(device, content):
+    return next(reversed(rows(device, content)))
+
+
+def in_state(device, content, *states):
+    return wait_for(f"transfer is {states}", lambda: (t := last(device, content))["state"] in states and t, 30)
+
+
+def frozen_in_the_middle(device, content):
+    """Stops a device as soon as the body has begun to arrive there, so that the transfer stays where it is."""
+    part = os.path.join(device.state, "bodies", content + ".part")
+    end = time.monotonic() + 30
+    while not os.path.exists(part):
+        assert time.monotonic() < end, "nothing has arrived"
+    device.process.child.send_signal(signal.SIGSTOP)
+    assert os.path.exists(part), "it was faster"
+
+
+def thaw(device):
+    device.process.child.send_signal(signal.SIGCONT)
+
+
+def waits_for_a_device():
+    content = bought(size=300000)
+    h.bedroom.stop()
+    copying = begin(h.kitchen, "copy", content, "--to", "bedroom")
+    assert in_state(h.kitchen, content, "waiting")["peer"] == "bedroom"
+    assert copying.poll() is None
+    h.bedroom.start()
+    assert copying.wait(40) == 0, copying.stdout.read()
+    assert h.bedroom.track(content)["license"] == "valid"
+    assert last(h.kitchen, content)["state"] == "done"
+
+
+def pauses_and_resumes():
+    content = bought()
+    copying = begin(h.kitchen, "copy", content, "--to", "bedroom")
+    frozen_in_the_middle(h.bedroom, content)
+    number = in_state(h.kitchen, content, "running")["number"]
+    h.kitchen("transfers", "pause", str(number))
+    assert last(h.kitchen, content)["state"] == "paused"
+    thaw(h.bedroom)
+    in_state(h.bedroom, content, "waiting")
+    assert copying.poll() is None
+    h.kitchen("transfers", "resume", str(number))
+    assert copying.wait(60) == 0
+    assert h.bedroom.track(content)["has_body"]
+
+
+def destination_pauses():
+    content = bought()
+    copying = begin(h.kitchen, "copy", content, "--to", "bedroom")
+    frozen_in_the_middle(h.bedroom, content)
+    pausing = begin(h.bedroom, "transfers", "pause", "1")  # it waits in the socket
+    thaw(h.bedroom)
+    pausing.wait(20)
+    number = last(h.bedroom, content)["number"]
+    try:
+        h.bedroom("transfers", "pause", str(number))
+    except Refused as refusal:
+        assert refusal.code == "already", refusal
+        assert copying.wait(60) == 0
+        return "SKIP it was done before it could be paused"
+    assert last(h.bedroom, content)["state"] == "paused" and copying.poll() is None
+    h.bedroom("transfers", "resume", str(number))
+    assert copying.wait(60) == 0
+    assert h.bedroom.track(content)["has_body"]
+
+
+def cancels_a_copy():
+    content = bought(size=300000)
+    h.bedroom.stop()
+    copying = begin(h.kitchen, "copy", content, "--to", "bedroom")
+    number = in_state(h.kitchen, content, "waiting")["number"]
+    h.kitchen("transfers", "cancel", str(number))
+    assert copying.wait(20) == 1
+    assert last(h.kitchen, content)["state"] == "cancelled"
+    h.bedroom.start()
+    h.kitchen("copy", content, "--to", "bedroom")  # a new certificate
+    assert h.bedroom.track(content)["license"] == "valid"
+
+
+def takes_a_move_back():
+    content = bought(size=300000)
+    h.bedroom.stop()
+    moving = begin(h.kitchen, "move", content, "--to", "bedroom")
+    number = in_state(h.kitchen, content, "waiting")["number"]
+    wait_for("the license sleeps", lambda: h.kitchen.track(content)["license"] == "suspended")
+    h.kitchen.refused("license-suspended", "play", content, "--output", "digest")
+    h.kitchen("transfers", "cancel", str(number))
+    assert h.kitchen.track(content)["license"] == "suspended"  # only the destination's refusal wakes it
+    h.bedroom.start()
+    assert moving.wait(40) == 1
+    wait_for("the license is awake", lambda: h.kitchen.track(content)["license"] == "valid")
+    assert not [t for t in h.bedroom.library() if t["content"] == content]
+    h.kitchen.digest(content)
+    h.kitchen("move", content, "--to", "bedroom")
+    assert h.bedroom.track(content)["license"] == "valid"
+
+
+def destination_refuses_a_move():
+    content = bought()
+    moving = begin(h.kitchen, "move", content, "--to", "bedroom")
+    frozen_in_the_middle(h.bedroom, content)
+    thaw(h.bedroom)
+    number = wait_for("it is listed", lambda: last(h.bedroom, content))["number"]
+    try:
+        h.bedroom("transfers", "cancel", str(number))
+    except Refused as refusal:
+        assert refusal.code == "already", refusal
+    cancelled = last(h.bedroom, content)["state"] == "cancelled"
+    if not cancelled:
+        assert moving.wait(60) == 0
+        return "SKIP it was done before it could be refused"
+    wait_for("the license is awake", lambda: h.kitchen.track(content)["license"] == "valid", 100)
+    moving.kill()
+    moving.wait()
+    assert not [t for t in h.bedroom.library() if t["content"] == content]
+
+
+def download_survives_a_kill():
+    global made
+    made += 1
+    path = os.path.join(h.root, "download.wav")
+    with open(path, "wb") as f:
+        f.write(base[:-4] + made.to_bytes(4, "big"))
+    content = h.publish(path, "--title", f"Transfer {made}", "--price", "10", "--max-copies", "9", "--copy-depth", "1")
+    getting = begin(h.attic, "get", content, "--yes")
+    part = os.path.join(h.attic.state, "bodies", content + ".part")
+    wait_for("it has begun", lambda: os.path.exists(part) or os.path.exists(part[:-4] + "body"))
+    h.attic.kill()
+    getting.wait()
+    h.attic.start()
+    wait_for("it is finished without being asked for", lambda: h.attic.track(content)["has_body"], 30)
+    h.attic.digest(content)
+
+
+def many_at_once():
+    contents = [bought(size=50000) for _ in range(20)]
+    copying = [begin(h.kitchen, "copy", c, "--to", "bedroom") for c in contents]
+    for c in copying:
+        assert c.wait(60) == 0, c.stdout.read()
+    library = {t["content"]: t for t in h.bedroom.library()}
+    assert all(library[c]["has_body"] and library[c]["license"] == "valid" for c in contents)
+
+
+def no_room():
+    """A device whose state is on a small file system."""
+    content = bought()
+    small = os.path.join(h.root, "small")
+    os.mkdir(small)
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=40m", "none", small], capture_output=True).returncode != 0:
+        return "SKIP no file system can be mounted here"
+    try:
+        cellar = h.device(os.path.join("small", "cellar"), h.aurora, "alice")
+        cellar_name = next(d["name"] for d in h.kitchen("devices")["devices"] if d["name"].endswith("cellar")) if wait_for(
+            "kitchen sees it", lambda: any(d["name"].endswith("cellar") and d["online"] for d in h.kitchen("devices")["devices"])) else None
+        h.kitchen.refused("storage-full", "copy", content, "--to", cellar_name)
+        before = cellar.snapshot()
+        cellar.refused("storage-full", "get", content, "--download-only")
+        assert cellar.snapshot() == before
+        cellar.stop()
+    finally:
+        subprocess.run(["umount", "-l", small], check=False)
+
+
+run_cases([("a copy waits for its destination", waits_for_a_device), ("pause and resume at the source", pauses_and_resumes),
+           ("pause and resume at the destination", destination_pauses), ("a copy is cancelled", cancels_a_copy),
+           ("a move is taken back", takes_a_move_back), ("a destination refuses a move", destination_refuses_a_move),
+           ("a download survives a kill", download_survives_a_kill), ("many copies at once", many_at_once), ("no room", no_room)])
