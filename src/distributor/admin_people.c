@@ -213,7 +213,7 @@ static int find_device(struct admin *a, const char *prefix, struct device *out)
 
 static int device_revoke(struct admin *a, const char *prefix)
 {
-    struct device d;
+    struct device d = { 0 };
     int r = admin_begin(a);
     if (r == 0)
         r = find_device(a, prefix, &d);

@@ -156,8 +156,8 @@ static int judge_delegation(struct making *m)
     m->ends_at_most_ms = INT64_MAX;
     if (!is_partners(m))
         return 0;
-    struct id id;
-    char name[OPERATIONS_NAME_BYTES];
+    struct id id = { { 0 } };
+    char name[OPERATIONS_NAME_BYTES] = "";
     r = operations_distributor_get(m->o, m->destination.distributor, &id, name, sizeof(name));
     if (r == 0)
         r = delegations_partner_find(m->o, &id, &m->partner);

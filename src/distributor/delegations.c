@@ -203,7 +203,7 @@ int delegations_usable(struct operations *o, const struct partner *p, int64_t no
 static int is_due(struct operations *o, const struct partner *p, int64_t now_ms, bool *due)
 {
     struct delegations_usable usable;
-    struct kept kept;
+    struct kept kept = { 0 };
     struct buf envelope CLEANUP(buf_free) = buf(1024);
     int64_t grant_ends_ms = 0;
     *due = true;
