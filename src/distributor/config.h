@@ -1,6 +1,6 @@
 /* Configuration of hearth-distributor: what an operator sets in a file, with defaults for everything.
  *
- * Precedence: default, then the file (--config FILE, else /etc/hearth/distributor.ini when it is there), then the
+ * Precedence: default, then the file (--config FILE, else /etc/hearth/hearth-distributor.conf when it is there), then the
  * command line (the caller writes over the fields). Who the distributor is, its partners and its prices are not
  * configuration: they live in the operations database. Not for the loop thread (reads a file).
  *
@@ -25,7 +25,7 @@
 
 #include "base/outcome.h"
 
-#define CONFIG_FILE_DEFAULT "/etc/hearth/distributor.ini"
+#define CONFIG_FILE_DEFAULT "/etc/hearth/hearth-distributor.conf"
 #define CONFIG_STATE_DIR_DEFAULT "/var/lib/hearth/distributor"
 #define CONFIG_LISTEN_BYTES 128
 
