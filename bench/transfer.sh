@@ -73,7 +73,7 @@ transfer_round() {
 transfer_line() { # TITLE NAME REACH
     awk -v title="$1" -v s="$(median "$results/$2" 1)" -v b="$(best "$results/$2" 1)" -v cpu="$(median "$results/$2" 2)" \
         -v peer="$(median "$results/curl" 1)" -v mib="$transfer_mib" -v reach="$3" \
-        'BEGIN { printf "%-44s %7.3f %7.3f %8.0f %8.2f %7.2f  %s\n", title, s, b, mib * 1.048576 / s, cpu, peer / s, reach }'
+        'BEGIN { printf "%-47s %7.3f %7.3f %8.0f %8.2f %7.2f  %s\n", title, s, b, mib * 1.048576 / s, cpu, peer / s, reach }'
 }
 
 bench_transfer() {
@@ -86,7 +86,7 @@ bench_transfer() {
     on kitchen --json get Big --yes >/dev/null
     for _ in $(seq "$transfer_rounds"); do transfer_round; done
     say "$transfer_mib MiB over loopback to a file, synced; $transfer_rounds rounds"
-    printf '%-44s %7s %7s %8s %8s %7s  %s\n' "" median best MB/s "CPU s" ratio reach
+    printf '%-47s %7s %7s %8s %8s %7s  %s\n' "" median best MB/s "CPU s" ratio reach
     transfer_line "nginx + curl HTTPS, sync" curl "1.00, the peer"
     transfer_line "hearth copy: certificate, every block checked" hearth "1.15, or 1.40 where the disk is the limit"
     transfer_line "net layer alone: TLS, SHA-256, write, sync" net ""

@@ -231,7 +231,8 @@ def beside_avahi_daemon():
         environment = dict(os.environ, DBUS_SYSTEM_BUS_ADDRESS=f"unix:path={directory}/bus")
         host.run("mkdir", "-p", "/run/avahi-daemon")
         host.run("mount", "-t", "tmpfs", "tmpfs", "/run/avahi-daemon")
-        bus = subprocess.Popen([*host.prefix, "dbus-daemon", "--nofork", "--config-file", directory + "/bus.conf"])
+        bus = subprocess.Popen([*host.prefix, "dbus-daemon", "--nofork", "--config-file", directory + "/bus.conf"],
+                               stderr=subprocess.DEVNULL)
         children.append(bus)
         until(lambda: os.path.exists(directory + "/bus"), "no bus")
         daemon = subprocess.Popen([*host.prefix, "avahi-daemon", "-f", directory + "/avahi.conf", "--no-drop-root",
