@@ -47,7 +47,11 @@ uint32_t peer_next_request(struct peer *p)
     if (p->next_request == 0)
         p->next_request = p->dialed ? 1 : 2;
     uint32_t id = p->next_request;
-    p->next_request += 2; /* after 2^31 of them they start anew: 0 is skipped above, an odd one never meets it */
+    p->next_request += 2;
+    if (p->next_request < id) {
+        p->requests_wrapped = true;
+        p->next_request = p->dialed ? 1 : 2;
+    }
     return id;
 }
 
@@ -109,7 +113,7 @@ static void fire(struct peer *p, struct peer_request_entry *e, const struct fram
 
 static bool is_ours(const struct peer *p, uint32_t id)
 {
-    return id != 0 && (id & 1) == (p->dialed ? 1u : 0u) && id < p->next_request;
+    return id != 0 && (id & 1) == (p->dialed ? 1u : 0u) && (p->requests_wrapped || id < p->next_request);
 }
 
 bool peer_deliver_reply(struct peer *p, const struct frame *f)
