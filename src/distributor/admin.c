@@ -62,10 +62,8 @@ static void say(struct admin *a, const char *code, const char *message)
         fprintf(stderr, "hearth-distributor: %s\n", safe);
         return;
     }
-    fputs("{\"error\":", stdout);
     const struct out_field fields[] = { OUT_T("code", code), OUT_T("message", safe) };
-    out_object(a, fields, ARRAY_COUNT(fields));
-    fputs("}\n", stdout);
+    out_error(fields, ARRAY_COUNT(fields));
 }
 
 int admin_fail(struct admin *a, enum reason reason, const char *format, ...)

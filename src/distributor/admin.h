@@ -5,6 +5,8 @@
 
 #include <stdio.h>
 
+#include <jansson.h>
+
 #include "distributor/operations.h"
 #include "distributor/products.h"
 #include "protocol/reason.h"
@@ -95,6 +97,7 @@ struct out_field {
     }
 /* One object: {"name": value, ...}, or a line each. */
 void out_object(struct admin *a, const struct out_field *fields, size_t count);
+void out_error(const struct out_field *fields, size_t count); /* {"error":{...}}, for programs */
 /* A list: {"devices": [ {...}, ... ]}, or a table. */
 struct out_list {
     struct admin *a;
@@ -102,6 +105,7 @@ struct out_list {
     size_t rows, columns;
     char **cells; /* text only */
     size_t cell_count, cell_cap;
+    json_t *objects; /* JSON only */
 };
 void out_list_begin(struct out_list *l, struct admin *a, const char *name);
 void out_list_row(struct out_list *l, const struct out_field *fields, size_t count);

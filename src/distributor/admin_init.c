@@ -46,7 +46,6 @@ static int print_id(struct admin *a)
     const struct out_field fields[] = { OUT_T("url", url), OUT_T("id", id), OUT_T("name", a->o->name),
                                         OUT_T("address", address), OUT_T("currency", a->o->currency) };
     out_object(a, fields, ARRAY_COUNT(fields));
-    putchar('\n');
     return ADMIN_DONE;
 }
 
@@ -233,7 +232,5 @@ int admin_stats(struct admin *a, int argc, char **argv)
         OUT_N("revoked-leaves", query_i64(&q, 8)), OUT_N("key-block-version", query_i64(&q, 9)),
     };
     out_object(a, fields, ARRAY_COUNT(fields));
-    if (a->json)
-        putchar('\n');
     return ADMIN_DONE;
 }

@@ -59,8 +59,6 @@ static int ledger_check(struct admin *a)
     const struct out_field fields[] = { OUT_N("entries", audit.entries), OUT_M("revenue", audit.revenue),
                                         OUT_F("balanced", true) };
     out_object(a, fields, ARRAY_COUNT(fields));
-    if (a->json)
-        putchar('\n');
     return ADMIN_DONE;
 }
 
@@ -80,8 +78,6 @@ static int ledger_pay(struct admin *a, const char *user, const char *amount_text
         return r;
     const struct out_field fields[] = { OUT_T("user", user), OUT_M("paid", amount), OUT_M("balance", balance) };
     out_object(a, fields, ARRAY_COUNT(fields));
-    if (a->json)
-        putchar('\n');
     return ADMIN_DONE;
 }
 

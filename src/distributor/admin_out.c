@@ -12,52 +12,52 @@
 
 /* --- JSON -------------------------------------------------------------------------------------------------------- */
 
-static void json_string(const char *text)
+static json_t *json_value(const struct out_field *f)
 {
-    char safe[2048];
-    text_safe(text, safe, sizeof(safe)); /* valid UTF-8 without controls */
-    putchar('"');
-    for (const char *c = safe; *c; c++) {
-        if (*c == '"' || *c == '\\')
-            putchar('\\');
-        putchar(*c);
-    }
-    putchar('"');
-}
-
-static void json_field(const struct out_field *f)
-{
-    json_string(f->name);
-    putchar(':');
-    char id[ID_TEXT_BYTES];
+    char id[ID_TEXT_BYTES], safe[2048];
     switch (f->kind) {
     case OUT_TEXT:
-        json_string(f->text);
-        break;
+        return json_string(text_safe(f->text, safe, sizeof(safe)));
     case OUT_ID:
         id_text(f->text, id);
-        json_string(id);
-        break;
+        return json_string(id);
     case OUT_FLAG:
-        fputs(f->number ? "true" : "false", stdout);
-        break;
+        return json_boolean(f->number != 0);
     case OUT_NUMBER:
     case OUT_MONEY: /* minor units */
     case OUT_TIME:  /* milliseconds since 1970 */
-        printf("%" PRId64, f->number);
         break;
     }
+    return json_integer(f->number);
 }
 
-static void json_object(const struct out_field *fields, size_t count)
+/* Returns owned; NULL when out of memory. Names are spelled as in `hearth --json`: credit_limit. */
+static json_t *json_of(const struct out_field *fields, size_t count)
 {
-    putchar('{');
+    json_t *object = json_object();
     for (size_t i = 0; i < count; i++) {
-        if (i > 0)
-            putchar(',');
-        json_field(&fields[i]);
+        char key[64];
+        snprintf(key, sizeof(key), "%s", fields[i].name);
+        for (char *c = key; *c; c++)
+            if (*c == '-')
+                *c = '_';
+        json_object_set_new(object, key, json_value(&fields[i]));
     }
-    putchar('}');
+    return object;
+}
+
+/* Takes value. */
+static void json_print(json_t *value)
+{
+    if (!value || json_dumpf(value, stdout, JSON_COMPACT) != 0)
+        fputs("{\"error\":{\"code\":\"internal\",\"message\":\"out of memory\"}}", stdout);
+    putchar('\n');
+    json_decref(value);
+}
+
+void out_error(const struct out_field *fields, size_t count)
+{
+    json_print(json_pack("{s:o}", "error", json_of(fields, count)));
 }
 
 /* --- Text -------------------------------------------------------------------------------------------------------- */
@@ -98,7 +98,7 @@ static void text_cell(struct admin *a, const struct out_field *f, char out[CELL_
 void out_object(struct admin *a, const struct out_field *fields, size_t count)
 {
     if (a->json) {
-        json_object(fields, count);
+        json_print(json_of(fields, count));
         return;
     }
     for (size_t i = 0; i < count; i++) {
@@ -113,11 +113,8 @@ void out_object(struct admin *a, const struct out_field *fields, size_t count)
 void out_list_begin(struct out_list *l, struct admin *a, const char *name)
 {
     *l = (struct out_list){ .a = a, .name = name };
-    if (!a->json)
-        return;
-    putchar('{');
-    json_string(name);
-    fputs(":[", stdout);
+    if (a->json)
+        l->objects = json_array();
 }
 
 static void add_cell(struct out_list *l, const char *text)
@@ -138,9 +135,7 @@ static void add_cell(struct out_list *l, const char *text)
 void out_list_row(struct out_list *l, const struct out_field *fields, size_t count)
 {
     if (l->a->json) {
-        if (l->rows++ > 0)
-            putchar(',');
-        json_object(fields, count);
+        json_array_append_new(l->objects, json_of(fields, count));
         return;
     }
     if (l->rows++ == 0) {
@@ -182,7 +177,7 @@ static void print_table(const struct out_list *l)
 void out_list_end(struct out_list *l)
 {
     if (l->a->json)
-        fputs("]}\n", stdout);
+        json_print(json_pack("{s:o}", l->name, l->objects));
     else if (l->columns > 0)
         print_table(l);
     for (size_t i = 0; i < l->cell_count; i++)

@@ -25,8 +25,6 @@ static int partner_add(struct admin *a, const char *url, const char *name)
     const struct out_field fields[] = { OUT_I("partner", &id), OUT_T("name", name), OUT_T("address", address),
                                         OUT_F("known-before", known) };
     out_object(a, fields, ARRAY_COUNT(fields));
-    if (a->json)
-        putchar('\n');
     return ADMIN_DONE;
 }
 
@@ -131,8 +129,6 @@ static int directory_show(struct admin *a)
     const struct out_field fields[] = { OUT_T("url", url), OUT_N("rows", last), OUT_N("rows-confirmed", confirmed),
                                         OUT_N("pulled-to", cursor) };
     out_object(a, fields, ARRAY_COUNT(fields));
-    if (a->json)
-        putchar('\n');
     return ADMIN_DONE;
 }
 

@@ -230,8 +230,6 @@ static int device_revoke(struct admin *a, const char *prefix)
         return r;
     const struct out_field fields[] = { OUT_I("client", &d.client), OUT_T("name", d.name), OUT_F("revoked", true) };
     out_object(a, fields, ARRAY_COUNT(fields));
-    if (a->json)
-        putchar('\n');
     return ADMIN_DONE;
 }
 

@@ -334,8 +334,6 @@ static int product_add(struct admin *a, const struct admin_option *options)
         return r;
     const struct out_field fields[] = { OUT_N("product", p.number), OUT_T("name", p.name), OUT_M("price", p.price) };
     out_object(a, fields, ARRAY_COUNT(fields));
-    if (a->json)
-        putchar('\n');
     return ADMIN_DONE;
 }
 

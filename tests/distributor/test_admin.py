@@ -78,12 +78,12 @@ def publishing_is_idempotent():
     with open(path, "wb") as f:
         f.write(b"fLaC" + bytes(300000))
     first = ask("publish", path, "--price", "1.29", "--copy-price", "10", "--max-copies", "unlimited")["published"][0]
-    assert first["title"] == "a song" and first["media-type"] == "audio/flac" and not first["known-before"]
+    assert first["title"] == "a song" and first["media_type"] == "audio/flac" and not first["known_before"]
     again = ask("publish", path)["published"][0]
-    assert again["content"] == first["content"] and again["known-before"]
+    assert again["content"] == first["content"] and again["known_before"]
     assert os.listdir(os.path.join(state, "bodies")) == [first["content"] + ".body"]
     product = ask("product", "list")["products"][0]
-    assert (product["price"], product["copy-price"], product["max-copies"]) == (129, 10, 4294967295)
+    assert (product["price"], product["copy_price"], product["max_copies"]) == (129, 10, 4294967295)
     run("withdraw", first["content"][:8])
     assert ask("content", "list")["contents"][0]["withdrawn"]
     run("publish", path, "--title", "Another", "--price", "99", "--name", "Cheap")
@@ -132,13 +132,13 @@ def users_and_money():
 @case
 def partners_and_directory():
     url = ask("init", "--name", "Boreal", "--listen", "127.0.0.1:7702", dir=other)["url"]
-    assert not ask("partner", "add", url, "--name", "Boreal")["known-before"]
-    assert ask("partner", "add", url, "--name", "boreal")["known-before"]
+    assert not ask("partner", "add", url, "--name", "Boreal")["known_before"]
+    assert ask("partner", "add", url, "--name", "boreal")["known_before"]
     refused("usage", "partner", "add", "http://example.org", "--name", "x", expect=2)
     refused("usage", "partner", "add", url, expect=2)
     refused("not-permitted", "partner", "add", ask("id")["url"], "--name", "me")
     partner = ask("partner", "list")["partners"][0]
-    assert partner["name"] == "boreal" and not partner["withdrawn"] and not partner["delegates-to-us"]
+    assert partner["name"] == "boreal" and not partner["withdrawn"] and not partner["delegates_to_us"]
     run("partner", "withdraw", "boreal")
     assert ask("partner", "list")["partners"][0]["withdrawn"]
     refused("not-found", "partner", "withdraw", "cirrus")
