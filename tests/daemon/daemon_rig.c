@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -70,6 +71,7 @@ void hearthd_start(struct hearthd *h)
     h->pid = fork();
     check(h->pid >= 0);
     if (h->pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that fails leaves nobody behind */
         execl(getenv("HEARTHD"), "hearthd", "--state-dir", state, "--runtime-dir", h->dir, "--name", "kitchen",
               "--listen", "127.0.0.1:0", "--no-discovery", NULL);
         _exit(127);

@@ -250,6 +250,8 @@ struct lost {
     bool kill; /* hearthd as well */
 };
 
+static bool is_executed(void *ctx) { return shop.executed > *(unsigned *)ctx; }
+
 /* For these the shop's license replaces the one before: the sequence rises. */
 static void once(const struct lost *lost)
 {
@@ -265,8 +267,7 @@ static void once(const struct lost *lost)
     memcpy(get.quote_hash, quote.hash, sizeof(get.quote_hash));
     id_text(quote.content, get.track);
     assert_int_equal(channel_send(&h.control, ctl_Type_GET, ++h.next, ctl_Get_fields, &get, slice(NULL, 0)), 0);
-    for (unsigned i = 0; shop.executed == executed; i++) /* executed, and no answer has left */
-        check(i < 100000000);
+    wait_until(is_executed, &executed, "executed, and no answer has left");
     if (lost->kill) {
         hearthd_kill(&h);
         shop.transact = TRANSACT_ANSWER;
