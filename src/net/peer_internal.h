@@ -125,7 +125,7 @@ struct peer {
     struct peer_request_entry *requests, *requests_last;
     uint32_t next_request;
     bool requests_wrapped; /* every ID has been used: 2^31 requests */
-    uint32_t firing; /* the request whose callback runs; 0: none */
+    uint32_t firing;       /* the request whose callback runs; 0: none */
     bool firing_forgotten;
 };
 
