@@ -168,7 +168,9 @@ static void on_visit_closed(struct peer *p, enum reason why, void *ctx)
     struct visit *v = ctx;
     struct sibling *s = v->found ? siblings_find(v->daemon, v->client.bytes) : NULL;
     (void)p;
-    if (s == NULL) {
+    if (s == NULL && why == REASON_NOT_FOUND) {
+        call_refuse(v->call, REASON_NOT_FOUND, "There is no such address; it is HOST:PORT.");
+    } else if (s == NULL) {
         call_refuse(v->call, v->why != REASON_NONE ? v->why : why != REASON_NONE ? why : REASON_OFFLINE, NULL);
     } else {
         ctl_DeviceRow row;
