@@ -4,7 +4,7 @@ import os
 import shutil
 import struct
 
-from household import Household, Refused, enter_namespace, make_track, run_cases, wait_for
+from household import PROGRAMS, Household, Refused, enter_namespace, make_track, run_cases, wait_for
 
 enter_namespace()
 h = Household().settle(stranger=True)
@@ -189,6 +189,35 @@ def expired_license():
     h.kitchen.refused("license-expired", "play", content, "--output", "digest")
 
 
+FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1"
+
+
+def expired_certificate():
+    """The certificate lives a week; the destination's clock is eight days further on. Only its vault's clock: nothing else judges."""
+    if not os.path.exists(FAKETIME):
+        return "SKIP libfaketime is not installed"
+    stick, _, _ = export(one)
+    later = os.path.join(h.root, "later")
+    for folder in ("daemon", "vault", "player"):
+        os.makedirs(os.path.join(later, "src", folder))
+    for name in ("hearthd", "hearth-player"):
+        shutil.copy(PROGRAMS[name], os.path.join(later, "src", os.path.basename(os.path.dirname(PROGRAMS[name])), name))
+    wrapper = os.path.join(later, "src", "vault", "hearth-vault")
+    with open(wrapper, "w") as f:
+        f.write(f'#!/bin/sh\nexport LD_PRELOAD={FAKETIME} FAKETIME=+8d FAKETIME_DONT_FAKE_MONOTONIC=1\nexec {PROGRAMS["hearth-vault"]} "$@"\n')
+    os.chmod(wrapper, 0o755)
+    now, PROGRAMS["hearthd"] = PROGRAMS["hearthd"], os.path.join(later, "src", "daemon", "hearthd")
+    h.bedroom.stop()
+    h.bedroom.start()
+    try:
+        unchanged(h.bedroom, "certificate-expired", "import", stick)
+    finally:
+        PROGRAMS["hearthd"] = now
+        h.bedroom.stop()
+        h.bedroom.start()
+    h.bedroom("import", stick)  # in its time it is good
+
+
 def revoked_device():
     client = h.attic("status")["client"]
     h.aurora.admin("device", "revoke", client)
@@ -209,7 +238,7 @@ def usage():
         except Refused as refusal:
             assert refusal.status == 2, (args, str(refusal))
     try:
-        from household import PROGRAMS, run_json
+        from household import run_json
         run_json([PROGRAMS["hearth"], "--socket", "/nonexistent/socket", "--json", "status"])
         raise AssertionError("reached nobody")
     except Refused as refusal:
@@ -220,5 +249,5 @@ run_cases([("a serial used before", replayed_serial), ("any flipped byte in cert
            ("altered content information", altered_body("information")), ("altered hash list", altered_body("list")), ("altered block", altered_body("block")),
            ("content of one track with the certificate of another", mixed_certificate), ("certificate for another device", wrong_destination),
            ("truncated files", truncated_files), ("a stranger's device as destination", stranger_as_destination), ("content not bought", not_bought),
-           ("copy count used up", count_used_up), ("credit refused", credit), ("license expired", expired_license),
+           ("copy count used up", count_used_up), ("credit refused", credit), ("license expired", expired_license), ("certificate expired", expired_certificate),
            ("wrong usage and nobody there", usage), ("wrong password, then rate-limited", wrong_password), ("revoked device", revoked_device)])
