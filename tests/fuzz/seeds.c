@@ -230,6 +230,69 @@ static void seed_transactions(void)
     PUT("txn", "restored-under-way", BYTES(3, 2, 0, 6, 6, 0, 6, 6, 0, 6));
 }
 
+/* Steps of fuzz-requests.c: a quote, a purchase, copies, receipts. */
+static void seed_requests(void)
+{
+    PUT("requests", "nothing", slice(NULL, 0));
+    PUT("requests", "quote", BYTES(1, 0));
+    PUT("requests", "purchase", BYTES(1, 0, 2, 0, 1));
+    PUT("requests", "purchase-and-copy", BYTES(1, 0, 2, 0, 1, 2, 0, 0));
+    PUT("requests", "move", BYTES(1, 0, 2, 0, 1, 2, 0, 0x40));
+    PUT("requests", "removable", BYTES(1, 0, 2, 0, 1, 2, 0, 0x80));
+    PUT("requests", "copy-redeemed", BYTES(1, 0, 2, 0, 1, 2, 0, 0, 5, 1, 4, 1, 0, 0));
+    PUT("requests", "copy-refused", BYTES(1, 0, 2, 0, 1, 2, 0, 0x40, 5, 1, 4, 0x51, 0, 0));
+    PUT("requests", "repeated", BYTES(1, 0, 2, 0, 1, 2, 0xc0, 1, 1));
+    PUT("requests", "three-items", BYTES(1, 0, 2, 2, 1, 0, 1));
+    PUT("requests", "count-beyond", BYTES(1, 0, 2, 0x20, 1, 255, 255, 255, 255));
+    for (uint8_t i = 0; i < 23; i++) {
+        char name[32];
+        snprintf(name, sizeof(name), "any-%02u", i);
+        PUT("requests", name, BYTES(0, i, 0, 0, 0, 5, 3, 0, i, 0, 0, 0));
+    }
+}
+
+/* Rows of fuzz-share.c: each table, given and taken back; keysets. */
+static void seed_shares(void)
+{
+    for (uint8_t i = 0; i < 13; i++) {
+        char name[32];
+        snprintf(name, sizeof(name), "table-%02u", i);
+        PUT("share", name, BYTES(1, i, 2, 0, 1, i, 0, 0, 1, i, 10, 0));
+    }
+    PUT("share", "link-taken-apart", BYTES(1, 7, 6, 0, 1, 7, 14, 0));
+    PUT("share", "gap", BYTES(1, 0, 16, 0, 0, 0, 0, 0, 0, 0, 0, 9));
+    PUT("share", "another-signer", BYTES(1, 0, 32, 0, WHO_PARTNER_ROOT));
+    PUT("share", "in-our-name", BYTES(1, 0, 96, 0));
+    PUT("share", "keyset-newer", BYTES(0, 8));
+    PUT("share", "keyset-beyond-numbers",
+        BYTES(0, 1, 255, 255, 255, 255, 255, 255, 255, 255)); /* stopped every row behind it */
+    PUT("share", "keyset-ends-beyond-numbers",
+        BYTES(0, 5, 0, 0, 0, 0, 0, 0, 0, 9, 255, 255, 255, 255, 255, 255, 255, 255));
+}
+
+static void seed_medium(void)
+{
+    PUT("medium", "certificate", BYTES(1));
+    PUT("medium", "certificate-edited", BYTES(1, 0, 0, 60, 1));
+    PUT("medium", "certificate-cut", BYTES(1, 4, 0, 40, 0));
+    PUT("medium", "certificate-longer", BYTES(1, 2, 7, 208, 1, 0));
+    PUT("medium", "package", BYTES(3));
+    PUT("medium", "package-list-edited", BYTES(3, 0, 0, 170, 1));
+    PUT("medium", "package-cut", BYTES(3, 4, 4, 0, 0));
+    PUT("medium", "head-alone", BYTES(2), slice_str("HEARTHP1"));
+    PUT("medium", "length-4-gib", BYTES(2), slice_str("HEARTHP1\xff\xff\xff\xff"));
+}
+
+static void seed_receive(void)
+{
+    PUT("receive", "smooth", BYTES(3, 0, 99, 7));
+    PUT("receive", "all-by-hand", BYTES(1, 0, 99, 7, 0, 0x82, 0x83, 5, 5, 7, 7, 10));
+    PUT("receive", "wrong-blocks", BYTES(2, 0, 99, 0, 0, 0x82, 0x83, 5, 8, 5, 8, 5, 8, 5, 8, 5, 8));
+    PUT("receive", "wrong-list", BYTES(2, 0, 99, 0, 0, 0x82, 3, 1));
+    PUT("receive", "unasked", BYTES(5, 0, 99, 0, 0, 0x82, 0x83, 6, 4, 16, 44, 0, 5, 1, 0, 5));
+    PUT("receive", "stalled", BYTES(5, 0, 99, 0, 0, 9, 255, 255, 0, 0x82));
+}
+
 int main(int argc, char **argv)
 {
     if (argc != 2) {
@@ -247,5 +310,9 @@ int main(int argc, char **argv)
     seed_text();
     seed_addresses();
     seed_transactions();
+    seed_requests();
+    seed_shares();
+    seed_medium();
+    seed_receive();
     return 0;
 }
