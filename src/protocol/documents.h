@@ -34,7 +34,8 @@ const char *document_type(enum document d); /* "hearth/license/1" */
 int document_sign(struct buf *out, enum document d, const void *payload, const struct signer *signer) MUST_USE;
 /* Verifies the signature, then decodes. Who signed is in signer_key; whether it may is for the functions below.
  * 0, REASON_SIGNATURE_INVALID, REASON_MALFORMED, -errno. */
-int document_open(enum document d, struct slice envelope, void *payload, size_t payload_size, uint8_t signer_key[32]) MUST_USE;
+int document_open(enum document d, struct slice envelope, void *payload, size_t payload_size, uint8_t signer_key[32])
+    MUST_USE;
 
 enum key_purpose { KEY_TLS = 1, KEY_LICENSE = 2, KEY_ROSTER = 3, KEY_SEALING = 4 };
 /* Is key listed for this purpose, with an end date not before at_ms? */
@@ -48,7 +49,8 @@ int keyset_judge(struct slice envelope, const struct id *distributor, uint64_t l
                  int64_t now_ms, doc_Keyset *out) MUST_USE;
 /* Signed by a license key of keyset's distributor (a key that has ended still verifies documents issued before its end).
  * REASON_SIGNATURE_INVALID, REASON_CERTIFICATE_EXPIRED. client: who it certifies. */
-int device_judge(struct slice envelope, const doc_Keyset *keyset, int64_t now_ms, doc_DeviceCertificate *out, struct id *client) MUST_USE;
+int device_judge(struct slice envelope, const doc_Keyset *keyset, int64_t now_ms, doc_DeviceCertificate *out,
+                 struct id *client) MUST_USE;
 /* Signed by a roster key of keyset; distributor matches; not ended. Sequence is the caller's. */
 int roster_judge(struct slice envelope, const doc_Keyset *keyset, int64_t now_ms, doc_Roster *out) MUST_USE;
 const doc_RosterDevice *roster_find(const doc_Roster *r, const struct id *client);
@@ -62,10 +64,13 @@ int delegation_judge(struct slice envelope, const doc_Keyset *delegator, int64_t
 int delegation_judge_past(struct slice envelope, const doc_Keyset *delegator, doc_Delegation *out) MUST_USE;
 int ekb_judge(struct slice envelope, const doc_Keyset *distributor, doc_Ekb *out) MUST_USE;
 /* REASON_WRONG_DESTINATION: granted to another partner. REASON_CERTIFICATE_EXPIRED: over, or not yet. */
-int grant_judge(struct slice envelope, const doc_Keyset *granter, const struct id *partner, int64_t now_ms, doc_KeyGrant *out) MUST_USE;
+int grant_judge(struct slice envelope, const doc_Keyset *granter, const struct id *partner, int64_t now_ms,
+                doc_KeyGrant *out) MUST_USE;
 /* REASON_WRONG_DESTINATION: quoted to another device. REASON_QUOTE_CHANGED: its time is over. */
-int quote_judge(struct slice envelope, const doc_Keyset *distributor, const struct id *client, int64_t now_ms, doc_Quote *out) MUST_USE;
-int time_judge(struct slice envelope, const doc_Keyset *distributor, const struct id *client, doc_SignedTime *out) MUST_USE;
+int quote_judge(struct slice envelope, const doc_Keyset *distributor, const struct id *client, int64_t now_ms,
+                doc_Quote *out) MUST_USE;
+int time_judge(struct slice envelope, const doc_Keyset *distributor, const struct id *client, doc_SignedTime *out)
+    MUST_USE;
 /* The signer's key hashes to the destination named. REASON_SIGNATURE_INVALID, REASON_MALFORMED (also: unknown outcome). */
 enum receipt_outcome { RECEIPT_STORED = 1, RECEIPT_REFUSED = 2 };
 int receipt_judge(struct slice envelope, doc_Receipt *out) MUST_USE;
@@ -79,13 +84,13 @@ int info_judge(struct slice info, const uint8_t list_root[32], doc_ContentInfo *
 /* Everything S162-S170 asks that needs no database: what a copy certificate must satisfy at its destination.
  * Source: seed S162, S163, S168, S169; design sections 2 and 6.5. */
 struct certificate_case {
-    const doc_Keyset *keyset;      /* of the destination's own distributor */
-    struct id self;                /* the destination's client ID */
-    const struct id *presenter;    /* whoever brought it, or NULL for a medium */
+    const doc_Keyset *keyset;             /* of the destination's own distributor */
+    struct id self;                       /* the destination's client ID */
+    const struct id *presenter;           /* whoever brought it, or NULL for a medium */
     struct slice certificate, delegation; /* delegation empty when the issuer is the own distributor */
-    struct slice info;             /* content information of the content beside it */
-    const uint8_t *list_root;      /* 32 bytes */
-    uint64_t lowest_block_version; /* newest key block this device knows */
+    struct slice info;                    /* content information of the content beside it */
+    const uint8_t *list_root;             /* 32 bytes */
+    uint64_t lowest_block_version;        /* newest key block this device knows */
     int64_t now_ms;
 };
 struct certificate_facts {

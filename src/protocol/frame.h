@@ -30,6 +30,7 @@ struct frame {
  * further (<= FRAME_TAIL_MAX): a peer that has no business sending tails gets a small one. */
 int frame_split(struct slice bytes, size_t tail_max, struct frame *out, size_t *used, size_t *need) MUST_USE;
 /* Writes the 14-byte header for a message and a tail that follow. */
-void frame_header(uint8_t out[FRAME_HEADER_BYTES], uint16_t type, uint32_t request, size_t message_len, size_t tail_len);
+void frame_header(uint8_t out[FRAME_HEADER_BYTES], uint16_t type, uint32_t request, size_t message_len,
+                  size_t tail_len);
 
 #endif

@@ -27,7 +27,7 @@ enum reason {
     REASON_CLOCK_UNTRUSTED,
     REASON_BLOCK_CORRUPT,
     REASON_KEY_BLOCK_OUTDATED, /* key-block-outdated: older than the newest this device knows */
-    REASON_KEYSET_INVALID,     /* keyset-invalid: wrong root, older sequence, ended, or not the key of this connection */
+    REASON_KEYSET_INVALID, /* keyset-invalid: wrong root, older sequence, ended, or not the key of this connection */
     REASON_STORAGE_FULL,
     REASON_IN_USE,
     REASON_NOT_PERMITTED,
@@ -35,26 +35,26 @@ enum reason {
     REASON_SESSION_REPLACED, /* session-replaced: a later session of this device is current */
     REASON_OFFLINE,
     REASON_UNKNOWN_DISTRIBUTOR,
-    REASON_NOT_REGISTERED,   /* not-registered: register first */
+    REASON_NOT_REGISTERED, /* not-registered: register first */
     REASON_USER_EXISTS,
-    REASON_QUOTE_CHANGED,    /* quote-changed: ended or no longer what is offered */
+    REASON_QUOTE_CHANGED, /* quote-changed: ended or no longer what is offered */
     REASON_CHOOSE_PRODUCT,
     REASON_CONFIRM_DISTRIBUTOR,
-    REASON_AMBIGUOUS,        /* ambiguous: the name fits several */
+    REASON_AMBIGUOUS, /* ambiguous: the name fits several */
     REASON_NOT_FOUND,
-    REASON_ALREADY,          /* already: done before, nothing changed */
+    REASON_ALREADY, /* already: done before, nothing changed */
     REASON_CANCELLED,
-    REASON_UNPLAYABLE,       /* unplayable: the player cannot render this media type */
+    REASON_UNPLAYABLE, /* unplayable: the player cannot render this media type */
     REASON_MALFORMED,
     REASON_TOO_LARGE,
     REASON_RATE_LIMITED,
     REASON_TIMED_OUT,
-    REASON_INTERNAL,         /* internal: our own failure, details only in our log */
+    REASON_INTERNAL, /* internal: our own failure, details only in our log */
     REASON_COUNT
 };
-const char *reason_code(enum reason r);   /* "no-license" */
-const char *reason_text(enum reason r);   /* a sentence */
-const char *reason_remedy(enum reason r); /* what to do next, or NULL */
+const char *reason_code(enum reason r);       /* "no-license" */
+const char *reason_text(enum reason r);       /* a sentence */
+const char *reason_remedy(enum reason r);     /* what to do next, or NULL */
 enum reason reason_of_code(const char *code); /* REASON_INTERNAL for a code this version does not know */
 /* Fills a Refusal; detail (may be NULL) replaces the standard sentence. */
 void reason_refusal(msg_Refusal *out, enum reason r, const char *detail);

@@ -14,18 +14,18 @@
 
 /* What a distributor keeps for one device. */
 struct txn_server {
-    uint64_t session;            /* the current one */
-    uint8_t bit;                 /* of the last transaction answered */
-    uint8_t id[TXN_ID_BYTES];    /* its ID; zero when there was none */
-    bool pending;                /* answered, not yet committed: the response is kept */
+    uint64_t session;         /* the current one */
+    uint8_t bit;              /* of the last transaction answered */
+    uint8_t id[TXN_ID_BYTES]; /* its ID; zero when there was none */
+    bool pending;             /* answered, not yet committed: the response is kept */
 };
 enum txn_verdict {
-    TXN_NEW,      /* toggled bit: the previous is committed; execute, then txn_server_answered */
-    TXN_REPEAT,   /* same bit, same ID: send the kept response again, byte for byte */
-    TXN_REFUSED   /* *reason says why: REASON_SESSION_REPLACED, REASON_OUT_OF_STEP, REASON_MALFORMED (zero ID) */
+    TXN_NEW,    /* toggled bit: the previous is committed; execute, then txn_server_answered */
+    TXN_REPEAT, /* same bit, same ID: send the kept response again, byte for byte */
+    TXN_REFUSED /* *reason says why: REASON_SESSION_REPLACED, REASON_OUT_OF_STEP, REASON_MALFORMED (zero ID) */
 };
-enum txn_verdict txn_server_judge(const struct txn_server *s, uint64_t session, uint32_t bit, const uint8_t id[TXN_ID_BYTES],
-                                  enum reason *reason) MUST_USE;
+enum txn_verdict txn_server_judge(const struct txn_server *s, uint64_t session, uint32_t bit,
+                                  const uint8_t id[TXN_ID_BYTES], enum reason *reason) MUST_USE;
 void txn_server_answered(struct txn_server *s, uint32_t bit, const uint8_t id[TXN_ID_BYTES]);
 /* A commit message: true when it ends the pending transaction (the kept response may go). Anything else changes nothing. */
 bool txn_server_commit(struct txn_server *s, uint64_t session, uint32_t bit, const uint8_t id[TXN_ID_BYTES]) MUST_USE;
