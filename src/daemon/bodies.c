@@ -176,6 +176,23 @@ static int write_head(int fd, const struct body_shape *shape, struct slice info,
     return r;
 }
 
+static bool has_map(const struct body_shape *shape) { return body_file_bytes(shape) > BODIES_MAPLESS_BYTES; }
+
+static int prepare_map(struct body_part *p, const char *path, bool fresh, uint8_t *have)
+{
+    uint8_t boot_id[BOOT_ID_BYTES], head[MAP_HEAD_BYTES];
+    read_boot_id(boot_id);
+    map_head(p, boot_id, head);
+    if (!fresh)
+        read_map(p, path, head, have);
+    /* Marks of an earlier boot are dropped before this boot's ID stands above them. */
+    int r = write_map(path, head, have, p->shape.block_count);
+    if (r != 0)
+        return r;
+    p->map_fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    return p->map_fd < 0 ? -errno : 0;
+}
+
 int body_part_prepare(struct body_part *p, const char *dir, const struct id *content, const struct body_shape *shape,
                       struct slice info, const uint8_t *list, uint8_t *have)
 {
@@ -195,25 +212,16 @@ int body_part_prepare(struct body_part *p, const char *dir, const struct id *con
     struct stat st;
     if (fstat(p->fd, &st) != 0)
         return -errno;
-    uint8_t boot_id[BOOT_ID_BYTES], head[MAP_HEAD_BYTES];
-    read_boot_id(boot_id);
-    map_head(p, boot_id, head);
-    if (st.st_size > 0 && (uint64_t)st.st_size == body_file_bytes(shape)) {
-        read_map(p, map, head, have);
-    } else {
-        memset(have, RECEIVE_MISSING, shape->block_count);
-        if (ftruncate(p->fd, 0) != 0)
-            return -errno;
+    bool fresh = st.st_size == 0 || (uint64_t)st.st_size != body_file_bytes(shape);
+    if (fresh && ftruncate(p->fd, 0) != 0)
+        return -errno;
+    if (fresh)
         r = allocate(p->fd, body_file_bytes(shape));
-    }
     if (r == 0)
         r = write_head(p->fd, shape, info, list);
-    if (r == 0) /* marks of an earlier boot are dropped before this boot's ID stands above them */
-        r = write_map(map, head, have, shape->block_count);
-    if (r != 0)
-        return r;
-    p->map_fd = open(map, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-    return p->map_fd < 0 ? -errno : 0;
+    p->unsynced = true;
+    memset(have, RECEIVE_MISSING, shape->block_count);
+    return r == 0 && has_map(shape) ? prepare_map(p, map, fresh, have) : r;
 }
 
 /* ---- blocks -------------------------------------------------------------------------------------------------- */
@@ -235,13 +243,14 @@ static int mark_run(const struct body_part *p, uint32_t first, uint32_t count, u
 int body_part_write(const struct body_part *p, uint32_t index, struct slice block)
 {
     int r = file_pwrite_all(p->fd, block.data, block.len, body_block_offset(&p->shape, index));
-    return r == 0 ? mark_run(p, index, 1, RECEIVE_WRITTEN) : r;
+    return r == 0 && p->map_fd >= 0 ? mark_run(p, index, 1, RECEIVE_WRITTEN) : r;
 }
 
-int body_part_sync(const struct body_part *p, const uint8_t *marks, uint8_t at_sync)
+int body_part_sync(struct body_part *p, const uint8_t *marks, uint8_t at_sync)
 {
     int r = file_sync(p->fd);
-    for (uint32_t i = 0, end; i < p->shape.block_count && r == 0; i = end) {
+    p->unsynced = p->unsynced && r != 0;
+    for (uint32_t i = 0, end; i < p->shape.block_count && r == 0 && p->map_fd >= 0; i = end) {
         end = i + 1;
         if (marks[i] != at_sync)
             continue;
@@ -258,13 +267,13 @@ int body_part_finish(struct body_part *p)
     int r = bodies_path(p->dir, &p->content, BODIES_PART, part);
     if (r == 0)
         r = bodies_path(p->dir, &p->content, BODIES_BODY, body);
-    if (r == 0)
-        r = file_sync(p->fd); /* its head, when every block was there already */
+    if (r == 0 && p->unsynced) /* its head, when every block was there already */
+        r = file_sync(p->fd);
     if (r == 0 && rename(part, body) != 0)
         r = -errno;
     if (r == 0)
         r = file_sync_dir(p->dir);
-    if (r == 0)
+    if (r == 0 && has_map(&p->shape))
         r = remove_one(p->dir, &p->content, BODIES_MAP); /* one that stays behind is harmless: it has no part */
     body_part_deinit(p);
     return r;

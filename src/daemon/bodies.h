@@ -4,6 +4,7 @@
  * Map: 0 8 "HEARTHM1" | 8 32 content ID | 40 16 boot ID | 56 4 block count | 60 4 block bytes | 64 .. one byte a block:
  *   0 missing, 1 written (trusted within the same boot: a process that is killed leaves its pages to the kernel),
  *   2 synced (trusted always: set only after the data was made durable).
+ * A body of at most BODIES_MAPLESS_BYTES has no map: after a kill it is sent again.
  * Source: seed S24, S25, S172; design section 6.5. */
 #ifndef DAEMON_BODIES_H
 #define DAEMON_BODIES_H
@@ -14,6 +15,7 @@
 #include "net/serve.h"
 
 #define BODIES_RESERVE_BYTES (16u << 20) /* stays free for databases */
+#define BODIES_MAPLESS_BYTES (1u << 20)
 #define BODIES_PATH_BYTES 1200
 
 enum bodies_suffix { BODIES_BODY, BODIES_PART, BODIES_MAP };
@@ -26,6 +28,7 @@ struct body_part {
     struct id content;
     struct body_shape shape;
     int fd, map_fd; /* -1: not open */
+    bool unsynced; /* something was written that no sync has covered; of the thread that prepares, syncs and finishes */
 };
 void body_part_init(struct body_part *p);
 void body_part_deinit(struct body_part *p); /* closes; the files stay; idempotent */
@@ -42,7 +45,7 @@ int body_part_prepare(struct body_part *p, const char *dir, const struct id *con
 /* Any number of threads at once, different blocks. */
 int body_part_write(const struct body_part *p, uint32_t index, struct slice block) MUST_USE;
 /* Makes everything written so far durable, then marks the blocks whose mark in `marks` is `at_sync`. A failed sync aborts. */
-int body_part_sync(const struct body_part *p, const uint8_t *marks, uint8_t at_sync) MUST_USE;
+int body_part_sync(struct body_part *p, const uint8_t *marks, uint8_t at_sync) MUST_USE;
 /* All blocks are synced: the part becomes the body. Durable when 0. */
 int body_part_finish(struct body_part *p) MUST_USE;
 /* Removes what there is of a content: body, part, map. 0, -errno. */
