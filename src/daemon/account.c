@@ -63,6 +63,8 @@ void account_add(struct account *a)
         end = &(*end)->next;
     *end = account_ref(a);
     a->listed = true;
+    if (a->roster != NULL) /* it may have come before the account was listed */
+        siblings_refresh(a->daemon);
 }
 
 void account_remove(struct account *a)

@@ -127,7 +127,7 @@ int admin_parse_money(const char *text, int64_t *out)
     if (units > INT64_C(1000000000000))
         return -EINVAL;
     if (*at == '\0') {
-        *out = units;
+        *out = units * 100;
         return 0;
     }
     if (*at != '.' || !isdigit((unsigned char)at[1]) || !isdigit((unsigned char)at[2]) || at[3] != '\0')
@@ -228,7 +228,14 @@ static int set_option(struct admin *a, struct admin_option *option, const char *
     case ADMIN_FLAG:
         break;
     }
-    return r == 0 ? 0 : admin_usage(a, "--%s cannot be %s", option->name, value);
+    static const char *const forms[] = {
+        [ADMIN_TEXT] = "text",
+        [ADMIN_FLAG] = "a flag",
+        [ADMIN_COUNT] = "a whole number or `unlimited`",
+        [ADMIN_MONEY] = "an amount such as 4.99 or 5",
+        [ADMIN_TIME] = "a date such as 2026-05-01 or 2026-05-01T12:00",
+    };
+    return r == 0 ? 0 : admin_usage(a, "--%s cannot be %s: it is %s", option->name, value, forms[option->kind]);
 }
 
 /* One option at argv[at]; *taken: how many words it is. */

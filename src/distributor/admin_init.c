@@ -1,4 +1,5 @@
 /* Commands: init, id, settings, stats. One thread. */
+#include <inttypes.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -177,9 +178,16 @@ static int judge_setting(struct admin *a, const char *name, const char *value)
     bool yes_no = strcmp(name, "move-charged") == 0 || strcmp(name, "directory") == 0;
     if (yes_no && strcmp(value, "yes") != 0 && strcmp(value, "no") != 0)
         return admin_usage(a, "%s is yes or no", name);
-    bool number = strcmp(name, "credit-limit") == 0 || strcmp(name, "certificate-days") == 0;
-    if (number && (strtoll(value, &end, 10) < 0 || *value == '\0' || *end != '\0'))
-        return admin_usage(a, "%s is a whole number", name);
+    if (strcmp(name, "certificate-days") == 0) {
+        long long days = strtoll(value, &end, 10);
+        if (*value == '\0' || *end != '\0' || days < 1 || days > 365)
+            return admin_usage(a, "certificate-days is a whole number from 1 to 365");
+    }
+    bool is_address = strcmp(name, "listen") == 0 || strcmp(name, "address") == 0;
+    const char *colon = strrchr(value, ':');
+    if (is_address &&
+        (colon == NULL || colon == value || strtol(colon + 1, &end, 10) < 0 || end == colon + 1 || *end != '\0'))
+        return admin_usage(a, "%s is HOST:PORT", name);
     if (strcmp(name, "directory-url") == 0)
         return admin_usage(a, "use: directory set URL");
     return 0;
@@ -199,12 +207,21 @@ int admin_settings(struct admin *a, int argc, char **argv)
     for (size_t i = FIRST_CHANGEABLE; i < ARRAY_COUNT(names); i++) {
         if (strcmp(names[i], argv[0]) != 0)
             continue;
-        r = judge_setting(a, argv[0], argv[1]);
+        char minor[32];
+        const char *value = argv[1];
+        int64_t amount;
+        r = judge_setting(a, argv[0], value);
+        if (r == 0 && strcmp(argv[0], "credit-limit") == 0) {
+            if (admin_parse_money(value, &amount) != 0)
+                return admin_usage(a, "credit-limit is an amount such as 50 or 49.99");
+            snprintf(minor, sizeof(minor), "%" PRId64, amount);
+            value = minor;
+        }
         if (r == 0)
             r = admin_begin(a);
         if (r != 0)
             return r;
-        r = operations_setting_set(a->o, argv[0], argv[1]);
+        r = operations_setting_set(a->o, argv[0], value);
         r = r == 0 ? admin_commit(a) : admin_error(a, r, "store the setting");
         return r == 0 ? list_settings(a) : r;
     }

@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "base/util.h"
 #include "distributor/admin.h"
+#include "distributor/billing.h"
 #include "distributor/publish.h"
 
 #define DAY_MS INT64_C(86400000)
@@ -216,14 +217,14 @@ int admin_publish(struct admin *a, int argc, char **argv)
     struct published *all CLEANUP(freep) = calloc((size_t)argc, sizeof(*all));
     if (!all)
         return admin_error(a, -ENOMEM, "publish");
-    for (int i = 0; i < argc; i++) {
-        r = publish_file(a, argv[i], options, &all[i].content, &all[i].known);
-        if (r != 0) /* said already; running it again finds what went well */
-            return r;
-    }
+    int done = 0;
+    while (done < argc && (r = publish_file(a, argv[done], options, &all[done].content, &all[done].known)) == 0)
+        done++;
+    if (r != 0 && (done == 0 || a->json)) /* said already; running it again finds what went well */
+        return r;
     struct out_list l;
     out_list_begin(&l, a, "published");
-    for (int i = 0; i < argc; i++) {
+    for (int i = 0; i < done; i++) {
         const struct content *c = &all[i].content;
         const struct out_field fields[] = { OUT_I("content", &c->id),           OUT_T("title", c->title),
                                             OUT_T("creator", c->creator),       OUT_T("media-type", c->media_type),
@@ -232,7 +233,13 @@ int admin_publish(struct admin *a, int argc, char **argv)
         out_list_row(&l, fields, ARRAY_COUNT(fields));
     }
     out_list_end(&l);
-    return ADMIN_DONE;
+    if (r == 0 && !a->json && !options[OPTION_PRODUCT].given) {
+        char price[48], copy_price[48];
+        billing_money(a->o, options[OPTION_PRICE].number, price);
+        billing_money(a->o, options[OPTION_COPY_PRICE].number, copy_price);
+        printf("On sale for %s, a copy certificate for %s.\n", price, copy_price);
+    }
+    return r;
 }
 
 /* --- withdraw, content ------------------------------------------------------------------------------------------- */

@@ -53,7 +53,7 @@ static void print_help(void)
          "usage: hearth-distributor [--state-dir DIR] [--config FILE] [--json] COMMAND [ARGUMENTS]\n");
     for (size_t i = 0; i < ARRAY_COUNT(commands); i++)
         printf("  %-10s %s\n", commands[i].name, commands[i].summary);
-    puts("\nAMOUNT is 4.99, or 499 in the currency's minor units; DATE is 2026-05-01 or 2026-05-01T12:00 (UTC); N may\n"
+    puts("\nAMOUNT is 4.99 or 5; DATE is 2026-05-01 or 2026-05-01T12:00 (UTC); N may\n"
          "be `unlimited` where that makes sense. hearth-distributor COMMAND --help shows a command's arguments.\n"
          "Exit status: 0 done, 1 refused or failed, 2 usage.");
 }

@@ -119,6 +119,10 @@ int cli_call_except(struct cli *cli, uint16_t type, const pb_msgdesc_t *fields, 
             return -1;
         return cli_fail(cli, refusal->code, refusal->text, refusal->has_remedy ? refusal->remedy : NULL);
     }
+    if (r == -EINVAL) {
+        output_error(&cli->output, "usage", "an argument is not printable UTF-8 text", NULL);
+        return EXIT_USAGE;
+    }
     if (r == -EPROTO)
         return cli_fail(cli, "malformed", "hearthd and this program do not understand each other",
                         "install the same version of both");
@@ -154,7 +158,10 @@ static int skip_leading_options(struct cli *cli, int argc, char **argv)
             cli->socket_path = argv[++i];
         else if (strncmp(argv[i], "--socket=", 9) == 0)
             cli->socket_path = argv[i] + 9;
-        else if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
+        else if (strcmp(argv[i], "--version") == 0) {
+            puts("hearth " HEARTH_VERSION);
+            exit(EXIT_DONE);
+        } else if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
             return -1;
         else
             return -2;
@@ -172,7 +179,11 @@ int main(int argc, char **argv)
     if (at == -1)
         return overview();
     if (at == -2) {
-        fprintf(stderr, "hearth: %s is not an option here; see hearth --help\n", argv[1]);
+        fprintf(stderr, "hearth: %s is not known here, or lacks its value; see hearth --help\n", argv[1]);
+        return EXIT_USAGE;
+    }
+    if (at >= argc && cli.output.json) {
+        output_error(&cli.output, "usage", "a command is missing; see hearth --help", NULL);
         return EXIT_USAGE;
     }
     if (at >= argc || strcmp(argv[at], "help") == 0)

@@ -140,8 +140,15 @@ void output_error(struct output *o, const char *code, const char *message, const
 
 void output_progress(struct output *o, const ctl_Progress *p)
 {
-    if (!o->progress)
+    char waiting[256];
+    if (!o->progress) {
+        /* Nobody watches a bar, but whoever reads the log should know why nothing happens. */
+        if (!o->json && strncmp(p->text, "waiting", 7) == 0 && strcmp(o->progress_text, p->text) != 0) {
+            snprintf(o->progress_text, sizeof(o->progress_text), "%s", p->text);
+            fprintf(stderr, "hearth: %s\n", text_safe(p->text, waiting, sizeof(waiting)));
+        }
         return;
+    }
     int64_t now = clock_mono_ms(clock_system());
     if (!o->progress_shown || strcmp(o->progress_text, p->text) != 0) {
         output_progress_end(o);

@@ -48,11 +48,12 @@ static int on_catalogue(const struct frame *f, void *ctx)
     const msg_CatalogueItem *i = &row.item;
     char number[16], price[56] = "-", money[40], duration[24], id[56];
     snprintf(number, sizeof(number), "%u", (unsigned)row.number);
-    if (i->owned)
-        snprintf(price, sizeof(price), "bought");
-    else if (i->products_count > 0)
-        snprintf(price, sizeof(price), "%s%s", i->products_count > 1 ? "from " : "",
-                 output_money(i->products[0].price, i->products[0].currency, money));
+    if (i->products_count >
+        0) /* owned: some device of the account has a license; this one may still need a copy or its own */
+        snprintf(price, sizeof(price), "%s%s%s", i->products_count > 1 ? "from " : "",
+                 output_money(i->products[0].price, i->products[0].currency, money), i->owned ? ", owned" : "");
+    else if (i->owned)
+        snprintf(price, sizeof(price), "owned");
     table_row(&rows->table, number, i->title, i->has_creator ? i->creator : "-",
               output_duration(i->duration_ms, duration), i->media_type, price, row.distributor_name,
               output_id(i->content, id));
@@ -83,8 +84,12 @@ static int run_browse(struct cli *cli, int argc, char **argv)
     table_deinit(&rows.table);
     return code;
 }
-const struct verb verb_browse = { "browse", "[QUERY]", "Searches the distributors' catalogues.",
-                                  "QUERY is looked for in title, creator and album.", run_browse };
+const struct verb verb_browse = {
+    "browse", "[QUERY]", "Searches the distributors' catalogues.",
+    "QUERY is looked for in title, creator and album. What a device of the account has a license for is marked as owned:\n"
+    "hearth copy and hearth fetch bring it to the others.",
+    run_browse
+};
 
 /* ---- get: quote (S61), confirmation, purchase (S63-S65), download (S21-S25) ---- */
 

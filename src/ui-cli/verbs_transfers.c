@@ -49,6 +49,16 @@ static int on_copying(const struct frame *f, void *ctx)
     return -EPROTO;
 }
 
+static void say_copied(struct cli *cli, const ctl_TransferRow *row, bool move)
+{
+    const char *done = move ? "moved" : "copied";
+    if (row->has_reason && strcmp(row->reason, reason_code(REASON_ALREADY)) == 0)
+        output_line(&cli->output, "%s was %s to %s before: nothing was done now.%s", row->title, done, row->peer,
+                    move ? "" : " If that device lost it, let it run hearth fetch, or give --again.");
+    else
+        output_line(&cli->output, "%s was %s to %s.", row->title, done, row->peer);
+}
+
 static int copy_each(struct cli *cli, int argc, char **argv, bool move)
 {
     const char *device = NULL;
@@ -74,7 +84,7 @@ static int copy_each(struct cli *cli, int argc, char **argv, bool move)
         if (c.list != NULL)
             json_array_append_new(c.list, verb_transfer_json(&c.row));
         else
-            output_line(&cli->output, "%s %s %s.", c.row.title, move ? "was moved to" : "was copied to", c.row.peer);
+            say_copied(cli, &c.row, move);
     }
     if (code == EXIT_DONE && c.list != NULL)
         output_json(&cli->output, json_pack("{s:O}", "transfers", c.list));
@@ -188,7 +198,10 @@ static int run_transfers(struct cli *cli, int argc, char **argv)
     if (cli->output.json)
         output_json(&cli->output, json_pack("{s:b}", "done", true));
     else
-        output_line(&cli->output, "Transfer %u: %s.", (unsigned)m.number, args[0]);
+        output_line(&cli->output, "Transfer %u is to %s; hearth transfers shows how it goes.", (unsigned)m.number,
+                    m.action == 1   ? "pause"
+                    : m.action == 2 ? "go on"
+                                    : "be cancelled");
     return EXIT_DONE;
 }
 const struct verb verb_transfers = { "transfers", "[pause N | resume N | cancel N]",

@@ -77,7 +77,7 @@ def publishing_is_idempotent():
     path = os.path.join(root, "a song.flac")
     with open(path, "wb") as f:
         f.write(b"fLaC" + bytes(300000))
-    first = ask("publish", path, "--price", "1.29", "--copy-price", "10", "--max-copies", "unlimited")["published"][0]
+    first = ask("publish", path, "--price", "1.29", "--copy-price", "0.10", "--max-copies", "unlimited")["published"][0]
     assert first["title"] == "a song" and first["media_type"] == "audio/flac" and not first["known_before"]
     again = ask("publish", path)["published"][0]
     assert again["content"] == first["content"] and again["known_before"]
@@ -86,7 +86,7 @@ def publishing_is_idempotent():
     assert (product["price"], product["copy_price"], product["max_copies"]) == (129, 10, 4294967295)
     run("withdraw", first["content"][:8])
     assert ask("content", "list")["contents"][0]["withdrawn"]
-    run("publish", path, "--title", "Another", "--price", "99", "--name", "Cheap")
+    run("publish", path, "--title", "Another", "--price", "0.99", "--name", "Cheap")
     assert not ask("content", "list")["contents"][0]["withdrawn"]
     assert len(ask("product", "list")["products"]) == 2
     run("product", "withdraw", "1")

@@ -30,7 +30,7 @@ def new_content(number):
     path = os.path.join(h.root, f"track-{number}.wav")
     with open(path, "wb") as f:
         f.write(base[:-4] + number.to_bytes(4, "big"))  # another content, the same sound
-    content = h.publish(path, "--title", f"Kill {number}", "--price", str(PRICE), "--copy-price", str(COPY_PRICE), "--max-copies", "9", "--copy-depth", "1")
+    content = h.publish(path, "--title", f"Kill {number}", "--price", f"{PRICE / 100:.2f}", "--copy-price", f"{COPY_PRICE / 100:.2f}", "--max-copies", "9", "--copy-depth", "1")
     os.unlink(path)
     return content
 

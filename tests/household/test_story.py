@@ -12,7 +12,7 @@ files, contents = {}, {}
 def buys_and_plays(extension):
     def case():
         path = files[extension] = make_track(os.path.join(h.root, f"song.{extension}"), seed=ord(extension[0]))
-        content = contents[extension] = h.publish(path, "--price", "129", "--copy-price", "10", "--max-copies", "5", "--copy-depth", "1")
+        content = contents[extension] = h.publish(path, "--price", "1.29", "--copy-price", "0.10", "--max-copies", "5", "--copy-depth", "1")
         h.kitchen("get", content, "--yes")
         track = h.kitchen.track(content)
         assert track["has_body"] and track["license"] == "valid", track
@@ -45,7 +45,7 @@ def copy_again_changes_nothing():
 
 def moves():
     path = make_track(os.path.join(h.root, "moved.flac"), seed=7)
-    content = h.publish(path, "--price", "50", "--copy-price", "0", "--max-copies", "5", "--copy-depth", "1")
+    content = h.publish(path, "--price", "0.50", "--copy-price", "0", "--max-copies", "5", "--copy-depth", "1")
     h.kitchen("get", content, "--yes")
     h.kitchen("move", content, "--to", "bedroom")
     assert h.bedroom.digest(content) == reference_digest(path)
@@ -60,7 +60,7 @@ def moves():
 
 def fetches():
     path = make_track(os.path.join(h.root, "fetched.flac"), seed=8)
-    content = h.publish(path, "--price", "50", "--max-copies", "5", "--copy-depth", "1")
+    content = h.publish(path, "--price", "0.50", "--max-copies", "5", "--copy-depth", "1")
     h.kitchen("get", content, "--yes")
     h.attic("fetch", content, "--from", "kitchen")
     assert h.attic.digest(content) == reference_digest(path)
@@ -77,7 +77,7 @@ def fetches_what_was_removed():
 
 def medium():
     path = make_track(os.path.join(h.root, "carried.flac"), seed=9)
-    content = h.publish(path, "--price", "50", "--max-copies", "5", "--copy-depth", "1", "--max-removable", "2")
+    content = h.publish(path, "--price", "0.50", "--max-copies", "5", "--copy-depth", "1", "--max-removable", "2")
     h.kitchen("get", content, "--yes")
     stick = os.path.join(h.root, "stick")
     os.mkdir(stick)
