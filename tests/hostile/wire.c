@@ -48,6 +48,8 @@ void wire_deinit(struct wire *w)
     int64_t end_ms = wire_now_ms() + 5000;
     while (uv_run(&w->loop, UV_RUN_NOWAIT) != 0 && wire_now_ms() < end_ms)
         ;
+    if (uv_loop_close(&w->loop) != 0)
+        fprintf(stderr, "hostile: something is still open\n");
     peer_identity_free(w->identity);
     secret_wipe(&w->key, sizeof(w->key));
 }
