@@ -1,119 +1,33 @@
 /* Serving bodies. A request waits in its client's queue until its body is open; block ranges are cut into reads of
  * a bounded size that the pool does, at most READS_AHEAD of them before what was read has been queued to the peer.
  *
- * Callbacks, in order: open_work (pool), on_open_done; read_work (pool), on_read_done; the client's on_sent. */
+ * Callbacks, in order: serve_opened (serve_body.c); read_work (pool), on_read_done; the client's on_sent. */
 #define LOG_MODULE "serve"
 #include "net/serve.h"
 
 #include <assert.h>
-#include <fcntl.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <sys/uio.h>
-#include <unistd.h>
 
 #include "base/file.h"
 #include "base/log.h"
 #include "base/util.h"
 #include "crypto/merkle.h"
+#include "net/serve_internal.h"
 
 #define READ_BYTES (512u * 1024) /* of one read */
-#define READ_BLOCKS 64u
 #define READS_AHEAD 3u
-#define BODIES_IDLE 8u /* kept open though nobody asks */
 #define LIST_PIECE_MAX (1024u * 1024 / MERKLE_HASH_BYTES)
-
-struct body { /* an open body file */
-    struct serve *serve;
-    struct body *next;
-    struct id content;
-    char path[PATH_MAX];
-    uv_work_t work;
-    int fd, outcome;         /* outcome of opening */
-    bool opening, forgotten; /* forgotten: not for new requests */
-    uint32_t references;
-    struct serve_file file;
-};
-
-struct range { /* one request that waits */
-    struct range *next;
-    uint16_t type;
-    uint32_t request, first, count;
-    struct body *body;
-};
-
-struct read { /* some blocks of a range on their way from the disk */
-    struct read *next;
-    struct serve_client *client;
-    struct body *body;
-    uv_work_t work;
-    bool done, last; /* last: of its range */
-    int outcome;
-    uint32_t request, first, count;
-    uint8_t *blocks[READ_BLOCKS];
-};
-
-struct serve_client {
-    struct serve *serve;
-    struct serve_client *next;
-    struct peer *peer; /* NULL: freed by its owner, waits for the pool */
-    serve_sent_fn on_sent;
-    void *ctx;
-    struct range *ranges, **ranges_last;
-    uint32_t range_count;
-    struct read *reads, **reads_last; /* in the order in which they will be sent */
-    uint32_t read_count;
-    bool servicing;
-};
-
-struct serve {
-    uv_loop_t *loop;
-    serve_path_fn path_of;
-    void *ctx;
-    struct serve_client *clients;
-    struct body *bodies; /* the most recently used first */
-    bool closing;
-};
 
 static void service(struct serve_client *c);
 
 /* ---- lives --------------------------------------------------------------------------------------------------- */
 
-static void body_free(struct body *b)
-{
-    struct body **at = &b->serve->bodies;
-    while (*at != b)
-        at = &(*at)->next;
-    *at = b->next;
-    serve_file_deinit(&b->file);
-    closep(&b->fd);
-    free(b);
-}
-
-static bool body_is_idle(const struct body *b) { return b->references == 0 && !b->opening; }
-
-/* Closes what nobody uses: all of it when closing or forgotten, else all but the most recent few. */
-static void bodies_trim(struct serve *s)
-{
-    uint32_t idle = 0;
-    for (struct body *b = s->bodies, *next; b; b = next) {
-        next = b->next;
-        if (body_is_idle(b) && (++idle > BODIES_IDLE || b->forgotten || b->outcome != 0 || s->closing))
-            body_free(b);
-    }
-}
-
 static void serve_end(struct serve *s)
 {
-    bodies_trim(s);
+    serve_bodies_trim(s);
     if (s->closing && !s->clients && !s->bodies)
         free(s);
-}
-
-static void body_unref(struct body *b)
-{
-    assert(b->references > 0);
-    b->references--;
 }
 
 int serve_new(struct serve **out, uv_loop_t *loop, serve_path_fn path_of, void *ctx)
@@ -140,10 +54,10 @@ void serve_free(struct serve *s)
 
 void serve_forget(struct serve *s, const struct id *content)
 {
-    for (struct body *b = s->bodies; b; b = b->next)
+    for (struct serve_body *b = s->bodies; b; b = b->next)
         if (id_equal(&b->content, content))
             b->forgotten = true;
-    bodies_trim(s);
+    serve_bodies_trim(s);
 }
 
 int serve_client_new(struct serve_client **out, struct serve *s, struct peer *p, serve_sent_fn on_sent, void *ctx)
@@ -161,26 +75,26 @@ int serve_client_new(struct serve_client **out, struct serve *s, struct peer *p,
 
 static void range_pop(struct serve_client *c)
 {
-    struct range *r = c->ranges;
+    struct serve_range *r = c->ranges;
     c->ranges = r->next;
     if (!c->ranges)
         c->ranges_last = &c->ranges;
     c->range_count--;
-    body_unref(r->body);
+    serve_body_unref(r->body);
     free(r);
 }
 
-static void read_free(struct read *d)
+static void read_free(struct serve_read *d)
 {
     for (uint32_t i = 0; i < d->count; i++)
         free(d->blocks[i]);
-    body_unref(d->body);
+    serve_body_unref(d->body);
     free(d);
 }
 
 static void read_pop(struct serve_client *c)
 {
-    struct read *d = c->reads;
+    struct serve_read *d = c->reads;
     c->reads = d->next;
     if (!c->reads)
         c->reads_last = &c->reads;
@@ -216,71 +130,6 @@ void serve_client_free(struct serve_client *c)
     client_end(c);
 }
 
-/* ---- opening ------------------------------------------------------------------------------------------------- */
-
-static void open_work(uv_work_t *work)
-{
-    struct body *b = work->data;
-    b->fd = open(b->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    if (b->fd < 0) {
-        b->outcome = errno == ENOENT ? REASON_UNKNOWN_CONTENT : -errno;
-        return;
-    }
-    b->outcome = serve_file_read(b->fd, &b->content, &b->file);
-    (void)posix_fadvise(b->fd, 0, 0, POSIX_FADV_SEQUENTIAL); /* a hint */
-}
-
-static void on_open_done(uv_work_t *work, int status)
-{
-    struct body *b = work->data;
-    struct serve *s = b->serve;
-    (void)status; /* never cancelled */
-    b->opening = false;
-    if (b->outcome != 0 && b->outcome != REASON_UNKNOWN_CONTENT)
-        log_error("a body file cannot be served path=%s outcome=%d", b->path, b->outcome);
-    for (struct serve_client *c = s->clients, *next; c; c = next) {
-        next = c->next;
-        service(c);
-    }
-    serve_end(s);
-}
-
-/* The body, opened or opening, with a reference for the caller. 0, an enum reason, -errno. */
-static int body_get(struct serve *s, const struct id *content, struct body **out)
-{
-    for (struct body **at = &s->bodies; *at; at = &(*at)->next) {
-        struct body *b = *at;
-        if (b->forgotten || (!b->opening && b->outcome != 0) || !id_equal(&b->content, content))
-            continue;
-        *at = b->next; /* to the front */
-        b->next = s->bodies;
-        s->bodies = b;
-        b->references++;
-        *out = b;
-        return 0;
-    }
-    struct body *b CLEANUP(freep) = calloc(1, sizeof(*b));
-    if (!b)
-        return -ENOMEM;
-    int r = s->path_of(s->ctx, content, b->path, sizeof(b->path));
-    if (r != 0)
-        return r;
-    b->serve = s;
-    b->content = *content;
-    b->fd = -1;
-    b->work.data = b;
-    b->references = 1;
-    r = uv_queue_work(s->loop, &b->work, open_work, on_open_done);
-    if (r != 0)
-        return r;
-    b->opening = true;
-    b->next = s->bodies;
-    s->bodies = b;
-    *out = steal(&b);
-    bodies_trim(s);
-    return 0;
-}
-
 /* ---- reading and sending ------------------------------------------------------------------------------------- */
 
 static void refuse(struct serve_client *c, uint32_t request, int outcome)
@@ -291,9 +140,9 @@ static void refuse(struct serve_client *c, uint32_t request, int outcome)
 
 static void read_work(uv_work_t *work)
 {
-    struct read *d = work->data;
+    struct serve_read *d = work->data;
     const struct body_shape *shape = &d->body->file.shape;
-    struct iovec parts[READ_BLOCKS];
+    struct iovec parts[SERVE_READ_BLOCKS];
     ssize_t expected = 0, got;
     for (uint32_t i = 0; i < d->count; i++) {
         size_t len = body_block_len(shape, d->first + i);
@@ -312,7 +161,7 @@ static void read_work(uv_work_t *work)
             file_pread_all(d->body->fd, d->blocks[i], parts[i].iov_len, body_block_offset(shape, d->first + i));
 }
 
-static void send_read(struct serve_client *c, struct read *d)
+static void send_read(struct serve_client *c, struct serve_read *d)
 {
     if (d->outcome != 0) {
         log_error("reading a body failed path=%s: %s", d->body->path, strerror(-d->outcome));
@@ -335,19 +184,19 @@ static void send_read(struct serve_client *c, struct read *d)
 
 static void on_read_done(uv_work_t *work, int status)
 {
-    struct read *d = work->data;
+    struct serve_read *d = work->data;
     (void)status; /* never cancelled */
     d->done = true;
     service(d->client);
 }
 
 /* Reads the next part of the range at the head of the queue. 0, REASON_MALFORMED, -errno. */
-static int start_read(struct serve_client *c, struct range *g)
+static int start_read(struct serve_client *c, struct serve_range *g)
 {
     const struct body_shape *shape = &g->body->file.shape;
     if (g->count == 0 || g->first >= shape->block_count || g->count > shape->block_count - g->first)
         return REASON_MALFORMED;
-    struct read *d CLEANUP(freep) = calloc(1, sizeof(*d));
+    struct serve_read *d CLEANUP(freep) = calloc(1, sizeof(*d));
     if (!d)
         return -ENOMEM;
     d->client = c;
@@ -358,7 +207,7 @@ static int start_read(struct serve_client *c, struct range *g)
     uint64_t bytes = 0;
     do
         bytes += body_block_len(shape, d->first + d->count++);
-    while (d->count < g->count && d->count < READ_BLOCKS &&
+    while (d->count < g->count && d->count < SERVE_READ_BLOCKS &&
            bytes + body_block_len(shape, d->first + d->count) <= READ_BYTES);
     int r = uv_queue_work(c->serve->loop, &d->work, read_work, on_read_done);
     if (r != 0)
@@ -373,7 +222,7 @@ static int start_read(struct serve_client *c, struct range *g)
     return 0;
 }
 
-static int send_info(struct serve_client *c, const struct range *g)
+static int send_info(struct serve_client *c, const struct serve_range *g)
 {
     const struct serve_file *f = &g->body->file;
     msg_Info info = msg_Info_init_zero;
@@ -383,7 +232,7 @@ static int send_info(struct serve_client *c, const struct range *g)
     return peer_send(c->peer, msg_Type_INFO, g->request, msg_Info_fields, &info, slice(NULL, 0));
 }
 
-static int send_list(struct serve_client *c, const struct range *g)
+static int send_list(struct serve_client *c, const struct serve_range *g)
 {
     const struct serve_file *f = &g->body->file;
     if (g->count == 0 || g->count > LIST_PIECE_MAX || g->first >= f->shape.block_count ||
@@ -396,9 +245,9 @@ static int send_list(struct serve_client *c, const struct range *g)
 }
 
 /* One step of the range at the head of the queue. False: it has to wait. */
-static bool serve_range(struct serve_client *c)
+static bool take_step(struct serve_client *c)
 {
-    struct range *g = c->ranges;
+    struct serve_range *g = c->ranges;
     int r = 0;
     if (g->body->opening || c->read_count >= READS_AHEAD)
         return false;
@@ -430,7 +279,7 @@ static void service(struct serve_client *c)
             read_pop(c);
             moved = true;
         } else if (c->ranges) {
-            moved = serve_range(c);
+            moved = take_step(c);
         }
     }
     c->servicing = false;
@@ -439,10 +288,19 @@ static void service(struct serve_client *c)
 
 void serve_drain(struct serve_client *c) { service(c); }
 
+void serve_opened(struct serve *s)
+{
+    for (struct serve_client *c = s->clients, *next; c; c = next) {
+        next = c->next;
+        service(c);
+    }
+    serve_end(s);
+}
+
 /* ---- requests ------------------------------------------------------------------------------------------------ */
 
 /* 0, CODEC_MALFORMED. */
-static int read_request(const struct frame *f, struct range *g, struct id *content)
+static int read_request(const struct frame *f, struct serve_range *g, struct id *content)
 {
     g->type = f->type;
     g->request = f->request;
@@ -471,19 +329,19 @@ static int read_request(const struct frame *f, struct range *g, struct id *conte
 
 int serve_content_of(const struct frame *f, struct id *content)
 {
-    struct range g;
+    struct serve_range g;
     return read_request(f, &g, content);
 }
 
-static int take_request(struct serve_client *c, const struct range *wire, const struct id *content)
+static int take_request(struct serve_client *c, const struct serve_range *wire, const struct id *content)
 {
     if (c->range_count >= SERVE_RANGES_MAX)
         return REASON_RATE_LIMITED;
-    struct range *g CLEANUP(freep) = malloc(sizeof(*g));
+    struct serve_range *g CLEANUP(freep) = malloc(sizeof(*g));
     if (!g)
         return -ENOMEM;
     *g = *wire;
-    int r = body_get(c->serve, content, &g->body);
+    int r = serve_body_get(c->serve, content, &g->body);
     if (r != 0)
         return r;
     c->range_count++;
@@ -497,7 +355,7 @@ bool serve_frame(struct serve_client *c, const struct frame *f)
 {
     if (f->type != msg_Type_INFO_GET && f->type != msg_Type_LIST_GET && f->type != msg_Type_BLOCKS_GET)
         return false;
-    struct range g = { .next = NULL };
+    struct serve_range g = { .next = NULL };
     struct id content;
     if (read_request(f, &g, &content) != 0) {
         peer_close(c->peer, REASON_MALFORMED);

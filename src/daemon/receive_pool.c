@@ -1,0 +1,214 @@
+/* What the pool does for a receive_run: looking, preparing, verifying and writing blocks, syncing, finishing.
+ *
+ * Callbacks, in order: look_work (pool), on_looked; prepare_work, on_prepared; store_work, on_stored and sync_work, on_synced, side by
+ * side; finish_work, on_finished. */
+#include <stdlib.h>
+
+#include "base/util.h"
+#include "daemon/receive_run_internal.h"
+
+#define LOG_MODULE "receive"
+#include "base/log.h"
+
+static void queue(struct receive_run *r, uv_work_t *work, uv_work_cb run, uv_after_work_cb after)
+{
+    r->busy++;
+    (void)uv_queue_work(r->loop, work, run, after); /* fails only without a function */
+}
+
+/* One job less; true when nobody wants to hear of it any more. */
+static bool job_done(struct receive_run *r)
+{
+    r->busy--;
+    if (!r->freed)
+        return false;
+    receive_run_release(r);
+    return true;
+}
+
+/* ---- blocks ---------------------------------------------------------------------------------------------------- */
+
+struct store_job { /* one block on the pool */
+    uv_work_t work;
+    struct receive_run *run;
+    void *frame; /* owned; block lies inside it */
+    struct slice block;
+    uint32_t index;
+    bool right;
+    int outcome;
+};
+
+static void store_work(uv_work_t *work)
+{
+    struct store_job *j = work->data;
+    j->right = receive_block_is_right(&j->run->exchange, j->index, j->block);
+    if (j->right)
+        j->outcome = body_part_write(&j->run->part, j->index, j->block);
+    free(steal(&j->frame));
+}
+
+static void on_stored(uv_work_t *work, int status)
+{
+    struct store_job *j = work->data;
+    struct receive_run *r = j->run;
+    uint32_t index = j->index;
+    bool right = j->right;
+    int outcome = j->outcome;
+    (void)status; /* never cancelled */
+    free(j);
+    if (job_done(r))
+        return;
+    if (outcome != 0) {
+        log_error("a block could not be written: %s", strerror(-outcome));
+        receive_fail(&r->exchange, reason_of_error(outcome));
+    }
+    if (!right)
+        log_warn("a block does not fit its hash index=%u", index);
+    receive_stored(&r->exchange, index, right);
+    receive_run_tell(r, false);
+    receive_run_pump(r);
+}
+
+int receive_pool_store(struct receive_run *r, struct peer *p, uint32_t index, struct slice block)
+{
+    struct store_job *j = calloc(1, sizeof(*j));
+    if (!j)
+        return -ENOMEM;
+    j->frame = peer_keep_frame(p);
+    if (!j->frame) {
+        free(j);
+        return -ENOMEM;
+    }
+    j->work.data = j;
+    j->run = r;
+    j->block = block;
+    j->index = index;
+    queue(r, &j->work, store_work, on_stored);
+    return 0;
+}
+
+/* ---- the file -------------------------------------------------------------------------------------------------- */
+
+static void look_work(uv_work_t *work)
+{
+    struct receive_run *r = work->data;
+    r->look_outcome = bodies_complete(r->dir, &r->exchange.content, &r->found);
+    r->found_complete = r->look_outcome == 0;
+    if (!r->found_complete && r->look_outcome >= 0)
+        r->look_outcome = body_part_load(r->dir, &r->exchange.content, &r->found);
+}
+
+static void on_looked(uv_work_t *work, int status)
+{
+    struct receive_run *r = work->data;
+    (void)status;
+    if (job_done(r))
+        return;
+    r->looked = true;
+    int outcome = r->look_outcome;
+    /* As if a source had said it; an offer may have said the same already. */
+    if (outcome == 0 && r->exchange.state == RECEIVE_INFO)
+        outcome = receive_info(&r->exchange, buf_slice(&r->found.info), r->found.list_root, clock_mono_ms(r->clock));
+    if (outcome == 0 && !r->found_complete && r->exchange.state == RECEIVE_LIST)
+        outcome = receive_list(&r->exchange, 0, slice(r->found.list, (size_t)r->found.shape.block_count * 32),
+                               clock_mono_ms(r->clock));
+    serve_file_deinit(&r->found);
+    if (outcome < 0)
+        receive_run_end(r, reason_of_error(outcome), NULL);
+    else if (r->found_complete)
+        receive_run_end(r, REASON_NONE, NULL);
+    else
+        receive_run_pump(r);
+}
+
+static void prepare_work(uv_work_t *work)
+{
+    struct receive_run *r = work->data;
+    struct receive *x = &r->exchange;
+    if (!receive_list_is_right(x)) {
+        r->prepare_outcome = REASON_CONTENT_ID_MISMATCH;
+        return;
+    }
+    body_part_deinit(&r->part);
+    r->prepare_outcome =
+        body_part_prepare(&r->part, r->dir, &x->content, &x->shape, slice(x->info, x->info_len), x->list, r->have);
+}
+
+static void on_prepared(uv_work_t *work, int status)
+{
+    struct receive_run *r = work->data;
+    (void)status;
+    if (job_done(r))
+        return;
+    if (r->prepare_outcome != 0) {
+        if (r->prepare_outcome < 0)
+            log_error("no file for a body: %s", strerror(-r->prepare_outcome));
+        receive_fail(&r->exchange, reason_of_error(r->prepare_outcome));
+    } else {
+        receive_prepared(&r->exchange, r->have);
+        receive_run_tell(r, true);
+    }
+    receive_run_pump(r);
+}
+
+void receive_pool_prepare(struct receive_run *r)
+{
+    free(r->have);
+    r->have = calloc(r->exchange.shape.block_count, 1);
+    if (!r->have) {
+        receive_fail(&r->exchange, REASON_INTERNAL);
+        return;
+    }
+    queue(r, &r->prepare, prepare_work, on_prepared);
+}
+
+static void sync_work(uv_work_t *work)
+{
+    struct receive_run *r = work->data;
+    r->sync_outcome = body_part_sync(&r->part, r->sync_marks, RECEIVE_AT_SYNC);
+}
+
+static void on_synced(uv_work_t *work, int status)
+{
+    struct receive_run *r = work->data;
+    (void)status;
+    if (job_done(r))
+        return;
+    if (r->sync_outcome != 0)
+        receive_fail(&r->exchange, reason_of_error(r->sync_outcome));
+    receive_synced(&r->exchange);
+    receive_run_pump(r);
+}
+
+void receive_pool_sync(struct receive_run *r)
+{
+    uint32_t count = r->exchange.shape.block_count;
+    if (!r->sync_marks)
+        r->sync_marks = malloc(count);
+    if (!r->sync_marks) {
+        receive_fail(&r->exchange, REASON_INTERNAL);
+        return;
+    }
+    memcpy(r->sync_marks, r->exchange.marks, count);
+    queue(r, &r->sync, sync_work, on_synced);
+}
+
+static void finish_work(uv_work_t *work)
+{
+    struct receive_run *r = work->data;
+    r->finish_outcome = body_part_finish(&r->part);
+}
+
+static void on_finished(uv_work_t *work, int status)
+{
+    struct receive_run *r = work->data;
+    (void)status;
+    if (job_done(r))
+        return;
+    receive_run_tell(r, true);
+    receive_run_end(r, reason_of_error(r->finish_outcome), NULL);
+}
+
+void receive_pool_look(struct receive_run *r) { queue(r, &r->look, look_work, on_looked); }
+
+void receive_pool_finish(struct receive_run *r) { queue(r, &r->finish, finish_work, on_finished); }

@@ -1,0 +1,51 @@
+/* Inside of a receive_run: receive_run.c (life, source, questions and answers) and receive_pool.c (what the pool does). */
+#ifndef DAEMON_RECEIVE_RUN_INTERNAL_H
+#define DAEMON_RECEIVE_RUN_INTERNAL_H
+
+#include "daemon/bodies.h"
+#include "daemon/receive_run.h"
+#include "protocol/receive.h"
+
+struct range { /* one BLOCKS_GET that is not answered to the end */
+    struct receive_run *run;
+    struct range *next;
+    uint32_t request, index, end;
+};
+
+struct receive_run {
+    uv_loop_t *loop;
+    const struct clock *clock;
+    struct receive_run_callbacks callbacks;
+    void *ctx;
+    char dir[BODIES_PATH_BYTES];
+    struct receive exchange;
+    struct body_part part;
+    struct peer *peer; /* NULL: no source */
+    uint32_t question; /* the open INFO_GET or LIST_GET; 0: none */
+    uint32_t vigil;    /* a request nobody answers: tells that p closes, also when nothing is asked */
+    struct range *ranges;
+    uv_timer_t timer;
+    uv_work_t look, prepare, sync, finish;
+    struct serve_file found; /* by look */
+    int look_outcome, prepare_outcome, sync_outcome, finish_outcome;
+    bool found_complete;
+    uint8_t *have, *sync_marks; /* of prepare and sync */
+    uint32_t busy;              /* pool jobs under way */
+    int64_t progress_ms;
+    bool looked, ended, freed, timer_open;
+};
+
+/* receive_run.c */
+void receive_run_pump(struct receive_run *r); /* does what the exchange says until it waits */
+void receive_run_end(struct receive_run *r, enum reason why, const char *detail); /* calls out: last */
+void receive_run_tell(struct receive_run *r, bool always);                        /* progress */
+void receive_run_release(struct receive_run *r);                                  /* frees it when it may go */
+/* receive_pool.c */
+void receive_pool_look(struct receive_run *r); /* what is there of this content? */
+void receive_pool_prepare(struct receive_run *r);
+void receive_pool_sync(struct receive_run *r);
+void receive_pool_finish(struct receive_run *r);
+/* Takes the frame that p has just delivered; block lies inside it. 0, -ENOMEM. */
+int receive_pool_store(struct receive_run *r, struct peer *p, uint32_t index, struct slice block) MUST_USE;
+
+#endif

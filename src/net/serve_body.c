@@ -1,0 +1,100 @@
+/* Body files that are open: opened and checked on the pool, shared by the clients that read them, a few kept for the next one.
+ *
+ * Callbacks, in order: open_work (pool), on_open_done. */
+#define LOG_MODULE "serve"
+#include <assert.h>
+#include <fcntl.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "base/util.h"
+#include "net/serve_internal.h"
+
+#define BODIES_IDLE 8u /* kept open though nobody asks */
+
+static void body_free(struct serve_body *b)
+{
+    struct serve_body **at = &b->serve->bodies;
+    while (*at != b)
+        at = &(*at)->next;
+    *at = b->next;
+    serve_file_deinit(&b->file);
+    closep(&b->fd);
+    free(b);
+}
+
+static bool body_is_idle(const struct serve_body *b) { return b->references == 0 && !b->opening; }
+
+void serve_bodies_trim(struct serve *s)
+{
+    uint32_t idle = 0;
+    for (struct serve_body *b = s->bodies, *next; b; b = next) {
+        next = b->next;
+        if (body_is_idle(b) && (++idle > BODIES_IDLE || b->forgotten || b->outcome != 0 || s->closing))
+            body_free(b);
+    }
+}
+
+void serve_body_unref(struct serve_body *b)
+{
+    assert(b->references > 0);
+    b->references--;
+}
+
+static void open_work(uv_work_t *work)
+{
+    struct serve_body *b = work->data;
+    b->fd = open(b->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (b->fd < 0) {
+        b->outcome = errno == ENOENT ? REASON_UNKNOWN_CONTENT : -errno;
+        return;
+    }
+    b->outcome = serve_file_read(b->fd, &b->content, &b->file);
+    (void)posix_fadvise(b->fd, 0, 0, POSIX_FADV_SEQUENTIAL); /* a hint */
+}
+
+static void on_open_done(uv_work_t *work, int status)
+{
+    struct serve_body *b = work->data;
+    struct serve *s = b->serve;
+    (void)status; /* never cancelled */
+    b->opening = false;
+    if (b->outcome != 0 && b->outcome != REASON_UNKNOWN_CONTENT)
+        log_error("a body file cannot be served path=%s outcome=%d", b->path, b->outcome);
+    serve_opened(s);
+}
+
+int serve_body_get(struct serve *s, const struct id *content, struct serve_body **out)
+{
+    for (struct serve_body **at = &s->bodies; *at; at = &(*at)->next) {
+        struct serve_body *b = *at;
+        if (b->forgotten || (!b->opening && b->outcome != 0) || !id_equal(&b->content, content))
+            continue;
+        *at = b->next; /* to the front */
+        b->next = s->bodies;
+        s->bodies = b;
+        b->references++;
+        *out = b;
+        return 0;
+    }
+    struct serve_body *b CLEANUP(freep) = calloc(1, sizeof(*b));
+    if (!b)
+        return -ENOMEM;
+    int r = s->path_of(s->ctx, content, b->path, sizeof(b->path));
+    if (r != 0)
+        return r;
+    b->serve = s;
+    b->content = *content;
+    b->fd = -1;
+    b->work.data = b;
+    b->references = 1;
+    r = uv_queue_work(s->loop, &b->work, open_work, on_open_done);
+    if (r != 0)
+        return r;
+    b->opening = true;
+    b->next = s->bodies;
+    s->bodies = b;
+    *out = steal(&b);
+    serve_bodies_trim(s);
+    return 0;
+}
