@@ -94,7 +94,7 @@ static void note_skew(struct session *s, struct slice envelope)
     doc_SignedTime time;
     uint8_t signer[32];
     s->skew_known = false;
-    if (document_open(DOCUMENT_TIME, envelope, &time, sizeof(time), signer) != 0)
+    if (document_open(DOCUMENT_TIME, envelope, &time, sizeof(time), signer) != 0 || time.time_ms > INT64_MAX / 2)
         return;
     s->skew_known = true;
     s->skew_ms = (int64_t)time.time_ms - clock_wall_ms(s->daemon->clock);
