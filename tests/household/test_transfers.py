@@ -117,6 +117,18 @@ def cancels_a_copy():
     assert h.bedroom.track(content)["license"] == "valid"
 
 
+def cancels_in_the_middle():
+    content = bought()
+    copying = begin(h.kitchen, "copy", content, "--to", "bedroom")
+    frozen_in_the_middle(h.bedroom, content)
+    h.kitchen("transfers", "cancel", str(in_state(h.kitchen, content, "running")["number"]))
+    assert copying.wait(20) == 1
+    thaw(h.bedroom)
+    in_state(h.bedroom, content, "cancelled")
+    wait_for("nothing stays", lambda: not [f for f in os.listdir(os.path.join(h.bedroom.state, "bodies")) if f.startswith(content)])
+    assert not [t for t in h.bedroom.library() if t["content"] == content]
+
+
 def takes_a_move_back():
     content = bought(size=300000)
     h.bedroom.stop()
@@ -202,6 +214,6 @@ def no_room():
 
 
 run_cases([("a copy waits for its destination", waits_for_a_device), ("pause and resume at the source", pauses_and_resumes),
-           ("pause and resume at the destination", destination_pauses), ("a copy is cancelled", cancels_a_copy),
+           ("pause and resume at the destination", destination_pauses), ("a copy is cancelled", cancels_a_copy), ("a copy is cancelled in the middle", cancels_in_the_middle),
            ("a move is taken back", takes_a_move_back), ("a destination refuses a move", destination_refuses_a_move),
            ("a download survives a kill", download_survives_a_kill), ("many copies at once", many_at_once), ("no room", no_room)])
