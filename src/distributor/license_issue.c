@@ -52,6 +52,12 @@ static int choose_product(struct operations *o, const struct id *content, uint32
     return r == 0 ? REASON_CHOOSE_PRODUCT : r == OPERATIONS_ABSENT ? 0 : r;
 }
 
+/* What is bought is downloaded with it: outside the period nothing is offered. */
+static int judge_period(const struct product *p, const struct caller *who)
+{
+    return products_download_open(&p->conditions, who->now_ms) ? 0 : REASON_OUTSIDE_DOWNLOAD_PERIOD;
+}
+
 static int sign_quote(struct operations *o, const struct caller *who, const struct id *content, const struct product *p,
                       struct buf *envelope)
 {
@@ -93,6 +99,8 @@ int license_issue_quote(struct operations *o, const struct caller *who, struct s
         r = judge_new(o, &c.id, who, out);
     if (r == 0)
         r = choose_product(o, &c.id, m.product, &p);
+    if (r == 0)
+        r = judge_period(&p, who);
     msg_Quote answer = msg_Quote_init_zero;
     struct buf envelope CLEANUP(buf_free) = buf(sizeof(answer.quote.bytes));
     if (r == 0)
@@ -200,7 +208,7 @@ static int judge_quote(struct operations *o, const struct caller *who, struct sl
         r = products_offered(o, &c->id, quote->product, &p);
     if (r == OPERATIONS_ABSENT || (r == 0 && p.price != quote->price))
         return REASON_QUOTE_CHANGED;
-    return r;
+    return r == 0 ? judge_period(&p, who) : r;
 }
 
 static int charge(struct operations *o, const struct device *d, const struct content *c, const doc_Quote *quote,

@@ -237,6 +237,32 @@ static void the_download_period_is_judged(void **state)
     assert_int_equal(RUN(&town.a, &kitchen.who, HEADER_GET, msg_HeaderGet, &m, &reply), REASON_UNKNOWN_CONTENT);
 }
 
+static void nothing_is_sold_outside_the_download_period(void **state)
+{
+    (void)state;
+    struct product early = { .name = "Early", .price = 1 };
+    early.conditions.has_download_from_ms = early.conditions.has_download_until_ms = true;
+    early.conditions.download_from_ms = TOWN_START_MS + 1000;
+    early.conditions.download_until_ms = TOWN_START_MS + 5000;
+    struct transaction t CLEANUP(transaction_end) = { 0 };
+    assert_int_equal(transaction_begin(&t, town.a.o->store), 0);
+    assert_int_equal(products_add(town.a.o, &early), 0);
+    assert_int_equal(contents_offer(town.a.o, &song, &early.number, 1), 0);
+    assert_int_equal(transaction_commit(&t), 0);
+    struct buf quote CLEANUP(buf_free) = buf(512), later CLEANUP(buf_free) = buf(512);
+    town.now_ms = TOWN_START_MS;
+    assert_int_equal(gadget_quote(&town.a, &kitchen, &song, 0, &quote), REASON_OUTSIDE_DOWNLOAD_PERIOD);
+    town.now_ms = TOWN_START_MS + 4000;
+    assert_int_equal(gadget_quote(&town.a, &kitchen, &song, early.number, &quote), 0);
+    town.now_ms = TOWN_START_MS + 6000;
+    assert_int_equal(gadget_quote(&town.a, &kitchen, &song, early.number, &later), REASON_OUTSIDE_DOWNLOAD_PERIOD);
+    refused_without_a_trace(&kitchen, buf_slice(&quote),
+                            REASON_OUTSIDE_DOWNLOAD_PERIOD); /* the quote lives on, the period does not */
+    town.now_ms = TOWN_START_MS + 4000;
+    assert_int_equal(buy_with(&kitchen, buf_slice(&quote)), 0);
+    assert_int_equal(shop_balance(&town.a, "alice"), -1);
+}
+
 /* --- Exactly once ------------------------------------------------------------------------------------------------ */
 
 static const uint8_t id_one[16] = { 1 }, id_two[16] = { 2 }, id_none[16];
@@ -353,6 +379,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(credit_is_judged_before_anything_is_issued, set_up, tear_down),
         cmocka_unit_test_setup_teardown(several_products_want_a_choice, set_up, tear_down),
         cmocka_unit_test_setup_teardown(the_download_period_is_judged, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(nothing_is_sold_outside_the_download_period, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_repeat_gets_the_same_bytes, set_up, tear_down),
         cmocka_unit_test_setup_teardown(who_is_out_of_step_learns_where_the_server_stands, set_up, tear_down),
         cmocka_unit_test_setup_teardown(only_the_current_session_and_good_frames_count, set_up, tear_down),
