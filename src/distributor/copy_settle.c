@@ -14,6 +14,7 @@
 #include "crypto/sha256.h"
 #include "distributor/billing.h"
 #include "distributor/copies.h"
+#include "distributor/devices.h"
 #include "distributor/handlers.h"
 #include "distributor/reply.h"
 #include "distributor/rows.h"
@@ -178,12 +179,47 @@ static int settle(struct operations *o, const struct settlement *s)
 
 /* --- Another distributor's ----------------------------------------------------------------------------------------- */
 
+/* Was such a certificate issued, as far as its issuer shared it? 0, OPERATIONS_ABSENT, -errno. */
+static int find_issued(struct operations *o, const doc_Receipt *receipt)
+{
+    struct id issuer = id_from(receipt->issuer);
+    int64_t number;
+    int r = operations_distributor(o, &issuer, &number);
+    if (r != 0)
+        return r;
+    struct query q CLEANUP(query_end) = query(o->store, HISTORY_FIND);
+    query_bind_i64(&q, 1, number);
+    query_bind_blob(&q, 2, SLICE_ARRAY(receipt->serial));
+    query_bind_blob(&q, 3, SLICE_ARRAY(receipt->source));
+    query_bind_blob(&q, 4, SLICE_ARRAY(receipt->destination));
+    return rows_one(&q);
+}
+
+/* A shared row goes to every member for ever: only for a certificate there is, and for each of its ends once. */
+static int judge_relayed(struct operations *o, const struct caller *who, const struct settlement *s, struct reply *out)
+{
+    int r = find_issued(o, &s->receipt);
+    if (r == OPERATIONS_ABSENT && !who->directory_asked)
+        return REQUESTS_ASK_DIRECTORY;
+    if (r == OPERATIONS_ABSENT) /* it may become known later: a reason after which devices try again */
+        return reply_refuse(out, REASON_UNKNOWN_DEVICE, "%s knows of no such certificate for this device.", o->name);
+    if (r != 0 || s->surrender_bytes.len == 0)
+        return r;
+    doc_Surrender given;
+    r = surrender_judge(s->surrender_bytes, &given);
+    if (r == 0 && (!id_equal(given.issuer, s->receipt.issuer) || !id_equal(given.client, s->receipt.source) ||
+                   memcmp(given.serial, s->receipt.serial, sizeof(given.serial)) != 0))
+        r = REASON_MALFORMED;
+    return r;
+}
+
 /* Passed on once, as a row of ours that the issuer reads. */
 static int relay(struct operations *o, const struct settlement *s)
 {
     uint8_t digest[32];
-    const struct slice parts[] = { s->receipt_bytes, s->surrender_bytes };
-    sha256_parts(parts, 2, digest);
+    const uint8_t kind[] = { (uint8_t)s->receipt.outcome, s->surrender_bytes.len > 0 };
+    const struct slice parts[] = { SLICE_ARRAY(s->receipt.issuer), SLICE_ARRAY(s->receipt.serial), SLICE_ARRAY(kind) };
+    sha256_parts(parts, ARRAY_COUNT(parts), digest);
     struct query q CLEANUP(query_end) = query(o->store, RELAYED_ADD);
     query_bind_blob(&q, 1, SLICE_ARRAY(digest));
     query_bind_i64(&q, 2, s->now_ms);
@@ -216,6 +252,16 @@ int copies_settle_relayed(struct operations *o, struct slice receipt, struct sli
 
 /* --- Requests ---------------------------------------------------------------------------------------------------- */
 
+/* Registered here, or with another distributor whose rows we have, and not removed there. */
+static int judge_bringer(struct operations *o, const struct caller *who)
+{
+    struct device d;
+    int r = devices_find(o, &who->client, &d);
+    if (r == OPERATIONS_ABSENT)
+        return who->directory_asked ? REASON_NOT_REGISTERED : REQUESTS_ASK_DIRECTORY;
+    return r == 0 && d.revoked ? REASON_DEVICE_REVOKED : r;
+}
+
 static int run_settlement(struct operations *o, const struct caller *who, struct slice receipt, struct slice surrender,
                           uint32_t outcome, struct reply *out)
 {
@@ -227,7 +273,16 @@ static int run_settlement(struct operations *o, const struct caller *who, struct
         return REASON_MALFORMED;
     if (!id_equal(&who->client, s.receipt.source) && !id_equal(&who->client, s.receipt.destination))
         return REASON_NOT_PERMITTED;
-    r = id_equal(s.receipt.issuer, &o->keys->self) ? settle(o, &s) : relay(o, &s);
+    r = judge_bringer(o, who);
+    if (r != 0)
+        return r;
+    if (id_equal(s.receipt.issuer, &o->keys->self)) {
+        r = settle(o, &s);
+    } else {
+        r = judge_relayed(o, who, &s, out);
+        if (r == 0)
+            r = relay(o, &s);
+    }
     return r == 0 ? reply_ok(out) : r;
 }
 

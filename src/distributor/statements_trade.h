@@ -88,6 +88,8 @@
     X(HISTORY_GET, "SELECT content, license_id, user, source, destination, destination_distributor, category, leaf,"   \
                    " move, removable, issued_ms, ends_ms, state FROM copy_history"                                     \
                    " WHERE distributor = 1 AND serial = ?1")                                                           \
+    X(HISTORY_FIND, "SELECT 1 FROM copy_history WHERE distributor = ?1 AND serial = ?2 AND source = ?3"                \
+                    " AND destination = ?4")                                                                           \
     X(CERTIFICATE_ADD,                                                                                                 \
       "INSERT INTO certificate (" SQL_CERTIFICATE ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10,"                 \
       " ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)")                                                                 \

@@ -368,6 +368,58 @@ static void receipts_reach_the_issuer_by_way_of_others(void **state)
     assert_int_equal(c.state, CERTIFICATE_REDEEMED);
 }
 
+static void refused_relay(struct gadget *by, enum reason reason)
+{
+    uint8_t before[32], after[32];
+    shop_digest(&town.b, before);
+    assert_int_equal(gadget_redeem(&town.b, &by->guest, buf_slice(&receipt)), reason);
+    shop_digest(&town.b, after);
+    assert_memory_equal(before, after, 32);
+}
+
+static void only_what_was_issued_is_passed_on_and_once(void **state)
+{
+    (void)state;
+    msg_Result result;
+    uint8_t signer[32], before[32], after[32];
+    struct gadget stranger;
+    gadget_init(&town, &stranger, "stranger");
+    assert_int_equal(copy_to(&kitchen, &bedroom, &result), 0);
+    assert_int_equal(document_open(DOCUMENT_COPY_CERTIFICATE, CODEC_BYTES(result.certificate), &certificate,
+                                   sizeof(certificate), signer),
+                     0);
+    town_share(&town);
+    doc_CopyCertificate invented = certificate;
+    memcpy(invented.destination, stranger.client.bytes, ID_BYTES);
+    gadget_receipt(&stranger, &invented, 1, town.now_ms, &receipt);
+    refused_relay(&stranger, REASON_NOT_REGISTERED);
+    refused_relay(&kitchen, REASON_UNKNOWN_DEVICE); /* its source, as it says: the certificate is another's */
+    invented = certificate;
+    invented.serial[0] ^= 1;
+    gadget_receipt(&bedroom, &invented, 1, town.now_ms, &receipt);
+    refused_relay(&kitchen, REASON_UNKNOWN_DEVICE);
+    invented = certificate;
+    memset(invented.issuer, 7, sizeof(invented.issuer));
+    gadget_receipt(&bedroom, &invented, 1, town.now_ms, &receipt);
+    refused_relay(&kitchen, REASON_UNKNOWN_DEVICE);
+
+    gadget_receipt(&bedroom, &certificate, 1, town.now_ms, &receipt);
+    assert_int_equal(gadget_redeem(&town.b, &kitchen.guest, buf_slice(&receipt)), 0);
+    shop_digest(&town.b, before);
+    for (int64_t later_ms = 1; later_ms < 10; later_ms++) { /* signed anew, and all the same word */
+        gadget_receipt(&bedroom, &certificate, 1, town.now_ms + later_ms, &receipt);
+        assert_int_equal(gadget_redeem(&town.b, &bedroom.who, buf_slice(&receipt)), 0);
+    }
+    shop_digest(&town.b, after);
+    assert_memory_equal(before, after, 32);
+
+    msg_DeviceRemove m;
+    memcpy(m.client, bedroom.client.bytes, ID_BYTES);
+    assert_int_equal(RUN(&town.b, &bedroom.who, DEVICE_REMOVE, msg_DeviceRemove, &m, &reply), 0);
+    assert_int_equal(gadget_redeem(&town.b, &bedroom.who, buf_slice(&receipt)), REASON_DEVICE_REVOKED);
+    gadget_deinit(&stranger);
+}
+
 /* --- Moves ------------------------------------------------------------------------------------------------------- */
 
 /* Opens what is sealed to the source, into result. */
@@ -513,6 +565,7 @@ int main(void)
         TEST(a_receipt_counts_once_whoever_brings_it),
         TEST(an_unused_certificate_gives_back),
         TEST(receipts_reach_the_issuer_by_way_of_others),
+        TEST(only_what_was_issued_is_passed_on_and_once),
         TEST(a_move_takes_the_license_along),
         TEST(a_cancelled_move_wakes_the_license),
         TEST(one_refusal_does_not_wake_a_license_moved_again),
