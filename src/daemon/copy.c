@@ -186,8 +186,10 @@ void copy_note_serial(struct copy *c)
     uint8_t signer[32];
     c->has_serial =
         document_open(DOCUMENT_COPY_CERTIFICATE, copy_plain(c), &certificate, sizeof(certificate), signer) == 0;
-    if (c->has_serial)
-        memcpy(c->serial, certificate.serial, sizeof(c->serial));
+    if (!c->has_serial)
+        return;
+    memcpy(c->serial, certificate.serial, sizeof(c->serial));
+    c->ends_ms = certificate.ends_ms;
 }
 
 void copy_let_go(struct copy *c)

@@ -320,6 +320,8 @@ static bool sleeps(const struct copy *c)
 void copy_cancel(struct copy *c)
 {
     struct account *a = account_find(c->t.daemon, c->issuer.bytes);
+    if (c->offered && !c->move)
+        copy_take_back(c);
     copy_let_go(c);
     if (c->durable == COPY_ASKING && a != NULL && transact_outstanding(a->transact)) {
         copy_later(c, REASON_OFFLINE); /* perhaps it is granted: known when the transaction is answered */

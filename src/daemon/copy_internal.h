@@ -31,6 +31,7 @@ struct copy {
     struct buf released;    /* a move's, once the vault has suspended the license; in memory only */
     struct buf delegation, receipt;
     uint8_t serial[16]; /* of the plain certificate */
+    uint64_t ends_ms;   /* of that certificate */
     bool has_serial;
     struct buf info; /* of the body, for the offer */
     uint8_t list_root[32];
@@ -87,6 +88,8 @@ void copy_ask(struct copy *c);
 void copies_listen(struct daemon *d); /* to what distributors grant */
 /* copy_offer.c */
 void copy_offer(struct copy *c);
+void copy_take_back(
+    struct copy *c); /* a copy that is cancelled while the destination reads: tells it, without waiting */
 /* copy_end.c */
 void copy_delivered(struct copy *c, struct slice receipt); /* judged */
 void copy_refused(struct copy *c, struct slice receipt);   /* judged; of a move */

@@ -6,6 +6,7 @@
 
 #include "daemon/bodies.h"
 #include "daemon/copy_internal.h"
+#include "daemon/library.h"
 
 #define LOG_MODULE "copy"
 #include "base/log.h"
@@ -45,6 +46,8 @@ static void on_head(uv_work_t *work, int status)
     }
     serve_file_deinit(&h->file);
     free(h);
+    if (!c->t.gone && outcome > 0 && library_body_changed(c->t.daemon, &c->t.content, false) != 0)
+        log_debug("a body that is gone stays listed");
     if (!c->t.gone && outcome == 0)
         copy_step(c);
     else if (!c->t.gone && c->move) /* the license sleeps: take it back rather than forget it */
@@ -204,7 +207,7 @@ static int send_offer(struct copy *c)
                                  OFFER_MS, on_taken, c, &c->request);
 }
 
-static int send_withdraw(struct copy *c)
+static int send_withdraw(struct copy *c, peer_reply_fn on_reply)
 {
     msg_Withdraw m = msg_Withdraw_init_zero;
     int r = CODEC_SET_BYTES(m.certificate, copy_plain(c));
@@ -215,7 +218,23 @@ static int send_withdraw(struct copy *c)
     memcpy(m.serial, c->serial, sizeof(m.serial));
     return r != 0 ? -EMSGSIZE
                   : peer_request(link_peer(c->link.link), msg_Type_WITHDRAW, msg_Withdraw_fields, &m, slice(NULL, 0),
-                                 OFFER_MS, on_withdrawn, c, &c->request);
+                                 OFFER_MS, on_reply, c, &c->request);
+}
+
+static bool on_taken_back(struct peer *p, const struct frame *reply, enum reason why, void *ctx)
+{
+    (void)p;
+    (void)reply; /* refused for good, or stored already: nothing is left to do here */
+    (void)why;
+    (void)ctx;
+    return false;
+}
+
+void copy_take_back(struct copy *c)
+{
+    if (c->link.link != NULL && send_withdraw(c, on_taken_back) != 0)
+        log_debug("%s was not told", c->t.peer);
+    c->request = 0;
 }
 
 static void send_question(struct copy *c)
@@ -224,7 +243,7 @@ static void send_question(struct copy *c)
         return;
     if (!c->has_serial)
         copy_note_serial(c);
-    int r = c->durable == COPY_WITHDRAWING ? send_withdraw(c) : send_offer(c);
+    int r = c->durable == COPY_WITHDRAWING ? send_withdraw(c, on_withdrawn) : send_offer(c);
     if (r == 0)
         return;
     copy_let_go(c);
@@ -254,8 +273,20 @@ static uint32_t offers_to(struct daemon *d, const struct id *destination)
     return count;
 }
 
+/* A certificate that was never redeemed gives its count and price back by itself; a license that sleeps for it must be woken. */
+static bool has_ended(const struct copy *c)
+{
+    int64_t now_ms = clock_wall_ms(c->t.daemon->clock);
+    return c->has_serial && now_ms > 0 && (uint64_t)now_ms > c->ends_ms &&
+           (uint64_t)now_ms - c->ends_ms > DOCUMENTS_SKEW_MS;
+}
+
 void copy_offer(struct copy *c)
 {
+    if (c->durable == COPY_HELD && has_ended(c)) {
+        refused(c, REASON_CERTIFICATE_EXPIRED, NULL);
+        return;
+    }
     if (c->durable == COPY_HELD && c->info.len == 0) {
         read_head(c);
         return;
