@@ -94,6 +94,16 @@ static int judge_license(struct making *m)
 
 /* --- Where it goes: S129-S131, S135 -------------------------------------------------------------------------------- */
 
+/* The household is that of the account behind the license, which pays: what else the asking device may be registered for, and
+ * with whom, does not matter. */
+static int judge_household(struct making *m)
+{
+    int r = devices_find_in_household(m->o, OPERATIONS_SELF, m->license.account, &m->who->client, &m->source);
+    if (r == OPERATIONS_ABSENT)
+        return m->who->directory_asked ? REASON_NOT_OWNED : REQUESTS_ASK_DIRECTORY;
+    return r == 0 && m->source.revoked ? REASON_DEVICE_REVOKED : r;
+}
+
 /* Nobody's household has it, or not this one: say which, after the directory was asked. */
 static int refuse_destination(struct making *m)
 {
@@ -113,16 +123,12 @@ static int judge_destination(struct making *m)
     struct id id = id_from(m->ask->destination);
     if (id_equal(&id, &m->who->client))
         return reply_refuse(m->out, REASON_MALFORMED, "A device cannot copy to itself.");
-    int r = devices_find_in_household(m->o, m->source.distributor, m->source.user, &id, &m->destination);
+    int r = devices_find_in_household(m->o, OPERATIONS_SELF, m->license.account, &id, &m->destination);
     if (r == OPERATIONS_ABSENT)
         return refuse_destination(m);
     if (r == 0 && m->destination.revoked)
         return reply_refuse(m->out, REASON_DEVICE_REVOKED, "The destination was removed from the household.");
-    /* The account behind the license must still be of the household: it pays. */
-    struct device asking;
-    if (r == 0)
-        r = devices_find_in_household(m->o, OPERATIONS_SELF, m->license.account, &m->who->client, &asking);
-    return r == OPERATIONS_ABSENT ? REASON_NOT_OWNED : r;
+    return r;
 }
 
 static int judge_certificates(struct making *m)
@@ -363,7 +369,7 @@ static int reuse(struct making *m, msg_Result *result)
 int copy_issue_run(struct operations *o, const struct caller *who, const msg_CopyAsk *item, msg_Result *result,
                    struct reply *out)
 {
-    static step_fn *const judgements[] = { judge_source,       judge_license,    judge_destination,
+    static step_fn *const judgements[] = { judge_source,       judge_license,    judge_household, judge_destination,
                                            judge_certificates, judge_delegation, judge_block };
     struct making m CLEANUP(making_deinit) = { .o = o, .who = who, .ask = item, .out = out, .delegation = buf(1024) };
     int r = 0;

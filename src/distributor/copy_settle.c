@@ -57,6 +57,16 @@ static int settle_count(struct operations *o, const struct copy *c, int sign, in
 
 /* --- Outcomes ---------------------------------------------------------------------------------------------------- */
 
+/* A receipt may come late: the device was removed meanwhile, or is another user's now. */
+static int state_on_arrival(struct operations *o, const struct copy *c, uint32_t *state)
+{
+    struct device d;
+    int r = devices_find_at(o, c->destination_number, &c->destination, &d);
+    bool taken_out = r == 0 && (d.revoked || strcmp(d.user, c->destination_user) != 0);
+    *state = taken_out ? LICENSE_REVOKED : LICENSE_LIVE;
+    return r == OPERATIONS_ABSENT ? 0 : r;
+}
+
 /* The destination's license, out of the certificate we issued. It keeps the copies it has made before. */
 static int enter_license(struct operations *o, const struct copy *c, struct slice document, int64_t now_ms)
 {
@@ -76,12 +86,14 @@ static int enter_license(struct operations *o, const struct copy *c, struct slic
                          .distributor = c->destination_number,
                          .product = c->product,
                          .conditions = d.conditions,
-                         .state = LICENSE_LIVE,
                          .issued_ms = c->issued_ms };
     memcpy(l.license_id, c->license_id, sizeof(l.license_id));
     snprintf(l.user, sizeof(l.user), "%s", c->destination_user);
     snprintf(l.account, sizeof(l.account), "%s", c->account);
     struct license before;
+    r = state_on_arrival(o, c, &l.state);
+    if (r != 0)
+        return r;
     r = licenses_find(o, c->license_id, &c->destination, &before);
     if (r < 0)
         return r;

@@ -29,17 +29,22 @@ static void read_device(struct query *q, int column, struct device *d)
     d->revoked = query_bool(q, column + 3);
 }
 
-int devices_find_own(struct operations *o, const struct id *client, struct device *out)
+int devices_find_at(struct operations *o, int64_t distributor, const struct id *client, struct device *out)
 {
     struct query q CLEANUP(query_end) = query(o->store, DEVICE_GET);
-    query_bind_i64(&q, 1, OPERATIONS_SELF);
+    query_bind_i64(&q, 1, distributor);
     rows_bind_id(&q, 2, client);
     int r = rows_one(&q);
     if (r != 0)
         return r;
-    *out = (struct device){ .client = *client, .distributor = OPERATIONS_SELF };
+    *out = (struct device){ .client = *client, .distributor = distributor };
     read_device(&q, 0, out);
     return query_check(&q);
+}
+
+int devices_find_own(struct operations *o, const struct id *client, struct device *out)
+{
+    return devices_find_at(o, OPERATIONS_SELF, client, out);
 }
 
 int devices_find(struct operations *o, const struct id *client, struct device *out)

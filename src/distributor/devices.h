@@ -16,6 +16,8 @@ struct device {
 };
 /* Registered with us. 0 (also a revoked one), OPERATIONS_ABSENT, -errno. */
 int devices_find_own(struct operations *o, const struct id *client, struct device *out) MUST_USE;
+/* Registered with that distributor. As above. */
+int devices_find_at(struct operations *o, int64_t distributor, const struct id *client, struct device *out) MUST_USE;
 /* Registered with anyone: ours first. As above. */
 int devices_find(struct operations *o, const struct id *client, struct device *out) MUST_USE;
 /* In the household of (distributor, user). As above. */

@@ -186,6 +186,46 @@ static void revoked_devices_get_nothing(void **state)
     refused_without_a_trace(&kitchen, &attic, false, false, REASON_DEVICE_REVOKED);
 }
 
+static void a_revoked_device_passes_nothing_to_strangers(void **state)
+{
+    (void)state;
+    msg_Result result;
+    uint8_t signer[32];
+    msg_DeviceRemove m;
+    assert_int_equal(copy_to(&kitchen, &bedroom, &result), 0);
+    assert_int_equal(document_open(DOCUMENT_COPY_CERTIFICATE, CODEC_BYTES(result.certificate), &certificate,
+                                   sizeof(certificate), signer),
+                     0);
+    gadget_receipt(&bedroom, &certificate, 1, town.now_ms, &receipt);
+    assert_int_equal(gadget_redeem(&town.a, &bedroom.guest, buf_slice(&receipt)), 0);
+    memcpy(m.client, bedroom.client.bytes, ID_BYTES);
+    assert_int_equal(RUN(&town.b, &bedroom.who, DEVICE_REMOVE, msg_DeviceRemove, &m, &reply), 0);
+    town_share(&town);
+    /* The thief registers it anew, here and for itself: it is in a household again, but not in the license's. */
+    bedroom.who.session = 0;
+    assert_int_equal(gadget_register(&town.a, &bedroom, "mallory", TOWN_PASSWORD), 0);
+    refused_without_a_trace(&bedroom, &thief, false, false, REASON_DEVICE_REVOKED);
+    refused_without_a_trace(&bedroom, &thief, true, false, REASON_DEVICE_REVOKED);
+    refused_without_a_trace(&bedroom, &attic, false, false, REASON_DEVICE_REVOKED);
+}
+
+static void a_late_receipt_of_a_revoked_device_gives_no_license(void **state)
+{
+    (void)state;
+    msg_Result result;
+    uint8_t signer[32];
+    msg_DeviceRemove m;
+    assert_int_equal(copy_to(&kitchen, &attic, &result), 0);
+    assert_int_equal(document_open(DOCUMENT_COPY_CERTIFICATE, CODEC_BYTES(result.certificate), &certificate,
+                                   sizeof(certificate), signer),
+                     0);
+    memcpy(m.client, attic.client.bytes, ID_BYTES);
+    assert_int_equal(RUN(&town.a, &kitchen.who, DEVICE_REMOVE, msg_DeviceRemove, &m, &reply), 0);
+    gadget_receipt(&attic, &certificate, 1, town.now_ms, &receipt);
+    assert_int_equal(gadget_redeem(&town.a, &kitchen.who, buf_slice(&receipt)), 0);
+    assert_int_equal(license_of(&attic).state, LICENSE_REVOKED);
+}
+
 static void a_new_key_block_of_the_partner_is_fetched(void **state)
 {
     (void)state;
@@ -557,6 +597,8 @@ int main(void)
         TEST(only_the_household_of_the_account),
         TEST(a_link_made_elsewhere_is_asked_of_the_directory),
         TEST(revoked_devices_get_nothing),
+        TEST(a_revoked_device_passes_nothing_to_strangers),
+        TEST(a_late_receipt_of_a_revoked_device_gives_no_license),
         TEST(a_new_key_block_of_the_partner_is_fetched),
         TEST(without_a_delegation_nothing_leaves),
         TEST(copies_are_counted_and_copied_on),
