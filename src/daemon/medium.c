@@ -48,6 +48,31 @@ static int get_head(int fd, const char magic[8], const pb_msgdesc_t *fields, siz
     return 0;
 }
 
+/* What lies on a medium may be a pipe, a device or a link out of it: opening must not wait, and only a regular file is read.
+ * *fd is the caller's. 0, REASON_MALFORMED, -errno. */
+static int open_regular(const char *path, int *fd, struct stat *st)
+{
+    int opened CLEANUP(closep) = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW | O_NOCTTY);
+    if (opened < 0)
+        return errno == ELOOP || errno == ENXIO ? REASON_MALFORMED : -errno; /* a link; a socket */
+    if (fstat(opened, st) != 0)
+        return -errno;
+    if (!S_ISREG(st->st_mode))
+        return REASON_MALFORMED;
+    *fd = opened;
+    opened = -1;
+    return 0;
+}
+
+/* A new file under this name, whatever was there: nothing of a medium is written through. The descriptor, -errno. */
+static int create_part(const char *part)
+{
+    if (unlink(part) != 0 && errno != ENOENT)
+        return -errno;
+    int fd = open(part, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644);
+    return fd < 0 ? -errno : fd;
+}
+
 static int sync_fd(int fd) { return fsync(fd) == 0 ? 0 : -errno; }
 
 /* Renames a finished file to its name and makes that durable. */
@@ -91,9 +116,9 @@ int medium_write_begin(struct medium_writer *w, const char *path, const char *bo
     w->from = open(body, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     if (w->from < 0 || fstat(w->from, &st) != 0)
         return -errno;
-    w->to = open(w->part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
+    w->to = create_part(w->part);
     if (w->to < 0)
-        return -errno;
+        return w->to;
     w->total_bytes = (uint64_t)st.st_size;
     memcpy(package.content, content, sizeof(package.content));
     int r = put_head(&head, PACKAGE_MAGIC, msg_ExportPackage_fields, &package);
@@ -153,9 +178,9 @@ int medium_write_certificate(const char *path, const msg_ExportCertificate *cert
     struct buf head CLEANUP(buf_free) = buf(8192);
     (void)snprintf(part, sizeof(part), "%s.part", path);
     int r = put_head(&head, CERTIFICATE_MAGIC, msg_ExportCertificate_fields, certificate);
-    int fd CLEANUP(closep) = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
+    int fd CLEANUP(closep) = r == 0 ? create_part(part) : -1;
     if (r == 0 && fd < 0)
-        r = -errno;
+        r = fd;
     if (r == 0)
         r = file_pwrite_all(fd, head.data, head.len, 0);
     if (r == 0)
@@ -169,13 +194,12 @@ int medium_read_certificate(const char *path, msg_ExportCertificate *out)
 {
     struct stat st;
     uint64_t end;
-    int fd CLEANUP(closep) = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe would keep us waiting */
-    if (fd < 0 || fstat(fd, &st) != 0)
-        return -errno;
-    if (!S_ISREG(st.st_mode))
-        return REASON_MALFORMED;
-    int r = get_head(fd, CERTIFICATE_MAGIC, msg_ExportCertificate_fields, msg_ExportCertificate_size, out, sizeof(*out),
-                     &end);
+    int fd CLEANUP(closep) = -1;
+    int r = open_regular(path, &fd, &st);
+    if (r != 0)
+        return r;
+    r = get_head(fd, CERTIFICATE_MAGIC, msg_ExportCertificate_fields, msg_ExportCertificate_size, out, sizeof(*out),
+                 &end);
     return r == 0 && (uint64_t)st.st_size != end ? REASON_MALFORMED : r;
 }
 
@@ -183,13 +207,12 @@ int medium_open_package(const char *path, int *fd, uint64_t *base, struct id *co
 {
     struct stat st;
     msg_ExportPackage package;
-    int opened CLEANUP(closep) = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (opened < 0 || fstat(opened, &st) != 0)
-        return -errno;
-    if (!S_ISREG(st.st_mode))
-        return REASON_MALFORMED;
-    int r = get_head(opened, PACKAGE_MAGIC, msg_ExportPackage_fields, msg_ExportPackage_size, &package, sizeof(package),
-                     base);
+    int opened CLEANUP(closep) = -1;
+    int r = open_regular(path, &opened, &st);
+    if (r != 0)
+        return r;
+    r = get_head(opened, PACKAGE_MAGIC, msg_ExportPackage_fields, msg_ExportPackage_size, &package, sizeof(package),
+                 base);
     if (r != 0)
         return r;
     *content = id_from(package.content);
