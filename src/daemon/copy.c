@@ -225,7 +225,10 @@ void copy_later(struct copy *c, enum reason why)
         return;
     transfer_set_state(&c->t, TRANSFER_WAITING, why, NULL);
     if (c->durable != COPY_ASKING)
-        transfer_say(&c->t, "waiting for %s", c->t.peer);
+        transfer_say(&c->t,
+                     why == REASON_OFFLINE ? "waiting for %s, which is offline; hearth transfers lists it"
+                                           : "waiting for %s",
+                     c->t.peer);
 }
 
 static void on_failed(struct copy *c, int outcome)
