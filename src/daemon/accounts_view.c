@@ -26,7 +26,8 @@ static void own_row(struct account *a, ctl_DistributorRow *row)
     memcpy(row->distributor, a->distributor.bytes, ID_BYTES);
     CODEC_SET_TEXT(row->name, a->name);
     CODEC_SET_TEXT(row->user, a->user);
-    row->online = a->session != NULL && session_is_ready(a->session);
+    row->online = a->session != NULL && session_knows_us(a->session);
+    row->has_forgotten = row->forgotten = a->session != NULL && session_is_forgotten(a->session);
     row->has_address = true;
     CODEC_SET_TEXT(row->address, a->address);
 }
@@ -52,6 +53,8 @@ static void on_account(const struct answer *answer, void *ctx)
     struct view *v = ctx;
     struct account *a = v->walk.accounts[v->walk.index];
     ctl_DistributorRow row;
+    if ((answer->why == REASON_DEVICE_REVOKED || answer->why == REASON_NOT_REGISTERED) && a->session != NULL)
+        session_forgotten(a->session);
     own_row(a, &row);
     bool good = answer->why == REASON_NONE && CODEC_DECODE(msg_Account, answer->frame->message, &v->account) == 0;
     if (good) {

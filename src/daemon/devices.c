@@ -8,6 +8,7 @@
 #include "daemon/household.h"
 #include "daemon/session.h"
 #include "daemon/siblings.h"
+#include "net/address.h"
 
 #define DIAL_TIMEOUT_MS 10000
 
@@ -104,20 +105,67 @@ static void on_changed(const struct answer *answer, void *ctx)
         call_finish(c); /* the distributor pushes the new roster */
 }
 
+struct self_removal {
+    struct call *call;
+    struct account *account; /* a reference */
+};
+
+/* Does another device have this name? Two of one name could not be told apart. */
+static bool name_is_taken(struct daemon *d, const char *name, const struct id *client)
+{
+    for (size_t i = 0; i < siblings_count(d); i++)
+        if (strcasecmp(siblings_at(d, i)->name, name) == 0 && !id_equal(siblings_at(d, i)->client.bytes, client->bytes))
+            return true;
+    return strcasecmp(siblings_own_name(d), name) == 0 && !id_equal(d->self.bytes, client->bytes);
+}
+
 void device_rename_handle(struct daemon *d, struct call *c, const void *message)
 {
     const ctl_DeviceRename *m = message;
     msg_DeviceRename rename = msg_DeviceRename_init_zero;
     struct id client;
     struct account *a;
-    int r = m->name[0] == '\0' ? REASON_MALFORMED : find_device(d, m->device, &client, &a);
+    const char *detail = NULL;
+    int r = find_device(d, m->device, &client, &a);
+    if (r == 0 && m->name[0] == '\0') {
+        r = REASON_NOT_PERMITTED;
+        detail = "A device needs a name that is not empty.";
+    } else if (r == 0 && name_is_taken(d, m->name, &client)) {
+        r = REASON_AMBIGUOUS;
+        detail = "Another device of the household has this name: hearth devices";
+    }
     if (r == 0) {
         memcpy(rename.client, client.bytes, ID_BYTES);
         CODEC_SET_TEXT(rename.name, m->name);
         r = session_call(a, &ASK(msg_Type_DEVICE_RENAME, msg_Type_OK, msg_DeviceRename, &rename), on_changed, c);
     }
     if (r != 0)
-        call_refuse(c, reason_of_error(r), NULL);
+        call_refuse(c, reason_of_error(r), detail);
+}
+
+static void on_self_removed(const struct answer *answer, void *ctx)
+{
+    struct self_removal removal = *(struct self_removal *)ctx;
+    free(ctx);
+    if (answer->why == REASON_NONE && removal.account->session != NULL)
+        session_forgotten(removal.account->session); /* it says so itself with the next roster, too */
+    account_unref(removal.account);
+    on_changed(answer, removal.call);
+}
+
+/* This device itself, by its own distributor. */
+static int remove_self(struct call *c, struct account *a, const struct ask *ask)
+{
+    struct self_removal *removal = malloc(sizeof(*removal));
+    if (removal == NULL)
+        return -ENOMEM;
+    *removal = (struct self_removal){ c, account_ref(a) };
+    int r = session_call(a, ask, on_self_removed, removal);
+    if (r != 0) {
+        account_unref(a);
+        free(removal);
+    }
+    return r;
 }
 
 void device_remove_handle(struct daemon *d, struct call *c, const void *message)
@@ -129,7 +177,11 @@ void device_remove_handle(struct daemon *d, struct call *c, const void *message)
     int r = find_device(d, m->device, &client, &a);
     if (r == 0) {
         memcpy(removal.client, client.bytes, ID_BYTES);
-        r = session_call(a, &ASK(msg_Type_DEVICE_REMOVE, msg_Type_OK, msg_DeviceRemove, &removal), on_changed, c);
+        struct ask ask = ASK(msg_Type_DEVICE_REMOVE, msg_Type_OK, msg_DeviceRemove, &removal);
+        const doc_RosterDevice *device = a->roster == NULL ? NULL : roster_find(a->roster, &client);
+        bool own = id_equal(client.bytes, d->self.bytes) && device != NULL &&
+                   id_equal(device->distributor, a->distributor.bytes);
+        r = own ? remove_self(c, a, &ask) : session_call(a, &ask, on_changed, c);
     }
     if (r != 0)
         call_refuse(c, reason_of_error(r), NULL);
@@ -169,7 +221,7 @@ static void on_visit_closed(struct peer *p, enum reason why, void *ctx)
     struct sibling *s = v->found ? siblings_find(v->daemon, v->client.bytes) : NULL;
     (void)p;
     if (s == NULL && why == REASON_NOT_FOUND) {
-        call_refuse(v->call, REASON_NOT_FOUND, "There is no such address; it is HOST:PORT.");
+        call_refuse(v->call, REASON_NOT_FOUND, "There is no such host.");
     } else if (s == NULL) {
         call_refuse(v->call, v->why != REASON_NONE ? v->why : why != REASON_NONE ? why : REASON_OFFLINE, NULL);
     } else {
@@ -188,6 +240,13 @@ void device_address_handle(struct daemon *d, struct call *c, const void *message
                                                      .on_frame = on_visit_frame,
                                                      .on_closed = on_visit_closed };
     const ctl_DeviceAddress *m = message;
+    char host[ADDRESS_HOST_BYTES];
+    uint16_t port;
+    if (address_parse(m->address, host, &port) != 0) {
+        call_refuse(c, REASON_NOT_FOUND,
+                    "That is no address; it must be HOST:PORT. The port: hearth status on that device.");
+        return;
+    }
     struct visit *v = calloc(1, sizeof(*v));
     if (v == NULL) {
         call_refuse(c, REASON_INTERNAL, NULL);

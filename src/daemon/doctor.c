@@ -153,8 +153,8 @@ static void on_session(const struct answer *answer, void *ctx)
         verdict(doc, "distributor", BAD, answer->refusal->has_remedy ? answer->refusal->remedy : NULL, "%s",
                 answer->refusal->text);
     else if (a->session != NULL && !session_knows_us(a->session))
-        verdict(doc, "distributor", BAD, "Register again: hearth register URL", "%s does not know this device.",
-                a->name);
+        verdict(doc, "distributor", BAD, "Register again: hearth register URL",
+                "%s has removed this device from the account.", a->name);
     else
         verdict(doc, "distributor", GOOD, NULL, "%s is connected at %s.", a->name, a->address);
     walk_next(&doc->walk);

@@ -80,9 +80,12 @@ const char *session_label(const struct session *s)
 void session_note_failure(struct session *s, enum reason why, const char *detail)
 {
     s->failure = as_told(why);
+    const char *label = session_label(s), *address = s->account->address;
+    bool named = strcmp(label, address) != 0, told = why != REASON_OFFLINE;
     if (s->failure == REASON_OFFLINE)
-        (void)snprintf(s->failure_text, sizeof(s->failure_text), "%s cannot be reached at %s (%s).", session_label(s),
-                       s->account->address, reason_code(why));
+        (void)snprintf(s->failure_text, sizeof(s->failure_text), "%s cannot be reached%s%s%s%s%s.", label,
+                       named ? " at " : "", named ? address : "", told ? " (" : "", told ? reason_code(why) : "",
+                       told ? ")" : "");
     else
         (void)snprintf(s->failure_text, sizeof(s->failure_text), "%s: %s", session_label(s),
                        detail != NULL ? detail : reason_text(why));
@@ -263,9 +266,21 @@ bool session_clock_skew_ms(const struct session *s, int64_t *skew_ms)
     return s->skew_known;
 }
 
+void session_forgotten(struct session *s)
+{
+    if (!s->account->registered || s->forgotten)
+        return;
+    s->known = false;
+    s->forgotten = true;
+    event(s->daemon, "unknown-device", "%s has removed this device from the account; register again", session_label(s));
+}
+
+bool session_is_forgotten(const struct session *s) { return s->forgotten; }
+
 void session_registered(struct session *s, uint64_t number, uint32_t bit, uint64_t roster_sequence)
 {
     s->known = true;
+    s->forgotten = false;
     s->number = number;
     s->server_bit = bit;
     s->roster_sequence = roster_sequence;

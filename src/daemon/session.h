@@ -44,7 +44,10 @@ struct peer *session_peer(struct account *a);
 
 enum session_state session_state(const struct session *s);
 bool session_is_ready(const struct session *s);
-bool session_knows_us(const struct session *s);   /* ready, and the distributor said we are registered */
+bool session_knows_us(const struct session *s); /* ready, and the distributor said we are registered */
+/* What the distributor said last: it does not know us any more, though we are registered here. Also while it cannot be reached. */
+bool session_is_forgotten(const struct session *s);
+void session_forgotten(struct session *s);        /* it has just said so */
 uint64_t session_number(const struct session *s); /* for TRANSACT; changes with every connection */
 uint32_t session_server_bit(const struct session *s);
 /* Why the last attempt failed; REASON_NONE when it did not. text: a sentence, valid until the next attempt. */

@@ -64,7 +64,7 @@ static void become_ready(struct session *s)
     s->failure = REASON_NONE;
     peer_set_idle_ms(s->peer, IDLE_MS);
     if (a->registered && !s->known)
-        event(s->daemon, "unknown-device", "%s does not know this device any more; register again", session_label(s));
+        session_forgotten(s);
     else if (a->registered)
         event(s->daemon, "distributor-online", "%s is connected", session_label(s));
 
@@ -116,6 +116,7 @@ static bool on_welcome(struct peer *p, const struct frame *reply, enum reason wh
         return false;
     }
     s->known = welcome.registered;
+    s->forgotten = s->forgotten && !s->known;
     s->number = welcome.session;
     s->server_bit = welcome.bit;
     s->roster_sequence = welcome.roster_sequence;

@@ -30,6 +30,7 @@ struct session {
     struct session_waiting *first, **last;
     struct buf keyset;
     bool known;
+    bool forgotten; /* registered here, but it does not know us any more */
     uint64_t number;
     uint32_t server_bit;
     uint64_t roster_sequence; /* what the distributor has */

@@ -40,6 +40,8 @@ static bool on_roster(struct peer *p, const struct frame *reply, enum reason why
     if (reply == NULL || (why = peer_refusal(reply, msg_Type_ROSTER, NULL)) != REASON_NONE || reply->tail.len == 0) {
         log_info("%s: no roster reason=%s", session_label(s), reason_code(why));
         s->roster_busy = s->roster_again = false;
+        if (why == REASON_DEVICE_REVOKED || why == REASON_NOT_REGISTERED)
+            session_forgotten(s);
         return false;
     }
     buf_clear(&s->keyset);

@@ -1,6 +1,7 @@
 /* The other devices: rosters merged, hints of where they are kept beside. */
 #include "daemon/siblings.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
 
@@ -223,6 +224,29 @@ int siblings_resolve(struct daemon *d, const char *text, struct sibling **out)
         return REASON_NOT_FOUND;
     *out = found;
     return 0;
+}
+
+const char *siblings_own_name(struct daemon *d)
+{
+    for (struct account *a = d->accounts; a != NULL; a = a->next) {
+        const doc_RosterDevice *self = a->roster == NULL ? NULL : roster_find(a->roster, &d->self);
+        if (self != NULL)
+            return self->name;
+    }
+    return d->config.name;
+}
+
+int siblings_resolve_other(struct daemon *d, const char *text, struct sibling **out, char *detail, size_t cap)
+{
+    int r = siblings_resolve(d, text, out);
+    if (r == REASON_NOT_FOUND &&
+        (strcasecmp(siblings_own_name(d), text) == 0 || (strlen(text) >= 4 && id_has_prefix(d->self.bytes, text)))) {
+        (void)snprintf(detail, cap, "%s is this device itself: name another one (hearth devices).", text);
+        return REASON_WRONG_DESTINATION;
+    }
+    if (r == REASON_NOT_FOUND)
+        (void)snprintf(detail, cap, "No device of the household has this name: hearth devices");
+    return r;
 }
 
 size_t siblings_count(const struct daemon *d) { return d->siblings == NULL ? 0 : d->siblings->count; }

@@ -27,6 +27,11 @@ void siblings_refresh(struct daemon *d);
 struct sibling *siblings_find(struct daemon *d, const void *client);
 /* A name (any case) or an ID prefix (4 characters at least). 0, REASON_NOT_FOUND, REASON_AMBIGUOUS. */
 int siblings_resolve(struct daemon *d, const char *text, struct sibling **out) MUST_USE;
+/* Where something is to go, or to come from: siblings_resolve, and detail says what is wrong with the name (also when it is this
+ * device's own: REASON_WRONG_DESTINATION). */
+int siblings_resolve_other(struct daemon *d, const char *text, struct sibling **out, char *detail, size_t cap) MUST_USE;
+/* This device's own name: as the rosters have it, else as it is configured. */
+const char *siblings_own_name(struct daemon *d);
 size_t siblings_count(const struct daemon *d);
 struct sibling *siblings_at(struct daemon *d, size_t index);
 bool sibling_is_online(const struct sibling *s); /* discovery sees it or a connection is live */

@@ -16,12 +16,14 @@ void status_handle(struct daemon *d, struct call *c, const void *message)
     (void)message;
     CODEC_SET_TEXT(s.version, HEARTH_VERSION);
     memcpy(s.client, d->self.bytes, ID_BYTES);
-    CODEC_SET_TEXT(s.name, d->config.name);
+    CODEC_SET_TEXT(s.name, siblings_own_name(d));
     for (struct account *a = d->accounts; a != NULL; a = a->next) {
         s.distributors++;
         s.distributors_online += session_knows_us(a->session);
+        s.distributors_forgotten += session_is_forgotten(a->session);
         s.waiting += transact_outstanding(a->transact);
     }
+    s.has_distributors_forgotten = s.distributors_forgotten > 0;
     s.devices = (uint32_t)siblings_count(d);
     for (size_t i = 0; i < siblings_count(d); i++)
         s.devices_online += sibling_is_online(siblings_at(d, i));

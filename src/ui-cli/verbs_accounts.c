@@ -26,6 +26,8 @@ static json_t *distributor_json(const ctl_DistributorRow *d)
     if (d->has_credit_limit)
         json_object_set_new(o, "credit_limit", json_integer(d->credit_limit));
     json_put_text(o, "currency", d->has_currency, d->currency);
+    if (d->has_forgotten && d->forgotten)
+        json_object_set_new(o, "removed", json_true());
     return o;
 }
 
@@ -275,9 +277,10 @@ static int on_account(const struct frame *f, void *ctx)
     if (d.has_balance)
         output_money(d.balance, d.has_currency ? d.currency : "", balance);
     table_row(&rows->table, d.name, output_id(d.distributor, id), d.user,
-              d.linked   ? "linked"
-              : d.online ? "online"
-                         : "offline",
+              d.linked      ? "linked"
+              : d.forgotten ? "removed; register again"
+              : d.online    ? "online"
+                            : "offline",
               balance, d.has_address ? d.address : "-");
     return 0;
 }

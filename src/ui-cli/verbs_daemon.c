@@ -33,6 +33,10 @@ static int run_status(struct cli *cli, int argc, char **argv)
                 (unsigned)s.port);
     output_line(&cli->output, "distributors  %u of %u online", (unsigned)s.distributors_online,
                 (unsigned)s.distributors);
+    if (s.distributors_forgotten > 0)
+        output_line(&cli->output,
+                    "              %u removed this device from the account; register again (hearth accounts)",
+                    (unsigned)s.distributors_forgotten);
     output_line(&cli->output, "siblings      %u of %u online", (unsigned)s.devices_online, (unsigned)s.devices);
     output_line(&cli->output, "library       %u track%s", (unsigned)s.tracks, s.tracks == 1 ? "" : "s");
     if (s.transfers > 0)
