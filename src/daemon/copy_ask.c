@@ -225,6 +225,13 @@ int copy_begin(struct daemon *d, const struct copy_wish *wish, struct transfer *
         (void)snprintf(detail, cap, "Its content is not on this device: hearth get TRACK --download-only");
         return REASON_NOT_FOUND;
     }
+    if (r == REASON_NOT_REGISTERED) {
+        char short_id[ID_SHORT_BYTES];
+        (void)snprintf(detail, cap,
+                       "%s issued the license: register this device there, or copy from a device that is registered "
+                       "there.",
+                       library_issuer_name(d, &track_license(t)->issuer, short_id));
+    }
     if (r != 0)
         return r;
     c = copy_new(d, &license->issuer, &wish->content, license->license_id, &wish->destination, wish->move,
@@ -256,13 +263,11 @@ static void answer_done(struct call *call, const struct track *t, const char *de
 static int resolve_destination(struct daemon *d, const char *text, struct id *out, char *detail, size_t cap)
 {
     struct sibling *to;
-    int r = siblings_resolve(d, text, &to);
+    int r = siblings_resolve_other(d, text, &to, detail, cap);
     if (r == 0)
         *out = to->client;
     else if (r == REASON_NOT_FOUND && id_parse(text, out) == 0)
         r = 0;
-    if (r == REASON_NOT_FOUND)
-        (void)snprintf(detail, cap, "No device of the household has this name: hearth devices");
     return r;
 }
 

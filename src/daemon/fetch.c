@@ -5,6 +5,7 @@
  * or on_ready, then those of receive_run: on_progress, on_lost, on_end. */
 #include "daemon/fetch.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/util.h"
@@ -13,6 +14,7 @@
 #include "daemon/library.h"
 #include "daemon/listing.h"
 #include "daemon/receive_run.h"
+#include "daemon/shop.h"
 #include "daemon/siblings.h"
 #include "daemon/transfers_internal.h"
 
@@ -213,23 +215,10 @@ static void start(struct daemon *d, struct call *c, const struct id *content, co
         fail(f, r == LINK_NOWHERE ? REASON_OFFLINE : reason_of_error(r), NULL);
 }
 
-void fetch_handle(struct daemon *d, struct call *c, const void *message)
+/* It is known what is wanted, and from where. */
+static void begin(struct daemon *d, struct call *c, const struct id *named, const struct sibling *from)
 {
-    const ctl_Fetch *m = message;
-    struct sibling *from;
-    struct id content;
-    char detail[256] = "";
-    int r = siblings_resolve(d, m->device, &from);
-    if (r != 0) {
-        call_refuse(c, reason_of_error(r),
-                    r == REASON_NOT_FOUND ? "No device of the household has this name: hearth devices" : NULL);
-        return;
-    }
-    r = resolve(d, m->track, &content, detail, sizeof(detail));
-    if (r != 0) {
-        call_refuse(c, reason_of_error(r), detail[0] != '\0' ? detail : NULL);
-        return;
-    }
+    struct id content = *named;
     const struct track *t = library_find(d, content.bytes);
     bool licensed = t != NULL && track_license_state(t, clock_wall_ms(d->clock)) == LICENSE_VALID;
     if (licensed && t->has_body) { /* it is here: nothing to fetch */
@@ -240,4 +229,68 @@ void fetch_handle(struct daemon *d, struct call *c, const void *message)
     if (coming != NULL && coming->kind != TRANSFER_DOWNLOAD && transfer_watch_call(coming, c) == 0)
         return;
     start(d, c, &content, from, licensed);
+}
+
+/* What neither the last listing nor the library knows may be on sale. */
+struct search {
+    struct daemon *daemon;
+    struct call *call;
+    struct id from;
+};
+
+static void on_looked_up(const struct found *found, enum reason why, const char *detail, const msg_Refusal *refusal,
+                         void *ctx)
+{
+    struct search s = *(struct search *)ctx;
+    free(ctx);
+    const struct sibling *from = siblings_find(s.daemon, s.from.bytes);
+    char text[256];
+    (void)refusal;
+    if (from == NULL) {
+        call_refuse(s.call, REASON_NOT_OWNED, NULL);
+    } else if (why == REASON_NONE) {
+        begin(s.daemon, s.call, &found->entry.content, from);
+    } else if (why == REASON_AMBIGUOUS || why == REASON_CANCELLED) {
+        call_refuse(s.call, why, detail);
+    } else {
+        (void)snprintf(text, sizeof(text),
+                       "Nothing known here has this name. Give the whole content ID, as `hearth --json library` on %s "
+                       "shows it.",
+                       from->name);
+        call_refuse(s.call, REASON_NOT_FOUND, text);
+    }
+}
+
+static int look_up(struct daemon *d, struct call *c, const char *track, const struct sibling *from)
+{
+    struct search *s = malloc(sizeof(*s));
+    if (s == NULL)
+        return -ENOMEM;
+    *s = (struct search){ d, c, from->client };
+    int r = lookup_start(d, track, on_looked_up, s);
+    if (r != 0)
+        free(s);
+    return r;
+}
+
+void fetch_handle(struct daemon *d, struct call *c, const void *message)
+{
+    const ctl_Fetch *m = message;
+    struct sibling *from;
+    struct id content;
+    char detail[256] = "";
+    int r = siblings_resolve_other(d, m->device, &from, detail, sizeof(detail));
+    if (r == 0) {
+        r = resolve(d, m->track, &content, detail, sizeof(detail));
+        if (r == 0) {
+            begin(d, c, &content, from);
+            return;
+        }
+        if (r == REASON_NOT_FOUND) {
+            r = look_up(d, c, m->track, from);
+            if (r == 0)
+                return;
+        }
+    }
+    call_refuse(c, reason_of_error(r), detail[0] != '\0' ? detail : NULL);
 }

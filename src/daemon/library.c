@@ -154,7 +154,7 @@ enum license_state track_license_state(const struct track *t, int64_t now_ms)
 }
 
 /* Names are labels: an account's, else what a roster says, else the short ID. */
-static const char *issuer_name(struct daemon *d, const struct id *issuer, char short_id[ID_SHORT_BYTES])
+const char *library_issuer_name(struct daemon *d, const struct id *issuer, char short_id[ID_SHORT_BYTES])
 {
     struct account *a = account_find(d, issuer->bytes);
     if (a != NULL)
@@ -182,12 +182,15 @@ void library_row(struct daemon *d, const struct track *t, uint32_t number, ctl_T
     out->plain_bytes = t->plain_bytes;
     out->has_body = t->has_body;
     out->license_state = track_license_state(t, clock_wall_ms(d->clock));
+    if (out->license_state == LICENSE_VALID && d->accounts == NULL)
+        out->license_state =
+            LICENSE_NONE; /* the vault keeps it, and uses none while this device is registered nowhere */
     if (l == NULL)
         return;
     char short_id[ID_SHORT_BYTES];
     out->has_issuer = out->has_issuer_name = out->has_license_id = out->has_conditions = true;
     memcpy(out->issuer, l->issuer.bytes, ID_BYTES);
-    CODEC_SET_TEXT(out->issuer_name, issuer_name(d, &l->issuer, short_id));
+    CODEC_SET_TEXT(out->issuer_name, library_issuer_name(d, &l->issuer, short_id));
     memcpy(out->license_id, l->license_id, 16);
     out->conditions = l->conditions;
 }

@@ -49,6 +49,8 @@ int library_resolve(struct daemon *d, const char *text, struct track **out, char
 /* The license a use would take: valid before suspended before surrendered, then the latest; NULL when there is none. */
 const struct track_license *track_license(const struct track *t);
 enum license_state track_license_state(const struct track *t, int64_t now_ms);
+/* A label for a distributor: the account's, else what a roster says, else the short ID (in short_id). */
+const char *library_issuer_name(struct daemon *d, const struct id *issuer, char short_id[ID_SHORT_BYTES]);
 void library_row(struct daemon *d, const struct track *t, uint32_t number, ctl_TrackRow *out);
 
 /* STATE/bodies/<content-id>.body; suffix ".part", ".map" and the like. 0, -ENAMETOOLONG. */

@@ -62,5 +62,9 @@ int library_resolve(struct daemon *d, const char *text, struct track **out, char
     int r = find(d, text, fits_title, out, detail, detail_cap);
     if (r == REASON_NOT_FOUND && strlen(text) >= PREFIX_MIN)
         r = find(d, text, fits_prefix, out, detail, detail_cap);
+    if (r == REASON_NOT_FOUND)
+        (void)snprintf(detail, detail_cap,
+                       "Nothing in this device's library has this name. What is on sale: hearth browse; then: hearth "
+                       "get TRACK");
     return r;
 }

@@ -23,6 +23,7 @@
 #define LOG_MODULE "play"
 #include "base/log.h"
 
+#define MOVED_AWAY "Its license was moved from here to another device."
 #define SILENCE_TIMEOUT_MS 30000 /* the player reports four times a second */
 
 struct play {
@@ -236,6 +237,12 @@ static void on_opened(const struct answer *answer, void *ctx)
 {
     struct play *p = ctx;
     vlt_PlayOpened opened;
+    const struct track *t = library_find(p->daemon, p->content.bytes);
+    if (answer->why == REASON_NO_LICENSE && t != NULL && t->license_count > 0 &&
+        track_license(t)->state == LICENSE_SURRENDERED) {
+        refuse(p, REASON_NO_LICENSE, MOVED_AWAY);
+        return;
+    }
     if (answer->why != REASON_NONE) {
         refuse_as(p, answer->refusal);
         return;
@@ -332,8 +339,10 @@ void play_handle(struct daemon *d, struct call *c, const void *message)
     char detail[256];
     struct id id;
     int r = library_resolve(d, m->track, &t, detail, sizeof(detail));
-    if (r == REASON_NOT_FOUND && id_parse(m->track, &id) == 0)
+    if (r == REASON_NOT_FOUND && id_parse(m->track, &id) == 0) {
         r = REASON_NO_LICENSE; /* a content that this device knows nothing of, named in full */
+        detail[0] = '\0';
+    }
     if (r != 0) {
         call_refuse(c, reason_of_error(r), detail[0] != '\0' ? detail : NULL);
         return;
@@ -345,7 +354,7 @@ void play_handle(struct daemon *d, struct call *c, const void *message)
     enum license_state license = track_license_state(t, clock_wall_ms(d->clock));
     if (!t->has_body &&
         (license == LICENSE_NONE || license == LICENSE_SURRENDERED)) { /* S42; with a body the vault judges */
-        call_refuse(c, REASON_NO_LICENSE, NULL);
+        call_refuse(c, REASON_NO_LICENSE, license == LICENSE_SURRENDERED ? MOVED_AWAY : NULL);
         return;
     }
     if (!t->has_body) {

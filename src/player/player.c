@@ -233,7 +233,7 @@ static int ended(struct player *p, const mpv_event_end_file *end)
         return 0;
     p->failure = REASON_UNPLAYABLE;
     if (end->reason == MPV_END_FILE_REASON_ERROR && end->error == MPV_ERROR_AO_INIT_FAILED && p->wants_sound)
-        p->detail = "There is no sound output that works.";
+        p->detail = "There is no sound output that works. Without sound: --output digest or --output null";
     else if (end->reason == MPV_END_FILE_REASON_ERROR && end->error == MPV_ERROR_UNKNOWN_FORMAT)
         p->detail = "The player does not know this format.";
     else
