@@ -1,9 +1,11 @@
 /* `hearth export`: a certificate for a removable medium, then package and certificate into a directory, then the certificate goes.
  *
- * Callbacks, in order: export_held (copy_ask.c, when the certificate is here); write_work (pool) and on_written, step by step; on_end
+ * Callbacks, in order: look_work (pool) and on_looked; export_held (copy_ask.c, when the certificate is here); write_work (pool) and on_written, step by step; on_end
  * (of the transfer). Source: seed S151-S153; design section 6.6. Loop thread. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/text.h"
 #include "base/util.h"
@@ -212,22 +214,71 @@ static int start(struct daemon *d, struct call *c, const ctl_Export *m, const st
     return 0;
 }
 
+/* Looks at the directory before anything is asked for: what cannot be written must cost no copy. */
+struct request {
+    struct daemon *daemon;
+    struct call *call;
+    uv_work_t work;
+    int outcome;
+    ctl_Export message;
+};
+
+static void look_work(uv_work_t *work)
+{
+    struct request *q = work->data;
+    struct stat st;
+    if (stat(q->message.directory, &st) != 0 || (S_ISDIR(st.st_mode) && access(q->message.directory, W_OK | X_OK) != 0))
+        q->outcome = -errno;
+    else
+        q->outcome = S_ISDIR(st.st_mode) ? 0 : -ENOTDIR;
+}
+
+static int resolve_and_start(struct daemon *d, struct call *c, const ctl_Export *m, char *detail, size_t cap)
+{
+    struct sibling *to = NULL;
+    struct track *t = NULL;
+    int r = library_resolve(d, m->track, &t, detail, cap);
+    if (r == 0)
+        r = siblings_resolve_other(d, m->device, &to, detail, cap);
+    if (r != 0)
+        return r;
+    struct id content = t->content, destination = to->client;
+    return start(d, c, m, &content, &destination, detail, cap);
+}
+
+static void on_looked(uv_work_t *work, int status)
+{
+    struct request *q = work->data;
+    struct transfers *transfers = q->daemon->transfers;
+    char detail[256] = "";
+    int r;
+    (void)status;
+    if (transfers->stopping) {
+        r = REASON_CANCELLED;
+    } else if (q->outcome != 0) {
+        r = q->outcome == -ENOENT || q->outcome == -ENOTDIR ? REASON_NOT_FOUND : REASON_NOT_PERMITTED;
+        (void)snprintf(detail, sizeof(detail), "%.190s cannot be written: %s", q->message.directory,
+                       strerror(-q->outcome));
+    } else {
+        r = resolve_and_start(q->daemon, q->call, &q->message, detail, sizeof(detail));
+    }
+    if (r != 0)
+        call_refuse(q->call, reason_of_error(r), detail[0] != '\0' ? detail : NULL);
+    free(q);
+    transfers_release(transfers);
+}
+
 void export_handle(struct daemon *d, struct call *c, const void *message)
 {
     const ctl_Export *m = message;
-    struct sibling *to = NULL;
-    struct track *t = NULL;
-    char detail[256] = "";
-    int r = m->directory[0] == '/' ? library_resolve(d, m->track, &t, detail, sizeof(detail)) : REASON_MALFORMED;
-    if (r == 0) {
-        r = siblings_resolve(d, m->device, &to);
-        if (r == REASON_NOT_FOUND)
-            (void)snprintf(detail, sizeof(detail), "No device of the household has this name: hearth devices");
+    struct request *q = m->directory[0] == '/' ? calloc(1, sizeof(*q)) : NULL;
+    if (q == NULL) {
+        call_refuse(c, m->directory[0] == '/' ? REASON_INTERNAL : REASON_NOT_FOUND,
+                    m->directory[0] == '/' ? NULL : "Name a directory by its whole path.");
+        return;
     }
-    if (r == 0) {
-        struct id content = t->content, destination = to->client;
-        r = start(d, c, m, &content, &destination, detail, sizeof(detail));
-    }
-    if (r != 0)
-        call_refuse(c, reason_of_error(r), detail[0] != '\0' ? detail : NULL);
+    *q = (struct request){ .daemon = d, .call = c, .message = *m };
+    q->work.data = q;
+    transfers_hold(d->transfers);
+    (void)uv_queue_work(d->loop, &q->work, look_work, on_looked); /* fails only without a function */
 }

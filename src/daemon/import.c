@@ -40,6 +40,7 @@ struct import {
     /* the item at hand */
     msg_ExportCertificate certificate;
     struct certificate_name name;
+    bool in_package; /* its package is being read; before: its certificate */
     int fd;
     uint64_t base;
     struct id content;
@@ -78,7 +79,7 @@ static void end(struct import *i)
     else
         call_refuse(c, i->why == REASON_NONE ? REASON_NOT_FOUND : i->why,
                     i->detail[0] != '\0'    ? i->detail
-                    : i->why == REASON_NONE ? "There is nothing to import."
+                    : i->why == REASON_NONE ? "There is no certificate (" MEDIUM_CERTIFICATE ") in this directory."
                                             : NULL);
     item_close(i);
     for (size_t n = 0; n < i->count; n++)
@@ -96,6 +97,34 @@ static void item_refused(struct import *i, enum reason why, const char *detail)
     if (i->count > 1)
         call_progress(i->call, i->at, i->count, "not imported: %s", reason_text(why));
     next_item(i);
+}
+
+/* The file at hand, as a person sees it on the medium. */
+static const char *file_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash == NULL ? path : slash + 1;
+}
+
+/* What kept a file of the item at hand from being read, by its name. */
+static void file_refused(struct import *i, int outcome)
+{
+    char detail[256];
+    const char *kind = i->in_package ? "package" : "certificate", *other = i->in_package ? "certificate" : "package";
+    int stem = (int)(strlen(i->names[i->at]) - strlen(MEDIUM_CERTIFICATE));
+    char path[MEDIUM_PATH_BYTES];
+    (void)snprintf(path, sizeof(path), "%.*s%s", stem, i->names[i->at],
+                   i->in_package ? MEDIUM_PACKAGE : MEDIUM_CERTIFICATE);
+    if (outcome == -ENOENT)
+        (void)snprintf(detail, sizeof(detail), "%.128s is missing: the %s is needed beside its %s.", file_name(path),
+                       kind, other);
+    else if (outcome == REASON_MALFORMED)
+        (void)snprintf(detail, sizeof(detail), "%.128s is not a %s, or a part of it is missing: export it again.",
+                       file_name(path), kind);
+    else
+        (void)snprintf(detail, sizeof(detail), "%.128s: %s", file_name(path),
+                       outcome < 0 ? strerror(-outcome) : reason_text((enum reason)outcome));
+    item_refused(i, outcome == -ENOENT ? REASON_NOT_FOUND : reason_of_error(outcome), detail);
 }
 
 /* ---- what is on the medium ----------------------------------------------------------------------------------- */
@@ -158,7 +187,12 @@ static void on_listed(uv_work_t *work, int status)
     if (i->outcome != 0) {
         i->why = i->outcome == -ENOENT ? REASON_NOT_FOUND : reason_of_error(i->outcome);
         if (i->outcome < 0)
-            CODEC_SET_TEXT(i->detail, strerror(-i->outcome));
+            (void)snprintf(i->detail, sizeof(i->detail), "%.190s: %s", i->path, strerror(-i->outcome));
+        else
+            (void)snprintf(i->detail, sizeof(i->detail),
+                           "%.100s is neither a package (" MEDIUM_PACKAGE ") nor a certificate (" MEDIUM_CERTIFICATE
+                           ") nor a directory of such.",
+                           file_name(i->path));
         end(i);
         return;
     }
@@ -172,11 +206,14 @@ static void open_work(uv_work_t *work)
     char package[MEDIUM_PATH_BYTES];
     size_t stem = strlen(certificate) - strlen(MEDIUM_CERTIFICATE);
     (void)snprintf(package, sizeof(package), "%.*s" MEDIUM_PACKAGE, (int)stem, certificate);
+    i->in_package = false;
     i->outcome = medium_read_certificate(certificate, &i->certificate);
     if (i->outcome == 0)
-        i->outcome = medium_open_package(package, &i->fd, &i->base, &i->content, &i->file);
-    if (i->outcome == 0)
         i->outcome = certificate_name_read(CODEC_BYTES(i->certificate.certificate), &i->name);
+    if (i->outcome == 0) {
+        i->in_package = true;
+        i->outcome = medium_open_package(package, &i->fd, &i->base, &i->content, &i->file);
+    }
     struct serve_file complete = { .list = NULL };
     i->complete = i->outcome == 0 && bodies_complete(i->daemon->config.bodies_dir, &i->content, &complete) == 0;
     serve_file_deinit(&complete);
@@ -313,12 +350,16 @@ static void on_opened(uv_work_t *work, int status)
     struct import *i = work->data;
     (void)status;
     int r = i->outcome;
-    if (r == 0 && !id_equal(i->name.destination.bytes, i->daemon->self.bytes))
+    if (r != 0) {
+        file_refused(i, r);
+        return;
+    }
+    if (!id_equal(i->name.destination.bytes, i->daemon->self.bytes))
         r = REASON_WRONG_DESTINATION;
     if (r == 0)
         r = check(i);
     if (r != 0)
-        item_refused(i, r == -ENOENT ? REASON_NOT_FOUND : reason_of_error(r), r < 0 ? strerror(-r) : NULL);
+        item_refused(i, reason_of_error(r), r < 0 ? strerror(-r) : NULL);
 }
 
 static void next_item(struct import *i)
@@ -339,7 +380,8 @@ void import_handle(struct daemon *d, struct call *c, const void *message)
     char **names = i == NULL ? NULL : calloc(ITEMS_MAX, sizeof(*names));
     if (names == NULL) {
         free(i);
-        call_refuse(c, m->path[0] == '/' ? REASON_INTERNAL : REASON_MALFORMED, NULL);
+        call_refuse(c, m->path[0] == '/' ? REASON_INTERNAL : REASON_NOT_FOUND,
+                    m->path[0] == '/' ? NULL : "Name a package, a certificate or a directory by its whole path.");
         return;
     }
     i->daemon = d;
