@@ -222,12 +222,74 @@ def revoked_device():
     client = h.attic("status")["client"]
     h.aurora.admin("device", "revoke", client)
     h.attic.refused("device-revoked", "get", one, "--yes")
+    wait_for("attic says so", lambda: h.attic("status")["distributors_online"] == 0, 20)
+    account = h.attic("accounts")["accounts"][0]
+    assert account["removed"] and not account["online"], account
+    assert "removed this device" in str(h.attic.anyhow("doctor"))
     wait_for("kitchen no longer lists attic", lambda: not any(d["name"] == "attic" for d in h.kitchen("devices")["devices"]))
     try:
         h.kitchen("copy", one, "--to", client)
         raise AssertionError("copied to a revoked device")
     except Refused as refusal:
         assert refusal.code in ("device-revoked", "not-owned", "not-found"), str(refusal)
+
+
+def says(device, code, words, *args):
+    """Refused for this reason, in words that help."""
+    before = device.snapshot()
+    message = device.refused(code, *args).message
+    assert words in message, (args, message)
+    assert device.snapshot() == before
+
+
+def files_by_name():
+    says(h.attic, "malformed", "one.flac is neither a package", "import", os.path.join(h.root, "one.flac"))
+    says(h.attic, "not-found", "nowhere", "import", os.path.join(h.root, "nowhere"))
+    empty = os.path.join(h.root, "empty")
+    os.mkdir(empty)
+    says(h.attic, "not-found", ".hearth-certificate", "import", empty)
+    stick, package, certificate = export(one, "attic")
+    with open(package, "r+b") as f:
+        f.truncate(20)
+    says(h.attic, "malformed", os.path.basename(package) + " is not a package", "import", stick)
+    os.unlink(package)
+    says(h.attic, "not-found", os.path.basename(package) + " is missing", "import", stick)
+    stick, package, certificate = export(one, "attic")
+    os.unlink(certificate)
+    says(h.attic, "not-found", os.path.basename(certificate) + " is missing", "import", package)
+
+
+def nowhere_to_export_to():
+    bills, transfers = h.kitchen("bills")["bills"], h.kitchen("transfers")["transfers"]
+    says(h.kitchen, "not-found", "/dev/null", "export", one, "--to", "attic", "/dev/null")
+    says(h.kitchen, "not-found", "absent", "export", one, "--to", "attic", os.path.join(h.root, "absent"))
+    assert h.kitchen("bills")["bills"] == bills and h.kitchen("transfers")["transfers"] == transfers
+
+
+def names_of_devices():
+    says(h.kitchen, "wrong-destination", "this device itself", "copy", one, "--to", "kitchen")
+    says(h.kitchen, "wrong-destination", "this device itself", "fetch", one, "--from", "kitchen")
+    says(h.kitchen, "not-permitted", "needs a name", "devices", "rename", "attic", "")
+    says(h.kitchen, "ambiguous", "Another device", "devices", "rename", "attic", "Bedroom")
+    says(h.kitchen, "not-found", "HOST:PORT", "devices", "add", "127.0.0.1")
+    h.kitchen("devices", "rename", "attic", "loft")
+    wait_for("attic knows its new name", lambda: h.attic("status")["name"] == "loft")
+    h.kitchen("devices", "rename", "loft", "attic")
+    wait_for("and the old one", lambda: h.attic("status")["name"] == "attic" and h.kitchen.sees("attic"))
+
+
+def names_of_tracks():
+    says(h.attic, "not-found", "hearth browse", "show", "Never Heard Of")
+    says(h.attic, "not-found", "hearth --json library", "fetch", "Never Heard Of", "--from", "kitchen")
+    content = h.publish(make_track(os.path.join(h.root, "short-id.flac"), 2, seed=6), *OPTIONS)
+    h.kitchen("get", content, "--yes")
+    h.attic("fetch", content[:8], "--from", "kitchen")
+    assert h.attic.track(content)["license"] == "valid"
+
+
+def clock_is_told():
+    clock = next(c for c in h.kitchen.anyhow("doctor")["checks"] if c["name"] == "clock")
+    assert "agrees" in clock["text"], clock
 
 
 def usage():
@@ -250,4 +312,6 @@ run_cases([("a serial used before", replayed_serial), ("any flipped byte in cert
            ("content of one track with the certificate of another", mixed_certificate), ("certificate for another device", wrong_destination),
            ("truncated files", truncated_files), ("a stranger's device as destination", stranger_as_destination), ("content not bought", not_bought),
            ("copy count used up", count_used_up), ("credit refused", credit), ("license expired", expired_license), ("certificate expired", expired_certificate),
-           ("wrong usage and nobody there", usage), ("wrong password, then rate-limited", wrong_password), ("revoked device", revoked_device)])
+           ("files of a medium, by name", files_by_name),
+           ("nowhere to export to", nowhere_to_export_to), ("names of devices", names_of_devices), ("names of tracks", names_of_tracks),
+           ("the clock is told when registering", clock_is_told), ("wrong usage and nobody there", usage), ("wrong password, then rate-limited", wrong_password), ("revoked device", revoked_device)])
