@@ -179,10 +179,13 @@ int links_begin(struct operations *o, const struct caller *who, struct slice mes
         return reply_refuse(reply, REASON_UNKNOWN_DISTRIBUTOR, "%s has no agreement with that distributor.", o->name);
     if (r == 0)
         r = judge_room(o, d.user);
+    if (r == 0 && p.address[0] == '\0') /* never the one a device names: we would knock wherever it points us */
+        r = reply_refuse(reply, REASON_OFFLINE, "%s knows no address of that distributor; its operator adds it.",
+                         o->name);
     if (r != 0)
         return r;
     *out = (struct links_half){ .partner = id };
-    snprintf(out->address, sizeof(out->address), "%s", p.address[0] ? p.address : m.address);
+    snprintf(out->address, sizeof(out->address), "%s", p.address);
     snprintf(out->code, sizeof(out->code), "%s", m.code);
     snprintf(out->user, sizeof(out->user), "%s", d.user);
     return 0;

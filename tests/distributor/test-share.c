@@ -306,6 +306,32 @@ static void link_codes_work_once_and_not_for_long(void **state)
     assert_int_equal(links_begin(town.a.o, &kitchen.who, buf_slice(&bytes), &half, &reply), REASON_UNKNOWN_DISTRIBUTOR);
 }
 
+static void set_partners_address(const char *address)
+{
+    struct transaction t CLEANUP(transaction_end) = { 0 };
+    assert_int_equal(transaction_begin(&t, town.a.o->store), 0);
+    int r = delegations_partner_add(town.a.o, &town.b.keys->self, "Boreal", address);
+    assert_true(r == 0 || r == REASON_ALREADY);
+    assert_int_equal(transaction_commit(&t), 0);
+}
+
+static void a_link_goes_only_where_the_operator_says(void **state)
+{
+    (void)state;
+    struct links_half half;
+    struct buf bytes CLEANUP(buf_free) = buf(1024);
+    msg_Link link = msg_Link_init_zero;
+    memcpy(link.distributor, town.b.keys->self.bytes, ID_BYTES);
+    CODEC_SET_TEXT(link.code, "x");
+    CODEC_SET_TEXT(link.address, "10.0.0.1:22");
+    assert_int_equal(CODEC_ENCODE(msg_Link, &bytes, &link), 0);
+    set_partners_address("partner:7700");
+    assert_int_equal(links_begin(town.a.o, &kitchen.who, buf_slice(&bytes), &half, &reply), 0);
+    assert_string_equal(half.address, "partner:7700");
+    set_partners_address("");
+    assert_int_equal(links_begin(town.a.o, &kitchen.who, buf_slice(&bytes), &half, &reply), REASON_OFFLINE);
+}
+
 static void roles_are_kept_apart(void **state)
 {
     (void)state;
@@ -332,9 +358,13 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(rows_apply_once_and_in_order),   TEST(pages_and_cursors),
-        TEST(nobody_speaks_for_another),      TEST(a_stranger_is_learned_by_its_keyset),
-        TEST(a_household_spans_distributors), TEST(link_codes_work_once_and_not_for_long),
+        TEST(rows_apply_once_and_in_order),
+        TEST(pages_and_cursors),
+        TEST(nobody_speaks_for_another),
+        TEST(a_stranger_is_learned_by_its_keyset),
+        TEST(a_household_spans_distributors),
+        TEST(link_codes_work_once_and_not_for_long),
+        TEST(a_link_goes_only_where_the_operator_says),
         TEST(roles_are_kept_apart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
