@@ -61,6 +61,18 @@ bool requests_is_read_only(uint16_t type)
     return k && k->read_only;
 }
 
+/* A device that was removed may say hello and register again, nothing else: not even look around. */
+static int judge_removed(struct operations *o, const struct caller *who, uint16_t type)
+{
+    struct device d;
+    if (who->role != REQUESTS_DEVICE || type == msg_Type_HELLO || type == msg_Type_REGISTER)
+        return 0;
+    int r = devices_find_own(o, &who->client, &d);
+    if (r == OPERATIONS_ABSENT)
+        return 0;
+    return r == 0 && d.revoked ? REASON_DEVICE_REVOKED : r;
+}
+
 int requests_run(struct operations *o, const struct caller *who, uint16_t type, struct slice message, struct slice tail,
                  struct reply *out)
 {
@@ -69,7 +81,8 @@ int requests_run(struct operations *o, const struct caller *who, uint16_t type, 
         return REASON_NOT_PERMITTED;
     if (tail.len > 0 && type != msg_Type_TRANSACT) /* nobody else has a tail */
         return REASON_MALFORMED;
-    return k->run(o, who, message, tail, out);
+    int r = judge_removed(o, who, type);
+    return r != 0 ? r : k->run(o, who, message, tail, out);
 }
 
 int requests_password_hash(struct operations *o, const char *user, const struct id *client, char *out, size_t cap,

@@ -89,6 +89,22 @@ static void the_catalogue_is_searched_by_words(void **state)
     assert_false(search(&stranger, "träumerei")->items[0].owned);
 }
 
+static void a_removed_device_sees_nothing(void **state)
+{
+    (void)state;
+    msg_DeviceRemove remove;
+    msg_CatalogueGet m = msg_CatalogueGet_init_zero;
+    msg_BillsGet bills = msg_BillsGet_init_zero;
+    memcpy(remove.client, attic.client.bytes, ID_BYTES);
+    assert_int_equal(search(&attic.who, "")->total, 1);
+    assert_int_equal(RUN(&town.a, &kitchen.who, DEVICE_REMOVE, msg_DeviceRemove, &remove, &reply), 0);
+    assert_int_equal(RUN(&town.a, &attic.who, CATALOGUE_GET, msg_CatalogueGet, &m, &reply), REASON_DEVICE_REVOKED);
+    assert_int_equal(RUN(&town.a, &attic.who, BILLS_GET, msg_BillsGet, &bills, &reply), REASON_DEVICE_REVOKED);
+    gadget_hello(&town.a, &attic);
+    assert_int_equal(gadget_register(&town.a, &attic, "alice", TOWN_PASSWORD), 0); /* with the password: a new leaf */
+    assert_int_equal(search(&attic.who, "")->total, 1);
+}
+
 /* --- Quotes ------------------------------------------------------------------------------------------------------ */
 
 static int buy_with(struct gadget *g, struct slice quote)
@@ -374,6 +390,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(what_is_bought_plays, set_up, tear_down),
         cmocka_unit_test_setup_teardown(the_catalogue_is_searched_by_words, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_removed_device_sees_nothing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_quote_binds_device_price_and_time, set_up, tear_down),
         cmocka_unit_test_setup_teardown(withdrawn_content_is_not_sold_but_stays_the_owners, set_up, tear_down),
         cmocka_unit_test_setup_teardown(credit_is_judged_before_anything_is_issued, set_up, tear_down),
