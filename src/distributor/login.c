@@ -76,7 +76,7 @@ static void on_hashed(uv_work_t *work, int status)
         return;
     }
     x->who.password_ok = a->matches;
-    x->who.password_hash = a->wanted.new_account ? a->fresh : NULL;
+    x->who.password_hash = a->fresh[0] != '\0' ? a->fresh : NULL;
     exchange_registered(x);
 }
 
@@ -85,7 +85,8 @@ static void hash(uv_work_t *work)
     struct login_attempt *a = container_of(work, struct login_attempt, work);
     struct slice password = slice_str(a->wanted.password);
     a->outcome = 0;
-    if (a->wanted.new_account)
+    bool again = a->known_device && a->stored[0] != '\0'; /* its first answer may have been lost */
+    if (a->wanted.new_account && !again)
         a->outcome = password_hash(password, a->fresh);
     else
         a->matches = password_matches(a->stored[0] != '\0' ? a->stored : NULL, password);
@@ -162,8 +163,9 @@ void login_judged(struct login *l, struct exchange *x, int outcome)
     if (x->login == NULL)
         return;
     struct throttle_login names = names_of(x->login);
-    /* A wrong invite is guessing as well. */
-    if (outcome == REASON_BAD_CREDENTIALS || outcome == REASON_NOT_PERMITTED)
+    /* A wrong invite is guessing as well; so is a new account that this device has, with another password. */
+    if (outcome == REASON_BAD_CREDENTIALS || outcome == REASON_NOT_PERMITTED ||
+        (outcome == REASON_USER_EXISTS && x->login->known_device))
         throttle_login_failed(l->server->throttle, &names);
     else if (outcome == 0)
         throttle_login_succeeded(l->server->throttle, &names);

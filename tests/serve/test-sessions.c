@@ -10,6 +10,7 @@
 #include "base/util.h"
 #include "client.h"
 #include "crypto/merkle.h"
+#include "crypto/seal.h"
 #include "crypto/sha256.h"
 #include "distributor/throttle.h"
 #include "program.h"
@@ -371,6 +372,54 @@ static void test_passwords(void **state)
     answer_free(&a);
 }
 
+static void open_account(struct client *c, const char *user, const char *password, struct answer *out)
+{
+    msg_Register r = { .new_account = true };
+    struct key32 sealing;
+    memset(sealing.bytes, 0x33, sizeof(sealing.bytes));
+    CODEC_SET_TEXT(r.user, user);
+    CODEC_SET_TEXT(r.password, password);
+    CODEC_SET_TEXT(r.device_name, "cellar");
+    seal_public_key(&sealing, r.sealing_key);
+    client_ask(c, msg_Type_REGISTER, msg_Register_fields, &r, slice(NULL, 0), out);
+    assert_true(out->there);
+}
+
+/* The answer to a new account's REGISTER is lost: the same again succeeds, a guess does not, and guesses are counted. */
+static void test_new_account_again(void **state)
+{
+    (void)state;
+    struct client c, stranger;
+    struct answer a = { 0 };
+    assert_int_equal(program_admin(&server, "settings", "registration", "open", NULL), 0);
+    client_init(&c, &loop, 9);
+    assert_true(client_connect(&c, server.address));
+    client_hello(&c);
+    open_account(&c, "carol", SHOP_PASSWORD, &a);
+    assert_int_equal(a.type, msg_Type_REGISTERED);
+    client_disconnect(&c);
+    assert_true(client_connect(&c, server.address));
+    client_hello(&c);
+    open_account(&c, "carol", SHOP_PASSWORD, &a);
+    assert_int_equal(a.type, msg_Type_REGISTERED);
+
+    client_init(&stranger, &loop, 10);
+    assert_true(client_connect(&stranger, server.address));
+    client_hello(&stranger);
+    open_account(&stranger, "carol", SHOP_PASSWORD, &a);
+    assert_int_equal(a.reason, REASON_USER_EXISTS);
+
+    unsigned wrong = 0;
+    do
+        open_account(&c, "carol", "another guess", &a);
+    while (a.reason == REASON_USER_EXISTS && ++wrong < 50);
+    assert_int_equal(a.reason, REASON_RATE_LIMITED);
+    assert_int_equal(wrong, THROTTLE_FREE_ATTEMPTS);
+    client_deinit(&stranger);
+    client_deinit(&c);
+    answer_free(&a);
+}
+
 /* A silent stranger is closed; it holds no place for ever. */
 static void test_silence(void **state)
 {
@@ -394,6 +443,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_damaged_requests),
         cmocka_unit_test(test_bodies),
         cmocka_unit_test(test_flood),
+        cmocka_unit_test(test_new_account_again),
         cmocka_unit_test(test_passwords),
         cmocka_unit_test(test_silence),
     };
