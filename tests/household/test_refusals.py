@@ -292,6 +292,40 @@ def clock_is_told():
     assert "agrees" in clock["text"], clock
 
 
+def moved_away_and_foreign_issuer():
+    content = h.publish(make_track(os.path.join(h.root, "moved.flac"), 2, seed=7), *OPTIONS)
+    h.kitchen("get", content, "--yes")
+    h.kitchen("move", content, "--to", "bedroom")
+    says(h.kitchen, "no-license", "moved", "play", content, "--output", "digest")
+    says(h.bedroom, "not-registered", "aurora issued the license", "copy", content, "--to", "attic")
+
+
+def nobody_answers():
+    message = h.stranger.refused("offline", "register", "hearth://127.0.0.1:1#" + h.aurora.id, "--user", "mallory",
+                                 "--password-file", h.passwords["mallory"]).message
+    assert message.startswith("127.0.0.1:1 cannot be reached.") or "aurora cannot be reached at 127.0.0.1:1." in message, message
+
+
+def removes_itself():
+    h.stranger("devices", "remove", "stranger")
+    assert h.stranger("status")["distributors_online"] == 0
+    assert h.stranger("accounts")["accounts"][0]["removed"]
+    h.stranger.stop()
+    h.stranger.start()
+    wait_for("it still knows", lambda: h.stranger("accounts")["accounts"][0].get("removed"))
+    h.stranger.register(h.aurora, "mallory", h.passwords["mallory"])
+    wait_for("it is back", lambda: h.stranger("status")["distributors_online"] == 1)
+    assert "removed" not in h.stranger("accounts")["accounts"][0]
+
+
+def registered_nowhere():
+    wait_for("nothing is left to be reported", lambda: not h.bedroom("status")["waiting"])
+    assert h.bedroom.track(one)["license"] == "valid"
+    h.bedroom("unregister", "boreal")
+    h.bedroom.refused("not-registered", "play", one, "--output", "digest")
+    assert h.bedroom.track(one)["license"] == "none"
+
+
 def usage():
     for args in (("nonsense",), ("copy", one), ("get",), ("play", one, "--output", "loud"), ("register", "nowhere")):
         try:
@@ -314,4 +348,6 @@ run_cases([("a serial used before", replayed_serial), ("any flipped byte in cert
            ("copy count used up", count_used_up), ("credit refused", credit), ("license expired", expired_license), ("certificate expired", expired_certificate),
            ("files of a medium, by name", files_by_name),
            ("nowhere to export to", nowhere_to_export_to), ("names of devices", names_of_devices), ("names of tracks", names_of_tracks),
-           ("the clock is told when registering", clock_is_told), ("wrong usage and nobody there", usage), ("wrong password, then rate-limited", wrong_password), ("revoked device", revoked_device)])
+           ("moved away, and issued elsewhere", moved_away_and_foreign_issuer), ("nobody answers", nobody_answers), ("a device removes itself", removes_itself),
+           ("the clock is told when registering", clock_is_told), ("wrong usage and nobody there", usage), ("wrong password, then rate-limited", wrong_password), ("revoked device", revoked_device),
+           ("registered nowhere any more", registered_nowhere)])
