@@ -61,6 +61,7 @@ struct movement {
     int64_t time_ms;
     const char *text;
     uint64_t reverses; /* 0: nothing */
+    uint64_t entry;    /* out: the number of the first row */
 };
 
 static int add_row(struct operations *o, const struct movement *m, const char *account, int64_t amount, bool reversing)
@@ -92,6 +93,7 @@ static int move(struct operations *o, const char *from, const char *to, int64_t 
     int r = operations_count(o, "movement", &m->number);
     if (r == 0)
         r = add_row(o, m, from, -amount, true);
+    m->entry = r == 0 ? (uint64_t)store_last_id(o->store) : 0;
     return r == 0 ? add_row(o, m, to, amount, false) : r;
 }
 
@@ -102,6 +104,20 @@ int billing_charge(struct operations *o, const char *user, int64_t price, int64_
     char account[ACCOUNT_BYTES];
     account_of(user, account);
     return move(o, account, REVENUE, price, &(struct movement){ .time_ms = now_ms, .text = text });
+}
+
+int billing_charge_entry(struct operations *o, const char *user, int64_t price, int64_t now_ms, const char *text,
+                         uint64_t *entry)
+{
+    *entry = 0;
+    if (price == 0)
+        return 0;
+    char account[ACCOUNT_BYTES];
+    account_of(user, account);
+    struct movement m = { .time_ms = now_ms, .text = text };
+    int r = move(o, account, REVENUE, price, &m);
+    *entry = m.entry;
+    return r;
 }
 
 int billing_pay(struct operations *o, const char *user, int64_t amount, int64_t now_ms, const char *text)

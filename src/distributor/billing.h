@@ -12,6 +12,9 @@ int billing_balance(struct operations *o, const char *user, int64_t *balance) MU
 int billing_judge_credit(struct operations *o, const char *user, int64_t price) MUST_USE;
 /* Charges (price > 0) or gives back (price < 0); nothing for 0. No credit check. text: for the bill. Writes. Source: seed S85. */
 int billing_charge(struct operations *o, const char *user, int64_t price, int64_t now_ms, const char *text) MUST_USE;
+/* The same of price >= 0; *entry is then the number to give it back by, 0 when there was nothing to charge. Writes. */
+int billing_charge_entry(struct operations *o, const char *user, int64_t price, int64_t now_ms, const char *text,
+                         uint64_t *entry) MUST_USE;
 /* A payment received from the household. Writes. */
 int billing_pay(struct operations *o, const char *user, int64_t amount, int64_t now_ms, const char *text) MUST_USE;
 /* Gives back the charge with this number, once. 0, REASON_NOT_FOUND, REASON_ALREADY, REASON_NOT_PERMITTED (not a charge). Writes. */

@@ -19,7 +19,7 @@ static int read_copy(struct query *q, struct copy *out, struct buf *document, st
     c.move = query_bool(q, 9);
     c.removable = query_bool(q, 10);
     c.counted = query_bool(q, 11);
-    c.price = query_i64(q, 12);
+    c.charge = query_u64(q, 12);
     c.block_version = query_u64(q, 13);
     c.issued_ms = query_i64(q, 14);
     c.ends_ms = query_i64(q, 15);
@@ -81,7 +81,7 @@ static int add_certificate(struct operations *o, const struct copy *c, struct sl
     query_bind_i64(&q, 10, c->move);
     query_bind_i64(&q, 11, c->removable);
     query_bind_i64(&q, 12, c->counted);
-    query_bind_i64(&q, 13, c->price);
+    query_bind_u64(&q, 13, c->charge);
     query_bind_u64(&q, 14, c->block_version);
     query_bind_i64(&q, 15, c->issued_ms);
     query_bind_i64(&q, 16, c->ends_ms);

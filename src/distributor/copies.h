@@ -13,8 +13,9 @@ struct copy {
     char destination_user[OPERATIONS_NAME_BYTES];
     uint32_t product;
     bool move, removable;
-    bool counted;  /* against the source license's copies */
-    int64_t price; /* charged */
+    bool counted;    /* against the source license's copies */
+    int64_t price;   /* to charge; not kept */
+    uint64_t charge; /* the number it has in the ledger; 0: free */
     uint64_t block_version;
     int64_t issued_ms, ends_ms;
     uint32_t state; /* enum certificate_state */
@@ -34,9 +35,9 @@ int copies_add(struct operations *o, const struct copy *c, const doc_Leaf *leaf,
 int copies_set_state(struct operations *o, const struct copy *c, enum certificate_state state, struct slice receipt,
                      struct slice surrender) MUST_USE;
 
-/* Certificates that ended unredeemed, beyond the allowed skew, give count and price back. Moves do not: only their
- * destination's signed word tells where the license is. */
-int copies_give_back_ended(struct operations *o, int64_t now_ms) MUST_USE;
+/* Certificates of copies that nobody spoke of until their end, beyond the allowed skew, are over. Count and price stay: only the
+ * destination's signed refusal gives them back, because silence proves nothing. */
+int copies_end_overdue(struct operations *o, int64_t now_ms) MUST_USE;
 /* A receipt that reached another distributor and came as a shared row; surrender may be empty. Refusals are not the sender's
  * business. 0, -errno. */
 int copies_settle_relayed(struct operations *o, struct slice receipt, struct slice surrender, int64_t now_ms) MUST_USE;

@@ -320,17 +320,17 @@ static int make_certificate(struct making *m, struct buf *document)
 
 static int record(struct making *m, struct slice document)
 {
-    const struct copy *c = &m->copy;
-    int r = copies_add(m->o, c, &m->destination_certificate.leaf, document, buf_slice(&m->delegation));
+    struct copy *c = &m->copy;
+    char text[256];
+    snprintf(text, sizeof(text), "%s: %.90s to %s", c->move ? "Move" : "Copy", m->content.title, m->destination.name);
+    int r = billing_charge_entry(m->o, c->account, c->price, m->who->now_ms, text, &c->charge);
+    if (r == 0)
+        r = copies_add(m->o, c, &m->destination_certificate.leaf, document, buf_slice(&m->delegation));
     if (r == 0 && c->counted)
         r = licenses_count(m->o, c->license_id, &c->source, 1, c->removable ? 1 : 0);
     if (r == 0 && c->move)
         r = licenses_set_state(m->o, c->license_id, &c->source, LICENSE_MOVING);
-    if (r != 0)
-        return r;
-    char text[256];
-    snprintf(text, sizeof(text), "%s: %.90s to %s", c->move ? "Move" : "Copy", m->content.title, m->destination.name);
-    return billing_charge(m->o, c->account, c->price, m->who->now_ms, text);
+    return r;
 }
 
 static int fill_result(struct making *m, struct slice document, struct slice delegation, msg_Result *result)

@@ -2,8 +2,8 @@
  *
  *   ISSUED --receipt "stored"--> REDEEMED    the destination's license is entered; a move's source license is taken back
  *   ISSUED --receipt "refused"--> REFUSED    count and price back; a move's source license is live again
- *   ISSUED --end, not a move--> ENDED        count and price back
- *   ENDED  --late receipt, signed before the end--> REDEEMED (count and price taken again), or REFUSED
+ *   ISSUED --end, not a move--> ENDED        nothing: a destination that is silent may have stored it
+ *   ENDED  --late receipt, signed before the end--> REDEEMED; --late refusal--> REFUSED, count and price back
  * Everything may come twice, from either side, and by way of another distributor. Source: seed S153; design section 6.5. */
 #define LOG_MODULE "copies"
 #include <stdio.h>
@@ -42,17 +42,18 @@ static int title_of(struct operations *o, const struct id *content, char title[1
     return r == OPERATIONS_ABSENT ? -EUCLEAN : r;
 }
 
-/* sign: -1 gives back, +1 takes again. */
-static int settle_count(struct operations *o, const struct copy *c, int sign, int64_t now_ms)
+/* A charge that its operator has refunded by hand is not refunded again. */
+static int give_back(struct operations *o, const struct copy *c, int64_t now_ms)
 {
     char title[128], text[192];
     int r = title_of(o, &c->content, title);
     if (r == 0 && c->counted)
-        r = licenses_count(o, c->license_id, &c->source, sign, c->removable ? sign : 0);
-    if (r != 0)
+        r = licenses_count(o, c->license_id, &c->source, -1, c->removable ? -1 : 0);
+    if (r != 0 || c->charge == 0)
         return r;
-    snprintf(text, sizeof(text), sign < 0 ? "Given back, not used: copy of %s" : "Used after all: copy of %s", title);
-    return billing_charge(o, c->account, sign * c->price, now_ms, text);
+    snprintf(text, sizeof(text), "Given back, not used: copy of %s", title);
+    r = billing_refund(o, c->charge, now_ms, text);
+    return r == REASON_ALREADY ? 0 : r > 0 ? -EUCLEAN : r;
 }
 
 /* --- Outcomes ---------------------------------------------------------------------------------------------------- */
@@ -117,9 +118,7 @@ static int settle_stored(struct operations *o, const struct copy *c, struct slic
     if (c->state == CERTIFICATE_ENDED && s->receipt.signed_ms > (uint64_t)c->ends_ms + DOCUMENTS_SKEW_MS)
         return REASON_CERTIFICATE_EXPIRED;
     int r = 0;
-    if (c->state == CERTIFICATE_ENDED)
-        r = settle_count(o, c, +1, s->now_ms);
-    if (r == 0 && c->state != CERTIFICATE_REDEEMED) {
+    if (c->state != CERTIFICATE_REDEEMED) {
         r = enter_license(o, c, document, s->now_ms);
         if (r == 0 && c->move)
             r = licenses_set_state(o, c->license_id, &c->source, LICENSE_GONE);
@@ -147,9 +146,7 @@ static int settle_refused(struct operations *o, const struct copy *c, const stru
         return REASON_NOT_PERMITTED;
     if (c->state == CERTIFICATE_REFUSED)
         return 0;
-    int r = 0;
-    if (c->state == CERTIFICATE_ISSUED)
-        r = settle_count(o, c, -1, s->now_ms);
+    int r = give_back(o, c, s->now_ms);
     if (r == 0)
         r = copies_set_state(o, c, CERTIFICATE_REFUSED, s->receipt_bytes, s->surrender_bytes);
     return r == 0 && c->move ? wake_source(o, c) : r;
@@ -342,7 +339,7 @@ static int find_overdue(struct operations *o, int64_t before_ms, uint8_t serial[
     return query_check(&q);
 }
 
-int copies_give_back_ended(struct operations *o, int64_t now_ms)
+int copies_end_overdue(struct operations *o, int64_t now_ms)
 {
     for (int i = 0; i < OVERDUE_AT_ONCE; i++) { /* the rest at the next tick */
         uint8_t serial[16];
@@ -351,8 +348,6 @@ int copies_give_back_ended(struct operations *o, int64_t now_ms)
         if (r != 0)
             return r == OPERATIONS_ABSENT ? 0 : r;
         r = copies_find(o, serial, &c, NULL);
-        if (r == 0)
-            r = settle_count(o, &c, -1, now_ms);
         if (r == 0)
             r = copies_set_state(o, &c, CERTIFICATE_ENDED, slice(NULL, 0), slice(NULL, 0));
         if (r != 0)

@@ -283,7 +283,7 @@ int operations_tick(struct operations *o, int64_t now_ms, bool *keyset_changed)
     bool changed = false;
     int r = keyset_keep_fresh(o, now_ms, &changed);
     if (r == 0)
-        r = copies_give_back_ended(o, now_ms);
+        r = copies_end_overdue(o, now_ms);
     if (r == 0)
         r = purge(o, INVITE_PURGE, now_ms);
     if (r == 0)

@@ -17,7 +17,7 @@ enum certificate_state {
     CERTIFICATE_ISSUED = 1,
     CERTIFICATE_REDEEMED = 2,
     CERTIFICATE_REFUSED = 3, /* the destination will never accept it: count and price were given back */
-    CERTIFICATE_ENDED = 4,   /* ended without a receipt: count and price were given back */
+    CERTIFICATE_ENDED = 4,   /* ended without a receipt: count and price stay, until it is refused */
 };
 
 #endif

@@ -16,7 +16,7 @@
     " issued_ms"
 #define SQL_CERTIFICATE                                                                                         \
     "serial, license_id, source, destination, content, account, destination_number, destination_user, product," \
-    " move, removable, counted, price, block_version, issued_ms, ends_ms, state, document, delegation"
+    " move, removable, counted, charge, block_version, issued_ms, ends_ms, state, document, delegation"
 
 #define STATEMENTS_TRADE(X)                                                                                            \
     X(PRODUCT_ADD, "INSERT INTO product (name, price, copy_price, usage_from_ms, usage_until_ms, usage_for_ms,"        \

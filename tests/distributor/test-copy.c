@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "crypto/seal.h"
+#include "distributor/billing.h"
 #include "distributor/copies.h"
 
 static struct town town;
@@ -363,25 +364,35 @@ static void a_receipt_counts_once_whoever_brings_it(void **state)
     assert_memory_equal(before, after, 32);
 }
 
-static void an_unused_certificate_gives_back(void **state)
+static int move_cancel(struct gadget *who)
 {
-    (void)state;
+    msg_MoveCancel m = msg_MoveCancel_init_zero;
+    assert_int_equal(CODEC_SET_BYTES(m.receipt, buf_slice(&receipt)), 0);
+    return RUN(&town.a, &who->who, MOVE_CANCEL, msg_MoveCancel, &m, &reply);
+}
+
+static void copy_that_waits(void)
+{
     msg_Result result;
-    assert_int_equal(copy_to(&kitchen, &attic, &result), 0);
     uint8_t signer[32];
+    assert_int_equal(copy_to(&kitchen, &attic, &result), 0);
     assert_int_equal(document_open(DOCUMENT_COPY_CERTIFICATE, CODEC_BYTES(result.certificate), &certificate,
                                    sizeof(certificate), signer),
                      0);
-    town.now_ms += 7 * TOWN_DAY_MS + DOCUMENTS_SKEW_MS;
+}
+
+static void silence_gives_nothing_back(void **state)
+{
+    (void)state;
+    copy_that_waits();
+    town.now_ms += 7 * TOWN_DAY_MS + DOCUMENTS_SKEW_MS + 1000;
     tick();
-    assert_int_equal(license_of(&kitchen).copies, 1); /* not yet */
-    town.now_ms += 1000;
-    tick();
-    assert_int_equal(license_of(&kitchen).copies, 0);
-    assert_int_equal(shop_balance(&town.a, "alice"), -499);
-    tick();
-    assert_int_equal(shop_balance(&town.a, "alice"), -499);
-    /* Stored in time, told late: taken again. Told late and stored late: not. */
+    struct copy c;
+    assert_int_equal(copies_find(town.a.o, certificate.serial, &c, NULL), 0);
+    assert_int_equal(c.state, CERTIFICATE_ENDED);
+    assert_int_equal(license_of(&kitchen).copies, 1); /* perhaps it was stored and is never told */
+    assert_int_equal(shop_balance(&town.a, "alice"), -549);
+    /* Told late and stored late: nothing. Stored in time, told late: paid already. */
     gadget_receipt(&attic, &certificate, 1, town.now_ms, &receipt);
     assert_int_equal(gadget_redeem(&town.a, &attic.who, buf_slice(&receipt)), REASON_CERTIFICATE_EXPIRED);
     gadget_receipt(&attic, &certificate, 1, town.now_ms - TOWN_DAY_MS, &receipt);
@@ -389,6 +400,49 @@ static void an_unused_certificate_gives_back(void **state)
     assert_int_equal(license_of(&kitchen).copies, 1);
     assert_int_equal(shop_balance(&town.a, "alice"), -549);
     assert_int_equal(license_of(&attic).state, LICENSE_LIVE);
+}
+
+static void a_signed_refusal_gives_back_once(void **state)
+{
+    (void)state;
+    copy_that_waits();
+    gadget_receipt(&attic, &certificate, 2, town.now_ms, &receipt);
+    assert_int_equal(move_cancel(&thief), REASON_NOT_PERMITTED);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(move_cancel(i == 0 ? &kitchen : &attic), 0);
+        assert_int_equal(license_of(&kitchen).copies, 0);
+        assert_int_equal(shop_balance(&town.a, "alice"), -499);
+    }
+    gadget_receipt(&attic, &certificate, 1, town.now_ms, &receipt);
+    assert_int_equal(gadget_redeem(&town.a, &attic.who, buf_slice(&receipt)), REASON_NOT_PERMITTED);
+    /* Also when the certificate has ended meanwhile. */
+    copy_that_waits();
+    town.now_ms += 7 * TOWN_DAY_MS + DOCUMENTS_SKEW_MS + 1000;
+    tick();
+    assert_int_equal(shop_balance(&town.a, "alice"), -549);
+    gadget_receipt(&attic, &certificate, 2, town.now_ms, &receipt);
+    assert_int_equal(move_cancel(&kitchen), 0);
+    assert_int_equal(license_of(&kitchen).copies, 0);
+    assert_int_equal(shop_balance(&town.a, "alice"), -499);
+    shop_check(&town.a);
+}
+
+static void what_was_refunded_is_not_given_back_again(void **state)
+{
+    (void)state;
+    copy_that_waits();
+    struct copy c;
+    assert_int_equal(copies_find(town.a.o, certificate.serial, &c, NULL), 0);
+    struct transaction t CLEANUP(transaction_end) = { 0 };
+    assert_int_equal(transaction_begin(&t, town.a.o->store), 0);
+    assert_int_equal(billing_refund(town.a.o, c.charge, town.now_ms, "Sorry"), 0);
+    assert_int_equal(transaction_commit(&t), 0);
+    assert_int_equal(shop_balance(&town.a, "alice"), -499);
+    gadget_receipt(&attic, &certificate, 2, town.now_ms, &receipt);
+    assert_int_equal(move_cancel(&kitchen), 0);
+    assert_int_equal(license_of(&kitchen).copies, 0);
+    assert_int_equal(shop_balance(&town.a, "alice"), -499);
+    shop_check(&town.a);
 }
 
 static void receipts_reach_the_issuer_by_way_of_others(void **state)
@@ -490,13 +544,6 @@ static int move_done(struct gadget *who, struct slice surrender)
     assert_int_equal(CODEC_SET_BYTES(m.receipt, buf_slice(&receipt)), 0);
     assert_int_equal(CODEC_SET_BYTES(m.surrender, surrender), 0);
     return RUN(&town.a, &who->who, MOVE_DONE, msg_MoveDone, &m, &reply);
-}
-
-static int move_cancel(struct gadget *who)
-{
-    msg_MoveCancel m = msg_MoveCancel_init_zero;
-    assert_int_equal(CODEC_SET_BYTES(m.receipt, buf_slice(&receipt)), 0);
-    return RUN(&town.a, &who->who, MOVE_CANCEL, msg_MoveCancel, &m, &reply);
 }
 
 static void a_move_takes_the_license_along(void **state)
@@ -605,7 +652,9 @@ int main(void)
         TEST(removable_media_have_a_count_of_their_own),
         TEST(a_copy_is_paid_by_the_account_behind_the_license),
         TEST(a_receipt_counts_once_whoever_brings_it),
-        TEST(an_unused_certificate_gives_back),
+        TEST(silence_gives_nothing_back),
+        TEST(a_signed_refusal_gives_back_once),
+        TEST(what_was_refunded_is_not_given_back_again),
         TEST(receipts_reach_the_issuer_by_way_of_others),
         TEST(only_what_was_issued_is_passed_on_and_once),
         TEST(a_move_takes_the_license_along),
