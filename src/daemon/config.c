@@ -71,6 +71,19 @@ static int set_bool(bool *out, const char *value)
     return 0;
 }
 
+static int set_fetch(enum config_fetch *out, const char *value)
+{
+    static const char *const words[] = {
+        [CONFIG_FETCH_ALL] = "all", [CONFIG_FETCH_OWN] = "own", [CONFIG_FETCH_NONE] = "none"
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(words); i++)
+        if (strcasecmp(value, words[i]) == 0) {
+            *out = (enum config_fetch)i;
+            return 0;
+        }
+    return CONFIG_USAGE;
+}
+
 static int on_ini(void *ctx, const char *section, const char *name, const char *value)
 {
     struct config *c = ctx;
@@ -87,6 +100,8 @@ static int on_ini(void *ctx, const char *section, const char *name, const char *
         r = set_listen(c, value);
     else if (strcmp(key, "network.discovery") == 0)
         r = set_bool(&c->discovery, value);
+    else if (strcmp(key, "household.answer-fetch") == 0)
+        r = set_fetch(&c->answer_fetch, value);
     if (r != 0)
         fprintf(stderr, "hearthd: configuration: %s is not known, or its value is not possible\n", key);
     return r == 0; /* inih: 0 means failure */

@@ -11,6 +11,12 @@
 #define CONFIG_PATH_BYTES 1024
 #define CONFIG_LABEL_BYTES 64
 
+/* Whose `hearth fetch` is answered with a copy, at the expense of this device's license and account. */
+enum config_fetch {
+    CONFIG_FETCH_ALL,  /* every device of the household */
+    CONFIG_FETCH_OWN,  /* those that the license's issuer certified itself, not those of a linked account elsewhere */
+    CONFIG_FETCH_NONE, /* nobody's */
+};
 struct config {
     char state_dir[CONFIG_PATH_BYTES];   /* hearthd.db, bodies/, vault/ */
     char runtime_dir[CONFIG_PATH_BYTES]; /* hearthd.sock */
@@ -20,6 +26,7 @@ struct config {
     char listen_host[128];               /* "": all interfaces */
     uint16_t listen_port;                /* 0: any */
     bool discovery;                      /* publish and look for siblings by mDNS */
+    enum config_fetch answer_fetch;
 };
 #define CONFIG_USAGE 1 /* what is wrong was said on standard error */
 #define CONFIG_HELP 2  /* help or version was asked for and printed */

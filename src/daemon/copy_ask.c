@@ -7,6 +7,7 @@
 #include "daemon/account.h"
 #include "daemon/control.h"
 #include "daemon/copy_internal.h"
+#include "daemon/events.h"
 #include "daemon/library.h"
 #include "daemon/siblings.h"
 #include "daemon/transact.h"
@@ -296,6 +297,28 @@ void copy_handle(struct daemon *d, struct call *c, const void *message)
         call_refuse(c, reason_of_error(r), detail[0] != '\0' ? detail : NULL);
 }
 
+/* Nobody here is asked: the configuration says who may spend what the license allows. */
+static int judge_fetch(struct daemon *d, const struct id *client, const struct track *t)
+{
+    const struct track_license *license;
+    const struct sibling *s = siblings_find(d, client);
+    if (s == NULL)
+        return REASON_NOT_OWNED;
+    if (d->config.answer_fetch == CONFIG_FETCH_ALL)
+        return 0;
+    if (d->config.answer_fetch == CONFIG_FETCH_OWN &&
+        (t == NULL || choose_license(d, t, &license) != 0 || id_equal(s->distributor.bytes, license->issuer.bytes)))
+        return 0; /* without a license there is a better reason */
+    return REASON_NOT_PERMITTED;
+}
+
+static void tell_fetch(struct daemon *d, const struct id *client, const struct track *t)
+{
+    const struct sibling *s = siblings_find(d, client);
+    if (s != NULL && t != NULL)
+        event(d, "fetch-answered", "%s fetches %s", s->name, t->has_info ? t->title : "a track");
+}
+
 /* FETCH of a sibling: answered when there is a certificate for it, or with the reason why there is none. */
 void copy_on_fetch(struct link *l, const struct frame *f)
 {
@@ -309,7 +332,12 @@ void copy_on_fetch(struct link *l, const struct frame *f)
     }
     /* Whoever asks for it has lost what it had. */
     const struct copy_wish wish = { .content = id_from(m.content), .destination = *link_client(l), .again = true };
-    int r = link_is_trusted(l) ? copy_begin(d, &wish, &t, detail, sizeof(detail)) : REASON_NOT_OWNED;
+    int r =
+        link_is_trusted(l) ? judge_fetch(d, &wish.destination, library_find(d, wish.content.bytes)) : REASON_NOT_OWNED;
+    if (r == REASON_NOT_PERMITTED)
+        (void)snprintf(detail, sizeof(detail), "%s does not answer fetches; copy it from there.", d->config.name);
+    if (r == 0)
+        r = copy_begin(d, &wish, &t, detail, sizeof(detail));
     if (r != 0) {
         link_refuse(l, f->request, reason_of_error(r), detail[0] != '\0' ? detail : NULL);
         return;
@@ -319,6 +347,7 @@ void copy_on_fetch(struct link *l, const struct frame *f)
         link_refuse(l, f->request, REASON_IN_USE, NULL);
         return;
     }
+    tell_fetch(d, &wish.destination, library_find(d, wish.content.bytes));
     link_join(l, &c->reply_link);
     c->reply_request = f->request;
     if (c->durable != COPY_ASKING)

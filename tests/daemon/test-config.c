@@ -69,6 +69,23 @@ static void takes_file_then_arguments(void **state)
     assert_string_equal(c.state_dir, "/tmp/s");
 }
 
+static void fetches_are_answered_as_configured(void **state)
+{
+    struct config c;
+    (void)state;
+    write_file("");
+    assert_int_equal(load(&c, "--state-dir", "/tmp/s", "--runtime-dir", "/tmp/r"), 0);
+    assert_int_equal(c.answer_fetch, CONFIG_FETCH_ALL);
+    write_file("[household]\nanswer-fetch = own\n");
+    assert_int_equal(load(&c, "--state-dir", "/tmp/s", "--runtime-dir", "/tmp/r"), 0);
+    assert_int_equal(c.answer_fetch, CONFIG_FETCH_OWN);
+    write_file("[household]\nanswer-fetch = None\n");
+    assert_int_equal(load(&c, "--state-dir", "/tmp/s", "--runtime-dir", "/tmp/r"), 0);
+    assert_int_equal(c.answer_fetch, CONFIG_FETCH_NONE);
+    write_file("[household]\nanswer-fetch = some\n");
+    assert_int_equal(load(&c, "--state-dir", "/tmp/s", "--runtime-dir", "/tmp/r"), CONFIG_USAGE);
+}
+
 static void takes_directories_of_service_manager(void **state)
 {
     struct config c;
@@ -116,6 +133,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(takes_file_then_arguments),
+        cmocka_unit_test(fetches_are_answered_as_configured),
         cmocka_unit_test(takes_directories_of_service_manager),
         cmocka_unit_test(refuses),
     };
