@@ -28,6 +28,7 @@ static int read_copy(struct query *q, struct copy *out, struct buf *document, st
         query_append(q, 17, document);
     if (delegation && !query_is_null(q, 18))
         query_append(q, 18, delegation);
+    c.edition = query_u64(q, 19);
     *out = c;
     return query_check(q);
 }
@@ -49,16 +50,18 @@ int copies_find_open(struct operations *o, const struct copy *like, struct copy 
     rows_bind_id(&q, 3, &like->destination);
     query_bind_i64(&q, 4, like->move);
     query_bind_i64(&q, 5, like->removable);
+    query_bind_u64(&q, 6, like->edition);
     int r = rows_one(&q);
     return r == 0 ? read_copy(&q, out, document, delegation) : r;
 }
 
-int copies_find_move(struct operations *o, const uint8_t license_id[16], const struct id *source,
+int copies_find_move(struct operations *o, const uint8_t license_id[16], const struct id *source, uint64_t edition,
                      struct id *destination)
 {
     struct query q CLEANUP(query_end) = query(o->store, CERTIFICATE_MOVE);
     query_bind_blob(&q, 1, slice(license_id, 16));
     rows_bind_id(&q, 2, source);
+    query_bind_u64(&q, 3, edition);
     int r = rows_one(&q);
     if (r != 0)
         return r;
@@ -91,6 +94,7 @@ static int add_certificate(struct operations *o, const struct copy *c, struct sl
         query_bind_blob(&q, 19, delegation);
     else
         query_bind_null(&q, 19);
+    query_bind_u64(&q, 20, c->edition);
     return rows_run(&q);
 }
 

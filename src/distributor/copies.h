@@ -13,9 +13,10 @@ struct copy {
     char destination_user[OPERATIONS_NAME_BYTES];
     uint32_t product;
     bool move, removable;
-    bool counted;    /* against the source license's copies */
-    int64_t price;   /* to charge; not kept */
-    uint64_t charge; /* the number it has in the ledger; 0: free */
+    bool counted;     /* against the source license's copies */
+    uint64_t edition; /* of the source's license: its sequence. A license bought anew later is another's business */
+    int64_t price;    /* to charge; not kept */
+    uint64_t charge;  /* the number it has in the ledger; 0: free */
     uint64_t block_version;
     int64_t issued_ms, ends_ms;
     uint32_t state; /* enum certificate_state */
@@ -25,8 +26,8 @@ int copies_find(struct operations *o, const uint8_t serial[16], struct copy *out
 /* An issued and unsettled one for the same source, destination and kind. 0, OPERATIONS_ABSENT. */
 int copies_find_open(struct operations *o, const struct copy *like, struct copy *out, struct buf *document,
                      struct buf *delegation) MUST_USE;
-/* The destination of the unsettled move of this license. 0, OPERATIONS_ABSENT. */
-int copies_find_move(struct operations *o, const uint8_t license_id[16], const struct id *source,
+/* The destination of the unsettled move of this edition of the license. 0, OPERATIONS_ABSENT. */
+int copies_find_move(struct operations *o, const uint8_t license_id[16], const struct id *source, uint64_t edition,
                      struct id *destination) MUST_USE;
 /* Stores certificate and history row (seed table (8), shared). leaf: the destination's. Source: seed S141. */
 int copies_add(struct operations *o, const struct copy *c, const doc_Leaf *leaf, struct slice document,

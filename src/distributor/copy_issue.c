@@ -55,6 +55,8 @@ static bool is_partners(const struct making *m) { return m->destination.distribu
 
 static int judge_source(struct making *m)
 {
+    if (m->ask->move && m->ask->removable) /* a medium cannot sign for it */
+        return reply_refuse(m->out, REASON_MALFORMED, "A license cannot move to a medium.");
     int r = devices_find(m->o, &m->who->client, &m->source);
     if (r == OPERATIONS_ABSENT)
         return REASON_NOT_REGISTERED;
@@ -80,7 +82,7 @@ static int judge_license(struct making *m)
     /* A license in the middle of a move may only go on to where it is going. */
     if (l->state == LICENSE_MOVING) {
         struct id towards;
-        r = copies_find_move(m->o, l->license_id, &l->client, &towards);
+        r = copies_find_move(m->o, l->license_id, &l->client, l->sequence, &towards);
         if (r < 0)
             return r;
         if (r != 0 || !m->ask->move || !id_equal(&towards, m->ask->destination))
@@ -204,6 +206,7 @@ static void describe(struct making *m)
     c->destination_number = m->destination.distributor;
     snprintf(c->destination_user, sizeof(c->destination_user), "%s", m->destination.user);
     c->product = m->license.product;
+    c->edition = m->license.sequence;
     c->move = m->ask->move;
     c->removable = m->ask->removable;
     c->counted = !c->move; /* nothing multiplies in a move */
@@ -211,6 +214,52 @@ static void describe(struct making *m)
     c->issued_ms = m->who->now_ms;
     c->ends_ms = (int64_t)u64_min((uint64_t)(c->issued_ms + m->lasts_ms), (uint64_t)m->ends_at_most_ms);
     c->state = CERTIFICATE_ISSUED;
+}
+
+/* What the destination's license would say. */
+static doc_Conditions conditions_there(const struct making *m)
+{
+    const struct license *l = &m->license;
+    doc_Conditions c = l->conditions;
+    if (!m->ask->move) {
+        c.copy_depth -= c.copy_depth > 0;
+        if (c.copy_depth == 0)
+            c.max_copies = c.max_removable = 0;
+        return c;
+    }
+    if (c.max_copies != PRODUCTS_NO_LIMIT) /* what is left of the count moves along */
+        c.max_copies -= (uint32_t)u64_min(l->copies, c.max_copies);
+    if (c.max_removable != PRODUCTS_NO_LIMIT)
+        c.max_removable -= (uint32_t)u64_min(l->removables, c.max_removable);
+    return c;
+}
+
+static bool is_as_good(const doc_Conditions *a, const doc_Conditions *b)
+{
+    bool from = !a->has_usage_from_ms || (b->has_usage_from_ms && a->usage_from_ms <= b->usage_from_ms);
+    bool until = !a->has_usage_until_ms || (b->has_usage_until_ms && a->usage_until_ms >= b->usage_until_ms);
+    return from && until && a->copy_depth >= b->copy_depth && a->max_copies >= b->max_copies &&
+           a->max_removable >= b->max_removable;
+}
+
+/* A later license replaces the one before: it must not take anything away from a device that has as much already. */
+static int judge_need(struct making *m)
+{
+    struct license held;
+    struct device there;
+    int r = licenses_find(m->o, m->license.license_id, &m->destination.client, &held);
+    if (r == 0 && !licenses_is_held(&held, m->who->now_ms))
+        return 0;
+    if (r == 0) /* another household's, from before: of no account here */
+        r = devices_find_in_household(m->o, OPERATIONS_SELF, held.account, &held.client, &there);
+    if (r != 0)
+        return r == OPERATIONS_ABSENT ? 0 : r;
+    doc_Conditions offered = conditions_there(m);
+    /* Copies also when each has something that the other lacks. */
+    if (is_as_good(&held.conditions, &offered) || (!m->ask->move && !is_as_good(&offered, &held.conditions)))
+        return reply_refuse(m->out, REASON_ALREADY,
+                            "That device has its license; let it run hearth fetch, which brings the content alone.");
+    return 0;
 }
 
 static int judge_count(struct making *m)
@@ -259,17 +308,7 @@ static int make_license(struct making *m, const struct signer *signer, const str
 {
     struct license l = m->license;
     l.client = m->destination.client;
-    if (!m->ask->move) {
-        l.conditions.copy_depth--;
-        if (l.conditions.copy_depth == 0)
-            l.conditions.max_copies = l.conditions.max_removable = 0;
-    } else { /* what is left of the count moves along */
-        if (l.conditions.max_copies != PRODUCTS_NO_LIMIT)
-            l.conditions.max_copies -= l.copies < l.conditions.max_copies ? l.copies : l.conditions.max_copies;
-        if (l.conditions.max_removable != PRODUCTS_NO_LIMIT)
-            l.conditions.max_removable -=
-                l.removables < l.conditions.max_removable ? l.removables : l.conditions.max_removable;
-    }
+    l.conditions = conditions_there(m);
     return licenses_sign(m->o, &l, &m->destination_certificate, &halves->license, m->who->now_ms, signer, document);
 }
 
@@ -327,9 +366,9 @@ static int record(struct making *m, struct slice document)
     if (r == 0)
         r = copies_add(m->o, c, &m->destination_certificate.leaf, document, buf_slice(&m->delegation));
     if (r == 0 && c->counted)
-        r = licenses_count(m->o, c->license_id, &c->source, 1, c->removable ? 1 : 0);
+        r = licenses_count(m->o, c->license_id, &c->source, c->edition, 1, c->removable ? 1 : 0);
     if (r == 0 && c->move)
-        r = licenses_set_state(m->o, c->license_id, &c->source, LICENSE_MOVING);
+        r = licenses_set_state(m->o, c->license_id, &c->source, c->edition, LICENSE_MOVING);
     return r;
 }
 
@@ -382,7 +421,9 @@ int copy_issue_run(struct operations *o, const struct caller *who, const msg_Cop
     if (r != OPERATIONS_ABSENT)
         return r;
     struct buf document CLEANUP(buf_free) = buf(4096);
-    r = judge_count(&m);
+    r = judge_need(&m);
+    if (r == 0)
+        r = judge_count(&m);
     if (r == 0)
         r = judge_price(&m);
     if (r == 0)

@@ -48,7 +48,7 @@ static int give_back(struct operations *o, const struct copy *c, int64_t now_ms)
     char title[128], text[192];
     int r = title_of(o, &c->content, title);
     if (r == 0 && c->counted)
-        r = licenses_count(o, c->license_id, &c->source, -1, c->removable ? -1 : 0);
+        r = licenses_count(o, c->license_id, &c->source, c->edition, -1, c->removable ? -1 : 0);
     if (r != 0 || c->charge == 0)
         return r;
     snprintf(text, sizeof(text), "Given back, not used: copy of %s", title);
@@ -121,7 +121,7 @@ static int settle_stored(struct operations *o, const struct copy *c, struct slic
     if (c->state != CERTIFICATE_REDEEMED) {
         r = enter_license(o, c, document, s->now_ms);
         if (r == 0 && c->move)
-            r = licenses_set_state(o, c->license_id, &c->source, LICENSE_GONE);
+            r = licenses_set_state(o, c->license_id, &c->source, c->edition, LICENSE_GONE);
     }
     return r == 0 ? copies_set_state(o, c, CERTIFICATE_REDEEMED, s->receipt_bytes, s->surrender_bytes) : r;
 }
@@ -131,12 +131,12 @@ static int wake_source(struct operations *o, const struct copy *c)
 {
     struct id towards;
     struct license l;
-    int r = copies_find_move(o, c->license_id, &c->source, &towards);
+    int r = copies_find_move(o, c->license_id, &c->source, c->edition, &towards);
     if (r != OPERATIONS_ABSENT)
         return r;
     r = licenses_find(o, c->license_id, &c->source, &l);
     if (r == 0 && l.state == LICENSE_MOVING)
-        r = licenses_set_state(o, c->license_id, &c->source, LICENSE_LIVE);
+        r = licenses_set_state(o, c->license_id, &c->source, c->edition, LICENSE_LIVE);
     return r == OPERATIONS_ABSENT ? -EUCLEAN : r;
 }
 

@@ -89,24 +89,26 @@ int licenses_set(struct operations *o, const struct license *l, struct slice doc
     return rows_run(&q);
 }
 
-int licenses_set_state(struct operations *o, const uint8_t license_id[16], const struct id *client,
+int licenses_set_state(struct operations *o, const uint8_t license_id[16], const struct id *client, uint64_t sequence,
                        enum license_state state)
 {
     struct query q CLEANUP(query_end) = query(o->store, LICENSE_STATE);
     query_bind_blob(&q, 1, slice(license_id, 16));
     rows_bind_id(&q, 2, client);
     query_bind_i64(&q, 3, state);
+    query_bind_u64(&q, 4, sequence);
     return rows_run(&q);
 }
 
-int licenses_count(struct operations *o, const uint8_t license_id[16], const struct id *client, int copies,
-                   int removables)
+int licenses_count(struct operations *o, const uint8_t license_id[16], const struct id *client, uint64_t sequence,
+                   int copies, int removables)
 {
     struct query q CLEANUP(query_end) = query(o->store, LICENSE_COUNT);
     query_bind_blob(&q, 1, slice(license_id, 16));
     rows_bind_id(&q, 2, client);
     query_bind_i64(&q, 3, copies);
     query_bind_i64(&q, 4, removables);
+    query_bind_u64(&q, 5, sequence);
     return rows_run(&q);
 }
 

@@ -27,11 +27,12 @@ int licenses_find_content(struct operations *o, const struct id *content, const 
 /* Does its holder have it now: live or moving, and not over? */
 bool licenses_is_held(const struct license *l, int64_t now_ms);
 int licenses_set(struct operations *o, const struct license *l, struct slice document) MUST_USE;
-int licenses_set_state(struct operations *o, const uint8_t license_id[16], const struct id *client,
+/* Of the edition with this sequence; nothing happens when there is a later one. */
+int licenses_set_state(struct operations *o, const uint8_t license_id[16], const struct id *client, uint64_t sequence,
                        enum license_state state) MUST_USE;
-/* One copy more (+1) or less (-1). */
-int licenses_count(struct operations *o, const uint8_t license_id[16], const struct id *client, int copies,
-                   int removables) MUST_USE;
+/* The same; one copy more (+1) or less (-1). */
+int licenses_count(struct operations *o, const uint8_t license_id[16], const struct id *client, uint64_t sequence,
+                   int copies, int removables) MUST_USE;
 
 /* Fills l->sequence and l->issued_ms and signs: l's content, client and conditions, the leaf and sealing key of the
  * device's certificate. Source: seed S79-S82, S137. */

@@ -16,7 +16,7 @@
     " issued_ms"
 #define SQL_CERTIFICATE                                                                                         \
     "serial, license_id, source, destination, content, account, destination_number, destination_user, product," \
-    " move, removable, counted, charge, block_version, issued_ms, ends_ms, state, document, delegation"
+    " move, removable, counted, charge, block_version, issued_ms, ends_ms, state, document, delegation, edition"
 
 #define STATEMENTS_TRADE(X)                                                                                            \
     X(PRODUCT_ADD, "INSERT INTO product (name, price, copy_price, usage_from_ms, usage_until_ms, usage_for_ms,"        \
@@ -76,8 +76,8 @@
                    " copy_depth = excluded.copy_depth, state = excluded.state, issued_ms = excluded.issued_ms,"        \
                    " document = excluded.document")                                                                    \
     X(LICENSE_COUNT, "UPDATE license SET copies = max(0, copies + ?3), removables = max(0, removables + ?4)"           \
-                     " WHERE license_id = ?1 AND client = ?2")                                                         \
-    X(LICENSE_STATE, "UPDATE license SET state = ?3 WHERE license_id = ?1 AND client = ?2")                            \
+                     " WHERE license_id = ?1 AND client = ?2 AND sequence = ?5")                                       \
+    X(LICENSE_STATE, "UPDATE license SET state = ?3 WHERE license_id = ?1 AND client = ?2 AND sequence = ?4")          \
     X(LICENSE_REVOKE, "UPDATE license SET state = 4 WHERE client = ?1")                                                \
     /* copy certificates: seed table (8) and its companion */                                                          \
     X(HISTORY_SET, "INSERT INTO copy_history (distributor, serial, content, license_id, user, source, destination,"    \
@@ -92,13 +92,13 @@
                     " AND destination = ?4")                                                                           \
     X(CERTIFICATE_ADD,                                                                                                 \
       "INSERT INTO certificate (" SQL_CERTIFICATE ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10,"                 \
-      " ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)")                                                                 \
+      " ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20)")                                                            \
     X(CERTIFICATE_GET, "SELECT " SQL_CERTIFICATE " FROM certificate WHERE serial = ?1")                                \
     X(CERTIFICATE_OPEN, "SELECT " SQL_CERTIFICATE " FROM certificate WHERE license_id = ?1 AND source = ?2"            \
-                        " AND destination = ?3 AND move = ?4 AND removable = ?5 AND state = 1"                         \
+                        " AND destination = ?3 AND move = ?4 AND removable = ?5 AND edition = ?6 AND state = 1"        \
                         " ORDER BY ends_ms DESC LIMIT 1")                                                              \
     X(CERTIFICATE_MOVE, "SELECT destination FROM certificate WHERE license_id = ?1 AND source = ?2 AND move = 1"       \
-                        " AND state = 1 LIMIT 1")                                                                      \
+                        " AND edition = ?3 AND state = 1 LIMIT 1")                                                     \
     X(CERTIFICATE_OVERDUE, "SELECT " SQL_CERTIFICATE " FROM certificate WHERE state = 1 AND move = 0 AND ends_ms < ?1" \
                            " ORDER BY ends_ms LIMIT 1")                                                                \
     X(CERTIFICATE_STATE, "UPDATE certificate SET state = ?2, receipt = coalesce(?3, receipt),"                         \

@@ -304,13 +304,32 @@ static void copies_are_counted_and_copied_on(void **state)
     assert_false(welcome.registered);
     bedroom.guest.session = welcome.session;
     assert_true(welcome.session > 0);
-    refused_without_a_trace(&bedroom, &kitchen, false, false, REASON_COPY_COUNT_EXHAUSTED);
+    struct gadget cellar, garden;
+    gadget_init(&town, &cellar, "cellar");
+    gadget_init(&town, &garden, "garden");
+    assert_int_equal(gadget_register(&town.a, &cellar, "alice", TOWN_PASSWORD), 0);
+    assert_int_equal(gadget_register(&town.a, &garden, "alice", TOWN_PASSWORD), 0);
+    refused_without_a_trace(&bedroom, &cellar, false, false, REASON_COPY_COUNT_EXHAUSTED);
 
-    assert_int_equal(copy_to(&kitchen, &bedroom, &result), 0);
-    assert_int_equal(copy_to(&kitchen, &attic, &result), 0);
+    assert_int_equal(copy_to(&kitchen, &bedroom, &result), 0); /* better than what it has: it may copy on */
+    assert_int_equal(copy_to(&kitchen, &cellar, &result), 0);
     assert_int_equal(license_of(&kitchen).copies, 3);
+    refused_without_a_trace(&kitchen, &garden, false, false, REASON_COPY_COUNT_EXHAUSTED);
+    gadget_deinit(&cellar);
+    gadget_deinit(&garden);
+}
+
+static void a_copy_takes_no_rights_away(void **state)
+{
+    (void)state;
+    msg_Result result;
+    assert_int_equal(copy_to(&kitchen, &attic, &result), 0);
     redeem(&kitchen, &attic, &result);
-    refused_without_a_trace(&kitchen, &attic, false, false, REASON_COPY_COUNT_EXHAUSTED);
+    refused_without_a_trace(&kitchen, &attic, false, false, REASON_ALREADY); /* it has as good a copy */
+    refused_without_a_trace(&attic, &kitchen, false, false, REASON_ALREADY); /* it bought more */
+    refused_without_a_trace(&attic, &kitchen, true, false, REASON_ALREADY);
+    assert_int_equal(license_of(&kitchen).conditions.copy_depth, 2);
+    refused_without_a_trace(&kitchen, &bedroom, true, true, REASON_MALFORMED); /* a medium signs nothing */
 }
 
 static void removable_media_have_a_count_of_their_own(void **state)
@@ -634,6 +653,30 @@ static void one_refusal_does_not_wake_a_license_moved_again(void **state)
     assert_int_equal(license_of(&kitchen).state, LICENSE_GONE);
 }
 
+static void an_old_certificate_leaves_a_license_bought_anew_alone(void **state)
+{
+    (void)state;
+    msg_Result result;
+    static doc_CopyCertificate first;
+    struct gadget cellar;
+    gadget_init(&town, &cellar, "cellar");
+    assert_int_equal(gadget_register(&town.a, &cellar, "alice", TOWN_PASSWORD), 0);
+    copy_that_waits();
+    first = certificate;
+    assert_int_equal(gadget_copy(&town.a, &kitchen, &song, &bedroom, true, false, &result), 0);
+    unseal(&kitchen, &result);
+    redeem(&kitchen, &bedroom, &result);
+    assert_int_equal(license_of(&kitchen).state, LICENSE_GONE);
+    assert_int_equal(gadget_buy(&town.a, &kitchen, &song, &result), 0);
+    assert_int_equal(copy_to(&kitchen, &cellar, &result), 0);
+    assert_int_equal(license_of(&kitchen).copies, 1);
+    gadget_receipt(&attic, &first, 2, town.now_ms, &receipt);
+    assert_int_equal(move_cancel(&kitchen), 0);
+    assert_int_equal(license_of(&kitchen).copies, 1); /* what the old license gave is the old one's */
+    assert_int_equal(license_of(&kitchen).state, LICENSE_LIVE);
+    gadget_deinit(&cellar);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -649,6 +692,8 @@ int main(void)
         TEST(a_new_key_block_of_the_partner_is_fetched),
         TEST(without_a_delegation_nothing_leaves),
         TEST(copies_are_counted_and_copied_on),
+        TEST(a_copy_takes_no_rights_away),
+        TEST(an_old_certificate_leaves_a_license_bought_anew_alone),
         TEST(removable_media_have_a_count_of_their_own),
         TEST(a_copy_is_paid_by_the_account_behind_the_license),
         TEST(a_receipt_counts_once_whoever_brings_it),
