@@ -293,6 +293,30 @@ static void seed_receive(void)
     PUT("receive", "stalled", BYTES(5, 0, 99, 0, 0, 9, 255, 255, 0, 0x82));
 }
 
+/* Requests of fuzz-vault.c, each handed over by itself. */
+#define VAULT_CHECK 130, 0, 0, 0, 0, 1
+#define VAULT_COMMIT 132, 0
+#define VAULT_REFUSE 131, 0, 0, 0, 0, 1
+#define VAULT_RELEASE 133, 0
+#define VAULT_LICENSE 134, 0, 0, 0, 1
+#define VAULT_MOVE 135, 0, 0, 0
+#define VAULT_MOVED 136, 0, 0
+#define VAULT_MOVE_OFF 137, 0, 0
+#define VAULT_LIST 141
+static void seed_vault(void)
+{
+    PUT("vault", "copy", BYTES(VAULT_CHECK, VAULT_COMMIT, VAULT_CHECK, VAULT_COMMIT, VAULT_REFUSE));
+    PUT("vault", "refused", BYTES(VAULT_CHECK, VAULT_REFUSE, VAULT_COMMIT, VAULT_CHECK));
+    PUT("vault", "released", BYTES(VAULT_CHECK, VAULT_RELEASE, VAULT_COMMIT, VAULT_CHECK, VAULT_COMMIT));
+    PUT("vault", "move",
+        BYTES(VAULT_LICENSE, VAULT_MOVE, VAULT_LIST, VAULT_MOVED, VAULT_LIST, VAULT_MOVE, VAULT_MOVE_OFF, VAULT_LIST));
+    PUT("vault", "move-off", BYTES(VAULT_LICENSE, VAULT_MOVE, VAULT_MOVE_OFF, VAULT_LIST, VAULT_MOVED, VAULT_MOVE));
+    PUT("vault", "moved-and-given-again", BYTES(VAULT_LICENSE, VAULT_MOVE, VAULT_MOVED, VAULT_LICENSE, VAULT_LIST));
+    PUT("vault", "papers", BYTES(138, 1, 0, 0, 9, 0, 138, 0, 1, 0, 138, 0, 2, 0, 0, 0, 0, 9, 0));
+    PUT("vault", "at-once", BYTES(0, 0, 0, 0, 0, 1, 2, 0, 4, 0, 0, 0, 1, 5, 0, 0, 0, 11));
+    PUT("vault", "play", BYTES(VAULT_CHECK, VAULT_COMMIT, 140, 1, 0, 0));
+}
+
 int main(int argc, char **argv)
 {
     if (argc != 2) {
@@ -314,5 +338,6 @@ int main(int argc, char **argv)
     seed_shares();
     seed_medium();
     seed_receive();
+    seed_vault();
     return 0;
 }
