@@ -348,7 +348,7 @@ static void ask_paper(struct run *r, struct input *in)
     switch (input_u8(in) % 3) {
     case 0: {
         doc_Keyset k = r->w->own;
-        k.sequence = input_u8(in) & 1 ? input_u64(in) : 7 + input_u8(in);
+        k.sequence = input_u8(in) & 1 ? input_u64(in) : UINT64_C(7) + input_u8(in);
         make(r, in, DOCUMENT_KEYSET, &k, WHO_OWN_ROOT, &envelope);
         queue(r, vlt_Type_KEYSET_CHECK, vlt_KeysetCheck_fields, &keyset, buf_slice(&envelope));
         break;
@@ -358,7 +358,7 @@ static void ask_paper(struct run *r, struct input *in)
         queue(r, vlt_Type_ROSTER_CHECK, vlt_RosterCheck_fields, &roster, buf_slice(&envelope));
         break;
     default: {
-        doc_SignedTime t = { .time_ms = input_u8(in) & 1 ? input_u64(in) : WORLD_NOW_MS + input_u32(in) };
+        doc_SignedTime t = { .time_ms = input_u8(in) & 1 ? input_u64(in) : (uint64_t)WORLD_NOW_MS + input_u32(in) };
         memcpy(t.distributor, r->w->own.distributor, ID_BYTES);
         memcpy(t.client, r->keys->client.bytes, ID_BYTES);
         make(r, in, DOCUMENT_TIME, &t, WHO_OWN_LICENSE, &envelope);
