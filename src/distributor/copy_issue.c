@@ -255,8 +255,9 @@ static int judge_need(struct making *m)
     if (r != 0)
         return r == OPERATIONS_ABSENT ? 0 : r;
     doc_Conditions offered = conditions_there(m);
-    /* Copies also when each has something that the other lacks. */
-    if (is_as_good(&held.conditions, &offered) || (!m->ask->move && !is_as_good(&offered, &held.conditions)))
+    bool gains = !is_as_good(&held.conditions, &offered), loses = !is_as_good(&offered, &held.conditions);
+    /* A medium brings the content too, where no connection does: it may bring the same again. */
+    if (m->ask->removable ? loses : m->ask->move ? !gains : !gains || loses)
         return reply_refuse(m->out, REASON_ALREADY,
                             "That device has its license; let it run hearth fetch, which brings the content alone.");
     return 0;

@@ -329,6 +329,8 @@ static void a_copy_takes_no_rights_away(void **state)
     refused_without_a_trace(&attic, &kitchen, false, false, REASON_ALREADY); /* it bought more */
     refused_without_a_trace(&attic, &kitchen, true, false, REASON_ALREADY);
     assert_int_equal(license_of(&kitchen).conditions.copy_depth, 2);
+    refused_without_a_trace(&attic, &kitchen, false, true, REASON_ALREADY);
+    assert_int_equal(gadget_copy(&town.a, &kitchen, &song, &attic, false, true, &result), 0); /* the content again */
     refused_without_a_trace(&kitchen, &bedroom, true, true, REASON_MALFORMED); /* a medium signs nothing */
 }
 
