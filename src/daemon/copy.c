@@ -241,15 +241,35 @@ static void on_failed(struct copy *c, int outcome)
     copies_kick(d, &destination);
 }
 
-void copy_failed(struct copy *c, enum reason why, const char *detail)
+/* refusal: the destination's, signed, for which the issuer gives count and price back; empty: there is none. */
+static void fail(struct copy *c, enum reason why, const char *detail, struct slice refusal)
 {
+    struct copy_change change = { .state = c->durable, .remove = true, .done = on_failed };
+    msg_MoveCancel m = msg_MoveCancel_init_zero;
     copy_let_go(c);
     copy_reply(c, why, detail);
     c->t.reason = why;
     transfer_tell(&c->t, why, detail);
     if (transfer_has_ended(&c->t) || c->busy)
         return;
-    copy_store(c, &(struct copy_change){ .state = c->durable, .remove = true, .done = on_failed });
+    if (refusal.len > 0) {
+        change.report_type = msg_Type_MOVE_CANCEL;
+        change.report = buf(msg_MoveCancel_size);
+        if (CODEC_SET_BYTES(m.receipt, refusal) != 0 || CODEC_ENCODE(msg_MoveCancel, &change.report, &m) != 0) {
+            buf_free(&change.report);
+            copy_later(c, REASON_INTERNAL);
+            return;
+        }
+    }
+    copy_store(c, &change);
+}
+
+void copy_failed(struct copy *c, enum reason why, const char *detail) { fail(c, why, detail, slice(NULL, 0)); }
+
+void copy_given_back(struct copy *c, struct slice refusal)
+{
+    fail(c, c->durable == COPY_WITHDRAWING && c->why_withdrawn != REASON_NONE ? c->why_withdrawn : REASON_CANCELLED,
+         NULL, refusal);
 }
 
 void copy_step(struct copy *c)

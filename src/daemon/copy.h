@@ -3,7 +3,7 @@
  *
  *   ASKING       asked (or about to be); the transaction knows whether it was granted
  *   HELD         the certificate is here (S115); for a move sealed, until the vault has suspended the license
- *   WITHDRAWING  a move is to be taken back; only the destination's signed refusal can
+ *   WITHDRAWING  a move, or a copy that was refused for good, is to be taken back; only the destination's signed refusal can
  *   DELIVERED    a move's receipt is here: surrender, delete, report
  *   REFUSED      a move's signed refusal is here: wake the license, report
  *   DONE         all of it happened and the certificate is gone (S153); kept so that the same command again changes and costs nothing

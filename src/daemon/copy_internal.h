@@ -33,7 +33,8 @@ struct copy {
     uint8_t serial[16]; /* of the plain certificate */
     uint64_t ends_ms;   /* of that certificate */
     bool has_serial;
-    struct buf info; /* of the body, for the offer */
+    enum reason why_withdrawn; /* a copy that the destination refused, until its signed word is here */
+    struct buf info;           /* of the body, for the offer */
     uint8_t list_root[32];
 
     struct link_user link;
@@ -61,7 +62,9 @@ void copy_step(struct copy *c); /* does whatever is next; harmless when somethin
 void copies_kick(struct daemon *d, const struct id *destination);      /* a place became free */
 void copy_later(struct copy *c, enum reason why);                      /* waits, longer each time */
 void copy_failed(struct copy *c, enum reason why, const char *detail); /* the row goes, then it has failed */
-void copy_let_go(struct copy *c);                                      /* of its link */
+void copy_given_back(struct copy *c,
+                     struct slice refusal); /* the same of a copy, by the destination's signed word: reported */
+void copy_let_go(struct copy *c);           /* of its link */
 struct slice copy_plain(
     const struct copy *c); /* as issued for a copy, released for a move; empty when a move is not released */
 void copy_note_serial(struct copy *c);

@@ -102,9 +102,10 @@ static void refused(struct copy *c, enum reason why, const char *detail)
     struct daemon *d = c->t.daemon;
     struct id destination = c->t.with;
     copy_let_go(c);
-    if (is_final(why) && !c->move) {
+    if (is_final(why) && !c->move && c->durable != COPY_HELD) { /* not even its signed word: then nothing comes back */
         copy_failed(c, why, detail);
     } else if (is_final(why) && c->durable == COPY_HELD) {
+        c->why_withdrawn = why;
         transfer_tell(&c->t, why, detail);
         copy_withdraw(c);
     } else {
@@ -146,7 +147,7 @@ static void take_receipt(struct copy *c, struct slice envelope)
     else if (c->move)
         copy_refused(c, envelope);
     else
-        copy_failed(c, REASON_CANCELLED, NULL);
+        copy_given_back(c, envelope);
 }
 
 static bool on_taken(struct peer *p, const struct frame *reply, enum reason why, void *ctx)
