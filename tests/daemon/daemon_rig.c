@@ -99,7 +99,18 @@ int hearthd_stop(struct hearthd *h)
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
-static bool is_gone(void *ctx) { return kill(*(pid_t *)ctx, 0) != 0; }
+/* Gone, or dead and waiting for whoever adopted it. */
+static bool is_gone(void *ctx)
+{
+    char path[64], line[256] = "";
+    snprintf(path, sizeof(path), "/proc/%d/stat", (int)*(pid_t *)ctx);
+    FILE *f = fopen(path, "re");
+    if (f == NULL)
+        return true;
+    const char *end = fgets(line, sizeof(line), f) != NULL ? strrchr(line, ')') : NULL;
+    fclose(f);
+    return end == NULL || end[2] == 'Z' || end[2] == 'X';
+}
 
 void hearthd_kill(struct hearthd *h)
 {
