@@ -7,6 +7,7 @@
 #include "daemon/bodies.h"
 #include "daemon/copy_internal.h"
 #include "daemon/library.h"
+#include "daemon/outbox.h"
 
 #define LOG_MODULE "copy"
 #include "base/log.h"
@@ -208,7 +209,7 @@ static int send_offer(struct copy *c)
                                  OFFER_MS, on_taken, c, &c->request);
 }
 
-static int send_withdraw(struct copy *c, peer_reply_fn on_reply)
+static int send_withdraw(struct copy *c, peer_reply_fn on_reply, void *ctx)
 {
     msg_Withdraw m = msg_Withdraw_init_zero;
     int r = CODEC_SET_BYTES(m.certificate, copy_plain(c));
@@ -219,22 +220,76 @@ static int send_withdraw(struct copy *c, peer_reply_fn on_reply)
     memcpy(m.serial, c->serial, sizeof(m.serial));
     return r != 0 ? -EMSGSIZE
                   : peer_request(link_peer(c->link.link), msg_Type_WITHDRAW, msg_Withdraw_fields, &m, slice(NULL, 0),
-                                 OFFER_MS, on_reply, c, &c->request);
+                                 OFFER_MS, on_reply, ctx, &c->request);
+}
+
+/* The word of a destination on a copy that was cancelled: reported, whatever has become of the transfer. */
+struct taking_back {
+    struct db_job job;
+    struct daemon *daemon;
+    struct id issuer, destination;
+    uint8_t serial[16];
+    struct buf report; /* MOVE_CANCEL, encoded */
+    int64_t number;
+};
+
+static void taking_back_free(struct taking_back *b)
+{
+    buf_free(&b->report);
+    free(b);
+}
+
+static int report_work(struct store *store, struct db_job *job)
+{
+    struct taking_back *b = container_of(job, struct taking_back, job);
+    return outbox_add(store, &b->issuer, msg_Type_MOVE_CANCEL, buf_slice(&b->report), &b->number);
+}
+
+static void on_report_stored(struct db_job *job, int outcome)
+{
+    struct taking_back *b = container_of(job, struct taking_back, job);
+    if (outcome != 0 ||
+        outbox_added(b->daemon, b->number, &b->issuer, msg_Type_MOVE_CANCEL, buf_slice(&b->report)) != 0)
+        log_warn("the refusal of a cancelled copy is not reported now");
+    taking_back_free(b);
 }
 
 static bool on_taken_back(struct peer *p, const struct frame *reply, enum reason why, void *ctx)
 {
+    struct taking_back *b = ctx;
+    msg_Refusal refusal;
+    msg_Withdrawn m;
+    msg_MoveCancel cancel = msg_MoveCancel_init_zero;
+    doc_Receipt r;
     (void)p;
-    (void)reply; /* refused for good, or stored already: nothing is left to do here */
-    (void)why;
-    (void)ctx;
+    if (judge_reply(reply, msg_Type_WITHDRAWN, why, &refusal) != REASON_NONE ||
+        CODEC_DECODE(msg_Withdrawn, reply->message, &m) != 0 || receipt_judge(CODEC_BYTES(m.receipt), &r) != 0 ||
+        r.outcome == RECEIPT_STORED || memcmp(r.serial, b->serial, sizeof(b->serial)) != 0 ||
+        !id_equal(r.issuer, b->issuer.bytes) || !id_equal(r.destination, b->destination.bytes) ||
+        CODEC_SET_BYTES(cancel.receipt, CODEC_BYTES(m.receipt)) != 0 ||
+        CODEC_ENCODE(msg_MoveCancel, &b->report, &cancel) != 0) {
+        taking_back_free(b);
+        return false;
+    }
+    b->job = (struct db_job){ .work = report_work, .done = on_report_stored };
+    db_run(b->daemon->db, &b->job);
     return false;
 }
 
 void copy_take_back(struct copy *c)
 {
-    if (c->link.link != NULL && send_withdraw(c, on_taken_back) != 0)
+    struct taking_back *b = c->link.link != NULL ? calloc(1, sizeof(*b)) : NULL;
+    if (b == NULL)
+        return;
+    b->daemon = c->t.daemon;
+    b->issuer = c->issuer;
+    b->destination = c->t.with;
+    memcpy(b->serial, c->serial, sizeof(b->serial));
+    b->report = buf(msg_MoveCancel_size);
+    if (send_withdraw(c, on_taken_back, b) != 0) {
+        taking_back_free(b);
         log_debug("%s was not told", c->t.peer);
+    }
     c->request = 0;
 }
 
@@ -244,7 +299,7 @@ static void send_question(struct copy *c)
         return;
     if (!c->has_serial)
         copy_note_serial(c);
-    int r = c->durable == COPY_WITHDRAWING ? send_withdraw(c, on_withdrawn) : send_offer(c);
+    int r = c->durable == COPY_WITHDRAWING ? send_withdraw(c, on_withdrawn, c) : send_offer(c);
     if (r == 0)
         return;
     copy_let_go(c);

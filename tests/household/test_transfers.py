@@ -127,6 +127,7 @@ def cancels_in_the_middle():
     in_state(h.bedroom, content, "cancelled")
     wait_for("nothing stays", lambda: not [f for f in os.listdir(os.path.join(h.bedroom.state, "bodies")) if f.startswith(content)])
     assert not [t for t in h.bedroom.library() if t["content"] == content]
+    wait_for("the price is back", lambda: any(b["amount"] > 0 and b["text"].startswith("Given back") for b in h.kitchen("bills")["bills"]))
 
 
 def takes_a_move_back():
