@@ -331,7 +331,7 @@ void copy_cancel(struct copy *c)
         copy_withdraw(c);
         return;
     }
-    /* A certificate that is never redeemed gives its count and price back when it ends. */
+    /* Its issuer gives nothing back without the word of the destination, which was not asked or is asked by copy_take_back. */
     copy_reply(c, REASON_CANCELLED, NULL);
     copy_store(c, &(struct copy_change){ .state = c->durable, .remove = true, .done = on_forgotten });
 }

@@ -329,7 +329,7 @@ static uint32_t offers_to(struct daemon *d, const struct id *destination)
     return count;
 }
 
-/* A certificate that was never redeemed gives its count and price back by itself; a license that sleeps for it must be woken. */
+/* Then only its refusal, signed by the destination, is left to get. */
 static bool has_ended(const struct copy *c)
 {
     int64_t now_ms = clock_wall_ms(c->t.daemon->clock);
