@@ -195,6 +195,6 @@ uint32_t transact_keep_old(struct transact *t, struct slice tail, uint32_t bit)
         return bit;
     while (codec_list_next(&r, msg_Result_size, &one) == 0)
         if (CODEC_DECODE(msg_Result, one, result) == 0 && result->has_license)
-            keep_old(t, result); /* a copy nobody remembers asking for is given back by its issuer when it ends */
+            keep_old(t, result); /* a copy nobody remembers: asking again gives the same certificate while it is open */
     return pending.bit & 1;
 }
