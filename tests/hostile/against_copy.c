@@ -423,10 +423,8 @@ static const char *certificate_by_another_presenter(struct stage *s)
 }
 
 SERVICE(each_block_a_hundred_times, { give_each_a_hundred_times, false, false, true })
-SERVICE(an_honest_end, { give_good, false, true, false })
-
-/* Finished, and offered again as if the receipt had been lost: the same receipt, and nothing is asked for. */
-static const char *offered_again(struct stage *s)
+/* Honest in the end; then offered again as if the receipt had been lost: the same receipt, and nothing is asked for. */
+static const char *an_honest_end(struct stage *s)
 {
     static const struct service how = { give_good, false, true, false };
     struct goods *g CLEANUP(goods_freep) = get_goods(s);
@@ -462,6 +460,5 @@ static const struct hostile_case cases[] = {
     MEMBER(silence_after_the_list),
     MEMBER(each_block_a_hundred_times),
     MEMBER(an_honest_end),
-    MEMBER(offered_again),
 };
 const struct hostile_cases against_copy = { "copy", cases, ARRAY_COUNT(cases) };
