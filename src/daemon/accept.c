@@ -214,8 +214,8 @@ static void cancel_transfer(struct transfer *t)
 
 void accept_drop(struct accept *a, enum reason why)
 {
+    download_discard(a->t.daemon, a->run, &a->t.content);
     let_go(a);
-    download_discard(a->t.daemon, &a->t.content);
     transfer_set_state(&a->t, TRANSFER_CANCELLED, why, NULL);
 }
 

@@ -11,6 +11,7 @@
 #include "daemon/events.h"
 #include "daemon/library.h"
 #include "daemon/receive_run.h"
+#include "daemon/receive_run_internal.h"
 #include "daemon/session.h"
 #include "daemon/transfers_internal.h"
 
@@ -196,39 +197,21 @@ static void resume_transfer(struct transfer *t)
     connect_source(download_of(t));
 }
 
-struct removal {
-    uv_work_t work;
-    char dir[BODIES_PATH_BYTES];
-    struct id content;
-};
-static void remove_work(uv_work_t *work)
-{
-    struct removal *r = work->data;
-    if (bodies_remove(r->dir, &r->content) != 0)
-        log_warn("what was there of a cancelled download stays");
-}
-static void on_removed(uv_work_t *work, int status)
-{
-    (void)status;
-    free(work->data);
-}
-
-void download_discard(struct daemon *d, const struct id *content)
+void download_discard(struct daemon *d, struct receive_run *run, const struct id *content)
 {
     const struct track *t = library_find(d, content->bytes);
-    struct removal *r = t != NULL && t->has_body ? NULL : calloc(1, sizeof(*r));
-    if (r == NULL)
+    if (t != NULL && t->has_body)
         return;
-    r->work.data = r;
-    r->content = *content;
-    CODEC_SET_TEXT(r->dir, d->config.bodies_dir);
-    (void)uv_queue_work(d->loop, &r->work, remove_work, on_removed); /* fails only without a function */
+    if (run != NULL)
+        receive_run_discard(run);
+    else
+        receive_pool_remove(d->loop, d->config.bodies_dir, content);
 }
 
 static void cancel_transfer(struct transfer *t)
 {
     struct download *l = download_of(t);
-    download_discard(t->daemon, &t->content);
+    download_discard(t->daemon, l->run, &t->content);
     end(l, TRANSFER_CANCELLED, REASON_NONE, NULL);
 }
 

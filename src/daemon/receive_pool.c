@@ -212,3 +212,35 @@ static void on_finished(uv_work_t *work, int status)
 void receive_pool_look(struct receive_run *r) { queue(r, &r->look, look_work, on_looked); }
 
 void receive_pool_finish(struct receive_run *r) { queue(r, &r->finish, finish_work, on_finished); }
+
+/* ---- removing ------------------------------------------------------------------------------------------------ */
+
+struct removal {
+    uv_work_t work;
+    char dir[BODIES_PATH_BYTES];
+    struct id content;
+};
+
+static void remove_work(uv_work_t *work)
+{
+    struct removal *r = work->data;
+    if (bodies_remove(r->dir, &r->content) != 0)
+        log_warn("what was there of a cancelled transfer stays");
+}
+
+static void on_removed(uv_work_t *work, int status)
+{
+    (void)status;
+    free(work->data);
+}
+
+void receive_pool_remove(uv_loop_t *loop, const char *dir, const struct id *content)
+{
+    struct removal *r = calloc(1, sizeof(*r));
+    if (!r)
+        return;
+    r->work.data = r;
+    r->content = *content;
+    CODEC_SET_TEXT(r->dir, dir);
+    (void)uv_queue_work(loop, &r->work, remove_work, on_removed); /* fails only without a function */
+}

@@ -23,6 +23,8 @@ void receive_run_release(struct receive_run *r)
 {
     if (!r->freed || r->busy > 0 || r->timer_open)
         return;
+    if (r->discard)
+        receive_pool_remove(r->loop, r->dir, &r->exchange.content);
     receive_deinit(&r->exchange);
     body_part_deinit(&r->part);
     serve_file_deinit(&r->found);
@@ -65,6 +67,12 @@ void receive_run_detach(struct receive_run *r)
 }
 
 bool receive_run_attached(const struct receive_run *r) { return r->peer != NULL; }
+
+void receive_run_discard(struct receive_run *r)
+{
+    if (r)
+        r->discard = true;
+}
 
 void receive_run_free(struct receive_run *r)
 {

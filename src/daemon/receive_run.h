@@ -31,6 +31,8 @@ void receive_run_offer_info(struct receive_run *r, struct slice info, const uint
 void receive_run_attach(struct receive_run *r, struct peer *p);
 void receive_run_detach(struct receive_run *r); /* no on_lost follows */
 bool receive_run_attached(const struct receive_run *r);
+/* What has arrived is to be removed: once the pool, which may still write it, is done. Before receive_run_free; accepts NULL. */
+void receive_run_discard(struct receive_run *r);
 void receive_run_free(struct receive_run *r); /* accepts NULL; freed once the pool is done */
 /* Exact content information and list root, once known (always after on_end with REASON_NONE); false before. */
 bool receive_run_info(const struct receive_run *r, struct slice *info, const uint8_t **list_root);

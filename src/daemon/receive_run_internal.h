@@ -32,7 +32,7 @@ struct receive_run {
     uint8_t *have, *sync_marks; /* of prepare and sync */
     uint32_t busy;              /* pool jobs under way */
     int64_t progress_ms;
-    bool looked, ended, freed, timer_open;
+    bool looked, ended, freed, timer_open, discard;
 };
 
 /* receive_run.c */
@@ -45,6 +45,8 @@ void receive_pool_look(struct receive_run *r); /* what is there of this content?
 void receive_pool_prepare(struct receive_run *r);
 void receive_pool_sync(struct receive_run *r);
 void receive_pool_finish(struct receive_run *r);
+/* Removes what there is of a content: body, part, map. */
+void receive_pool_remove(uv_loop_t *loop, const char *dir, const struct id *content);
 /* Takes the frame that p has just delivered; block lies inside it. 0, -ENOMEM. */
 int receive_pool_store(struct receive_run *r, struct peer *p, uint32_t index, struct slice block) MUST_USE;
 

@@ -6,6 +6,7 @@
 #include "net/serve.h"
 
 struct link;
+struct receive_run;
 struct fetch;
 struct export;
 
@@ -34,7 +35,7 @@ static inline int64_t transfers_now_ms(const struct daemon *d) { return clock_mo
 /* Starts the second hand, if it stands still. */
 void transfers_wake(struct daemon *d);
 /* Removes what there is of a content that is not complete here, on the pool (download.c). */
-void download_discard(struct daemon *d, const struct id *content);
+void download_discard(struct daemon *d, struct receive_run *run, const struct id *content);
 /* Is anything writing or about to write this content here? */
 struct transfer *transfers_incoming(struct daemon *d, const struct id *content);
 
