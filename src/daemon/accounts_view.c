@@ -116,6 +116,16 @@ static void on_bills(const struct answer *answer, void *ctx)
         walk_error(&v->walk, REASON_MALFORMED);
         return;
     }
+    if (v->before == 0) {
+        ctl_BillTotals totals = { .balance = v->page.balance,
+                                  .credit_limit = v->page.credit_limit,
+                                  .charged = v->page.charged,
+                                  .paid = v->page.paid,
+                                  .refunded = v->page.refunded };
+        CODEC_SET_TEXT(totals.distributor_name, a->name);
+        CODEC_SET_TEXT(totals.currency, v->page.currency);
+        CALL_ROW(v->call, BILL_TOTALS, BillTotals, &totals);
+    }
     for (pb_size_t i = 0; i < v->page.lines_count; i++) {
         ctl_BillRow row = { .line = v->page.lines[i] };
         CODEC_SET_TEXT(row.distributor_name, a->name);

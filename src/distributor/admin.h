@@ -15,8 +15,8 @@ enum { ADMIN_DONE = 0, ADMIN_FAILED = 1, ADMIN_USAGE = 2 };
 
 struct admin {
     const char *state_dir, *config_path; /* config_path: NULL when not given */
-    bool json;
-    struct keys *keys; /* after admin_open */
+    bool json, csv;                      /* csv: lists only */
+    struct keys *keys;                   /* after admin_open */
     struct operations *o;
     struct transaction open; /* after admin_begin */
     int64_t now_ms;
@@ -105,11 +105,14 @@ struct out_list {
     size_t rows, columns;
     char **cells; /* text only */
     size_t cell_count, cell_cap;
-    json_t *objects; /* JSON only */
+    json_t *objects, *head; /* JSON only */
 };
 void out_list_begin(struct out_list *l, struct admin *a, const char *name);
+/* One object above the list: beside it in JSON, before it in text; not in CSV. Before the first row. */
+void out_list_head(struct out_list *l, const struct out_field *fields, size_t count);
 void out_list_row(struct out_list *l, const struct out_field *fields, size_t count);
 void out_list_end(struct out_list *l);
+void out_csv_row(const struct out_field *fields, size_t count, bool first); /* admin_csv.c */
 
 /* --- The commands ------------------------------------------------------------------------------------------------ */
 
@@ -127,6 +130,9 @@ int admin_product(struct admin *a, int argc, char **argv);
 int admin_partner(struct admin *a, int argc, char **argv); /* admin_partners.c */
 int admin_directory(struct admin *a, int argc, char **argv);
 int admin_ledger(struct admin *a, int argc, char **argv); /* admin_money.c */
-int admin_refund(struct admin *a, int argc, char **argv);
+int admin_refund(struct admin *a, int argc, char **argv); /* admin_refund.c */
+int admin_certificate(struct admin *a, int argc, char **argv);
+int admin_tariff(struct admin *a, int argc, char **argv);
+int admin_holder(struct admin *a, int argc, char **argv); /* admin_holders.c */
 
 #endif

@@ -148,10 +148,10 @@ int admin_init(struct admin *a, int argc, char **argv)
 
 /* --- settings, stats --------------------------------------------------------------------------------------------- */
 
-static const char *const names[] = {
-    "name",          "currency",     "listen",       "address",          "directory",
-    "directory-url", "registration", "credit-limit", "certificate-days", "move-charged"
-};
+static const char *const names[] = { "name",         "currency",     "listen",
+                                     "address",      "directory",    "directory-url",
+                                     "registration", "credit-limit", "certificate-days",
+                                     "move-charged", "copy-charged", "pay-within-days" };
 #define FIRST_CHANGEABLE 2 /* name and currency are part of what was issued */
 
 static int list_settings(struct admin *a)
@@ -178,11 +178,14 @@ static int judge_setting(struct admin *a, const char *name, const char *value)
     bool yes_no = strcmp(name, "move-charged") == 0 || strcmp(name, "directory") == 0;
     if (yes_no && strcmp(value, "yes") != 0 && strcmp(value, "no") != 0)
         return admin_usage(a, "%s is yes or no", name);
-    if (strcmp(name, "certificate-days") == 0) {
+    bool may_be_none = strcmp(name, "pay-within-days") == 0;
+    if (strcmp(name, "certificate-days") == 0 || may_be_none) {
         long long days = strtoll(value, &end, 10);
-        if (*value == '\0' || *end != '\0' || days < 1 || days > 365)
-            return admin_usage(a, "certificate-days is a whole number from 1 to 365");
+        if (*value == '\0' || *end != '\0' || days < (may_be_none ? 0 : 1) || days > 365)
+            return admin_usage(a, "%s is a whole number from %d to 365", name, may_be_none ? 0 : 1);
     }
+    if (strcmp(name, "copy-charged") == 0 && strcmp(value, "source") != 0 && strcmp(value, "destination") != 0)
+        return admin_usage(a, "copy-charged is source or destination");
     bool is_address = strcmp(name, "listen") == 0 || strcmp(name, "address") == 0;
     const char *colon = strrchr(value, ':');
     if (is_address &&

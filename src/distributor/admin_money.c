@@ -1,68 +1,134 @@
-/* Commands about money: ledger, refund. One thread. */
+/* Commands about money: ledger. One thread. */
 #include <inttypes.h>
-#include <stdlib.h>
 
 #include "base/util.h"
-#include "distributor/admin.h"
+#include "distributor/admin_money.h"
 #include "distributor/billing.h"
-#include "distributor/rows.h"
 
-#define PAGE_ROWS 500
+enum { FROM, TO, ACCOUNT, KIND, CSV, TEXT, REFERENCE, OPTIONS };
 
-/* user NULL: everything. */
-static int ledger_list(struct admin *a, const char *user)
+/* --- Lists ----------------------------------------------------------------------------------------------------------- */
+
+static void put_line(void *ctx, const struct ledger_line *l)
 {
-    char wanted[OPERATIONS_NAME_BYTES + 8];
-    snprintf(wanted, sizeof(wanted), "user:%s", user ? user : "");
+    struct out_list *list = ctx;
+    const struct out_field fields[] = { OUT_N("number", l->number),       OUT_N("posting", l->posting),
+                                        OUT_MS("time", l->time_ms),       OUT_T("kind", posting_kind_name(l->kind)),
+                                        OUT_T("account", l->account),     OUT_M("amount", l->amount),
+                                        OUT_M("balance", l->balance),     OUT_T("text", l->text),
+                                        OUT_T("reference", l->reference), OUT_N("product", l->product),
+                                        OUT_N("refunds", l->refunds),     OUT_F("license-revoked", l->revoked) };
+    out_list_row(list, fields, ARRAY_COUNT(fields));
+}
+
+/* --from is the first moment, --to the first one after. */
+static int filter_of(struct admin *a, const struct admin_option *options, struct ledger_filter *f)
+{
+    *f = (struct ledger_filter){ .until_ms = INT64_MAX };
+    if (options[FROM].given)
+        f->from_ms = options[FROM].number;
+    if (options[TO].given)
+        f->until_ms = options[TO].number;
+    if (options[KIND].given && posting_kind_find(options[KIND].text, &f->kind) != 0)
+        return admin_usage(a, "--kind license|copy|renewal|ownership|payment|refund|settlement");
+    return 0;
+}
+
+/* word NULL: everybody. */
+static int ledger_list(struct admin *a, const char *word, const struct admin_option *options)
+{
+    struct ledger_filter f;
+    char account[LEDGER_ACCOUNT_BYTES];
     struct out_list l;
-    int r = admin_open(a);
+    int r = filter_of(a, options, &f);
+    if (r == 0)
+        r = admin_open(a);
+    if (r == 0 && word)
+        r = admin_find_account(a, word, account);
     if (r != 0)
         return r;
+    f.account = word ? account : NULL;
+    a->csv = options[CSV].given;
     out_list_begin(&l, a, "entries");
-    int64_t last = 0;
-    size_t got = PAGE_ROWS;
-    while (r == 0 && got == PAGE_ROWS) {
-        struct query q CLEANUP(query_end) = query(a->o->store, LEDGER_ALL);
-        query_bind_i64(&q, 1, last);
-        query_bind_i64(&q, 2, PAGE_ROWS);
-        for (got = 0; rows_next(&q, &r); got++) {
-            char account[OPERATIONS_NAME_BYTES + 8], text[256];
-            last = query_i64(&q, 0);
-            query_text(&q, 2, account, sizeof(account));
-            query_text(&q, 5, text, sizeof(text));
-            const struct out_field fields[] = {
-                OUT_N("number", last),     OUT_N("movement", query_i64(&q, 1)), OUT_MS("time", query_i64(&q, 4)),
-                OUT_T("account", account), OUT_M("amount", query_i64(&q, 3)),   OUT_T("text", text)
-            };
-            if (!user || strcmp(account, wanted) == 0)
-                out_list_row(&l, fields, ARRAY_COUNT(fields));
-        }
-    }
+    r = ledger_each(a->o, &f, put_line, &l);
     out_list_end(&l);
     return r == 0 ? ADMIN_DONE : admin_error(a, r, "read the ledger");
 }
 
-static int ledger_check(struct admin *a)
+/* --- Statement ------------------------------------------------------------------------------------------------------- */
+
+static int ledger_statement(struct admin *a, const char *word, const struct admin_option *options)
 {
-    struct billing_audit audit;
+    struct ledger_filter f;
+    char account[LEDGER_ACCOUNT_BYTES];
+    int64_t opening = 0, closing = 0, sums[LEDGER_KINDS];
+    int r = filter_of(a, options, &f);
+    if (r == 0)
+        r = admin_open(a);
+    if (r == 0)
+        r = admin_find_account(a, word, account);
+    if (r != 0)
+        return r;
+    f.account = account;
+    struct transaction t CLEANUP(transaction_end) = { 0 }; /* lines and sums of the same moment */
+    r = transaction_begin_read(&t, a->o->store);
+    if (r == 0)
+        r = ledger_opening(a->o, account, f.from_ms, &opening);
+    if (r == 0)
+        r = ledger_opening(a->o, account, f.until_ms, &closing);
+    if (r == 0)
+        r = ledger_sums(a->o, &f, sums);
+    if (r != 0)
+        return admin_error(a, r, "read the ledger");
+    struct out_list l;
+    const struct out_field fields[] = { OUT_T("account", account),
+                                        OUT_T("currency", a->o->currency),
+                                        OUT_MS("from", f.from_ms),
+                                        OUT_MS("to", options[TO].given ? f.until_ms : a->now_ms),
+                                        OUT_M("opening", opening),
+                                        OUT_M("licenses", sums[POSTING_LICENSE]),
+                                        OUT_M("copies", sums[POSTING_COPY]),
+                                        OUT_M("renewals", sums[POSTING_RENEWAL]),
+                                        OUT_M("ownerships", sums[POSTING_OWNERSHIP]),
+                                        OUT_M("payments", sums[POSTING_PAYMENT]),
+                                        OUT_M("refunds", sums[POSTING_REFUND]),
+                                        OUT_M("settlements", sums[POSTING_SETTLEMENT]),
+                                        OUT_M("closing", closing) };
+    a->csv = options[CSV].given;
+    out_list_begin(&l, a, "entries");
+    out_list_head(&l, fields, ARRAY_COUNT(fields));
+    r = ledger_each(a->o, &f, put_line, &l);
+    out_list_end(&l);
+    return r == 0 ? ADMIN_DONE : admin_error(a, r, "read the ledger");
+}
+
+/* --- check, pay ------------------------------------------------------------------------------------------------------ */
+
+static int ledger_judge(struct admin *a)
+{
+    struct ledger_audit audit;
     int r = admin_open(a);
     if (r != 0)
         return r;
-    r = billing_check(a->o, &audit);
+    r = ledger_check(a->o, &audit);
     if (r != 0)
         return admin_error(a, r, "check the ledger");
-    if (audit.uneven_movement != 0)
-        return admin_fail(a, REASON_INTERNAL, "Movement %" PRIu64 " does not sum to zero.", audit.uneven_movement);
+    if (audit.uneven_posting != 0 || audit.sum != 0)
+        return admin_fail(a, REASON_INTERNAL, "Posting %" PRIu64 " does not sum to zero.", audit.uneven_posting);
     if (audit.drifted_entry != 0)
         return admin_fail(a, REASON_INTERNAL, "The balance of entry %" PRIu64 " is not the sum of its account.",
                           audit.drifted_entry);
-    const struct out_field fields[] = { OUT_N("entries", audit.entries), OUT_M("revenue", audit.revenue),
-                                        OUT_F("balanced", true) };
+    if (audit.open_entry != 0)
+        return admin_fail(a, REASON_INTERNAL, "Entry %" PRIu64 " is of no posting.", audit.open_entry);
+    const struct out_field fields[] = { OUT_N("entries", audit.entries),   OUT_M("sum", audit.sum),
+                                        OUT_M("revenue", audit.revenue),   OUT_M("users", audit.users),
+                                        OUT_M("holders", audit.holders),   OUT_M("partners", audit.partners),
+                                        OUT_M("payments", audit.payments), OUT_F("balanced", true) };
     out_object(a, fields, ARRAY_COUNT(fields));
     return ADMIN_DONE;
 }
 
-static int ledger_pay(struct admin *a, const char *user, const char *amount_text, const char *text)
+static int ledger_pay(struct admin *a, const char *user, const char *amount_text, const struct admin_option *options)
 {
     int64_t amount, balance;
     if (admin_parse_money(amount_text, &amount) != 0 || amount == 0)
@@ -70,49 +136,44 @@ static int ledger_pay(struct admin *a, const char *user, const char *amount_text
     int r = admin_begin(a);
     if (r != 0)
         return r;
-    r = billing_pay(a->o, user, amount, a->now_ms, text);
-    if (r == 0)
+    const char *text = options[TEXT].given ? options[TEXT].text : "Payment received";
+    r = billing_pay(a->o, user, amount, options[REFERENCE].text, a->now_ms, text);
+    bool known = r == REASON_ALREADY; /* the same reference again: nothing is entered twice */
+    if (r == 0 || known)
         r = billing_balance(a->o, user, &balance);
     r = r == 0 ? admin_commit(a) : admin_error(a, r, "enter the payment");
     if (r != 0)
         return r;
-    const struct out_field fields[] = { OUT_T("user", user), OUT_M("paid", amount), OUT_M("balance", balance) };
+    const struct out_field fields[] = { OUT_T("user", user), OUT_M("paid", known ? 0 : amount),
+                                        OUT_M("balance", balance), OUT_F("known-before", known) };
     out_object(a, fields, ARRAY_COUNT(fields));
     return ADMIN_DONE;
 }
 
 int admin_ledger(struct admin *a, int argc, char **argv)
 {
-    struct admin_option options[] = { { .name = "text", .text = "Payment received" } };
-    int r = admin_options(a, options, ARRAY_COUNT(options), &argc, argv);
+    struct admin_option options[OPTIONS] = { [FROM] = { .name = "from", .kind = ADMIN_TIME },
+                                             [TO] = { .name = "to", .kind = ADMIN_TIME },
+                                             [ACCOUNT] = { .name = "account" },
+                                             [KIND] = { .name = "kind" },
+                                             [CSV] = { .name = "csv", .kind = ADMIN_FLAG },
+                                             [TEXT] = { .name = "text" },
+                                             [REFERENCE] = { .name = "reference" } };
+    int r = admin_options(a, options, OPTIONS, &argc, argv);
     if (r != 0)
         return r;
-    if (argc == 0)
-        return ledger_list(a, NULL);
+    if (options[CSV].given && a->json)
+        return admin_usage(a, "either --json or --csv");
+    if (argc == 0 || (argc == 1 && strcmp(argv[0], "list") == 0))
+        return ledger_list(a, options[ACCOUNT].text, options);
     if (argc == 1 && strcmp(argv[0], "check") == 0)
-        return ledger_check(a);
+        return ledger_judge(a);
     if (argc == 2 && strcmp(argv[0], "user") == 0)
-        return ledger_list(a, argv[1]);
+        return ledger_list(a, argv[1], options);
+    if (argc == 2 && strcmp(argv[0], "statement") == 0)
+        return ledger_statement(a, argv[1], options);
     if (argc == 3 && strcmp(argv[0], "pay") == 0)
-        return ledger_pay(a, argv[1], argv[2], options[0].text);
-    return admin_usage(a, "ledger, ledger check, ledger user NAME, or ledger pay NAME AMOUNT");
-}
-
-int admin_refund(struct admin *a, int argc, char **argv)
-{
-    struct admin_option options[] = { { .name = "text", .text = "Refund" } };
-    int r = admin_options(a, options, ARRAY_COUNT(options), &argc, argv);
-    if (r != 0)
-        return r;
-    char *end = NULL;
-    unsigned long long number = argc == 1 ? strtoull(argv[0], &end, 10) : 0;
-    if (number == 0 || *end != '\0' || number > INT64_MAX)
-        return admin_usage(a, "refund ENTRY: the number that `ledger user NAME` shows");
-    r = admin_begin(a);
-    if (r != 0)
-        return r;
-    r = billing_refund(a->o, number, a->now_ms, options[0].text);
-    if (r == REASON_NOT_PERMITTED)
-        return admin_fail(a, REASON_NOT_PERMITTED, "Entry %llu is not a charge of a user.", number);
-    return r == 0 ? admin_commit(a) : admin_error(a, r, "refund the entry");
+        return ledger_pay(a, argv[1], argv[2], options);
+    return admin_usage(
+        a, "ledger [list], ledger check, ledger user NAME, ledger statement NAME, or ledger pay NAME AMOUNT");
 }

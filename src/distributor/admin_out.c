@@ -132,10 +132,22 @@ static void add_cell(struct out_list *l, const char *text)
         l->cells[l->cell_count++] = copy;
 }
 
+void out_list_head(struct out_list *l, const struct out_field *fields, size_t count)
+{
+    if (l->a->json)
+        l->head = json_of(fields, count);
+    else if (!l->a->csv)
+        out_object(l->a, fields, count);
+}
+
 void out_list_row(struct out_list *l, const struct out_field *fields, size_t count)
 {
     if (l->a->json) {
         json_array_append_new(l->objects, json_of(fields, count));
+        return;
+    }
+    if (l->a->csv) {
+        out_csv_row(fields, count, l->rows++ == 0);
         return;
     }
     if (l->rows++ == 0) {
@@ -176,9 +188,12 @@ static void print_table(const struct out_list *l)
 
 void out_list_end(struct out_list *l)
 {
-    if (l->a->json)
-        json_print(json_pack("{s:o}", l->name, l->objects));
-    else if (l->columns > 0)
+    if (l->a->json) {
+        json_t *all = l->head ? l->head : json_object();
+        json_object_set_new(all, l->name, l->objects);
+        json_print(all);
+    }
+    if (l->columns > 0)
         print_table(l);
     for (size_t i = 0; i < l->cell_count; i++)
         free(l->cells[i]);

@@ -1,7 +1,6 @@
 /* Commands about other distributors: partner, directory. One thread. */
 #include "base/util.h"
-#include "distributor/admin.h"
-#include "distributor/delegations.h"
+#include "distributor/admin_money.h"
 #include "distributor/share.h"
 
 static int partner_add(struct admin *a, const char *url, const char *name)
@@ -49,29 +48,12 @@ static int partner_list(struct admin *a)
     return r == OPERATIONS_ABSENT ? ADMIN_DONE : admin_error(a, r, "list the partners");
 }
 
-static int find_partner(struct admin *a, const char *word, struct partner *out)
-{
-    struct partner p = { 0 };
-    int found = 0, r;
-    while ((r = delegations_partner_next(a->o, p.number, &p)) == 0) {
-        if (strcmp(p.name, word) != 0 && !id_has_prefix(&p.id, word))
-            continue;
-        found++;
-        *out = p;
-    }
-    if (r != OPERATIONS_ABSENT)
-        return admin_error(a, r, "look for the partner");
-    if (found > 1)
-        return admin_fail(a, REASON_AMBIGUOUS, "%s fits %d partners.", word, found);
-    return found == 1 ? 0 : admin_fail(a, REASON_NOT_FOUND, "There is no partner %s.", word);
-}
-
 static int partner_withdraw(struct admin *a, const char *word)
 {
     struct partner p;
     int r = admin_begin(a);
     if (r == 0)
-        r = find_partner(a, word, &p);
+        r = admin_find_partner(a, word, &p);
     if (r != 0)
         return r;
     r = delegations_partner_withdraw(a->o, &p.id, a->now_ms);

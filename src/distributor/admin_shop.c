@@ -264,9 +264,10 @@ static int find_content(struct admin *a, const char *word, struct content *out)
 /* Off the catalogue; whoever has a license keeps it, and the body stays. */
 int admin_withdraw(struct admin *a, int argc, char **argv)
 {
-    int r = admin_options(a, NULL, 0, &argc, argv);
+    struct admin_option options[] = { { .name = "undo", .kind = ADMIN_FLAG } };
+    int r = admin_options(a, options, ARRAY_COUNT(options), &argc, argv);
     if (r == 0 && argc != 1)
-        r = admin_usage(a, "withdraw CONTENT (an ID, its beginning, or the title)");
+        r = admin_usage(a, "withdraw CONTENT [--undo] (an ID, its beginning, or the title)");
     struct content c;
     if (r == 0)
         r = admin_begin(a);
@@ -274,8 +275,15 @@ int admin_withdraw(struct admin *a, int argc, char **argv)
         r = find_content(a, argv[0], &c);
     if (r != 0)
         return r;
-    r = contents_withdraw(a->o, &c.id, true);
-    return r == 0 ? admin_commit(a) : admin_error(a, r, "withdraw the content");
+    const bool withdrawn = !options[0].given;
+    r = contents_withdraw(a->o, &c.id, withdrawn);
+    r = r == 0 ? admin_commit(a) : admin_error(a, r, "withdraw the content");
+    if (r != 0)
+        return r;
+    const struct out_field fields[] = { OUT_I("content", &c.id), OUT_T("title", c.title), OUT_F("withdrawn", withdrawn),
+                                        OUT_F("known-before", c.withdrawn == withdrawn) };
+    out_object(a, fields, ARRAY_COUNT(fields));
+    return ADMIN_DONE;
 }
 
 int admin_content(struct admin *a, int argc, char **argv)

@@ -1,32 +1,47 @@
-/* The billing server's part: a double-entry ledger, credit, bills. Amounts in minor units of the one currency.
- * Every movement is two rows that sum to zero: one of the household's account, one of ours. */
+/* The billing server's part: tariffs, credit, payments received, bills. On the ledger (ledger.h). Refunds: refunds.h; what
+ * rights holders get: holders.h. */
 #ifndef DISTRIBUTOR_BILLING_H
 #define DISTRIBUTOR_BILLING_H
 
-#include "distributor/operations.h"
-#include "protocol/reason.h"
+#include "distributor/ledger.h"
+#include "distributor/requests.h"
 
 /* What the user has (positive) or owes (negative); 0 without any entry. */
 int billing_balance(struct operations *o, const char *user, int64_t *balance) MUST_USE;
-/* May this account be charged so much? 0, REASON_CREDIT_REFUSED, -errno. Source: seed S76-S78. */
-int billing_judge_credit(struct operations *o, const char *user, int64_t price) MUST_USE;
-/* Charges (price > 0) or gives back (price < 0); nothing for 0. No credit check. text: for the bill. Writes. Source: seed S85. */
-int billing_charge(struct operations *o, const char *user, int64_t price, int64_t now_ms, const char *text) MUST_USE;
-/* The same of price >= 0; *entry is then the number to give it back by, 0 when there was nothing to charge. Writes. */
-int billing_charge_entry(struct operations *o, const char *user, int64_t price, int64_t now_ms, const char *text,
-                         uint64_t *entry) MUST_USE;
-/* A payment received from the household. Writes. */
-int billing_pay(struct operations *o, const char *user, int64_t amount, int64_t now_ms, const char *text) MUST_USE;
-/* Gives back the charge with this number, once. 0, REASON_NOT_FOUND, REASON_ALREADY, REASON_NOT_PERMITTED (not a charge). Writes. */
-int billing_refund(struct operations *o, uint64_t number, int64_t now_ms, const char *text) MUST_USE;
+/* May this account be charged so much now? Asked before anything is issued. Free things are not refused.
+ * 0; REASON_CREDIT_REFUSED (out, may be NULL, then says why): beyond the credit limit, a payment was declined and is still owed, or owed
+ * for longer than the setting pay-within-days allows; -errno. Source: seed S76-S78. */
+int billing_judge_credit(struct operations *o, const char *user, int64_t price, int64_t now_ms, struct reply *out)
+    MUST_USE;
 
-struct billing_audit {
-    uint64_t entries;
-    int64_t revenue;
-    uint64_t uneven_movement; /* 0: all sum to zero */
-    uint64_t drifted_entry;   /* 0: every balance is the sum of what came before */
+/* Something sold: charged to the user, shared among the rights holders of the product, the rest is ours; one posting, in the
+ * transaction of the caller. Its reference comes from what was sold: the edition (license sequence) for license, renewal and ownership, the
+ * serial for a copy certificate; the same again is not charged again. */
+struct sale {
+    enum posting_kind tariff; /* POSTING_LICENSE, POSTING_COPY, POSTING_RENEWAL, POSTING_OWNERSHIP */
+    const char *user;         /* pays */
+    uint32_t product;
+    int64_t price; /* >= 0; 0: nothing is posted */
+    struct ledger_subject subject;
+    const char *text; /* for the bill */
+    int64_t now_ms;
 };
-int billing_check(struct operations *o, struct billing_audit *out) MUST_USE;
+/* No credit check. *entry (may be NULL): the number it has on the bill, to refund it by; 0 when there was nothing to charge. Writes.
+ * Source: seed S85. */
+int billing_sell(struct operations *o, const struct sale *s, uint64_t *entry) MUST_USE;
+/* The subject of a sale of this license edition. */
+struct ledger_subject billing_license_subject(const uint8_t license_id[16], const struct id *client, uint64_t edition);
+
+/* A payment received from the household. reference: the operator's, never entered twice; NULL: none. 0; REASON_NOT_FOUND: no such
+ * user; REASON_ALREADY. Writes. */
+int billing_pay(struct operations *o, const char *user, int64_t amount, const char *reference, int64_t now_ms,
+                const char *text) MUST_USE;
+
+/* Whose account pays for copy certificates of a product: the destination's, or else the source's. The product's own rule, else the
+ * setting copy-charged. */
+int billing_copy_payer(struct operations *o, uint32_t product, bool *destination) MUST_USE;
+/* "source" or "destination"; NULL: as the setting says. Writes. */
+int billing_set_copy_payer(struct operations *o, uint32_t product, const char *word) MUST_USE;
 
 #define BILLING_MONEY_BYTES 40
 /* "4.99 EUR" */

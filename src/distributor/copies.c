@@ -41,6 +41,16 @@ int copies_find(struct operations *o, const uint8_t serial[16], struct copy *out
     return r == 0 ? read_copy(&q, out, document, NULL) : r;
 }
 
+int copies_next(struct operations *o, const uint8_t after[16], const char *account, uint32_t state, struct copy *out)
+{
+    struct query q CLEANUP(query_end) = query(o->store, CERTIFICATE_NEXT);
+    query_bind_blob(&q, 1, slice(after, 16));
+    query_bind_text(&q, 2, account);
+    query_bind_i64(&q, 3, state);
+    int r = rows_one(&q);
+    return r == 0 ? read_copy(&q, out, NULL, NULL) : r;
+}
+
 int copies_find_open(struct operations *o, const struct copy *like, struct copy *out, struct buf *document,
                      struct buf *delegation)
 {

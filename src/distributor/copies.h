@@ -15,8 +15,9 @@ struct copy {
     bool move, removable;
     bool counted;     /* against the source license's copies */
     uint64_t edition; /* of the source's license: its sequence. A license bought anew later is another's business */
-    int64_t price;    /* to charge; not kept */
-    uint64_t charge;  /* the number it has in the ledger; 0: free */
+    int64_t price;    /* to charge; not kept, as the next one */
+    char payer[OPERATIONS_NAME_BYTES]; /* the account that pays */
+    uint64_t charge;                   /* the number it has in the ledger; 0: free */
     uint64_t block_version;
     int64_t issued_ms, ends_ms;
     uint32_t state; /* enum certificate_state */
@@ -42,5 +43,13 @@ int copies_end_overdue(struct operations *o, int64_t now_ms) MUST_USE;
 /* A receipt that reached another distributor and came as a shared row; surrender may be empty. Refusals are not the sender's
  * business. 0, -errno. */
 int copies_settle_relayed(struct operations *o, struct slice receipt, struct slice surrender, int64_t now_ms) MUST_USE;
+
+/* By hand, after its end: count and price of one that the operator believes was never used. Should a receipt come later all the same, it
+ * counts again; the price stays given back. 0; REASON_NOT_FOUND; REASON_ALREADY; REASON_IN_USE: it may still be used; REASON_NOT_PERMITTED:
+ * it was redeemed, or is a move (only its destination's refusal wakes the source). Writes. */
+int copies_give_back(struct operations *o, const uint8_t serial[16], int64_t now_ms, const char *text) MUST_USE;
+/* The next by serial, of an account (NULL: all) and state (0: all). 0, OPERATIONS_ABSENT. */
+int copies_next(struct operations *o, const uint8_t after[16], const char *account, uint32_t state, struct copy *out)
+    MUST_USE;
 
 #endif

@@ -77,6 +77,9 @@ static int judge_license(struct making *m)
         return REASON_NO_LICENSE;
     if (l->state == LICENSE_REVOKED)
         return REASON_DEVICE_REVOKED;
+    if (l->state == LICENSE_REFUNDED)
+        return reply_refuse(m->out, REASON_NO_LICENSE,
+                            "Its price was given back: it may be copied and renewed no more.");
     if (!licenses_is_held(l, m->who->now_ms))
         return REASON_LICENSE_EXPIRED;
     /* A license in the middle of a move may only go on to where it is going. */
@@ -286,7 +289,13 @@ static int judge_price(struct making *m)
     if (r != 0)
         return r;
     m->copy.price = !m->ask->move || strcmp(charged, "yes") == 0 ? m->product.copy_price : 0;
-    return billing_judge_credit(m->o, m->copy.account, m->copy.price);
+    bool destination;
+    r = billing_copy_payer(m->o, m->product.number, &destination);
+    if (r != 0)
+        return r;
+    snprintf(m->copy.payer, sizeof(m->copy.payer), "%s",
+             destination && !is_partners(m) ? m->destination.user : m->copy.account);
+    return billing_judge_credit(m->o, m->copy.payer, m->copy.price, m->who->now_ms, m->out);
 }
 
 /* --- Making it: S136-S139 ------------------------------------------------------------------------------------------ */
@@ -363,7 +372,15 @@ static int record(struct making *m, struct slice document)
     struct copy *c = &m->copy;
     char text[256];
     snprintf(text, sizeof(text), "%s: %.90s to %s", c->move ? "Move" : "Copy", m->content.title, m->destination.name);
-    int r = billing_charge_entry(m->o, c->account, c->price, m->who->now_ms, text, &c->charge);
+    struct sale sale = { .tariff = POSTING_COPY,
+                         .user = c->payer,
+                         .product = c->product,
+                         .price = c->price,
+                         .subject = { .has_serial = true },
+                         .text = text,
+                         .now_ms = m->who->now_ms };
+    memcpy(sale.subject.serial, c->serial, sizeof(c->serial));
+    int r = billing_sell(m->o, &sale, &c->charge);
     if (r == 0)
         r = copies_add(m->o, c, &m->destination_certificate.leaf, document, buf_slice(&m->delegation));
     if (r == 0 && c->counted)

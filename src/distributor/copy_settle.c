@@ -4,6 +4,8 @@
  *   ISSUED --receipt "refused"--> REFUSED    count and price back; a move's source license is live again
  *   ISSUED --end, not a move--> ENDED        nothing: a destination that is silent may have stored it
  *   ENDED  --late receipt, signed before the end--> REDEEMED; --late refusal--> REFUSED, count and price back
+ *   ENDED  --the operator, by hand--> GIVEN_BACK   count and price back
+ *   GIVEN_BACK --late receipt, signed before the end--> REDEEMED, counted again; --late refusal--> REFUSED
  * Everything may come twice, from either side, and by way of another distributor. Source: seed S153; design section 6.5. */
 #define LOG_MODULE "copies"
 #include <stdio.h>
@@ -12,10 +14,10 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "crypto/sha256.h"
-#include "distributor/billing.h"
 #include "distributor/copies.h"
 #include "distributor/devices.h"
 #include "distributor/handlers.h"
+#include "distributor/refunds.h"
 #include "distributor/reply.h"
 #include "distributor/rows.h"
 #include "distributor/share_rows.h"
@@ -47,13 +49,12 @@ static int give_back(struct operations *o, const struct copy *c, int64_t now_ms)
 {
     char title[128], text[192];
     int r = title_of(o, &c->content, title);
-    if (r == 0 && c->counted)
+    if (r == 0 && c->counted && c->state != CERTIFICATE_GIVEN_BACK)
         r = licenses_count(o, c->license_id, &c->source, c->edition, -1, c->removable ? -1 : 0);
     if (r != 0 || c->charge == 0)
         return r;
     snprintf(text, sizeof(text), "Given back, not used: copy of %s", title);
-    r = billing_refund(o, c->charge, now_ms, text);
-    return r == REASON_ALREADY ? 0 : r > 0 ? -EUCLEAN : r;
+    return refunds_undelivered(o, c->charge, now_ms, text);
 }
 
 /* --- Outcomes ---------------------------------------------------------------------------------------------------- */
@@ -115,13 +116,17 @@ static int settle_stored(struct operations *o, const struct copy *c, struct slic
 {
     if (c->state == CERTIFICATE_REFUSED)
         return REASON_NOT_PERMITTED; /* the destination signed both: the first word counts */
-    if (c->state == CERTIFICATE_ENDED && s->receipt.signed_ms > (uint64_t)c->ends_ms + DOCUMENTS_SKEW_MS)
+    bool given_back = c->state == CERTIFICATE_GIVEN_BACK;
+    if ((c->state == CERTIFICATE_ENDED || given_back) &&
+        s->receipt.signed_ms > (uint64_t)c->ends_ms + DOCUMENTS_SKEW_MS)
         return REASON_CERTIFICATE_EXPIRED;
     int r = 0;
     if (c->state != CERTIFICATE_REDEEMED) {
         r = enter_license(o, c, document, s->now_ms);
         if (r == 0 && c->move)
             r = licenses_set_state(o, c->license_id, &c->source, c->edition, LICENSE_GONE);
+        if (r == 0 && given_back && c->counted)
+            r = licenses_count(o, c->license_id, &c->source, c->edition, 1, c->removable ? 1 : 0);
     }
     return r == 0 ? copies_set_state(o, c, CERTIFICATE_REDEEMED, s->receipt_bytes, s->surrender_bytes) : r;
 }
@@ -324,6 +329,26 @@ int copies_move_cancel(struct operations *o, const struct caller *who, struct sl
     msg_MoveCancel m;
     int r = REQUEST_DECODE(message, msg_MoveCancel, &m);
     return r == 0 ? run_settlement(o, who, CODEC_BYTES(m.receipt), slice(NULL, 0), RECEIPT_REFUSED_OUTCOME, out) : r;
+}
+
+/* --- By hand --------------------------------------------------------------------------------------------------------- */
+
+int copies_give_back(struct operations *o, const uint8_t serial[16], int64_t now_ms, const char *text)
+{
+    struct copy c;
+    int r = copies_find(o, serial, &c, NULL);
+    if (r != 0)
+        return r == OPERATIONS_ABSENT ? REASON_NOT_FOUND : r;
+    if (c.state == CERTIFICATE_GIVEN_BACK || c.state == CERTIFICATE_REFUSED)
+        return REASON_ALREADY;
+    if (c.state == CERTIFICATE_REDEEMED || c.move)
+        return REASON_NOT_PERMITTED;
+    if (now_ms <= c.ends_ms + DOCUMENTS_SKEW_MS)
+        return REASON_IN_USE;
+    r = c.counted ? licenses_count(o, c.license_id, &c.source, c.edition, -1, c.removable ? -1 : 0) : 0;
+    if (r == 0 && c.charge != 0)
+        r = refunds_undelivered(o, c.charge, now_ms, text);
+    return r == 0 ? copies_set_state(o, &c, CERTIFICATE_GIVEN_BACK, slice(NULL, 0), slice(NULL, 0)) : r;
 }
 
 /* --- Over -------------------------------------------------------------------------------------------------------- */

@@ -20,7 +20,7 @@ HANDLER(links_code_get); /* links.c */
 HANDLER(links_unlink);
 HANDLER(links_partner_link);
 HANDLER(links_partner_unlink);
-HANDLER(billing_bills_get);   /* billing.c */
+HANDLER(billing_bills_get);   /* bills.c */
 HANDLER(catalogue_get);       /* catalogue.c */
 HANDLER(license_issue_quote); /* license_issue.c */
 HANDLER(license_issue_header);

@@ -211,12 +211,19 @@ static int judge_quote(struct operations *o, const struct caller *who, struct sl
     return r == 0 ? judge_period(&p, who) : r;
 }
 
-static int charge(struct operations *o, const struct device *d, const struct content *c, const doc_Quote *quote,
-                  int64_t now_ms)
+static int charge(struct operations *o, const struct license *l, const struct content *c, const doc_Quote *quote)
 {
     char text[224];
     snprintf(text, sizeof(text), "License: %s (%s)", c->title, quote->product_name);
-    return billing_charge(o, d->user, quote->price, now_ms, text);
+    return billing_sell(o,
+                        &(struct sale){ .tariff = POSTING_LICENSE,
+                                        .user = l->account,
+                                        .product = l->product,
+                                        .price = quote->price,
+                                        .subject = billing_license_subject(l->license_id, &l->client, l->sequence),
+                                        .text = text,
+                                        .now_ms = l->issued_ms },
+                        NULL);
 }
 
 static int issue(struct operations *o, const struct device *d, const struct content *c, const doc_Quote *quote,
@@ -251,6 +258,8 @@ static int issue(struct operations *o, const struct device *d, const struct cont
         r = licenses_record(o, &l, now_ms); /* S84 */
     if (r == 0)
         r = licenses_record_content(o, d->user, &c->id, &d->client, l.license_id, now_ms);
+    if (r == 0)
+        r = charge(o, &l, c, quote); /* S85 */
     if (r != 0)
         return r;
     result->has_license = result->has_header = true;
@@ -270,8 +279,6 @@ int license_issue_purchase(struct operations *o, const struct caller *who, const
     if (r == 0)
         r = judge_quote(o, who, CODEC_BYTES(item->quote), &quote, &c, out);
     if (r == 0)
-        r = billing_judge_credit(o, d.user, quote.price); /* S76-S78 */
-    if (r == 0)
-        r = issue(o, &d, &c, &quote, who->now_ms, result);      /* S79-S84 */
-    return r == 0 ? charge(o, &d, &c, &quote, who->now_ms) : r; /* S85 */
+        r = billing_judge_credit(o, d.user, quote.price, who->now_ms, out); /* S76-S78 */
+    return r == 0 ? issue(o, &d, &c, &quote, who->now_ms, result) : r;      /* S79-S85 */
 }

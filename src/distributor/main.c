@@ -32,7 +32,8 @@ static const struct admin_command commands[] = {
       "FILE... [--title TEXT] [--creator TEXT] [--album TEXT] [--media-type TYPE]\n"
       "    [--product NUMBER] [--name PRODUCT] " PRODUCT_USAGE,
       "Encrypt media files and put them on sale. A file published before is only put on sale again.", admin_publish },
-    { "withdraw", "CONTENT", "Take a content off the catalogue; licenses stay.", admin_withdraw },
+    { "withdraw", "CONTENT [--undo]", "Take a content off the catalogue, or put it back; licenses stay.",
+      admin_withdraw },
     { "content", "list", "What was published.", admin_content },
     { "product", "list\nproduct add --name NAME " PRODUCT_USAGE "\nproduct withdraw NUMBER",
       "The tariff: prices and conditions.", admin_product },
@@ -40,9 +41,21 @@ static const struct admin_command commands[] = {
       "Distributors whose devices may receive copies of what we sold.", admin_partner },
     { "directory", "set URL\ndirectory unset\ndirectory show", "The operations database shared by distributors.",
       admin_directory },
-    { "ledger", "\nledger check\nledger user NAME\nledger pay NAME AMOUNT [--text TEXT]",
-      "The double-entry ledger; payments received.", admin_ledger },
-    { "refund", "ENTRY [--text TEXT]", "Give back a charge, once.", admin_refund },
+    { "ledger",
+      "[list] [--account ACCOUNT] [--from DATE] [--to DATE] [--kind KIND] [--csv]\nledger check\nledger user NAME [--csv]\n"
+      "ledger statement NAME [--from DATE] [--to DATE] [--csv]\nledger pay NAME AMOUNT [--text TEXT] [--reference TEXT]",
+      "The double-entry ledger; statements; payments received.", admin_ledger },
+    { "refund", "ENTRY [--amount AMOUNT] [--text REASON] [--license keep|revoke]",
+      "Give back a charge, in whole or in part, once.", admin_refund },
+    { "tariff", "list\ntariff set PRODUCT --copy-charged source|destination|default",
+      "Whose account pays for the copy certificates of a product.", admin_tariff },
+    { "holder",
+      "list\nholder add NAME [--full-name TEXT]\n"
+      "holder share NAME --product NUMBER (--basis-points N | --fixed AMOUNT) [--of license,copy,renewal,ownership]\n"
+      "holder pay NAME AMOUNT [--text TEXT] [--reference TEXT]",
+      "Rights holders, their shares of each sale, what was paid out to them.", admin_holder },
+    { "certificate", "list [--user NAME] [--state STATE]\ncertificate give-back SERIAL [--text REASON]",
+      "Copy certificates issued; count and price of an unused one given back by hand.", admin_certificate },
 };
 
 /* --- Help -------------------------------------------------------------------------------------------------------- */

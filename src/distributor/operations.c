@@ -32,6 +32,8 @@ static const struct {
     { "credit-limit", "5000" },
     { "certificate-days", "7" },
     { "move-charged", "no" },
+    { "copy-charged", "source" },
+    { "pay-within-days", "0" },
 };
 
 /* --- Settings ---------------------------------------------------------------------------------------------------- */

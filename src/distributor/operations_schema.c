@@ -6,6 +6,7 @@
 #include "distributor/operations_schema.h"
 
 #include "base/util.h"
+#include "distributor/billing_schema.h"
 #include "distributor/statements.h"
 
 #define ID(column) #column " BLOB NOT NULL CHECK (length(" #column ") = 32)"
@@ -178,7 +179,7 @@ static const char
                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                             /* --- Sharing: our signed rows in order --------------------------------------------------------------------- */
                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                             "CREATE TABLE outbox (sequence INTEGER PRIMARY KEY, envelope BLOB NOT NULL) STRICT;";
 
-static const char *const migrations[] = { first };
+static const char *const migrations[] = { first, billing_schema_ledger };
 
 const struct store_schema operations_schema = {
     .migrations = migrations,

@@ -103,22 +103,6 @@
                            " ORDER BY ends_ms LIMIT 1")                                                                \
     X(CERTIFICATE_STATE, "UPDATE certificate SET state = ?2, receipt = coalesce(?3, receipt),"                         \
                          " surrender = coalesce(?4, surrender) WHERE serial = ?1")                                     \
-    X(RELAYED_ADD, "INSERT INTO relayed (digest, relayed_ms) VALUES (?1, ?2) ON CONFLICT DO NOTHING")                  \
-    /* money */                                                                                                        \
-    X(LEDGER_ADD, "INSERT INTO ledger (movement, account, amount, balance, time_ms, text, reverses)"                   \
-                  " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")                                                              \
-    X(LEDGER_BALANCE, "SELECT balance FROM ledger WHERE account = ?1 ORDER BY number DESC LIMIT 1")                    \
-    X(LEDGER_LINE, "SELECT number, movement, account, amount, balance, time_ms, text FROM ledger WHERE number = ?1")   \
-    X(LEDGER_BEFORE, "SELECT number, time_ms, text, amount, balance FROM ledger WHERE account = ?1 AND number < ?2"    \
-                     " ORDER BY number DESC LIMIT ?3")                                                                 \
-    X(LEDGER_ALL, "SELECT number, movement, account, amount, time_ms, text FROM ledger WHERE number > ?1"              \
-                  " ORDER BY number LIMIT ?2")                                                                         \
-    X(LEDGER_UNEVEN, "SELECT movement FROM ledger GROUP BY movement HAVING sum(amount) <> 0 OR count(*) <> 2 LIMIT 1") \
-    X(LEDGER_DRIFT,                                                                                                    \
-      "SELECT number FROM (SELECT number, balance, sum(amount) OVER"                                                   \
-      " (PARTITION BY account ORDER BY number) AS running FROM ledger) WHERE balance <> running LIMIT 1")              \
-    X(LEDGER_TOTAL,                                                                                                    \
-      "SELECT count(*), coalesce(sum(amount), 0), coalesce(sum(CASE WHEN account = 'revenue' THEN amount"              \
-      " ELSE 0 END), 0) FROM ledger")
+    X(RELAYED_ADD, "INSERT INTO relayed (digest, relayed_ms) VALUES (?1, ?2) ON CONFLICT DO NOTHING")
 
 #endif

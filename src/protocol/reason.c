@@ -23,7 +23,7 @@ static const struct entry entries[REASON_COUNT] = {
     [REASON_UNKNOWN_CONTENT] = { "unknown-content", "This content is not known there.", "Look it up: hearth browse" },
     [REASON_NO_LICENSE] = { "no-license", "There is no license for this content.", "Buy it: hearth get TRACK" },
     [REASON_CREDIT_REFUSED] = { "credit-refused", "The account's credit does not cover the price.",
-                                "See what is owed: hearth bills" },
+                                "See what is owed, and pay it: hearth bills" },
     [REASON_NOT_OWNED] = { "not-owned", "The destination does not belong to this household.",
                            "Register it, or link the two accounts: hearth link" },
     [REASON_COPY_COUNT_EXHAUSTED] = { "copy-count-exhausted", "The license allows no further copy.",

@@ -1,4 +1,4 @@
-/* register, unregister, link, unlink, accounts, bills: the household and its distributors. */
+/* register, unregister, link, unlink, accounts: the household and its distributors. */
 #include "ui-cli/verbs.h"
 
 #include <stdio.h>
@@ -306,47 +306,3 @@ static int run_accounts(struct cli *cli, int argc, char **argv)
     return code;
 }
 const struct verb verb_accounts = { "accounts", "", "Lists the household's accounts.", NULL, run_accounts };
-
-static int on_bill(const struct frame *f, void *ctx)
-{
-    struct rows *rows = ctx;
-    ctl_BillRow b;
-    if (f->type != ctl_Type_BILL_ROW || CODEC_DECODE(ctl_BillRow, f->message, &b) != 0)
-        return -EPROTO;
-    if (rows->list != NULL)
-        return json_array_append_new(rows->list, json_pack("{s:s, s:I, s:I, s:s, s:I, s:I, s:s}", "distributor_name",
-                                                           b.distributor_name, "number", (json_int_t)b.line.number,
-                                                           "time_ms", (json_int_t)b.line.time_ms, "text", b.line.text,
-                                                           "amount", (json_int_t)b.line.amount, "balance",
-                                                           (json_int_t)b.line.balance, "currency", b.currency));
-    char when[32], amount[40], balance[40];
-    table_row(&rows->table, output_time(b.line.time_ms, when), b.distributor_name, b.line.text,
-              output_money(b.line.amount, b.currency, amount), output_money(b.line.balance, b.currency, balance));
-    return 0;
-}
-
-static int run_bills(struct cli *cli, int argc, char **argv)
-{
-    char **args;
-    int count, code = cli_options(cli, argc, argv, NULL, 0, 0, 1, &args, &count);
-    if (code >= 0)
-        return code;
-    ctl_BillsGet m = ctl_BillsGet_init_zero;
-    if (count == 1 && !cli_text(cli, m.distributor, sizeof(m.distributor), args[0], "the distributor"))
-        return EXIT_USAGE;
-    struct rows rows = { cli, cli->output.json ? json_array() : NULL, { 0 } };
-    table_init(&rows.table, 5, (const char *[]){ "TIME", "DISTRIBUTOR", "FOR", "AMOUNT", "BALANCE" });
-    code = CLI_CALL(cli, BILLS_GET, ctl_BillsGet, &m, on_bill, &rows);
-    if (code == EXIT_DONE && rows.list != NULL)
-        output_json(&cli->output, json_pack("{s:O}", "bills", rows.list));
-    if (code == EXIT_DONE && rows.list == NULL) {
-        if (rows.table.rows == 1)
-            output_line(&cli->output, "Nothing has been charged.");
-        table_print(&rows.table);
-    }
-    json_decref(rows.list);
-    table_deinit(&rows.table);
-    return code;
-}
-const struct verb verb_bills = { "bills", "[DISTRIBUTOR]", "Lists what the accounts were charged, newest first.", NULL,
-                                 run_bills };

@@ -4,7 +4,7 @@
 #include <stdio.h>
 
 #include "crypto/seal.h"
-#include "distributor/billing.h"
+#include "distributor/refunds.h"
 #include "distributor/copies.h"
 
 static struct town town;
@@ -456,7 +456,8 @@ static void what_was_refunded_is_not_given_back_again(void **state)
     assert_int_equal(copies_find(town.a.o, certificate.serial, &c, NULL), 0);
     struct transaction t CLEANUP(transaction_end) = { 0 };
     assert_int_equal(transaction_begin(&t, town.a.o->store), 0);
-    assert_int_equal(billing_refund(town.a.o, c.charge, town.now_ms, "Sorry"), 0);
+    assert_int_equal(
+        refunds_give(town.a.o, &(struct refund){ .entry = c.charge, .now_ms = town.now_ms, .text = "Sorry" }, NULL), 0);
     assert_int_equal(transaction_commit(&t), 0);
     assert_int_equal(shop_balance(&town.a, "alice"), -499);
     gadget_receipt(&attic, &certificate, 2, town.now_ms, &receipt);

@@ -1,4 +1,6 @@
 """The operator's commands of hearth-distributor, as an operator types them. Argument: the program. Exit codes, JSON, refusals."""
+import csv
+import io
 import json
 import os
 import subprocess
@@ -84,6 +86,10 @@ def publishing_is_idempotent():
     assert os.listdir(os.path.join(state, "bodies")) == [first["content"] + ".body"]
     product = ask("product", "list")["products"][0]
     assert (product["price"], product["copy_price"], product["max_copies"]) == (129, 10, 4294967295)
+    assert not ask("withdraw", first["content"][:8])["known_before"]
+    assert ask("withdraw", first["content"][:8])["known_before"]
+    assert not ask("withdraw", first["content"][:8], "--undo")["withdrawn"]
+    assert not ask("content", "list")["contents"][0]["withdrawn"]
     run("withdraw", first["content"][:8])
     assert ask("content", "list")["contents"][0]["withdrawn"]
     run("publish", path, "--title", "Another", "--price", "0.99", "--name", "Cheap")
@@ -121,6 +127,50 @@ def users_and_money():
     assert [e["amount"] for e in ask("ledger", "user", "alice")["entries"]] == [2000]
     assert sum(e["amount"] for e in ask("ledger")["entries"]) == 0
     assert ask("ledger", "check")["balanced"]
+    assert ask("ledger", "pay", "alice", "1.00", "--reference", "bank-7", "--text", '=1+1, "x"')["balance"] == 2100
+    assert ask("ledger", "pay", "alice", "1.00", "--reference", "bank-7") == {
+        "user": "alice", "paid": 0, "balance": 2100, "known_before": True}
+    statement = ask("ledger", "statement", "alice")
+    assert statement["opening"] == 0 and statement["payments"] == statement["closing"] == 2100
+    assert len(statement["entries"]) == 2
+    assert ask("ledger", "statement", "alice", "--from", "2100-01-01")["opening"] == 2100
+    assert not ask("ledger", "list", "--kind", "refund")["entries"]
+    refused("not-found", "ledger", "statement", "bob")
+    refused("usage", "ledger", "list", "--kind", "gift", expect=2)
+    table = subprocess.run([PROGRAM, "--state-dir", state, "ledger", "user", "alice", "--csv"], check=True, capture_output=True).stdout
+    assert table.endswith(b"\r\n") and table.count(b"\r\n") == 3
+    rows = list(csv.DictReader(io.StringIO(table.decode(), newline="")))
+    assert [r["amount"] for r in rows] == ["20.00", "1.00"] and rows[1]["text"] == '\'=1+1, "x"'
+
+
+@case
+def rights_holders():
+    product = str(ask("product", "add", "--name", "Shared", "--price", "1.00")["product"])
+    assert not ask("holder", "add", "anna", "--full-name", "Anna")["known_before"]
+    assert ask("holder", "add", "anna")["known_before"]
+    run("holder", "share", "anna", "--product", product, "--basis-points", "2500")
+    holder = ask("holder", "list")["holders"][0]
+    assert holder["full_name"] == "Anna" and holder["basis_points"] == 2500 and holder["due"] == 0
+    refused("not-permitted", "holder", "share", "anna", "--product", product, "--basis-points", "10001")
+    refused("not-found", "holder", "share", "ben", "--product", product, "--basis-points", "1")
+    refused("usage", "holder", "share", "anna", "--product", product, expect=2)
+    refused("usage", "holder", "share", "anna", "--product", product, "--fixed", "1", "--of", "air", expect=2)
+    refused("credit-refused", "holder", "pay", "anna", "1.00")
+    run("holder", "share", "anna", "--product", product, "--basis-points", "0")
+    assert ask("holder", "list")["holders"][0]["basis_points"] == 0
+    assert ask("ledger", "statement", "anna")["account"] == "holder:anna"
+    run("tariff", "set", product, "--copy-charged", "destination")
+    assert [t["copy_charged"] for t in ask("tariff", "list")["tariffs"] if t["name"] == "Shared"] == ["destination"]
+    refused("usage", "tariff", "set", product, "--copy-charged", "nobody", expect=2)
+    refused("not-found", "tariff", "set", "999", "--copy-charged", "source")
+    refused("usage", "settings", "copy-charged", "nobody", expect=2)
+    assert ask("certificate", "list")["certificates"] == []
+    refused("not-found", "certificate", "give-back", "00" * 16)
+    refused("usage", "certificate", "give-back", "1", expect=2)
+
+
+@case
+def refunds():
     refused("not-permitted", "refund", "2")
     refused("not-found", "refund", "77")
     refused("usage", "refund", "all", expect=2)

@@ -297,9 +297,9 @@ int64_t shop_balance(struct shop *s, const char *user)
 
 void shop_check(struct shop *s)
 {
-    struct billing_audit audit;
-    assert_int_equal(billing_check(s->o, &audit), 0);
-    assert_int_equal(audit.uneven_movement, 0);
+    struct ledger_audit audit;
+    assert_int_equal(ledger_check(s->o, &audit), 0);
+    assert_int_equal(audit.uneven_posting, 0);
     assert_int_equal(audit.drifted_entry, 0);
     assert_int_equal(store_verify(s->o->store), 0);
 }

@@ -140,9 +140,9 @@ void shop_check(struct shop *s)
     while (roster_take_touched(s->operations, user))
         ;
     static const char *const users[] = { SHOP_USER, "mallory" };
-    struct billing_audit audit;
-    CHECK(billing_check(s->operations, &audit) == 0);
-    CHECK(audit.uneven_movement == 0 && audit.drifted_entry == 0);
+    struct ledger_audit audit;
+    CHECK(ledger_check(s->operations, &audit) == 0);
+    CHECK(audit.uneven_posting == 0 && audit.drifted_entry == 0);
     for (size_t i = 0; i < ARRAY_COUNT(users); i++) {
         struct account account;
         int64_t balance;

@@ -1,0 +1,73 @@
+/* The ledger holds itself to its rules: whoever writes to the database, by whatever program, cannot leave an uneven posting,
+ * change or delete a line, or give the same reason twice.
+ *
+ * The lines of a posting are written first, each with the balance its account has after it; the row of the posting closes it.
+ * A line without its posting fails the commit (deferred foreign key); a posting whose lines do not sum to zero, or a line
+ * for a posting that is closed, fails at once. */
+#include "distributor/billing_schema.h"
+
+const char billing_schema_ledger[] =
+    /* Who is behind a movement of money, and why. reference: unique, so that nothing is posted twice.
+     * kind: enum posting_kind. subject: the license (license_id, client, edition) or copy certificate (serial) that was sold.
+     * refunds: the posting this one gives back, in whole or in part, once. */
+    "ALTER TABLE ledger RENAME TO ledger_before;"
+    "CREATE TABLE posting (number INTEGER PRIMARY KEY, reference TEXT NOT NULL UNIQUE"
+    " CHECK (length(reference) BETWEEN 1 AND 190), kind INTEGER NOT NULL CHECK (kind BETWEEN 1 AND 9),"
+    " product INTEGER, time_ms INTEGER NOT NULL, text TEXT NOT NULL,"
+    " license_id BLOB CHECK (length(license_id) = 16), client BLOB CHECK (length(client) = 32), edition INTEGER,"
+    " serial BLOB CHECK (length(serial) = 16), refunds INTEGER UNIQUE REFERENCES posting (number),"
+    " revoked INTEGER NOT NULL DEFAULT 0 CHECK (revoked IN (0, 1))) STRICT;"
+    "CREATE TABLE ledger (number INTEGER PRIMARY KEY AUTOINCREMENT,"
+    " posting INTEGER NOT NULL REFERENCES posting (number) DEFERRABLE INITIALLY DEFERRED,"
+    " account TEXT NOT NULL CHECK (account IN ('revenue', 'payments') OR account GLOB 'user:?*'"
+    " OR account GLOB 'holder:?*' OR account GLOB 'partner:?*'),"
+    " amount INTEGER NOT NULL CHECK (amount <> 0), balance INTEGER NOT NULL) STRICT;"
+
+    /* What was there before: movements of two lines. */
+    "INSERT INTO ledger (number, posting, account, amount, balance)"
+    " SELECT number, movement, account, amount, balance FROM ledger_before ORDER BY number;"
+    "INSERT INTO posting (number, reference, kind, time_ms, text, refunds)"
+    " SELECT m.movement, 'movement:' || m.movement,"
+    " CASE WHEN max(m.reverses) IS NOT NULL THEN 6 WHEN sum(m.account = 'payments') > 0 THEN 5"
+    " WHEN m.text GLOB 'License: *' THEN 1 ELSE 2 END, min(m.time_ms), m.text, max(b.movement)"
+    " FROM ledger_before m LEFT JOIN ledger_before b ON b.number = m.reverses"
+    " GROUP BY m.movement ORDER BY m.movement;"
+    "DROP TABLE ledger_before;"
+    "CREATE INDEX ledger_by_account ON ledger (account, number);"
+    "CREATE INDEX ledger_by_posting ON ledger (posting);"
+
+    "CREATE TRIGGER ledger_closed BEFORE INSERT ON ledger"
+    " WHEN EXISTS (SELECT 1 FROM posting WHERE number = NEW.posting)"
+    " BEGIN SELECT RAISE(ABORT, 'the posting is closed'); END;"
+    "CREATE TRIGGER ledger_running BEFORE INSERT ON ledger WHEN NEW.balance IS NOT NEW.amount + coalesce("
+    "(SELECT balance FROM ledger WHERE account = NEW.account ORDER BY number DESC LIMIT 1), 0)"
+    " BEGIN SELECT RAISE(ABORT, 'not the balance after this line'); END;"
+    "CREATE TRIGGER posting_even BEFORE INSERT ON posting"
+    " WHEN (SELECT coalesce(sum(amount), 1) FROM ledger WHERE posting = NEW.number) <> 0"
+    " BEGIN SELECT RAISE(ABORT, 'the posting does not sum to zero'); END;"
+    "CREATE TRIGGER ledger_kept BEFORE UPDATE ON ledger BEGIN SELECT RAISE(ABORT, 'the ledger only grows'); END;"
+    "CREATE TRIGGER ledger_whole BEFORE DELETE ON ledger BEGIN SELECT RAISE(ABORT, 'the ledger only grows'); END;"
+    "CREATE TRIGGER posting_kept BEFORE UPDATE ON posting BEGIN SELECT RAISE(ABORT, 'the ledger only grows'); END;"
+    "CREATE TRIGGER posting_whole BEFORE DELETE ON posting BEGIN SELECT RAISE(ABORT, 'the ledger only grows'); END;"
+
+    /* Rights holders, and what they get of each sale of a product. tariffs: bits of enum posting_kind (1 << kind). */
+    "CREATE TABLE holder (name TEXT PRIMARY KEY, full_name TEXT NOT NULL, created_ms INTEGER NOT NULL) STRICT;"
+    "CREATE TABLE holder_share (product INTEGER NOT NULL REFERENCES product (number),"
+    " holder TEXT NOT NULL REFERENCES holder (name), basis_points INTEGER NOT NULL CHECK (basis_points BETWEEN 0 AND 10000),"
+    " fixed INTEGER NOT NULL CHECK (fixed >= 0), tariffs INTEGER NOT NULL, PRIMARY KEY (product, holder),"
+    " CHECK ((basis_points = 0) <> (fixed = 0))) STRICT, WITHOUT ROWID;"
+
+    /* Who pays for the copy certificates of a product: 'source' or 'destination'. Without a row, the setting decides. */
+    "CREATE TABLE product_payer (product INTEGER PRIMARY KEY REFERENCES product (number),"
+    " copy_charged TEXT NOT NULL CHECK (copy_charged IN ('source', 'destination'))) STRICT;"
+
+    /* Payments asked of the operator's command (payments.h). At most one of a user is open. */
+    "CREATE TABLE payment (number INTEGER PRIMARY KEY AUTOINCREMENT,"
+    " key BLOB NOT NULL UNIQUE CHECK (length(key) = 16), user TEXT NOT NULL, amount INTEGER NOT NULL CHECK (amount > 0),"
+    " payer TEXT NOT NULL, state INTEGER NOT NULL CHECK (state BETWEEN 1 AND 4), attempts INTEGER NOT NULL DEFAULT 0,"
+    " prepared_ms INTEGER NOT NULL, next_ms INTEGER NOT NULL, ended_ms INTEGER, detail TEXT NOT NULL DEFAULT '') STRICT;"
+    "CREATE UNIQUE INDEX payment_open ON payment (user) WHERE state IN (1, 2);"
+    "CREATE INDEX payment_due ON payment (next_ms) WHERE state IN (1, 2);"
+    "CREATE INDEX payment_by_user ON payment (user, number);"
+    /* What the operator's command knows a user by: never a card number. */
+    "CREATE TABLE payer (user TEXT PRIMARY KEY, reference TEXT NOT NULL) STRICT;";

@@ -1,0 +1,7 @@
+/* Tables of the billing server, as migrations of the operations database. */
+#ifndef DISTRIBUTOR_BILLING_SCHEMA_H
+#define DISTRIBUTOR_BILLING_SCHEMA_H
+
+extern const char billing_schema_ledger[];
+
+#endif

@@ -1,0 +1,77 @@
+/* Statements about the ledger, rights holders and payments. See statements.h. */
+#ifndef DISTRIBUTOR_STATEMENTS_MONEY_H
+#define DISTRIBUTOR_STATEMENTS_MONEY_H
+
+#define SQL_LINE                                                                                                \
+    "l.number, l.posting, l.account, l.amount, l.balance, p.time_ms, p.text, p.kind, p.product, p.reference,"   \
+    " (SELECT min(b.number) FROM ledger b WHERE b.posting = p.refunds), p.revoked FROM ledger l JOIN posting p" \
+    " ON p.number = l.posting"
+#define SQL_POSTING \
+    "number, reference, kind, product, time_ms, text, license_id, client, edition, serial, refunds, revoked FROM posting"
+#define SQL_PAYMENT \
+    "number, key, user, amount, payer, state, attempts, prepared_ms, next_ms, ended_ms, detail FROM payment"
+/* ?1 account or NULL, ?2 and ?3 times, ?4 kind or 0 */
+#define SQL_LEDGER_FILTER \
+    " (?1 IS NULL OR l.account = ?1) AND p.time_ms >= ?2 AND p.time_ms < ?3 AND (?4 = 0 OR p.kind = ?4)"
+
+#define STATEMENTS_MONEY(X)                                                                                            \
+    X(POSTING_ADD,                                                                                                     \
+      "INSERT INTO posting (number, reference, kind, product, time_ms, text, license_id, client, edition,"             \
+      " serial, refunds, revoked) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)")                         \
+    X(POSTING_FIND, "SELECT p.number, (SELECT min(number) FROM ledger WHERE posting = p.number) FROM posting p"        \
+                    " WHERE p.reference = ?1")                                                                         \
+    X(POSTING_GET, "SELECT " SQL_POSTING " WHERE number = ?1")                                                         \
+    X(POSTING_REFUND_OF, "SELECT number FROM posting WHERE refunds = ?1")                                              \
+    X(LEDGER_ADD, "INSERT INTO ledger (posting, account, amount, balance) VALUES (?1, ?2, ?3, ?4)")                    \
+    X(LEDGER_BALANCE, "SELECT balance FROM ledger WHERE account = ?1 ORDER BY number DESC LIMIT 1")                    \
+    X(LEDGER_LINE, "SELECT " SQL_LINE " WHERE l.number = ?1")                                                          \
+    X(LEDGER_OF_POSTING, "SELECT account, amount FROM ledger WHERE posting = ?1 ORDER BY number")                      \
+    X(LEDGER_BEFORE, "SELECT " SQL_LINE " WHERE l.account = ?1 AND l.number < ?2 ORDER BY l.number DESC LIMIT ?3")     \
+    X(LEDGER_PAGE, "SELECT " SQL_LINE " WHERE" SQL_LEDGER_FILTER " AND l.number > ?5 ORDER BY l.number LIMIT ?6")      \
+    X(LEDGER_SUMS, "SELECT p.kind, count(*), sum(l.amount) FROM ledger l JOIN posting p ON p.number = l.posting"       \
+                   " WHERE" SQL_LEDGER_FILTER " GROUP BY p.kind ORDER BY p.kind")                                      \
+    X(LEDGER_OPENING, "SELECT coalesce(sum(l.amount), 0) FROM ledger l JOIN posting p ON p.number = l.posting"         \
+                      " WHERE l.account = ?1 AND p.time_ms < ?2")                                                      \
+    X(LEDGER_OWING_SINCE, "SELECT p.time_ms FROM ledger l JOIN posting p ON p.number = l.posting WHERE l.account = ?1" \
+                          " AND l.number > coalesce((SELECT number FROM ledger WHERE account = ?1 AND balance >= 0"    \
+                          " ORDER BY number DESC LIMIT 1), 0) ORDER BY l.number LIMIT 1")                              \
+    X(LEDGER_UNEVEN, "SELECT posting FROM ledger GROUP BY posting HAVING sum(amount) <> 0 OR count(*) < 2 LIMIT 1")    \
+    X(LEDGER_OPEN_POSTING, "SELECT l.number FROM ledger l LEFT JOIN posting p ON p.number = l.posting"                 \
+                           " WHERE p.number IS NULL LIMIT 1")                                                          \
+    X(LEDGER_DRIFT,                                                                                                    \
+      "SELECT number FROM (SELECT number, balance, sum(amount) OVER"                                                   \
+      " (PARTITION BY account ORDER BY number) AS running FROM ledger) WHERE balance <> running LIMIT 1")              \
+    X(LEDGER_TOTAL, "SELECT count(*), coalesce(sum(amount), 0),"                                                       \
+                    " coalesce(sum(CASE WHEN account = 'revenue' THEN amount ELSE 0 END), 0),"                         \
+                    " coalesce(sum(CASE WHEN account = 'payments' THEN amount ELSE 0 END), 0),"                        \
+                    " coalesce(sum(CASE WHEN account GLOB 'user:*' THEN amount ELSE 0 END), 0),"                       \
+                    " coalesce(sum(CASE WHEN account GLOB 'holder:*' THEN amount ELSE 0 END), 0),"                     \
+                    " coalesce(sum(CASE WHEN account GLOB 'partner:*' THEN amount ELSE 0 END), 0) FROM ledger")        \
+    X(PAYMENT_LAST_STATE,                                                                                              \
+      "SELECT state FROM payment WHERE user = ?1 AND state IN (3, 4) ORDER BY number DESC LIMIT 1")                    \
+    /* rights holders */                                                                                               \
+    X(HOLDER_GET, "SELECT name, full_name, created_ms FROM holder WHERE name = ?1")                                    \
+    X(HOLDER_NEXT, "SELECT name, full_name, created_ms FROM holder WHERE name > ?1 ORDER BY name LIMIT 1")             \
+    X(HOLDER_SET, "INSERT INTO holder (name, full_name, created_ms) VALUES (?1, ?2, ?3)"                               \
+                  " ON CONFLICT (name) DO UPDATE SET full_name = excluded.full_name")                                  \
+    X(HOLDER_SHARE_SET, "INSERT INTO holder_share (product, holder, basis_points, fixed, tariffs)"                     \
+                        " VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (product, holder) DO UPDATE SET"                     \
+                        " basis_points = excluded.basis_points, fixed = excluded.fixed, tariffs = excluded.tariffs")   \
+    X(HOLDER_SHARE_CLEAR, "DELETE FROM holder_share WHERE product = ?1 AND holder = ?2")                               \
+    X(HOLDER_SHARES, "SELECT holder, basis_points, fixed, tariffs FROM holder_share WHERE product = ?1"                \
+                     " ORDER BY holder")                                                                               \
+    X(HOLDER_SHARE_NEXT, "SELECT product, basis_points, fixed, tariffs FROM holder_share WHERE holder = ?1"            \
+                         " AND product > ?2 ORDER BY product LIMIT 1")                                                 \
+    X(HOLDER_POINTS, "SELECT coalesce(sum(basis_points), 0), count(*) FROM holder_share WHERE product = ?1"            \
+                     " AND holder <> ?2")                                                                              \
+    /* who pays for copies */                                                                                          \
+    X(PAYER_OF_PRODUCT, "SELECT copy_charged FROM product_payer WHERE product = ?1")                                   \
+    X(PAYER_OF_PRODUCT_SET, "INSERT INTO product_payer (product, copy_charged) VALUES (?1, ?2)"                        \
+                            " ON CONFLICT (product) DO UPDATE SET copy_charged = excluded.copy_charged")               \
+    X(PAYER_OF_PRODUCT_CLEAR, "DELETE FROM product_payer WHERE product = ?1")                                          \
+    /* certificates that the operator looks at */                                                                      \
+    X(CERTIFICATE_NEXT,                                                                                                \
+      "SELECT " SQL_CERTIFICATE " FROM certificate WHERE serial > ?1 AND (?2 IS NULL OR account = ?2)"                 \
+      " AND (?3 = 0 OR state = ?3) ORDER BY serial LIMIT 1")
+
+#endif
