@@ -133,6 +133,7 @@ int admin_ledger(struct admin *a, int argc, char **argv); /* admin_money.c */
 int admin_refund(struct admin *a, int argc, char **argv); /* admin_refund.c */
 int admin_certificate(struct admin *a, int argc, char **argv);
 int admin_tariff(struct admin *a, int argc, char **argv);
-int admin_holder(struct admin *a, int argc, char **argv); /* admin_holders.c */
+int admin_payment(struct admin *a, int argc, char **argv); /* admin_payment.c */
+int admin_holder(struct admin *a, int argc, char **argv);  /* admin_holders.c */
 
 #endif

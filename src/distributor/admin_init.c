@@ -148,10 +148,11 @@ int admin_init(struct admin *a, int argc, char **argv)
 
 /* --- settings, stats --------------------------------------------------------------------------------------------- */
 
-static const char *const names[] = { "name",         "currency",     "listen",
-                                     "address",      "directory",    "directory-url",
-                                     "registration", "credit-limit", "certificate-days",
-                                     "move-charged", "copy-charged", "pay-within-days" };
+static const char *const names[] = {
+    "name",          "currency",        "listen",          "address",          "directory",
+    "directory-url", "registration",    "credit-limit",    "certificate-days", "move-charged",
+    "copy-charged",  "pay-within-days", "payment-command", "payment-timeout",  "collect-at"
+};
 #define FIRST_CHANGEABLE 2 /* name and currency are part of what was issued */
 
 static int list_settings(struct admin *a)
@@ -170,6 +171,11 @@ static int list_settings(struct admin *a)
     return ADMIN_DONE;
 }
 
+static const struct {
+    const char *name;
+    int least, most;
+} numbers[] = { { "certificate-days", 1, 365 }, { "pay-within-days", 0, 365 }, { "payment-timeout", 1, 3600 } };
+
 static int judge_setting(struct admin *a, const char *name, const char *value)
 {
     char *end;
@@ -178,12 +184,15 @@ static int judge_setting(struct admin *a, const char *name, const char *value)
     bool yes_no = strcmp(name, "move-charged") == 0 || strcmp(name, "directory") == 0;
     if (yes_no && strcmp(value, "yes") != 0 && strcmp(value, "no") != 0)
         return admin_usage(a, "%s is yes or no", name);
-    bool may_be_none = strcmp(name, "pay-within-days") == 0;
-    if (strcmp(name, "certificate-days") == 0 || may_be_none) {
-        long long days = strtoll(value, &end, 10);
-        if (*value == '\0' || *end != '\0' || days < (may_be_none ? 0 : 1) || days > 365)
-            return admin_usage(a, "%s is a whole number from %d to 365", name, may_be_none ? 0 : 1);
+    for (size_t i = 0; i < ARRAY_COUNT(numbers); i++) {
+        if (strcmp(name, numbers[i].name) != 0)
+            continue;
+        long long n = strtoll(value, &end, 10);
+        if (*value == '\0' || *end != '\0' || n < numbers[i].least || n > numbers[i].most)
+            return admin_usage(a, "%s is a whole number from %d to %d", name, numbers[i].least, numbers[i].most);
     }
+    if (strcmp(name, "payment-command") == 0 && *value != '\0' && *value != '/')
+        return admin_usage(a, "payment-command is the whole path of a program, or empty");
     if (strcmp(name, "copy-charged") == 0 && strcmp(value, "source") != 0 && strcmp(value, "destination") != 0)
         return admin_usage(a, "copy-charged is source or destination");
     bool is_address = strcmp(name, "listen") == 0 || strcmp(name, "address") == 0;
@@ -214,9 +223,9 @@ int admin_settings(struct admin *a, int argc, char **argv)
         const char *value = argv[1];
         int64_t amount;
         r = judge_setting(a, argv[0], value);
-        if (r == 0 && strcmp(argv[0], "credit-limit") == 0) {
+        if (r == 0 && (strcmp(argv[0], "credit-limit") == 0 || strcmp(argv[0], "collect-at") == 0)) {
             if (admin_parse_money(value, &amount) != 0)
-                return admin_usage(a, "credit-limit is an amount such as 50 or 49.99");
+                return admin_usage(a, "%s is an amount such as 50 or 49.99", argv[0]);
             snprintf(minor, sizeof(minor), "%" PRId64, amount);
             value = minor;
         }

@@ -9,7 +9,7 @@
 #include "base/util.h"
 #include "distributor/accounts.h"
 #include "distributor/holders.h"
-#include "distributor/operations_schema.h"
+#include "distributor/payments.h"
 #include "distributor/reply.h"
 #include "distributor/rows.h"
 
@@ -151,7 +151,7 @@ int billing_sell(struct operations *o, const struct sale *s, uint64_t *entry)
         return r;
     if (entry)
         *entry = p.entry;
-    return 0;
+    return r == 0 && p.number != 0 ? payments_collect(o, s->user, s->now_ms) : 0;
 }
 
 /* --- Payments received ------------------------------------------------------------------------------------------------ */

@@ -54,6 +54,11 @@ static const struct admin_command commands[] = {
       "holder share NAME --product NUMBER (--basis-points N | --fixed AMOUNT) [--of license,copy,renewal,ownership]\n"
       "holder pay NAME AMOUNT [--text TEXT] [--reference TEXT]",
       "Rights holders, their shares of each sale, what was paid out to them.", admin_holder },
+    { "payment",
+      "list [--user NAME] [--state prepared|handed|paid|declined]\npayment collect NAME [--amount AMOUNT]\n"
+      "payment collect --all\npayment retry NUMBER\npayment mark NUMBER paid|declined [--text TEXT]\n"
+      "payment payer NAME [REFERENCE]",
+      "Payments asked of customers through the command in `settings payment-command`.", admin_payment },
     { "certificate", "list [--user NAME] [--state STATE]\ncertificate give-back SERIAL [--text REASON]",
       "Copy certificates issued; count and price of an unused one given back by hand.", admin_certificate },
 };

@@ -34,6 +34,9 @@ static const struct {
     { "move-charged", "no" },
     { "copy-charged", "source" },
     { "pay-within-days", "0" },
+    { "payment-command", "" },
+    { "payment-timeout", "60" },
+    { "collect-at", "0" },
 };
 
 /* --- Settings ---------------------------------------------------------------------------------------------------- */

@@ -1,7 +1,7 @@
 /* Start in this order: keys, database connections, threads, parts, listener, files that announce us. Stop in reverse, each
  * step when the one before has ended:
  *
- *   on_signal -> watch, directory client, partners (what is asked ends) -> sessions (what is queued is answered)
+ *   on_signal -> watch, collector, directory client, partners (what is asked ends) -> sessions (what is queued is answered)
  *             -> directory, writer, reader -> the loop has nothing left */
 #define LOG_MODULE "serve"
 #include "distributor/serve.h"
@@ -20,6 +20,7 @@
 #include "base/text.h"
 #include "base/util.h"
 #include "distributor/announce.h"
+#include "distributor/collector.h"
 #include "distributor/directory.h"
 #include "distributor/directory_client.h"
 #include "distributor/keyset.h"
@@ -112,10 +113,12 @@ static void on_partners_stopped(struct server *server) { lobby_stop(server->lobb
 
 static void on_client_stopped(struct server *server) { partners_stop(server->partners, on_partners_stopped, server); }
 
-static void on_watch_stopped(struct server *server)
+static void on_collector_stopped(struct server *server)
 {
     directory_client_stop(server->directory_client, on_client_stopped, server);
 }
+
+static void on_watch_stopped(struct server *server) { collector_stop(server->collector, on_collector_stopped, server); }
 
 static void stop(struct server *server)
 {
@@ -252,6 +255,8 @@ static int start(struct server *server)
         r = directory_client_start(&server->directory_client, server);
     if (r == 0)
         r = watch_start(&server->watch, server);
+    if (r == 0)
+        r = collector_start(&server->collector, server);
     if (r == 0)
         announce(server, port);
     return r;

@@ -10,6 +10,7 @@
  *   directory_client.c  our shared rows to the directory, everyone else's from it (directory_pull.c)
  *   directory.c         the directory's own side of that
  *   watch.c             what happens by itself: periodic work, changes made by the admin's commands
+ *   collector.c         payments, handed to the operator's command one at a time (collector_hook.c)
  *   announce.c          who hears of a changed roster
  *   writer.c            the threads that own the database connections */
 #ifndef DISTRIBUTOR_SERVER_H
@@ -31,6 +32,7 @@ struct partners;
 struct directory;
 struct directory_client;
 struct watch;
+struct collector;
 struct announce;
 
 struct server {
@@ -53,6 +55,7 @@ struct server {
     struct directory_client *directory_client;
     struct announce *announce;
     struct watch *watch;
+    struct collector *collector;
 };
 
 #endif

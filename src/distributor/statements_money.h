@@ -47,8 +47,25 @@
                     " coalesce(sum(CASE WHEN account GLOB 'user:*' THEN amount ELSE 0 END), 0),"                       \
                     " coalesce(sum(CASE WHEN account GLOB 'holder:*' THEN amount ELSE 0 END), 0),"                     \
                     " coalesce(sum(CASE WHEN account GLOB 'partner:*' THEN amount ELSE 0 END), 0) FROM ledger")        \
+    /* payments */                                                                                                     \
     X(PAYMENT_LAST_STATE,                                                                                              \
       "SELECT state FROM payment WHERE user = ?1 AND state IN (3, 4) ORDER BY number DESC LIMIT 1")                    \
+    X(PAYMENT_ADD, "INSERT INTO payment (key, user, amount, payer, state, prepared_ms, next_ms)"                       \
+                   " VALUES (?1, ?2, ?3, ?4, 1, ?5, ?5)")                                                              \
+    X(PAYMENT_OPEN, "SELECT " SQL_PAYMENT " WHERE user = ?1 AND state IN (1, 2)")                                      \
+    X(PAYMENT_BY_KEY, "SELECT " SQL_PAYMENT " WHERE key = ?1")                                                         \
+    X(PAYMENT_GET, "SELECT " SQL_PAYMENT " WHERE number = ?1")                                                         \
+    X(PAYMENT_NEXT,                                                                                                    \
+      "SELECT " SQL_PAYMENT " WHERE number > ?1 AND (?2 IS NULL OR user = ?2) AND (?3 = 0 OR state = ?3)"              \
+      " ORDER BY number LIMIT 1")                                                                                      \
+    X(PAYMENT_DUE, "SELECT " SQL_PAYMENT " WHERE state IN (1, 2) AND next_ms <= ?1 ORDER BY next_ms, number LIMIT 1")  \
+    X(PAYMENT_HAND, "UPDATE payment SET state = 2, attempts = ?2, next_ms = ?3, detail = ?4"                           \
+                    " WHERE number = ?1 AND state IN (1, 2)")                                                          \
+    X(PAYMENT_AT, "UPDATE payment SET next_ms = ?2 WHERE number = ?1 AND state IN (1, 2)")                             \
+    X(PAYMENT_END, "UPDATE payment SET state = ?2, ended_ms = ?3, detail = ?4 WHERE number = ?1 AND state IN (1, 2)")  \
+    X(PAYER_GET, "SELECT reference FROM payer WHERE user = ?1")                                                        \
+    X(PAYER_SET, "INSERT INTO payer (user, reference) VALUES (?1, ?2)"                                                 \
+                 " ON CONFLICT (user) DO UPDATE SET reference = excluded.reference")                                   \
     /* rights holders */                                                                                               \
     X(HOLDER_GET, "SELECT name, full_name, created_ms FROM holder WHERE name = ?1")                                    \
     X(HOLDER_NEXT, "SELECT name, full_name, created_ms FROM holder WHERE name > ?1 ORDER BY name LIMIT 1")             \

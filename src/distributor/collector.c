@@ -1,0 +1,217 @@
+/* Callbacks, in a circle: on_time -> run_look, on_looked -> run_take, on_taken -> on_hook_done -> run_end, on_ended -> wait for on_time.
+ *
+ * The payment is HANDED and durable before the command starts. A lock on STATE/payment.lock is held by the command and whatever it starts:
+ * after a server was killed, the next one waits for a command that still runs, so that never two work at the same time. */
+#define LOG_MODULE "payments"
+#include "distributor/collector.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <jansson.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "base/util.h"
+#include "distributor/collector_hook.h"
+
+#define LOOK_MS 1000
+
+struct collector {
+    struct server *server;
+    uv_timer_t timer;
+    bool busy; /* somewhere in the circle */
+    bool stopping, timer_closed;
+    void (*on_stopped)(struct server *);
+    struct writer_job look_job, take_job, end_job;
+    struct payments_command command;
+    struct payment payment;
+    struct hook *hook; /* while it runs */
+    int lock;          /* -1, or held for the run */
+    enum payment_outcome outcome;
+    char detail[PAYMENTS_DETAIL_BYTES];
+};
+
+static void rest(struct collector *c)
+{
+    closep(&c->lock);
+    c->lock = -1;
+    c->busy = false;
+    if (!c->stopping || !c->timer_closed)
+        return;
+    struct server *server = c->server;
+    void (*on_stopped)(struct server *) = c->on_stopped;
+    server->collector = NULL;
+    free(c);
+    on_stopped(server);
+}
+
+/* --- What it said ----------------------------------------------------------------------------------------------------- */
+
+static int run_end(struct writer_job *job, void *database)
+{
+    struct collector *c = container_of(job, struct collector, end_job);
+    return payments_end(database, c->payment.key, c->outcome, c->detail, clock_wall_ms(c->server->clock));
+}
+
+static void on_ended(struct writer_job *job, int outcome)
+{
+    struct collector *c = container_of(job, struct collector, end_job);
+    static const char *const words[] = { [PAYMENT_SAYS_PAID] = "paid",
+                                         [PAYMENT_SAYS_DECLINED] = "declined",
+                                         [PAYMENT_SAYS_NOTHING] = "not known, handed again later" };
+    if (outcome == 0)
+        log_info("payment=%" PRIu64 " attempt=%" PRIu32 " outcome=%s", c->payment.number, c->payment.attempts,
+                 words[c->outcome]);
+    else /* it stays handed, and is handed again with the same key */
+        log_warn("payment=%" PRIu64 " cannot be written down: outcome=%d", c->payment.number, outcome);
+    rest(c);
+}
+
+static void write_down(struct collector *c, enum payment_outcome outcome, const char *detail)
+{
+    c->outcome = outcome;
+    snprintf(c->detail, sizeof(c->detail), "%s", detail);
+    c->end_job = (struct writer_job){ .run = run_end, .on_done = on_ended };
+    writer_submit(c->server->writer, &c->end_job);
+}
+
+static void on_hook_done(void *ctx, enum payment_outcome outcome, const char *detail)
+{
+    struct collector *c = ctx;
+    c->hook = NULL;
+    write_down(c, outcome, detail);
+}
+
+/* --- Handing over ----------------------------------------------------------------------------------------------------- */
+
+static char *request_of(const struct collector *c)
+{
+    const struct payment *p = &c->payment;
+    const struct operations *o = c->server->read_ops; /* what never changes while it is open */
+    char key[HEX_TEXT_BYTES(PAYMENTS_KEY_BYTES)];
+    hex_encode(SLICE_ARRAY(p->key), key);
+    json_t *json = json_pack("{s:s, s:I, s:I, s:s, s:s, s:s, s:s, s:I}", "key", key, "payment", (json_int_t)p->number,
+                             "amount", (json_int_t)p->amount, "currency", o->currency, "user", p->user, "payer",
+                             p->payer, "distributor", o->name, "attempt", (json_int_t)p->attempts);
+    char *text = json ? json_dumps(json, JSON_COMPACT) : NULL, *line = NULL;
+    if (text != NULL && asprintf(&line, "%s\n", text) < 0)
+        line = NULL;
+    free(text);
+    json_decref(json);
+    return line;
+}
+
+static void on_taken(struct writer_job *job, int outcome)
+{
+    struct collector *c = container_of(job, struct collector, take_job);
+    if (outcome != 0) {
+        if (outcome < 0 && outcome != -ECANCELED)
+            log_warn("cannot take a payment errno=%d", -outcome);
+        rest(c);
+        return;
+    }
+    char *request CLEANUP(freep) = request_of(c);
+    int r = c->stopping ? -ECANCELED : request == NULL ? -ENOMEM : 0;
+    if (r == 0)
+        r = hook_start(&c->hook, &c->server->loop,
+                       &(struct hook_run){ c->command.path, c->command.timeout_ms, request, c->lock }, on_hook_done, c);
+    if (r == 0)
+        return;
+    if (r != -ECANCELED)
+        log_warn("the payment command cannot be started: %s", strerror(-r));
+    write_down(c, PAYMENT_SAYS_NOTHING, r == -ECANCELED ? "the server stopped" : strerror(-r));
+}
+
+static int run_take(struct writer_job *job, void *database)
+{
+    struct collector *c = container_of(job, struct collector, take_job);
+    return payments_take(database, clock_wall_ms(c->server->clock), c->command.timeout_ms, &c->payment);
+}
+
+/* --- Looking ---------------------------------------------------------------------------------------------------------- */
+
+/* 0, or -EWOULDBLOCK: a command of a server before us still runs; -errno. */
+static int take_lock(struct collector *c)
+{
+    char path[1100];
+    int r = file_join(path, sizeof(path), c->server->config.state_dir, "payment.lock");
+    if (r != 0)
+        return r;
+    c->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (c->lock < 0 || flock(c->lock, LOCK_EX | LOCK_NB) != 0)
+        return -errno;
+    return 0;
+}
+
+static void on_looked(struct writer_job *job, int outcome)
+{
+    struct collector *c = container_of(job, struct collector, look_job);
+    int r = outcome == 0 && !c->stopping ? take_lock(c) : -ECANCELED;
+    if (outcome < 0 && outcome != -ECANCELED)
+        log_warn("cannot look for payments errno=%d", -outcome);
+    if (r != 0 && r != -EWOULDBLOCK && r != -ECANCELED)
+        log_warn("cannot lock the payments errno=%d", -r);
+    if (r != 0) {
+        rest(c);
+        return;
+    }
+    c->take_job = (struct writer_job){ .run = run_take, .on_done = on_taken };
+    writer_submit(c->server->writer, &c->take_job);
+}
+
+static int run_look(struct writer_job *job, void *database)
+{
+    struct collector *c = container_of(job, struct collector, look_job);
+    return payments_due(database, clock_wall_ms(c->server->clock), &c->command);
+}
+
+static void on_time(uv_timer_t *timer)
+{
+    struct collector *c = container_of(timer, struct collector, timer);
+    if (c->busy)
+        return;
+    c->busy = true;
+    c->look_job = (struct writer_job){ .run = run_look, .on_done = on_looked };
+    writer_submit(c->server->reader, &c->look_job);
+}
+
+/* --- Life ------------------------------------------------------------------------------------------------------------- */
+
+int collector_start(struct collector **out, struct server *server)
+{
+    struct collector *c = calloc(1, sizeof(*c));
+    if (c == NULL)
+        return -ENOMEM;
+    c->server = server;
+    c->lock = -1;
+    uv_timer_init(&server->loop, &c->timer);
+    *out = c;
+    return uv_timer_start(&c->timer, on_time, LOOK_MS / 4, LOOK_MS);
+}
+
+static void on_timer_closed(uv_handle_t *handle)
+{
+    struct collector *c = container_of((uv_timer_t *)(void *)handle, struct collector, timer);
+    c->timer_closed = true;
+    if (!c->busy)
+        rest(c);
+}
+
+void collector_stop(struct collector *c, void (*on_stopped)(struct server *), struct server *server)
+{
+    if (c == NULL) {
+        on_stopped(server);
+        return;
+    }
+    c->stopping = true;
+    c->on_stopped = on_stopped;
+    if (c->hook != NULL)
+        hook_hurry(c->hook);
+    uv_close((uv_handle_t *)&c->timer, on_timer_closed);
+}

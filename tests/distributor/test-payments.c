@@ -1,0 +1,217 @@
+/* Payments asked of customers: every step of their way, repeated, late and contradictory. Source: seed S77, S85. */
+#include "town.h"
+
+#include <stdio.h>
+
+#include "distributor/billing.h"
+#include "distributor/payments.h"
+
+static struct town town;
+static struct payment payment;
+
+static int set_up(void **state)
+{
+    (void)state;
+    town_init(&town);
+    shop_user(&town.a, "alice", 1000);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    town_deinit(&town);
+    return 0;
+}
+
+/* Runs what is inside as one transaction, after a restart where that is asked for. */
+#define COMMITTED(...)                                               \
+    do {                                                             \
+        town_restart(&town.a);                                       \
+        struct transaction t CLEANUP(transaction_end) = { 0 };       \
+        assert_int_equal(transaction_begin(&t, town.a.o->store), 0); \
+        __VA_ARGS__;                                                 \
+        assert_int_equal(transaction_commit(&t), 0);                 \
+    } while (0)
+
+static void owe(int64_t amount, uint64_t n)
+{
+    struct sale s = { .tariff = POSTING_LICENSE,
+                      .user = "alice",
+                      .price = amount,
+                      .subject = { .has_license = true, .edition = n },
+                      .text = "A thing",
+                      .now_ms = town.now_ms };
+    COMMITTED(assert_int_equal(billing_sell(town.a.o, &s, NULL), 0));
+}
+
+static int prepare(int64_t amount)
+{
+    int r = -1;
+    COMMITTED(r = payments_prepare(town.a.o, "alice", amount, town.now_ms, &payment));
+    return r;
+}
+
+static int take(void)
+{
+    int r = -1;
+    COMMITTED(r = payments_take(town.a.o, town.now_ms, 60000, &payment));
+    return r;
+}
+
+static int end(enum payment_outcome outcome)
+{
+    int r = -1;
+    COMMITTED(r = payments_end(town.a.o, payment.key, outcome, "words\x1b[31m", town.now_ms));
+    return r;
+}
+
+static void set(const char *name, const char *value)
+{
+    COMMITTED(assert_int_equal(operations_setting_set(town.a.o, name, value), 0));
+}
+
+static uint32_t state_now(void)
+{
+    struct payment p;
+    assert_int_equal(payments_get(town.a.o, payment.number, &p), 0);
+    return p.state;
+}
+
+static void one_is_open_at_a_time(void **state)
+{
+    (void)state;
+    assert_int_equal(prepare(0), REASON_NOT_FOUND); /* nothing is owed */
+    owe(300, 1);
+    assert_int_equal(prepare(301), REASON_TOO_LARGE);
+    assert_int_equal(prepare(200), 0);
+    struct payment first = payment;
+    assert_int_equal(prepare(0), REASON_ALREADY);
+    assert_memory_equal(payment.key, first.key, sizeof(first.key));
+    assert_int_equal(payment.amount, 200);
+    COMMITTED(assert_int_equal(payments_prepare(town.a.o, "nobody", 0, town.now_ms, &first), REASON_NOT_FOUND));
+}
+
+static void paid_is_posted_once(void **state)
+{
+    (void)state;
+    owe(300, 1);
+    assert_int_equal(prepare(0), 0);
+    assert_int_equal(take(), 0);
+    assert_int_equal(state_now(), PAYMENT_HANDED);
+    assert_int_equal(shop_balance(&town.a, "alice"), -300);
+    assert_int_equal(end(PAYMENT_SAYS_PAID), 0);
+    assert_int_equal(end(PAYMENT_SAYS_PAID), 0);
+    assert_int_equal(end(PAYMENT_SAYS_NOTHING), 0);
+    assert_int_equal(end(PAYMENT_SAYS_DECLINED), REASON_NOT_PERMITTED);
+    assert_int_equal(shop_balance(&town.a, "alice"), 0);
+    town.now_ms += TOWN_DAY_MS;
+    assert_int_equal(take(), OPERATIONS_ABSENT);
+    COMMITTED(assert_int_equal(payments_retry(town.a.o, payment.number, town.now_ms), REASON_ALREADY));
+    struct payment p;
+    assert_int_equal(payments_get(town.a.o, payment.number, &p), 0);
+    assert_null(strchr(p.detail, '\x1b'));
+    shop_check(&town.a);
+}
+
+static void no_word_hands_the_same_key_again(void **state)
+{
+    (void)state;
+    owe(300, 1);
+    assert_int_equal(prepare(0), 0);
+    assert_int_equal(take(), 0);
+    struct payment first = payment;
+    assert_int_equal(take(), OPERATIONS_ABSENT); /* it is with the command */
+    town.now_ms += 60000;                        /* whose server was killed meanwhile */
+    assert_int_equal(take(), 0);
+    assert_memory_equal(payment.key, first.key, sizeof(first.key));
+    assert_int_equal(payment.attempts, 2);
+    assert_int_equal(end(PAYMENT_SAYS_NOTHING), 0);
+    assert_int_equal(take(), OPERATIONS_ABSENT); /* a pause */
+    int64_t waited = 0;
+    for (int i = 0; i < 30; i++) {
+        int64_t from = town.now_ms;
+        while (take() == OPERATIONS_ABSENT)
+            town.now_ms += 1000;
+        assert_true(town.now_ms - from <= 3600 * 1000);
+        waited = town.now_ms - from;
+        assert_int_equal(end(PAYMENT_SAYS_NOTHING), 0);
+        town.now_ms += i < 25 ? 3600 * 1000 : 0;
+    }
+    assert_int_equal(waited, 3600 * 1000);
+    COMMITTED(assert_int_equal(payments_retry(town.a.o, payment.number, town.now_ms), 0));
+    assert_int_equal(take(), 0);
+    assert_memory_equal(payment.key, first.key, sizeof(first.key));
+    assert_int_equal(end(PAYMENT_SAYS_PAID), 0);
+    assert_int_equal(shop_balance(&town.a, "alice"), 0);
+}
+
+static int judge(void) { return billing_judge_credit(town.a.o, "alice", 1, town.now_ms, NULL); }
+
+static void a_declined_one_ends_credit_until_something_is_paid(void **state)
+{
+    (void)state;
+    owe(300, 1);
+    assert_int_equal(judge(), 0);
+    assert_int_equal(prepare(0), 0);
+    assert_int_equal(judge(), 0); /* asked, and not answered */
+    assert_int_equal(take(), 0);
+    assert_int_equal(end(PAYMENT_SAYS_DECLINED), 0);
+    assert_int_equal(judge(), REASON_CREDIT_REFUSED);
+    COMMITTED(assert_int_equal(billing_pay(town.a.o, "alice", 299, NULL, town.now_ms, "Paid"), 0));
+    assert_int_equal(judge(), REASON_CREDIT_REFUSED); /* not all of it */
+    COMMITTED(assert_int_equal(billing_pay(town.a.o, "alice", 1, NULL, town.now_ms, "Paid"), 0));
+    assert_int_equal(judge(), 0);
+    owe(300, 2);
+    assert_int_equal(judge(), REASON_CREDIT_REFUSED);
+    assert_int_equal(prepare(0), 0);
+    assert_int_equal(take(), 0);
+    assert_int_equal(end(PAYMENT_SAYS_PAID), 0);
+    owe(300, 3);
+    assert_int_equal(judge(), 0); /* the last one was paid */
+}
+
+static void passing_the_threshold_prepares_one(void **state)
+{
+    (void)state;
+    set("collect-at", "500");
+    owe(499, 1);
+    assert_int_equal(take(), OPERATIONS_ABSENT);
+    COMMITTED(assert_int_equal(payments_set_payer(town.a.o, "alice", "customer-1"), 0));
+    COMMITTED(assert_int_equal(payments_set_payer(town.a.o, "nobody", "x"), REASON_NOT_FOUND));
+    owe(1, 2);
+    owe(1, 3); /* one is open */
+    assert_int_equal(take(), 0);
+    assert_int_equal(payment.amount, 500);
+    assert_string_equal(payment.payer, "customer-1");
+    assert_int_equal(end(PAYMENT_SAYS_PAID), 0);
+    assert_int_equal(shop_balance(&town.a, "alice"), -1);
+}
+
+static void without_a_command_nothing_is_due(void **state)
+{
+    (void)state;
+    struct payments_command command;
+    owe(300, 1);
+    assert_int_equal(payments_due(town.a.o, town.now_ms, &command), OPERATIONS_ABSENT);
+    assert_int_equal(prepare(0), 0);
+    assert_int_equal(payments_due(town.a.o, town.now_ms, &command), OPERATIONS_ABSENT);
+    set("payment-command", "/usr/bin/true");
+    assert_int_equal(payments_due(town.a.o, town.now_ms, &command), 0);
+    assert_string_equal(command.path, "/usr/bin/true");
+    assert_int_equal(command.timeout_ms, 60000);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        TEST(one_is_open_at_a_time),
+        TEST(paid_is_posted_once),
+        TEST(no_word_hands_the_same_key_again),
+        TEST(a_declined_one_ends_credit_until_something_is_paid),
+        TEST(passing_the_threshold_prepares_one),
+        TEST(without_a_command_nothing_is_due),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

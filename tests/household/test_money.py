@@ -1,0 +1,296 @@
+#!/usr/bin/python3
+"""Money through the real programs: sales and their shares, credit refused and restored, a title withdrawn, refunds, and payments by a command while
+the server and the command are killed. What the ledger must say is computed here, from SQL of this test's own. HEARTH_KILLS, HEARTH_SEED: how long, which."""
+import os
+import random
+import signal
+import sqlite3
+import time
+
+from household import Household, Refused, enter_namespace, make_track, reference_digest, run_cases, wait_for
+
+enter_namespace()
+KILLS = int(os.environ.get("HEARTH_KILLS", "6"))
+SEED = int(os.environ.get("HEARTH_SEED", "1"))
+h = Household().settle()
+path = make_track(os.path.join(h.root, "song.flac"), 3, seed=31)
+digest = reference_digest(path)
+more = [make_track(os.path.join(h.root, f"more{i}.flac"), 1, seed=40 + i) for i in range(3)]
+
+
+def sql(statement, *values, distributor=None):
+    db = sqlite3.connect(f"file:{(distributor or h.aurora).dir}/operations.db?mode=ro", uri=True)
+    try:
+        return db.execute(statement, values).fetchall()
+    finally:
+        db.close()
+
+
+def balance(account):
+    return sql("SELECT coalesce(sum(amount), 0) FROM ledger WHERE account = ?", account)[0][0]
+
+
+def ledger_is_even():
+    assert not sql("SELECT posting FROM ledger GROUP BY posting HAVING sum(amount) <> 0")
+    assert not sql("SELECT l.number FROM ledger l LEFT JOIN posting p ON p.number = l.posting WHERE p.number IS NULL")
+    assert not sql("SELECT reference FROM posting GROUP BY reference HAVING count(*) > 1")
+    running = {}
+    for account, amount, after in sql("SELECT account, amount, balance FROM ledger ORDER BY number"):
+        running[account] = running.get(account, 0) + amount
+        assert running[account] == after, account
+    assert sum(running.values()) == 0
+    assert h.aurora.admin("ledger", "check")["balanced"]
+
+
+def newest_bill(text):
+    return next(b for b in h.kitchen("bills")["bills"] if text in b["text"])
+
+
+def sales():
+    global content
+    content = h.publish(path, "--price", "1.29", "--copy-price", "0.10", "--max-copies", "5", "--copy-depth", "1")
+    product = str(sql("SELECT product FROM content_product")[0][0])
+    for holder, share in (("anna", ("--basis-points", "1500")), ("ben", ("--fixed", "0.09", "--of", "license"))):
+        h.aurora.admin("holder", "add", holder)
+        h.aurora.admin("holder", "share", holder, "--product", product, *share)
+    h.kitchen("get", content, "--yes")
+    assert balance("user:alice") == -129
+    assert (balance("holder:ben"), balance("holder:anna"), balance("revenue")) == (9, 18, 102)  # 15 % of 1.20
+    h.kitchen("copy", content, "--to", "attic")
+    h.kitchen("copy", content, "--to", "bedroom")
+    assert balance("user:alice") == -149
+    assert (balance("holder:ben"), balance("holder:anna"), balance("revenue")) == (9, 22, 118)  # 1.5 cents: the larger part lost is rounded up
+    assert len(sql("SELECT 1 FROM posting WHERE kind = 2 AND serial IS NOT NULL")) == 2
+    bills = h.kitchen("bills")
+    assert [b["kind"] for b in bills["bills"]] == ["copy", "copy", "license"]
+    total = bills["totals"][0]
+    assert (total["charged"], total["paid"], total["refunded"], total["balance"]) == (149, 0, 0, -149)
+    ledger_is_even()
+
+
+def credit():
+    second = h.publish(more[0], "--price", "0.50")
+    h.aurora.admin("user", "set", "alice", "--credit", "1.50")
+    before = sql("SELECT count(*), max(number) FROM posting"), h.kitchen.snapshot(), len(sql("SELECT 1 FROM license"))
+    refusal = h.kitchen.refused("credit-refused", "get", second, "--yes")
+    assert "bills" in refusal.message or refusal.message
+    assert before == (sql("SELECT count(*), max(number) FROM posting"), h.kitchen.snapshot(), len(sql("SELECT 1 FROM license")))
+    h.aurora.admin("ledger", "pay", "alice", "1.49", "--reference", "bank-1")
+    h.aurora.admin("ledger", "pay", "alice", "1.49", "--reference", "bank-1")
+    assert balance("user:alice") == 0
+    h.kitchen("get", second, "--yes")
+    assert balance("user:alice") == -50
+    h.aurora.admin("user", "set", "alice", "--credit", "1000")
+    ledger_is_even()
+
+
+def withdrawn():
+    assert not h.aurora.admin("withdraw", content)["known_before"]
+    assert h.aurora.admin("withdraw", content)["known_before"]
+    assert not any(t["content"] == content for t in h.bedroom("browse")["catalogue"])
+    assert h.kitchen.digest(content) == h.attic.digest(content) == h.bedroom.digest(content) == digest
+    h.kitchen("remove", content)
+    h.kitchen("get", content, "--yes", "--download-only")  # who bought it downloads it again
+    assert h.kitchen.digest(content) == digest
+    assert h.aurora.admin("withdraw", content, "--undo")["withdrawn"] is False
+    assert any(t["content"] == content for t in h.kitchen("browse")["catalogue"])
+
+
+def refunds():
+    entry = newest_bill("License: Track 31")["number"]
+    revenue, anna, ben = balance("revenue"), balance("holder:anna"), balance("holder:ben")
+    done = h.aurora.admin("refund", str(entry), "--amount", "0.43", "--text", "Scratches", "--license", "revoke")
+    assert done["amount"] == 43 and done["license_revoked"]
+    assert (balance("holder:ben") - ben, balance("holder:anna") - anna, balance("revenue") - revenue) == (-3, -6, -34)  # a third
+    bill = newest_bill("Scratches")
+    assert (bill["kind"], bill["amount"], bill["refunds"], bill["license_revoked"]) == ("refund", 43, entry, True)
+    try:
+        h.aurora.admin("refund", str(entry))
+        raise AssertionError("refunded twice")
+    except Refused as refusal:
+        assert refusal.code == "already"
+    assert h.kitchen.digest(content) == digest, "what is stored cannot be taken back"
+    h.kitchen.refused("no-license", "copy", content, "--to", "attic", "--again")
+    ledger_is_even()
+
+
+# ---- payments ----
+
+COMMAND = '''#!/usr/bin/python3
+import json, os, random, signal, sqlite3, sys, time
+here = os.path.dirname(os.path.abspath(__file__))
+assert not [v for v in os.environ if v not in ("PATH", "LANG", "TZ", "LC_CTYPE")], "a limited environment"
+assert len(sys.argv) == 1, "nothing on the command line"
+order = json.loads(sys.stdin.readline())
+db = sqlite3.connect(os.path.join(here, "bank.db"), timeout=20)
+mode = open(os.path.join(here, "mode")).read().strip()
+last = db.execute("SELECT pid FROM running").fetchone()
+if last and os.path.exists(f"/proc/{last[0]}"):
+    db.execute("INSERT INTO overlap VALUES (?)", (order["key"],))
+db.execute("DELETE FROM running")
+db.execute("INSERT INTO running VALUES (?)", (os.getpid(),))
+db.commit()
+if mode == "decline":
+    print("no money\\n=secret second line")
+    sys.exit(10)
+if mode == "slow":
+    time.sleep(60)
+if mode == "chaos":
+    time.sleep(random.random() * 0.3)
+    if random.random() < 0.2:
+        os.kill(os.getpid(), signal.SIGKILL)
+db.execute("INSERT OR IGNORE INTO charge VALUES (?, ?, ?, ?)", (order["key"], order["amount"], order["user"], order["payer"]))
+db.commit()  # charged from here on, whatever becomes of this process
+if mode == "chaos":
+    time.sleep(random.random() * 0.3)
+    if random.random() < 0.4:
+        sys.exit(random.choice([1, 2, 75]))
+if mode == "lost":
+    os.kill(os.getpid(), signal.SIGKILL)
+print("receipt " + order["key"][:6])
+'''
+
+
+def bank(statement):
+    db = sqlite3.connect(os.path.join(h.root, "bank.db"), timeout=20)
+    try:
+        rows = db.execute(statement).fetchall()
+        db.commit()
+        return rows
+    finally:
+        db.close()
+
+
+def mode(word):
+    with open(os.path.join(h.root, "mode.new"), "w") as f:
+        f.write(word)
+    os.replace(os.path.join(h.root, "mode.new"), os.path.join(h.root, "mode"))
+
+
+def payments(**wanted):
+    return [p for p in h.aurora.admin("payment", "list")["payments"] if all(p[k] == v for k, v in wanted.items())]
+
+
+def open_a_bank():
+    for table in ("charge (key TEXT PRIMARY KEY, amount INTEGER, user TEXT, payer TEXT)", "running (pid INTEGER)", "overlap (key TEXT)"):
+        bank(f"CREATE TABLE {table}")
+    command = os.path.join(h.root, "collect")
+    with open(command, "w") as f:
+        f.write(COMMAND)
+    os.chmod(command, 0o755)
+    mode("pay")
+    h.aurora.admin("settings", "payment-command", command)
+    h.aurora.admin("settings", "payment-timeout", "2")
+    h.aurora.admin("payment", "payer", "alice", "customer-4711")
+
+
+def books_agree():
+    """What the bank took is what the ledger says was paid, key by key."""
+    paid = dict(sql("SELECT substr(p.reference, 9), -l.amount FROM posting p JOIN ledger l ON l.posting = p.number AND l.account = 'payments'"
+                    " WHERE p.reference GLOB 'payment:*'"))
+    taken = dict(bank("SELECT key, amount FROM charge"))
+    assert paid == taken, (paid, taken)
+    assert not bank("SELECT * FROM overlap"), "two commands at the same time"
+    assert not sql("SELECT 1 FROM payment WHERE state IN (1, 2)")
+    ledger_is_even()
+
+
+def collected():
+    open_a_bank()
+    owed = -balance("user:alice")
+    assert owed > 0
+    made = h.aurora.admin("payment", "collect", "alice")["payments"][0]
+    assert made["amount"] == owed and made["payer"] == "customer-4711"
+    wait_for("the payment is made", lambda: payments(payment=made["payment"], state="paid"))
+    assert payments(payment=made["payment"])[0]["detail"] == "receipt " + made["key"][:6]
+    assert bank("SELECT amount, user, payer FROM charge") == [(owed, "alice", "customer-4711")]
+    assert balance("user:alice") == 0
+    books_agree()
+
+
+def declined():
+    mode("decline")
+    third = h.publish(more[1], "--price", "2.00")
+    h.aurora.admin("settings", "collect-at", "1.50")
+    h.kitchen("get", third, "--yes")  # passes the threshold: collected by itself
+    declined = wait_for("the payment is declined", lambda: payments(state="declined"))[0]
+    assert declined["amount"] == 200 and declined["detail"] == "no money"
+    fourth = h.publish(more[2], "--price", "0.10")
+    refusal = h.kitchen.refused("credit-refused", "get", fourth, "--yes")
+    assert "declined" in refusal.message
+    mode("pay")
+    h.aurora.admin("payment", "collect", "alice")
+    wait_for("it is paid after all", lambda: balance("user:alice") == 0)
+    h.kitchen("get", fourth, "--yes")  # reinstated
+    h.aurora.admin("settings", "collect-at", "0")
+    books_agree()
+
+
+def lost_words():
+    """The command is killed after it charged, and one hangs: the same key is handed again, and nothing is charged twice."""
+    mode("lost")
+    made = h.aurora.admin("payment", "collect", "alice")["payments"][0]
+    assert h.aurora.admin("payment", "collect", "alice")["payments"][0]["key"] == made["key"], "one open payment"
+    wait_for("it was charged", lambda: bank("SELECT 1 FROM charge WHERE key = '" + made["key"] + "'"))
+    wait_for("it is handed", lambda: payments(payment=made["payment"], state="handed"))
+    assert balance("user:alice") < 0
+    mode("slow")
+    h.aurora.admin("payment", "retry", str(made["payment"]))
+    wait_for("the slow one is given up", lambda: payments(payment=made["payment"])[0]["attempts"] >= 2)
+    mode("pay")
+
+    def done():
+        if payments(payment=made["payment"], state="handed"):
+            h.aurora.admin("payment", "retry", str(made["payment"]))
+        return payments(payment=made["payment"], state="paid")
+    wait_for("it is paid", done)
+    books_agree()
+
+
+def kills():
+    """The server and the command die at any moment."""
+    dice = random.Random(SEED)
+    mode("chaos")
+    for round in range(KILLS):
+        h.aurora.admin("user", "add", f"user{round}", "--password-file", h.passwords["alice"], "--credit", "10")
+        # Something that is owed: a payment that went back, entered the other way round by a charge of this test's own.
+        owe(f"user{round}", 100 + round)
+        h.aurora.admin("payment", "collect", "--all")
+        time.sleep(dice.random() * 1.2)
+        if dice.random() < 0.3:
+            for (pid,) in bank("SELECT pid FROM running"):
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                except ProcessLookupError:
+                    pass
+        h.aurora.kill()
+        h.aurora.start()
+    mode("pay")
+
+    def done():
+        for p in payments(state="handed"):
+            h.aurora.admin("payment", "retry", str(p["payment"]))
+        return not sql("SELECT 1 FROM payment WHERE state IN (1, 2)")
+    wait_for("all payments have ended", done, 60)
+    books_agree()
+    assert all(balance(f"user:user{r}") == 0 for r in range(KILLS))
+
+
+def owe(user, amount):
+    """A posting by hand, as another program would write it: the schema takes it because it is even."""
+    db = sqlite3.connect(os.path.join(h.aurora.dir, "operations.db"), timeout=20)
+    db.execute("PRAGMA foreign_keys = ON")
+    db.isolation_level = None
+    db.execute("BEGIN IMMEDIATE")
+    number = db.execute("UPDATE counter SET value = value + 1 WHERE name = 'movement' RETURNING value").fetchone()[0]
+    for account, value in ((f"user:{user}", -amount), ("revenue", amount)):
+        before = db.execute("SELECT coalesce(sum(amount), 0) FROM ledger WHERE account = ?", (account,)).fetchone()[0]
+        db.execute("INSERT INTO ledger (posting, account, amount, balance) VALUES (?, ?, ?, ?)", (number, account, value, before + value))
+    db.execute("INSERT INTO posting (number, reference, kind, time_ms, text) VALUES (?, ?, 3, 1, 'Owed')", (number, f"test:{user}"))
+    db.execute("COMMIT")
+    db.close()
+
+
+run_cases([("sales are shared to the cent", sales), ("credit is refused and restored", credit), ("a withdrawn title harms no buyer", withdrawn),
+           ("a refund in part, with the license's future", refunds), ("a command collects", collected), ("a declined payment ends credit", declined),
+           ("a command that loses its words", lost_words), (f"{KILLS} kills lose and double nothing", kills)])
