@@ -108,10 +108,11 @@ struct out_list {
     json_t *objects, *head; /* JSON only */
 };
 void out_list_begin(struct out_list *l, struct admin *a, const char *name);
-/* One object above the list: beside it in JSON, before it in text; not in CSV. Before the first row. */
+/* One object above the list: beside it in JSON, before it in text; not in CSV. */
 void out_list_head(struct out_list *l, const struct out_field *fields, size_t count);
 void out_list_row(struct out_list *l, const struct out_field *fields, size_t count);
 void out_list_end(struct out_list *l);
+void out_list_drop(struct out_list *l);                                     /* instead: prints nothing */
 void out_csv_row(const struct out_field *fields, size_t count, bool first); /* admin_csv.c */
 
 /* --- The commands ------------------------------------------------------------------------------------------------ */
@@ -133,7 +134,9 @@ int admin_ledger(struct admin *a, int argc, char **argv); /* admin_money.c */
 int admin_refund(struct admin *a, int argc, char **argv); /* admin_refund.c */
 int admin_certificate(struct admin *a, int argc, char **argv);
 int admin_tariff(struct admin *a, int argc, char **argv);
-int admin_payment(struct admin *a, int argc, char **argv); /* admin_payment.c */
-int admin_holder(struct admin *a, int argc, char **argv);  /* admin_holders.c */
+int admin_payment(struct admin *a, int argc, char **argv);    /* admin_payment.c */
+int admin_settlement(struct admin *a, int argc, char **argv); /* admin_settlement.c */
+int admin_partner_terms(struct admin *a, int argc, char **argv);
+int admin_holder(struct admin *a, int argc, char **argv); /* admin_holders.c */
 
 #endif

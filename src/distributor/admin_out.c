@@ -186,6 +186,15 @@ static void print_table(const struct out_list *l)
     }
 }
 
+static void free_cells(struct out_list *l)
+{
+    for (size_t i = 0; i < l->cell_count; i++)
+        free(l->cells[i]);
+    free(l->cells);
+    l->cells = NULL;
+    l->cell_count = 0;
+}
+
 void out_list_end(struct out_list *l)
 {
     if (l->a->json) {
@@ -195,9 +204,12 @@ void out_list_end(struct out_list *l)
     }
     if (l->columns > 0)
         print_table(l);
-    for (size_t i = 0; i < l->cell_count; i++)
-        free(l->cells[i]);
-    free(l->cells);
-    l->cells = NULL;
-    l->cell_count = 0;
+    free_cells(l);
+}
+
+void out_list_drop(struct out_list *l)
+{
+    json_decref(l->objects);
+    json_decref(l->head);
+    free_cells(l);
 }

@@ -62,6 +62,8 @@ static int partner_withdraw(struct admin *a, const char *word)
 
 int admin_partner(struct admin *a, int argc, char **argv)
 {
+    if (argc > 0 && strcmp(argv[0], "terms") == 0)
+        return admin_partner_terms(a, argc - 1, argv + 1);
     struct admin_option options[] = { { .name = "name", .text = "" } };
     int r = admin_options(a, options, ARRAY_COUNT(options), &argc, argv);
     if (r != 0)
@@ -72,7 +74,8 @@ int admin_partner(struct admin *a, int argc, char **argv)
         return partner_list(a);
     if (argc == 2 && strcmp(argv[0], "withdraw") == 0)
         return partner_withdraw(a, argv[1]);
-    return admin_usage(a, "partner add URL --name NAME, partner list, or partner withdraw NAME");
+    return admin_usage(a,
+                       "partner add URL --name NAME, partner list, partner terms NAME ..., or partner withdraw NAME");
 }
 
 /* --- directory --------------------------------------------------------------------------------------------------- */

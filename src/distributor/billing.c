@@ -139,7 +139,10 @@ int billing_sell(struct operations *o, const struct sale *s, uint64_t *entry)
 {
     struct posting p = { .kind = s->tariff, .time_ms = s->now_ms, .product = s->product, .subject = s->subject };
     char account[LEDGER_ACCOUNT_BYTES];
-    ledger_account_user(s->user, account);
+    if (s->partner)
+        ledger_account_partner(s->partner, account);
+    else
+        ledger_account_user(s->user, account);
     refer(s, p.reference);
     snprintf(p.text, sizeof(p.text), "%s", s->text);
     int r = posting_line(&p, account, -s->price);
@@ -151,7 +154,7 @@ int billing_sell(struct operations *o, const struct sale *s, uint64_t *entry)
         return r;
     if (entry)
         *entry = p.entry;
-    return r == 0 && p.number != 0 ? payments_collect(o, s->user, s->now_ms) : 0;
+    return r == 0 && p.number != 0 && !s->partner ? payments_collect(o, s->user, s->now_ms) : 0;
 }
 
 /* --- Payments received ------------------------------------------------------------------------------------------------ */

@@ -20,6 +20,7 @@ int billing_judge_credit(struct operations *o, const char *user, int64_t price, 
 struct sale {
     enum posting_kind tariff; /* POSTING_LICENSE, POSTING_COPY, POSTING_RENEWAL, POSTING_OWNERSHIP */
     const char *user;         /* pays */
+    const struct id *partner; /* or, when not NULL, this one's account does, for its customer (settlements.h) */
     uint32_t product;
     int64_t price; /* >= 0; 0: nothing is posted */
     struct ledger_subject subject;

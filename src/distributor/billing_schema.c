@@ -71,3 +71,23 @@ const char billing_schema_ledger[] =
     "CREATE INDEX payment_by_user ON payment (user, number);"
     /* What the operator's command knows a user by: never a card number. */
     "CREATE TABLE payer (user TEXT PRIMARY KEY, reference TEXT NOT NULL) STRICT;";
+
+const char billing_schema_settlement[] =
+    /* What was agreed with a partner. pays: by us for each copy we certify for its customers; gets: the other way round; each a fixed amount and
+     * basis points of the copy's price. charges: the most we may charge its customer's account for a copy; accepts: the other way round. */
+    "CREATE TABLE partner_terms (distributor INTEGER PRIMARY KEY REFERENCES partner (distributor),"
+    " pays_fixed INTEGER NOT NULL CHECK (pays_fixed >= 0), pays_points INTEGER NOT NULL CHECK (pays_points BETWEEN 0 AND 10000),"
+    " gets_fixed INTEGER NOT NULL CHECK (gets_fixed >= 0), gets_points INTEGER NOT NULL CHECK (gets_points BETWEEN 0 AND 10000),"
+    " charges INTEGER NOT NULL CHECK (charges >= 0), accepts INTEGER NOT NULL CHECK (accepts >= 0),"
+    " gets_since_ms INTEGER NOT NULL) STRICT;" /* when gets_fixed was agreed: copies from before are not missed */
+    /* Our statements: the file as it went out. last_entry: everything of the partner's account up to it was in this one or one before. */
+    "CREATE TABLE settlement (number INTEGER PRIMARY KEY AUTOINCREMENT, partner INTEGER NOT NULL REFERENCES partner (distributor),"
+    " from_ms INTEGER NOT NULL, until_ms INTEGER NOT NULL, last_entry INTEGER NOT NULL, row_count INTEGER NOT NULL,"
+    " net INTEGER NOT NULL, issued_ms INTEGER NOT NULL, file BLOB NOT NULL) STRICT;"
+    "CREATE INDEX settlement_by_partner ON settlement (partner, number);"
+    /* Rows of partners' statements that we posted: none twice, whatever statement they come in. */
+    "CREATE TABLE settled (issuer INTEGER NOT NULL REFERENCES distributor (number), entry INTEGER NOT NULL,"
+    " serial BLOB NOT NULL CHECK (length(serial) = 16), kind INTEGER NOT NULL CHECK (kind BETWEEN 1 AND 4),"
+    " amount INTEGER NOT NULL, statement INTEGER NOT NULL, PRIMARY KEY (issuer, entry), UNIQUE (issuer, serial, kind)) STRICT,"
+    " WITHOUT ROWID;"
+    "CREATE INDEX copy_history_by_destination ON copy_history (distributor, destination_distributor, issued_ms);";

@@ -3,5 +3,6 @@
 #define DISTRIBUTOR_BILLING_SCHEMA_H
 
 extern const char billing_schema_ledger[];
+extern const char billing_schema_settlement[];
 
 #endif

@@ -17,6 +17,7 @@ struct copy {
     uint64_t edition; /* of the source's license: its sequence. A license bought anew later is another's business */
     int64_t price;    /* to charge; not kept, as the next one */
     char payer[OPERATIONS_NAME_BYTES]; /* the account that pays */
+    bool relayed;                      /* or the partner's, for its customer */
     uint64_t charge;                   /* the number it has in the ledger; 0: free */
     uint64_t block_version;
     int64_t issued_ms, ends_ms;

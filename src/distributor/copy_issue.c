@@ -20,6 +20,7 @@
 #include "distributor/keyblocks.h"
 #include "distributor/reply.h"
 #include "distributor/rows.h"
+#include "distributor/settlements.h"
 
 #define DAY_MS INT64_C(86400000)
 #define REUSE_REMAINING_MS (60 * 60 * 1000) /* a certificate that is asked for again and has less left is issued anew */
@@ -282,6 +283,16 @@ static int judge_count(struct making *m)
     return 0;
 }
 
+/* A partner's customer is charged through the partner, as far as that was agreed: within it, the partner answers for the credit. */
+static int judge_relayed(struct making *m)
+{
+    struct terms t;
+    int r = settlements_terms(m->o, m->partner.number, &t);
+    if (r == 0)
+        m->copy.relayed = m->copy.price > 0 && m->copy.price <= t.charges;
+    return r;
+}
+
 static int judge_price(struct making *m)
 {
     char charged[8] = "";
@@ -293,8 +304,12 @@ static int judge_price(struct making *m)
     r = billing_copy_payer(m->o, m->product.number, &destination);
     if (r != 0)
         return r;
+    if (destination && is_partners(m))
+        r = judge_relayed(m);
     snprintf(m->copy.payer, sizeof(m->copy.payer), "%s",
              destination && !is_partners(m) ? m->destination.user : m->copy.account);
+    if (r != 0 || m->copy.relayed)
+        return r;
     return billing_judge_credit(m->o, m->copy.payer, m->copy.price, m->who->now_ms, m->out);
 }
 
@@ -374,6 +389,7 @@ static int record(struct making *m, struct slice document)
     snprintf(text, sizeof(text), "%s: %.90s to %s", c->move ? "Move" : "Copy", m->content.title, m->destination.name);
     struct sale sale = { .tariff = POSTING_COPY,
                          .user = c->payer,
+                         .partner = c->relayed ? &m->partner.id : NULL,
                          .product = c->product,
                          .price = c->price,
                          .subject = { .has_serial = true },
@@ -381,6 +397,8 @@ static int record(struct making *m, struct slice document)
                          .now_ms = m->who->now_ms };
     memcpy(sale.subject.serial, c->serial, sizeof(c->serial));
     int r = billing_sell(m->o, &sale, &c->charge);
+    if (r == 0 && is_partners(m))
+        r = settlements_fee(m->o, c, &m->partner.id, c->price, m->who->now_ms);
     if (r == 0)
         r = copies_add(m->o, c, &m->destination_certificate.leaf, document, buf_slice(&m->delegation));
     if (r == 0 && c->counted)

@@ -20,6 +20,7 @@
 #include "distributor/refunds.h"
 #include "distributor/reply.h"
 #include "distributor/rows.h"
+#include "distributor/settlements.h"
 #include "distributor/share_rows.h"
 
 #define OVERDUE_AT_ONCE 500
@@ -51,6 +52,8 @@ static int give_back(struct operations *o, const struct copy *c, int64_t now_ms)
     int r = title_of(o, &c->content, title);
     if (r == 0 && c->counted && c->state != CERTIFICATE_GIVEN_BACK)
         r = licenses_count(o, c->license_id, &c->source, c->edition, -1, c->removable ? -1 : 0);
+    if (r == 0)
+        r = settlements_take_back_fee(o, c->serial, now_ms);
     if (r != 0 || c->charge == 0)
         return r;
     snprintf(text, sizeof(text), "Given back, not used: copy of %s", title);
@@ -346,6 +349,8 @@ int copies_give_back(struct operations *o, const uint8_t serial[16], int64_t now
     if (now_ms <= c.ends_ms + DOCUMENTS_SKEW_MS)
         return REASON_IN_USE;
     r = c.counted ? licenses_count(o, c.license_id, &c.source, c.edition, -1, c.removable ? -1 : 0) : 0;
+    if (r == 0)
+        r = settlements_take_back_fee(o, c.serial, now_ms);
     if (r == 0 && c.charge != 0)
         r = refunds_undelivered(o, c.charge, now_ms, text);
     return r == 0 ? copies_set_state(o, &c, CERTIFICATE_GIVEN_BACK, slice(NULL, 0), slice(NULL, 0)) : r;

@@ -37,7 +37,10 @@ static const struct admin_command commands[] = {
     { "content", "list", "What was published.", admin_content },
     { "product", "list\nproduct add --name NAME " PRODUCT_USAGE "\nproduct withdraw NUMBER",
       "The tariff: prices and conditions.", admin_product },
-    { "partner", "add URL --name NAME\npartner list\npartner withdraw NAME",
+    { "partner",
+      "add URL --name NAME\npartner list\npartner withdraw NAME\n"
+      "partner terms NAME [--pays-fee AMOUNT] [--pays-share N] [--gets-fee AMOUNT] [--gets-share N]\n"
+      "    [--charges AMOUNT] [--accepts-charges AMOUNT]",
       "Distributors whose devices may receive copies of what we sold.", admin_partner },
     { "directory", "set URL\ndirectory unset\ndirectory show", "The operations database shared by distributors.",
       admin_directory },
@@ -59,6 +62,11 @@ static const struct admin_command commands[] = {
       "payment collect --all\npayment retry NUMBER\npayment mark NUMBER paid|declined [--text TEXT]\n"
       "payment payer NAME [REFERENCE]",
       "Payments asked of customers through the command in `settings payment-command`.", admin_payment },
+    { "settlement",
+      "list\nsettlement make PARTNER [FILE]\nsettlement export NUMBER FILE\nsettlement check FILE\n"
+      "settlement accept FILE [--agreed-only]\nsettlement paid|received PARTNER AMOUNT [--text TEXT] [--reference TEXT]\n"
+      "settlement position",
+      "Statements of what partners and we owe each other: made, checked row by row, settled.", admin_settlement },
     { "certificate", "list [--user NAME] [--state STATE]\ncertificate give-back SERIAL [--text REASON]",
       "Copy certificates issued; count and price of an unused one given back by hand.", admin_certificate },
 };

@@ -179,7 +179,7 @@ static const char
                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                             /* --- Sharing: our signed rows in order --------------------------------------------------------------------- */
                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                             "CREATE TABLE outbox (sequence INTEGER PRIMARY KEY, envelope BLOB NOT NULL) STRICT;";
 
-static const char *const migrations[] = { first, billing_schema_ledger };
+static const char *const migrations[] = { first, billing_schema_ledger, billing_schema_settlement };
 
 const struct store_schema operations_schema = {
     .migrations = migrations,

@@ -98,7 +98,8 @@ int refunds_give(struct operations *o, const struct refund *f, struct refunded *
     int r = find_sale(o, f->entry, &line, &sale);
     if (r != 0)
         return r;
-    if (strncmp(line.account, "user:", 5) != 0 || line.amount >= 0 || sale.kind > POSTING_OWNERSHIP)
+    bool paid = strncmp(line.account, "user:", 5) == 0 || strncmp(line.account, "partner:", 8) == 0;
+    if (!paid || line.amount >= 0 || sale.kind > POSTING_OWNERSHIP)
         return REASON_NOT_PERMITTED;
     int64_t amount = f->amount == 0 ? -line.amount : f->amount;
     if (amount < 0 || amount > -line.amount)

@@ -13,7 +13,7 @@ struct refund {
         revoke; /* the license may be copied and renewed no more. What a device has keeps working: nothing takes that back */
 };
 /* *given (may be NULL): what was given back, and the number of that entry. 0; REASON_NOT_FOUND; REASON_ALREADY: refunded before;
- * REASON_NOT_PERMITTED: no sale to a user; REASON_TOO_LARGE: more than was charged; REASON_NO_LICENSE: to revoke, and it is not
+ * REASON_NOT_PERMITTED: no sale to a user, or to a partner's; REASON_TOO_LARGE: more than was charged; REASON_NO_LICENSE: to revoke, and it is not
  * with the one who bought it any more. Writes. */
 struct refunded {
     int64_t amount;

@@ -66,6 +66,35 @@
     X(PAYER_GET, "SELECT reference FROM payer WHERE user = ?1")                                                        \
     X(PAYER_SET, "INSERT INTO payer (user, reference) VALUES (?1, ?2)"                                                 \
                  " ON CONFLICT (user) DO UPDATE SET reference = excluded.reference")                                   \
+    /* settling with partners */                                                                                       \
+    X(TERMS_GET, "SELECT pays_fixed, pays_points, gets_fixed, gets_points, charges, accepts, gets_since_ms"            \
+                 " FROM partner_terms WHERE distributor = ?1")                                                         \
+    X(TERMS_SET, "INSERT INTO partner_terms (distributor, pays_fixed, pays_points, gets_fixed, gets_points, charges,"  \
+                 " accepts, gets_since_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (distributor)"          \
+                 " DO UPDATE SET pays_fixed = excluded.pays_fixed, pays_points = excluded.pays_points,"                \
+                 " gets_since_ms = CASE WHEN gets_fixed = 0 THEN excluded.gets_since_ms ELSE gets_since_ms END,"       \
+                 " gets_fixed = excluded.gets_fixed, gets_points = excluded.gets_points,"                              \
+                 " charges = excluded.charges, accepts = excluded.accepts")                                            \
+    X(LEDGER_LINE_OF, "SELECT number FROM ledger WHERE posting = ?1 AND account = ?2")                                 \
+    X(SETTLEMENT_LINE_NEXT, "SELECT l.number FROM ledger l JOIN posting p ON p.number = l.posting"                     \
+                            " WHERE l.account = ?1 AND l.number > ?2 AND p.kind IN (2, 6, 7)"                          \
+                            " AND p.reference NOT GLOB 'settled:*' ORDER BY l.number LIMIT 1")                         \
+    X(SETTLEMENT_LAST, "SELECT last_entry, until_ms FROM settlement WHERE partner = ?1 ORDER BY number DESC LIMIT 1")  \
+    X(SETTLEMENT_ADD, "INSERT INTO settlement (number, partner, from_ms, until_ms, last_entry, row_count, net,"        \
+                      " issued_ms, file) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")                                 \
+    X(SETTLEMENT_NEXT, "SELECT number, partner, from_ms, until_ms, row_count, net, issued_ms FROM settlement"          \
+                       " WHERE number > ?1 ORDER BY number LIMIT 1")                                                   \
+    X(SETTLEMENT_FILE, "SELECT file FROM settlement WHERE number = ?1")                                                \
+    X(SETTLED_GET, "SELECT serial, kind, amount FROM settled WHERE issuer = ?1 AND entry = ?2")                        \
+    X(SETTLED_FIND, "SELECT 1 FROM settled WHERE issuer = ?1 AND serial = ?2 AND kind = ?3")                           \
+    X(SETTLED_ADD, "INSERT INTO settled (issuer, entry, serial, kind, amount, statement)"                              \
+                   " VALUES (?1, ?2, ?3, ?4, ?5, ?6)")                                                                 \
+    X(SETTLED_MISSING, "SELECT h.serial, h.content, h.destination, h.issued_ms FROM copy_history h"                    \
+                       " WHERE h.distributor = ?1 AND h.destination_distributor = ?2 AND h.issued_ms >= ?3"            \
+                       " AND h.issued_ms < ?4 AND NOT EXISTS (SELECT 1 FROM settled s WHERE s.issuer = ?1"             \
+                       " AND s.serial = h.serial AND s.kind = 1) ORDER BY h.serial")                                   \
+    X(HISTORY_OF_PARTNER, "SELECT content, destination, destination_distributor FROM copy_history"                     \
+                          " WHERE distributor = ?1 AND serial = ?2")                                                   \
     /* rights holders */                                                                                               \
     X(HOLDER_GET, "SELECT name, full_name, created_ms FROM holder WHERE name = ?1")                                    \
     X(HOLDER_NEXT, "SELECT name, full_name, created_ms FROM holder WHERE name > ?1 ORDER BY name LIMIT 1")             \

@@ -29,6 +29,7 @@ static const struct kind kinds[DOCUMENT_COUNT] = {
     [DOCUMENT_SURRENDER] = KIND("surrender", doc_Surrender),
     [DOCUMENT_TIME] = KIND("time", doc_SignedTime),
     [DOCUMENT_SHARE] = KIND("share", doc_Share),
+    [DOCUMENT_SETTLEMENT] = KIND("settlement", doc_Settlement),
 };
 
 static const struct kind *kind_of(enum document d)

@@ -27,6 +27,7 @@ enum document {
     DOCUMENT_SURRENDER,
     DOCUMENT_TIME,
     DOCUMENT_SHARE,
+    DOCUMENT_SETTLEMENT,
     DOCUMENT_COUNT
 };
 const char *document_type(enum document d); /* "hearth/license/1" */
@@ -75,6 +76,9 @@ int time_judge(struct slice envelope, const doc_Keyset *distributor, const struc
 enum receipt_outcome { RECEIPT_STORED = 1, RECEIPT_REFUSED = 2 };
 int receipt_judge(struct slice envelope, doc_Receipt *out) MUST_USE;
 int surrender_judge(struct slice envelope, doc_Surrender *out) MUST_USE;
+/* REASON_WRONG_DESTINATION: about another partner. */
+int settlement_judge(struct slice envelope, const doc_Keyset *issuer, const struct id *partner, doc_Settlement *out)
+    MUST_USE;
 int share_judge(struct slice envelope, const doc_Keyset *origin, doc_Share *out) MUST_USE;
 
 /* Content information: canonical, sane shape (crypto/body.h), printable. id: computed from info and list_root.

@@ -210,6 +210,21 @@ int share_judge(struct slice envelope, const doc_Keyset *origin, doc_Share *out)
     return 0;
 }
 
+int settlement_judge(struct slice envelope, const doc_Keyset *issuer, const struct id *partner, doc_Settlement *out)
+{
+    doc_Settlement read;
+    uint8_t signer[32];
+    int r = document_open(DOCUMENT_SETTLEMENT, envelope, &read, sizeof(read), signer);
+    if (r)
+        return r;
+    if (!is_license_key(issuer, signer, read.issued_ms) || !id_equal(read.issuer, issuer->distributor))
+        return REASON_SIGNATURE_INVALID;
+    if (!id_equal(read.partner, partner))
+        return REASON_WRONG_DESTINATION;
+    *out = read;
+    return 0;
+}
+
 /* ---- what a distributor tells a device ----------------------------------------------------------------------- */
 
 int quote_judge(struct slice envelope, const doc_Keyset *distributor, const struct id *client, int64_t now_ms,

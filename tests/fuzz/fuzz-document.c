@@ -161,6 +161,15 @@ static void judge_share(const struct opened *o)
         CHECK((o->signer == WHO_OWN_LICENSE || o->signer == WHO_OWN_LICENSE_OLD) && is_own(o, s->origin));
 }
 
+static void judge_settlement(const struct opened *o)
+{
+    const doc_Settlement *s = o->payload;
+    doc_Settlement out;
+    if (settlement_judge(o->envelope, &o->w->own, &o->w->ids[WHO_PARTNER_ROOT], &out) == 0)
+        CHECK(by_license_key(o, s->issued_ms) && is_own(o, s->issuer) &&
+              id_equal(s->partner, &o->w->ids[WHO_PARTNER_ROOT]));
+}
+
 static void judge_certificate(const struct opened *o) { (void)o; } /* fuzz-certificate.c */
 
 typedef void judge_fn(const struct opened *o);
@@ -178,6 +187,7 @@ static judge_fn *const judges[DOCUMENT_COUNT] = {
     [DOCUMENT_SURRENDER] = judge_surrender,
     [DOCUMENT_TIME] = judge_time,
     [DOCUMENT_SHARE] = judge_share,
+    [DOCUMENT_SETTLEMENT] = judge_settlement,
 };
 
 static enum who who_signed(const struct world *w, const uint8_t key[32])

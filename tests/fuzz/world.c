@@ -27,6 +27,7 @@ static const struct document_kind kinds[DOCUMENT_COUNT] = {
     [DOCUMENT_SURRENDER] = KIND(doc_Surrender, WHO_SOURCE),
     [DOCUMENT_TIME] = KIND(doc_SignedTime, WHO_OWN_LICENSE),
     [DOCUMENT_SHARE] = KIND(doc_Share, WHO_OWN_LICENSE),
+    [DOCUMENT_SETTLEMENT] = KIND(doc_Settlement, WHO_OWN_LICENSE),
 };
 
 const struct document_kind *world_kind(enum document d) { return &kinds[d]; }
@@ -246,6 +247,16 @@ static void make_papers(struct world *w)
     COPY_ID(time->distributor, w->ids[WHO_OWN_ROOT]);
     COPY_ID(time->client, w->ids[WHO_SELF]);
     time->time_ms = now;
+
+    doc_Settlement *settlement = document(w, DOCUMENT_SETTLEMENT);
+    COPY_ID(settlement->issuer, w->ids[WHO_OWN_ROOT]);
+    COPY_ID(settlement->partner, w->ids[WHO_PARTNER_ROOT]);
+    settlement->number = 1;
+    settlement->from_ms = now - WORLD_DAY_MS;
+    settlement->until_ms = settlement->issued_ms = now;
+    CODEC_SET_TEXT(settlement->currency, "EUR");
+    settlement->row_count = 2;
+    settlement->net = -7;
 
     doc_Share *share = document(w, DOCUMENT_SHARE);
     COPY_ID(share->origin, w->ids[WHO_OWN_ROOT]);

@@ -1,13 +1,19 @@
 #!/usr/bin/python3
 """Money through the real programs: sales and their shares, credit refused and restored, a title withdrawn, refunds, and payments by a command while
 the server and the command are killed. What the ledger must say is computed here, from SQL of this test's own. HEARTH_KILLS, HEARTH_SEED: how long, which."""
+import base64
+import json
 import os
 import random
 import signal
 import sqlite3
+import subprocess
+import sys
 import time
 
-from household import Household, Refused, enter_namespace, make_track, reference_digest, run_cases, wait_for
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "python"))
+import judge  # noqa: E402
+from household import PROGRAMS, Household, Refused, enter_namespace, make_track, reference_digest, run_cases, wait_for
 
 enter_namespace()
 KILLS = int(os.environ.get("HEARTH_KILLS", "6"))
@@ -24,6 +30,10 @@ def sql(statement, *values, distributor=None):
         return db.execute(statement, values).fetchall()
     finally:
         db.close()
+
+
+def id_bytes(text):
+    return base64.b32decode(text.upper() + "=" * (-len(text) % 8))
 
 
 def balance(account):
@@ -114,6 +124,48 @@ def refunds():
     ledger_is_even()
 
 
+def settlement():
+    """Fees and charges between aurora and boreal, read by a second implementation, checked, disputed, settled once."""
+    aurora, boreal, statement = h.aurora.admin, h.boreal.admin, os.path.join(h.root, "statement")
+    aurora("partner", "terms", "boreal", "--pays-fee", "0.02", "--pays-share", "1000", "--charges", "1.00")
+    boreal("partner", "terms", "aurora", "--gets-fee", "0.02", "--gets-share", "1000", "--accepts-charges", "1.00")
+    aurora("settings", "copy-charged", "destination")
+    track = h.publish(make_track(os.path.join(h.root, "shared.flac"), 1, seed=60), "--price", "0", "--copy-price", "0.25", "--copy-depth", "1")
+    h.kitchen("get", track, "--yes")
+    owed = balance("user:alice")
+    h.kitchen("copy", track, "--to", "bedroom")
+    assert balance("user:alice") == owed, "the destination's account pays"
+    made = aurora("settlement", "make", "boreal", statement)["statements"][0]
+    assert (made["rows"], made["net"]) == (2, 5 - 25)  # 2 cents and 2.5, rounded up
+    wait_for("boreal knows the copy", lambda: sql("SELECT 1 FROM copy_history WHERE distributor <> 1 AND content = ?",
+                                                  id_bytes(track), distributor=h.boreal))
+    envelope, ours = sql("SELECT keyset, (SELECT id FROM distributor WHERE number = 1) FROM distributor WHERE name = 'aurora'", distributor=h.boreal)[0]
+    keyset = judge.keyset(envelope, id_bytes(h.aurora.id), 0, int(time.time() * 1000))
+    document, rows = judge.settlement_file(open(statement, "rb").read(), keyset, ours)
+    assert (document["net"], [(r["kind"], r["amount"], r["user"]) for r in rows]) == (-20, [(2, -25, "alina"), (1, 5, "alina")])
+    assert boreal("settlement", "check", statement)["agreed"] == 2
+    boreal("partner", "terms", "aurora", "--gets-fee", "0.03")
+    done = subprocess.run([PROGRAMS["hearth-distributor"], "--state-dir", h.boreal.dir, "--json", "settlement", "accept", statement], capture_output=True)
+    disputed = json.loads(done.stdout)
+    assert done.returncode == 1 and not disputed["accepted"] and [r["finding"] for r in disputed["rows"]] == ["agreed", "other-amount", "missing"]
+    assert not sql("SELECT 1 FROM settled", distributor=h.boreal)
+    boreal("partner", "terms", "aurora", "--gets-fee", "0.02")
+    for posted, before in ((-20, 0), (0, 2)):
+        accepted = boreal("settlement", "accept", statement)
+        assert (accepted["posted"], accepted["settled_before"]) == (posted, before)
+    assert [p["balance"] for p in aurora("settlement", "position")["positions"]] == [-20]
+    assert [p["balance"] for p in boreal("settlement", "position")["positions"]] == [20]
+    bill = h.bedroom("bills")["bills"][0]
+    assert (bill["kind"], bill["amount"], bill["text"]) == ("settlement", -25, "Copy, charged by aurora")
+    boreal("settlement", "paid", "aurora", "0.20", "--reference", "may")
+    aurora("settlement", "received", "boreal", "0.20", "--reference", "may")
+    assert aurora("settlement", "received", "boreal", "0.20", "--reference", "may")["known_before"]
+    assert [p["balance"] for d in (aurora, boreal) for p in d("settlement", "position")["positions"]] == [0, 0]
+    assert boreal("ledger", "check")["balanced"]
+    aurora("settings", "copy-charged", "source")
+    ledger_is_even()
+
+
 # ---- payments ----
 
 COMMAND = '''#!/usr/bin/python3
@@ -125,7 +177,12 @@ order = json.loads(sys.stdin.readline())
 db = sqlite3.connect(os.path.join(here, "bank.db"), timeout=20)
 mode = open(os.path.join(here, "mode")).read().strip()
 last = db.execute("SELECT pid FROM running").fetchone()
-if last and os.path.exists(f"/proc/{last[0]}"):
+def alive(pid):  # not a zombie that nobody has fetched, nor another program by now
+    try:
+        return b"collect" in open(f"/proc/{pid}/cmdline", "rb").read()
+    except OSError:
+        return False
+if last and alive(last[0]):
     db.execute("INSERT INTO overlap VALUES (?)", (order["key"],))
 db.execute("DELETE FROM running")
 db.execute("INSERT INTO running VALUES (?)", (os.getpid(),))
@@ -292,5 +349,5 @@ def owe(user, amount):
 
 
 run_cases([("sales are shared to the cent", sales), ("credit is refused and restored", credit), ("a withdrawn title harms no buyer", withdrawn),
-           ("a refund in part, with the license's future", refunds), ("a command collects", collected), ("a declined payment ends credit", declined),
+           ("a refund in part, with the license's future", refunds), ("partners settle", settlement), ("a command collects", collected), ("a declined payment ends credit", declined),
            ("a command that loses its words", lost_words), (f"{KILLS} kills lose and double nothing", kills)])

@@ -104,6 +104,13 @@ static int judge_quote(const struct vector *v, struct slice d)
     return quote_judge(d, &keyset, &client, now(v), &out);
 }
 
+static int judge_settlement(const struct vector *v, struct slice d)
+{
+    doc_Settlement out;
+    struct id partner = id_field(v, "reader");
+    return settlement_judge(d, &keyset, &partner, &out);
+}
+
 static int judge_time(const struct vector *v, struct slice d)
 {
     doc_SignedTime out;
@@ -294,6 +301,7 @@ static const struct kind {
     { "ekb", judge_ekb },
     { "key-grant", judge_grant },
     { "quote", judge_quote },
+    { "settlement", judge_settlement },
     { "time", judge_time },
     { "receipt", judge_receipt },
     { "surrender", judge_surrender },

@@ -1,4 +1,6 @@
 """docs/FORMATS.md in Python: who may sign what, when a copy certificate is good, how content opens (sections 5, 6, 9 to 11)."""
+import hashlib
+
 import formats as f
 import records as r
 from formats import Refused, refuse_unless
@@ -71,6 +73,31 @@ def quote(envelope, of, client, now_ms):
     refuse_unless(document["client"] == client, "wrong-destination")
     refuse_unless(in_its_times(document, now_ms), "quote-changed")
     return document
+
+
+def settlement(envelope, of, partner):
+    document = by_license_key("settlement", envelope, of, lambda d: d["issuer"])
+    refuse_unless(document["partner"] == partner, "wrong-destination")
+    return document
+
+
+def settlement_file(data, of, partner):
+    """Statement and rows of a file: length:4 || envelope, then (length:4 || row), ..."""
+    parts, at = [], 0
+    while at < len(data):
+        refuse_unless(len(data) - at >= 4, "malformed")
+        length = int.from_bytes(data[at:at + 4], "big")
+        refuse_unless(length <= len(data) - at - 4, "malformed")
+        parts.append(data[at + 4:at + 4 + length])
+        at += 4 + length
+    refuse_unless(parts, "malformed")
+    document = settlement(parts[0], of, partner)
+    rows = [r.decode(r.SETTLEMENT_ROW, part) for part in parts[1:]]
+    refuse_unless(document["row_count"] == len(rows), "malformed")
+    refuse_unless(document["rows_digest"] == hashlib.sha256(data[4 + len(parts[0]):]).digest(), "signature-invalid")
+    refuse_unless(document["net"] == sum(row["amount"] for row in rows), "malformed")
+    refuse_unless(len({row["entry"] for row in rows}) == len(rows), "malformed")
+    return document, rows
 
 
 def time(envelope, of, client):

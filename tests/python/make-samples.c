@@ -363,6 +363,14 @@ static void write_small(const struct content *c, const struct distributor *a, co
     quote.conditions.max_copies = 3;
     write_signed("a.quote", DOCUMENT_QUOTE, &quote, &a->license_signer);
 
+    doc_Settlement settlement = { .number = 3, .from_ms = NOW_MS - YEAR_MS, .until_ms = NOW_MS, .row_count = 2 };
+    settlement.net = -41;
+    settlement.issued_ms = NOW_MS;
+    SET(settlement.issuer, a->id.bytes);
+    memset(settlement.partner, 7, sizeof(settlement.partner));
+    CODEC_SET_TEXT(settlement.currency, "EUR");
+    write_signed("a.settlement", DOCUMENT_SETTLEMENT, &settlement, &a->license_signer);
+
     doc_Receipt receipt = { .outcome = RECEIPT_STORED, .signed_ms = NOW_MS, .serial = "serial number 16" };
     SET(receipt.issuer, a->id.bytes);
     SET(receipt.content, c->id.bytes);

@@ -59,6 +59,12 @@ RECEIPT = Record((1, "issuer", fixed(32)), (2, "serial", fixed(16)), (3, "conten
 SURRENDER = Record((1, "issuer", fixed(32)), (2, "license_id", fixed(16)), (3, "serial", fixed(16)),
                    (4, "client", fixed(32)), (5, "signed_ms", U64))
 TIME = Record((1, "distributor", fixed(32)), (2, "client", fixed(32)), (3, "time_ms", U64))
+SETTLEMENT = Record((1, "issuer", fixed(32)), (2, "partner", fixed(32)), (3, "number", U64), (4, "from_ms", U64),
+                    (5, "until_ms", U64), (6, "currency", text(3)), (7, "row_count", U32), (8, "rows_digest", fixed(32)),
+                    (9, "net", I64), (10, "issued_ms", U64))
+SETTLEMENT_ROW = Record((1, "entry", U64), (2, "kind", U32), (3, "serial", fixed(16)), (4, "content", fixed(32)),
+                        (5, "destination", fixed(32)), (6, "user", text(63)), (7, "price", I64), (8, "amount", I64),
+                        (9, "time_ms", U64), (10, "reverses", U64))
 SHARE = Record((1, "origin", fixed(32)), (2, "sequence", U64), (3, "table", U32), (4, "removed", BOOL),
                (5, "row", upto(4000)))
 CONTENT_INFO = Record((1, "publisher", fixed(32)), (2, "media_type", text(63)), (3, "title", text(127)),
@@ -72,7 +78,7 @@ EXPORT_CERTIFICATE = Record((1, "certificate", upto(2048)), (2, "delegation", up
 TYPES = {
     "keyset": KEYSET, "device": DEVICE, "roster": ROSTER, "license": LICENSE, "copy-certificate": COPY_CERTIFICATE,
     "delegation": DELEGATION, "ekb": EKB, "key-grant": KEY_GRANT, "quote": QUOTE, "receipt": RECEIPT,
-    "surrender": SURRENDER, "time": TIME, "share": SHARE,
+    "surrender": SURRENDER, "time": TIME, "share": SHARE, "settlement": SETTLEMENT,
 }
 
 FORBIDDEN = [(0x00, 0x1F), (0x7F, 0x9F), (0x61C, 0x61C), (0x200E, 0x200F), (0x2028, 0x202E), (0x2066, 0x2069),

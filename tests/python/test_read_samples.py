@@ -61,6 +61,7 @@ class ReadSamples(unittest.TestCase):
             "a.quote": lambda d: j.quote(d, self.a, k["source"], now),
             "destination.receipt": j.receipt,
             "source.surrender": j.surrender,
+            "a.settlement": lambda d: j.settlement(d, self.a, bytes([7] * 32)),
             "a.time": lambda d: j.time(d, self.a, k["source"]),
             "a.share": lambda d: j.share(d, self.a),
         }
@@ -96,6 +97,7 @@ class ReadSamples(unittest.TestCase):
         self.assertEqual(license_["leaf"], {"distributor": k["distributor_a"], "category": 0, "number": 12})
         quote = get("a.quote")
         self.assertEqual((quote["price"], quote["currency"], quote["product"]), (-250, "EUR", 9))
+        self.assertEqual((get("a.settlement")["net"], get("a.settlement")["row_count"]), (-41, 2))
         self.assertEqual(get("a.share")["sequence"], 2**64 - 1)
         self.assertEqual(get("a.share")["row"], b"a row")
         self.assertEqual(f.id_text(k["content"]), k["content_text"])
@@ -111,6 +113,8 @@ class ReadSamples(unittest.TestCase):
         self.assertRefused("signature-invalid", j.ekb, self.read("b.ekb"), self.a)
         self.assertRefused("wrong-destination", j.quote, self.read("a.quote"), self.a, k["destination"], now)
         self.assertRefused("malformed", j.license_, self.read("a.quote"), self.a)
+        self.assertRefused("wrong-destination", j.settlement, self.read("a.settlement"), self.a, bytes(32))
+        self.assertRefused("signature-invalid", j.settlement, self.read("a.settlement"), self.b, bytes([7] * 32))
         certificate, delegation = self.read("destination.copy-certificate"), self.read("b-to-a.delegation")
         arguments = (self.info, self.list_root)
         self.assertRefused("wrong-destination", j.copy_certificate, certificate, delegation, self.b, k["source"], k["source"],

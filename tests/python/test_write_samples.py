@@ -124,6 +124,8 @@ class Writer:
         self.simple("key-grant", "good", "ok", sign("key-grant", w.grant_fields(), w.b.license), w.b,
                     lambda d, k: j.key_grant(d, k, w.a.id, NOW), reader=w.a.id)
         self.quote("good, lowest price there is", "ok", sign("quote", w.quote_fields(), w.a.license))
+        self.simple("settlement", "good, lowest net there is", "ok", sign("settlement", w.settlement_fields(), w.a.license), w.a,
+                    lambda d, k: j.settlement(d, k, w.b.id), reader=w.b.id)
         self.cases.add("good", "receipt", sign("receipt", w.receipt_fields(), w.destination.signer), "ok", j.receipt)
         self.cases.add("good", "surrender", sign("surrender", w.surrender_fields(), w.source.signer), "ok", j.surrender)
         self.time("good", "ok", sign("time", w.time_fields(), w.a.license))
@@ -246,6 +248,10 @@ class Writer:
                     w.b, lambda d, k: j.key_grant(d, k, w.b.id, NOW), reader=w.b.id)
         self.quote("to another device", "wrong-destination", sign("quote", w.quote_fields(), w.a.license), reader=w.sibling.id)
         self.time("for another device", "wrong-destination", sign("time", w.time_fields(), w.a.license), reader=w.sibling.id)
+        self.simple("settlement", "about another partner", "wrong-destination", sign("settlement", w.settlement_fields(), w.a.license),
+                    w.a, lambda d, k: j.settlement(d, k, w.a.id), reader=w.a.id)
+        self.simple("settlement", "by another distributor", "signature-invalid", sign("settlement", w.settlement_fields(), w.b.license),
+                    w.a, lambda d, k: j.settlement(d, k, w.b.id), reader=w.b.id)
         receipt = w.receipt_fields()
         self.cases.add("by the source", "receipt", sign("receipt", receipt, w.source.signer), "signature-invalid", j.receipt)
         for outcome in (0, 3):

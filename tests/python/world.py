@@ -141,6 +141,10 @@ class World:
     def time_fields(self):
         return {"distributor": self.a.id, "client": self.source.id, "time_ms": NOW}
 
+    def settlement_fields(self):
+        return {"issuer": self.a.id, "partner": self.b.id, "number": 2**63, "from_ms": NOW - 1000, "until_ms": NOW, "currency": "EUR",
+                "row_count": 0, "rows_digest": self.draw(32), "net": -2**63, "issued_ms": NOW}
+
     def share_fields(self):
         return {"origin": self.a.id, "sequence": 0, "table": 0, "removed": False, "row": self.draw(4000)}
 
