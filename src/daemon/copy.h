@@ -1,14 +1,5 @@
-/* Copies and moves, as their source: a certificate is asked for, offered to the destination with the body behind it, and gone when the
- * destination has signed for it. Each step is durable before the next, and every step may be done twice:
- *
- *   ASKING       asked (or about to be); the transaction knows whether it was granted
- *   HELD         the certificate is here (S115); for a move sealed, until the vault has suspended the license
- *   WITHDRAWING  a move, or a copy that was refused for good, is to be taken back; only the destination's signed refusal can
- *   DELIVERED    a move's receipt is here: surrender, delete, report
- *   REFUSED      a move's signed refusal is here: wake the license, report
- *   DONE         all of it happened and the certificate is gone (S153); kept so that the same command again changes and costs nothing
- *
- * A copy's receipt ends it at once: reported and its certificate deleted in one database transaction. Loop thread.
+/* Copies and moves, as their source: the driver of protocol/copy_out.h, where their states and rules are. Rows, vault, links and people are
+ * here. A copy that is DONE stays as a row, so that the same command again changes and costs nothing. Loop thread.
  * Source: seed S111-S115, S151-S153; design section 6.5. */
 #ifndef DAEMON_COPY_H
 #define DAEMON_COPY_H

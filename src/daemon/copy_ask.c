@@ -1,6 +1,6 @@
 /* Getting a copy certificate: what the user wants, the transaction with the license's issuer, and keeping what it grants.
  *
- * Callbacks, in order: on_row (database), on_granted (the transaction grants; stored before it is finished), on_kept, on_outcome. */
+ * Callbacks, in order: on_granted (the transaction grants; stored before it is finished), on_outcome. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -20,82 +20,58 @@
 static void on_outcome(const struct transact_outcome *outcome, void *ctx)
 {
     struct copy *c = ctx;
-    struct account *a = account_find(c->t.daemon, c->issuer.bytes);
-    bool asking = !c->t.gone && c->durable == COPY_ASKING;
-    if (asking)
-        c->busy = false;
-    if (asking && outcome->why == REASON_OFFLINE && a != NULL && transact_outstanding(a->transact)) {
+    if (!c->t.gone) {
+        struct account *a = account_find(c->t.daemon, c->m.about.issuer.bytes);
         /* It was sent, or may have been: the transaction goes on, and so do we. */
-        c->resumed = true;
-        copy_reply(c, REASON_OFFLINE, outcome->refusal->text);
-        transfer_tell(&c->t, REASON_OFFLINE, outcome->refusal->text);
-        copy_later(c, REASON_OFFLINE);
-    } else if (asking && outcome->why != REASON_NONE) {
-        copy_failed(c, outcome->why, outcome->refusal->text);
+        if (outcome->why == REASON_OFFLINE && a != NULL && transact_outstanding(a->transact))
+            copy_out_unanswered(&c->m, outcome->why, outcome->refusal->text, copy_now_ms(c));
+        else if (outcome->why != REASON_NONE)
+            copy_out_denied(&c->m, outcome->why, outcome->refusal->text);
+        copy_step(c);
     }
     transfer_release(&c->t);
 }
 
 void copy_ask(struct copy *c)
 {
-    struct account *a = account_find(c->t.daemon, c->issuer.bytes);
+    const struct copy_out_subject *about = &c->m.about;
+    struct account *a = account_find(c->t.daemon, about->issuer.bytes);
     if (a == NULL) {
-        copy_failed(c, REASON_NOT_REGISTERED,
-                    "This device is not registered with the distributor that issued the license.");
-        return;
-    }
-    if (c->resumed && transact_outstanding(a->transact)) {
-        copy_later(c, REASON_OFFLINE); /* what it grants comes to on_granted */
+        copy_out_denied(&c->m, REASON_NOT_REGISTERED,
+                        "This device is not registered with the distributor that issued the license.");
         return;
     }
     msg_Item item = msg_Item_init_zero;
     item.has_copy = true;
-    memcpy(item.copy.content, c->t.content.bytes, sizeof(item.copy.content));
-    memcpy(item.copy.license_id, c->license_id, sizeof(item.copy.license_id));
-    memcpy(item.copy.destination, c->t.with.bytes, sizeof(item.copy.destination));
-    item.copy.move = c->move;
-    item.copy.removable = c->removable;
+    memcpy(item.copy.content, about->content.bytes, sizeof(item.copy.content));
+    memcpy(item.copy.license_id, about->license_id, sizeof(item.copy.license_id));
+    memcpy(item.copy.destination, about->destination.bytes, sizeof(item.copy.destination));
+    item.copy.move = about->move;
+    item.copy.removable = about->removable;
     transfer_say(&c->t, "asking %s", a->name);
-    c->busy = true;
     transfer_hold(&c->t);
     if (transact_submit(a, &item, on_outcome, c) == 0)
         return;
-    c->busy = false;
-    copy_failed(c, REASON_INTERNAL, NULL);
+    copy_out_denied(&c->m, REASON_INTERNAL, NULL);
     transfer_release(&c->t);
+}
+
+void copy_settle(struct copy *c)
+{
+    struct account *a = c->m.unsure ? account_find(c->t.daemon, c->m.about.issuer.bytes) : NULL;
+    if (c->m.unsure && (a == NULL || !transact_outstanding(a->transact)))
+        copy_out_settled(&c->m);
 }
 
 /* ---- keeping ------------------------------------------------------------------------------------------------- */
 
-static void on_kept(struct copy *c, int outcome)
-{
-    struct transact_item *item = steal(&c->item);
-    if (outcome != 0) {
-        buf_clear(&c->certificate);
-        buf_clear(&c->delegation);
-        c->resumed = true;
-        copy_later(c, reason_of_error(outcome));
-    } else {
-        c->resumed = false;
-        c->retry_ms = 0;
-        if (!c->move)
-            copy_note_serial(c);
-        copy_reply(c, REASON_NONE, NULL);
-    }
-    if (item != NULL)
-        transact_item_stored(item, outcome);
-    if (outcome != 0)
-        return;
-    if (c->removable)
-        export_held(c->t.daemon, &c->t);
-    copy_step(c);
-}
-
 static bool is_asked(const struct copy *c, const struct account *a, const msg_CopyAsk *ask)
 {
-    return id_equal(c->issuer.bytes, a->distributor.bytes) && id_equal(c->t.content.bytes, ask->content) &&
-           memcmp(c->license_id, ask->license_id, sizeof(c->license_id)) == 0 &&
-           id_equal(c->t.with.bytes, ask->destination) && c->move == ask->move && c->removable == ask->removable;
+    const struct copy_out_subject *about = &c->m.about;
+    return id_equal(about->issuer.bytes, a->distributor.bytes) && id_equal(about->content.bytes, ask->content) &&
+           memcmp(about->license_id, ask->license_id, sizeof(about->license_id)) == 0 &&
+           id_equal(about->destination.bytes, ask->destination) && about->move == ask->move &&
+           about->removable == ask->removable;
 }
 
 /* The copy that an answer belongs to: the one that asks; or one that has it already, when the answer comes again. */
@@ -105,12 +81,13 @@ static struct copy *find_asked(struct account *a, const msg_CopyAsk *ask, const 
     for (struct transfer *t = a->daemon->transfers->first; t != NULL; t = t->next) {
         if (!copy_is_out(t) || transfer_has_ended(t) || !is_asked(copy_of(t), a, ask))
             continue;
-        *kept = copy_of(t)->durable != COPY_ASKING &&
-                slice_equal(buf_slice(&copy_of(t)->certificate), CODEC_BYTES(result->certificate));
+        struct copy *c = copy_of(t);
+        *kept = c->m.state != COPY_OUT_ASKING &&
+                slice_equal(buf_slice(&c->m.certificate), CODEC_BYTES(result->certificate));
         if (*kept)
-            return copy_of(t);
-        if (copy_of(t)->durable == COPY_ASKING && asking == NULL && copy_of(t)->item == NULL)
-            asking = copy_of(t);
+            return c;
+        if (copy_out_wants_grant(&c->m) && !c->adding && asking == NULL)
+            asking = c;
     }
     return asking;
 }
@@ -131,15 +108,13 @@ static void on_granted(struct account *a, const msg_CopyAsk *ask, const msg_Resu
     }
     if (c == NULL)
         c = copy_new(d, &a->distributor, &content, ask->license_id, &destination, ask->move, ask->removable);
-    int r = c == NULL ? -ENOMEM : buf_append(&c->certificate, CODEC_BYTES(result->certificate));
-    if (r == 0 && result->has_delegation)
-        r = buf_append(&c->delegation, CODEC_BYTES(result->delegation));
-    if (r != 0) {
+    struct slice delegation = result->has_delegation ? CODEC_BYTES(result->delegation) : slice(NULL, 0);
+    if (c == NULL || copy_out_granted(&c->m, CODEC_BYTES(result->certificate), delegation) != 0) {
         transact_item_stored(item, -ENOMEM);
         return;
     }
-    c->item = item;
-    copy_store(c, &(struct copy_change){ .state = COPY_HELD, .done = on_kept });
+    c->item = item; /* answered when it is stored: COPY_OUT_STORE */
+    copy_step(c);
 }
 
 void copies_listen(struct daemon *d) { transact_set_copy_handler(d, on_granted); }
@@ -169,32 +144,18 @@ static int choose_license(struct daemon *d, const struct track *t, const struct 
     return best != NULL ? 0 : why;
 }
 
-static void on_row(struct copy *c, int outcome)
-{
-    if (outcome != 0)
-        copy_failed(c, reason_of_error(outcome), NULL);
-    else
-        copy_step(c);
-}
-
-static struct copy *find_equal(struct daemon *d, const struct copy_wish *wish)
+/* An equal one that has not ended; one that is on its way back for good is none. */
+static struct copy *take_up_equal(struct daemon *d, const struct copy_wish *wish)
 {
     for (struct transfer *t = d->transfers->first; t != NULL; t = t->next)
         if (copy_is_out(t) && !transfer_has_ended(t) && id_equal(t->content.bytes, wish->content.bytes) &&
-            id_equal(t->with.bytes, wish->destination.bytes) && copy_of(t)->move == wish->move &&
-            copy_of(t)->removable == wish->removable && copy_of(t)->durable != COPY_WITHDRAWING &&
-            copy_of(t)->durable != COPY_REFUSED)
+            id_equal(t->with.bytes, wish->destination.bytes) && copy_of(t)->m.about.move == wish->move &&
+            copy_of(t)->m.about.removable == wish->removable && copy_out_again(&copy_of(t)->m)) {
+            if (t->state == TRANSFER_PAUSED)
+                transfer_set_state(t, TRANSFER_WAITING, REASON_NONE, NULL);
             return copy_of(t);
+        }
     return NULL;
-}
-
-static void take_up(struct copy *c)
-{
-    if (c->t.state == TRANSFER_PAUSED)
-        transfer_set_state(&c->t, TRANSFER_WAITING, REASON_NONE, NULL);
-    c->retry_ms = 0;
-    if (!c->offered && c->request == 0)
-        copy_step(c);
 }
 
 /* Done before: a license that has come back here since may be moved once more. */
@@ -211,10 +172,10 @@ int copy_begin(struct daemon *d, const struct copy_wish *wish, struct transfer *
     detail[0] = '\0';
     if (d->transfers == NULL || d->transfers->stopping)
         return REASON_CANCELLED;
-    struct copy *c = find_equal(d, wish);
+    struct copy *c = take_up_equal(d, wish);
     if (c != NULL) { /* the same command again finishes what was begun */
         *out = &c->t;
-        take_up(c);
+        copy_step(c);
         return 0;
     }
     if (t == NULL)
@@ -240,7 +201,7 @@ int copy_begin(struct daemon *d, const struct copy_wish *wish, struct transfer *
     if (c == NULL)
         return -ENOMEM;
     *out = &c->t;
-    copy_store(c, &(struct copy_change){ .state = COPY_ASKING, .done = on_row });
+    copy_add(c);
     return 0;
 }
 
@@ -343,13 +304,13 @@ void copy_on_fetch(struct link *l, const struct frame *f)
         return;
     }
     struct copy *c = copy_of(t);
-    if (c->reply_request != 0) {
-        link_refuse(l, f->request, REASON_IN_USE, NULL);
+    r = copy_out_fetched(&c->m);
+    if (r != 0) {
+        link_refuse(l, f->request, (enum reason)r, NULL);
         return;
     }
     tell_fetch(d, &wish.destination, library_find(d, wish.content.bytes));
     link_join(l, &c->reply_link);
     c->reply_request = f->request;
-    if (c->durable != COPY_ASKING)
-        copy_reply(c, REASON_NONE, NULL);
+    copy_step(c);
 }

@@ -1,6 +1,6 @@
 /* `hearth export`: a certificate for a removable medium, then package and certificate into a directory, then the certificate goes.
  *
- * Callbacks, in order: look_work (pool) and on_looked; export_held (copy_ask.c, when the certificate is here); write_work (pool) and on_written, step by step; on_end
+ * Callbacks, in order: look_work (pool) and on_looked; export_held (copy.c, when the certificate is here); write_work (pool) and on_written, step by step; on_end
  * (of the transfer). Source: seed S151-S153; design section 6.6. Loop thread. */
 #include <stdio.h>
 #include <stdlib.h>

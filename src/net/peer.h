@@ -76,7 +76,7 @@ void peer_set_tail_max(struct peer *p, size_t tail_max);
 /* Closed with REASON_TIMED_OUT when nothing arrived for that long; 0: never. Pings are sent at a third of it. PING is answered by the module. */
 void peer_set_idle_ms(struct peer *p, uint64_t idle_ms);
 
-/* Queues a frame. message NULL with fields NULL: empty message. The tail is copied. 0; -ENOBUFS beyond PEER_QUEUE_MAX (the peer is
+/* Queues a frame. fields NULL: message is a struct slice that is encoded already, or NULL (empty). The tail is copied. 0; -ENOBUFS beyond PEER_QUEUE_MAX (the peer is
  * then closed); -EPIPE when closing; -EMSGSIZE; -ENOMEM. */
 int peer_send(struct peer *p, uint16_t type, uint32_t request, const pb_msgdesc_t *fields, const void *message,
               struct slice tail) MUST_USE;

@@ -177,12 +177,5 @@ int peer_refuse(struct peer *p, uint32_t request, enum reason reason, const char
 
 enum reason peer_refusal(const struct frame *f, uint16_t expected_type, msg_Refusal *out)
 {
-    msg_Refusal refusal;
-    if (f->type == expected_type)
-        return REASON_NONE;
-    if (f->type != msg_Type_REFUSAL || CODEC_DECODE(msg_Refusal, f->message, &refusal) != 0)
-        return REASON_MALFORMED;
-    if (out)
-        *out = refusal;
-    return reason_of_code(refusal.code);
+    return reason_of_reply(f, expected_type, out);
 }

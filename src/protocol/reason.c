@@ -101,6 +101,18 @@ enum reason reason_of_code(const char *code)
     return REASON_INTERNAL;
 }
 
+enum reason reason_of_reply(const struct frame *reply, uint16_t expected_type, msg_Refusal *refusal)
+{
+    msg_Refusal read;
+    if (reply->type == expected_type)
+        return REASON_NONE;
+    if (reply->type != msg_Type_REFUSAL || CODEC_DECODE(msg_Refusal, reply->message, &read) != 0)
+        return REASON_MALFORMED;
+    if (refusal != NULL)
+        *refusal = read;
+    return reason_of_code(read.code);
+}
+
 void reason_refusal(msg_Refusal *out, enum reason r, const char *detail)
 {
     const struct entry *e = entry_of(r);

@@ -56,6 +56,9 @@ const char *reason_code(enum reason r);       /* "no-license" */
 const char *reason_text(enum reason r);       /* a sentence */
 const char *reason_remedy(enum reason r);     /* what to do next, or NULL */
 enum reason reason_of_code(const char *code); /* REASON_INTERNAL for a code this version does not know */
+/* A reply of the expected type: REASON_NONE. A readable refusal: its reason, and *refusal (may be NULL). Else REASON_MALFORMED. */
+struct frame;
+enum reason reason_of_reply(const struct frame *reply, uint16_t expected_type, msg_Refusal *refusal);
 /* Fills a Refusal; detail (may be NULL) replaces the standard sentence. */
 void reason_refusal(msg_Refusal *out, enum reason r, const char *detail);
 /* The one place where a failure inside becomes something a peer is told: -ENOSPC storage-full, -EPROTO malformed,

@@ -104,6 +104,11 @@ def destination_pauses():
     assert h.bedroom.track(content)["has_body"]
 
 
+def given_back(content):
+    title = h.kitchen.track(content)["title"]
+    return [b for b in h.kitchen("bills")["bills"] if b["amount"] > 0 and title in b["text"]]
+
+
 def cancels_a_copy():
     content = bought(size=300000)
     h.bedroom.stop()
@@ -111,10 +116,29 @@ def cancels_a_copy():
     number = in_state(h.kitchen, content, "waiting")["number"]
     h.kitchen("transfers", "cancel", str(number))
     assert copying.wait(20) == 1
-    assert last(h.kitchen, content)["state"] == "cancelled"
+    wait_for("it is on its way back", lambda: last(h.kitchen, content)["reason"] == "cancelled")
+    h.kitchen.kill()  # remembered
+    h.kitchen.start()
     h.bedroom.start()
+    in_state(h.kitchen, content, "cancelled")  # its destination has signed that it never takes it
+    wait_for("the price is back", lambda: len(given_back(content)) == 1)
     h.kitchen("copy", content, "--to", "bedroom")  # a new certificate
     assert h.bedroom.track(content)["license"] == "valid"
+
+
+def changes_ones_mind_after_a_cancel():
+    content = bought(size=300000)
+    h.bedroom.stop()
+    copying = begin(h.kitchen, "copy", content, "--to", "bedroom")
+    number = in_state(h.kitchen, content, "waiting")["number"]
+    h.kitchen("transfers", "cancel", str(number))
+    assert copying.wait(20) == 1
+    copying = begin(h.kitchen, "copy", content, "--to", "bedroom")
+    wait_for("it goes on", lambda: last(h.kitchen, content)["reason"] == "offline")
+    h.bedroom.start()
+    assert copying.wait(40) == 0
+    assert h.bedroom.track(content)["license"] == "valid"
+    assert given_back(content) == []  # the very certificate, paid once
 
 
 def cancels_in_the_middle():
@@ -215,6 +239,6 @@ def no_room():
 
 
 run_cases([("a copy waits for its destination", waits_for_a_device), ("pause and resume at the source", pauses_and_resumes),
-           ("pause and resume at the destination", destination_pauses), ("a copy is cancelled", cancels_a_copy), ("a copy is cancelled in the middle", cancels_in_the_middle),
+           ("pause and resume at the destination", destination_pauses), ("a copy is cancelled", cancels_a_copy), ("a cancelled copy is wanted after all", changes_ones_mind_after_a_cancel), ("a copy is cancelled in the middle", cancels_in_the_middle),
            ("a move is taken back", takes_a_move_back), ("a destination refuses a move", destination_refuses_a_move),
            ("a download survives a kill", download_survives_a_kill), ("many copies at once", many_at_once), ("no room", no_room)])

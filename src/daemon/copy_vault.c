@@ -1,0 +1,193 @@
+/* License and body of a move, and copies to media.
+ *
+ * Callbacks, in order: on_vault; remove_work (pool), on_removed. */
+#include <stdlib.h>
+
+#include "daemon/bodies.h"
+#include "daemon/copy_internal.h"
+#include "daemon/library.h"
+#include "daemon/vault_client.h"
+#include "vault.pb.h"
+
+#define LOG_MODULE "copy"
+#include "base/log.h"
+
+/* ---- the license --------------------------------------------------------------------------------------------- */
+
+struct question {
+    struct copy *copy; /* held */
+    void (*on_answer)(struct copy *c, const struct answer *answer);
+};
+
+static void on_vault(const struct answer *answer, void *ctx)
+{
+    struct question q = *(struct question *)ctx;
+    free(ctx);
+    if (!q.copy->t.gone) {
+        q.on_answer(q.copy, answer);
+        copy_step(q.copy);
+    }
+    transfer_release(&q.copy->t);
+}
+
+static int ask_vault(struct copy *c, const struct ask *ask,
+                     void (*on_answer)(struct copy *c, const struct answer *answer))
+{
+    struct question *q = malloc(sizeof(*q));
+    if (q == NULL)
+        return -ENOMEM;
+    *q = (struct question){ c, on_answer };
+    int r = vault_call(c->t.daemon->vault, ask, on_vault, q);
+    if (r == 0)
+        transfer_hold(&c->t);
+    else
+        free(q);
+    return r;
+}
+
+static void note_license(struct copy *c, enum license_state state)
+{
+    library_license_state(c->t.daemon, c->m.about.issuer.bytes, c->m.about.license_id, state);
+}
+
+static void on_released(struct copy *c, const struct answer *answer)
+{
+    vlt_MoveReleased released = vlt_MoveReleased_init_zero;
+    enum reason why = answer->why;
+    if (why == REASON_NONE && CODEC_DECODE(vlt_MoveReleased, answer->frame->message, &released) != 0)
+        why = REASON_INTERNAL;
+    if (why == REASON_NONE)
+        note_license(c, LICENSE_SUSPENDED);
+    copy_out_released(&c->m, why, answer->refusal != NULL ? answer->refusal->text : NULL,
+                      CODEC_BYTES(released.certificate), copy_now_ms(c));
+}
+
+void copy_ask_release(struct copy *c, struct slice sealed)
+{
+    vlt_MoveRelease m = vlt_MoveRelease_init_zero;
+    int r = CODEC_SET_BYTES(m.sealed, sealed);
+    if (r == 0)
+        r = ask_vault(c, &ASK(vlt_Type_MOVE_RELEASE, vlt_Type_MOVE_RELEASED, vlt_MoveRelease, &m), on_released);
+    if (r != 0)
+        copy_out_released(&c->m, REASON_INTERNAL, NULL, slice(NULL, 0), copy_now_ms(c));
+}
+
+static void on_surrendered(struct copy *c, const struct answer *answer)
+{
+    vlt_MoveFinished finished = vlt_MoveFinished_init_zero;
+    enum reason why = answer->why;
+    if (why == REASON_NONE && CODEC_DECODE(vlt_MoveFinished, answer->frame->message, &finished) != 0)
+        why = REASON_INTERNAL;
+    if (why == REASON_NONE)
+        note_license(c, LICENSE_SURRENDERED);
+    copy_out_surrendered(&c->m, why, CODEC_BYTES(finished.surrender), copy_now_ms(c));
+}
+
+void copy_ask_surrender(struct copy *c, struct slice receipt)
+{
+    vlt_MoveFinish m = vlt_MoveFinish_init_zero;
+    int r = CODEC_SET_BYTES(m.receipt, receipt);
+    if (r == 0)
+        r = ask_vault(c, &ASK(vlt_Type_MOVE_FINISH, vlt_Type_MOVE_FINISHED, vlt_MoveFinish, &m), on_surrendered);
+    if (r != 0)
+        copy_out_surrendered(&c->m, REASON_INTERNAL, slice(NULL, 0), copy_now_ms(c));
+}
+
+static void on_awake(struct copy *c, const struct answer *answer)
+{
+    if (answer->why == REASON_NONE)
+        note_license(c, LICENSE_VALID);
+    copy_out_awake(&c->m, answer->why, copy_now_ms(c));
+}
+
+void copy_ask_awaken(struct copy *c, struct slice refusal)
+{
+    vlt_MoveCancel m = vlt_MoveCancel_init_zero;
+    int r = CODEC_SET_BYTES(m.receipt, refusal);
+    if (r == 0)
+        r = ask_vault(c, &ASK(vlt_Type_MOVE_CANCEL, vlt_Type_DONE, vlt_MoveCancel, &m), on_awake);
+    if (r != 0)
+        copy_out_awake(&c->m, REASON_INTERNAL, copy_now_ms(c));
+}
+
+/* ---- the body ------------------------------------------------------------------------------------------------ */
+
+struct removal {
+    uv_work_t work;
+    struct copy *copy; /* held */
+    char dir[BODIES_PATH_BYTES];
+    struct id content;
+    int outcome;
+};
+
+static void remove_work(uv_work_t *work)
+{
+    struct removal *m = work->data;
+    m->outcome = bodies_remove(m->dir, &m->content);
+}
+
+static void on_removed(uv_work_t *work, int status)
+{
+    struct removal *m = work->data;
+    struct copy *c = m->copy;
+    int outcome = m->outcome;
+    (void)status;
+    free(m);
+    if (outcome != 0)
+        log_warn("a moved body could not be removed: %s", strerror(-outcome));
+    if (!c->t.gone) {
+        copy_out_removed(&c->m, reason_of_error(outcome), copy_now_ms(c));
+        copy_step(c);
+    }
+    transfer_release(&c->t);
+}
+
+/* The content goes with its last license. */
+void copy_remove_body(struct copy *c)
+{
+    struct daemon *d = c->t.daemon;
+    const struct track *t = library_find(d, c->t.content.bytes);
+    const struct track_license *other = t == NULL ? NULL : track_license(t);
+    if (other != NULL && other->state != LICENSE_SURRENDERED) {
+        copy_out_removed(&c->m, REASON_NONE, copy_now_ms(c));
+        return;
+    }
+    struct removal *m = calloc(1, sizeof(*m));
+    if (m == NULL) {
+        copy_out_removed(&c->m, REASON_INTERNAL, copy_now_ms(c));
+        return;
+    }
+    m->work.data = m;
+    m->copy = c;
+    m->content = c->t.content;
+    CODEC_SET_TEXT(m->dir, d->config.bodies_dir);
+    if (library_body_changed(d, &c->t.content, false) != 0)
+        log_debug("a moved track stays listed");
+    serve_forget(d->transfers->serve, &c->t.content);
+    transfer_hold(&c->t);
+    (void)uv_queue_work(d->loop, &m->work, remove_work, on_removed); /* fails only without a function */
+}
+
+/* ---- media --------------------------------------------------------------------------------------------------- */
+
+bool copy_certificate(struct transfer *t, struct slice *certificate, struct slice *delegation)
+{
+    const struct copy *c = copy_of(t);
+    if (c->m.state != COPY_OUT_HELD || transfer_has_ended(t))
+        return false;
+    *certificate = copy_out_certificate(&c->m);
+    *delegation = buf_slice(&c->m.delegation);
+    return certificate->len > 0;
+}
+
+void copy_written(struct transfer *t, enum reason why, const char *detail)
+{
+    struct copy *c = copy_of(t);
+    if (why != REASON_NONE) {
+        transfer_set_state(t, TRANSFER_WAITING, why, NULL);
+        transfer_tell(t, why, detail);
+        return;
+    }
+    copy_out_written(&c->m);
+    copy_step(c);
+}
