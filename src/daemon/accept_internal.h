@@ -1,4 +1,5 @@
-/* Inside of the destination's side: accept.c (a copy on its way here), offer.c (judging offers and withdrawals before it). */
+/* Inside of the destination's side, the drivers of protocol/copy_in.h: offer.c (judging offers and withdrawals), accept.c (a copy on its way
+ * here). */
 #ifndef DAEMON_ACCEPT_INTERNAL_H
 #define DAEMON_ACCEPT_INTERNAL_H
 
@@ -8,15 +9,15 @@
 #include "daemon/commit.h"
 #include "daemon/receive_run.h"
 #include "daemon/transfers_internal.h"
+#include "protocol/copy_in.h"
 
 struct accept {
     struct transfer t;
-    struct certificate_name name;
-    struct buf certificate, delegation, info, receipt;
-    uint8_t list_root[32];
-    struct receive_run *run; /* NULL: the body is here */
+    struct copy_in m;
+    struct receive_run *run; /* NULL: everything is here, or nothing will be */
     struct link_user link;   /* to the source, while there is one */
-    bool committing;
+    uint32_t request;        /* the offer that began it */
+    bool stepping;           /* accept_step is under way, further up the stack */
 };
 static inline struct accept *accept_of(struct transfer *t) { return container_of(t, struct accept, t); }
 static inline bool accept_is_in(const struct transfer *t)
@@ -24,13 +25,14 @@ static inline bool accept_is_in(const struct transfer *t)
     return t->kind == TRANSFER_COPY_IN || t->kind == TRANSFER_MOVE_IN;
 }
 
-/* An offer the vault has found good. name is taken on success. 0, REASON_IN_USE, REASON_STORAGE_FULL, -errno. */
-int accept_begin(struct link *l, const msg_Offer *offer, struct certificate_name *name, struct accept **out) MUST_USE;
+/* An offer that the vault has found good: takes m when it returns 0, and begins. REASON_IN_USE, REASON_STORAGE_FULL, -errno. */
+int accept_begin(struct link *l, uint32_t request, struct copy_in *m) MUST_USE;
 /* The one of this serial that has not ended; NULL. */
 struct accept *accept_find(struct daemon *d, const struct certificate_name *name);
-/* The source is (again) at the other end of l, and was told that the offer is taken. */
-void accept_attach(struct accept *a, struct link *l);
-/* It was withdrawn, or is not wanted here: nothing of it stays. */
-void accept_drop(struct accept *a, enum reason why);
+/* It was offered again: the source is at the other end of l. */
+void accept_again(struct accept *a, struct link *l);
+void accept_withdrawn(struct accept *a);
+/* The vault is asked to refuse its certificate for good. 0, -errno. */
+int accept_ask_refuse(struct daemon *d, const struct copy_in *m, answer_fn on_answer, void *ctx) MUST_USE;
 
 #endif

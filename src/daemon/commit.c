@@ -17,35 +17,6 @@
 
 enum { STATE_STORED = 2 }; /* vlt.CertificateState.state */
 
-int certificate_name_read(struct slice envelope, struct certificate_name *out)
-{
-    doc_CopyCertificate certificate;
-    doc_License license;
-    uint8_t signer[32];
-    int r = document_open(DOCUMENT_COPY_CERTIFICATE, envelope, &certificate, sizeof(certificate), signer);
-    if (r == 0)
-        r = document_open(DOCUMENT_LICENSE, CODEC_BYTES(certificate.license), &license, sizeof(license), signer);
-    if (r != 0)
-        return r;
-    struct certificate_name n = {
-        .issuer = id_from(certificate.issuer),
-        .content = id_from(certificate.content),
-        .source = id_from(certificate.source),
-        .destination = id_from(certificate.destination),
-        .own = id_from(license.leaf.distributor),
-        .move = certificate.move,
-        .ends_ms = certificate.ends_ms,
-        .license = buf(sizeof(certificate.license.bytes)),
-    };
-    memcpy(n.serial, certificate.serial, sizeof(n.serial));
-    r = buf_append(&n.license, CODEC_BYTES(certificate.license));
-    if (r == 0)
-        *out = n;
-    return r;
-}
-
-void certificate_name_deinit(struct certificate_name *n) { buf_free(&n->license); }
-
 struct commit {
     struct daemon *daemon;
     struct id own, content;
@@ -179,11 +150,14 @@ int commit_start(struct daemon *d, const struct certificate_name *name, struct s
     return r < 0 ? r : -EMSGSIZE;
 }
 
-int commit_report(struct daemon *d, const struct certificate_name *name, struct slice receipt)
+int commit_report(struct daemon *d, const struct certificate_name *name, struct slice receipt, commit_fn on_done,
+                  void *ctx)
 {
     struct commit *c = commit_new(d, name);
     if (c == NULL)
         return -ENOMEM;
+    c->on_done = on_done;
+    c->ctx = ctx;
     int r = report(c, receipt);
     if (r != 0)
         commit_free(c);

@@ -1,124 +1,53 @@
 /* Offers and withdrawals: read, judged by the vault, answered. Nothing of a content is accepted before that.
  *
- * Callbacks, in order: on_checked or on_refused (vault). */
+ * Callbacks, in order: on_judged (vault), on_reported (database); on_closed (link) at any time. */
 #include <stdlib.h>
 
 #include "daemon/accept_internal.h"
-#include "daemon/fetch.h"
 #include "daemon/vault_client.h"
 
 #define LOG_MODULE "accept"
 #include "base/log.h"
 
-enum { STATE_RESERVED = 1, STATE_STORED = 2 }; /* vlt.CertificateState.state */
-
 struct question { /* an OFFER or WITHDRAW before the vault */
     struct daemon *daemon;
+    struct copy_in m;
     struct link_user link;
     uint32_t request;
-    msg_Offer offer;
-    struct certificate_name name;
 };
-
-static void on_closed(struct link_user *u, enum reason why)
-{
-    (void)u; /* nobody to answer any more; the vault's answer still comes */
-    (void)why;
-}
-
-static struct question *question_new(struct link *l, const struct frame *f)
-{
-    struct question *q = calloc(1, sizeof(*q));
-    if (q == NULL)
-        return NULL;
-    q->daemon = link_daemon(l);
-    q->request = f->request;
-    q->name.license = buf(0);
-    q->link.on_closed = on_closed;
-    link_join(l, &q->link);
-    return q;
-}
 
 static void question_free(struct question *q)
 {
     link_leave(&q->link);
-    certificate_name_deinit(&q->name);
+    copy_in_deinit(&q->m);
     free(q);
 }
 
-static void refuse(struct question *q, enum reason why, const char *detail)
+static void on_closed(struct link_user *u, enum reason why)
 {
-    if (q->link.link != NULL)
-        link_refuse(q->link.link, q->request, why, detail);
+    (void)why;
+    copy_in_lost(&container_of(u, struct question, link)->m); /* the outcome that is waited for still comes */
 }
 
-/* A stranger may ask the vault one thing at a time. */
-static bool is_too_much(const struct link *l) { return !link_is_trusted(l) && link_is_used(l); }
+static void question_step(struct question *q);
 
-/* Who may say this here: the source that the certificate names, to the destination that it names. 0 or an enum reason. */
-static int judge_ends(const struct question *q, const struct link *l)
-{
-    if (!id_equal(q->name.destination.bytes, q->daemon->self.bytes))
-        return REASON_WRONG_DESTINATION;
-    return id_equal(q->name.source.bytes, link_client(l)->bytes) ? 0 : REASON_NOT_PERMITTED;
-}
+/* ---- the vault ----------------------------------------------------------------------------------------------- */
 
-/* ---- offers -------------------------------------------------------------------------------------------------- */
-
-static void take(struct question *q, const struct slice *receipt)
-{
-    msg_OfferTaken m = msg_OfferTaken_init_zero;
-    struct peer *p = q->link.link == NULL ? NULL : link_peer(q->link.link);
-    m.has_receipt = receipt != NULL;
-    if (p == NULL || (receipt != NULL && CODEC_SET_BYTES(m.receipt, *receipt) != 0))
-        return;
-    if (peer_send(p, msg_Type_OFFER_TAKEN, q->request, msg_OfferTaken_fields, &m, slice(NULL, 0)) != 0)
-        log_debug("an offer could not be answered");
-}
-
-static void begin(struct question *q)
-{
-    struct link *l = q->link.link;
-    struct accept *a = accept_find(q->daemon, &q->name);
-    bool fresh = a == NULL;
-    int r = 0;
-    if (l == NULL || link_peer(l) == NULL)
-        return; /* the source offers again */
-    if (fresh)
-        r = accept_begin(l, &q->offer, &q->name, &a);
-    if (r != 0) {
-        refuse(q, reason_of_error(r), NULL);
-        return;
-    }
-    take(q, NULL);
-    accept_attach(a, l);
-    if (fresh)
-        fetches_begun(q->daemon, &a->t);
-}
-
-static void on_checked(const struct answer *answer, void *ctx)
+static void on_judged(const struct answer *answer, void *ctx)
 {
     struct question *q = ctx;
     vlt_CertificateState state;
-    bool wanted = q->daemon->transfers != NULL && !q->daemon->transfers->stopping;
-    if (!wanted) {
-        /* the source offers again after the next start */
-    } else if (answer->why != REASON_NONE) {
-        log_info("an offer was refused reason=%s", answer->refusal->code);
-        refuse(q, answer->why, answer->refusal->text);
-    } else if (CODEC_DECODE(vlt_CertificateState, answer->frame->message, &state) != 0) {
-        refuse(q, REASON_INTERNAL, NULL);
-    } else if (state.state == STATE_RESERVED) {
-        begin(q);
-    } else if (state.state == STATE_STORED && state.has_receipt) {
-        struct slice receipt = CODEC_BYTES(state.receipt);
-        if (commit_report(q->daemon, &q->name, receipt) != 0)
-            log_warn("a receipt could not be reported again");
-        take(q, &receipt);
-    } else {
-        refuse(q, REASON_SERIAL_ALREADY_USED, NULL);
+    enum reason why = answer->why;
+    if (q->daemon->transfers == NULL || q->daemon->transfers->stopping) {
+        question_free(q); /* the source offers again after the next start */
+        return;
     }
-    question_free(q);
+    if (why == REASON_NONE && CODEC_DECODE(vlt_CertificateState, answer->frame->message, &state) != 0)
+        why = REASON_INTERNAL;
+    if (answer->why != REASON_NONE)
+        log_info("an offer or withdrawal was refused reason=%s", answer->refusal->code);
+    copy_in_judged(&q->m, why, answer->refusal != NULL ? answer->refusal->text : NULL, &state);
+    question_step(q);
 }
 
 static int ask_check(struct question *q)
@@ -126,113 +55,152 @@ static int ask_check(struct question *q)
     vlt_CertificateCheck *m CLEANUP(freep) = calloc(1, sizeof(*m)); /* 5 KiB */
     if (m == NULL)
         return -ENOMEM;
-    m->has_delegation = q->offer.has_delegation;
-    m->has_presenter = true;
-    memcpy(m->list_root, q->offer.list_root, sizeof(m->list_root));
-    memcpy(m->presenter, q->name.source.bytes, sizeof(m->presenter)); /* proved by the connection: judge_ends */
-    int r = CODEC_SET_BYTES(m->certificate, CODEC_BYTES(q->offer.certificate));
-    if (r == 0 && m->has_delegation)
-        r = CODEC_SET_BYTES(m->delegation, CODEC_BYTES(q->offer.delegation));
+    m->has_delegation = q->m.delegation.len > 0;
+    m->has_presenter = true; /* proved by the connection: copy_in_read */
+    memcpy(m->presenter, q->m.name.source.bytes, sizeof(m->presenter));
+    memcpy(m->list_root, q->m.list_root, sizeof(m->list_root));
+    int r = CODEC_SET_BYTES(m->certificate, buf_slice(&q->m.certificate));
     if (r == 0)
-        r = CODEC_SET_BYTES(m->info, CODEC_BYTES(q->offer.info));
+        r = CODEC_SET_BYTES(m->delegation, buf_slice(&q->m.delegation));
+    if (r == 0)
+        r = CODEC_SET_BYTES(m->info, buf_slice(&q->m.info));
     if (r == 0)
         r = vault_call(q->daemon->vault,
-                       &ASK(vlt_Type_CERTIFICATE_CHECK, vlt_Type_CERTIFICATE_STATE, vlt_CertificateCheck, m),
-                       on_checked, q);
+                       &ASK(vlt_Type_CERTIFICATE_CHECK, vlt_Type_CERTIFICATE_STATE, vlt_CertificateCheck, m), on_judged,
+                       q);
     return r;
 }
 
-void accept_on_offer(struct link *l, const struct frame *f)
-{
-    if (is_too_much(l)) {
-        link_refuse(l, f->request, REASON_RATE_LIMITED, NULL);
-        return;
-    }
-    struct question *q = question_new(l, f);
-    if (q == NULL) {
-        link_refuse(l, f->request, REASON_INTERNAL, NULL);
-        return;
-    }
-    if (CODEC_DECODE(msg_Offer, f->message, &q->offer) != 0) {
-        question_free(q);
-        peer_close(link_peer(l), REASON_MALFORMED);
-        return;
-    }
-    int r = certificate_name_read(CODEC_BYTES(q->offer.certificate), &q->name);
-    if (r == 0)
-        r = judge_ends(q, l);
-    if (r == 0)
-        r = ask_check(q);
-    if (r == 0)
-        return;
-    refuse(q, reason_of_error(r), NULL);
-    question_free(q);
-}
-
-/* ---- withdrawals --------------------------------------------------------------------------------------------- */
-
-static void on_refused(const struct answer *answer, void *ctx)
-{
-    struct question *q = ctx;
-    vlt_CertificateState state;
-    msg_Withdrawn m = msg_Withdrawn_init_zero;
-    struct peer *p = q->link.link == NULL ? NULL : link_peer(q->link.link);
-    if (answer->why != REASON_NONE) {
-        refuse(q, answer->why, answer->refusal->text);
-    } else if (CODEC_DECODE(vlt_CertificateState, answer->frame->message, &state) != 0 || !state.has_receipt ||
-               CODEC_SET_BYTES(m.receipt, CODEC_BYTES(state.receipt)) != 0) {
-        refuse(q, REASON_INTERNAL, NULL);
-    } else {
-        struct accept *a =
-            q->daemon->transfers == NULL || state.state == STATE_STORED ? NULL : accept_find(q->daemon, &q->name);
-        if (p != NULL && peer_send(p, msg_Type_WITHDRAWN, q->request, msg_Withdrawn_fields, &m, slice(NULL, 0)) != 0)
-            log_debug("a withdrawal could not be answered");
-        if (a != NULL && !a->committing)
-            accept_drop(a, REASON_CANCELLED);
-    }
-    question_free(q);
-}
-
-static int ask_refuse(struct question *q, const msg_Withdraw *w)
+int accept_ask_refuse(struct daemon *d, const struct copy_in *in, answer_fn on_answer, void *ctx)
 {
     vlt_CertificateRefuse m = vlt_CertificateRefuse_init_zero;
-    int r = CODEC_SET_BYTES(m.certificate, CODEC_BYTES(w->certificate));
-    m.has_delegation = w->has_delegation;
-    if (r == 0 && m.has_delegation)
-        r = CODEC_SET_BYTES(m.delegation, CODEC_BYTES(w->delegation));
+    int r = CODEC_SET_BYTES(m.certificate, buf_slice(&in->certificate));
+    m.has_delegation = in->delegation.len > 0;
     if (r == 0)
-        r = vault_call(q->daemon->vault,
+        r = CODEC_SET_BYTES(m.delegation, buf_slice(&in->delegation));
+    if (r == 0)
+        r = vault_call(d->vault,
                        &ASK(vlt_Type_CERTIFICATE_REFUSE, vlt_Type_CERTIFICATE_STATE, vlt_CertificateRefuse, &m),
-                       on_refused, q);
-    return r;
+                       on_answer, ctx);
+    return r > 0 ? -EMSGSIZE : r;
 }
 
-void accept_on_withdraw(struct link *l, const struct frame *f)
+/* ---- steps --------------------------------------------------------------------------------------------------- */
+
+static void on_reported(enum reason why, const char *detail, struct slice receipt, void *ctx)
 {
-    msg_Withdraw m;
-    if (is_too_much(l)) {
-        link_refuse(l, f->request, REASON_RATE_LIMITED, NULL);
-        return;
-    }
-    if (CODEC_DECODE(msg_Withdraw, f->message, &m) != 0) {
-        peer_close(link_peer(l), REASON_MALFORMED);
-        return;
-    }
-    struct question *q = question_new(l, f);
-    if (q == NULL) {
-        link_refuse(l, f->request, REASON_INTERNAL, NULL);
-        return;
-    }
-    int r = certificate_name_read(CODEC_BYTES(m.certificate), &q->name);
-    if (r == 0 &&
-        (!id_equal(q->name.issuer.bytes, m.issuer) || memcmp(q->name.serial, m.serial, sizeof(m.serial)) != 0))
-        r = REASON_MALFORMED;
+    struct question *q = ctx;
+    (void)detail;
+    (void)receipt;
+    copy_in_reported(&q->m, why);
+    question_step(q);
+}
+
+/* true: the machine has moved to an accept. */
+static bool begin(struct question *q)
+{
+    struct accept *a = accept_find(q->daemon, &q->m.name);
+    struct link *l = q->link.link;
+    int r = REASON_OFFLINE; /* the source offers again */
+    if (l != NULL && link_peer(l) != NULL)
+        r = a != NULL ? REASON_ALREADY : accept_begin(l, q->request, &q->m);
     if (r == 0)
-        r = judge_ends(q, l);
-    if (r == 0)
-        r = ask_refuse(q, &m);
-    if (r == 0)
-        return;
-    refuse(q, reason_of_error(r), NULL);
+        return true;
+    copy_in_begun(&q->m, reason_of_error(r));
+    return false;
+}
+
+static void reply(const struct question *q, uint16_t type, struct slice message)
+{
+    struct peer *p = q->link.link == NULL ? NULL : link_peer(q->link.link);
+    if (p != NULL && peer_send(p, type, q->request, NULL, &message, slice(NULL, 0)) != 0)
+        log_debug("an offer or withdrawal could not be answered");
+}
+
+static void drop_other(const struct question *q)
+{
+    struct accept *a = accept_find(q->daemon, &q->m.name);
+    if (a != NULL)
+        accept_withdrawn(a);
+}
+
+/* true: an outcome is to come, or the question is no more. */
+static bool act(struct question *q, const struct copy_in_action *a)
+{
+    switch (a->kind) {
+    case COPY_IN_CHECK:
+    case COPY_IN_REFUSE: {
+        int r = a->kind == COPY_IN_CHECK ? ask_check(q) : accept_ask_refuse(q->daemon, &q->m, on_judged, q);
+        if (r != 0)
+            copy_in_judged(&q->m, REASON_INTERNAL, NULL, NULL);
+        return r == 0;
+    }
+    case COPY_IN_REPORT: {
+        int r = commit_report(q->daemon, &q->m.name, buf_slice(&q->m.receipt), on_reported, q);
+        if (r != 0)
+            copy_in_reported(&q->m, reason_of_error(r));
+        return r == 0;
+    }
+    case COPY_IN_BEGIN:
+        if (!begin(q))
+            return false;
+        link_leave(&q->link);
+        free(q);
+        return true;
+    case COPY_IN_REPLY:
+        reply(q, a->type, a->message);
+        return false;
+    case COPY_IN_DROP:
+        drop_other(q);
+        return false;
+    case COPY_IN_DENY:
+        if (q->link.link != NULL)
+            link_refuse(q->link.link, q->request, a->why, a->detail);
+        return false;
+    default:
+        return false;
+    }
+}
+
+static void question_step(struct question *q)
+{
+    struct copy_in_action a;
+    while ((a = copy_in_next(&q->m)).kind != COPY_IN_WAIT)
+        if (act(q, &a))
+            return;
+    struct link *l = q->link.link;
+    struct accept *again = q->m.why == REASON_NONE && q->m.begun ? accept_find(q->daemon, &q->m.name) : NULL;
+    if (again != NULL && l != NULL)
+        accept_again(again, l);
     question_free(q);
 }
+
+/* A stranger may ask the vault one thing at a time. */
+static bool is_too_much(const struct link *l) { return !link_is_trusted(l) && link_is_used(l); }
+
+static void read_question(struct link *l, const struct frame *f)
+{
+    struct question *q = is_too_much(l) ? NULL : calloc(1, sizeof(*q));
+    if (q == NULL) {
+        link_refuse(l, f->request, is_too_much(l) ? REASON_RATE_LIMITED : REASON_INTERNAL, NULL);
+        return;
+    }
+    int r = copy_in_read(&q->m, f, &link_daemon(l)->self, link_client(l));
+    if (r != 0) {
+        free(q);
+        if (r > 0)
+            peer_close(link_peer(l), (enum reason)r);
+        else
+            link_refuse(l, f->request, REASON_INTERNAL, NULL);
+        return;
+    }
+    q->daemon = link_daemon(l);
+    q->request = f->request;
+    q->link.on_closed = on_closed;
+    link_join(l, &q->link);
+    question_step(q);
+}
+
+void accept_on_offer(struct link *l, const struct frame *f) { read_question(l, f); }
+
+void accept_on_withdraw(struct link *l, const struct frame *f) { read_question(l, f); }
