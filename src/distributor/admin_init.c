@@ -149,9 +149,10 @@ int admin_init(struct admin *a, int argc, char **argv)
 /* --- settings, stats --------------------------------------------------------------------------------------------- */
 
 static const char *const names[] = {
-    "name",          "currency",        "listen",          "address",          "directory",
-    "directory-url", "registration",    "credit-limit",    "certificate-days", "move-charged",
-    "copy-charged",  "pay-within-days", "payment-command", "payment-timeout",  "collect-at"
+    "name",           "currency",        "listen",          "address",          "directory",
+    "directory-url",  "registration",    "credit-limit",    "certificate-days", "move-charged",
+    "copy-charged",   "pay-within-days", "payment-command", "payment-timeout",  "collect-at",
+    "settlement-days"
 };
 #define FIRST_CHANGEABLE 2 /* name and currency are part of what was issued */
 
@@ -174,7 +175,10 @@ static int list_settings(struct admin *a)
 static const struct {
     const char *name;
     int least, most;
-} numbers[] = { { "certificate-days", 1, 365 }, { "pay-within-days", 0, 365 }, { "payment-timeout", 1, 3600 } };
+} numbers[] = { { "certificate-days", 1, 365 },
+                { "pay-within-days", 0, 365 },
+                { "payment-timeout", 1, 3600 },
+                { "settlement-days", 0, 365 } };
 
 static int judge_setting(struct admin *a, const char *name, const char *value)
 {

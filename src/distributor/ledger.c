@@ -287,7 +287,7 @@ int ledger_each(struct operations *o, const struct ledger_filter *f,
     size_t got = PAGE_ROWS;
     int r = 0;
     while (r == 0 && got == PAGE_ROWS) { /* pages: a writer is never held up by a slow reader */
-        struct query q CLEANUP(query_end) = query(o->store, LEDGER_PAGE);
+        struct query q CLEANUP(query_end) = query(o->store, f->account ? LEDGER_PAGE_OF : LEDGER_PAGE);
         bind_filter(&q, f);
         query_bind_u64(&q, 5, last);
         query_bind_i64(&q, 6, PAGE_ROWS);

@@ -99,7 +99,7 @@ struct ledger_filter {
 int ledger_each(struct operations *o, const struct ledger_filter *f,
                 void (*on_line)(void *ctx, const struct ledger_line *l), void *ctx) MUST_USE;
 #define LEDGER_KINDS 8
-/* Sums by kind. */
+/* Sums by kind, of one account. */
 int ledger_sums(struct operations *o, const struct ledger_filter *f, int64_t sums[LEDGER_KINDS]) MUST_USE;
 /* The balance an account had at a time. */
 int ledger_opening(struct operations *o, const char *account, int64_t at_ms, int64_t *balance) MUST_USE;

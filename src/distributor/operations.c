@@ -17,6 +17,7 @@
 #include "distributor/keyset.h"
 #include "distributor/operations_schema.h"
 #include "distributor/rows.h"
+#include "distributor/settlements.h"
 #include "distributor/verified.h"
 
 static const struct {
@@ -37,6 +38,7 @@ static const struct {
     { "payment-command", "" },
     { "payment-timeout", "60" },
     { "collect-at", "0" },
+    { "settlement-days", "0" },
 };
 
 /* --- Settings ---------------------------------------------------------------------------------------------------- */
@@ -289,6 +291,8 @@ int operations_tick(struct operations *o, int64_t now_ms, bool *keyset_changed)
     int r = keyset_keep_fresh(o, now_ms, &changed);
     if (r == 0)
         r = copies_end_overdue(o, now_ms);
+    if (r == 0)
+        r = settlements_make_due(o, now_ms);
     if (r == 0)
         r = purge(o, INVITE_PURGE, now_ms);
     if (r == 0)

@@ -78,6 +78,7 @@ int operations_create(const char *state_dir, const struct keys *keys, const stru
  *   credit-limit (minor units, of new accounts)          certificate-days   move-charged ("yes"/"no")
  *   copy-charged ("source"/"destination": whose account pays for a copy certificate)   pay-within-days (0: no limit)
  *   payment-command (a path; empty: none)   payment-timeout (seconds)   collect-at (minor units owed; 0: by hand only)
+ *   settlement-days (0: by hand only)
  * operations_setting: the stored value, else the default; always terminated. 0 or -errno. */
 int operations_setting(struct operations *o, const char *name, char *out, size_t cap) MUST_USE;
 int operations_setting_i64(struct operations *o, const char *name, int64_t *out) MUST_USE;

@@ -11,6 +11,7 @@
 #include "distributor/shares.h"
 
 #define ROWS_MAX 10000
+#define DAY_MS INT64_C(86400000)
 
 /* --- Terms --------------------------------------------------------------------------------------------------------- */
 
@@ -292,6 +293,38 @@ int settlements_make(struct operations *o, const struct partner *p, int64_t now_
         *out = m.s;
     buf_free(&m.rows);
     return r;
+}
+
+/* When the first entry was posted that no statement has. 0, OPERATIONS_ABSENT, -errno. */
+static int waits_since(struct operations *o, const struct partner *p, int64_t *since_ms)
+{
+    struct making m = { .o = o, .partner = p };
+    struct ledger_line l;
+    ledger_account_partner(&p->id, m.account);
+    int r = find_last(&m);
+    if (r == 0)
+        r = next_line(&m, &l);
+    if (r == 0)
+        *since_ms = l.time_ms;
+    return r;
+}
+
+int settlements_make_due(struct operations *o, int64_t now_ms)
+{
+    struct partner p = { 0 };
+    struct settlement_made made;
+    int64_t days, since_ms;
+    int r = operations_setting_i64(o, "settlement-days", &days);
+    if (r != 0 || days <= 0)
+        return r;
+    while ((r = delegations_partner_next(o, p.number, &p)) == 0) {
+        r = waits_since(o, &p, &since_ms);
+        if (r == 0 && now_ms - since_ms >= days * DAY_MS)
+            r = settlements_make(o, &p, now_ms, &made);
+        if (r != 0 && r != OPERATIONS_ABSENT)
+            return r;
+    }
+    return r == OPERATIONS_ABSENT ? 0 : r;
 }
 
 int settlements_next(struct operations *o, uint64_t after, struct settlement_made *out)

@@ -38,6 +38,8 @@ struct settlement_made {
 /* A statement of everything that none before had. 0; OPERATIONS_ABSENT: nothing is new; -errno. Writes. */
 int settlements_make(struct operations *o, const struct partner *p, int64_t now_ms, struct settlement_made *out)
     MUST_USE;
+/* Periodic: for each partner with something that is older than the setting settlement-days (0: by hand only). 0 or -errno. Writes. */
+int settlements_make_due(struct operations *o, int64_t now_ms) MUST_USE;
 /* The next after this number; file (may be NULL): appended. 0, OPERATIONS_ABSENT. */
 int settlements_next(struct operations *o, uint64_t after, struct settlement_made *out) MUST_USE;
 int settlements_file(struct operations *o, uint64_t number, struct buf *file) MUST_USE;

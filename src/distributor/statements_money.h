@@ -10,9 +10,8 @@
     "number, reference, kind, product, time_ms, text, license_id, client, edition, serial, refunds, revoked FROM posting"
 #define SQL_PAYMENT \
     "number, key, user, amount, payer, state, attempts, prepared_ms, next_ms, ended_ms, detail FROM payment"
-/* ?1 account or NULL, ?2 and ?3 times, ?4 kind or 0 */
-#define SQL_LEDGER_FILTER \
-    " (?1 IS NULL OR l.account = ?1) AND p.time_ms >= ?2 AND p.time_ms < ?3 AND (?4 = 0 OR p.kind = ?4)"
+/* ?1 account, ?2 and ?3 times, ?4 kind or 0 */
+#define SQL_LEDGER_FILTER " p.time_ms >= ?2 AND p.time_ms < ?3 AND (?4 = 0 OR p.kind = ?4)"
 
 #define STATEMENTS_MONEY(X)                                                                                            \
     X(POSTING_ADD,                                                                                                     \
@@ -27,9 +26,12 @@
     X(LEDGER_LINE, "SELECT " SQL_LINE " WHERE l.number = ?1")                                                          \
     X(LEDGER_OF_POSTING, "SELECT account, amount FROM ledger WHERE posting = ?1 ORDER BY number")                      \
     X(LEDGER_BEFORE, "SELECT " SQL_LINE " WHERE l.account = ?1 AND l.number < ?2 ORDER BY l.number DESC LIMIT ?3")     \
-    X(LEDGER_PAGE, "SELECT " SQL_LINE " WHERE" SQL_LEDGER_FILTER " AND l.number > ?5 ORDER BY l.number LIMIT ?6")      \
+    X(LEDGER_PAGE,                                                                                                     \
+      "SELECT " SQL_LINE " WHERE ?1 IS NULL AND" SQL_LEDGER_FILTER " AND l.number > ?5 ORDER BY l.number LIMIT ?6")    \
+    X(LEDGER_PAGE_OF, "SELECT " SQL_LINE " WHERE l.account = ?1 AND" SQL_LEDGER_FILTER                                 \
+                      " AND l.number > ?5 ORDER BY l.number LIMIT ?6")                                                 \
     X(LEDGER_SUMS, "SELECT p.kind, count(*), sum(l.amount) FROM ledger l JOIN posting p ON p.number = l.posting"       \
-                   " WHERE" SQL_LEDGER_FILTER " GROUP BY p.kind ORDER BY p.kind")                                      \
+                   " WHERE l.account = ?1 AND" SQL_LEDGER_FILTER " GROUP BY p.kind ORDER BY p.kind")                   \
     X(LEDGER_OPENING, "SELECT coalesce(sum(l.amount), 0) FROM ledger l JOIN posting p ON p.number = l.posting"         \
                       " WHERE l.account = ?1 AND p.time_ms < ?2")                                                      \
     X(LEDGER_OWING_SINCE, "SELECT p.time_ms FROM ledger l JOIN posting p ON p.number = l.posting WHERE l.account = ?1" \

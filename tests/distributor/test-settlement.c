@@ -230,6 +230,25 @@ static void charges_reach_the_customer_and_come_back(void **state)
     shop_check(&town.b);
 }
 
+static void statements_are_made_in_time(void **state)
+{
+    (void)state;
+    struct settlement_made made;
+    agree_both(false);
+    copy_to(&bedroom);
+    for (int days = 0; days <= 8; days++) {
+        struct transaction x CLEANUP(transaction_end) = { 0 };
+        assert_int_equal(transaction_begin(&x, town.a.o->store), 0);
+        assert_int_equal(operations_setting_set(town.a.o, "settlement-days", days == 0 ? "0" : "7"), 0);
+        assert_int_equal(settlements_make_due(town.a.o, town.now_ms + days * TOWN_DAY_MS), 0);
+        assert_int_equal(settlements_next(town.a.o, 0, &made), days < 7 ? OPERATIONS_ABSENT : 0);
+        assert_int_equal(transaction_commit(&x), 0);
+    }
+    assert_int_equal(made.row_count, 1);
+    assert_int_equal(settlements_next(town.a.o, made.number, &made),
+                     OPERATIONS_ABSENT); /* the eighth day has nothing new */
+}
+
 static void without_an_agreement_the_source_pays(void **state)
 {
     (void)state;
@@ -371,6 +390,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(fees_settle_once),
         TEST(charges_reach_the_customer_and_come_back),
+        TEST(statements_are_made_in_time),
         TEST(without_an_agreement_the_source_pays),
         TEST(each_disagreement_is_named),
         TEST(what_is_left_out_is_missed),

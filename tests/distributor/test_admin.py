@@ -180,6 +180,22 @@ def refunds():
 
 
 @case
+def payments():
+    assert ask("payment", "list")["payments"] == []
+    refused("not-found", "payment", "collect", "alice")  # owes nothing
+    refused("not-found", "payment", "collect", "nobody")
+    assert ask("payment", "collect", "--all")["payments"] == []
+    refused("not-found", "payment", "retry", "1")
+    refused("not-found", "payment", "mark", "1", "paid")
+    refused("usage", "payment", "mark", "1", "perhaps", expect=2)
+    refused("usage", "payment", "list", "--state", "lost", expect=2)
+    assert ask("payment", "payer", "alice", "customer-1")["payer"] == ask("payment", "payer", "alice")["payer"] == "customer-1"
+    refused("not-found", "payment", "payer", "nobody", "x")
+    refused("usage", "settings", "payment-command", "collect", expect=2)
+    refused("usage", "settings", "payment-timeout", "0", expect=2)
+
+
+@case
 def partners_and_directory():
     url = ask("init", "--name", "Boreal", "--listen", "127.0.0.1:7702", dir=other)["url"]
     assert not ask("partner", "add", url, "--name", "Boreal")["known_before"]
@@ -189,6 +205,17 @@ def partners_and_directory():
     refused("not-permitted", "partner", "add", ask("id")["url"], "--name", "me")
     partner = ask("partner", "list")["partners"][0]
     assert partner["name"] == "boreal" and not partner["withdrawn"] and not partner["delegates_to_us"]
+    terms = ask("partner", "terms", "boreal", "--pays-fee", "0.02", "--gets-share", "1000")
+    assert ask("partner", "terms", "boreal") == terms and terms["pays_fee"] == 2 and terms["gets_share"] == 1000 and terms["charges"] == 0
+    refused("usage", "partner", "terms", "boreal", "--gets-share", "10001", expect=2)
+    refused("already", "settlement", "make", "boreal")
+    refused("not-found", "settlement", "export", "1", os.path.join(root, "statement"))
+    refused("malformed", "settlement", "check", os.path.join(root, "password"))
+    refused("not-found", "settlement", "check", os.path.join(root, "nothing"))
+    assert ask("settlement", "paid", "boreal", "1.00")["balance"] == -100
+    assert ask("settlement", "received", "boreal", "1.00")["balance"] == 0
+    assert ask("settlement", "position")["positions"][0]["partner"] == "boreal" and not ask("settlement", "list")["statements"]
+    assert ask("ledger", "statement", "boreal")["payments"] == 0
     run("partner", "withdraw", "boreal")
     assert ask("partner", "list")["partners"][0]["withdrawn"]
     refused("not-found", "partner", "withdraw", "cirrus")
