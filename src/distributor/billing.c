@@ -37,13 +37,13 @@ static int owing_since(struct operations *o, const char *user, int64_t *since_ms
     return r == OPERATIONS_ABSENT ? -EUCLEAN : r != 0 ? r : query_check(&q);
 }
 
-/* Was the last payment that was asked of the user declined? */
-static int was_declined(struct operations *o, const char *user, bool *declined)
+/* Was the last payment that was asked of the user declined, and has it been owed ever since? */
+static int was_declined(struct operations *o, const char *user, int64_t since_ms, bool *declined)
 {
-    struct query q CLEANUP(query_end) = query(o->store, PAYMENT_LAST_STATE);
+    struct query q CLEANUP(query_end) = query(o->store, PAYMENT_LAST);
     query_bind_text(&q, 1, user);
     int r = rows_one(&q);
-    *declined = r == 0 && query_u32(&q, 0) == PAYMENT_DECLINED;
+    *declined = r == 0 && query_u32(&q, 0) == PAYMENT_DECLINED && query_i64(&q, 1) >= since_ms;
     return r == OPERATIONS_ABSENT ? 0 : r != 0 ? r : query_check(&q);
 }
 
@@ -51,12 +51,12 @@ static int was_declined(struct operations *o, const char *user, bool *declined)
 static int judge_past(struct operations *o, const char *user, int64_t now_ms, struct reply *out)
 {
     bool declined = false;
-    int64_t days, since_ms = now_ms;
-    int r = was_declined(o, user, &declined);
+    int64_t days, since_ms;
+    int r = owing_since(o, user, &since_ms);
+    if (r == 0)
+        r = was_declined(o, user, since_ms, &declined);
     if (r == 0)
         r = operations_setting_i64(o, "pay-within-days", &days);
-    if (r == 0 && days > 0)
-        r = owing_since(o, user, &since_ms);
     if (r != 0)
         return r;
     if (declined)

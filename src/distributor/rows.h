@@ -28,7 +28,7 @@ static inline void rows_bind_id(struct query *q, int parameter, const struct id 
 {
     query_bind_blob(q, parameter, SLICE_ARRAY(id->bytes));
 }
-/* An absent time is NULL. */
+/* An absent time, or another number, is NULL. */
 static inline void rows_bind_time(struct query *q, int parameter, bool has, uint64_t ms)
 {
     if (has)

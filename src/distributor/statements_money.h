@@ -50,8 +50,8 @@
                     " coalesce(sum(CASE WHEN account GLOB 'holder:*' THEN amount ELSE 0 END), 0),"                     \
                     " coalesce(sum(CASE WHEN account GLOB 'partner:*' THEN amount ELSE 0 END), 0) FROM ledger")        \
     /* payments */                                                                                                     \
-    X(PAYMENT_LAST_STATE,                                                                                              \
-      "SELECT state FROM payment WHERE user = ?1 AND state IN (3, 4) ORDER BY number DESC LIMIT 1")                    \
+    X(PAYMENT_LAST, "SELECT state, ended_ms FROM payment WHERE user = ?1 AND state IN (3, 4)"                          \
+                    " ORDER BY number DESC LIMIT 1")                                                                   \
     X(PAYMENT_ADD, "INSERT INTO payment (key, user, amount, payer, state, prepared_ms, next_ms)"                       \
                    " VALUES (?1, ?2, ?3, ?4, 1, ?5, ?5)")                                                              \
     X(PAYMENT_OPEN, "SELECT " SQL_PAYMENT " WHERE user = ?1 AND state IN (1, 2)")                                      \

@@ -162,7 +162,12 @@ static void a_declined_one_ends_credit_until_something_is_paid(void **state)
     assert_int_equal(judge(), REASON_CREDIT_REFUSED); /* not all of it */
     COMMITTED(assert_int_equal(billing_pay(town.a.o, "alice", 1, NULL, town.now_ms, "Paid"), 0));
     assert_int_equal(judge(), 0);
+    town.now_ms += 1000;
     owe(300, 2);
+    assert_int_equal(judge(), 0); /* what was declined is paid: this is another debt */
+    assert_int_equal(prepare(0), 0);
+    assert_int_equal(take(), 0);
+    assert_int_equal(end(PAYMENT_SAYS_DECLINED), 0);
     assert_int_equal(judge(), REASON_CREDIT_REFUSED);
     assert_int_equal(prepare(0), 0);
     assert_int_equal(take(), 0);

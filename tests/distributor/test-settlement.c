@@ -346,6 +346,68 @@ static void each_disagreement_is_named(void **state)
     shop_check(&town.b);
 }
 
+/* A fixed sequence of numbers, well mixed. */
+static uint64_t draw(void)
+{
+    static uint64_t state = 7;
+    uint64_t z = (state += UINT64_C(0x9e3779b97f4a7c15));
+    z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
+    return z ^ (z >> 31);
+}
+
+static void anything(doc_SettlementRow *row, size_t i)
+{
+    static const int64_t amounts[] = { 8, -8, 50, -50, 3, -3, 1, -1, 0, 5000, -5000 };
+    static const char *const users[] = { "alina", "mallory", "" };
+    (void)i;
+    for (uint64_t edits = draw() % 4; edits > 0; edits--) {
+        switch (draw() % 6) {
+        case 0:
+            row->entry = draw() % 60 + 1;
+            break;
+        case 1:
+            row->kind = (uint32_t)(draw() % 4 + 1);
+            break;
+        case 2:
+            row->amount = amounts[draw() % (sizeof(amounts) / sizeof(amounts[0]))];
+            break;
+        case 3:
+            row->price = amounts[draw() % (sizeof(amounts) / sizeof(amounts[0]))];
+            break;
+        case 4:
+            row->reverses = draw() % 60;
+            break;
+        default:
+            CODEC_SET_TEXT(row->user, users[draw() % 3]);
+            break;
+        }
+    }
+}
+
+/* A partner that signs whatever it likes gets no more than two charges as agreed, and the books stay even. */
+static void nothing_that_a_partner_signs_costs_more_than_agreed(void **state)
+{
+    (void)state;
+    agree_both(true);
+    copy_to(&bedroom);
+    copy_to(&attic);
+    assert_int_equal(make(), 0);
+    struct buf good CLEANUP(buf_free) = buf(65536);
+    assert_int_equal(buf_append(&good, buf_slice(&file)), 0);
+    for (int round = 0; round < 400; round++) {
+        buf_clear(&file);
+        assert_int_equal(buf_append(&file, buf_slice(&good)), 0);
+        forge(anything);
+        int r = accept();
+        assert_true(r == 0 || r == REASON_MALFORMED);
+        /* fees are ours, at most twice 3 and a tenth of a price up to 5000; charges are at most 60 each, of two copies */
+        assert_true(owed(&town.b) <= 2 * 60 && owed(&town.b) >= -2 * 503);
+        assert_true(shop_balance(&town.b, "alina") >= -2 * 60 && shop_balance(&town.b, "alina") <= 0);
+    }
+    shop_check(&town.b);
+}
+
 static void what_is_left_out_is_missed(void **state)
 {
     (void)state;
@@ -393,6 +455,7 @@ int main(void)
         TEST(statements_are_made_in_time),
         TEST(without_an_agreement_the_source_pays),
         TEST(each_disagreement_is_named),
+        TEST(nothing_that_a_partner_signs_costs_more_than_agreed),
         TEST(what_is_left_out_is_missed),
         TEST(what_was_altered_is_refused),
     };
