@@ -14,9 +14,9 @@ struct view {
     struct call *call;
     struct id linked[64]; /* distributors shown as linked */
     unsigned linked_count;
-    uint64_t before; /* bills: page */
-    unsigned pages;
-    msg_Account account; /* room for answers */
+    uint64_t first, before; /* bills: where to begin, where the page begins */
+    uint32_t limit, rows;   /* of each distributor */
+    msg_Account account;    /* room for answers */
     msg_Bills page;
 };
 
@@ -100,7 +100,7 @@ void accounts_handle(struct daemon *d, struct call *c, const void *message)
 
 /* --- bills --- */
 
-#define BILL_PAGES_MAX 64
+#define BILL_ROWS_MAX 2048 /* who wants older ones asks again */
 
 static void visit_bills(struct walk *w, struct account *a);
 
@@ -126,19 +126,20 @@ static void on_bills(const struct answer *answer, void *ctx)
         CODEC_SET_TEXT(totals.currency, v->page.currency);
         CALL_ROW(v->call, BILL_TOTALS, BillTotals, &totals);
     }
-    for (pb_size_t i = 0; i < v->page.lines_count; i++) {
+    for (pb_size_t i = 0; i < v->page.lines_count && v->rows < v->limit; i++) {
         ctl_BillRow row = { .line = v->page.lines[i] };
+        row.more = ++v->rows == v->limit && (i + 1 < v->page.lines_count || v->page.more);
         CODEC_SET_TEXT(row.distributor_name, a->name);
         CODEC_SET_TEXT(row.currency, v->page.currency);
         CALL_ROW(v->call, BILL_ROW, BillRow, &row);
     }
-    if (v->page.more && v->page.lines_count > 0 && ++v->pages < BILL_PAGES_MAX && call_is_watched(v->call)) {
+    if (v->page.more && v->page.lines_count > 0 && v->rows < v->limit && call_is_watched(v->call)) {
         v->before = v->page.lines[v->page.lines_count - 1].number;
         visit_bills(&v->walk, a);
         return;
     }
-    v->before = 0;
-    v->pages = 0;
+    v->before = v->first;
+    v->rows = 0;
     walk_next(&v->walk);
 }
 
@@ -173,6 +174,8 @@ void bills_handle(struct daemon *d, struct call *c, const void *message)
         return;
     }
     v->call = c;
+    v->first = v->before = m->before;
+    v->limit = m->limit == 0 || m->limit > BILL_ROWS_MAX ? BILL_ROWS_MAX : m->limit;
     v->walk.visit = visit_bills;
     v->walk.done = bills_done;
     walk_start(&v->walk, d, only);

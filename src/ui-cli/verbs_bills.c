@@ -1,5 +1,7 @@
 /* bills: what the household's accounts were charged, paid and given back. */
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "ui-cli/verbs.h"
 
@@ -11,6 +13,7 @@ struct bills {
     struct table table;
     ctl_BillTotals sums[ACCOUNTS_SHOWN];
     size_t sum_count;
+    char older[512]; /* where to read on, a line for each distributor that has more */
 };
 
 /* The distributor's words for msg.BillLine.kind. */
@@ -47,6 +50,8 @@ static json_t *line_json(const ctl_BillRow *b)
         json_object_set_new(o, "refunds", json_integer((json_int_t)b->line.refunds));
     if (b->line.revoked)
         json_object_set_new(o, "license_revoked", json_true());
+    if (b->more)
+        json_object_set_new(o, "more", json_true());
     return o;
 }
 
@@ -60,6 +65,10 @@ static int on_bill(const struct frame *f, void *ctx)
         return -EPROTO;
     if (bills->list != NULL)
         return json_array_append_new(bills->list, line_json(&b));
+    size_t used = strlen(bills->older);
+    if (b.more)
+        snprintf(bills->older + used, sizeof(bills->older) - used, "%sOlder ones: hearth bills %s --before %llu",
+                 used > 0 ? "\n" : "", b.distributor_name, (unsigned long long)b.line.number);
     char when[32], amount[40], balance[40], number[24], text[256];
     snprintf(number, sizeof(number), "%llu", (unsigned long long)b.line.number);
     if (b.line.refunds != 0)
@@ -83,13 +92,29 @@ static void print_totals(struct bills *b)
     }
 }
 
+static bool read_number(const char *text, uint64_t *out)
+{
+    char *end;
+    errno = 0;
+    *out = strtoull(text, &end, 10);
+    return text[0] >= '0' && text[0] <= '9' && *end == '\0' && errno == 0 && *out != 0;
+}
+
 static int run_bills(struct cli *cli, int argc, char **argv)
 {
     char **args;
-    int count, code = cli_options(cli, argc, argv, NULL, 0, 0, 1, &args, &count);
+    const char *before = NULL, *limit = NULL;
+    const struct option_spec specs[] = { { "before", &before, NULL }, { "limit", &limit, NULL } };
+    int count, code = cli_options(cli, argc, argv, specs, 2, 0, 1, &args, &count);
     if (code >= 0)
         return code;
     ctl_BillsGet m = ctl_BillsGet_init_zero;
+    uint64_t number = 0;
+    if (before != NULL && (count == 0 || !read_number(before, &m.before)))
+        return cli_usage(cli, "--before NUMBER continues the list of one DISTRIBUTOR");
+    if (limit != NULL && (!read_number(limit, &number) || number > UINT32_MAX))
+        return cli_usage(cli, "--limit is a number of lines");
+    m.limit = (uint32_t)number;
     if (count == 1 && !cli_text(cli, m.distributor, sizeof(m.distributor), args[0], "the distributor"))
         return EXIT_USAGE;
     struct bills b = { .cli = cli };
@@ -106,6 +131,8 @@ static int run_bills(struct cli *cli, int argc, char **argv)
             output_line(&cli->output, "Nothing has been charged.");
         table_print(&b.table);
         print_totals(&b);
+        if (b.older[0] != '\0')
+            output_line(&cli->output, "%s", b.older);
     }
     json_decref(b.list);
     json_decref(b.totals);
@@ -113,6 +140,6 @@ static int run_bills(struct cli *cli, int argc, char **argv)
     return code;
 }
 const struct verb verb_bills = {
-    "bills", "[DISTRIBUTOR]", "Lists what the accounts were charged, paid and given back, newest first, and the sums.",
-    NULL, run_bills
+    "bills", "[DISTRIBUTOR [--before NUMBER]] [--limit N]",
+    "Lists what the accounts were charged, paid and given back, newest first, and the sums.", NULL, run_bills
 };

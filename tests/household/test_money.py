@@ -73,6 +73,11 @@ def sales():
     assert len(sql("SELECT 1 FROM posting WHERE kind = 2 AND serial IS NOT NULL")) == 2
     bills = h.kitchen("bills")
     assert [b["kind"] for b in bills["bills"]] == ["copy", "copy", "license"]
+    page = h.kitchen("bills", "aurora", "--limit", "2")["bills"]
+    assert [b["number"] for b in page] == [b["number"] for b in bills["bills"][:2]] and page[1]["more"] and "more" not in page[0]
+    rest = h.kitchen("bills", "aurora", "--before", str(page[1]["number"]))
+    assert rest["bills"] == bills["bills"][2:] and not rest["totals"]
+    h.kitchen.refused("usage", "bills", "--before", "3")
     total = bills["totals"][0]
     assert (total["charged"], total["paid"], total["refunded"], total["balance"]) == (149, 0, 0, -149)
     ledger_is_even()
