@@ -1,6 +1,5 @@
 /* BILLS_GET: the household's account, newest line first. On the connection's thread. Source: design section 6 (billing). */
-#include <stdio.h>
-
+#include "base/text.h"
 #include "distributor/accounts.h"
 #include "distributor/billing.h"
 #include "distributor/devices.h"
@@ -34,7 +33,7 @@ static void put_line(msg_Bills *bills, const struct ledger_line *l)
     msg_BillLine *line = &bills->lines[bills->lines_count++];
     line->number = l->number;
     line->time_ms = (uint64_t)l->time_ms;
-    snprintf(line->text, sizeof(line->text), "%s", l->text);
+    text_safe(l->text, line->text, sizeof(line->text)); /* cut at a character */
     line->amount = l->amount;
     line->balance = l->balance;
     line->kind = l->kind;

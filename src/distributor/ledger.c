@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "base/text.h"
 #include "base/util.h"
 #include "distributor/rows.h"
 
@@ -141,13 +142,14 @@ static void bind_optional(struct query *q, int parameter, bool has, struct slice
 static int add_posting(struct operations *o, const struct posting *p)
 {
     const struct ledger_subject *s = &p->subject;
+    char text[LEDGER_TEXT_BYTES]; /* it goes to devices, which refuse a bill that could act on a terminal */
     struct query q CLEANUP(query_end) = query(o->store, POSTING_ADD);
     query_bind_u64(&q, 1, p->number);
     query_bind_text(&q, 2, p->reference);
     query_bind_i64(&q, 3, p->kind);
     rows_bind_time(&q, 4, p->product != 0, p->product);
     query_bind_i64(&q, 5, p->time_ms);
-    query_bind_text(&q, 6, p->text);
+    query_bind_text(&q, 6, text_safe(p->text, text, sizeof(text)));
     bind_optional(&q, 7, s->has_license, SLICE_ARRAY(s->license_id));
     bind_optional(&q, 8, s->has_license, SLICE_ARRAY(s->client.bytes));
     rows_bind_time(&q, 9, s->has_license, s->edition);

@@ -82,6 +82,9 @@ int payments_payer(struct operations *o, const char *user, char out[PAYMENTS_PAY
 int payments_set_payer(struct operations *o, const char *user, const char *payer)
 {
     struct account a;
+    char safe[PAYMENTS_PAYER_BYTES];
+    if (strcmp(text_safe(payer, safe, sizeof(safe)), payer) != 0)
+        return REASON_MALFORMED;
     int r = accounts_find(o, user, &a);
     if (r != 0)
         return r == OPERATIONS_ABSENT ? REASON_NOT_FOUND : r;

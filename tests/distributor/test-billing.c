@@ -119,6 +119,25 @@ static void what_was_sold_is_charged_once(void **state)
     shop_check(&town.a);
 }
 
+static void a_bill_can_always_be_read(void **state)
+{
+    (void)state;
+    char text[241];
+    for (size_t i = 0; i < 240; i += 3)
+        memcpy(text + i, "\xe2\x82\xac", 3); /* euro signs */
+    text[240] = '\0';
+    struct transaction t CLEANUP(transaction_end) = { 0 };
+    assert_int_equal(transaction_begin(&t, town.a.o->store), 0);
+    sell(POSTING_LICENSE, 0, 1, 1, text);
+    sell(POSTING_LICENSE, 0, 1, 2, "two\nlines \x1b[31m");
+    sell(POSTING_LICENSE, 0, 1, 3, "no \xff text");
+    assert_int_equal(transaction_commit(&t), 0);
+    msg_Bills *m = bills(0); /* decoded as a device does */
+    assert_int_equal(m->lines_count, 3);
+    assert_int_equal(strlen(m->lines[2].text), 189);
+    assert_null(strchr(m->lines[1].text, '\n'));
+}
+
 static void payments_and_refunds_balance(void **state)
 {
     (void)state;
@@ -396,6 +415,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(bills_come_in_pages_newest_first, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_was_sold_is_charged_once, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_bill_can_always_be_read, set_up, tear_down),
         cmocka_unit_test_setup_teardown(payments_and_refunds_balance, set_up, tear_down),
         cmocka_unit_test_setup_teardown(who_owes_too_long_gets_no_more, set_up, tear_down),
         cmocka_unit_test_setup_teardown(holders_get_their_share_and_return_it, set_up, tear_down),
