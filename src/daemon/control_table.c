@@ -25,6 +25,7 @@ const struct control_entry control_table[] = {
     CONTROL_ENTRY(BROWSE, Browse, browse_handle),
     CONTROL_ENTRY(QUOTE_GET, QuoteGet, quote_handle),
     CONTROL_ENTRY(GET, Get, get_handle),
+    CONTROL_ENTRY(RESTORE, Restore, restore_handle),
     CONTROL_ENTRY(LIBRARY_GET, LibraryGet, library_handle),
     CONTROL_ENTRY(SHOW, Show, show_handle),
     CONTROL_ENTRY(REMOVE, Remove, remove_handle),

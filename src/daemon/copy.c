@@ -299,6 +299,20 @@ static void step_all(struct daemon *d, const struct id *destination, bool at_onc
 
 void copies_kick(struct daemon *d, const struct id *destination) { step_all(d, destination, false); }
 
+void copies_overtaken(struct daemon *d, const struct id *issuer, const struct id *content)
+{
+    for (struct transfer *t = d->transfers->first, *next; t != NULL; t = next) {
+        transfer_hold(t);
+        if (copy_is_out(t) && !transfer_has_ended(t) && id_equal(t->content.bytes, content->bytes) &&
+            id_equal(copy_of(t)->m.about.issuer.bytes, issuer->bytes)) {
+            copy_out_overtaken(&copy_of(t)->m);
+            copy_step(copy_of(t));
+        }
+        next = t->next;
+        transfer_release(t);
+    }
+}
+
 static void on_online(struct daemon *d, const struct id *client)
 {
     if (d->transfers != NULL && !d->transfers->stopping)

@@ -16,6 +16,9 @@ enum reason copies_may_read(struct daemon *d, const struct id *client, const str
 void copies_sent(struct daemon *d, const struct id *client, const struct id *content, uint32_t index,
                  uint32_t block_count, uint64_t bytes);
 
+/* A license of this content has come anew (restore.c): moves of an earlier edition of it end. */
+void copies_overtaken(struct daemon *d, const struct id *issuer, const struct id *content);
+
 /* What is wanted of a copy. */
 struct copy_wish {
     struct id content, destination;

@@ -15,6 +15,9 @@ void quote_handle(struct daemon *d, struct call *c, const void *message); /* ctl
 /* get.c */
 void get_handle(struct daemon *d, struct call *c, const void *message); /* ctl GET */
 
+/* restore.c */
+void restore_handle(struct daemon *d, struct call *c, const void *message); /* ctl RESTORE */
+
 /* Lookup (lookup.c): which content of which distributor TRACK means: by the last listing, the library, then the catalogues themselves. */
 struct found {
     struct account *account;    /* borrowed until the callback returns */

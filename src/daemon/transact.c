@@ -400,6 +400,8 @@ static struct id content_of(const msg_Item *item)
     uint8_t signer[32];
     if (item->has_copy)
         return id_from(item->copy.content);
+    if (item->has_restore)
+        return id_from(item->restore.content);
     if (item->has_purchase &&
         document_open(DOCUMENT_QUOTE, CODEC_BYTES(item->purchase.quote), &quote, sizeof(quote), signer) == 0)
         return id_from(quote.content);

@@ -115,7 +115,7 @@ static void keep_item(struct transact_item *i)
         i->why = reason_of_code(i->result->refusal.code);
         i->refusal = i->result->refusal;
         item_kept(i, true);
-    } else if (i->item.has_purchase && i->result->has_license) {
+    } else if ((i->item.has_purchase || i->item.has_restore) && i->result->has_license) {
         keep_license(i);
     } else if (i->item.has_copy && i->result->has_certificate && t->daemon->on_copied != NULL) {
         t->holds++;

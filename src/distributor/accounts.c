@@ -221,7 +221,8 @@ int accounts_hello(struct operations *o, const struct caller *who, struct slice 
 
 /* --- UNREGISTER, ACCOUNT_GET ------------------------------------------------------------------------------------- */
 
-/* The leaf stays with the client (table (1)): registering again gives the same one. */
+/* Leaving is being removed: what the device has cached must open nothing new, whoever made it leave. Registering again gives a new leaf, and
+ * restore.c what was bought. */
 int accounts_unregister(struct operations *o, const struct caller *who, struct slice message, struct slice tail,
                         struct reply *out)
 {
@@ -232,7 +233,7 @@ int accounts_unregister(struct operations *o, const struct caller *who, struct s
     if (r == 0)
         r = devices_caller(o, who, &d);
     if (r == 0)
-        r = devices_delete(o, &d);
+        r = devices_revoke(o, &d, who->now_ms);
     return r == 0 ? reply_ok(out) : r;
 }
 

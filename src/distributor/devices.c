@@ -162,17 +162,6 @@ int devices_set(struct operations *o, const struct device *d)
     return r == 0 ? roster_touch(o, OPERATIONS_SELF, d->user) : r;
 }
 
-int devices_delete(struct operations *o, const struct device *d)
-{
-    struct query q CLEANUP(query_end) = query(o->store, DEVICE_DELETE);
-    query_bind_i64(&q, 1, OPERATIONS_SELF);
-    rows_bind_id(&q, 2, &d->client);
-    int r = rows_run(&q);
-    if (r == 0)
-        r = share_device(o, d, true);
-    return r == 0 ? roster_touch(o, OPERATIONS_SELF, d->user) : r;
-}
-
 int devices_set_leaf(struct operations *o, const struct id *client, uint32_t leaf)
 {
     struct query q CLEANUP(query_end) = query(o->store, LEAF_SET);

@@ -29,7 +29,6 @@ int devices_caller(struct operations *o, const struct caller *who, struct device
 
 /* Writes and shares. */
 int devices_set(struct operations *o, const struct device *d) MUST_USE; /* ours: table (3) */
-int devices_delete(struct operations *o, const struct device *d) MUST_USE;
 int devices_set_leaf(struct operations *o, const struct id *client, uint32_t leaf) MUST_USE;
 /* Signs and stores a certificate for a device key and leaf of ours. */
 int devices_certify(struct operations *o, const uint8_t device_key[32], const uint8_t sealing_key[32], uint32_t leaf,

@@ -24,6 +24,7 @@ HANDLER(billing_bills_get);   /* bills.c */
 HANDLER(catalogue_get);       /* catalogue.c */
 HANDLER(license_issue_quote); /* license_issue.c */
 HANDLER(license_issue_header);
+HANDLER(restore_list); /* restore.c */
 HANDLER(transact_run); /* transact.c */
 HANDLER(transact_commit);
 HANDLER(copies_redeem); /* copy_settle.c */
@@ -35,6 +36,8 @@ HANDLER(delegations_grant_get);
 /* Items of a transaction, each inside a savepoint of its own; they fill the result. transact.c. */
 int license_issue_purchase(struct operations *o, const struct caller *who, const msg_Purchase *item, msg_Result *result,
                            struct reply *out) MUST_USE;
+int restore_run(struct operations *o, const struct caller *who, const msg_Restore *item, msg_Result *result,
+                struct reply *out) MUST_USE;
 int copy_issue_run(struct operations *o, const struct caller *who, const msg_CopyAsk *item, msg_Result *result,
                    struct reply *out) MUST_USE;
 

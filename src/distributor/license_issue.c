@@ -114,29 +114,6 @@ int license_issue_quote(struct operations *o, const struct caller *who, struct s
 
 /* --- Header ------------------------------------------------------------------------------------------------------ */
 
-/* Key information and license ID for one device of ours, as canonical doc.Header bytes. Source: seed S35, S36. */
-static int make_header(struct operations *o, const struct device *d, const struct id *content,
-                       const struct content_halves *halves, struct buf *out)
-{
-    struct keyblocks_newest newest CLEANUP(keyblocks_newest_wipe) = { 0 };
-    int r = keyblocks_newest(o, OPERATIONS_SELF, &newest);
-    doc_Header h = doc_Header_init_zero;
-    uint32_t category = 0, leaf = 0;
-    if (r == 0)
-        r = devices_leaf(o, OPERATIONS_SELF, &d->client, &category, &leaf);
-    if (r == 0)
-        r = keyblocks_entry(o, OPERATIONS_SELF, leaf, &h.key_block);
-    if (r != 0)
-        return r == OPERATIONS_ABSENT ? -EUCLEAN : r;
-    memcpy(h.content, content->bytes, ID_BYTES);
-    memcpy(h.issuer, o->keys->self.bytes, ID_BYTES);
-    memcpy(h.license_id, halves->license_id, sizeof(h.license_id));
-    r = contentkey_wrap(o->rng, &newest.root, content, halves->license_id, &halves->header, h.wrapped_half);
-    if (r == 0)
-        r = CODEC_ENCODE(doc_Header, out, &h);
-    return r > 0 ? -EMSGSIZE : r;
-}
-
 /* By the license the device has; without one, by any product it could buy. */
 static int judge_download(struct operations *o, const struct id *content, const struct caller *who)
 {
@@ -177,7 +154,7 @@ int license_issue_header(struct operations *o, const struct caller *who, struct 
     msg_Header answer = msg_Header_init_zero;
     struct buf header CLEANUP(buf_free) = buf(sizeof(answer.header.bytes));
     if (r == 0)
-        r = make_header(o, &d, &content, &halves, &header);
+        r = licenses_header(o, &d, &content, &halves, &header);
     if (r == 0)
         r = licenses_record_content(o, d.user, &content, &who->client, halves.license_id, who->now_ms); /* S38 */
     if (r != 0)
@@ -251,7 +228,7 @@ static int issue(struct operations *o, const struct device *d, const struct cont
     struct buf header CLEANUP(buf_free) = buf(sizeof(result->header.bytes));
     r = licenses_sign(o, &l, &certificate, &halves.license, now_ms, &signer, &document);
     if (r == 0)
-        r = make_header(o, d, &c->id, &halves, &header);
+        r = licenses_header(o, d, &c->id, &halves, &header);
     if (r == 0)
         r = licenses_set(o, &l, buf_slice(&document));
     if (r == 0)

@@ -1,7 +1,9 @@
 /* License rows and documents. Who may have one is decided in license_issue.c and copy_issue.c. On the connection's thread. */
 #include "distributor/licenses.h"
 
+#include "base/util.h"
 #include "crypto/contentkey.h"
+#include "distributor/keyblocks.h"
 #include "distributor/rows.h"
 #include "distributor/share_rows.h"
 
@@ -11,7 +13,7 @@ static void read_time(struct query *q, int column, bool *has, uint64_t *ms)
     *ms = *has ? query_u64(q, column) : 0;
 }
 
-static int read_license(struct query *q, struct license *out)
+int licenses_read(struct query *q, struct license *out)
 {
     struct license l = { 0 };
     doc_Conditions *c = &l.conditions;
@@ -44,7 +46,7 @@ int licenses_find(struct operations *o, const uint8_t license_id[16], const stru
     query_bind_blob(&q, 1, slice(license_id, 16));
     rows_bind_id(&q, 2, client);
     int r = rows_one(&q);
-    return r == 0 ? read_license(&q, out) : r;
+    return r == 0 ? licenses_read(&q, out) : r;
 }
 
 int licenses_find_content(struct operations *o, const struct id *content, const struct id *client, struct license *out)
@@ -53,7 +55,7 @@ int licenses_find_content(struct operations *o, const struct id *content, const 
     rows_bind_id(&q, 1, content);
     rows_bind_id(&q, 2, client);
     int r = rows_one(&q);
-    return r == 0 ? read_license(&q, out) : r;
+    return r == 0 ? licenses_read(&q, out) : r;
 }
 
 bool licenses_is_held(const struct license *l, int64_t now_ms)
@@ -128,6 +130,28 @@ int licenses_sign(struct operations *o, struct license *l, const doc_DeviceCerti
     r = contentkey_seal_license_half(device->sealing_key, license_half, &l->content, d.license_half);
     if (r == 0)
         r = document_sign(document, DOCUMENT_LICENSE, &d, signer);
+    return r > 0 ? -EMSGSIZE : r;
+}
+
+int licenses_header(struct operations *o, const struct device *d, const struct id *content,
+                    const struct content_halves *halves, struct buf *out)
+{
+    struct keyblocks_newest newest CLEANUP(keyblocks_newest_wipe) = { 0 };
+    int r = keyblocks_newest(o, OPERATIONS_SELF, &newest);
+    doc_Header h = doc_Header_init_zero;
+    uint32_t category = 0, leaf = 0;
+    if (r == 0)
+        r = devices_leaf(o, OPERATIONS_SELF, &d->client, &category, &leaf);
+    if (r == 0)
+        r = keyblocks_entry(o, OPERATIONS_SELF, leaf, &h.key_block);
+    if (r != 0)
+        return r == OPERATIONS_ABSENT ? -EUCLEAN : r;
+    memcpy(h.content, content->bytes, ID_BYTES);
+    memcpy(h.issuer, o->keys->self.bytes, ID_BYTES);
+    memcpy(h.license_id, halves->license_id, sizeof(h.license_id));
+    r = contentkey_wrap(o->rng, &newest.root, content, halves->license_id, &halves->header, h.wrapped_half);
+    if (r == 0)
+        r = CODEC_ENCODE(doc_Header, out, &h);
     return r > 0 ? -EMSGSIZE : r;
 }
 

@@ -24,6 +24,8 @@ int licenses_find(struct operations *o, const uint8_t license_id[16], const stru
     MUST_USE;
 int licenses_find_content(struct operations *o, const struct id *content, const struct id *client, struct license *out)
     MUST_USE;
+/* From a row of SQL_LICENSE. */
+int licenses_read(struct query *q, struct license *out) MUST_USE;
 /* Does its holder have it now: live or moving, and not over? */
 bool licenses_is_held(const struct license *l, int64_t now_ms);
 int licenses_set(struct operations *o, const struct license *l, struct slice document) MUST_USE;
@@ -39,6 +41,9 @@ int licenses_count(struct operations *o, const uint8_t license_id[16], const str
 int licenses_sign(struct operations *o, struct license *l, const doc_DeviceCertificate *device,
                   const struct key32 *license_half, int64_t now_ms, const struct signer *signer, struct buf *document)
     MUST_USE;
+/* Key information and license ID for one device of ours, as canonical doc.Header bytes. Source: seed S35, S36. */
+int licenses_header(struct operations *o, const struct device *d, const struct id *content,
+                    const struct content_halves *halves, struct buf *out) MUST_USE;
 /* Records a license or content that reached a user of ours: tables (6) and (7), shared. Source: seed S38, S84. */
 int licenses_record(struct operations *o, const struct license *l, int64_t now_ms) MUST_USE;
 int licenses_record_content(struct operations *o, const char *user, const struct id *content, const struct id *client,

@@ -18,6 +18,19 @@
     "serial, license_id, source, destination, content, account, destination_number, destination_user, product," \
     " move, removable, counted, charge, block_version, issued_ms, ends_ms, state, document, delegation, edition"
 
+/* A license l that its holder lost, seen from the device ?3 at the time ?4: its device was removed; or it was moved to a device that was removed,
+ * and the certificate has ended unused; or it is this very device's. Each is given again once, to one device. */
+#define SQL_REMOVED(number, id) \
+    "EXISTS (SELECT 1 FROM client_user c WHERE c.distributor = " number " AND c.client = " id " AND c.revoked = 1)"
+#define SQL_LOST                                                                                                 \
+    "(l.state = 4 OR (l.state = 1 AND l.client = ?3 AND l.distributor = 1)"                                      \
+    " OR (l.state IN (1, 2) AND " SQL_REMOVED(                                                                   \
+        "l.distributor",                                                                                         \
+        "l.client") ")"                                                                                          \
+                    " OR (l.state = 2 AND EXISTS (SELECT 1 FROM certificate x WHERE x.license_id = l.license_id" \
+                    " AND x.source = l.client AND x.move = 1 AND x.state = 1 AND x.ends_ms < ?4"                 \
+                    " AND " SQL_REMOVED("x.destination_number", "x.destination") ")))"
+
 #define STATEMENTS_TRADE(X)                                                                                            \
     X(PRODUCT_ADD, "INSERT INTO product (name, price, copy_price, usage_from_ms, usage_until_ms, usage_for_ms,"        \
                    " download_from_ms, download_until_ms, max_copies, copy_depth, max_removable)"                      \
@@ -64,6 +77,12 @@
     X(LICENSE_GET, "SELECT " SQL_LICENSE " FROM license WHERE license_id = ?1 AND client = ?2")                        \
     X(LICENSE_OF_CONTENT, "SELECT " SQL_LICENSE " FROM license WHERE client = ?2 AND license_id ="                     \
                           " (SELECT license_id FROM content_license WHERE distributor = 1 AND content = ?1)")          \
+    X(LICENSE_DOCUMENT, "SELECT document FROM license WHERE license_id = ?1 AND client = ?2")                          \
+    X(LICENSE_LOST_NEXT, "SELECT l.content, max(l.state = 1 AND l.client = ?3) FROM license l WHERE l.account = ?1"    \
+                         " AND l.content > ?2 AND " SQL_LOST " GROUP BY l.content ORDER BY l.content LIMIT 1")         \
+    X(LICENSE_LOST, "SELECT " SQL_LICENSE " FROM license l WHERE l.account = ?1 AND l.content = ?2 AND " SQL_LOST      \
+                    " ORDER BY l.client = ?3 DESC, l.state DESC, l.sequence DESC LIMIT 1")                             \
+    X(MOVES_VOID, "UPDATE certificate SET state = 3 WHERE license_id = ?1 AND source = ?2 AND move = 1 AND state = 1") \
     X(LICENSE_OWNED, "SELECT 1 FROM license WHERE account = ?1 AND content = ?2 AND state IN (1, 2) LIMIT 1")          \
     X(LICENSE_SET, "INSERT INTO license (" SQL_LICENSE ", document) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10,"  \
                    " ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20) ON CONFLICT (license_id, client) DO UPDATE SET" \

@@ -271,6 +271,10 @@ struct copy_out_action copy_out_next(struct copy_out *m, int64_t now_ms, int64_t
     if (m->next_try_ms != 0 && now_ms < m->next_try_ms)
         return wait_action();
     m->next_try_ms = 0;
+    if (m->overtaken && (m->state == COPY_OUT_HELD || m->state == COPY_OUT_WITHDRAWING)) {
+        copy_out_end(m, REASON_CANCELLED, "Its license was given to this device again.");
+        return copy_out_next(m, now_ms, wall_ms);
+    }
     if (m->cancelled) {
         take_back(m, now_ms);
         return m->cancelled && !m->later_now ? wait_action() : copy_out_next(m, now_ms, wall_ms);
@@ -489,6 +493,12 @@ void copy_out_resume(struct copy_out *m)
 void copy_out_cancel(struct copy_out *m)
 {
     m->cancelled = m->state == COPY_OUT_ASKING || m->state == COPY_OUT_HELD;
+    copy_out_resume(m);
+}
+
+void copy_out_overtaken(struct copy_out *m)
+{
+    m->overtaken = m->about.move;
     copy_out_resume(m);
 }
 

@@ -87,7 +87,7 @@ struct copy_out {
     uint16_t report_type, asked_type;
     bool unsure;  /* the issuer may have been asked already: the outstanding transaction will say */
     bool offered; /* the destination reads, or will sign */
-    bool paused, cancelled, blocked, connecting, connected, body_removed, awake;
+    bool paused, cancelled, overtaken, blocked, connecting, connected, body_removed, awake;
     bool answer_due, answer_now, tell_now, later_now, let_go_now;
     enum reason answer_why, tell_why, later_why;
     int64_t active_ms;             /* when the destination last did something */
@@ -144,6 +144,8 @@ void copy_out_active(struct copy_out *m, int64_t now_ms); /* it reads */
 void copy_out_pause(struct copy_out *m);
 void copy_out_resume(struct copy_out *m);
 void copy_out_cancel(struct copy_out *m); /* as soon as nothing is under way; too late from DELIVERED on */
+void copy_out_overtaken(
+    struct copy_out *m); /* a move whose license was given to this device anew: the issuer has voided it */
 /* The same is wanted again: it goes on at once, and is not taken back any more if it was being cancelled (plain copies only). false: it is
  * on its way back for another reason. */
 bool copy_out_again(struct copy_out *m);

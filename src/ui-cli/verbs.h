@@ -8,7 +8,7 @@ extern const struct verb verb_status, verb_doctor, verb_events; /* verbs_daemon.
 extern const struct verb verb_register, verb_unregister, verb_link, verb_unlink, verb_accounts,
     verb_bills;                                                            /* verbs_accounts.c */
 extern const struct verb verb_devices;                                     /* verbs_devices.c */
-extern const struct verb verb_browse, verb_get;                            /* verbs_shop.c */
+extern const struct verb verb_browse, verb_get, verb_restore;              /* verbs_shop.c */
 extern const struct verb verb_library, verb_show, verb_play, verb_remove;  /* verbs_library.c */
 extern const struct verb verb_copy, verb_move, verb_fetch, verb_transfers; /* verbs_transfers.c */
 extern const struct verb verb_export, verb_import;                         /* verbs_medium.c */

@@ -166,15 +166,22 @@ const struct verb verb_register = {
     run_register
 };
 
-static int simple(struct cli *cli, int argc, char **argv, uint16_t type, const pb_msgdesc_t *fields, const char *done)
+static int simple(struct cli *cli, int argc, char **argv, uint16_t type, const pb_msgdesc_t *fields, const char *done,
+                  const char *question)
 {
+    bool yes = false;
+    const struct option_spec specs[] = { { "yes", NULL, &yes } };
     char **args;
-    int count, code = cli_options(cli, argc, argv, NULL, 0, 1, 1, &args, &count);
+    int count, code = cli_options(cli, argc, argv, specs, question != NULL, 1, 1, &args, &count);
     if (code >= 0)
         return code;
     ctl_Unregister m = ctl_Unregister_init_zero; /* same shape for both */
     if (!cli_text(cli, m.distributor, sizeof(m.distributor), args[0], "the distributor"))
         return EXIT_USAGE;
+    if (question != NULL && !yes && (cli->output.json || !prompt_possible()))
+        return cli_usage(cli, "nobody is here to confirm it: give --yes");
+    if (question != NULL && !yes && !prompt_yes(question))
+        return cli_fail(cli, "cancelled", "nothing was changed", NULL);
     code = cli_call(cli, type, fields, &m, NULL, NULL);
     if (code != EXIT_DONE)
         return code;
@@ -188,16 +195,20 @@ static int simple(struct cli *cli, int argc, char **argv, uint16_t type, const p
 static int run_unregister(struct cli *cli, int argc, char **argv)
 {
     return simple(cli, argc, argv, ctl_Type_UNREGISTER, ctl_Unregister_fields,
-                  "this device is no longer registered there.");
+                  "this device is no longer registered there.",
+                  "This device gets no new keys there any more, and its licenses go back to the account.\n"
+                  "Take it out? [y/N] ");
 }
 const struct verb verb_unregister = {
-    "unregister", "DISTRIBUTOR", "Takes this device out of an account.",
-    "What was bought stays the account's and comes back when the device registers again.", run_unregister
+    "unregister", "DISTRIBUTOR [--yes]", "Takes this device out of an account.",
+    "As if its owner had removed it: it gets no new keys there any more. What was bought stays the account's: hearth restore\n"
+    "brings it to another device, or to this one when it has registered again.",
+    run_unregister
 };
 
 static int run_unlink(struct cli *cli, int argc, char **argv)
 {
-    return simple(cli, argc, argv, ctl_Type_UNLINK, ctl_Unlink_fields, "that account is no longer linked.");
+    return simple(cli, argc, argv, ctl_Type_UNLINK, ctl_Unlink_fields, "that account is no longer linked.", NULL);
 }
 const struct verb verb_unlink = { "unlink", "DISTRIBUTOR", "Takes the link to an account at another distributor back.",
                                   NULL, run_unlink };

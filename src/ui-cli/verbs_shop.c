@@ -180,3 +180,54 @@ const struct verb verb_get = { "get", "TRACK [--yes] [--product N] [--download-o
                                "The price is shown and confirmed first; --yes confirms it beforehand.\n"
                                "Running it again finishes what was interrupted and never buys twice.",
                                run_get };
+
+/* ---- restore: what the account bought, after a device was lost ---- */
+
+struct restored {
+    struct cli *cli;
+    json_t *list;
+    uint32_t count;
+};
+
+static int on_restored(const struct frame *f, void *ctx)
+{
+    struct restored *r = ctx;
+    ctl_Progress p;
+    ctl_TrackRow row;
+    if (f->type == ctl_Type_PROGRESS && CODEC_DECODE(ctl_Progress, f->message, &p) == 0) {
+        output_progress(&r->cli->output, &p);
+        return 0;
+    }
+    if (f->type != ctl_Type_TRACK_ROW || CODEC_DECODE(ctl_TrackRow, f->message, &row) != 0)
+        return -EPROTO;
+    r->count++;
+    if (r->list != NULL)
+        json_array_append_new(r->list, verb_track_json(&row));
+    else
+        output_line(&r->cli->output, "%s is back (%s, license %s).", row.title,
+                    row.has_body ? "stored" : "not downloaded", verb_license_word(&row));
+    return 0;
+}
+
+static int run_restore(struct cli *cli, int argc, char **argv)
+{
+    char **args;
+    int count, code = cli_options(cli, argc, argv, NULL, 0, 0, 0, &args, &count);
+    if (code >= 0)
+        return code;
+    ctl_Restore m = ctl_Restore_init_zero;
+    struct restored r = { .cli = cli, .list = cli->output.json ? json_array() : NULL };
+    code = CLI_CALL(cli, RESTORE, ctl_Restore, &m, on_restored, &r);
+    if (code == EXIT_DONE && r.list != NULL)
+        output_json(&cli->output, json_pack("{s:O}", "tracks", r.list));
+    else if (code == EXIT_DONE && r.count == 0)
+        output_line(&cli->output, "Nothing is missing: no license of the accounts was lost.");
+    json_decref(r.list);
+    return code;
+}
+const struct verb verb_restore = {
+    "restore", "", "Brings back what the accounts bought.",
+    "For a replacement device: licenses of devices that were removed from the account (hearth devices remove) come to this one, each\n"
+    "once, and their content is downloaded. Costs nothing; running it again finishes what was interrupted.",
+    run_restore
+};

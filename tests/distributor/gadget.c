@@ -140,6 +140,13 @@ void order_copy(struct order *o, const struct id *content, const uint8_t license
     order_add(o, &item);
 }
 
+void order_restore(struct order *o, const struct id *content)
+{
+    msg_Item item = { .has_restore = true };
+    memcpy(item.restore.content, content->bytes, ID_BYTES);
+    order_add(o, &item);
+}
+
 int gadget_transact_as(struct shop *s, struct caller *who, uint64_t session, uint32_t bit, const uint8_t id[16],
                        struct order *o, struct reply *reply)
 {

@@ -89,6 +89,7 @@ void order_init(struct order *o);
 void order_purchase(struct order *o, struct slice quote);
 void order_copy(struct order *o, const struct id *content, const uint8_t license_id[16], const struct id *destination,
                 bool move, bool removable);
+void order_restore(struct order *o, const struct id *content);
 /* Sends it as the device's next transaction (fresh ID); frees the order. 0 with the results, or the refusal of all of it. */
 int gadget_transact(struct shop *s, struct gadget *g, struct order *o, struct results *out);
 /* The same with everything chosen; nothing of the device's state changes. */

@@ -321,7 +321,7 @@ def removes_itself():
 def registered_nowhere():
     wait_for("nothing is left to be reported", lambda: not h.bedroom("status")["waiting"])
     assert h.bedroom.track(one)["license"] == "valid"
-    h.bedroom("unregister", "boreal")
+    h.bedroom("unregister", "boreal", "--yes")
     h.bedroom.refused("not-registered", "play", one, "--output", "digest")
     assert h.bedroom.track(one)["license"] == "none"
 

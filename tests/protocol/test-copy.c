@@ -235,6 +235,28 @@ static void test_again_after_cancel(void **state)
     copy_out_deinit(&m);
 }
 
+/* The issuer has given the license of a move anew: nothing is left to do, and nothing of the later edition is touched. */
+static void test_overtaken_move(void **state)
+{
+    const struct fixture *f = fixture_of(state);
+    static const enum copy_out_state states[] = { COPY_OUT_HELD, COPY_OUT_WITHDRAWING };
+    struct copy_out m;
+    for (size_t i = 0; i < ARRAY_COUNT(states); i++) {
+        seal(fixture_of(state), true);
+        take_up(&m, f, states[i], true);
+        copy_out_overtaken(&m);
+        struct copy_out_action a = drive_to(&m, COPY_OUT_STORE, FIXTURE_NOW);
+        assert_int_equal(a.to, COPY_OUT_GONE);
+        assert_int_equal(a.type, 0);
+        copy_out_deinit(&m);
+    }
+    seal(fixture_of(state), false); /* a copy goes on */
+    take_up(&m, f, COPY_OUT_HELD, false);
+    copy_out_overtaken(&m);
+    assert_int_equal(drive_to(&m, COPY_OUT_READ_HEAD, FIXTURE_NOW).kind, COPY_OUT_READ_HEAD);
+    copy_out_deinit(&m);
+}
+
 /* Every byte of what the other end says, cut there or flipped: no state is left for it that was not allowed. */
 static void test_cut_and_flipped_messages(void **state)
 {
@@ -354,11 +376,17 @@ static int teardown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_undisturbed),        cmocka_unit_test(test_every_fault_at_every_step),
-        cmocka_unit_test(test_pairs_of_faults),    cmocka_unit_test(test_cancelled_while_away),
-        cmocka_unit_test(test_given_up),           cmocka_unit_test(test_ended_certificate),
-        cmocka_unit_test(test_again_after_cancel), cmocka_unit_test(test_cut_and_flipped_messages),
-        cmocka_unit_test(test_foreign_receipts),   cmocka_unit_test(test_ends),
+        cmocka_unit_test(test_undisturbed),
+        cmocka_unit_test(test_every_fault_at_every_step),
+        cmocka_unit_test(test_pairs_of_faults),
+        cmocka_unit_test(test_cancelled_while_away),
+        cmocka_unit_test(test_given_up),
+        cmocka_unit_test(test_ended_certificate),
+        cmocka_unit_test(test_again_after_cancel),
+        cmocka_unit_test(test_overtaken_move),
+        cmocka_unit_test(test_cut_and_flipped_messages),
+        cmocka_unit_test(test_foreign_receipts),
+        cmocka_unit_test(test_ends),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
