@@ -111,7 +111,11 @@ static int payment_mark(struct admin *a, uint64_t number, const char *word, cons
     bool paid = strcmp(word, "paid") == 0;
     if (!paid && strcmp(word, "declined") != 0)
         return admin_usage(a, "payment mark NUMBER paid|declined");
-    int r = admin_begin(a);
+    int lock CLEANUP(closep) = -1;
+    int r = payments_lock(a->state_dir, &lock); /* what a command is about to say must not be contradicted */
+    if (r == -EWOULDBLOCK)
+        return admin_fail(a, REASON_IN_USE, "A payment is with the command now. Try again.");
+    r = r == 0 || r == -ENOENT ? admin_begin(a) : admin_error(a, r, "lock the payments");
     if (r != 0)
         return r;
     r = payments_get(a->o, number, &p);

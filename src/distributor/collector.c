@@ -5,16 +5,12 @@
 #define LOG_MODULE "payments"
 #include "distributor/collector.h"
 
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/file.h>
-#include <unistd.h>
 
 #include <jansson.h>
 
-#include "base/file.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "base/util.h"
@@ -136,23 +132,10 @@ static int run_take(struct writer_job *job, void *database)
 
 /* --- Looking ---------------------------------------------------------------------------------------------------------- */
 
-/* 0, or -EWOULDBLOCK: a command of a server before us still runs; -errno. */
-static int take_lock(struct collector *c)
-{
-    char path[1100];
-    int r = file_join(path, sizeof(path), c->server->config.state_dir, "payment.lock");
-    if (r != 0)
-        return r;
-    c->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (c->lock < 0 || flock(c->lock, LOCK_EX | LOCK_NB) != 0)
-        return -errno;
-    return 0;
-}
-
 static void on_looked(struct writer_job *job, int outcome)
 {
     struct collector *c = container_of(job, struct collector, look_job);
-    int r = outcome == 0 && !c->stopping ? take_lock(c) : -ECANCELED;
+    int r = outcome == 0 && !c->stopping ? payments_lock(c->server->config.state_dir, &c->lock) : -ECANCELED;
     if (outcome < 0 && outcome != -ECANCELED)
         log_warn("cannot look for payments errno=%d", -outcome);
     if (r != 0 && r != -EWOULDBLOCK && r != -ECANCELED)

@@ -1,11 +1,12 @@
 /* Rows of payments. On the connection's thread. Source: seed S77, S85; design section 6 (billing). */
-#define LOG_MODULE "payments"
 #include "distributor/payments.h"
 
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <sys/file.h>
 
-#include "base/log.h"
+#include "base/file.h"
 #include "base/text.h"
 #include "base/util.h"
 #include "distributor/accounts.h"
@@ -145,6 +146,20 @@ int payments_collect(struct operations *o, const char *user, int64_t now_ms)
         return r;
     r = payments_prepare(o, user, 0, now_ms, &p);
     return r > 0 ? 0 : r;
+}
+
+int payments_lock(const char *state_dir, int *lock)
+{
+    char path[1100];
+    int r = file_join(path, sizeof(path), state_dir, "payment.lock");
+    int fd CLEANUP(closep) = r == 0 ? open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600) : -1;
+    if (r != 0)
+        return r;
+    if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) != 0)
+        return -errno;
+    *lock = fd;
+    fd = -1;
+    return 0;
 }
 
 /* --- Handing over ---------------------------------------------------------------------------------------------------- */

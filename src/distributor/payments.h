@@ -45,6 +45,10 @@ int payments_due(struct operations *o, int64_t now_ms, struct payments_command *
 /* Takes the one that is due longest: HANDED from here on, and due again after timeout and a pause that grows. 0, OPERATIONS_ABSENT. Writes. */
 int payments_take(struct operations *o, int64_t now_ms, int64_t timeout_ms, struct payment *out) MUST_USE;
 
+/* The lock that the command holds while it, or what it started, runs: one at a time, whatever was killed. *lock: close it. 0; -EWOULDBLOCK: a command
+ * runs; -errno. */
+int payments_lock(const char *state_dir, int *lock) MUST_USE;
+
 enum payment_outcome { PAYMENT_SAYS_PAID, PAYMENT_SAYS_DECLINED, PAYMENT_SAYS_NOTHING };
 /* 0; also when it ended so before. REASON_NOT_PERMITTED: it ended otherwise; REASON_NOT_FOUND. Writes. */
 int payments_end(struct operations *o, const uint8_t key[PAYMENTS_KEY_BYTES], enum payment_outcome outcome,

@@ -298,6 +298,12 @@ def lost_words():
     assert balance("user:alice") < 0
     mode("slow")
     h.aurora.admin("payment", "retry", str(made["payment"]))
+    wait_for("the slow one runs", lambda: payments(payment=made["payment"])[0]["attempts"] >= 2)
+    try:
+        h.aurora.admin("payment", "mark", str(made["payment"]), "declined")
+        raise AssertionError("marked while a command runs")
+    except Refused as refusal:
+        assert refusal.code == "in-use"
     wait_for("the slow one is given up", lambda: payments(payment=made["payment"])[0]["attempts"] >= 2)
     mode("pay")
 
