@@ -97,7 +97,7 @@
     X(LICENSE_COUNT, "UPDATE license SET copies = max(0, copies + ?3), removables = max(0, removables + ?4)"           \
                      " WHERE license_id = ?1 AND client = ?2 AND sequence = ?5")                                       \
     X(LICENSE_STATE, "UPDATE license SET state = ?3 WHERE license_id = ?1 AND client = ?2 AND sequence = ?4")          \
-    X(LICENSE_REVOKE, "UPDATE license SET state = 4 WHERE client = ?1")                                                \
+    X(LICENSE_REVOKE, "UPDATE license SET state = 4 WHERE client = ?1 AND state IN (1, 2)")                            \
     /* copy certificates: seed table (8) and its companion */                                                          \
     X(HISTORY_SET, "INSERT INTO copy_history (distributor, serial, content, license_id, user, source, destination,"    \
                    " destination_distributor, category, leaf, move, removable, issued_ms, ends_ms, state)"             \

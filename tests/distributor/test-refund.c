@@ -118,6 +118,28 @@ static void a_refunded_license_is_copied_no_more(void **state)
     shop_check(&town.a);
 }
 
+/* Otherwise what was refunded or moved away would count as lost with its device, and be given again (restore.c). */
+static void a_removed_device_loses_only_what_it_had(void **state)
+{
+    (void)state;
+    struct device d;
+    static const struct {
+        enum license_state before, after;
+    } cases[] = { { LICENSE_REFUNDED, LICENSE_REFUNDED },
+                  { LICENSE_GONE, LICENSE_GONE },
+                  { LICENSE_LIVE, LICENSE_REVOKED } };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct license l = license_of(&kitchen);
+        struct transaction t CLEANUP(transaction_end) = { 0 };
+        assert_int_equal(transaction_begin(&t, town.a.o->store), 0);
+        assert_int_equal(licenses_set_state(town.a.o, l.license_id, &l.client, l.sequence, cases[i].before), 0);
+        assert_int_equal(devices_find_own(town.a.o, &kitchen.client, &d), 0);
+        assert_int_equal(devices_revoke(town.a.o, &d, town.now_ms), 0);
+        assert_int_equal(transaction_commit(&t), 0);
+        assert_int_equal(license_of(&kitchen).state, cases[i].after);
+    }
+}
+
 static void a_refund_may_leave_the_license(void **state)
 {
     (void)state;
@@ -242,6 +264,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(a_refunded_license_is_copied_no_more),
+        TEST(a_removed_device_loses_only_what_it_had),
         TEST(a_refund_may_leave_the_license),
         TEST(a_refunded_copy_is_revoked_where_it_arrived),
         TEST(an_unused_certificate_is_given_back_by_hand),
