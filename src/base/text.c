@@ -109,6 +109,59 @@ char *text_file_name(const char *title, char *out, size_t cap)
     return out;
 }
 
+/* --- Card numbers --- */
+
+#define CARD_DIGITS_MIN 13
+#define CARD_DIGITS_MAX 19
+#define CARD_MARKS_MAX 3 /* between two groups */
+
+static bool is_digit(char c) { return c >= '0' && c <= '9'; }
+
+static bool is_mark(char c)
+{
+    return (uint8_t)c >= 0x80 || c == ' ' || c == '\t' || c == '-' || c == '.' || c == '/' || c == '_' || c == ',';
+}
+
+static bool check_digit_fits(const char *digits, size_t count)
+{
+    unsigned sum = 0;
+    for (size_t i = 0; i < count; i++) {
+        unsigned d = (unsigned)(digits[count - 1 - i] - '0') << (i & 1);
+        sum += d > 9 ? d - 9 : d;
+    }
+    return sum % 10 == 0;
+}
+
+/* From a group's first digit on, at the end of each group: what follows the number (an expiry date) hides nothing. */
+static bool card_begins_at(const char *s)
+{
+    char digits[CARD_DIGITS_MAX];
+    size_t count = 0, marks = 0;
+    for (; *s != '\0' && marks <= CARD_MARKS_MAX; s++) {
+        if (!is_digit(*s)) {
+            if (!is_mark(*s))
+                return false;
+            marks++;
+            continue;
+        }
+        if (count == CARD_DIGITS_MAX)
+            return false;
+        marks = 0;
+        digits[count++] = *s;
+        if (!is_digit(s[1]) && count >= CARD_DIGITS_MIN && check_digit_fits(digits, count))
+            return true;
+    }
+    return false;
+}
+
+bool text_has_card_number(const char *s)
+{
+    for (const char *p = s; *p != '\0'; p++)
+        if (is_digit(*p) && (p == s || !is_digit(p[-1])) && card_begins_at(p))
+            return true;
+    return false;
+}
+
 void hex_encode(struct slice s, char *out)
 {
     static const char digits[] = "0123456789abcdef";

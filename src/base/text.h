@@ -1,4 +1,4 @@
-/* Text from outside: UTF-8 checks, terminal-safe printing; hex and base32. */
+/* Text from outside: UTF-8 checks, terminal-safe printing, card numbers; hex and base32. */
 #ifndef BASE_TEXT_H
 #define BASE_TEXT_H
 
@@ -15,6 +15,10 @@ bool text_is_utf8(struct slice s); /* well-formed (no surrogates, no overlong), 
 char *text_safe(const char *s, char *out, size_t cap);
 /* A portable file name from a title: no separators, no leading dot, no controls, at most cap-1 bytes; never empty. */
 char *text_file_name(const char *title, char *out, size_t cap);
+
+/* Does it hold what looks like a payment card's number: 13 to 19 digits with a right check digit, written together or in groups of digits with up to
+ * three spaces, dashes, dots or other marks between? A longer run of digits without a mark does not look like one. Source: ISO/IEC 7812-1 annex B. */
+bool text_has_card_number(const char *s);
 
 #define HEX_TEXT_BYTES(n) ((n)*2 + 1)
 #define BASE32_TEXT_BYTES(n) (((n)*8 + 4) / 5 + 1)

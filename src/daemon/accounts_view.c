@@ -32,6 +32,24 @@ static void own_row(struct account *a, ctl_DistributorRow *row)
     CODEC_SET_TEXT(row->address, a->address);
 }
 
+static void said_of_account(const msg_Account *account, ctl_DistributorRow *row)
+{
+    row->has_balance = row->has_credit_limit = row->has_currency = true;
+    row->balance = account->balance;
+    row->credit_limit = account->credit_limit;
+    CODEC_SET_TEXT(row->currency, account->currency);
+    row->has_full_name = account->has_full_name;
+    row->has_email = account->has_email;
+    row->has_payment_reference = account->has_payment_reference;
+    CODEC_SET_TEXT(row->full_name, account->full_name);
+    CODEC_SET_TEXT(row->email, account->email);
+    CODEC_SET_TEXT(row->payment_reference, account->payment_reference);
+    row->has_devices = account->has_devices;
+    row->has_devices_max = account->has_devices_max;
+    row->devices = account->devices;
+    row->devices_max = account->devices_max;
+}
+
 /* A linked distributor is a row of its own, once, unless this device is registered there as well. */
 static void linked_row(struct view *v, const msg_AccountLink *link)
 {
@@ -57,12 +75,8 @@ static void on_account(const struct answer *answer, void *ctx)
         session_forgotten(a->session);
     own_row(a, &row);
     bool good = answer->why == REASON_NONE && CODEC_DECODE(msg_Account, answer->frame->message, &v->account) == 0;
-    if (good) {
-        row.has_balance = row.has_credit_limit = row.has_currency = true;
-        row.balance = v->account.balance;
-        row.credit_limit = v->account.credit_limit;
-        CODEC_SET_TEXT(row.currency, v->account.currency);
-    }
+    if (good)
+        said_of_account(&v->account, &row);
     CALL_ROW(v->call, DISTRIBUTOR_ROW, DistributorRow, &row);
     for (pb_size_t i = 0; good && i < v->account.links_count; i++)
         linked_row(v, &v->account.links[i]);

@@ -181,6 +181,7 @@ static int ask_distributor(struct registration *g, const ctl_Register *m)
         .has_invite = m->has_invite,
         .has_full_name = m->has_full_name,
         .has_email = m->has_email,
+        .has_payment_reference = m->has_payment_reference,
     };
     int r = find_account(g, m);
     if (r != 0)
@@ -190,6 +191,7 @@ static int ask_distributor(struct registration *g, const ctl_Register *m)
     CODEC_SET_TEXT(ask.invite, m->invite);
     CODEC_SET_TEXT(ask.full_name, m->full_name);
     CODEC_SET_TEXT(ask.email, m->email);
+    CODEC_SET_TEXT(ask.payment_reference, m->payment_reference);
     CODEC_SET_TEXT(ask.device_name, g->daemon->config.name);
     memcpy(ask.sealing_key, g->daemon->sealing_key, sizeof(ask.sealing_key));
     struct ask question = ASK(msg_Type_REGISTER, msg_Type_REGISTERED, msg_Register, &ask);

@@ -35,6 +35,7 @@ int accounts_find(struct operations *o, const char *user, struct account *out)
     out->credit_limit = query_i64(&q, 2);
     out->created_ms = query_i64(&q, 3);
     query_fixed(&q, 4, out->household, sizeof(out->household));
+    query_text(&q, 5, out->payment_reference, sizeof(out->payment_reference));
     return query_check(&q);
 }
 
@@ -113,6 +114,28 @@ int accounts_set_credit(struct operations *o, const char *user, int64_t credit_l
     query_bind_i64(&q, 2, credit_limit);
     int r = rows_run(&q);
     return r == 0 && store_changed_count(o->store) == 0 ? OPERATIONS_ABSENT : r;
+}
+
+int accounts_set_reference(struct operations *o, const char *user, const char *reference)
+{
+    struct query q CLEANUP(query_end) = query(o->store, ACCOUNT_SET_REFERENCE);
+    query_bind_text(&q, 1, user);
+    query_bind_text(&q, 2, reference);
+    int r = rows_run(&q);
+    return r == 0 && store_changed_count(o->store) == 0 ? OPERATIONS_ABSENT : r;
+}
+
+int accounts_devices(struct operations *o, const char *user, int64_t *count, int64_t *most)
+{
+    int r = operations_setting_i64(o, "devices-per-account", most);
+    if (r != 0)
+        return r;
+    struct query q CLEANUP(query_end) = query(o->store, DEVICE_COUNT);
+    query_bind_i64(&q, 1, OPERATIONS_SELF);
+    query_bind_text(&q, 2, user);
+    r = rows_one(&q);
+    *count = r == 0 ? query_i64(&q, 0) : 0;
+    return r == OPERATIONS_ABSENT ? -EUCLEAN : r;
 }
 
 /* --- Codes ------------------------------------------------------------------------------------------------------- */
@@ -262,6 +285,28 @@ static int add_links(struct operations *o, const char *user, msg_Account *accoun
     return 0;
 }
 
+static void put_person(msg_Account *account, const struct account *a)
+{
+    account->has_full_name = a->full_name[0] != '\0';
+    account->has_email = a->email[0] != '\0';
+    account->has_payment_reference = a->payment_reference[0] != '\0';
+    CODEC_SET_TEXT(account->full_name, a->full_name);
+    CODEC_SET_TEXT(account->email, a->email);
+    CODEC_SET_TEXT(account->payment_reference, a->payment_reference);
+}
+
+static int put_devices(struct operations *o, const char *user, msg_Account *account)
+{
+    int64_t count, most;
+    int r = accounts_devices(o, user, &count, &most);
+    if (r != 0)
+        return r;
+    account->has_devices = account->has_devices_max = true;
+    account->devices = (uint32_t)count;
+    account->devices_max = (uint32_t)most;
+    return 0;
+}
+
 int accounts_get(struct operations *o, const struct caller *who, struct slice message, struct slice tail,
                  struct reply *out)
 {
@@ -279,7 +324,10 @@ int accounts_get(struct operations *o, const struct caller *who, struct slice me
     msg_Account account = { .credit_limit = a.credit_limit };
     CODEC_SET_TEXT(account.user, d.user);
     CODEC_SET_TEXT(account.currency, o->currency);
-    r = billing_balance(o, d.user, &account.balance);
+    put_person(&account, &a);
+    r = put_devices(o, d.user, &account);
+    if (r == 0)
+        r = billing_balance(o, d.user, &account.balance);
     if (r == 0)
         r = add_links(o, d.user, &account);
     return r == 0 ? REPLY(out, ACCOUNT, msg_Account, &account) : r;

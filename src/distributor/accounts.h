@@ -6,6 +6,7 @@
 
 struct account {
     char user[OPERATIONS_NAME_BYTES], full_name[128], email[128];
+    char payment_reference[128]; /* as the user says; what payments use is the payer (payments.h) */
     int64_t credit_limit, created_ms;
     uint8_t household[16];
 };
@@ -19,6 +20,9 @@ bool accounts_name_is_valid(const char *user);
 /* hash: of crypto/password.h. credit_limit below 0: the operator's default. 0, REASON_USER_EXISTS, -errno. Writes. */
 int accounts_add(struct operations *o, const char *user, const char *hash, const char *full_name, const char *email,
                  int64_t credit_limit, int64_t now_ms) MUST_USE;
+int accounts_set_reference(struct operations *o, const char *user, const char *reference) MUST_USE;
+/* Devices of the account, and how many it may have. 0, -errno. */
+int accounts_devices(struct operations *o, const char *user, int64_t *count, int64_t *most) MUST_USE;
 int accounts_set_password(struct operations *o, const char *user, const char *hash) MUST_USE;
 int accounts_set_credit(struct operations *o, const char *user, int64_t credit_limit) MUST_USE;
 

@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/util.h"
 #include "distributor/admin.h"
+#include "distributor/devices.h"
 #include "distributor/rows.h"
 
 #define LISTEN_DEFAULT "0.0.0.0:7700"
@@ -148,12 +149,23 @@ int admin_init(struct admin *a, int argc, char **argv)
 
 /* --- settings, stats --------------------------------------------------------------------------------------------- */
 
-static const char *const names[] = {
-    "name",           "currency",        "listen",          "address",          "directory",
-    "directory-url",  "registration",    "credit-limit",    "certificate-days", "move-charged",
-    "copy-charged",   "pay-within-days", "payment-command", "payment-timeout",  "collect-at",
-    "settlement-days"
-};
+static const char *const names[] = { "name",
+                                     "currency",
+                                     "listen",
+                                     "address",
+                                     "directory",
+                                     "directory-url",
+                                     "registration",
+                                     "credit-limit",
+                                     "devices-per-account",
+                                     "certificate-days",
+                                     "move-charged",
+                                     "copy-charged",
+                                     "pay-within-days",
+                                     "payment-command",
+                                     "payment-timeout",
+                                     "collect-at",
+                                     "settlement-days" };
 #define FIRST_CHANGEABLE 2 /* name and currency are part of what was issued */
 
 static int list_settings(struct admin *a)
@@ -176,6 +188,7 @@ static const struct {
     const char *name;
     int least, most;
 } numbers[] = { { "certificate-days", 1, 365 },
+                { "devices-per-account", 1, DEVICES_PER_HOUSEHOLD },
                 { "pay-within-days", 0, 365 },
                 { "payment-timeout", 1, 3600 },
                 { "settlement-days", 0, 365 } };

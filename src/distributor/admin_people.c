@@ -1,6 +1,7 @@
 /* Commands about people and their devices: invite, user, device. One thread. */
 #include <stdlib.h>
 
+#include "base/text.h"
 #include "base/util.h"
 #include "crypto/password.h"
 #include "distributor/accounts.h"
@@ -49,7 +50,7 @@ int admin_invite(struct admin *a, int argc, char **argv)
 
 /* --- user -------------------------------------------------------------------------------------------------------- */
 
-enum { USER_PASSWORD_FILE, USER_CREDIT, USER_FULL_NAME, USER_EMAIL, USER_OPTION_COUNT };
+enum { USER_PASSWORD_FILE, USER_CREDIT, USER_FULL_NAME, USER_EMAIL, USER_REFERENCE, USER_OPTION_COUNT };
 
 static int hash_password(struct admin *a, const char *file, char hash[PASSWORD_HASH_BYTES])
 {
@@ -63,12 +64,26 @@ static int hash_password(struct admin *a, const char *file, char hash[PASSWORD_H
     return r;
 }
 
+static int judge_person(struct admin *a, const struct admin_option *options)
+{
+    for (size_t i = USER_FULL_NAME; i <= USER_REFERENCE; i++)
+        if (options[i].given && text_has_card_number(options[i].text))
+            return admin_fail(a, REASON_NOT_PERMITTED, "--%s looks like a card number, which is not stored here.",
+                              options[i].name);
+    if (options[USER_REFERENCE].given &&
+        strlen(options[USER_REFERENCE].text) >= sizeof(((struct account *)0)->payment_reference))
+        return admin_usage(a, "a payment reference has at most 127 characters");
+    return 0;
+}
+
 static int user_add(struct admin *a, const char *user, const struct admin_option *options)
 {
     char hash[PASSWORD_HASH_BYTES];
     if (!accounts_name_is_valid(user))
         return admin_usage(a, "a user name has 1 to 63 letters, digits or one of . _ @ + -");
-    int r = hash_password(a, options[USER_PASSWORD_FILE].text, hash);
+    int r = judge_person(a, options);
+    if (r == 0)
+        r = hash_password(a, options[USER_PASSWORD_FILE].text, hash);
     if (r == 0)
         r = admin_begin(a);
     if (r != 0)
@@ -77,16 +92,18 @@ static int user_add(struct admin *a, const char *user, const struct admin_option
     const char *email = options[USER_EMAIL].given ? options[USER_EMAIL].text : "";
     int64_t credit = options[USER_CREDIT].given ? options[USER_CREDIT].number : -1;
     r = accounts_add(a->o, user, hash, full_name, email, credit, a->now_ms);
+    if (r == 0 && options[USER_REFERENCE].given)
+        r = accounts_set_reference(a->o, user, options[USER_REFERENCE].text);
     return r == 0 ? admin_commit(a) : admin_error(a, r, "add the user");
 }
 
 static int user_set(struct admin *a, const char *user, const struct admin_option *options)
 {
     char hash[PASSWORD_HASH_BYTES];
-    int r = 0;
-    if (!options[USER_PASSWORD_FILE].given && !options[USER_CREDIT].given)
-        return admin_usage(a, "user set NAME needs --password-file FILE or --credit AMOUNT");
-    if (options[USER_PASSWORD_FILE].given)
+    if (!options[USER_PASSWORD_FILE].given && !options[USER_CREDIT].given && !options[USER_REFERENCE].given)
+        return admin_usage(a, "user set NAME needs --password-file FILE, --credit AMOUNT or --payment-reference TEXT");
+    int r = judge_person(a, options);
+    if (r == 0 && options[USER_PASSWORD_FILE].given)
         r = hash_password(a, options[USER_PASSWORD_FILE].text, hash);
     if (r == 0)
         r = admin_begin(a);
@@ -96,17 +113,9 @@ static int user_set(struct admin *a, const char *user, const struct admin_option
         r = accounts_set_password(a->o, user, hash);
     if (r == 0 && options[USER_CREDIT].given)
         r = accounts_set_credit(a->o, user, options[USER_CREDIT].number);
+    if (r == 0 && options[USER_REFERENCE].given)
+        r = accounts_set_reference(a->o, user, options[USER_REFERENCE].text);
     return r == 0 ? admin_commit(a) : admin_error(a, r, "change the user");
-}
-
-static int device_count(struct admin *a, const char *user, int64_t *count)
-{
-    struct query q CLEANUP(query_end) = query(a->o->store, DEVICE_COUNT);
-    query_bind_i64(&q, 1, OPERATIONS_SELF);
-    query_bind_text(&q, 2, user);
-    int r = rows_one(&q);
-    *count = r == 0 ? query_i64(&q, 0) : 0;
-    return r;
 }
 
 static int user_list(struct admin *a)
@@ -118,15 +127,19 @@ static int user_list(struct admin *a)
         return r;
     out_list_begin(&l, a, "users");
     while ((r = accounts_next(a->o, account.user, &account)) == 0) {
-        int64_t balance = 0, devices = 0;
+        int64_t balance = 0, devices = 0, most = 0;
         r = billing_balance(a->o, account.user, &balance);
         if (r == 0)
-            r = device_count(a, account.user, &devices);
+            r = accounts_devices(a->o, account.user, &devices, &most);
         if (r != 0)
             break;
-        const struct out_field fields[] = { OUT_T("user", account.user),        OUT_T("name", account.full_name),
-                                            OUT_T("email", account.email),      OUT_N("devices", devices),
-                                            OUT_M("balance", balance),          OUT_M("credit", account.credit_limit),
+        const struct out_field fields[] = { OUT_T("user", account.user),
+                                            OUT_T("name", account.full_name),
+                                            OUT_T("email", account.email),
+                                            OUT_N("devices", devices),
+                                            OUT_T("payment_reference", account.payment_reference),
+                                            OUT_M("balance", balance),
+                                            OUT_M("credit", account.credit_limit),
                                             OUT_MS("since", account.created_ms) };
         out_list_row(&l, fields, ARRAY_COUNT(fields));
     }
@@ -139,7 +152,8 @@ int admin_user(struct admin *a, int argc, char **argv)
     struct admin_option options[USER_OPTION_COUNT] = { { .name = "password-file" },
                                                        { .name = "credit", .kind = ADMIN_MONEY },
                                                        { .name = "full-name" },
-                                                       { .name = "email" } };
+                                                       { .name = "email" },
+                                                       { .name = "payment-reference" } };
     int r = admin_options(a, options, USER_OPTION_COUNT, &argc, argv);
     if (r != 0)
         return r;

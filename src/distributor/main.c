@@ -25,7 +25,8 @@ static const struct admin_command commands[] = {
     { "invite", "[--count N] [--days N]", "Make invitation codes for new accounts.", admin_invite },
     { "user",
       "list\nuser add NAME [--password-file FILE] [--full-name TEXT] [--email TEXT] [--credit AMOUNT]\n"
-      "user set NAME [--password-file FILE] [--credit AMOUNT]",
+      "    [--payment-reference TEXT]\n"
+      "user set NAME [--password-file FILE] [--credit AMOUNT] [--payment-reference TEXT]",
       "Accounts. Without --password-file the terminal asks, without echo.", admin_user },
     { "device", "list [--user NAME]\ndevice revoke CLIENT", "Devices of the accounts.", admin_device },
     { "publish",

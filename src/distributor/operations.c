@@ -31,6 +31,7 @@ static const struct {
     { "directory-url", "" },
     { "registration", "invite" },
     { "credit-limit", "5000" },
+    { "devices-per-account", "10" },
     { "certificate-days", "7" },
     { "move-charged", "no" },
     { "copy-charged", "source" },

@@ -179,7 +179,10 @@ static const char
                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                             /* --- Sharing: our signed rows in order --------------------------------------------------------------------- */
                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                             "CREATE TABLE outbox (sequence INTEGER PRIMARY KEY, envelope BLOB NOT NULL) STRICT;";
 
-static const char *const migrations[] = { first, billing_schema_ledger, billing_schema_settlement };
+/* What the payment provider knows a user by, as the user says; never a card number. The operator accepts it as the payer (table payer). */
+static const char payment_reference[] = "ALTER TABLE account ADD COLUMN payment_reference TEXT NOT NULL DEFAULT '';";
+
+static const char *const migrations[] = { first, billing_schema_ledger, billing_schema_settlement, payment_reference };
 
 const struct store_schema operations_schema = {
     .migrations = migrations,

@@ -86,6 +86,8 @@ int payments_set_payer(struct operations *o, const char *user, const char *payer
     char safe[PAYMENTS_PAYER_BYTES];
     if (strcmp(text_safe(payer, safe, sizeof(safe)), payer) != 0)
         return REASON_MALFORMED;
+    if (text_has_card_number(payer))
+        return REASON_NOT_PERMITTED;
     int r = accounts_find(o, user, &a);
     if (r != 0)
         return r == OPERATIONS_ABSENT ? REASON_NOT_FOUND : r;

@@ -63,6 +63,6 @@ int payments_next(struct operations *o, uint64_t after, const char *user, uint32
 /* What the command knows a user by; never a card number. "": nothing. */
 int payments_payer(struct operations *o, const char *user, char out[PAYMENTS_PAYER_BYTES]) MUST_USE;
 int payments_set_payer(struct operations *o, const char *user, const char *payer)
-    MUST_USE; /* 0, REASON_NOT_FOUND, REASON_MALFORMED (not printable, too long). Writes. */
+    MUST_USE; /* 0, REASON_NOT_FOUND, REASON_MALFORMED (not printable, too long), REASON_NOT_PERMITTED (a card number). Writes. */
 
 #endif

@@ -2,6 +2,7 @@
  * Registering again is harmless: the same leaf, bit and session come back. On the connection's thread. */
 #define LOG_MODULE "register"
 #include <stdio.h>
+#include <time.h>
 
 #include "base/log.h"
 #include "base/text.h"
@@ -59,10 +60,20 @@ static int new_account(struct operations *o, const struct caller *who, const str
     if (!who->password_hash)
         return -EINVAL;
     int r = use_policy(o, who, g, out);
-    if (r != 0)
-        return r;
-    return accounts_add(o, g->m.user, who->password_hash, g->m.has_full_name ? g->m.full_name : "",
-                        g->m.has_email ? g->m.email : "", -1, who->now_ms);
+    if (r == 0)
+        r = accounts_add(o, g->m.user, who->password_hash, g->m.has_full_name ? g->m.full_name : "",
+                         g->m.has_email ? g->m.email : "", -1, who->now_ms);
+    if (r == 0 && g->m.has_payment_reference)
+        r = accounts_set_reference(o, g->m.user, g->m.payment_reference);
+    return r;
+}
+
+/* Nothing of it is stored or logged. */
+static bool names_a_card(const msg_Register *m)
+{
+    return (m->has_full_name && text_has_card_number(m->full_name)) ||
+           (m->has_email && text_has_card_number(m->email)) ||
+           (m->has_payment_reference && text_has_card_number(m->payment_reference));
 }
 
 /* Source: seed S73-S75 and S123-S125 ask the same check: user and password. */
@@ -84,6 +95,42 @@ static int judge_account(struct operations *o, const struct caller *who, const s
 
 /* --- Device (S12, S14) ------------------------------------------------------------------------------------------- */
 
+#define NAMED_BYTES 150 /* what there is room for in a refusal, beside its words and one more name */
+
+/* Names the devices, the one unused longest first: who knows the password chooses the one to remove. */
+static int refuse_full(struct operations *o, const char *user, int64_t count, struct reply *out)
+{
+    char names[NAMED_BYTES] = "", more[32] = "", day[16] = "?", name[OPERATIONS_NAME_BYTES];
+    size_t len = 0;
+    int64_t named = 0;
+    struct query q CLEANUP(query_end) = query(o->store, DEVICES_BY_USE);
+    query_bind_text(&q, 1, user);
+    int r;
+    while (rows_next(&q, &r)) {
+        query_text(&q, 0, name, sizeof(name));
+        if (named == 0) {
+            time_t used = (time_t)(query_i64(&q, 1) / 1000);
+            struct tm tm;
+            if (gmtime_r(&used, &tm) != NULL)
+                strftime(day, sizeof(day), "%Y-%m-%d", &tm);
+        }
+        if (query_check(&q) != 0)
+            return -EUCLEAN;
+        if (len + strlen(name) + 3 > sizeof(names))
+            break;
+        len += (size_t)snprintf(names + len, sizeof(names) - len, "%s%s", named > 0 ? ", " : "", name);
+        named++;
+    }
+    if (r != 0)
+        return r;
+    if (named < count)
+        snprintf(more, sizeof(more), " and %lld more", (long long)(count - named));
+    return reply_refuse(
+        out, REASON_DEVICE_LIMIT,
+        "The account has %lld devices, as many as it may: %s%s. The first is unused longest (since %s).",
+        (long long)count, names, more, day);
+}
+
 static int judge_device(struct operations *o, const struct registration *g, struct reply *out)
 {
     if (g->m.device_name[0] == '\0')
@@ -94,14 +141,20 @@ static int judge_device(struct operations *o, const struct registration *g, stru
         return reply_refuse(out, REASON_ALREADY, "This device is registered for %s. Unregister it first.",
                             g->device.user);
     }
+    int64_t count, most;
+    int r = accounts_devices(o, g->m.user, &count, &most);
+    if (r != 0)
+        return r;
+    if (count >= most)
+        return refuse_full(o, g->m.user, count, out);
     struct query q CLEANUP(query_end) = query(o->store, HOUSEHOLD_COUNT);
     query_bind_i64(&q, 1, OPERATIONS_SELF);
     query_bind_text(&q, 2, g->m.user);
-    int r = rows_one(&q);
+    r = rows_one(&q);
     if (r != 0)
         return r == OPERATIONS_ABSENT ? -EUCLEAN : r;
     if (query_i64(&q, 0) >= DEVICES_PER_HOUSEHOLD)
-        return reply_refuse(out, REASON_TOO_LARGE, "A household has at most %d devices. Remove one first.",
+        return reply_refuse(out, REASON_DEVICE_LIMIT, "A household has at most %d devices. Remove one first.",
                             DEVICES_PER_HOUSEHOLD);
     return query_check(&q);
 }
@@ -203,6 +256,10 @@ int accounts_register(struct operations *o, const struct caller *who, struct sli
     int r = REQUEST_DECODE(message, msg_Register, &g.m);
     if (r != 0)
         return r;
+    if (names_a_card(&g.m))
+        return reply_refuse(
+            out, REASON_NOT_PERMITTED,
+            "This looks like a card number, which is not stored here. Give a reference of the payment provider.");
     r = devices_find_own(o, &who->client, &g.device);
     if (r < 0)
         return r;

@@ -26,10 +26,12 @@
     X(PASSWORD_SET, "UPDATE user_password SET hash = ?2 WHERE user = ?1")                                              \
     X(ACCOUNT_ADD, "INSERT INTO account (user, full_name, email, credit_limit, created_ms, household)"                 \
                    " VALUES (?1, ?2, ?3, ?4, ?5, ?6)")                                                                 \
-    X(ACCOUNT_GET, "SELECT full_name, email, credit_limit, created_ms, household FROM account WHERE user = ?1")        \
+    X(ACCOUNT_GET,                                                                                                     \
+      "SELECT full_name, email, credit_limit, created_ms, household, payment_reference FROM account WHERE user = ?1")  \
     X(ACCOUNT_NEXT, "SELECT user FROM account WHERE user > ?1 ORDER BY user LIMIT 1")                                  \
     X(ACCOUNT_SET_CREDIT, "UPDATE account SET credit_limit = ?2 WHERE user = ?1")                                      \
     X(ACCOUNT_SET_PERSON, "UPDATE account SET full_name = ?2, email = ?3 WHERE user = ?1")                             \
+    X(ACCOUNT_SET_REFERENCE, "UPDATE account SET payment_reference = ?2 WHERE user = ?1")                              \
     X(INVITE_ADD, "INSERT INTO invite (code_hash, created_ms, ends_ms) VALUES (?1, ?2, ?3)")                           \
     X(INVITE_USE, "UPDATE invite SET used_by = ?2 WHERE code_hash = ?1 AND used_by IS NULL AND ends_ms >= ?3")         \
     X(INVITE_PURGE, "DELETE FROM invite WHERE used_by IS NULL AND ends_ms < ?1")                                       \
@@ -56,6 +58,11 @@
     X(DEVICE_NEXT, "SELECT client, user, name, registered_ms, revoked FROM client_user"                                \
                    " WHERE distributor = 1 AND client > ?1 AND (?2 = '' OR user = ?2) ORDER BY client LIMIT 1")        \
     X(DEVICE_COUNT, "SELECT count(*) FROM client_user WHERE distributor = ?1 AND user = ?2 AND revoked = 0")           \
+    /* The one unused longest first. */                                                                                \
+    X(DEVICES_BY_USE,                                                                                                  \
+      "SELECT c.name, max(c.registered_ms, coalesce(s.seen_ms, 0)) AS used_ms FROM client_user c"                      \
+      " LEFT JOIN device_session s ON s.client = c.client"                                                             \
+      " WHERE c.distributor = 1 AND c.user = ?1 AND c.revoked = 0 ORDER BY used_ms, c.client LIMIT 32")                \
     /* sessions and transactions (R5) */                                                                               \
     X(SESSION_GET, "SELECT session, bit, transaction_id, pending, generation FROM device_session WHERE client = ?1")   \
     X(SESSION_SET, "INSERT INTO device_session (client, session, bit, transaction_id, pending, generation, seen_ms)"   \

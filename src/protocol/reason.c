@@ -77,6 +77,8 @@ static const struct entry entries[REASON_COUNT] = {
     [REASON_UNPLAYABLE] = { "unplayable", "This media type cannot be played here.", NULL },
     [REASON_MALFORMED] = { "malformed", "The other end sent something that cannot be read.", NULL },
     [REASON_TOO_LARGE] = { "too-large", "This is larger than what is accepted.", NULL },
+    [REASON_DEVICE_LIMIT] = { "device-limit", "The account has as many devices as it may have.",
+                              "Remove one that is no longer used, on another: hearth devices remove DEVICE" },
     [REASON_RATE_LIMITED] = { "rate-limited", "There were too many requests.", "Wait a while, then try again." },
     [REASON_TIMED_OUT] = { "timed-out", "The other end did not answer in time.", "Try again." },
     [REASON_INTERNAL] = { "internal", "Something failed at the other end.", NULL },

@@ -47,6 +47,7 @@ enum reason {
     REASON_UNPLAYABLE, /* unplayable: the player cannot render this media type */
     REASON_MALFORMED,
     REASON_TOO_LARGE,
+    REASON_DEVICE_LIMIT, /* device-limit: the account has as many devices as it may have */
     REASON_RATE_LIMITED,
     REASON_TIMED_OUT,
     REASON_INTERNAL, /* internal: our own failure, details only in our log */

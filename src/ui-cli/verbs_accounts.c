@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "base/secret.h"
+#include "base/text.h"
+#include "base/util.h"
 #include "crypto/id.h"
 #include "ui-cli/prompt.h"
 
@@ -26,6 +28,13 @@ static json_t *distributor_json(const ctl_DistributorRow *d)
     if (d->has_credit_limit)
         json_object_set_new(o, "credit_limit", json_integer(d->credit_limit));
     json_put_text(o, "currency", d->has_currency, d->currency);
+    json_put_text(o, "full_name", d->has_full_name, d->full_name);
+    json_put_text(o, "email", d->has_email, d->email);
+    json_put_text(o, "payment_reference", d->has_payment_reference, d->payment_reference);
+    if (d->has_devices)
+        json_object_set_new(o, "devices", json_integer(d->devices));
+    if (d->has_devices_max)
+        json_object_set_new(o, "devices_max", json_integer(d->devices_max));
     if (d->has_forgotten && d->forgotten)
         json_object_set_new(o, "removed", json_true());
     return o;
@@ -111,16 +120,56 @@ static int confirm(struct cli *cli, ctl_Register *m, const ctl_Confirm *c)
     return -1;
 }
 
+/* What a new account may say about its owner (S3): options, or asked for. */
+struct person_field {
+    const char *option, *what, *question;
+    const char *given;
+    bool *has;
+    char *text;
+    size_t cap;
+};
+
+/* Nothing is asked where nobody is, and an empty answer says nothing. EXIT_USAGE, a refusal's exit code, or -1. */
+static int get_person(struct cli *cli, struct person_field *fields, size_t count, bool ask)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct person_field *f = &fields[i];
+        if (f->given != NULL && !cli_text(cli, f->text, f->cap, f->given, f->what))
+            return EXIT_USAGE;
+        if (f->given == NULL && ask && prompt_line(f->question, f->text, f->cap) != 0)
+            return cli_usage(cli, "the answer is too long");
+        *f->has = f->given != NULL || f->text[0] != '\0';
+        if (text_has_card_number(f->text)) { /* it leaves this program no further */
+            secret_wipe(f->text, f->cap);
+            return cli_fail(cli, reason_code(REASON_NOT_PERMITTED), "this looks like a card number: nothing was sent",
+                            "give a reference of the payment provider instead");
+        }
+    }
+    return -1;
+}
+
 static int run_register(struct cli *cli, int argc, char **argv)
 {
     ctl_Register m = ctl_Register_init_zero;
-    const char *user = NULL, *password_file = NULL, *invite = NULL, *full_name = NULL, *email = NULL;
-    const struct option_spec specs[] = {
-        { "user", &user, NULL },     { "password-file", &password_file, NULL }, { "new-account", NULL, &m.new_account },
-        { "invite", &invite, NULL }, { "full-name", &full_name, NULL },         { "email", &email, NULL }
+    const char *user = NULL, *password_file = NULL;
+    struct person_field person[] = {
+        { "invite", "the invitation", "Invitation (Enter: none): ", NULL, &m.has_invite, m.invite, sizeof(m.invite) },
+        { "full-name", "the name", "Full name (Enter: none): ", NULL, &m.has_full_name, m.full_name,
+          sizeof(m.full_name) },
+        { "email", "the address", "E-mail (Enter: none): ", NULL, &m.has_email, m.email, sizeof(m.email) },
+        { "payment-reference", "the payment reference",
+          "What your payment provider knows you by, never a card number (Enter: nothing): ", NULL,
+          &m.has_payment_reference, m.payment_reference, sizeof(m.payment_reference) },
     };
+    const struct option_spec specs[] = { { "user", &user, NULL },
+                                         { "password-file", &password_file, NULL },
+                                         { "new-account", NULL, &m.new_account },
+                                         { person[0].option, &person[0].given, NULL },
+                                         { person[1].option, &person[1].given, NULL },
+                                         { person[2].option, &person[2].given, NULL },
+                                         { person[3].option, &person[3].given, NULL } };
     char **args;
-    int count, code = cli_options(cli, argc, argv, specs, 6, 1, 1, &args, &count);
+    int count, code = cli_options(cli, argc, argv, specs, ARRAY_COUNT(specs), 1, 1, &args, &count);
     if (code >= 0)
         return code;
     if (!parse_url(args[0], &m))
@@ -129,14 +178,11 @@ static int run_register(struct cli *cli, int argc, char **argv)
         return cli_usage(cli, "give --user ID");
     if (user != NULL && !cli_text(cli, m.user, sizeof(m.user), user, "the user ID"))
         return EXIT_USAGE;
-    m.has_invite = invite != NULL;
-    m.has_full_name = full_name != NULL;
-    m.has_email = email != NULL;
-    if ((invite != NULL && !cli_text(cli, m.invite, sizeof(m.invite), invite, "the invitation")) ||
-        (full_name != NULL && !cli_text(cli, m.full_name, sizeof(m.full_name), full_name, "the name")) ||
-        (email != NULL && !cli_text(cli, m.email, sizeof(m.email), email, "the address")))
-        return EXIT_USAGE;
-    code = get_password(cli, password_file, m.new_account, m.password, sizeof(m.password));
+    /* Whoever gives the password in a file is a script: it is asked nothing. */
+    bool ask = m.new_account && password_file == NULL && !cli->output.json && prompt_possible();
+    code = get_person(cli, person, ARRAY_COUNT(person), ask);
+    if (code < 0)
+        code = get_password(cli, password_file, m.new_account, m.password, sizeof(m.password));
     struct registration g = { 0 };
     while (code < 0) {
         code = cli_call_except(cli, ctl_Type_REGISTER, ctl_Register_fields, &m, on_registration, &g,
@@ -161,7 +207,8 @@ const struct verb verb_register = {
     "URL is hearth://HOST:PORT#DISTRIBUTOR-ID; without the ID its fingerprint is shown for confirmation.\n"
     "  --user ID             the account (asked for when absent)\n"
     "  --password-file FILE  its first line is the password (else asked without echo)\n"
-    "  --new-account         opens the account; [--invite CODE] [--full-name NAME] [--email ADDRESS]\n"
+    "  --new-account         opens the account: [--invite CODE] [--full-name NAME] [--email ADDRESS] [--payment-reference REF],\n"
+    "                        asked for when absent. REF is what your payment provider knows you by, never a card number\n"
     "Registering again is harmless.",
     run_register
 };
@@ -284,7 +331,9 @@ static int on_account(const struct frame *f, void *ctx)
         return -EPROTO;
     if (rows->list != NULL)
         return json_array_append_new(rows->list, distributor_json(&d));
-    char id[56], balance[40] = "-";
+    char id[56], balance[40] = "-", devices[32] = "-";
+    if (d.has_devices && d.has_devices_max)
+        snprintf(devices, sizeof(devices), "%u of %u", d.devices, d.devices_max);
     if (d.has_balance)
         output_money(d.balance, d.has_currency ? d.currency : "", balance);
     table_row(&rows->table, d.name, output_id(d.distributor, id), d.user,
@@ -292,7 +341,7 @@ static int on_account(const struct frame *f, void *ctx)
               : d.forgotten ? "removed; register again"
               : d.online    ? "online"
                             : "offline",
-              balance, d.has_address ? d.address : "-");
+              balance, devices, d.has_address ? d.address : "-");
     return 0;
 }
 
@@ -303,7 +352,8 @@ static int run_accounts(struct cli *cli, int argc, char **argv)
     if (code >= 0)
         return code;
     struct rows rows = { cli, cli->output.json ? json_array() : NULL, { 0 } };
-    table_init(&rows.table, 6, (const char *[]){ "DISTRIBUTOR", "ID", "USER", "STATE", "BALANCE", "ADDRESS" });
+    table_init(&rows.table, 7,
+               (const char *[]){ "DISTRIBUTOR", "ID", "USER", "STATE", "BALANCE", "DEVICES", "ADDRESS" });
     code = CLI_CALL(cli, ACCOUNTS_GET, ctl_AccountsGet, &(ctl_AccountsGet){ 0 }, on_account, &rows);
     if (code == EXIT_DONE && rows.list != NULL)
         output_json(&cli->output, json_pack("{s:O}", "accounts", rows.list));

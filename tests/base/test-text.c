@@ -210,12 +210,59 @@ static void test_base32_every_byte(void **state)
     }
 }
 
+static void test_card_numbers(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        bool card;
+    } cases[] = {
+        { "4111111111111111", true },
+        { "4111 1111 1111 1111", true },
+        { "4111-1111-1111-1111", true },
+        { "4111.1111.1111.1111", true },
+        { "4111 - 1111 - 1111 - 1111", true },
+        { "4111\xc2\xa0"
+          "1111\xc2\xa0"
+          "1111\xc2\xa0"
+          "1111",
+          true },
+        { "VISA4111111111111111X", true },
+        { "my card: 4111 1111 1111 1111 12/27 123", true },
+        { "12 4111111111111111", true },
+        { "378282246310005", true },     /* 15 digits */
+        { "4222222222222", true },       /* 13 */
+        { "6304000000000000000", true }, /* 19 */
+        { "4111111111111112", false },
+        { "411111111111", false },         /* 12 */
+        { "41111111111111110000", false }, /* 20 together */
+        { "4111a1111a1111a1111", false },
+        { "4111    1111    1111    1111", false },
+        { "customer-4711", false },
+        { "cus_9fK2x7QpLm", false },
+        { "2026-11-25", false },
+        { "", false },
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(cases); i++)
+        if (text_has_card_number(cases[i].text) != cases[i].card)
+            fail_msg("%s", cases[i].text);
+    /* Every single wrong digit is noticed. */
+    char number[] = "4111111111111111";
+    for (size_t i = 0; i + 1 < sizeof(number); i++) {
+        char was = number[i];
+        number[i] = (char)(was == '9' ? '0' : was + 1);
+        assert_false(text_has_card_number(number));
+        number[i] = was;
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_utf8),
         cmocka_unit_test(test_safe),
         cmocka_unit_test(test_file_name),
+        cmocka_unit_test(test_card_numbers),
         cmocka_unit_test(test_hex),
         cmocka_unit_test(test_base32),
         cmocka_unit_test(test_base32_malformed),

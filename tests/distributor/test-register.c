@@ -1,6 +1,7 @@
 /* Registration: seed S1-S4, S11-S14; sessions; renaming and removing devices. */
 #include "town.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "crypto/seal.h"
@@ -230,13 +231,104 @@ static void certificates_are_renewed_in_time(void **state)
     assert_memory_equal(before.sealing_key, after.sealing_key, 32);
 }
 
+static void set_most(const char *most)
+{
+    struct transaction t CLEANUP(transaction_end) = { 0 };
+    assert_int_equal(transaction_begin(&t, town.a.o->store), 0);
+    assert_int_equal(operations_setting_set(town.a.o, "devices-per-account", most), 0);
+    assert_int_equal(transaction_commit(&t), 0);
+}
+
+static void a_full_account_names_its_devices(void **state)
+{
+    (void)state;
+    struct gadget phone;
+    gadget_init(&town, &phone, "phone");
+    set_most("2");
+    assert_int_equal(gadget_register(&town.a, &kitchen, "alice", TOWN_PASSWORD), 0);
+    assert_int_equal(gadget_register(&town.a, &attic, "alice", TOWN_PASSWORD), 0);
+    town.now_ms += TOWN_DAY_MS;
+    gadget_hello(&town.a, &kitchen); /* used since: attic is the one to go */
+    gadget_hello(&town.a, &phone);
+    uint8_t before[32], after[32];
+    shop_digest(&town.a, before);
+    msg_Register m = msg_Register_init_zero;
+    CODEC_SET_TEXT(m.user, "alice");
+    CODEC_SET_TEXT(m.password, TOWN_PASSWORD);
+    CODEC_SET_TEXT(m.device_name, "phone");
+    seal_public_key(&phone.sealing, m.sealing_key);
+    phone.who.password_ok = true;
+    assert_int_equal(RUN(&town.a, &phone.who, REGISTER, msg_Register, &m, &reply), REASON_DEVICE_LIMIT);
+    assert_non_null(strstr(reply.detail, "2 devices, as many as it may: attic, kitchen. The first is unused longest"));
+    phone.who.password_ok = false; /* who does not know the password learns no names */
+    assert_int_equal(RUN(&town.a, &phone.who, REGISTER, msg_Register, &m, &reply), REASON_BAD_CREDENTIALS);
+    assert_string_equal(reply.detail, "");
+    shop_digest(&town.a, after);
+    assert_memory_equal(before, after, 32);
+
+    assert_int_equal(gadget_register(&town.a, &attic, "alice", TOWN_PASSWORD), 0); /* one of the two */
+    assert_int_equal(remove_device(&kitchen, &attic), 0);
+    assert_int_equal(gadget_register(&town.a, &phone, "alice", TOWN_PASSWORD), 0);
+    assert_int_equal(gadget_register(&town.a, &attic, "alice", TOWN_PASSWORD), REASON_DEVICE_LIMIT);
+    gadget_deinit(&phone);
+}
+
+static void long_names_are_counted(void **state)
+{
+    (void)state;
+    static struct gadget many[5];
+    set_most("4");
+    for (size_t i = 0; i < 5; i++) {
+        gadget_init(&town, &many[i], "a device with as long a name as a device may have, that is, 63.");
+        assert_int_equal(gadget_register(&town.a, &many[i], "alice", TOWN_PASSWORD), i < 4 ? 0 : REASON_DEVICE_LIMIT);
+    }
+    msg_Register m = msg_Register_init_zero;
+    CODEC_SET_TEXT(m.user, "alice");
+    CODEC_SET_TEXT(m.device_name, "fifth");
+    many[4].who.password_ok = true;
+    assert_int_equal(RUN(&town.a, &many[4].who, REGISTER, msg_Register, &m, &reply), REASON_DEVICE_LIMIT);
+    assert_non_null(strstr(reply.detail, " and 2 more. The first is unused longest (since "));
+    assert_int_equal(reply.detail[strlen(reply.detail) - 1], '.'); /* nothing is cut */
+    for (size_t i = 0; i < 5; i++)
+        gadget_deinit(&many[i]);
+}
+
+static void card_numbers_are_refused(void **state)
+{
+    (void)state;
+    char code[ACCOUNTS_INVITE_BYTES];
+    invite(code);
+    gadget_hello(&town.a, &kitchen);
+    uint8_t before[32], after[32];
+    shop_digest(&town.a, before);
+    for (int field = 0; field < 3; field++) {
+        msg_Register m = { .new_account = true, .has_invite = true };
+        CODEC_SET_TEXT(m.user, "carol");
+        CODEC_SET_TEXT(m.password, TOWN_PASSWORD);
+        CODEC_SET_TEXT(m.invite, code);
+        CODEC_SET_TEXT(m.device_name, "kitchen");
+        seal_public_key(&kitchen.sealing, m.sealing_key);
+        kitchen.who.password_hash = "a fresh hash";
+        m.has_full_name = field == 0;
+        m.has_email = field == 1;
+        m.has_payment_reference = field == 2;
+        snprintf(field == 0 ? m.full_name : field == 1 ? m.email : m.payment_reference, 100, "4111 1111-1111 1111");
+        assert_int_equal(RUN(&town.a, &kitchen.who, REGISTER, msg_Register, &m, &reply), REASON_NOT_PERMITTED);
+        assert_null(strstr(reply.detail, "4111"));
+    }
+    shop_digest(&town.a, after);
+    assert_memory_equal(before, after, 32);
+    assert_int_equal(new_account(&kitchen, "carol", code, TOWN_PASSWORD), 0); /* the invitation was not used up */
+}
+
 static void a_household_has_room_for_32(void **state)
 {
     (void)state;
     static struct gadget many[33];
+    set_most("32");
     for (size_t i = 0; i < 33; i++) {
         gadget_init(&town, &many[i], "one of many");
-        assert_int_equal(gadget_register(&town.a, &many[i], "alice", TOWN_PASSWORD), i < 32 ? 0 : REASON_TOO_LARGE);
+        assert_int_equal(gadget_register(&town.a, &many[i], "alice", TOWN_PASSWORD), i < 32 ? 0 : REASON_DEVICE_LIMIT);
     }
     for (size_t i = 0; i < 33; i++)
         gadget_deinit(&many[i]);
@@ -252,6 +344,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(sessions_rise_and_the_bit_stays, set_up, tear_down),
         cmocka_unit_test_setup_teardown(owners_rename_and_remove, set_up, tear_down),
         cmocka_unit_test_setup_teardown(certificates_are_renewed_in_time, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_full_account_names_its_devices, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(long_names_are_counted, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(card_numbers_are_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_household_has_room_for_32, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -69,6 +69,9 @@ def settings_are_judged():
     assert values["credit-limit"] == "1000" and values["registration"] == "invite"
     ask("settings", "registration", "open")
     refused("usage", "settings", "registration", "perhaps", expect=2)
+    assert values["devices-per-account"] == "10"
+    refused("usage", "settings", "devices-per-account", "0", expect=2)
+    refused("usage", "settings", "devices-per-account", "33", expect=2)
     refused("usage", "settings", "name", "Boreal", expect=2)
     refused("usage", "settings", "credit-limit", "-1", expect=2)
     refused("usage", "settings", "directory-url", "x", expect=2)
@@ -116,6 +119,12 @@ def users_and_money():
     refused("usage", "user", "add", "al ice", "--password-file", password, expect=2)
     refused("usage", "user", "add", "bob", expect=2)  # no terminal to ask
     refused("not-found", "user", "set", "bob", "--credit", "1.00")
+    for words in (("user", "add", "bob", "--password-file", password, "--full-name", "4111-1111-1111-1111"),
+                  ("user", "set", "alice", "--payment-reference", "4111 1111 1111 1111"), ("payment", "payer", "alice", "5500000000000004")):
+        refused("not-permitted", *words)
+    run("user", "set", "alice", "--payment-reference", "cus-77")
+    assert ask("user", "list")["users"][0]["payment_reference"] == "cus-77"
+    assert ask("payment", "payer", "alice")["payer"] == ""  # what a user says is not what is asked to pay
     with open(password, "w") as f:
         f.write("short\n")
     refused("not-permitted", "user", "add", "bob", "--password-file", password)

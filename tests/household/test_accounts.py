@@ -1,0 +1,141 @@
+#!/usr/bin/python3
+"""New accounts at registration, what they say about their owner, and how many devices they may have. What must be stored, and what must never be, is
+looked up here in every table and every file."""
+import os
+import pty
+import re
+import select
+import sqlite3
+import time
+
+from household import PROGRAMS, Device, Household, enter_namespace, run_cases
+
+enter_namespace()
+CARD = "4111 1111 1111 1111"
+h = Household()
+h.aurora.admin("settings", "registration", "open")
+password = os.path.join(h.root, "password")
+with open(password, "w") as f:
+    f.write("a long enough password\n")
+os.chmod(password, 0o600)
+for name in ("study", "phone", "tablet", "porch"):
+    h.devices[name] = Device(h.root, name).start()
+study, phone, tablet, porch = h.devices.values()
+
+
+def sql(statement, *values):
+    db = sqlite3.connect(f"file:{os.path.join(h.aurora.dir, 'operations.db')}?mode=ro", uri=True)
+    try:
+        return db.execute(statement, values).fetchall()
+    finally:
+        db.close()
+
+
+def people():
+    return sql("SELECT user, full_name, email, payment_reference FROM account ORDER BY user")
+
+
+def leaves():
+    return sql("SELECT leaf, client FROM leaf_client WHERE distributor = 1 ORDER BY leaf")
+
+
+def open_account(device, *options, user="carol"):
+    return ("register", h.aurora.url, "--user", user, "--password-file", password, "--new-account", *options)
+
+
+def a_card_number_is_no_reference():
+    before = people()
+    for option in ("--payment-reference", "--full-name", "--email"):
+        for text in (CARD, CARD.replace(" ", ""), CARD.replace(" ", "-"), f"card {CARD} 12/27"):
+            refusal = study.refused("not-permitted", *open_account(study, option, text))
+            assert "4111" not in str(refusal)
+    assert people() == before and not leaves()
+
+
+def a_new_account():
+    done = study(*open_account(study, "--full-name", "Carol Example", "--email", "carol@example.org", "--payment-reference", "cus_9fK2x7"))
+    assert done["user"] == "carol"
+    assert ("carol", "Carol Example", "carol@example.org", "cus_9fK2x7") in people()
+    assert not sql("SELECT 1 FROM payer WHERE user = 'carol'")  # the operator accepts a reference before anything is asked of it
+    row = study("accounts")["accounts"][0]
+    assert (row["full_name"], row["email"], row["payment_reference"]) == ("Carol Example", "carol@example.org", "cus_9fK2x7")
+    assert (row["devices"], row["devices_max"], row["balance"]) == (1, 10, 0)
+    assert next(u for u in h.aurora.admin("user", "list")["users"] if u["user"] == "carol")["payment_reference"] == "cus_9fK2x7"
+
+
+def again_costs_nothing():
+    tables = ("account", "user_password", "client_user", "client_certificate", "leaf_client", "counter", "posting")
+    before = [sql(f"SELECT * FROM {t} ORDER BY 1, 2") for t in tables]
+    study(*open_account(study, "--payment-reference", "another"))  # as when the first answer was lost
+    for _ in range(2):
+        study.register(h.aurora, "carol", password)
+    assert [sql(f"SELECT * FROM {t} ORDER BY 1, 2") for t in tables] == before
+    phone.refused("user-exists", *open_account(phone))
+
+
+def a_full_account_names_its_devices():
+    h.aurora.admin("settings", "devices-per-account", "2")
+    phone.register(h.aurora, "carol", password)
+    before = leaves()
+    refusal = tablet.refused("device-limit", "register", h.aurora.url, "--user", "carol", "--password-file", password)
+    assert "study, phone" in refusal.message and "unused longest" in refusal.message, refusal
+    wrong = os.path.join(h.root, "wrong")
+    with open(wrong, "w") as f:
+        f.write("not the password\n")
+    os.chmod(wrong, 0o600)
+    refusal = tablet.refused("bad-credentials", "register", h.aurora.url, "--user", "carol", "--password-file", wrong)
+    assert "study" not in refusal.message
+    assert leaves() == before
+    study.register(h.aurora, "carol", password)  # one of the two: no limit stops it
+    study("devices", "remove", next(d["client"] for d in study("devices")["devices"] if d["name"] == "phone"))
+    tablet.register(h.aurora, "carol", password)
+    assert sql("SELECT name FROM client_user WHERE user = 'carol' AND revoked = 0 ORDER BY name") == [("study",), ("tablet",)]
+    assert len(leaves()) == len(before) + 1 and leaves()[:len(before)] == before  # tablet's, and the removed one's stays used
+
+
+def at_the_terminal():
+    """Without options everything is asked, the password twice and without echo; an empty answer says nothing."""
+    h.aurora.admin("settings", "registration", "invite")
+    code = h.aurora.admin("invite")["invitations"][0]["code"]
+    answers = [("User ID", "dora"), ("Invitation", code), ("Full name", "Dora"), ("E-mail", ""), ("payment provider", "ref-7"),
+               ("Password", "dora's own password"), ("Once more", "dora's own password")]
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execv(PROGRAMS["hearth"], ["hearth", "--socket", porch.socket, "register", h.aurora.url, "--new-account"])
+    seen, end = "", time.monotonic() + 20
+    waiting, mark = list(answers), 0
+    while time.monotonic() < end:
+        if waiting and waiting[0][0] in seen[mark:] and seen.endswith(": "):
+            mark = len(seen)
+            os.write(terminal, (waiting.pop(0)[1] + "\n").encode())
+        if select.select([terminal], [], [], 0.05)[0]:
+            try:
+                data = os.read(terminal, 4096)
+            except OSError:
+                break
+            if not data:
+                break
+            seen += data.decode(errors="replace")
+    _, status = os.waitpid(pid, 0)
+    assert os.waitstatus_to_exitcode(status) == 0 and not waiting, seen
+    assert "own password" not in seen and "Registered with aurora" in seen, seen
+    assert ("dora", "Dora", "", "ref-7") in people()
+
+
+def no_card_number_anywhere():
+    digits = re.compile(rb"4111.?1111.?1111.?1111")
+    looked = 0
+    for folder, _, names in os.walk(h.root):
+        for name in names:
+            path = os.path.join(folder, name)
+            if os.path.isfile(path):
+                looked += 1
+                assert not digits.search(open(path, "rb").read()), path
+    assert looked > 20
+    refused = {c for c, in sql("SELECT count(*) FROM account WHERE user = 'carol'")}
+    assert refused == {1}
+
+
+run_cases([("a card number is no payment reference", a_card_number_is_no_reference), ("a new account at registration", a_new_account),
+           ("registering again costs nothing", again_costs_nothing), ("a full account names its devices", a_full_account_names_its_devices),
+           ("asked at the terminal", at_the_terminal), ("no card number in any file", no_card_number_anywhere)])
