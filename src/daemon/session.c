@@ -23,10 +23,8 @@
 static const unsigned transitions[] = {
     [SESSION_OFF] = TO(SESSION_DIALING) | TO(SESSION_WAITING),
     [SESSION_WAITING] = TO(SESSION_DIALING) | TO(SESSION_OFF),
-    [SESSION_DIALING] = TO(SESSION_KEYSET) | TO(SESSION_WAITING) | TO(SESSION_OFF),
-    [SESSION_KEYSET] = TO(SESSION_CHECKING) | TO(SESSION_WAITING) | TO(SESSION_OFF),
-    [SESSION_CHECKING] = TO(SESSION_HELLO) | TO(SESSION_WAITING) | TO(SESSION_OFF),
-    [SESSION_HELLO] = TO(SESSION_READY) | TO(SESSION_WAITING) | TO(SESSION_OFF),
+    [SESSION_DIALING] = TO(SESSION_GREETING) | TO(SESSION_WAITING) | TO(SESSION_OFF),
+    [SESSION_GREETING] = TO(SESSION_READY) | TO(SESSION_WAITING) | TO(SESSION_OFF),
     [SESSION_READY] = TO(SESSION_ENDING) | TO(SESSION_WAITING) | TO(SESSION_OFF),
     [SESSION_ENDING] = TO(SESSION_WAITING) | TO(SESSION_OFF),
 };
@@ -46,7 +44,8 @@ void session_release(struct session *s)
 {
     if (--s->holds > 0 || !s->closing)
         return;
-    buf_free(&s->keyset);
+    greet_deinit(&s->greet);
+    buf_free(&s->roster);
     free(s);
 }
 
@@ -198,7 +197,7 @@ int session_new(struct session **out, struct account *a)
     s->account = a;
     s->daemon = a->daemon;
     s->last = &s->first;
-    s->keyset = buf(FRAME_TAIL_MAX);
+    s->roster = buf(FRAME_TAIL_MAX);
     s->holds = 1;
     (void)uv_timer_init(a->daemon->loop, &s->timer); /* cannot fail */
     s->timer.data = s;

@@ -16,9 +16,7 @@ enum session_state {
     SESSION_OFF,     /* not wanted */
     SESSION_WAITING, /* until the next attempt */
     SESSION_DIALING,
-    SESSION_KEYSET,   /* for the first frame */
-    SESSION_CHECKING, /* by the vault */
-    SESSION_HELLO,    /* for WELCOME and the time check */
+    SESSION_GREETING, /* protocol/greet.h */
     SESSION_READY,
     SESSION_ENDING, /* was ready; we are closing the connection */
 };

@@ -1,7 +1,7 @@
-/* From the first frame to a ready session: keyset, hello, welcome, time.
+/* From the first frame to a ready session: the driver of protocol/greet.h, which says in which order.
  *
  * Callbacks, in order: on_open, on_frame (keyset), on_keyset_checked (vault), on_welcome, on_time_checked (vault), then on_frame for
- * what the distributor pushes. */
+ * what the distributor pushes; on_greeting_late at any time before. */
 #include "daemon/session_internal.h"
 
 #include <stdlib.h>
@@ -15,7 +15,6 @@
 #define LOG_MODULE "session"
 #include "base/log.h"
 
-#define GREETING_TIMEOUT_MS 10000
 #define IDLE_MS 60000
 
 /* --- Steps --- */
@@ -58,6 +57,12 @@ static bool vault_step(struct session *s, const struct ask *ask, answer_fn on_an
 static void become_ready(struct session *s)
 {
     struct account *a = s->account;
+    const msg_Welcome *welcome = &s->greet.welcome;
+    s->known = welcome->registered;
+    s->forgotten = s->forgotten && !s->known;
+    s->number = welcome->session;
+    s->server_bit = welcome->bit;
+    s->roster_sequence = welcome->roster_sequence;
     uv_timer_stop(&s->timer);
     session_set_state(s, SESSION_READY);
     s->failures = 0;
@@ -79,16 +84,6 @@ static void become_ready(struct session *s)
     account_unref(a);
 }
 
-static void on_time_checked(const struct answer *answer, void *ctx)
-{
-    struct session *s = session_step_end(ctx);
-    if (s == NULL)
-        return;
-    if (answer->why != REASON_NONE) /* the vault judges each use of a license by itself */
-        log_warn("%s: its time was not taken reason=%s", session_label(s), answer->refusal->code);
-    become_ready(s);
-}
-
 static void note_skew(struct session *s, struct slice envelope)
 {
     doc_SignedTime time;
@@ -98,41 +93,6 @@ static void note_skew(struct session *s, struct slice envelope)
         return;
     s->skew_known = true;
     s->skew_ms = (int64_t)time.time_ms - clock_wall_ms(s->daemon->clock);
-}
-
-static bool on_welcome(struct peer *p, const struct frame *reply, enum reason why, void *ctx)
-{
-    struct session *s = ctx;
-    msg_Welcome welcome;
-    msg_Refusal refusal = msg_Refusal_init_zero;
-    (void)p;
-    if (reply == NULL)
-        return false; /* on_closed follows */
-    why = peer_refusal(reply, msg_Type_WELCOME, &refusal);
-    if (why == REASON_NONE && CODEC_DECODE(msg_Welcome, reply->message, &welcome) != 0)
-        why = REASON_MALFORMED;
-    if (why != REASON_NONE) {
-        session_hang_up(s, why, refusal.text[0] != '\0' ? refusal.text : NULL);
-        return false;
-    }
-    s->known = welcome.registered;
-    s->forgotten = s->forgotten && !s->known;
-    s->number = welcome.session;
-    s->server_bit = welcome.bit;
-    s->roster_sequence = welcome.roster_sequence;
-    if (!welcome.has_time || !s->account->registered) {
-        become_ready(s);
-        return false;
-    }
-    note_skew(s, CODEC_BYTES(welcome.time));
-    vlt_TimeCheck check = vlt_TimeCheck_init_zero;
-    memcpy(check.distributor, s->account->distributor.bytes, ID_BYTES);
-    if (CODEC_SET_BYTES(check.time, CODEC_BYTES(welcome.time)) != 0) {
-        session_hang_up(s, REASON_MALFORMED, NULL);
-        return false;
-    }
-    (void)vault_step(s, &ASK(vlt_Type_TIME_CHECK, vlt_Type_DONE, vlt_TimeCheck, &check), on_time_checked);
-    return false;
 }
 
 static int keep_keyset(struct account *a, struct slice envelope)
@@ -151,72 +111,143 @@ static int keep_keyset(struct account *a, struct slice envelope)
     return 0;
 }
 
+static void step(struct session *s);
+
+/* --- The vault's judgements --- */
+
+static void on_time_checked(const struct answer *answer, void *ctx)
+{
+    struct session *s = session_step_end(ctx);
+    if (s == NULL)
+        return;
+    if (answer->why != REASON_NONE) /* the vault judges each use of a license by itself */
+        log_warn("%s: its time was not taken reason=%s", session_label(s), answer->refusal->code);
+    greet_timed(&s->greet);
+    step(s);
+}
+
+static void check_time(struct session *s, struct slice envelope)
+{
+    vlt_TimeCheck check = vlt_TimeCheck_init_zero;
+    note_skew(s, envelope);
+    memcpy(check.distributor, s->account->distributor.bytes, ID_BYTES);
+    if (CODEC_SET_BYTES(check.time, envelope) != 0)
+        session_hang_up(s, REASON_MALFORMED, NULL);
+    else
+        (void)vault_step(s, &ASK(vlt_Type_TIME_CHECK, vlt_Type_DONE, vlt_TimeCheck, &check), on_time_checked);
+}
+
 static void on_keyset_checked(const struct answer *answer, void *ctx)
 {
     struct session *s = session_step_end(ctx);
     if (s == NULL)
         return;
-    if (answer->why != REASON_NONE) {
-        session_hang_up(s, answer->why, answer->refusal->text);
-        return;
-    }
-    int r = keep_keyset(s->account, buf_slice(&s->keyset));
-    buf_free(&s->keyset);
-    if (r != 0) {
-        session_hang_up(s, reason_of_error(r), NULL);
-        return;
-    }
-    /* Only now may anything be sent: keyset, root and this connection's key belong together. */
-    session_set_state(s, SESSION_HELLO);
-    peer_set_tail_max(s->peer, FRAME_TAIL_MAX);
-    msg_Hello hello = { .role = 1, .generation = s->daemon->generation };
-    r = peer_request(s->peer, msg_Type_HELLO, msg_Hello_fields, &hello, slice(NULL, 0), GREETING_TIMEOUT_MS, on_welcome,
-                     s, NULL);
+    enum reason why = answer->why;
+    if (why == REASON_NONE)
+        why = reason_of_error(keep_keyset(s->account, buf_slice(&s->greet.keyset)));
+    if (why == REASON_NONE)
+        peer_set_tail_max(s->peer, FRAME_TAIL_MAX);
+    greet_checked(&s->greet, why, answer->refusal != NULL ? answer->refusal->text : NULL,
+                  clock_mono_ms(s->daemon->clock));
+    step(s);
+}
+
+static void check_keyset(struct session *s, struct slice envelope)
+{
+    vlt_KeysetCheck check = { .has_tls_key = true };
+    memcpy(check.distributor, s->account->distributor.bytes, ID_BYTES);
+    memcpy(check.tls_key, peer_key(s->peer), sizeof(check.tls_key));
+    struct ask ask = ASK(vlt_Type_KEYSET_CHECK, vlt_Type_KEYSET_CHECKED, vlt_KeysetCheck, &check);
+    ask.tail = envelope;
+    (void)vault_step(s, &ask, on_keyset_checked);
+}
+
+/* --- The connection --- */
+
+static bool on_welcome(struct peer *p, const struct frame *reply, enum reason why, void *ctx)
+{
+    struct session *s = ctx;
+    (void)p;
+    if (reply == NULL && why != REASON_TIMED_OUT)
+        return false; /* on_closed follows */
+    greet_reply(&s->greet, reply, why, clock_mono_ms(s->daemon->clock));
+    step(s);
+    return false;
+}
+
+static void send_hello(struct session *s, struct slice message)
+{
+    int r = peer_request(s->peer, msg_Type_HELLO, NULL, &message, slice(NULL, 0), GREET_STEP_MS, on_welcome, s, NULL);
     if (r != 0)
         session_hang_up(s, reason_of_error(r), NULL);
 }
 
-static void take_keyset(struct session *s, const struct frame *f)
+static void on_greeting_late(uv_timer_t *timer)
 {
-    vlt_KeysetCheck check = { .has_tls_key = true };
-    s->keyset.max_bytes = FRAME_TAIL_MAX;
-    buf_clear(&s->keyset);
-    if (f->type != msg_Type_KEYSET || f->message.len != 0 || f->tail.len == 0 || buf_append(&s->keyset, f->tail) != 0) {
-        session_hang_up(s, REASON_MALFORMED, NULL);
+    struct session *s = timer->data;
+    greet_late(&s->greet, clock_mono_ms(s->daemon->clock));
+    step(s);
+}
+
+static void arm(struct session *s)
+{
+    int64_t deadline_ms = greet_deadline_ms(&s->greet), now_ms = clock_mono_ms(s->daemon->clock);
+    if (s->state != SESSION_GREETING)
+        return;
+    if (deadline_ms == INT64_MAX)
+        uv_timer_stop(&s->timer);
+    else
+        (void)uv_timer_start(&s->timer, on_greeting_late, deadline_ms > now_ms ? (uint64_t)(deadline_ms - now_ms) : 0,
+                             0);
+}
+
+static void step(struct session *s)
+{
+    struct greet_action a = greet_next(&s->greet);
+    switch (a.kind) {
+    case GREET_WAIT:
+        break;
+    case GREET_CHECK_KEYSET:
+        check_keyset(s, a.message);
+        break;
+    case GREET_SEND:
+        send_hello(s, a.message);
+        break;
+    case GREET_CHECK_TIME:
+        check_time(s, a.message);
+        break;
+    case GREET_DONE:
+        become_ready(s);
+        return; /* it may be another one's by now */
+    case GREET_HANG_UP:
+        session_hang_up(s, a.why, a.detail);
         return;
     }
-    session_set_state(s, SESSION_CHECKING);
-    memcpy(check.distributor, s->account->distributor.bytes, ID_BYTES);
-    memcpy(check.tls_key, peer_key(s->peer), sizeof(check.tls_key));
-    struct ask ask = ASK(vlt_Type_KEYSET_CHECK, vlt_Type_KEYSET_CHECKED, vlt_KeysetCheck, &check);
-    ask.tail = f->tail;
-    (void)vault_step(s, &ask, on_keyset_checked);
+    arm(s);
 }
 
 static void on_frame(struct peer *p, const struct frame *f, void *ctx)
 {
     struct session *s = ctx;
-    if (f->type == msg_Type_REFUSAL && f->request == 0)
-        return; /* says why it closes; comes as on_closed's reason */
-    if (s->state == SESSION_KEYSET)
-        take_keyset(s, f);
-    else if (s->state == SESSION_READY && f->type == msg_Type_ROSTER_CHANGED)
+    if (greet_frame(&s->greet, f)) {
+        if (s->state == SESSION_GREETING)
+            step(s);
+    } else if (s->state == SESSION_READY && f->type == msg_Type_ROSTER_CHANGED) {
         session_fetch_roster(s);
-    else if (s->state == SESSION_READY && f->request != 0 &&
-             peer_refuse(p, f->request, REASON_NOT_PERMITTED, NULL) != 0)
+    } else if (s->state == SESSION_READY && f->request != 0 &&
+               peer_refuse(p, f->request, REASON_NOT_PERMITTED, NULL) != 0) {
         session_hang_up(s, REASON_INTERNAL, NULL);
-    else if (s->state != SESSION_READY)
-        session_hang_up(s, REASON_MALFORMED, NULL);
+    }
 }
-
-static void on_greeting_late(uv_timer_t *timer) { session_hang_up(timer->data, REASON_TIMED_OUT, NULL); }
 
 static void on_open(struct peer *p, void *ctx)
 {
     struct session *s = ctx;
     (void)p;
-    session_set_state(s, SESSION_KEYSET);
-    (void)uv_timer_start(&s->timer, on_greeting_late, 2 * GREETING_TIMEOUT_MS, 0);
+    greet_deinit(&s->greet);
+    greet_init(&s->greet, s->daemon->generation, s->account->registered, clock_mono_ms(s->daemon->clock));
+    session_set_state(s, SESSION_GREETING);
+    arm(s);
 }
 
 const struct peer_callbacks session_callbacks = { .on_open = on_open,

@@ -8,6 +8,7 @@
 #define DAEMON_SESSION_INTERNAL_H
 
 #include "daemon/session.h"
+#include "protocol/greet.h"
 
 struct session_waiting {
     struct ask_copy copy; /* fields NULL and type 0: only waits for the session to be ready */
@@ -28,7 +29,8 @@ struct session {
     bool at_once; /* the next attempt does not wait */
 
     struct session_waiting *first, **last;
-    struct buf keyset;
+    struct greet greet; /* of this connection */
+    struct buf roster;  /* an envelope that the vault looks at */
     bool known;
     bool forgotten; /* registered here, but it does not know us any more */
     uint64_t number;

@@ -17,8 +17,8 @@ static void on_roster_checked(const struct answer *answer, void *ctx)
     if (current)
         kept->roster_busy = kept->roster_again = false;
     if (current && answer->why == REASON_NONE) {
-        envelope = kept->keyset; /* the envelope was parked here while the vault looked at it */
-        kept->keyset = buf(FRAME_TAIL_MAX);
+        envelope = kept->roster; /* the envelope was parked here while the vault looked at it */
+        kept->roster = buf(FRAME_TAIL_MAX);
         int r = account_set_roster(kept->account, buf_slice(&envelope));
         if (r != 0)
             log_warn("%s: its roster was not taken outcome=%d", session_label(kept), r);
@@ -44,13 +44,13 @@ static bool on_roster(struct peer *p, const struct frame *reply, enum reason why
             session_forgotten(s);
         return false;
     }
-    buf_clear(&s->keyset);
-    s->keyset.max_bytes = FRAME_TAIL_MAX;
+    buf_clear(&s->roster);
+    s->roster.max_bytes = FRAME_TAIL_MAX;
     vlt_RosterCheck check;
     memcpy(check.distributor, s->account->distributor.bytes, ID_BYTES);
     struct ask ask = ASK(vlt_Type_ROSTER_CHECK, vlt_Type_DONE, vlt_RosterCheck, &check);
     ask.tail = reply->tail;
-    struct session_step *step = buf_append(&s->keyset, reply->tail) == 0 ? session_step_new(s) : NULL;
+    struct session_step *step = buf_append(&s->roster, reply->tail) == 0 ? session_step_new(s) : NULL;
     if (step != NULL && vault_call(s->daemon->vault, &ask, on_roster_checked, step) == 0)
         return false;
     if (step != NULL)

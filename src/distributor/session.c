@@ -111,7 +111,7 @@ static void on_open(struct peer *p, void *ctx)
 
 static void greeted(struct session *s, size_t tail_max)
 {
-    if (s->state != SESSION_GREETING)
+    if (s->state != SESSION_GREETING || !greet_server_judged(&s->greeting))
         return;
     s->state = SESSION_READY;
     peer_set_tail_max(s->peer, tail_max);
@@ -277,28 +277,27 @@ static void on_frame(struct peer *p, const struct frame *f, void *ctx)
     s->heard_ms = clock_mono_ms(s->server->clock);
     if (!is_for_bodies(f->type))
         pace(s);
-    switch (s->state) {
-    case SESSION_STRANGER:
-        if (f->type != msg_Type_HELLO) {
-            hang_up(s, f->request, REASON_NOT_PERMITTED, "The first message has to be a greeting.");
-            return;
-        }
+    if (s->state == SESSION_OPENING || s->state == SESSION_CLOSED)
+        return;
+    const char *detail;
+    switch (greet_server_frame(&s->greeting, f->type, &detail)) {
+    case GREET_JUDGE:
         s->state = SESSION_GREETING;
         start(s, f);
         if (s->running == NULL && s->peer != NULL)
             peer_close(s->peer, REASON_INTERNAL);
         return;
-    case SESSION_GREETING:
-    case SESSION_READY:
-        if (f->type == msg_Type_HELLO)
-            hang_up(s, f->request, REASON_NOT_PERMITTED, "This connection has greeted already.");
-        else if (s->state == SESSION_READY && (s->running == NULL || is_for_bodies(f->type)))
+    case GREET_SERVE:
+        if (s->running == NULL || is_for_bodies(f->type))
             start(s, f);
-        else if (s->state == SESSION_GREETING || !directory_pull_frame(s, f))
+        else if (!directory_pull_frame(s, f))
             enqueue(s, f);
         return;
-    case SESSION_OPENING:
-    case SESSION_CLOSED:
+    case GREET_QUEUE:
+        enqueue(s, f);
+        return;
+    case GREET_REFUSE:
+        hang_up(s, f->request, REASON_NOT_PERMITTED, detail);
         return;
     }
 }

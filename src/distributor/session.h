@@ -8,6 +8,7 @@
 
 #include "distributor/server.h"
 #include "distributor/throttle.h"
+#include "protocol/greet.h"
 
 struct exchange;
 
@@ -25,6 +26,7 @@ struct session {
     struct server *server;
     struct peer *peer; /* NULL once closed */
     enum session_state state;
+    enum greet_server_state greeting;
     enum requests_role role;
     struct id id;                /* client ID of a device, root ID of a distributor */
     uint8_t key[32];             /* of the connection */

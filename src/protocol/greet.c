@@ -1,0 +1,178 @@
+/* Greetings: states, what is next, what came. */
+#include "protocol/greet.h"
+
+#include <assert.h>
+#include <string.h>
+
+/* ---- the device ---------------------------------------------------------------------------------------------- */
+
+static bool may_become(enum greet_state from, enum greet_state to)
+{
+#define TO(state) (1u << (state))
+    static const uint32_t table[GREET_STATE_COUNT] = {
+        [GREET_KEYSET] = TO(GREET_CHECKING) | TO(GREET_FAILED),
+        [GREET_CHECKING] = TO(GREET_HELLO) | TO(GREET_FAILED),
+        [GREET_HELLO] = TO(GREET_TIME) | TO(GREET_READY) | TO(GREET_FAILED),
+        [GREET_TIME] = TO(GREET_READY) | TO(GREET_FAILED),
+        [GREET_READY] = TO(GREET_FAILED),
+    };
+#undef TO
+    return (table[from] >> to & 1u) != 0;
+}
+
+static void set_state(struct greet *g, enum greet_state to)
+{
+    assert(may_become(g->state, to));
+    g->state = to;
+    g->given = false;
+}
+
+static void fail(struct greet *g, enum reason why, const char *detail)
+{
+    if (g->state == GREET_FAILED)
+        return;
+    set_state(g, GREET_FAILED);
+    g->why = why;
+    g->deadline_ms = INT64_MAX;
+    CODEC_SET_TEXT(g->detail, detail != NULL ? detail : "");
+}
+
+void greet_init(struct greet *g, uint64_t generation, bool registered, int64_t now_ms)
+{
+    *g = (struct greet){
+        .state = GREET_KEYSET,
+        .generation = generation,
+        .registered = registered,
+        .keyset = buf(FRAME_TAIL_MAX),
+        .message = buf(msg_Hello_size),
+        .deadline_ms = now_ms + GREET_STEP_MS,
+    };
+}
+
+void greet_deinit(struct greet *g)
+{
+    buf_free(&g->keyset);
+    buf_free(&g->message);
+}
+
+static struct greet_action hello(struct greet *g)
+{
+    msg_Hello m = { .role = GREET_ROLE_DEVICE, .generation = g->generation };
+    buf_clear(&g->message);
+    if (CODEC_ENCODE(msg_Hello, &g->message, &m) != 0) {
+        fail(g, REASON_INTERNAL, NULL);
+        return greet_next(g);
+    }
+    return (struct greet_action){ .kind = GREET_SEND, .message = buf_slice(&g->message) };
+}
+
+struct greet_action greet_next(struct greet *g)
+{
+    if (g->given)
+        return (struct greet_action){ .kind = GREET_WAIT };
+    g->given = g->state != GREET_KEYSET;
+    switch (g->state) {
+    case GREET_CHECKING:
+        return (struct greet_action){ .kind = GREET_CHECK_KEYSET, .message = buf_slice(&g->keyset) };
+    case GREET_HELLO: /* only now may anything be sent: keyset, root and this connection's key belong together */
+        return hello(g);
+    case GREET_TIME:
+        return (struct greet_action){ .kind = GREET_CHECK_TIME, .message = CODEC_BYTES(g->welcome.time) };
+    case GREET_READY:
+        return (struct greet_action){ .kind = GREET_DONE };
+    case GREET_FAILED:
+        return (struct greet_action){ .kind = GREET_HANG_UP,
+                                      .why = g->why,
+                                      .detail = g->detail[0] != '\0' ? g->detail : NULL };
+    default:
+        return (struct greet_action){ .kind = GREET_WAIT };
+    }
+}
+
+bool greet_frame(struct greet *g, const struct frame *f)
+{
+    if (f->type == msg_Type_REFUSAL && f->request == 0)
+        return true; /* says why the other end closes */
+    if (g->state == GREET_READY)
+        return false;
+    if (g->state != GREET_KEYSET || f->type != msg_Type_KEYSET || f->message.len != 0 || f->tail.len == 0 ||
+        buf_append(&g->keyset, f->tail) != 0)
+        fail(g, REASON_MALFORMED, NULL);
+    else
+        set_state(g, GREET_CHECKING);
+    return true;
+}
+
+void greet_checked(struct greet *g, enum reason why, const char *detail, int64_t now_ms)
+{
+    if (g->state != GREET_CHECKING)
+        return;
+    if (why != REASON_NONE) {
+        fail(g, why, detail);
+        return;
+    }
+    set_state(g, GREET_HELLO);
+    g->deadline_ms = now_ms + GREET_STEP_MS;
+}
+
+static void welcomed(struct greet *g)
+{
+    g->deadline_ms = INT64_MAX;
+    set_state(g, g->registered && g->welcome.has_time ? GREET_TIME : GREET_READY);
+}
+
+void greet_reply(struct greet *g, const struct frame *reply, enum reason why, int64_t now_ms)
+{
+    msg_Refusal refusal = msg_Refusal_init_zero;
+    (void)now_ms;
+    if (g->state != GREET_HELLO || !g->given)
+        return;
+    why = reply != NULL        ? reason_of_reply(reply, msg_Type_WELCOME, &refusal)
+          : why == REASON_NONE ? REASON_OFFLINE
+                               : why;
+    if (why == REASON_NONE && CODEC_DECODE(msg_Welcome, reply->message, &g->welcome) != 0)
+        why = REASON_MALFORMED;
+    if (why != REASON_NONE)
+        fail(g, why, refusal.text[0] != '\0' ? refusal.text : NULL);
+    else
+        welcomed(g);
+}
+
+void greet_timed(struct greet *g)
+{
+    if (g->state == GREET_TIME)
+        set_state(g, GREET_READY);
+}
+
+int64_t greet_deadline_ms(const struct greet *g) { return g->deadline_ms; }
+
+void greet_late(struct greet *g, int64_t now_ms)
+{
+    if (now_ms >= g->deadline_ms && g->state != GREET_READY)
+        fail(g, REASON_TIMED_OUT, NULL);
+}
+
+/* ---- the distributor ----------------------------------------------------------------------------------------- */
+
+enum greet_verdict greet_server_frame(enum greet_server_state *s, uint16_t type, const char **detail)
+{
+    *detail = NULL;
+    if (*s == GREET_SERVER_STRANGER && type == msg_Type_HELLO) {
+        *s = GREET_SERVER_JUDGING;
+        return GREET_JUDGE;
+    }
+    if (*s == GREET_SERVER_STRANGER || type == msg_Type_HELLO) {
+        *detail =
+            type == msg_Type_HELLO ? "This connection has greeted already." : "The first message has to be a greeting.";
+        return GREET_REFUSE;
+    }
+    return *s == GREET_SERVER_READY ? GREET_SERVE : GREET_QUEUE;
+}
+
+bool greet_server_judged(enum greet_server_state *s)
+{
+    if (*s != GREET_SERVER_JUDGING)
+        return false;
+    *s = GREET_SERVER_READY;
+    return true;
+}

@@ -1,0 +1,86 @@
+/* Greeting on a connection between a device and a distributor, both ends, without I/O. Source: design section 2.
+ *
+ * The device, from the open connection to a session that can be used:
+ *
+ *   KEYSET     waits for the distributor's first frame; sends nothing
+ *   CHECKING   the vault verifies it: root is the distributor's, sequence not lower than known, lists this connection's key
+ *   HELLO      only now it speaks; waits for WELCOME
+ *   TIME       the vault takes the distributor's signed time (its refusal is noted and changes nothing)
+ *   READY      welcome says what the distributor knows of us
+ *   FAILED     why, detail; the connection is to be closed
+ *
+ * Feed what happened, do what greet_next() says until GREET_WAIT; (*) is under way until its outcome is fed. A machine is one connection's:
+ * a lost one is freed. Any thread, one at a time. Borrowed slices of an action are valid until the next input. */
+#ifndef PROTOCOL_GREET_H
+#define PROTOCOL_GREET_H
+
+#include "crypto/id.h"
+#include "protocol/codec.h"
+#include "protocol/reason.h"
+
+#define GREET_STEP_MS 10000 /* for the keyset, and for the welcome */
+#define GREET_ROLE_DEVICE 1
+
+enum greet_state {
+    GREET_KEYSET = 1,
+    GREET_CHECKING,
+    GREET_HELLO,
+    GREET_TIME,
+    GREET_READY,
+    GREET_FAILED,
+    GREET_STATE_COUNT
+};
+
+enum greet_action_kind {
+    GREET_WAIT,
+    GREET_CHECK_KEYSET, /* (*) message: the envelope; greet_checked */
+    GREET_SEND,         /* HELLO, message: greet_reply */
+    GREET_CHECK_TIME,   /* (*) message: the envelope; greet_timed */
+    GREET_DONE,         /* READY, once */
+    GREET_HANG_UP,      /* FAILED, once: why, detail */
+};
+struct greet_action {
+    enum greet_action_kind kind;
+    struct slice message;
+    enum reason why;
+    const char *detail; /* or NULL */
+};
+
+struct greet {
+    enum greet_state state;
+    uint64_t generation;
+    bool registered; /* here: then the time matters */
+    struct buf keyset, message;
+    msg_Welcome welcome; /* from TIME on */
+    enum reason why;
+    char detail[256];
+    int64_t deadline_ms;
+    bool given; /* this state's action was given */
+};
+
+/* generation: of the device's vault. */
+void greet_init(struct greet *g, uint64_t generation, bool registered, int64_t now_ms);
+void greet_deinit(struct greet *g); /* idempotent, also of zeroes */
+struct greet_action greet_next(struct greet *g) MUST_USE;
+/* A frame that is not a reply. true: it was for the greeting (or is ignored); false: READY, it is the caller's. */
+bool greet_frame(struct greet *g, const struct frame *f) MUST_USE;
+void greet_checked(struct greet *g, enum reason why, const char *detail, int64_t now_ms);
+void greet_reply(struct greet *g, const struct frame *reply, enum reason why,
+                 int64_t now_ms); /* reply NULL: none came */
+void greet_timed(struct greet *g);
+int64_t greet_deadline_ms(const struct greet *g); /* INT64_MAX: none */
+void greet_late(struct greet *g, int64_t now_ms); /* fails when the deadline has passed */
+
+/* The other end, a distributor or directory: it has sent its keyset and hears a stranger until the HELLO was judged. */
+enum greet_server_state { GREET_SERVER_STRANGER = 0, GREET_SERVER_JUDGING, GREET_SERVER_READY };
+enum greet_verdict {
+    GREET_JUDGE, /* the HELLO: now JUDGING */
+    GREET_SERVE,
+    GREET_QUEUE,  /* after it has been judged */
+    GREET_REFUSE, /* out of order: *detail says why; close */
+};
+enum greet_verdict greet_server_frame(enum greet_server_state *s, uint16_t type, const char **detail) MUST_USE;
+/* false: not JUDGING, nothing changes. */
+bool greet_server_judged(enum greet_server_state *s);
+
+#endif
