@@ -103,6 +103,10 @@ static void on_quote(const struct answer *answer, void *ctx)
     CODEC_SET_TEXT(row.product_name, quote.product_name);
     CODEC_SET_TEXT(row.currency, quote.currency);
     CODEC_SET_TEXT(row.distributor_name, q->account->name);
+    row.has_owned_on = reply.has_owned_on;
+    CODEC_SET_TEXT(row.owned_on, reply.owned_on);
+    row.has_restorable = reply.has_restorable;
+    row.restorable = reply.restorable;
     CALL_ROW(q->call, QUOTE_ROW, QuoteRow, &row);
     end(q, REASON_NONE, NULL, NULL);
 }

@@ -38,6 +38,11 @@ int license_issue_purchase(struct operations *o, const struct caller *who, const
                            struct reply *out) MUST_USE;
 int restore_run(struct operations *o, const struct caller *who, const msg_Restore *item, msg_Result *result,
                 struct reply *out) MUST_USE;
+/* What a Restore of this content would give the device. 0, OPERATIONS_ABSENT, -errno. */
+struct device;
+struct license;
+int restore_find(struct operations *o, const struct device *d, const struct id *content, int64_t now_ms,
+                 struct license *out) MUST_USE;
 int copy_issue_run(struct operations *o, const struct caller *who, const msg_CopyAsk *item, msg_Result *result,
                    struct reply *out) MUST_USE;
 

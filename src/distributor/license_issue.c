@@ -82,6 +82,22 @@ static int sign_quote(struct operations *o, const struct caller *who, const stru
     return r > 0 ? -EMSGSIZE : r;
 }
 
+/* Who is about to pay is told what the account has already. */
+static int tell_owned(struct operations *o, const struct device *d, const struct id *content, int64_t now_ms,
+                      msg_Quote *answer)
+{
+    char name[OPERATIONS_NAME_BYTES] = "";
+    struct license lost;
+    int r = licenses_find_elsewhere(o, d, content, now_ms, name);
+    answer->has_owned_on = r == 0;
+    CODEC_SET_TEXT(answer->owned_on, name);
+    if (r == 0 || r == OPERATIONS_ABSENT)
+        r = restore_find(o, d, content, now_ms, &lost);
+    bool over = r == 0 && lost.conditions.has_usage_until_ms && (uint64_t)now_ms > lost.conditions.usage_until_ms;
+    answer->has_restorable = answer->restorable = r == 0 && !over;
+    return r == OPERATIONS_ABSENT ? 0 : r;
+}
+
 int license_issue_quote(struct operations *o, const struct caller *who, struct slice message, struct slice tail,
                         struct reply *out)
 {
@@ -105,6 +121,8 @@ int license_issue_quote(struct operations *o, const struct caller *who, struct s
     struct buf envelope CLEANUP(buf_free) = buf(sizeof(answer.quote.bytes));
     if (r == 0)
         r = sign_quote(o, who, &c.id, &p, &envelope);
+    if (r == 0)
+        r = tell_owned(o, &d, &c.id, who->now_ms, &answer);
     if (r != 0)
         return r;
     if (CODEC_SET_BYTES(answer.quote, buf_slice(&envelope)) != 0)

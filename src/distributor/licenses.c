@@ -58,6 +58,21 @@ int licenses_find_content(struct operations *o, const struct id *content, const 
     return r == 0 ? licenses_read(&q, out) : r;
 }
 
+int licenses_find_elsewhere(struct operations *o, const struct device *d, const struct id *content, int64_t now_ms,
+                            char name[OPERATIONS_NAME_BYTES])
+{
+    struct query q CLEANUP(query_end) = query(o->store, LICENSE_ELSEWHERE);
+    query_bind_text(&q, 1, d->user);
+    rows_bind_id(&q, 2, content);
+    rows_bind_id(&q, 3, &d->client);
+    query_bind_i64(&q, 4, now_ms);
+    int r = rows_one(&q);
+    if (r != 0)
+        return r;
+    query_text(&q, 0, name, OPERATIONS_NAME_BYTES);
+    return query_check(&q);
+}
+
 bool licenses_is_held(const struct license *l, int64_t now_ms)
 {
     bool over = l->conditions.has_usage_until_ms && (uint64_t)now_ms > l->conditions.usage_until_ms;

@@ -26,6 +26,9 @@ int licenses_find_content(struct operations *o, const struct id *content, const 
     MUST_USE;
 /* From a row of SQL_LICENSE. */
 int licenses_read(struct query *q, struct license *out) MUST_USE;
+/* The name of another device that has a license of d's account for it. 0, OPERATIONS_ABSENT, -errno. */
+int licenses_find_elsewhere(struct operations *o, const struct device *d, const struct id *content, int64_t now_ms,
+                            char name[OPERATIONS_NAME_BYTES]) MUST_USE;
 /* Does its holder have it now: live or moving, and not over? */
 bool licenses_is_held(const struct license *l, int64_t now_ms);
 int licenses_set(struct operations *o, const struct license *l, struct slice document) MUST_USE;

@@ -52,8 +52,8 @@ int restore_list(struct operations *o, const struct caller *who, struct slice me
     return r == 0 || r == OPERATIONS_ABSENT ? REPLY(out, RESTORABLE, msg_Restorable, &list) : r;
 }
 
-static int find_lost(struct operations *o, const struct device *d, const struct id *content, int64_t now_ms,
-                     struct license *out)
+int restore_find(struct operations *o, const struct device *d, const struct id *content, int64_t now_ms,
+                 struct license *out)
 {
     struct query q CLEANUP(query_end) = query(o->store, LICENSE_LOST);
     bind(&q, d, content, now_ms);
@@ -131,7 +131,7 @@ int restore_run(struct operations *o, const struct caller *who, const msg_Restor
     struct buf header CLEANUP(buf_free) = buf(sizeof(result->header.bytes));
     int r = devices_caller(o, who, &d);
     if (r == 0)
-        r = find_lost(o, &d, &content, who->now_ms, &lost);
+        r = restore_find(o, &d, &content, who->now_ms, &lost);
     if (r == OPERATIONS_ABSENT)
         return reply_refuse(out, REASON_NO_LICENSE,
                             "There is nothing to get back: no license of the account was lost.");

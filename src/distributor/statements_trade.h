@@ -84,6 +84,10 @@
                     " ORDER BY l.client = ?3 DESC, l.state DESC, l.sequence DESC LIMIT 1")                             \
     X(MOVES_VOID, "UPDATE certificate SET state = 3 WHERE license_id = ?1 AND source = ?2 AND move = 1 AND state = 1") \
     X(LICENSE_OWNED, "SELECT 1 FROM license WHERE account = ?1 AND content = ?2 AND state IN (1, 2) LIMIT 1")          \
+    X(LICENSE_ELSEWHERE,                                                                                               \
+      "SELECT c.name FROM license l JOIN client_user c ON c.distributor = l.distributor AND c.client = l.client"       \
+      " WHERE l.account = ?1 AND l.content = ?2 AND l.client <> ?3 AND l.state IN (1, 2) AND c.revoked = 0"            \
+      " AND (l.usage_until_ms IS NULL OR l.usage_until_ms >= ?4) ORDER BY l.sequence LIMIT 1")                         \
     X(LICENSE_SET, "INSERT INTO license (" SQL_LICENSE ", document) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10,"  \
                    " ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20) ON CONFLICT (license_id, client) DO UPDATE SET" \
                    " content = excluded.content, sequence = excluded.sequence, distributor = excluded.distributor,"    \

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/util.h"
 #include "crypto/id.h"
 #include "ui-cli/prompt.h"
 
@@ -114,9 +115,33 @@ static int on_got(const struct frame *f, void *ctx)
     return f->type == ctl_Type_TRACK_ROW && CODEC_DECODE(ctl_TrackRow, f->message, &g->track) == 0 ? 0 : -EPROTO;
 }
 
-/* -1: go on. */
-static int confirm_price(struct cli *cli, const ctl_QuoteRow *q, bool yes)
+/* What the account has already is not paid again unless that was said: --yes alone confirms a price, not a second license. -1: go on. */
+static int judge_owned(struct cli *cli, const ctl_QuoteRow *q, bool yes, bool again)
 {
+    char said[192], remedy[192];
+    bool lost = q->has_restorable && q->restorable;
+    if (again || q->price == 0 || (!lost && !q->has_owned_on))
+        return -1;
+    if (lost) {
+        snprintf(said, sizeof(said), "the account has bought it: its license was lost and comes back for nothing");
+        snprintf(remedy, sizeof(remedy), "Bring it back: hearth restore; to buy another: hearth get TRACK --again");
+    } else {
+        snprintf(said, sizeof(said), "the account has bought it: its license is on %s", q->owned_on);
+        snprintf(remedy, sizeof(remedy),
+                 "Copy it from there: hearth copy, hearth fetch; to buy another: hearth get TRACK --again");
+    }
+    if (yes || cli->output.json || !prompt_possible())
+        return cli_fail(cli, reason_code(REASON_ALREADY), said, remedy);
+    output_line(&cli->output, "Note: %s.\n%s", said, remedy);
+    return -1;
+}
+
+/* -1: go on. */
+static int confirm_price(struct cli *cli, const ctl_QuoteRow *q, bool yes, bool again)
+{
+    int code = judge_owned(cli, q, yes, again);
+    if (code >= 0)
+        return code;
     char money[40], conditions[256];
     output_money(q->price, q->currency, money);
     output_line(&cli->output, "%s from %s: %s (%s; %s)", q->title, q->distributor_name, money, q->product_name,
@@ -130,14 +155,15 @@ static int confirm_price(struct cli *cli, const ctl_QuoteRow *q, bool yes)
 
 static int run_get(struct cli *cli, int argc, char **argv)
 {
-    bool yes = false, download_only = false, license_only = false;
+    bool yes = false, again = false, download_only = false, license_only = false;
     const char *product = NULL;
     const struct option_spec specs[] = { { "yes", NULL, &yes },
+                                         { "again", NULL, &again },
                                          { "download-only", NULL, &download_only },
                                          { "license-only", NULL, &license_only },
                                          { "product", &product, NULL } };
     char **args;
-    int count, code = cli_options(cli, argc, argv, specs, 4, 1, 1, &args, &count);
+    int count, code = cli_options(cli, argc, argv, specs, ARRAY_COUNT(specs), 1, 1, &args, &count);
     if (code >= 0)
         return code;
     if (download_only && license_only)
@@ -154,7 +180,7 @@ static int run_get(struct cli *cli, int argc, char **argv)
         if (code > 0)
             return code;
         if (code == EXIT_DONE) {
-            if ((code = confirm_price(cli, &quote, yes)) >= 0)
+            if ((code = confirm_price(cli, &quote, yes, again)) >= 0)
                 return code;
             m.has_quote_hash = true;
             memcpy(m.quote_hash, quote.hash, sizeof(m.quote_hash));
@@ -175,11 +201,13 @@ static int run_get(struct cli *cli, int argc, char **argv)
                     g.track.has_body ? "stored" : "not downloaded", verb_license_word(&g.track));
     return EXIT_DONE;
 }
-const struct verb verb_get = { "get", "TRACK [--yes] [--product N] [--download-only | --license-only]",
-                               "Buys and downloads a track.",
-                               "The price is shown and confirmed first; --yes confirms it beforehand.\n"
-                               "Running it again finishes what was interrupted and never buys twice.",
-                               run_get };
+const struct verb verb_get = {
+    "get", "TRACK [--yes] [--again] [--product N] [--download-only | --license-only]", "Buys and downloads a track.",
+    "The price is shown and confirmed first; --yes confirms it beforehand.\n"
+    "Running it again finishes what was interrupted and never buys twice. What another device of the account has, or the\n"
+    "account has lost, is bought once more only with --again: hearth copy and hearth restore bring it.",
+    run_get
+};
 
 /* ---- restore: what the account bought, after a device was lost ---- */
 

@@ -8,7 +8,7 @@ import select
 import sqlite3
 import time
 
-from household import PROGRAMS, Device, Household, enter_namespace, run_cases
+from household import PROGRAMS, Device, Household, enter_namespace, make_track, run_cases
 
 enter_namespace()
 CARD = "4111 1111 1111 1111"
@@ -93,6 +93,34 @@ def a_full_account_names_its_devices():
     assert len(leaves()) == len(before) + 1 and leaves()[:len(before)] == before  # tablet's, and the removed one's stays used
 
 
+def owned_is_not_bought_again():
+    """Not silently: what another device of the account has, or the account lost, is bought once more only with --again."""
+    song = h.publish(make_track(os.path.join(h.root, "song.flac"), 2, seed=5), "--price", "1", "--max-copies", "5", "--copy-depth", "1")
+
+    def owed():
+        return sql("SELECT coalesce(sum(amount), 0) FROM ledger WHERE account = 'user:carol'")[0][0]
+
+    tablet("get", song, "--yes")
+    assert owed() == -100
+    refusal = study.refused("already", "get", song, "--yes")
+    assert "tablet" in refusal.message, refusal
+    study.refused("already", "get", song, "--yes", "--license-only")
+    assert owed() == -100 and not study.library()
+    tablet("get", song, "--yes")  # here it is not a second license
+    assert owed() == -100
+    study("devices", "remove", next(d["client"] for d in study("devices")["devices"] if d["name"] == "tablet"))
+    refusal = study.refused("already", "get", song, "--yes")
+    assert "lost" in refusal.message and owed() == -100, refusal
+    assert [t["content"] for t in study("restore")["tracks"]] == [song]
+    assert owed() == -100 and study.digest(song)
+    phone.register(h.aurora, "carol", password)
+    phone.refused("already", "get", song, "--yes")
+    phone("get", song, "--yes", "--again")
+    assert owed() == -200
+    assert sql("SELECT count(*) FROM license WHERE account = 'carol' AND state = 1") == [(2,)]
+    assert sql("SELECT coalesce(sum(amount), 0) FROM ledger") == [(0,)]
+
+
 def at_the_terminal():
     """Without options everything is asked, the password twice and without echo; an empty answer says nothing."""
     h.aurora.admin("settings", "registration", "invite")
@@ -138,4 +166,4 @@ def no_card_number_anywhere():
 
 run_cases([("a card number is no payment reference", a_card_number_is_no_reference), ("a new account at registration", a_new_account),
            ("registering again costs nothing", again_costs_nothing), ("a full account names its devices", a_full_account_names_its_devices),
-           ("asked at the terminal", at_the_terminal), ("no card number in any file", no_card_number_anywhere)])
+           ("what is owned is not bought again", owned_is_not_bought_again), ("asked at the terminal", at_the_terminal), ("no card number in any file", no_card_number_anywhere)])
