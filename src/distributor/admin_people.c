@@ -163,7 +163,9 @@ int admin_user(struct admin *a, int argc, char **argv)
         return user_add(a, argv[1], options);
     if (argc == 2 && strcmp(argv[0], "set") == 0)
         return user_set(a, argv[1], options);
-    return admin_usage(a, "user add|set NAME, or user list");
+    if (argc == 2 && strcmp(argv[0], "export") == 0)
+        return admin_export(a, argv[1]);
+    return admin_usage(a, "user add|set|export NAME, or user list");
 }
 
 /* --- device ------------------------------------------------------------------------------------------------------ */

@@ -26,7 +26,8 @@ static const struct admin_command commands[] = {
     { "user",
       "list\nuser add NAME [--password-file FILE] [--full-name TEXT] [--email TEXT] [--credit AMOUNT]\n"
       "    [--payment-reference TEXT]\n"
-      "user set NAME [--password-file FILE] [--credit AMOUNT] [--payment-reference TEXT]",
+      "user set NAME [--password-file FILE] [--credit AMOUNT] [--payment-reference TEXT]\n"
+      "user export NAME",
       "Accounts. Without --password-file the terminal asks, without echo.", admin_user },
     { "device", "list [--user NAME]\ndevice revoke CLIENT", "Devices of the accounts.", admin_device },
     { "publish",

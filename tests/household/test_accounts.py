@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """New accounts at registration, what they say about their owner, and how many devices they may have. What must be stored, and what must never be, is
 looked up here in every table and every file."""
+import json
 import os
 import pty
 import re
@@ -8,7 +9,7 @@ import select
 import sqlite3
 import time
 
-from household import PROGRAMS, Device, Household, enter_namespace, make_track, run_cases
+from household import PROGRAMS, Device, Household, Refused, enter_namespace, make_track, run_cases
 
 enter_namespace()
 CARD = "4111 1111 1111 1111"
@@ -121,6 +122,33 @@ def owned_is_not_bought_again():
     assert sql("SELECT coalesce(sum(amount), 0) FROM ledger") == [(0,)]
 
 
+def everything_held_is_exported():
+    """Each row of each table that names the person is in the export, found here by SQL of this test's own."""
+    held = h.aurora.admin("user", "export", "carol")
+    account = held["account"]
+    assert len(account) == 1 and account[0]["email"] == "carol@example.org" and account[0]["payment_reference"] == "cus_9fK2x7"
+    text = json.dumps(held)
+    for member, statement in (("devices", "SELECT count(*) FROM client_user WHERE distributor = 1 AND user = 'carol'"),
+                              ("licenses", "SELECT count(*) FROM license WHERE account = 'carol'"),
+                              ("downloads", "SELECT count(*) FROM user_content WHERE distributor = 1 AND user = 'carol'"),
+                              ("entries", "SELECT count(*) FROM ledger WHERE account = 'user:carol'")):
+        assert len(held[member]) == sql(statement)[0][0] > 0, member
+    assert sum(e["amount"] for e in held["entries"]) == sql("SELECT sum(amount) FROM ledger WHERE account = 'user:carol'")[0][0]
+    assert {d["client"] for d in study("devices")["devices"]} <= {d["client"] for d in held["devices"]}
+    assert "argon2" not in text and "mallory" not in text
+    # A table that learns to name users later must be thought of here.
+    named = {t for t, in sql("SELECT m.name FROM sqlite_schema m JOIN pragma_table_info(m.name) c WHERE m.type = 'table' AND c.name IN"
+                             " ('user', 'account', 'used_by', 'destination_user', 'other_user')")}
+    assert named == {"account", "user_password", "client_user", "user_content", "user_license", "copy_history", "link", "link_code", "roster", "license",
+                     "certificate", "ledger", "payment", "payer", "invite"}, named
+    assert h.aurora.admin("user", "export", "alice")["licenses"] == []
+    try:
+        h.aurora.admin("user", "export", "nobody")
+        raise AssertionError("nobody was exported")
+    except Refused as refusal:
+        assert refusal.code == "not-found"
+
+
 def at_the_terminal():
     """Without options everything is asked, the password twice and without echo; an empty answer says nothing."""
     h.aurora.admin("settings", "registration", "invite")
@@ -166,4 +194,5 @@ def no_card_number_anywhere():
 
 run_cases([("a card number is no payment reference", a_card_number_is_no_reference), ("a new account at registration", a_new_account),
            ("registering again costs nothing", again_costs_nothing), ("a full account names its devices", a_full_account_names_its_devices),
-           ("what is owned is not bought again", owned_is_not_bought_again), ("asked at the terminal", at_the_terminal), ("no card number in any file", no_card_number_anywhere)])
+           ("what is owned is not bought again", owned_is_not_bought_again), ("everything held is exported", everything_held_is_exported),
+           ("asked at the terminal", at_the_terminal), ("no card number in any file", no_card_number_anywhere)])
