@@ -122,6 +122,30 @@ def owned_is_not_bought_again():
     assert sql("SELECT coalesce(sum(amount), 0) FROM ledger") == [(0,)]
 
 
+def guessing_delays_the_guesser():
+    """Who guesses is delayed, from any address; a registered device of the account is not, and one that guesses delays itself alone."""
+    wrong = os.path.join(h.root, "wrong")
+
+    def guess(device):
+        codes = []
+        while len(codes) < 20 and "rate-limited" not in codes:
+            try:
+                device.register(h.aurora, "carol", wrong)
+            except Refused as refusal:
+                codes.append(refusal.code)
+        return codes
+
+    codes = guess(porch)  # a stranger to the account, at the same address as all others here
+    assert codes[-1] == "rate-limited" and set(codes[:-1]) == {"bad-credentials"} and len(codes) >= 5, codes
+    porch.refused("rate-limited", "register", h.aurora.url, "--user", "carol", "--password-file", password)  # the right one tells it nothing
+    study.register(h.aurora, "carol", password)
+    phone.register(h.aurora, "carol", password)
+    codes = guess(phone)
+    assert codes[-1] == "rate-limited", codes
+    study.register(h.aurora, "carol", password)
+    assert study("accounts")["accounts"][0]["online"]
+
+
 def everything_held_is_exported():
     """Each row of each table that names the person is in the export, found here by SQL of this test's own."""
     held = h.aurora.admin("user", "export", "carol")
@@ -195,4 +219,5 @@ def no_card_number_anywhere():
 run_cases([("a card number is no payment reference", a_card_number_is_no_reference), ("a new account at registration", a_new_account),
            ("registering again costs nothing", again_costs_nothing), ("a full account names its devices", a_full_account_names_its_devices),
            ("what is owned is not bought again", owned_is_not_bought_again), ("everything held is exported", everything_held_is_exported),
-           ("asked at the terminal", at_the_terminal), ("no card number in any file", no_card_number_anywhere)])
+           ("asked at the terminal", at_the_terminal), ("guessing delays the guesser", guessing_delays_the_guesser),
+           ("no card number in any file", no_card_number_anywhere)])
