@@ -110,6 +110,26 @@ static int judge_household(struct making *m)
     return r == 0 && m->source.revoked ? REASON_DEVICE_REVOKED : r;
 }
 
+/* A destination that is registered nowhere is offered preregistration here: its own person runs the command there, with the account's password.
+ * Source: seed S131; design section 6.2. */
+static int offer_preregistration(struct making *m)
+{
+    static const char words[] = "The destination is registered nowhere. To register it here, run on it:";
+    char address[OPERATIONS_ADDRESS_BYTES], id[ID_TEXT_BYTES], line[sizeof(m->out->detail)];
+    int r = operations_setting(m->o, "address", address, sizeof(address));
+    if (r == 0 && address[0] == '\0')
+        r = operations_setting(m->o, "listen", address, sizeof(address));
+    if (r != 0)
+        return r;
+    id_text(&m->o->keys->self, id);
+    int len = snprintf(line, sizeof(line), "%s hearth register hearth://%s#%s --user %s", words, address, id,
+                       m->license.account);
+    if (len < 0 || (size_t)len >= sizeof(line)) /* half a command would be worse than none */
+        return reply_refuse(m->out, REASON_NOT_REGISTERED,
+                            "The destination is registered with no distributor known here.");
+    return reply_refuse(m->out, REASON_NOT_REGISTERED, "%s", line);
+}
+
 /* Nobody's household has it, or not this one: say which, after the directory was asked. */
 static int refuse_destination(struct making *m)
 {
@@ -119,8 +139,7 @@ static int refuse_destination(struct making *m)
     struct device other;
     int r = devices_find(m->o, &id, &other);
     if (r == OPERATIONS_ABSENT)
-        return reply_refuse(m->out, REASON_NOT_REGISTERED,
-                            "The destination is registered with no distributor known here.");
+        return offer_preregistration(m);
     return r == 0 ? REASON_NOT_OWNED : r;
 }
 

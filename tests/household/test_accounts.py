@@ -9,7 +9,7 @@ import select
 import sqlite3
 import time
 
-from household import PROGRAMS, Device, Household, Refused, enter_namespace, make_track, run_cases
+from household import PROGRAMS, Device, Household, Refused, enter_namespace, make_track, run_cases, wait_for
 
 enter_namespace()
 CARD = "4111 1111 1111 1111"
@@ -122,6 +122,21 @@ def owned_is_not_bought_again():
     assert sql("SELECT coalesce(sum(amount), 0) FROM ledger") == [(0,)]
 
 
+def a_destination_registered_nowhere():
+    """S131: the refusal says what to run on the destination; run there, with the password, the copy is done."""
+    h.aurora.admin("settings", "devices-per-account", "3")
+    h.devices["shed"] = shed = Device(h.root, "shed").start()
+    song = study.library()[0]["content"]
+    refusal = study.refused("not-registered", "copy", song, "--to", shed("status")["client"])
+    command = refusal.message.split("run on it: ", 1)[1].split()
+    assert command[:2] == ["hearth", "register"] and command[2] == h.aurora.url and command[3:] == ["--user", "carol"], command
+    assert not sql("SELECT 1 FROM certificate WHERE account = 'carol'")
+    shed(*command[1:], "--password-file", password)
+    wait_for("study sees it", lambda: study.sees("shed"))
+    study("copy", song, "--to", "shed")
+    assert shed.digest(song) == study.digest(song)
+
+
 def guessing_delays_the_guesser():
     """Who guesses is delayed, from any address; a registered device of the account is not, and one that guesses delays itself alone."""
     wrong = os.path.join(h.root, "wrong")
@@ -219,5 +234,5 @@ def no_card_number_anywhere():
 run_cases([("a card number is no payment reference", a_card_number_is_no_reference), ("a new account at registration", a_new_account),
            ("registering again costs nothing", again_costs_nothing), ("a full account names its devices", a_full_account_names_its_devices),
            ("what is owned is not bought again", owned_is_not_bought_again), ("everything held is exported", everything_held_is_exported),
-           ("asked at the terminal", at_the_terminal), ("guessing delays the guesser", guessing_delays_the_guesser),
+           ("a destination registered nowhere", a_destination_registered_nowhere), ("asked at the terminal", at_the_terminal), ("guessing delays the guesser", guessing_delays_the_guesser),
            ("no card number in any file", no_card_number_anywhere)])
