@@ -10,6 +10,7 @@
 #include "daemon/events.h"
 #include "daemon/outbox.h"
 #include "daemon/transact.h"
+#include "daemon/vault_client.h"
 
 #define LOG_MODULE "session"
 #include "base/log.h"
@@ -165,6 +166,7 @@ static void dial(struct session *s)
     uv_timer_stop(&s->timer);
     session_set_state(s, SESSION_DIALING);
     s->failure = REASON_NONE;
+    vault_refresh(s->daemon->vault); /* HELLO carries its generation */
     /* The key of the connection is an operational one; the keyset ties it to the distributor. */
     int r = peer_dial(&s->peer, s->daemon->loop, s->daemon->identity, s->account->address, NULL, DIAL_TIMEOUT_MS,
                       &session_callbacks, s);

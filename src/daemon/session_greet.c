@@ -72,6 +72,9 @@ static void become_ready(struct session *s)
         session_forgotten(s);
     else if (a->registered)
         event(s->daemon, "distributor-online", "%s is connected", session_label(s));
+    if (a->registered && greet_is_behind(&s->greet))
+        event(s->daemon, "vault-behind",
+              "%s has seen this device's vault in a later state: it was restored from an older copy", session_label(s));
 
     (void)account_ref(a);
     session_send_waiting(s);

@@ -213,6 +213,13 @@ static void on_identity(const struct answer *answer, void *ctx)
     }
 }
 
+void vault_refresh(struct vault *v)
+{
+    vlt_IdentityGet get = vlt_IdentityGet_init_zero;
+    if (vault_call(v, &ASK(vlt_Type_IDENTITY_GET, vlt_Type_IDENTITY, vlt_IdentityGet, &get), on_identity, v) != 0)
+        log_error("out of memory");
+}
+
 static void on_open(struct peer *p, void *ctx)
 {
     struct vault *v = ctx;
@@ -220,9 +227,7 @@ static void on_open(struct peer *p, void *ctx)
     v->open = true;
     for (struct vault_request *r = v->requests; r != NULL; r = r->next)
         send_request(v, r);
-    vlt_IdentityGet get = vlt_IdentityGet_init_zero;
-    if (vault_call(v, &ASK(vlt_Type_IDENTITY_GET, vlt_Type_IDENTITY, vlt_IdentityGet, &get), on_identity, v) != 0)
-        log_error("out of memory");
+    vault_refresh(v);
 }
 
 /* --- The child's end and the next child --- */

@@ -17,6 +17,8 @@ struct vault;
 /* Starts the child and asks for its identity; on_identity fires once: 0 (d->self, keys, generation are filled) or -errno.
  * An identity that changes later stops the program: it is another device. */
 int vault_start(struct vault **out, struct daemon *d, void (*on_identity)(struct daemon *d, int error)) MUST_USE;
+/* Asks for the generation again (daemon.generation), which rises with the vault's changes. Answered before whatever is asked later. */
+void vault_refresh(struct vault *v);
 /* Closes the channels; the child ends by itself and is reaped; open calls are answered `cancelled`. Freed later. */
 void vault_stop(struct vault *v);
 

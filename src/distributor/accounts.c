@@ -226,8 +226,13 @@ int accounts_hello(struct operations *o, const struct caller *who, struct slice 
     if (known) {
         struct txn_server state;
         r = sessions_open(o, &who->client, m.generation, who->now_ms, &state);
+        if (r == 0)
+            r = sessions_generation(o, &who->client, &welcome.generation);
         if (r != 0)
-            return r;
+            return r < 0 ? r : -EUCLEAN;
+        welcome.has_generation = true;
+        if (welcome.generation > m.generation)
+            log_warn("device %s of %s was restored from an older copy of its vault", d.name, d.user);
         welcome.session = out->session = state.session;
         welcome.bit = state.bit;
     }

@@ -49,6 +49,11 @@ void greet_init(struct greet *g, uint64_t generation, bool registered, int64_t n
     };
 }
 
+bool greet_is_behind(const struct greet *g)
+{
+    return g->welcome.has_generation && g->welcome.generation > g->generation;
+}
+
 void greet_deinit(struct greet *g)
 {
     buf_free(&g->keyset);

@@ -58,6 +58,8 @@ struct greet {
     bool given; /* this state's action was given */
 };
 
+/* In READY: the distributor has seen a later generation of this vault, which is an older copy of itself. */
+bool greet_is_behind(const struct greet *g);
 /* generation: of the device's vault. */
 void greet_init(struct greet *g, uint64_t generation, bool registered, int64_t now_ms);
 void greet_deinit(struct greet *g); /* idempotent, also of zeroes */

@@ -95,11 +95,24 @@ static const char version_1[] =
     "  PRIMARY KEY (issuer, serial)"
     ") STRICT;";
 
-static const char *const migrations[] = { version_1 };
+/* keys.c: counts what changes, in the transaction that changes it, so an older copy of this file is known by its lower count. */
+#define COUNTED(table, change)                                           \
+    "CREATE TRIGGER " #table "_" #change " AFTER " #change " ON " #table \
+    " BEGIN UPDATE changes SET count = count + 1; END;"
+static const char version_2[] =
+    "CREATE TABLE changes (one INTEGER PRIMARY KEY CHECK (one = 1), count INTEGER NOT NULL) STRICT;"
+    "INSERT INTO changes VALUES (1, 0);" /* clang-format off */
+    COUNTED(license, INSERT) COUNTED(license, UPDATE)
+    COUNTED(certificate, INSERT) COUNTED(certificate, UPDATE)
+    COUNTED(move, INSERT) COUNTED(move, UPDATE); /* clang-format on */
+
+static const char *const migrations[] = { version_1, version_2 };
 
 static const char *const statements[DB_STATEMENT_COUNT] = {
     [DB_DEVICE_GET] = "SELECT generation, sealed FROM device",
     [DB_DEVICE_ADD] = "INSERT INTO device (one, generation, sealed) VALUES (1, ?1, ?2)",
+
+    [DB_GENERATION_GET] = "SELECT generation + count FROM device, changes",
 
     [DB_TIME_GET] = "SELECT time_ms FROM high_water",
     [DB_TIME_RAISE] = "INSERT INTO high_water (one, time_ms) VALUES (1, ?1)"

@@ -7,6 +7,7 @@
 enum db_statement {
     DB_DEVICE_GET,
     DB_DEVICE_ADD,
+    DB_GENERATION_GET,
     DB_TIME_GET,
     DB_TIME_RAISE,
     DB_KEYSET_GET,

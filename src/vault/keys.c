@@ -9,7 +9,7 @@
 #define LABEL "hearth vault device"
 #define SECRETS_BYTES (2 * sizeof(struct key32))
 
-static struct slice bound_to(const uint8_t generation[8]) { return slice(generation, 8); }
+static struct slice bound_to(const uint8_t made[8]) { return slice(made, 8); }
 
 static void fill(struct keys *k, const struct key32 *seed)
 {
@@ -21,24 +21,24 @@ static void fill(struct keys *k, const struct key32 *seed)
 static int create(struct vault *v, struct keys *k)
 {
     struct key32 secrets[2];
-    uint8_t generation[8];
+    uint8_t made[8];
     struct buf sealed CLEANUP(buf_free) = buf(SECRETS_BYTES + SEALED_OVERHEAD_BYTES);
     struct transaction t CLEANUP(transaction_end) = { 0 };
     int r = transaction_begin(&t, v->store);
     if (r != 0)
         return r;
     int64_t now_ms = clock_wall_ms(v->clock);
-    k->generation = now_ms > 0 ? (uint64_t)now_ms : 1;
-    put_be64(generation, k->generation);
+    uint64_t made_ms = now_ms > 0 ? (uint64_t)now_ms : 1;
+    put_be64(made, made_ms);
     rng_fill(v->rng, secrets, sizeof(secrets));
     k->sealing_secret = secrets[1];
     fill(k, &secrets[0]);
-    r = sealed_put(v, LABEL, bound_to(generation), slice(secrets, sizeof(secrets)), &sealed);
+    r = sealed_put(v, LABEL, bound_to(made), slice(secrets, sizeof(secrets)), &sealed);
     secret_wipe(secrets, sizeof(secrets));
     if (r != 0)
         return r < 0 ? r : -ENOMEM;
     struct query q CLEANUP(query_end) = query(v->store, DB_DEVICE_ADD);
-    query_bind_u64(&q, 1, k->generation);
+    query_bind_u64(&q, 1, made_ms);
     query_bind_blob(&q, 2, buf_slice(&sealed));
     r = query_run(&q);
     if (r == 0)
@@ -50,19 +50,18 @@ static int create(struct vault *v, struct keys *k)
 static int load(const struct vault *v, struct keys *k)
 {
     struct key32 secrets[2];
-    uint8_t generation[8];
+    uint8_t made[8];
     struct query q CLEANUP(query_end) = query(v->store, DB_DEVICE_GET);
     int r = query_one(&q);
     if (r != 0)
         return r;
-    k->generation = query_u64(&q, 0);
+    put_be64(made, query_u64(&q, 0));
     struct slice sealed = query_blob(&q, 1);
     r = query_check(&q);
     if (r == 0 && sealed.len != SECRETS_BYTES + SEALED_OVERHEAD_BYTES)
         r = -EUCLEAN;
-    put_be64(generation, k->generation);
     if (r == 0)
-        r = sealed_open(v, LABEL, bound_to(generation), sealed, (uint8_t *)secrets);
+        r = sealed_open(v, LABEL, bound_to(made), sealed, (uint8_t *)secrets);
     if (r != 0)
         return r;
     k->sealing_secret = secrets[1];
@@ -89,6 +88,16 @@ int keys_load(struct vault *v, struct keys **out)
 }
 
 void keys_free(struct keys *k) { secret_free(k); }
+
+int keys_generation(const struct vault *v, uint64_t *out)
+{
+    struct query q CLEANUP(query_end) = query(v->store, DB_GENERATION_GET);
+    int r = query_one(&q);
+    if (r != 0)
+        return r > 0 ? -EUCLEAN : r;
+    *out = query_u64(&q, 0);
+    return query_check(&q);
+}
 
 struct signer keys_signer(const struct vault *v)
 {

@@ -11,11 +11,13 @@ struct keys { /* guarded; constant once loaded: any thread may read it */
     struct key32 sealing_secret;
     uint8_t sealing_key[32];
     struct id client;
-    uint64_t generation; /* when this vault was made, Unix milliseconds: a vault made anew has a higher one */
 };
 /* Loads v->keys, or makes them when the database is new; durable before this returns. 0 or -errno. */
 int keys_load(struct vault *v, struct keys **out) MUST_USE;
 void keys_free(struct keys *k); /* accepts NULL */
+/* What the vault presents in HELLO: when it was made, Unix milliseconds, and one more for each change of its licenses, certificates and
+ * moves. It rises in the transaction of the change; an older copy of the vault has a lower one. 0 or -errno. */
+int keys_generation(const struct vault *v, uint64_t *out) MUST_USE;
 /* Signs documents as this device. Valid while v->keys is. */
 struct signer keys_signer(const struct vault *v);
 

@@ -71,10 +71,9 @@ int requests_identity(struct vault *v, const struct request *rq, struct reply *r
     (void)rq;
     memcpy(reply->identity.device_key, v->keys->pair.public_key, sizeof(reply->identity.device_key));
     memcpy(reply->identity.sealing_key, v->keys->sealing_key, sizeof(reply->identity.sealing_key));
-    reply->identity.generation = v->keys->generation;
     reply->type = vlt_Type_IDENTITY;
     reply->fields = vlt_Identity_fields;
-    return 0;
+    return keys_generation(v, &reply->identity.generation);
 }
 
 /* Requests that share a transaction, and their answers while they wait for it. */

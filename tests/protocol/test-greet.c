@@ -132,6 +132,20 @@ static void test_time_is_only_for_registered_devices(void **state)
     greet_deinit(&g);
 }
 
+static void test_an_older_copy_of_the_vault(void **state)
+{
+    (void)state;
+    struct greet g;
+    greet_init(&g, 42, true, NOW);
+    assert_false(greet_is_behind(&g)); /* a distributor that says nothing */
+    g.welcome.has_generation = true;
+    g.welcome.generation = 42;
+    assert_false(greet_is_behind(&g));
+    g.welcome.generation = 43;
+    assert_true(greet_is_behind(&g));
+    greet_deinit(&g);
+}
+
 static void test_a_keyset_that_does_not_verify(void **state)
 {
     (void)state;
@@ -293,6 +307,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_both_ends),
         cmocka_unit_test(test_time_is_only_for_registered_devices),
+        cmocka_unit_test(test_an_older_copy_of_the_vault),
         cmocka_unit_test(test_a_keyset_that_does_not_verify),
         cmocka_unit_test(test_frames_out_of_order),
         cmocka_unit_test(test_a_second_keyset),

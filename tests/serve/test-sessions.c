@@ -101,6 +101,33 @@ static void test_order(void **state)
     still_serves();
 }
 
+/* The highest generation that a device has presented is said to it, also when it comes with a lower one. */
+static void test_generation(void **state)
+{
+    (void)state;
+    static const uint64_t presented[] = { 50, 40, 60 }, said[] = { 50, 50, 60 };
+    struct client c;
+    struct answer a = { 0 };
+    msg_Welcome welcome;
+    client_init(&c, &loop, 11);
+    assert_true(client_connect(&c, server.address));
+    client_hello(&c);
+    client_register(&c, "ada", SHOP_PASSWORD, &a);
+    assert_int_equal(a.type, msg_Type_REGISTERED);
+    client_deinit(&c);
+    for (size_t i = 0; i < ARRAY_COUNT(said); i++) {
+        msg_Hello hello = { .role = 1, .generation = presented[i] };
+        client_init(&c, &loop, 11);
+        assert_true(client_connect(&c, server.address));
+        client_ask(&c, msg_Type_HELLO, msg_Hello_fields, &hello, slice(NULL, 0), &a);
+        assert_int_equal(CODEC_DECODE(msg_Welcome, buf_slice(&a.message), &welcome), 0);
+        assert_true(welcome.registered && welcome.has_generation);
+        assert_int_equal(welcome.generation, said[i]);
+        client_deinit(&c);
+    }
+    answer_free(&a);
+}
+
 static void test_bad_hello(void **state)
 {
     (void)state;
@@ -436,6 +463,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_keyset_first),
         cmocka_unit_test(test_order),
+        cmocka_unit_test(test_generation),
         cmocka_unit_test(test_bad_hello),
         cmocka_unit_test(test_unknown_distributor),
         cmocka_unit_test(test_damaged_frames),

@@ -47,6 +47,22 @@ static void identity_lasts(void **state)
     assert_true(generation == rig.generation);
 }
 
+static void generation_rises_with_what_is_stored(void **state)
+{
+    (void)state;
+    struct content c;
+    content_init(&c, &shop, 1, "audio/flac", slice_str("sound"), 4096);
+    assert_int_equal(rig_register(&rig, &shop), REASON_NONE);
+    rig_kill(&rig);
+    rig_start(&rig);
+    uint64_t before = rig.generation;
+    assert_int_equal(rig_buy(&rig, &shop, &c, 1), REASON_NONE);
+    rig_kill(&rig);
+    rig_start(&rig);
+    assert_true(rig.generation > before);
+    content_deinit(&c);
+}
+
 static void storage_key_is_not_replaced(void **state)
 {
     (void)state;
@@ -321,6 +337,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(identity_lasts),
+        T(generation_rises_with_what_is_stored),
         T(storage_key_is_not_replaced),
         T(keyset_of_connection),
         T(keyset_sequence_never_falls),
