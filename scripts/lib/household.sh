@@ -16,7 +16,7 @@ pid_of() { cat "$place/run/$1.pid" 2>/dev/null; }
 # Is it still the process that we started (its directory is an argument), and not another one with its number?
 is_running() {
     local pid
-    pid=$(pid_of "$1") && [ -n "$pid" ] && tr '\0' '\n' <"/proc/$pid/cmdline" 2>/dev/null | grep -qxF -- "$place/$1"
+    pid=$(pid_of "$1") && [ -n "$pid" ] && tr '\0' '\n' 2>/dev/null <"/proc/$pid/cmdline" | grep -qxF -- "$place/$1"
 }
 
 start_process() {

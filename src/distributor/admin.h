@@ -129,6 +129,7 @@ int admin_publish(struct admin *a, int argc, char **argv); /* admin_shop.c */
 int admin_withdraw(struct admin *a, int argc, char **argv);
 int admin_content(struct admin *a, int argc, char **argv);
 int admin_product(struct admin *a, int argc, char **argv);
+uint32_t admin_product_number(const char *word);           /* 0: it is no number */
 int admin_partner(struct admin *a, int argc, char **argv); /* admin_partners.c */
 int admin_directory(struct admin *a, int argc, char **argv);
 int admin_ledger(struct admin *a, int argc, char **argv); /* admin_money.c */

@@ -1,4 +1,4 @@
-/* Commands about what is sold: publish, withdraw, content, product. One thread. */
+/* Commands about what is sold: publish, product. One thread. */
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -9,7 +9,6 @@
 #include "distributor/publish.h"
 
 #define DAY_MS INT64_C(86400000)
-#define FILE_PRODUCTS_MAX 4 /* what a catalogue entry lists */
 
 /* --- Product options --------------------------------------------------------------------------------------------- */
 
@@ -242,71 +241,12 @@ int admin_publish(struct admin *a, int argc, char **argv)
     return r;
 }
 
-/* --- withdraw, content ------------------------------------------------------------------------------------------- */
-
-static int find_content(struct admin *a, const char *word, struct content *out)
+/* A number as it was given; 0: it is none. */
+uint32_t admin_product_number(const char *word)
 {
-    struct content c = { 0 };
-    int found = 0, r;
-    while ((r = contents_next(a->o, &c.id, &c)) == 0) {
-        if (!id_has_prefix(&c.id, word) && strcmp(c.title, word) != 0)
-            continue;
-        found++;
-        *out = c;
-    }
-    if (r != OPERATIONS_ABSENT)
-        return admin_error(a, r, "look for the content");
-    if (found > 1)
-        return admin_fail(a, REASON_AMBIGUOUS, "%s fits %d contents.", word, found);
-    return found == 1 ? 0 : admin_fail(a, REASON_UNKNOWN_CONTENT, "There is no content %s.", word);
-}
-
-/* Off the catalogue; whoever has a license keeps it, and the body stays. */
-int admin_withdraw(struct admin *a, int argc, char **argv)
-{
-    struct admin_option options[] = { { .name = "undo", .kind = ADMIN_FLAG } };
-    int r = admin_options(a, options, ARRAY_COUNT(options), &argc, argv);
-    if (r == 0 && argc != 1)
-        r = admin_usage(a, "withdraw CONTENT [--undo] (an ID, its beginning, or the title)");
-    struct content c;
-    if (r == 0)
-        r = admin_begin(a);
-    if (r == 0)
-        r = find_content(a, argv[0], &c);
-    if (r != 0)
-        return r;
-    const bool withdrawn = !options[0].given;
-    r = contents_withdraw(a->o, &c.id, withdrawn);
-    r = r == 0 ? admin_commit(a) : admin_error(a, r, "withdraw the content");
-    if (r != 0)
-        return r;
-    const struct out_field fields[] = { OUT_I("content", &c.id), OUT_T("title", c.title), OUT_F("withdrawn", withdrawn),
-                                        OUT_F("known-before", c.withdrawn == withdrawn) };
-    out_object(a, fields, ARRAY_COUNT(fields));
-    return ADMIN_DONE;
-}
-
-int admin_content(struct admin *a, int argc, char **argv)
-{
-    int r = admin_options(a, NULL, 0, &argc, argv);
-    if (r == 0 && !(argc == 1 && strcmp(argv[0], "list") == 0))
-        r = admin_usage(a, "content list");
-    if (r == 0)
-        r = admin_open(a);
-    if (r != 0)
-        return r;
-    struct out_list l;
-    struct content c = { 0 };
-    out_list_begin(&l, a, "contents");
-    while ((r = contents_next(a->o, &c.id, &c)) == 0) {
-        const struct out_field fields[] = { OUT_I("content", &c.id),           OUT_T("title", c.title),
-                                            OUT_T("creator", c.creator),       OUT_T("album", c.album),
-                                            OUT_T("media-type", c.media_type), OUT_N("bytes", c.plain_bytes),
-                                            OUT_F("withdrawn", c.withdrawn) };
-        out_list_row(&l, fields, ARRAY_COUNT(fields));
-    }
-    out_list_end(&l);
-    return r == OPERATIONS_ABSENT ? ADMIN_DONE : admin_error(a, r, "list the contents");
+    char *end;
+    unsigned long number = strtoul(word, &end, 10);
+    return number > UINT32_MAX || *end != '\0' ? 0 : (uint32_t)number;
 }
 
 /* --- product ----------------------------------------------------------------------------------------------------- */
@@ -354,14 +294,13 @@ static int product_add(struct admin *a, const struct admin_option *options)
 
 static int product_withdraw(struct admin *a, const char *word)
 {
-    char *end;
-    unsigned long number = strtoul(word, &end, 10);
-    if (number == 0 || number > UINT32_MAX || *end != '\0')
+    uint32_t number = admin_product_number(word);
+    if (number == 0)
         return admin_usage(a, "product withdraw NUMBER");
     int r = admin_begin(a);
     if (r != 0)
         return r;
-    r = products_withdraw(a->o, (uint32_t)number);
+    r = products_withdraw(a->o, number);
     return r == 0 ? admin_commit(a) : admin_error(a, r, "withdraw the product");
 }
 

@@ -144,6 +144,15 @@ struct rows {
     struct table table;
 };
 
+/* Cancelled, but not over before the other device has answered. */
+static const char *remark(const ctl_TransferRow *t)
+{
+    bool waits = strcmp(state_word(t->state), "waiting") == 0;
+    if (!t->has_reason)
+        return "";
+    return waits && strcmp(t->reason, reason_code(REASON_CANCELLED)) == 0 ? "being taken back" : t->reason;
+}
+
 static int on_transfer(const struct frame *f, void *ctx)
 {
     struct rows *rows = ctx;
@@ -155,8 +164,7 @@ static int on_transfer(const struct frame *f, void *ctx)
     char number[16], amount[64], done[24], total[24];
     snprintf(number, sizeof(number), "%u", (unsigned)t.number);
     snprintf(amount, sizeof(amount), "%s of %s", output_bytes(t.done_bytes, done), output_bytes(t.total_bytes, total));
-    table_row(&rows->table, number, kind_word(t.kind), t.peer, t.title, state_word(t.state), amount,
-              t.has_reason ? t.reason : "");
+    table_row(&rows->table, number, kind_word(t.kind), t.peer, t.title, state_word(t.state), amount, remark(&t));
     return 0;
 }
 

@@ -98,7 +98,14 @@ def publishing_is_idempotent():
     run("publish", path, "--title", "Another", "--price", "0.99", "--name", "Cheap")
     assert not ask("content", "list")["contents"][0]["withdrawn"]
     assert len(ask("product", "list")["products"]) == 2
+    assert ask("content", "offer", first["content"][:8], "1", "2")["products"] == 2
+    refused("not-found", "content", "offer", first["content"][:8], "2", "9")
+    refused("not-found", "content", "offer", first["content"][:8], "one")
+    refused("unknown-content", "content", "offer", "zzzz", "1")
+    refused("usage", "content", "offer", first["content"][:8], expect=2)
+    refused("usage", "content", "offer", first["content"][:8], "1", "2", "1", "2", "1", expect=2)
     run("product", "withdraw", "1")
+    refused("not-found", "content", "offer", first["content"][:8], "1")
     refused("not-found", "publish", path, "--product", "1")
     refused("not-found", "publish", os.path.join(root, "none"))
     refused("usage", "publish", path, "--product", "1", "--price", "1", expect=2)

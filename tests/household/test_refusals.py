@@ -326,6 +326,19 @@ def registered_nowhere():
     assert h.bedroom.track(one)["license"] == "none"
 
 
+def several_products():
+    products = [h.aurora.admin("product", "add", "--name", name, "--price", price)["product"] for name, price in (("Month", "1"), ("For ever", "2"))]
+    content = h.publish(make_track(os.path.join(h.root, "two-ways.flac"), 1, seed=97), "--product", str(products[0]))
+    h.aurora.admin("content", "offer", content, *map(str, products))
+    before, bills = h.kitchen.snapshot(), h.kitchen("bills")["bills"]
+    message = h.kitchen.refused("choose-product", "get", content, "--yes").message
+    assert "--product" in message or "several" in message, message
+    h.kitchen.refused("quote-changed", "get", content, "--product", "4000", "--yes")
+    assert h.kitchen.snapshot() == before and h.kitchen("bills")["bills"] == bills
+    h.kitchen("get", content, "--product", str(products[1]), "--yes")
+    assert h.kitchen("bills")["bills"][0]["amount"] == -200
+
+
 def usage():
     for args in (("nonsense",), ("copy", one), ("get",), ("play", one, "--output", "loud"), ("register", "nowhere")):
         try:
@@ -341,7 +354,7 @@ def usage():
         assert refusal.status == 3, str(refusal)
 
 
-run_cases([("a serial used before", replayed_serial), ("any flipped byte in certificate, license, delegation", flipped_certificate),
+run_cases([("several products to choose from", several_products), ("a serial used before", replayed_serial), ("any flipped byte in certificate, license, delegation", flipped_certificate),
            ("altered content information", altered_body("information")), ("altered hash list", altered_body("list")), ("altered block", altered_body("block")),
            ("content of one track with the certificate of another", mixed_certificate), ("certificate for another device", wrong_destination),
            ("truncated files", truncated_files), ("a stranger's device as destination", stranger_as_destination), ("content not bought", not_bought),
