@@ -104,6 +104,17 @@ static void check_clock(struct doctor *doc)
     next(doc);
 }
 
+/* A row for each distributor that has noticed. */
+static void check_copy(struct doctor *doc)
+{
+    for (struct account *a = doc->daemon->accounts; a != NULL; a = a->next)
+        if (a->registered && session_vault_is_behind(a->session))
+            verdict(doc, "vault copy", LOOK,
+                    "What was bought since comes back by: hearth unregister, hearth register, hearth restore",
+                    "The vault was restored from an older copy: a distributor has seen it in a later state.");
+    next(doc);
+}
+
 static void check_storage(struct doctor *doc)
 {
     struct statvfs fs;
@@ -238,7 +249,7 @@ static void check_siblings(struct doctor *doc)
 /* --- In this order --- */
 
 static void (*const checks[])(struct doctor *doc) = {
-    check_vault, check_storage, check_network, check_distributors, check_clock, check_siblings,
+    check_vault, check_storage, check_network, check_distributors, check_copy, check_clock, check_siblings,
 };
 
 static void next(struct doctor *doc)

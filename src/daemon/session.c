@@ -276,6 +276,11 @@ void session_forgotten(struct session *s)
     event(s->daemon, "unknown-device", "%s has removed this device from the account; register again", session_label(s));
 }
 
+bool session_vault_is_behind(const struct session *s)
+{
+    return s->state == SESSION_READY && greet_is_behind(&s->greet);
+}
+
 bool session_is_forgotten(const struct session *s) { return s->forgotten; }
 
 void session_registered(struct session *s, uint64_t number, uint32_t bit, uint64_t roster_sequence)

@@ -52,6 +52,8 @@ uint32_t session_server_bit(const struct session *s);
 enum reason session_failure(const struct session *s, const char **text);
 /* The distributor's clock minus ours at the last WELCOME; false when not known. */
 bool session_clock_skew_ms(const struct session *s, int64_t *skew_ms);
+/* The distributor has seen this vault in a later state; false while not connected. */
+bool session_vault_is_behind(const struct session *s);
 /* REGISTERED arrived on this connection: what WELCOME would have said. */
 void session_registered(struct session *s, uint64_t number, uint32_t bit, uint64_t roster_sequence);
 

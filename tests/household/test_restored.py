@@ -41,6 +41,17 @@ def older_copy_is_noticed():
     wait_for("the distributor says so", lambda: has("vault-behind"))
     with open(h.aurora.log, encoding="utf-8") as log:
         assert "restored from an older copy" in log.read()
+    assert "vault copy" in [c["name"] for c in h.kitchen.anyhow("doctor")["checks"]]
 
 
-run_cases([("a vault that was only restarted is current", restarted_is_not_behind), ("an older copy of it is noticed", older_copy_is_noticed)])
+def what_was_bought_since():
+    owed = h.kitchen("accounts")["accounts"][0]["balance"]
+    h.kitchen("unregister", "aurora", "--yes")
+    h.kitchen.register(h.aurora, "alice", h.passwords["alice"])
+    assert [t["content"] for t in h.kitchen("restore")["tracks"]] == [track]
+    assert h.kitchen.digest(track)
+    assert h.kitchen("accounts")["accounts"][0]["balance"] == owed
+
+
+run_cases([("a vault that was only restarted is current", restarted_is_not_behind), ("an older copy of it is noticed", older_copy_is_noticed),
+           ("what was bought since comes back and costs nothing", what_was_bought_since)])
