@@ -118,6 +118,15 @@ static int set_client_user(const struct row *row, const share_ClientUser *m)
     return rows_run(&q);
 }
 
+/* What a partner's device had of us is lost with it, also when it registers there again. */
+static int revoke_licenses(const struct row *row, const share_ClientUser *m)
+{
+    struct query q CLEANUP(query_end) = query(row->o->store, LICENSE_REVOKE_AT);
+    query_bind_blob(&q, 1, SLICE_ARRAY(m->client));
+    query_bind_i64(&q, 2, row->origin);
+    return rows_run(&q);
+}
+
 static int apply_client_user(const struct row *row)
 {
     share_ClientUser m;
@@ -126,6 +135,8 @@ static int apply_client_user(const struct row *row)
     int r = touch_client(row, m.client); /* the account it leaves */
     if (r == 0)
         r = row->removed ? delete_by_blob(row, DEVICE_DELETE, SLICE_ARRAY(m.client)) : set_client_user(row, &m);
+    if (r == 0 && m.revoked)
+        r = revoke_licenses(row, &m);
     return r == 0 ? roster_touch(row->o, row->origin, m.user) : r;
 }
 

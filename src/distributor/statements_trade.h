@@ -102,6 +102,7 @@
                      " WHERE license_id = ?1 AND client = ?2 AND sequence = ?5")                                       \
     X(LICENSE_STATE, "UPDATE license SET state = ?3 WHERE license_id = ?1 AND client = ?2 AND sequence = ?4")          \
     X(LICENSE_REVOKE, "UPDATE license SET state = 4 WHERE client = ?1 AND state IN (1, 2)")                            \
+    X(LICENSE_REVOKE_AT, "UPDATE license SET state = 4 WHERE client = ?1 AND distributor = ?2 AND state IN (1, 2)")    \
     /* copy certificates: seed table (8) and its companion */                                                          \
     X(HISTORY_SET, "INSERT INTO copy_history (distributor, serial, content, license_id, user, source, destination,"    \
                    " destination_distributor, category, leaf, move, removable, issued_ms, ends_ms, state)"             \

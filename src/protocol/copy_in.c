@@ -217,12 +217,11 @@ static int encode_receipt(struct copy_in *m, uint16_t type)
     }
 }
 
-/* OFFER_TAKEN, WITHDRAWN or DELIVERED, around the receipt if there is one. */
-static struct copy_in_action with_receipt(struct copy_in *m, enum copy_in_action_kind kind, uint16_t type)
+/* OFFER_TAKEN or WITHDRAWN, with the receipt if there is one. */
+static struct copy_in_action reply(struct copy_in *m, uint16_t type)
 {
     if (encode_receipt(m, type) == 0)
-        return (struct copy_in_action){ .kind = kind, .type = type, .message = buf_slice(&m->message) };
-    m->doing = COPY_IN_WAIT;
+        return (struct copy_in_action){ .kind = COPY_IN_REPLY, .type = type, .message = buf_slice(&m->message) };
     set_why(m, REASON_INTERNAL, NULL);
     return with_reason(m, COPY_IN_DENY);
 }
@@ -234,7 +233,7 @@ static struct copy_in_action next_answer(struct copy_in *m)
     m->asked_type = 0;
     if (m->state == COPY_IN_FAILED)
         return with_reason(m, COPY_IN_DENY);
-    return with_receipt(m, COPY_IN_REPLY, asked == msg_Type_OFFER ? msg_Type_OFFER_TAKEN : msg_Type_WITHDRAWN);
+    return reply(m, asked == msg_Type_OFFER ? msg_Type_OFFER_TAKEN : msg_Type_WITHDRAWN);
 }
 
 static bool is_answerable(const struct copy_in *m)
@@ -281,11 +280,13 @@ struct copy_in_action copy_in_next(struct copy_in *m)
     case COPY_IN_COMMITTING:
         return act(m, COPY_IN_COMMIT);
     case COPY_IN_DELIVERING: /* S153 is the source's, on this word */
-        if (m->connected) {
+        if (m->connected && encode_receipt(m, msg_Type_DELIVERED) == 0) {
             m->doing = COPY_IN_DELIVER;
-            return with_receipt(m, COPY_IN_DELIVER, msg_Type_DELIVERED);
+            return (struct copy_in_action){ .kind = COPY_IN_DELIVER,
+                                            .type = msg_Type_DELIVERED,
+                                            .message = buf_slice(&m->message) };
         }
-        set_state(m, COPY_IN_DONE);
+        set_state(m, COPY_IN_DONE); /* the source asks again */
         break;
     default:
         break;

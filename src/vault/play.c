@@ -9,6 +9,7 @@
 #include "vault/keys.h"
 #include "vault/licenses.h"
 #include "vault/player_channel.h"
+#include "vault/service.h"
 #include "vault/trusted_time.h"
 
 struct plays {
@@ -86,6 +87,14 @@ static int derive(struct vault *v, const doc_License *l, const uint8_t nonce[32]
     return r;
 }
 
+/* A device that was removed and registered again has another leaf: what it had before went back to the account. */
+static int judge_leaf(struct vault *v, const doc_License *l)
+{
+    const struct service *s;
+    int r = services_find(v, l->leaf.distributor, &s);
+    return r != 0 ? r : service_has_leaf(s, &l->leaf) ? 0 : REASON_NO_LICENSE;
+}
+
 static int judge_license(struct vault *v, const struct license_row *row, struct choice *c)
 {
     if (row->state != LICENSE_VALID)
@@ -93,6 +102,8 @@ static int judge_license(struct vault *v, const struct license_row *row, struct 
     if (!id_equal(row->license.client, &v->keys->client)) /* S46: its signature was verified when the row was read */
         return REASON_NO_LICENSE;
     int r = judge_time(v, &row->license);
+    if (r == 0)
+        r = judge_leaf(v, &row->license);
     return r != 0 ? r : derive(v, &row->license, c->nonce, &c->key);
 }
 

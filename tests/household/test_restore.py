@@ -103,6 +103,19 @@ def moved_to_a_lost_device():
     assert h.kitchen("restore")["tracks"] == []
 
 
+def registered_again_elsewhere():
+    """A lost device whose license was given again: registering it anew does not bring the old one back to life."""
+    h.attic.start()
+    h.attic.register(h.aurora, "alice", h.passwords["alice"])
+    h.attic.refused("no-license", "play", tracks[0], "--output", "digest")
+    assert h.attic("restore")["tracks"] == []
+    h.bedroom.start()
+    h.bedroom.register(h.boreal, "alina", h.passwords["alina"])
+    assert tracks[2] in [t["content"] for t in h.bedroom.library()]
+    h.bedroom.refused("no-license", "play", tracks[2], "--output", "digest")
+    h.kitchen.digest(tracks[2])
+
+
 def ledger():
     assert sql("SELECT coalesce(sum(amount), 0) FROM ledger") == [(0,)]
 
@@ -114,4 +127,4 @@ def bytes_of(text):
 
 h.attic_id = client(h.attic)
 run_cases([("a device that unregisters is out", unregisters), ("registered again, it gets back what was bought", comes_back),
-           ("a lost device's replacement", replacement), ("what was moved to a lost device", moved_to_a_lost_device), ("the ledger sums to zero", ledger)])
+           ("a lost device's replacement", replacement), ("what was moved to a lost device", moved_to_a_lost_device), ("a lost device registers again", registered_again_elsewhere), ("the ledger sums to zero", ledger)])
