@@ -1,9 +1,12 @@
-/* Inside of copy_out: copy_out.c (states, what is next, outcomes), copy_out_talk.c (what is said to the destination, and its word). */
+/* Inside of copy_out: copy_out.c (states, what is next), copy_out_outcomes.c (what became of it), copy_out_talk.c (what is said to the
+ * destination, and its word). */
 #ifndef PROTOCOL_COPY_OUT_INTERNAL_H
 #define PROTOCOL_COPY_OUT_INTERNAL_H
 
 #include "protocol/copy_out.h"
 
+void copy_out_set_state(struct copy_out *m, enum copy_out_state to);        /* checks the table */
+void copy_out_answer(struct copy_out *m, enum reason why);                  /* next: to who waits, if anybody */
 void copy_out_store(struct copy_out *m, enum copy_out_state to);            /* next */
 void copy_out_end(struct copy_out *m, enum reason why, const char *detail); /* next: GONE */
 void copy_out_later(struct copy_out *m, enum reason why, int64_t now_ms);
