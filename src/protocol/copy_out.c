@@ -271,6 +271,12 @@ struct copy_out_action copy_out_next(struct copy_out *m, int64_t now_ms, int64_t
     if (m->next_try_ms != 0 && now_ms < m->next_try_ms)
         return wait_action();
     m->next_try_ms = 0;
+    if (m->wanted_again && m->state == COPY_OUT_WITHDRAWING) {
+        m->wanted_again = false;
+        copy_out_let_go(m); /* an answer to the withdrawal is not waited for */
+        copy_out_store(m, COPY_OUT_HELD);
+        return copy_out_next(m, now_ms, wall_ms);
+    }
     if (m->overtaken && (m->state == COPY_OUT_HELD || m->state == COPY_OUT_WITHDRAWING)) {
         copy_out_end(m, REASON_CANCELLED, "Its license was given to this device again.");
         return copy_out_next(m, now_ms, wall_ms);
@@ -329,14 +335,11 @@ void copy_out_overtaken(struct copy_out *m)
 
 bool copy_out_again(struct copy_out *m)
 {
+    bool cancelled = m->why == REASON_CANCELLED || m->why == REASON_NONE;
     bool back = m->state == COPY_OUT_WITHDRAWING || m->to == COPY_OUT_WITHDRAWING || m->state == COPY_OUT_REFUSED;
-    if (back && (m->about.move || m->doing != COPY_OUT_WAIT || m->to != 0 ||
-                 (m->why != REASON_CANCELLED && m->why != REASON_NONE)))
+    if (back && (m->about.move || !cancelled || (m->to != 0 && m->to != COPY_OUT_WITHDRAWING)))
         return false;
-    if (back) {
-        copy_out_let_go(m); /* an answer to the withdrawal is not waited for */
-        copy_out_store(m, COPY_OUT_HELD);
-    }
+    m->wanted_again = back; /* HELD again, as soon as nothing is under way */
     m->cancelled = false;
     m->retry_ms = 0;
     copy_out_resume(m);

@@ -87,7 +87,7 @@ struct copy_out {
     uint16_t report_type, asked_type;
     bool unsure;  /* the issuer may have been asked already: the outstanding transaction will say */
     bool offered; /* the destination reads, or will sign */
-    bool paused, cancelled, overtaken, blocked, connecting, connected, body_removed, awake;
+    bool paused, cancelled, wanted_again, overtaken, blocked, connecting, connected, body_removed, awake;
     bool answer_due, answer_now, tell_now, later_now, let_go_now;
     enum reason answer_why, tell_why, later_why;
     int64_t active_ms;             /* when the destination last did something */

@@ -174,7 +174,9 @@ void copy_out_stored(struct copy_out *m, enum reason why, int64_t now_ms)
         buf_clear(&m->delegation);
         m->unsure = true;
     }
-    m->cancelled |= m->why == REASON_CANCELLED && (m->state == COPY_OUT_ASKING || m->state == COPY_OUT_HELD);
+    bool before = m->state == COPY_OUT_ASKING || m->state == COPY_OUT_HELD;
+    m->cancelled |= before && m->why == REASON_CANCELLED && !m->wanted_again;
+    m->wanted_again &= !before;
     copy_out_answer(m, why);
     copy_out_let_go(m);
     copy_out_later(m, why, now_ms);

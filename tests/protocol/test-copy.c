@@ -229,6 +229,16 @@ static void test_again_after_cancel(void **state)
     assert_int_equal(drive_to(&m, COPY_OUT_READ_HEAD, FIXTURE_NOW).kind, COPY_OUT_READ_HEAD);
     copy_out_deinit(&m);
 
+    take_up(&m, f, COPY_OUT_HELD, false); /* wanted again before the cancel was even stored */
+    copy_out_cancel(&m);
+    assert_int_equal(drive_to(&m, COPY_OUT_STORE, FIXTURE_NOW).to, COPY_OUT_WITHDRAWING);
+    assert_true(copy_out_again(&m));
+    copy_out_stored(&m, REASON_NONE, 1);
+    assert_int_equal(drive_to(&m, COPY_OUT_STORE, FIXTURE_NOW).to, COPY_OUT_HELD);
+    copy_out_stored(&m, REASON_NONE, 1);
+    assert_int_equal(drive_to(&m, COPY_OUT_READ_HEAD, FIXTURE_NOW).kind, COPY_OUT_READ_HEAD);
+    copy_out_deinit(&m);
+
     seal(fixture_of(state), true); /* a move is on its way back */
     take_up(&m, f, COPY_OUT_WITHDRAWING, true);
     assert_false(copy_out_again(&m));
