@@ -2,6 +2,7 @@
 #include "daemon/control.h"
 #include "daemon/events.h"
 #include "daemon/household.h"
+#include "daemon/login.h"
 #include "daemon/play.h"
 #include "daemon/register.h"
 #include "daemon/shop.h"
@@ -13,6 +14,9 @@ const struct control_entry control_table[] = {
     CONTROL_ENTRY(STATUS_GET, StatusGet, status_handle),
     CONTROL_ENTRY(REGISTER, Register, register_handle),
     CONTROL_ENTRY(UNREGISTER, Unregister, unregister_handle),
+    CONTROL_ENTRY(LOGIN, Login, login_handle),
+    CONTROL_ENTRY(LOGOUT, Logout, logout_handle),
+    CONTROL_ENTRY(PASSWORD_SET, PasswordSet, password_set_handle),
     CONTROL_ENTRY(LINK_CODE_GET, LinkCodeGet, link_code_handle),
     CONTROL_ENTRY(LINK, Link, link_handle),
     CONTROL_ENTRY(UNLINK, Unlink, unlink_handle),

@@ -1,7 +1,7 @@
 /* Preregistration: the driver of protocol/registration.h. Nothing but the account's own password leaves this device, and only to a
  * distributor whose keyset has verified.
  *
- * Callbacks of a registration, in order: on_probed (no ID given: ends there), on_registered (distributor), on_kept (vault),
+ * Callbacks of a registration, in order: on_probed (no ID given: ends there), on_registered (distributor), on_kept (vault), on_login_kept (vault; when there is one),
  * on_row (database), on_greeted (a session as a registered device). */
 #include "daemon/register.h"
 
@@ -188,6 +188,28 @@ static void ask(struct registering *g)
     step(g);
 }
 
+/* --- A login token into the vault (S61) --- */
+
+static void on_login_kept(const struct answer *answer, void *ctx)
+{
+    struct registering *g = ctx;
+    registration_login_kept(&g->m, answer->why, answer->refusal);
+    step(g);
+}
+
+static void keep_login(struct registering *g)
+{
+    vlt_LoginStore store;
+    memcpy(store.distributor, g->account->distributor.bytes, ID_BYTES);
+    memcpy(store.token, g->m.reply.login, sizeof(store.token));
+    int r = vault_call(g->daemon->vault, &ASK(vlt_Type_LOGIN_STORE, vlt_Type_DONE, vlt_LoginStore, &store),
+                       on_login_kept, g);
+    if (r == 0)
+        return;
+    registration_login_kept(&g->m, reason_of_error(r), NULL);
+    step(g);
+}
+
 static void step(struct registering *g)
 {
     struct registration_action a = registration_next(&g->m);
@@ -199,6 +221,9 @@ static void step(struct registering *g)
         break;
     case REGISTRATION_KEEP:
         keep(g, &a);
+        break;
+    case REGISTRATION_KEEP_LOGIN:
+        keep_login(g);
         break;
     case REGISTRATION_STORE:
         g->job.work = put_row;
@@ -287,104 +312,4 @@ void register_handle(struct daemon *d, struct call *c, const void *message)
     int r = m->has_distributor ? begin(g, m) : session_probe(d, m->address, on_probed, g);
     if (r != 0)
         refuse_for(g, reason_of_error(r));
-}
-
-/* --- Leaving --- */
-
-struct leaving {
-    struct daemon *daemon;
-    struct call *call;
-    struct account *account;
-    struct db_job job;
-};
-
-static void leaving_end(struct leaving *l, const msg_Refusal *refusal)
-{
-    if (refusal != NULL)
-        call_refuse_as(l->call, refusal);
-    else
-        call_finish(l->call);
-    account_unref(l->account);
-    free(l);
-}
-
-static void leaving_fail(struct leaving *l, int error)
-{
-    msg_Refusal refusal;
-    reason_refusal(&refusal, reason_of_error(error), NULL);
-    leaving_end(l, &refusal);
-}
-
-static int delete_row(struct store *store, struct db_job *job)
-{
-    struct leaving *l = container_of(job, struct leaving, job);
-    struct query q CLEANUP(query_end) = query(store, DB_ACCOUNT_DELETE);
-    query_bind_blob(&q, 1, SLICE_ARRAY(l->account->distributor.bytes));
-    return query_run(&q);
-}
-
-static void on_deleted(struct db_job *job, int outcome)
-{
-    struct leaving *l = container_of(job, struct leaving, job);
-    if (outcome != 0) {
-        leaving_fail(l, outcome < 0 ? outcome : -EIO);
-        return;
-    }
-    event(l->daemon, "unregistered", "no longer registered with %s", l->account->name);
-    account_remove(l->account);
-    leaving_end(l, NULL);
-}
-
-static void on_dropped(const struct answer *answer, void *ctx)
-{
-    struct leaving *l = ctx;
-    if (answer->why != REASON_NONE) {
-        leaving_end(l, answer->refusal);
-        return;
-    }
-    l->job.work = delete_row;
-    l->job.done = on_deleted;
-    db_run(l->daemon->db, &l->job);
-}
-
-static void on_left(const struct answer *answer, void *ctx)
-{
-    struct leaving *l = ctx;
-    bool gone = answer->why == REASON_UNKNOWN_DEVICE || answer->why == REASON_NOT_REGISTERED ||
-                answer->why == REASON_DEVICE_REVOKED;
-    if (answer->why != REASON_NONE && !gone) {
-        leaving_end(l, answer->refusal);
-        return;
-    }
-    vlt_ServiceDrop drop;
-    memcpy(drop.distributor, l->account->distributor.bytes, ID_BYTES);
-    int r =
-        vault_call(l->daemon->vault, &ASK(vlt_Type_SERVICE_DROP, vlt_Type_DONE, vlt_ServiceDrop, &drop), on_dropped, l);
-    if (r != 0)
-        leaving_fail(l, r);
-}
-
-void unregister_handle(struct daemon *d, struct call *c, const void *message)
-{
-    const ctl_Unregister *m = message;
-    struct account *a;
-    int r = account_resolve(d, m->distributor, &a);
-    if (r != 0) {
-        call_refuse(c, reason_of_error(r), NULL);
-        return;
-    }
-    if (transact_outstanding(a->transact)) {
-        call_refuse(c, REASON_IN_USE, "A purchase or copy at this distributor is not finished yet.");
-        return;
-    }
-    struct leaving *l = calloc(1, sizeof(*l));
-    if (l == NULL) {
-        call_refuse(c, REASON_INTERNAL, NULL);
-        return;
-    }
-    *l = (struct leaving){ .daemon = d, .call = c, .account = account_ref(a) };
-    msg_Unregister leave = msg_Unregister_init_zero;
-    r = session_call(a, &ASK(msg_Type_UNREGISTER, msg_Type_OK, msg_Unregister, &leave), on_left, l);
-    if (r != 0)
-        leaving_fail(l, r);
 }

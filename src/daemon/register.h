@@ -7,6 +7,6 @@
 struct call;
 
 void register_handle(struct daemon *d, struct call *c, const void *message);   /* ctl REGISTER */
-void unregister_handle(struct daemon *d, struct call *c, const void *message); /* ctl UNREGISTER */
+void unregister_handle(struct daemon *d, struct call *c, const void *message); /* leave.c: ctl UNREGISTER */
 
 #endif

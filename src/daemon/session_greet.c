@@ -1,6 +1,6 @@
 /* From the first frame to a ready session: the driver of protocol/greet.h, which says in which order.
  *
- * Callbacks, in order: on_open, on_frame (keyset), on_keyset_checked (vault), on_welcome, on_time_checked (vault), then on_frame for
+ * Callbacks, in order: on_open, on_frame (keyset), on_keyset_checked (vault), on_welcome, on_time_checked (vault), on_proof (vault), on_login_judged, then on_frame for
  * what the distributor pushes; on_greeting_late at any time before. */
 #include "daemon/session_internal.h"
 
@@ -72,6 +72,8 @@ static void become_ready(struct session *s)
         session_forgotten(s);
     else if (a->registered)
         event(s->daemon, "distributor-online", "%s is connected", session_label(s));
+    if (a->registered && s->greet.login_refused)
+        event(s->daemon, "login-ended", "the login at %s has ended; log in again: hearth login", session_label(s));
     if (a->registered && greet_is_behind(&s->greet))
         event(s->daemon, "vault-behind",
               "%s has seen this device's vault in a later state: it was restored from an older copy", session_label(s));
@@ -79,7 +81,7 @@ static void become_ready(struct session *s)
     (void)account_ref(a);
     session_send_waiting(s);
     if (a->registered && s->known && s->state == SESSION_READY) {
-        if (a->roster == NULL || s->roster_sequence > a->roster->sequence)
+        if (a->roster == NULL || s->roster_sequence > a->roster->sequence || s->greet.roster_changed)
             session_fetch_roster(s);
         transact_ready(a->transact);
         outbox_ready(a);
@@ -155,6 +157,34 @@ static void on_keyset_checked(const struct answer *answer, void *ctx)
     step(s);
 }
 
+/* --- A login token, when the vault has one (S61, S113) --- */
+
+static void on_proof(const struct answer *answer, void *ctx)
+{
+    struct session *s = session_step_end(ctx);
+    vlt_LoginProof proof;
+    if (s == NULL)
+        return;
+    msg_LoginProve prove;
+    bool has = answer->why == REASON_NONE && CODEC_DECODE(vlt_LoginProof, answer->frame->message, &proof) == 0;
+    if (has) {
+        memcpy(prove.key, proof.key, sizeof(prove.key));
+        memcpy(prove.proof, proof.proof, sizeof(prove.proof));
+    } else if (answer->why != REASON_LOGIN_NEEDED) {
+        log_warn("%s: the login was not proved reason=%s", session_label(s), reason_code(answer->why));
+    }
+    greet_proved(&s->greet, has ? &prove : NULL, clock_mono_ms(s->daemon->clock));
+    step(s);
+}
+
+static void prove_login(struct session *s, struct slice challenge)
+{
+    vlt_LoginProve prove;
+    memcpy(prove.distributor, s->account->distributor.bytes, ID_BYTES);
+    memcpy(prove.challenge, challenge.data, sizeof(prove.challenge));
+    (void)vault_step(s, &ASK(vlt_Type_LOGIN_PROVE, vlt_Type_LOGIN_PROOF, vlt_LoginProve, &prove), on_proof);
+}
+
 static void check_keyset(struct session *s, struct slice envelope)
 {
     vlt_KeysetCheck check = { .has_tls_key = true };
@@ -178,9 +208,9 @@ static bool on_welcome(struct peer *p, const struct frame *reply, enum reason wh
     return false;
 }
 
-static void send_hello(struct session *s, struct slice message)
+static void send_greeting(struct session *s, uint16_t type, struct slice message)
 {
-    int r = peer_request(s->peer, msg_Type_HELLO, NULL, &message, slice(NULL, 0), GREET_STEP_MS, on_welcome, s, NULL);
+    int r = peer_request(s->peer, type, NULL, &message, slice(NULL, 0), GREET_STEP_MS, on_welcome, s, NULL);
     if (r != 0)
         session_hang_up(s, reason_of_error(r), NULL);
 }
@@ -214,7 +244,13 @@ static void step(struct session *s)
         check_keyset(s, a.message);
         break;
     case GREET_SEND:
-        send_hello(s, a.message);
+        send_greeting(s, msg_Type_HELLO, a.message);
+        break;
+    case GREET_PROVE_LOGIN:
+        prove_login(s, a.message);
+        break;
+    case GREET_SEND_PROOF:
+        send_greeting(s, msg_Type_LOGIN_PROVE, a.message);
         break;
     case GREET_CHECK_TIME:
         check_time(s, a.message);

@@ -17,6 +17,7 @@
 #include "distributor/rows.h"
 #include "distributor/sessions.h"
 #include "distributor/share_rows.h"
+#include "distributor/tokens.h"
 
 #define INVITE_LABEL "hearth invite"
 
@@ -104,7 +105,9 @@ int accounts_set_password(struct operations *o, const char *user, const char *ha
     query_bind_text(&q, 1, user);
     query_bind_text(&q, 2, hash);
     int r = rows_run(&q);
-    return r == 0 && store_changed_count(o->store) == 0 ? OPERATIONS_ABSENT : r;
+    if (r == 0 && store_changed_count(o->store) == 0)
+        return OPERATIONS_ABSENT;
+    return r == 0 ? tokens_revoke_user(o, user) : r;
 }
 
 int accounts_set_credit(struct operations *o, const char *user, int64_t credit_limit)
@@ -237,6 +240,11 @@ int accounts_hello(struct operations *o, const struct caller *who, struct slice 
         welcome.bit = state.bit;
     }
     r = sign_time(o, who, &welcome);
+    if (known) {
+        rng_fill(o->rng, out->challenge, sizeof(out->challenge));
+        memcpy(welcome.login_challenge, out->challenge, sizeof(out->challenge));
+        welcome.has_login_challenge = out->has_challenge = true;
+    }
     if (r == 0 && welcome.registered) {
         r = keep_certified(o, who, &d);
         if (r == 0)

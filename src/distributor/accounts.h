@@ -23,6 +23,7 @@ int accounts_add(struct operations *o, const char *user, const char *hash, const
 int accounts_set_reference(struct operations *o, const char *user, const char *reference) MUST_USE;
 /* Devices of the account, and how many it may have. 0, -errno. */
 int accounts_devices(struct operations *o, const char *user, int64_t *count, int64_t *most) MUST_USE;
+/* Every login token of the account ends. */
 int accounts_set_password(struct operations *o, const char *user, const char *hash) MUST_USE;
 int accounts_set_credit(struct operations *o, const char *user, int64_t credit_limit) MUST_USE;
 

@@ -8,6 +8,7 @@
 #include "distributor/admin.h"
 #include "distributor/devices.h"
 #include "distributor/rows.h"
+#include "distributor/tokens.h"
 
 #define LISTEN_DEFAULT "0.0.0.0:7700"
 
@@ -158,6 +159,8 @@ static const char *const names[] = { "name",
                                      "registration",
                                      "credit-limit",
                                      "devices-per-account",
+                                     "login-policy",
+                                     "login-days",
                                      "certificate-days",
                                      "move-charged",
                                      "copy-charged",
@@ -187,17 +190,18 @@ static int list_settings(struct admin *a)
 static const struct {
     const char *name;
     int least, most;
-} numbers[] = { { "certificate-days", 1, 365 },
-                { "devices-per-account", 1, DEVICES_PER_HOUSEHOLD },
-                { "pay-within-days", 0, 365 },
-                { "payment-timeout", 1, 3600 },
-                { "settlement-days", 0, 365 } };
+} numbers[] = { { "certificate-days", 1, 365 }, { "devices-per-account", 1, DEVICES_PER_HOUSEHOLD },
+                { "login-days", 1, 3650 },      { "pay-within-days", 0, 365 },
+                { "payment-timeout", 1, 3600 }, { "settlement-days", 0, 365 } };
 
 static int judge_setting(struct admin *a, const char *name, const char *value)
 {
     char *end;
     if (strcmp(name, "registration") == 0 && !is_policy(value))
         return admin_usage(a, "registration is one of: invite, open, closed");
+    enum tokens_policy policy;
+    if (strcmp(name, "login-policy") == 0 && !tokens_policy_of(value, &policy))
+        return admin_usage(a, "login-policy is one of: device-key, password, both");
     bool yes_no = strcmp(name, "move-charged") == 0 || strcmp(name, "directory") == 0;
     if (yes_no && strcmp(value, "yes") != 0 && strcmp(value, "no") != 0)
         return admin_usage(a, "%s is yes or no", name);

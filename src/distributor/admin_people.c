@@ -163,9 +163,11 @@ int admin_user(struct admin *a, int argc, char **argv)
         return user_add(a, argv[1], options);
     if (argc == 2 && strcmp(argv[0], "set") == 0)
         return user_set(a, argv[1], options);
+    if (argc >= 3 && strcmp(argv[0], "token") == 0)
+        return admin_token(a, argc - 1, argv + 1);
     if (argc == 2 && strcmp(argv[0], "export") == 0)
         return admin_export(a, argv[1]);
-    return admin_usage(a, "user add|set|export NAME, or user list");
+    return admin_usage(a, "user add|set|export NAME, user list, or user token list|revoke NAME [ID]");
 }
 
 /* --- device ------------------------------------------------------------------------------------------------------ */

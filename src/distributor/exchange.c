@@ -79,6 +79,7 @@ static void answer(struct exchange *x)
     } else if (x->type == msg_Type_UNREGISTER) {
         session_set_user(s, s->number, "");
     }
+    session_set_login(s, r);
     for (size_t i = 0; i < r->unlinked_count; i++) /* UNLINK: as far as the partner can be reached now */
         partners_unlink(x->server->partners, &r->unlinked[i].partner, r->unlinked[i].user, r->unlinked[i].partner_user);
     if (s->peer == NULL || r->type == msg_Type_NONE)
@@ -92,7 +93,7 @@ static void answer(struct exchange *x)
 /* An outcome that is final. */
 static void finish(struct exchange *x, int outcome)
 {
-    if (x->type == msg_Type_REGISTER)
+    if (login_is_for(x->type))
         login_judged(x->server->login, x, outcome);
     if (outcome < 0) {
         log_error("request failed type=%u errno=%d", x->type, -outcome);
@@ -344,6 +345,10 @@ static void fill_caller(struct caller *who, const struct session *s)
     who->partner_keyset = s->keyset;
     who->session = s->number;
     memcpy(who->key, s->key, sizeof(who->key));
+    who->has_challenge = s->has_challenge;
+    who->has_token = s->has_token;
+    memcpy(who->challenge, s->challenge, sizeof(who->challenge));
+    memcpy(who->token, s->token, sizeof(who->token));
 }
 
 int exchange_start(struct session *s, uint16_t type, uint32_t request, struct slice message, struct slice tail)
@@ -368,7 +373,7 @@ int exchange_start(struct session *s, uint16_t type, uint32_t request, struct sl
     s->running = x;
     if (type == msg_Type_HELLO)
         start_hello(x);
-    else if (type == msg_Type_REGISTER && s->role == REQUESTS_DEVICE)
+    else if (login_is_for(type) && s->role == REQUESTS_DEVICE)
         login_start(s->server->login, x);
     else if (type == msg_Type_LINK && s->role == REQUESTS_DEVICE)
         start_link(x);

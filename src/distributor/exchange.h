@@ -3,7 +3,7 @@
  *   database thread -> done: the answer is sent
  *                   -> ask the directory or a partner (both bounded by EXCHANGE_ASK_MS in all) -> database thread again
  *
- * REGISTER passes login.c first, LINK asks the partner between its two halves, a distributor's HELLO and the directory's
+ * Requests with a password pass login.c first, LINK asks the partner between its two halves, a distributor's HELLO and the directory's
  * requests have database work of their own. When the connection goes, what has begun still ends, unanswered: the device
  * repeats the same transaction later and gets the kept answer (R5). */
 #ifndef DISTRIBUTOR_EXCHANGE_H
@@ -25,7 +25,7 @@ struct exchange {
     int64_t ask_deadline_ms;
     char (*touched)[OPERATIONS_NAME_BYTES]; /* users whose rosters may have changed */
     size_t touched_count;
-    struct login_attempt *login; /* REGISTER; owned */
+    struct login_attempt *login; /* of a request with a password; owned */
     struct links_half *half;     /* LINK; owned */
     char partner_user[OPERATIONS_NAME_BYTES];
     doc_Keyset *keyset;         /* a distributor's HELLO; owned */
@@ -37,7 +37,7 @@ struct exchange {
 /* Copies the frame and begins. The session's exchange is then running. -ENOMEM (nothing was started). */
 int exchange_start(struct session *s, uint16_t type, uint32_t request, struct slice message, struct slice tail)
     MUST_USE;
-/* For login.c: the database part of REGISTER may run. reason: or it is refused. */
+/* For login.c: the database part may run. reason: or it is refused. */
 void exchange_registered(struct exchange *x);
 void exchange_refuse(struct exchange *x, enum reason reason, const char *detail);
 void exchange_refuse_later(struct exchange *x, uint64_t retry_ms); /* rate-limited */

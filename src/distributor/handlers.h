@@ -13,6 +13,10 @@ HANDLER(accounts_hello);      /* accounts.c */
 HANDLER(accounts_register);   /* register.c */
 HANDLER(accounts_unregister); /* accounts.c */
 HANDLER(accounts_get);
+HANDLER(tokens_prove); /* tokens.c */
+HANDLER(tokens_login);
+HANDLER(tokens_logout);
+HANDLER(tokens_password_set);
 HANDLER(devices_rename); /* devices.c */
 HANDLER(devices_remove);
 HANDLER(roster_get);     /* roster.c */

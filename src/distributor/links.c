@@ -15,6 +15,7 @@
 #include "distributor/roster.h"
 #include "distributor/rows.h"
 #include "distributor/share_rows.h"
+#include "distributor/tokens.h"
 
 #define LINK_LABEL "hearth link code"
 #define CODE_LIFE_MS (10 * 60 * 1000)
@@ -169,6 +170,8 @@ int links_begin(struct operations *o, const struct caller *who, struct slice mes
     int r = REQUEST_DECODE(message, msg_Link, &m);
     if (r == 0)
         r = devices_caller(o, who, &d);
+    if (r == 0)
+        r = tokens_judge(o, who, reply);
     if (r != 0)
         return r;
     struct id id = id_from(m.distributor);

@@ -10,6 +10,7 @@
 #include "net/address.h"
 
 #define BUSY_RETRY_MS 2000
+#define PASSWORD_BYTES 256
 
 struct login_attempt {
     struct writer_job job;
@@ -17,7 +18,10 @@ struct login_attempt {
     struct login_attempt *next; /* waiting for the pool */
     struct exchange *exchange;
     struct login *login;
-    msg_Register wanted;
+    char user[OPERATIONS_NAME_BYTES]; /* "": the device's own */
+    char given[PASSWORD_BYTES];       /* to be checked */
+    char wanted[PASSWORD_BYTES];      /* to be hashed, when what was given fits; "": nothing */
+    bool new_account;                 /* REGISTER: nothing to check, `given` is to be hashed */
     char address[ADDRESS_TEXT_BYTES];
     bool known_device; /* this device is registered to this very account already */
     char stored[PASSWORD_HASH_BYTES];
@@ -57,7 +61,7 @@ static struct throttle_login names_of(const struct login_attempt *a)
     const struct id *client = &a->exchange->who.client;
     return (struct throttle_login){
         .address = slice_str(a->address),
-        .user = slice_str(a->wanted.user),
+        .user = slice_str(a->user),
         .device = a->known_device ? slice(client->bytes, ID_BYTES) : slice(NULL, 0),
     };
 }
@@ -83,13 +87,16 @@ static void on_hashed(uv_work_t *work, int status)
 static void hash(uv_work_t *work)
 {
     struct login_attempt *a = container_of(work, struct login_attempt, work);
-    struct slice password = slice_str(a->wanted.password);
+    struct slice password = slice_str(a->given);
     a->outcome = 0;
     bool again = a->known_device && a->stored[0] != '\0'; /* its first answer may have been lost */
-    if (a->wanted.new_account && !again)
+    if (a->new_account && !again) {
         a->outcome = password_hash(password, a->fresh);
-    else
-        a->matches = password_matches(a->stored[0] != '\0' ? a->stored : NULL, password);
+        return;
+    }
+    a->matches = password_matches(a->stored[0] != '\0' ? a->stored : NULL, password);
+    if (a->matches && a->wanted[0] != '\0')
+        a->outcome = password_hash(slice_str(a->wanted), a->fresh);
 }
 
 static void next_on_pool(struct login *l)
@@ -112,8 +119,10 @@ static void next_on_pool(struct login *l)
 static int run_find(struct writer_job *job, void *database)
 {
     struct login_attempt *a = container_of(job, struct login_attempt, job);
-    return requests_password_hash(database, a->wanted.user, &a->exchange->who.client, a->stored, sizeof(a->stored),
-                                  &a->known_device);
+    const struct id *client = &a->exchange->who.client;
+    int r = a->user[0] == '\0' ? requests_user_of(database, client, a->user) : 0;
+    return r == 0 ? requests_password_hash(database, a->user, client, a->stored, sizeof(a->stored), &a->known_device)
+                  : r;
 }
 
 static void on_found(struct writer_job *job, int outcome)
@@ -139,6 +148,64 @@ static void on_found(struct writer_job *job, int outcome)
     next_on_pool(l);
 }
 
+/* --- What each request gives ---------------------------------------------------------------------------------------- */
+
+static int read_register(struct slice message, struct login_attempt *a)
+{
+    msg_Register m;
+    int r = CODEC_DECODE(msg_Register, message, &m);
+    if (r == 0) {
+        CODEC_SET_TEXT(a->user, m.user);
+        CODEC_SET_TEXT(a->given, m.password);
+        a->new_account = m.new_account;
+    }
+    secret_wipe(&m, sizeof(m));
+    return r;
+}
+
+static int read_login(struct slice message, struct login_attempt *a)
+{
+    msg_Login m;
+    int r = CODEC_DECODE(msg_Login, message, &m);
+    if (r == 0) {
+        CODEC_SET_TEXT(a->user, m.user);
+        CODEC_SET_TEXT(a->given, m.password);
+    }
+    secret_wipe(&m, sizeof(m));
+    return r;
+}
+
+static int read_password_set(struct slice message, struct login_attempt *a)
+{
+    msg_PasswordSet m;
+    int r = CODEC_DECODE(msg_PasswordSet, message, &m);
+    if (r == 0) {
+        CODEC_SET_TEXT(a->given, m.password);
+        CODEC_SET_TEXT(a->wanted, m.fresh);
+    }
+    secret_wipe(&m, sizeof(m));
+    return r;
+}
+
+static const struct {
+    uint16_t type;
+    int (*read)(struct slice message, struct login_attempt *a);
+} kinds[] = {
+    { msg_Type_REGISTER, read_register },
+    { msg_Type_LOGIN, read_login },
+    { msg_Type_PASSWORD_SET, read_password_set },
+};
+
+static size_t kind_of(uint16_t type)
+{
+    size_t i = 0;
+    while (i < ARRAY_COUNT(kinds) && kinds[i].type != type)
+        i++;
+    return i;
+}
+
+bool login_is_for(uint16_t type) { return kind_of(type) < ARRAY_COUNT(kinds); }
+
 void login_start(struct login *l, struct exchange *x)
 {
     struct login_attempt *a = calloc(1, sizeof(*a));
@@ -149,7 +216,7 @@ void login_start(struct login *l, struct exchange *x)
     x->login = a;
     a->exchange = x;
     a->login = l;
-    if (CODEC_DECODE(msg_Register, x->message, &a->wanted) != 0) {
+    if (kinds[kind_of(x->type)].read(x->message, a) != 0) {
         exchange_refuse(x, REASON_MALFORMED, NULL);
         return;
     }
@@ -164,7 +231,7 @@ void login_judged(struct login *l, struct exchange *x, int outcome)
         return;
     struct throttle_login names = names_of(x->login);
     /* A wrong invite is guessing as well; so is a new account that this device has, with another password. */
-    if (outcome == REASON_BAD_CREDENTIALS || outcome == REASON_NOT_PERMITTED ||
+    if (outcome == REASON_BAD_CREDENTIALS || (x->type == msg_Type_REGISTER && outcome == REASON_NOT_PERMITTED) ||
         (outcome == REASON_USER_EXISTS && x->login->known_device))
         throttle_login_failed(l->server->throttle, &names);
     else if (outcome == 0)

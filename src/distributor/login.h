@@ -1,4 +1,4 @@
-/* Login: what REGISTER needs before its database part. Wrong passwords are answered with growing delays (throttle.h); the
+/* Login: what requests with a password (REGISTER, LOGIN, PASSWORD_SET) need before their database part. Wrong passwords are answered with growing delays (throttle.h); the
  * password hash, slow on purpose, is computed on the libuv pool, a few at a time.
  *
  * Steps: stored hash read (reader thread) -> delay asked -> Argon2id (pool) -> exchange_registered (loop). */
@@ -13,6 +13,7 @@
 int login_new(struct login **out, struct server *server) MUST_USE;
 void login_free(struct login *l); /* when no exchange is left; accepts NULL */
 
+bool login_is_for(uint16_t type); /* is this a request with a password? */
 /* Begins; ends in exchange_registered, exchange_refuse or exchange_refuse_later. The exchange keeps its struct login_attempt. */
 void login_start(struct login *l, struct exchange *x);
 /* After the database part: counts a failure or forgets earlier ones. outcome as of requests_run. */

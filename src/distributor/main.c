@@ -27,7 +27,7 @@ static const struct admin_command commands[] = {
       "list\nuser add NAME [--password-file FILE] [--full-name TEXT] [--email TEXT] [--credit AMOUNT]\n"
       "    [--payment-reference TEXT]\n"
       "user set NAME [--password-file FILE] [--credit AMOUNT] [--payment-reference TEXT]\n"
-      "user export NAME",
+      "user export NAME\nuser token list NAME\nuser token revoke NAME [ID]",
       "Accounts. Without --password-file the terminal asks, without echo.", admin_user },
     { "device", "list [--user NAME]\ndevice revoke CLIENT", "Devices of the accounts.", admin_device },
     { "publish",

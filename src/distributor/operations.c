@@ -32,6 +32,8 @@ static const struct {
     { "registration", "invite" },
     { "credit-limit", "5000" },
     { "devices-per-account", "10" },
+    { "login-policy", "device-key" },
+    { "login-days", "30" },
     { "certificate-days", "7" },
     { "move-charged", "no" },
     { "copy-charged", "source" },
@@ -298,6 +300,8 @@ int operations_tick(struct operations *o, int64_t now_ms, bool *keyset_changed)
         r = purge(o, INVITE_PURGE, now_ms);
     if (r == 0)
         r = purge(o, LINK_CODE_PURGE, now_ms);
+    if (r == 0)
+        r = purge(o, TOKEN_PURGE, now_ms);
     if (r == 0)
         *keyset_changed = changed;
     return r;

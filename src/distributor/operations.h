@@ -77,6 +77,7 @@ int operations_create(const char *state_dir, const struct keys *keys, const stru
  *   directory-url (hearth://HOST:PORT#ID; empty: none)   registration ("invite", "open", "closed")
  *   credit-limit (minor units, of new accounts)          certificate-days   move-charged ("yes"/"no")
  *   copy-charged ("source"/"destination": whose account pays for a copy certificate)   pay-within-days (0: no limit)
+ *   login-policy ("device-key", "password", "both": tokens.h)   login-days (how long a login token lasts)
  *   payment-command (a path; empty: none)   payment-timeout (seconds)   collect-at (minor units owed; 0: by hand only)
  *   settlement-days (0: by hand only)
  * operations_setting: the stored value, else the default; always terminated. 0 or -errno. */

@@ -182,7 +182,15 @@ static const char
 /* What the payment provider knows a user by, as the user says; never a card number. The operator accepts it as the payer (table payer). */
 static const char payment_reference[] = "ALTER TABLE account ADD COLUMN payment_reference TEXT NOT NULL DEFAULT '';";
 
-static const char *const migrations[] = { first, billing_schema_ledger, billing_schema_settlement, payment_reference };
+/* The login token of a device (tokens.c): the hash of its public key, never shared. */
+static const char login_token[] =
+    "CREATE TABLE login_token (client BLOB PRIMARY KEY CHECK (length(client) = 32),"
+    " token BLOB NOT NULL UNIQUE CHECK (length(token) = 32), user TEXT NOT NULL REFERENCES account (user),"
+    " created_ms INTEGER NOT NULL, ends_ms INTEGER NOT NULL, used_ms INTEGER NOT NULL) STRICT;"
+    "CREATE INDEX login_token_by_user ON login_token (user, client);";
+
+static const char *const migrations[] = { first, billing_schema_ledger, billing_schema_settlement, payment_reference,
+                                          login_token };
 
 const struct store_schema operations_schema = {
     .migrations = migrations,

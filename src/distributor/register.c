@@ -16,6 +16,7 @@
 #include "distributor/roster.h"
 #include "distributor/rows.h"
 #include "distributor/sessions.h"
+#include "distributor/tokens.h"
 
 /* What is known when the handler begins. */
 struct registration {
@@ -227,6 +228,18 @@ static int open_session(struct operations *o, const struct caller *who, struct t
     return r == 0 && state->session != who->session ? REASON_SESSION_REPLACED : r;
 }
 
+/* Whoever registers has just given the password. Source: seed S61. */
+static int log_in(struct operations *o, const struct caller *who, const struct registration *g, msg_Registered *m,
+                  struct reply *out)
+{
+    enum tokens_policy policy;
+    int r = tokens_policy(o, &policy);
+    if (r != 0 || policy == TOKENS_DEVICE_KEY)
+        return r;
+    m->has_login = true;
+    return tokens_issue(o, who, g->device.user, g->m.sealing_key, m->login, NULL, out);
+}
+
 static int answer(struct operations *o, const struct caller *who, const struct registration *g, struct reply *out)
 {
     msg_Registered m = msg_Registered_init_zero;
@@ -240,6 +253,8 @@ static int answer(struct operations *o, const struct caller *who, const struct r
         r = roster_current(o, g->device.user, who->now_ms, &m.roster_sequence, NULL);
     if (r == 0)
         r = seal_key_set(o, g, &out->tail);
+    if (r == 0)
+        r = log_in(o, who, g, &m, out);
     if (r != 0)
         return r;
     m.session = out->session = state.session;

@@ -9,6 +9,7 @@
 #include "distributor/handlers.h"
 #include "distributor/reply.h"
 #include "distributor/rows.h"
+#include "distributor/tokens.h"
 
 /* Largest message is BILLS; largest tail a transaction's 256 results. */
 #define MESSAGE_MAX (24 * 1024)
@@ -25,6 +26,10 @@ struct kind {
 static const struct kind kinds[] = {
     { msg_Type_HELLO, REQUESTS_DEVICE, false, accounts_hello },
     { msg_Type_REGISTER, REQUESTS_DEVICE, false, accounts_register },
+    { msg_Type_LOGIN_PROVE, REQUESTS_DEVICE, false, tokens_prove },
+    { msg_Type_LOGIN, REQUESTS_DEVICE, false, tokens_login },
+    { msg_Type_LOGOUT, REQUESTS_DEVICE, false, tokens_logout },
+    { msg_Type_PASSWORD_SET, REQUESTS_DEVICE, false, tokens_password_set },
     { msg_Type_UNREGISTER, REQUESTS_DEVICE, false, accounts_unregister },
     { msg_Type_DEVICE_RENAME, REQUESTS_DEVICE, false, devices_rename },
     { msg_Type_DEVICE_REMOVE, REQUESTS_DEVICE, false, devices_remove },
@@ -74,6 +79,14 @@ static int judge_removed(struct operations *o, const struct caller *who, uint16_
     return r == 0 && d.revoked ? REASON_DEVICE_REVOKED : r;
 }
 
+/* Changes of the account. A transaction is judged by transact.c: the answer to one that ran before is nobody's to refuse. LINK: links.c.
+ * Source: seed S61, S113. */
+static bool needs_login(uint16_t type)
+{
+    return type == msg_Type_DEVICE_RENAME || type == msg_Type_DEVICE_REMOVE || type == msg_Type_LINK_CODE_GET ||
+           type == msg_Type_UNLINK;
+}
+
 int requests_run(struct operations *o, const struct caller *who, uint16_t type, struct slice message, struct slice tail,
                  struct reply *out)
 {
@@ -83,6 +96,8 @@ int requests_run(struct operations *o, const struct caller *who, uint16_t type, 
     if (tail.len > 0 && type != msg_Type_TRANSACT) /* nobody else has a tail */
         return REASON_MALFORMED;
     int r = judge_removed(o, who, type);
+    if (r == 0 && needs_login(type))
+        r = tokens_judge(o, who, out);
     return r != 0 ? r : k->run(o, who, message, tail, out);
 }
 
@@ -105,6 +120,16 @@ int requests_password_hash(struct operations *o, const char *user, const struct 
         return r;
     *registered = r == 0 && !device.revoked && strcmp(device.user, user) == 0;
     snprintf(out, cap, "%s", hash);
+    return 0;
+}
+
+int requests_user_of(struct operations *o, const struct id *client, char user[OPERATIONS_NAME_BYTES])
+{
+    struct device device;
+    int r = devices_find_own(o, client, &device);
+    if (r < 0)
+        return r;
+    snprintf(user, OPERATIONS_NAME_BYTES, "%s", r == 0 && !device.revoked ? device.user : "");
     return 0;
 }
 

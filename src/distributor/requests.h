@@ -35,9 +35,12 @@ struct caller {
     struct id partner;                /* REQUESTS_DISTRIBUTOR: whose keyset this is */
     const doc_Keyset *partner_keyset; /* judged, lists `key` for TLS; borrowed */
     int64_t now_ms;
-    /* REGISTER only: the server hashed on the pool. */
+    /* Of this connection: what LOGIN_PROVE must sign, and the login token that was proved on it (its hash; tokens.h). */
+    bool has_challenge, has_token;
+    uint8_t challenge[32], token[32];
+    /* Requests with a password only (login.h): the server hashed on the pool. */
     bool password_ok;          /* the password fits requests_password_hash() of this user */
-    const char *password_hash; /* of the password given, for a new account; NULL when not computed */
+    const char *password_hash; /* of the new password given; NULL when not computed */
     bool directory_asked;
     struct id partners_asked[REQUESTS_PARTNERS_MAX];
     size_t partners_asked_count;
@@ -50,13 +53,19 @@ struct reply_unlinked {
     char user[OPERATIONS_NAME_BYTES], partner_user[OPERATIONS_NAME_BYTES];
 };
 
+enum reply_login { REPLY_LOGIN_AS_BEFORE, REPLY_LOGGED_IN, REPLY_LOGGED_OUT };
+
 struct reply {
     uint16_t type; /* msg_Type */
     struct buf message, tail;
     char detail[256];                 /* with a refusal: a sentence instead of the standard one, or "" */
     uint64_t session;                 /* HELLO, REGISTER: keep in caller.session */
     char user[OPERATIONS_NAME_BYTES]; /* HELLO, REGISTER: the device's account, "" when not registered (roster.h) */
-    struct id ask;                    /* REQUESTS_ASK_PARTNER */
+    bool has_challenge;               /* HELLO: keep in caller.challenge */
+    uint8_t challenge[32];
+    enum reply_login login; /* LOGGED_IN: keep in caller.token */
+    uint8_t token[32];
+    struct id ask;                                         /* REQUESTS_ASK_PARTNER */
     struct reply_unlinked unlinked[REQUESTS_UNLINKED_MAX]; /* UNLINK */
     size_t unlinked_count;
 };
@@ -64,7 +73,8 @@ void reply_init(struct reply *r);
 void reply_free(struct reply *r); /* idempotent */
 
 /* message, tail: borrowed, as they came in the frame. reply: initialised, filled as said above.
- * Types served: HELLO REGISTER UNREGISTER DEVICE_RENAME DEVICE_REMOVE ROSTER_GET LINK_CODE_GET UNLINK ACCOUNT_GET
+ * What needs the account's password is refused `login-needed` as the setting login-policy says (tokens.h).
+ * Types served: HELLO REGISTER LOGIN_PROVE LOGIN LOGOUT PASSWORD_SET UNREGISTER DEVICE_RENAME DEVICE_REMOVE ROSTER_GET LINK_CODE_GET UNLINK ACCOUNT_GET
  * BILLS_GET CATALOGUE_GET QUOTE_GET HEADER_GET TRANSACT COMMIT REDEEM MOVE_DONE MOVE_CANCEL of devices;
  * DELEGATION_GET GRANT_GET PARTNER_LINK PARTNER_UNLINK of partners (whose HELLO is the server's own business).
  * LINK: links.h. Any other type, or one of the other role: REASON_NOT_PERMITTED.
@@ -75,10 +85,12 @@ int requests_run(struct operations *o, const struct caller *who, uint16_t type, 
  * with OPERATIONS_READ_ONLY, which sees what was committed. */
 bool requests_is_read_only(uint16_t type);
 
-/* For REGISTER, before the pool spends time on Argon2id: the stored hash of a user. 0, out "" when there is no such user
+/* For requests with a password, before the pool spends time on Argon2id: the stored hash of a user. 0, out "" when there is no such user
  * (then let password_matches(NULL, ...) spend the same time); -errno. *registered: this client is registered to that user
  * already (limits.h: not a stranger). Read-only. */
 int requests_password_hash(struct operations *o, const char *user, const struct id *client, char *out, size_t cap,
                            bool *registered) MUST_USE;
+/* The account that a device of ours belongs to; "" when there is none. 0, -errno. Read-only. */
+int requests_user_of(struct operations *o, const struct id *client, char user[OPERATIONS_NAME_BYTES]) MUST_USE;
 
 #endif

@@ -61,6 +61,18 @@ void session_set_user(struct session *s, uint64_t number, const char *user)
     lobby_set_user(s, user);
 }
 
+void session_set_login(struct session *s, const struct reply *r)
+{
+    if (r->has_challenge) {
+        s->has_challenge = true;
+        memcpy(s->challenge, r->challenge, sizeof(s->challenge));
+    }
+    if (r->login == REPLY_LOGIN_AS_BEFORE)
+        return;
+    s->has_token = r->login == REPLY_LOGGED_IN;
+    memcpy(s->token, r->token, sizeof(s->token));
+}
+
 void session_resume(struct session *s)
 {
     if (s->peer != NULL && !s->paused_by_queue && !s->paused_by_pace && !lobby_is_stopping(s->server->lobby))

@@ -28,9 +28,11 @@ struct session {
     enum session_state state;
     enum greet_server_state greeting;
     enum requests_role role;
-    struct id id;                /* client ID of a device, root ID of a distributor */
-    uint8_t key[32];             /* of the connection */
-    uint64_t number;             /* a device's session number (R5) */
+    struct id id;                  /* client ID of a device, root ID of a distributor */
+    uint8_t key[32];               /* of the connection */
+    uint64_t number;               /* a device's session number (R5) */
+    bool has_challenge, has_token; /* tokens.h */
+    uint8_t challenge[32], token[32];
     doc_Keyset *keyset;          /* of a distributor; owned */
     struct name *address, *user; /* names in use; user NULL when not registered */
     struct session *next_of_user, *next, *previous;
@@ -61,6 +63,8 @@ void session_greeted(struct session *s, uint64_t number, const char *user, uint6
 void session_greeted_distributor(struct session *s, const struct id *id, doc_Keyset *keyset);
 /* The account changed (REGISTER, UNREGISTER: ""). */
 void session_set_user(struct session *s, uint64_t number, const char *user);
+/* What HELLO, REGISTER, LOGIN... said about challenge and login token. */
+void session_set_login(struct session *s, const struct reply *r);
 /* Sends a refusal, its tail too (out-of-step). */
 void session_refuse(struct session *s, uint32_t request, enum reason reason, const char *detail, struct slice tail);
 

@@ -24,6 +24,18 @@
     X(PASSWORD_GET, "SELECT hash FROM user_password WHERE user = ?1")                                                       \
     X(PASSWORD_ADD, "INSERT INTO user_password (user, hash) VALUES (?1, ?2)")                                               \
     X(PASSWORD_SET, "UPDATE user_password SET hash = ?2 WHERE user = ?1")                                                   \
+    /* login tokens */                                                                                                      \
+    X(TOKEN_GET, "SELECT client, token, user, created_ms, ends_ms, used_ms FROM login_token"                                \
+                 " WHERE client = ?1 AND token = ?2")                                                                       \
+    X(TOKEN_NEXT, "SELECT client, token, user, created_ms, ends_ms, used_ms FROM login_token"                               \
+                  " WHERE user = ?1 AND client > ?2 ORDER BY client LIMIT 1")                                               \
+    X(TOKEN_SET, "INSERT INTO login_token (client, token, user, created_ms, ends_ms, used_ms)"                              \
+                 " VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (client) DO UPDATE SET token = excluded.token,"              \
+                 " user = excluded.user, created_ms = excluded.created_ms, ends_ms = excluded.ends_ms,"                     \
+                 " used_ms = excluded.used_ms")                                                                             \
+    X(TOKEN_DELETE, "DELETE FROM login_token WHERE client = ?1")                                                            \
+    X(TOKENS_OF_USER_DELETE, "DELETE FROM login_token WHERE user = ?1")                                                     \
+    X(TOKEN_PURGE, "DELETE FROM login_token WHERE ends_ms < ?1")                                                            \
     X(ACCOUNT_ADD, "INSERT INTO account (user, full_name, email, credit_limit, created_ms, household)"                      \
                    " VALUES (?1, ?2, ?3, ?4, ?5, ?6)")                                                                      \
     X(ACCOUNT_GET,                                                                                                          \
@@ -142,6 +154,9 @@
     X(EXPORT_PAYMENTS,                                                                                                      \
       "SELECT json_object('number', number, 'amount', amount, 'payer', payer, 'state', state, 'prepared_ms', prepared_ms,"  \
       " 'ended_ms', ended_ms, 'detail', detail) FROM payment WHERE user = ?1 ORDER BY number")                              \
+    X(EXPORT_LOGINS,                                                                                                        \
+      "SELECT json_object('client', lower(hex(client)), 'created_ms', created_ms, 'ends_ms', ends_ms, 'used_ms', used_ms)"  \
+      " FROM login_token WHERE user = ?1 ORDER BY client")                                                                  \
     X(EXPORT_INVITATIONS,                                                                                                   \
       "SELECT json_object('created_ms', created_ms, 'ends_ms', ends_ms) FROM invite WHERE used_by = ?1"                     \
       " ORDER BY created_ms")                                                                                               \

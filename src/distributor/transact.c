@@ -10,6 +10,7 @@
 #include "distributor/reply.h"
 #include "distributor/rows.h"
 #include "distributor/sessions.h"
+#include "distributor/tokens.h"
 
 #define ITEMS_MAX 256
 
@@ -35,7 +36,9 @@ static int judge_item(struct operations *o, const struct caller *who, const msg_
         return r;
     out->detail[0] = '\0';
     *result = (msg_Result)msg_Result_init_zero;
-    r = run_item(o, who, item, result, out);
+    r = tokens_judge(o, who, out); /* S61, S113: user and password */
+    if (r == 0)
+        r = run_item(o, who, item, result, out);
     if (r == 0)
         return savepoint_release(&p);
     if (r < 0 || r == REQUESTS_ASK_DIRECTORY || r == REQUESTS_ASK_PARTNER)

@@ -12,8 +12,10 @@ static bool may_become(enum greet_state from, enum greet_state to)
     static const uint32_t table[GREET_STATE_COUNT] = {
         [GREET_KEYSET] = TO(GREET_CHECKING) | TO(GREET_FAILED),
         [GREET_CHECKING] = TO(GREET_HELLO) | TO(GREET_FAILED),
-        [GREET_HELLO] = TO(GREET_TIME) | TO(GREET_READY) | TO(GREET_FAILED),
-        [GREET_TIME] = TO(GREET_READY) | TO(GREET_FAILED),
+        [GREET_HELLO] = TO(GREET_TIME) | TO(GREET_TOKEN) | TO(GREET_READY) | TO(GREET_FAILED),
+        [GREET_TIME] = TO(GREET_TOKEN) | TO(GREET_READY) | TO(GREET_FAILED),
+        [GREET_TOKEN] = TO(GREET_PROVING) | TO(GREET_READY) | TO(GREET_FAILED),
+        [GREET_PROVING] = TO(GREET_READY) | TO(GREET_FAILED),
         [GREET_READY] = TO(GREET_FAILED),
     };
 #undef TO
@@ -44,7 +46,7 @@ void greet_init(struct greet *g, uint64_t generation, bool registered, int64_t n
         .generation = generation,
         .registered = registered,
         .keyset = buf(FRAME_TAIL_MAX),
-        .message = buf(msg_Hello_size),
+        .message = buf(msg_LoginProve_size) /* the larger one */,
         .deadline_ms = now_ms + GREET_STEP_MS,
     };
 }
@@ -71,6 +73,16 @@ static struct greet_action hello(struct greet *g)
     return (struct greet_action){ .kind = GREET_SEND, .message = buf_slice(&g->message) };
 }
 
+static struct greet_action proof(struct greet *g)
+{
+    buf_clear(&g->message);
+    if (CODEC_ENCODE(msg_LoginProve, &g->message, &g->proof) != 0) {
+        fail(g, REASON_INTERNAL, NULL);
+        return greet_next(g);
+    }
+    return (struct greet_action){ .kind = GREET_SEND_PROOF, .message = buf_slice(&g->message) };
+}
+
 struct greet_action greet_next(struct greet *g)
 {
     if (g->given)
@@ -83,6 +95,10 @@ struct greet_action greet_next(struct greet *g)
         return hello(g);
     case GREET_TIME:
         return (struct greet_action){ .kind = GREET_CHECK_TIME, .message = CODEC_BYTES(g->welcome.time) };
+    case GREET_TOKEN:
+        return (struct greet_action){ .kind = GREET_PROVE_LOGIN, .message = SLICE_ARRAY(g->welcome.login_challenge) };
+    case GREET_PROVING:
+        return proof(g);
     case GREET_READY:
         return (struct greet_action){ .kind = GREET_DONE };
     case GREET_FAILED:
@@ -100,6 +116,10 @@ bool greet_frame(struct greet *g, const struct frame *f)
         return true; /* says why the other end closes */
     if (g->state == GREET_READY)
         return false;
+    if (g->state >= GREET_TIME && g->state < GREET_READY && f->type == msg_Type_ROSTER_CHANGED && f->request == 0) {
+        g->roster_changed = true; /* for the distributor we are greeted already */
+        return true;
+    }
     if (g->state != GREET_KEYSET || f->type != msg_Type_KEYSET || f->message.len != 0 || f->tail.len == 0 ||
         buf_append(&g->keyset, f->tail) != 0)
         fail(g, REASON_MALFORMED, NULL);
@@ -120,16 +140,42 @@ void greet_checked(struct greet *g, enum reason why, const char *detail, int64_t
     g->deadline_ms = now_ms + GREET_STEP_MS;
 }
 
+/* What the vault is asked has no deadline of its own. */
+static void timed(struct greet *g)
+{
+    g->deadline_ms = INT64_MAX;
+    set_state(g, g->registered && g->welcome.registered && g->welcome.has_login_challenge ? GREET_TOKEN : GREET_READY);
+}
+
 static void welcomed(struct greet *g)
 {
     g->deadline_ms = INT64_MAX;
-    set_state(g, g->registered && g->welcome.has_time ? GREET_TIME : GREET_READY);
+    if (g->registered && g->welcome.has_time)
+        set_state(g, GREET_TIME);
+    else
+        timed(g);
+}
+
+static void judged_login(struct greet *g, const struct frame *reply, enum reason why)
+{
+    if (reply == NULL) { /* the connection goes: whoever lost it says so */
+        fail(g, why == REASON_NONE ? REASON_OFFLINE : why, NULL);
+        return;
+    }
+    g->logged_in = reason_of_reply(reply, msg_Type_OK, NULL) == REASON_NONE;
+    g->login_refused = !g->logged_in;
+    g->deadline_ms = INT64_MAX;
+    set_state(g, GREET_READY);
 }
 
 void greet_reply(struct greet *g, const struct frame *reply, enum reason why, int64_t now_ms)
 {
     msg_Refusal refusal = msg_Refusal_init_zero;
     (void)now_ms;
+    if (g->state == GREET_PROVING && g->given) {
+        judged_login(g, reply, why);
+        return;
+    }
     if (g->state != GREET_HELLO || !g->given)
         return;
     why = reply != NULL        ? reason_of_reply(reply, msg_Type_WELCOME, &refusal)
@@ -146,7 +192,20 @@ void greet_reply(struct greet *g, const struct frame *reply, enum reason why, in
 void greet_timed(struct greet *g)
 {
     if (g->state == GREET_TIME)
+        timed(g);
+}
+
+void greet_proved(struct greet *g, const msg_LoginProve *proof, int64_t now_ms)
+{
+    if (g->state != GREET_TOKEN)
+        return;
+    if (proof == NULL) {
         set_state(g, GREET_READY);
+        return;
+    }
+    g->proof = *proof;
+    set_state(g, GREET_PROVING);
+    g->deadline_ms = now_ms + GREET_STEP_MS;
 }
 
 int64_t greet_deadline_ms(const struct greet *g) { return g->deadline_ms; }

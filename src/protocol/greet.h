@@ -6,6 +6,8 @@
  *   CHECKING   the vault verifies it: root is the distributor's, sequence not lower than known, lists this connection's key
  *   HELLO      only now it speaks; waits for WELCOME
  *   TIME       the vault takes the distributor's signed time (its refusal is noted and changes nothing)
+ *   TOKEN      the vault is asked to prove a login token (S61, S113); it may have none
+ *   PROVING    LOGIN_PROVE was sent; a refusal means: not logged in, and changes nothing else
  *   READY      welcome says what the distributor knows of us
  *   FAILED     why, detail; the connection is to be closed
  *
@@ -18,7 +20,7 @@
 #include "protocol/codec.h"
 #include "protocol/reason.h"
 
-#define GREET_STEP_MS 10000 /* for the keyset, and for the welcome */
+#define GREET_STEP_MS 10000 /* for the keyset, the welcome, and the judgement of a login */
 #define GREET_ROLE_DEVICE 1
 
 enum greet_state {
@@ -26,6 +28,8 @@ enum greet_state {
     GREET_CHECKING,
     GREET_HELLO,
     GREET_TIME,
+    GREET_TOKEN,
+    GREET_PROVING,
     GREET_READY,
     GREET_FAILED,
     GREET_STATE_COUNT
@@ -36,6 +40,8 @@ enum greet_action_kind {
     GREET_CHECK_KEYSET, /* (*) message: the envelope; greet_checked */
     GREET_SEND,         /* HELLO, message: greet_reply */
     GREET_CHECK_TIME,   /* (*) message: the envelope; greet_timed */
+    GREET_PROVE_LOGIN,  /* (*) message: the challenge; greet_proved */
+    GREET_SEND_PROOF,   /* LOGIN_PROVE, message: greet_reply */
     GREET_DONE,         /* READY, once */
     GREET_HANG_UP,      /* FAILED, once: why, detail */
 };
@@ -52,6 +58,9 @@ struct greet {
     bool registered; /* here: then the time matters */
     struct buf keyset, message;
     msg_Welcome welcome; /* from TIME on */
+    msg_LoginProve proof;
+    bool roster_changed;           /* said after WELCOME, before READY */
+    bool logged_in, login_refused; /* in READY; refused: the token is worth nothing any more */
     enum reason why;
     char detail[256];
     int64_t deadline_ms;
@@ -70,7 +79,8 @@ void greet_checked(struct greet *g, enum reason why, const char *detail, int64_t
 void greet_reply(struct greet *g, const struct frame *reply, enum reason why,
                  int64_t now_ms); /* reply NULL: none came */
 void greet_timed(struct greet *g);
-int64_t greet_deadline_ms(const struct greet *g); /* INT64_MAX: none */
+void greet_proved(struct greet *g, const msg_LoginProve *proof, int64_t now_ms); /* NULL: there is no token */
+int64_t greet_deadline_ms(const struct greet *g);                                /* INT64_MAX: none */
 void greet_late(struct greet *g, int64_t now_ms); /* fails when the deadline has passed */
 
 /* The other end, a distributor or directory: it has sent its keyset and hears a stranger until the HELLO was judged. */

@@ -15,7 +15,7 @@ struct entry {
 static const struct entry entries[REASON_COUNT] = {
     [REASON_NONE] = { "none", "There is nothing to refuse.", NULL },
     [REASON_BAD_CREDENTIALS] = { "bad-credentials", "User and password do not fit.",
-                                 "Check the user name and the password, then register again." },
+                                 "Check the user name and the password, then run the command again." },
     [REASON_UNKNOWN_DEVICE] = { "unknown-device", "This device is not known there.",
                                 "Register it first: hearth register URL" },
     [REASON_DEVICE_REVOKED] = { "device-revoked", "This device was removed from its household.",
@@ -82,6 +82,8 @@ static const struct entry entries[REASON_COUNT] = {
     [REASON_RATE_LIMITED] = { "rate-limited", "There were too many requests.", "Wait a while, then try again." },
     [REASON_TIMED_OUT] = { "timed-out", "The other end did not answer in time.", "Try again." },
     [REASON_INTERNAL] = { "internal", "Something failed at the other end.", NULL },
+    [REASON_LOGIN_NEEDED] = { "login-needed", "The account's password has to be given on this device first.",
+                              "Log in: hearth login DISTRIBUTOR" },
 };
 
 static const struct entry *entry_of(enum reason r)

@@ -8,7 +8,8 @@ static bool may_become(enum registration_state from, enum registration_state to)
 #define TO(state) (1u << (state))
     static const uint32_t table[REGISTRATION_STATE_COUNT] = {
         [REGISTRATION_ASKING] = TO(REGISTRATION_KEEPING) | TO(REGISTRATION_REFUSED),
-        [REGISTRATION_KEEPING] = TO(REGISTRATION_STORING) | TO(REGISTRATION_REFUSED),
+        [REGISTRATION_KEEPING] = TO(REGISTRATION_TOKEN) | TO(REGISTRATION_STORING) | TO(REGISTRATION_REFUSED),
+        [REGISTRATION_TOKEN] = TO(REGISTRATION_STORING) | TO(REGISTRATION_REFUSED),
         [REGISTRATION_STORING] = TO(REGISTRATION_GREETING) | TO(REGISTRATION_DONE) | TO(REGISTRATION_REFUSED),
         [REGISTRATION_GREETING] = TO(REGISTRATION_DONE),
     };
@@ -41,9 +42,10 @@ void registration_init(struct registration *r, bool is_new)
 struct registration_action registration_next(struct registration *r)
 {
     static const enum registration_action_kind kinds[REGISTRATION_STATE_COUNT] = {
-        [REGISTRATION_ASKING] = REGISTRATION_ASK,    [REGISTRATION_KEEPING] = REGISTRATION_KEEP,
-        [REGISTRATION_STORING] = REGISTRATION_STORE, [REGISTRATION_GREETING] = REGISTRATION_GREET,
-        [REGISTRATION_DONE] = REGISTRATION_END,      [REGISTRATION_REFUSED] = REGISTRATION_END,
+        [REGISTRATION_ASKING] = REGISTRATION_ASK,       [REGISTRATION_KEEPING] = REGISTRATION_KEEP,
+        [REGISTRATION_TOKEN] = REGISTRATION_KEEP_LOGIN, [REGISTRATION_STORING] = REGISTRATION_STORE,
+        [REGISTRATION_GREETING] = REGISTRATION_GREET,   [REGISTRATION_DONE] = REGISTRATION_END,
+        [REGISTRATION_REFUSED] = REGISTRATION_END,
     };
     if (r->given)
         return (struct registration_action){ .kind = REGISTRATION_WAIT };
@@ -82,6 +84,16 @@ void registration_kept(struct registration *r, enum reason why, const msg_Refusa
     if (r->state != REGISTRATION_KEEPING)
         return;
     r->sealed = slice(NULL, 0);
+    if (why != REASON_NONE)
+        refuse(r, why, refusal);
+    else
+        set_state(r, r->reply.has_login ? REGISTRATION_TOKEN : REGISTRATION_STORING);
+}
+
+void registration_login_kept(struct registration *r, enum reason why, const msg_Refusal *refusal)
+{
+    if (r->state != REGISTRATION_TOKEN)
+        return;
     if (why != REASON_NONE)
         refuse(r, why, refusal);
     else

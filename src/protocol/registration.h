@@ -2,6 +2,7 @@
  *
  *   ASKING     REGISTER was (or is to be) sent over a session whose keyset has verified
  *   KEEPING    the vault judges certificate and sealed key set, and stores them durably (S4)
+ *   TOKEN      the vault keeps the login token, when the distributor gave one (S61)
  *   STORING    the account's row; only after the vault has what it needs
  *   GREETING   a new account: greeted anew, as a registered device
  *   DONE
@@ -19,6 +20,7 @@
 enum registration_state {
     REGISTRATION_ASKING = 1,
     REGISTRATION_KEEPING,
+    REGISTRATION_TOKEN,
     REGISTRATION_STORING,
     REGISTRATION_GREETING,
     REGISTRATION_DONE,
@@ -28,11 +30,12 @@ enum registration_state {
 
 enum registration_action_kind {
     REGISTRATION_WAIT,
-    REGISTRATION_ASK,   /* send the caller's REGISTER: registration_answered */
-    REGISTRATION_KEEP,  /* SERVICE_DATA of certificate and sealed set into the vault: registration_kept */
-    REGISTRATION_STORE, /* the row, from `reply`: registration_stored */
-    REGISTRATION_GREET, /* begin the session anew: registration_greeted */
-    REGISTRATION_END,   /* DONE or REFUSED, once */
+    REGISTRATION_ASK,        /* send the caller's REGISTER: registration_answered */
+    REGISTRATION_KEEP,       /* SERVICE_DATA of certificate and sealed set into the vault: registration_kept */
+    REGISTRATION_KEEP_LOGIN, /* LOGIN_STORE of reply.login: registration_login_kept */
+    REGISTRATION_STORE,      /* the row, from `reply`: registration_stored */
+    REGISTRATION_GREET,      /* begin the session anew: registration_greeted */
+    REGISTRATION_END,        /* DONE or REFUSED, once */
 };
 struct registration_action {
     enum registration_action_kind kind;
@@ -56,6 +59,7 @@ struct registration_action registration_next(struct registration *r) MUST_USE;
 void registration_answered(struct registration *r, const struct frame *reply, enum reason why,
                            const msg_Refusal *refusal);
 void registration_kept(struct registration *r, enum reason why, const msg_Refusal *refusal);
+void registration_login_kept(struct registration *r, enum reason why, const msg_Refusal *refusal);
 void registration_stored(struct registration *r, enum reason why);
 void registration_greeted(struct registration *r); /* however it went: it is registered */
 

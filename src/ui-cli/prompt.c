@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "base/secret.h"
 #include "base/util.h"
+#include "ui-cli/cli.h"
 
 bool prompt_possible(void) { return isatty(STDIN_FILENO) && isatty(STDERR_FILENO); }
 
@@ -91,4 +92,26 @@ int prompt_secret_file(const char *path, char *out, size_t cap)
     }
     secret_wipe(content.data, content.len);
     return r;
+}
+
+int prompt_password(struct cli *cli, const char *option, const char *question, const char *file, bool twice, char *out,
+                    size_t cap)
+{
+    char message[256], again[256];
+    int r = file != NULL ? prompt_secret_file(file, out, cap) : prompt_secret(question, out, cap);
+    if (r == -ENOTTY) {
+        snprintf(message, sizeof(message), "there is no terminal to ask for the %s: give --%s-file FILE", option,
+                 option);
+        return cli_usage(cli, message);
+    }
+    if (r != 0) {
+        snprintf(message, sizeof(message), "the %s cannot be read: %s", option, strerror(-r));
+        return cli_fail(cli, "not-found", message, NULL);
+    }
+    if (file != NULL || !twice)
+        return -1;
+    r = prompt_secret("Once more: ", again, sizeof(again));
+    bool same = r == 0 && strcmp(again, out) == 0;
+    secret_wipe(again, sizeof(again));
+    return same ? -1 : cli_fail(cli, "bad-credentials", "the two differ", NULL);
 }

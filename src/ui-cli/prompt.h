@@ -16,4 +16,10 @@ int prompt_line(const char *question, char *out, size_t cap) MUST_USE;
 /* First line of a file, which must not be readable by others when it is a regular file of ours. 0, -errno, -EMSGSIZE. */
 int prompt_secret_file(const char *path, char *out, size_t cap) MUST_USE;
 
+/* A password or PIN for a verb: from the file (its first line) or without echo, twice when it is a new one. option: the name of the option that
+ * names the file, for who has no terminal. -1 to go on, or an exit code after saying why not. out is the caller's to wipe. */
+struct cli;
+int prompt_password(struct cli *cli, const char *option, const char *question, const char *file, bool twice, char *out,
+                    size_t cap);
+
 #endif

@@ -5,8 +5,8 @@
 #include "ui-cli/cli.h"
 
 extern const struct verb verb_status, verb_doctor, verb_events; /* verbs_daemon.c */
-extern const struct verb verb_register, verb_unregister, verb_link, verb_unlink, verb_accounts,
-    verb_bills;                                                            /* verbs_accounts.c */
+extern const struct verb verb_register, verb_unregister, verb_login, verb_logout, verb_passwd, verb_link, verb_unlink,
+    verb_accounts, verb_bills;                                             /* verbs_accounts.c */
 extern const struct verb verb_devices;                                     /* verbs_devices.c */
 extern const struct verb verb_browse, verb_get, verb_restore;              /* verbs_shop.c */
 extern const struct verb verb_library, verb_show, verb_play, verb_remove;  /* verbs_library.c */

@@ -80,27 +80,6 @@ static bool parse_url(const char *url, ctl_Register *out)
     return true;
 }
 
-static int get_password(struct cli *cli, const char *file, bool new_account, char *out, size_t cap)
-{
-    int r = file != NULL ? prompt_secret_file(file, out, cap) : prompt_secret("Password: ", out, cap);
-    if (r == -ENOTTY)
-        return cli_usage(cli, "there is no terminal to ask for the password: give --password-file FILE");
-    if (r != 0) {
-        char message[256];
-        snprintf(message, sizeof(message), "the password cannot be read: %s", strerror(-r));
-        return cli_fail(cli, "not-found", message, NULL);
-    }
-    if (file == NULL && new_account) {
-        char again[256];
-        r = prompt_secret("Once more: ", again, sizeof(again));
-        bool same = r == 0 && strcmp(again, out) == 0;
-        secret_wipe(again, sizeof(again));
-        if (!same)
-            return cli_fail(cli, "bad-credentials", "the two passwords differ", NULL);
-    }
-    return -1;
-}
-
 /* Without an ID in the URL, the person confirms the fingerprint. */
 static int confirm(struct cli *cli, ctl_Register *m, const ctl_Confirm *c)
 {
@@ -182,7 +161,8 @@ static int run_register(struct cli *cli, int argc, char **argv)
     bool ask = m.new_account && password_file == NULL && !cli->output.json && prompt_possible();
     code = get_person(cli, person, ARRAY_COUNT(person), ask);
     if (code < 0)
-        code = get_password(cli, password_file, m.new_account, m.password, sizeof(m.password));
+        code = prompt_password(cli, "password", "Password: ", password_file, m.new_account, m.password,
+                               sizeof(m.password));
     struct registration g = { 0 };
     while (code < 0) {
         code = cli_call_except(cli, ctl_Type_REGISTER, ctl_Register_fields, &m, on_registration, &g,

@@ -106,7 +106,12 @@ static const char version_2[] =
     COUNTED(certificate, INSERT) COUNTED(certificate, UPDATE)
     COUNTED(move, INSERT) COUNTED(move, UPDATE); /* clang-format on */
 
-static const char *const migrations[] = { version_1, version_2 };
+static const char version_3[] = "CREATE TABLE login (" /* logins.c */
+                                "  distributor BLOB PRIMARY KEY NOT NULL,"
+                                "  sealed BLOB NOT NULL" /* the token */
+                                ") STRICT;";
+
+static const char *const migrations[] = { version_1, version_2, version_3 };
 
 static const char *const statements[DB_STATEMENT_COUNT] = {
     [DB_DEVICE_GET] = "SELECT generation, sealed FROM device",
@@ -181,6 +186,10 @@ static const char *const statements[DB_STATEMENT_COUNT] = {
                               " list_root = NULL WHERE state = 1 AND digest = excluded.digest",
     [DB_CERTIFICATE_RELEASE] = "DELETE FROM certificate WHERE issuer = ?1 AND serial = ?2 AND state = 1",
     [DB_CERTIFICATE_FORGET] = "DELETE FROM certificate WHERE state = 1 AND ends_ms < ?1",
+
+    [DB_LOGIN_GET] = "SELECT sealed FROM login WHERE distributor = ?1",
+    [DB_LOGIN_PUT] = "INSERT OR REPLACE INTO login (distributor, sealed) VALUES (?1, ?2)",
+    [DB_LOGIN_DROP] = "DELETE FROM login WHERE distributor = ?1",
 
     [DB_MOVE_GET] = "SELECT state, digest, license_id, sequence, content, destination, surrender FROM move"
                     " WHERE issuer = ?1 AND serial = ?2",

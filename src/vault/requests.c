@@ -13,6 +13,7 @@
 #include "vault/keys.h"
 #include "vault/keysets.h"
 #include "vault/licenses.h"
+#include "vault/logins.h"
 #include "vault/moves.h"
 #include "vault/play.h"
 #include "vault/rosters.h"
@@ -62,6 +63,9 @@ static const struct {
     ROW(MOVE_RELEASE, vlt_MoveRelease, moves_release),
     ROW(MOVE_FINISH, vlt_MoveFinish, moves_finish),
     ROW(MOVE_CANCEL, vlt_MoveCancel, moves_cancel),
+    ROW(LOGIN_STORE, vlt_LoginStore, logins_store),
+    ROW(LOGIN_PROVE, vlt_LoginProve, logins_prove),
+    ROW(LOGIN_DROP, vlt_LoginDrop, logins_drop),
     ROW(PLAY_OPEN, vlt_PlayOpen, play_open),
     ROW(PLAY_CLOSE, vlt_PlayClose, play_close),
 };

@@ -28,6 +28,7 @@ struct reply {
         vlt_MoveReleased released;
         vlt_MoveFinished finished;
         vlt_PlayOpened play;
+        vlt_LoginProof login;
     };
     struct buf tail;
     const char *detail; /* beside a reason: a sentence better than the standard one; constant text */

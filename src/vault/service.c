@@ -7,6 +7,7 @@
 #include "crypto/seal.h"
 #include "vault/db.h"
 #include "vault/keys.h"
+#include "vault/logins.h"
 #include "vault/sealed.h"
 #include "vault/trusted_time.h"
 
@@ -275,7 +276,9 @@ int service_drop(struct vault *v, const struct request *rq, struct reply *reply)
         r = query_run(&q);
     }
     services_forget(v);
-    return r > 0 ? -EUCLEAN : r;
+    if (r > 0)
+        return -EUCLEAN;
+    return r == 0 ? logins_forget(v, m->distributor) : r;
 }
 
 int service_list(struct vault *v, const struct request *rq, struct reply *reply)

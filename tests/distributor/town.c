@@ -211,6 +211,19 @@ static int run_once(struct shop *s, struct caller *who, uint16_t type, struct sl
     return r;
 }
 
+/* As the server's session does. */
+static void keep_login(struct caller *who, const struct reply *r)
+{
+    if (r->has_challenge) {
+        who->has_challenge = true;
+        memcpy(who->challenge, r->challenge, sizeof(who->challenge));
+    }
+    if (r->login == REPLY_LOGIN_AS_BEFORE)
+        return;
+    who->has_token = r->login == REPLY_LOGGED_IN;
+    memcpy(who->token, r->token, sizeof(who->token));
+}
+
 int town_run(struct shop *s, struct caller *who, uint16_t type, const pb_msgdesc_t *fields, const void *message,
              struct slice tail, struct reply *out)
 {
@@ -235,6 +248,8 @@ int town_run(struct shop *s, struct caller *who, uint16_t type, const pb_msgdesc
             ask_partner(s, &out->ask);
             continue;
         }
+        if (r == 0)
+            keep_login(who, out);
         return r;
     }
 }

@@ -49,6 +49,10 @@ static const struct {
     { msg_Type_GRANT_GET, "msg_GrantGet" },
     { msg_Type_PARTNER_LINK, "msg_PartnerLink" },
     { msg_Type_PARTNER_UNLINK, "msg_PartnerUnlink" },
+    { msg_Type_LOGIN_PROVE, "msg_LoginProve" },
+    { msg_Type_LOGIN, "msg_Login" },
+    { msg_Type_LOGOUT, "msg_Logout" },
+    { msg_Type_PASSWORD_SET, "msg_PasswordSet" },
     { msg_Type_SHARE_PUSH, "msg_SharePush" },
 };
 

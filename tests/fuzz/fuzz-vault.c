@@ -395,11 +395,13 @@ static void ask_any(struct run *r, struct input *in)
     static const char *const names[] = { "vlt_LicensesGet",      "vlt_PlayOpen",        "vlt_PlayClose",
                                          "vlt_ServiceDrop",      "vlt_HeaderStore",     "vlt_MoveRelease",
                                          "vlt_CertificateCheck", "vlt_RosterGet",       "vlt_MoveCancel",
-                                         "vlt_LicenseStore",     "vlt_DistributorsGet", "vlt_IdentityGet" };
+                                         "vlt_LicenseStore",     "vlt_DistributorsGet", "vlt_IdentityGet",
+                                         "vlt_LoginStore",       "vlt_LoginProve",      "vlt_LoginDrop" };
     static const uint16_t types[] = { vlt_Type_LICENSES_GET,      vlt_Type_PLAY_OPEN,        vlt_Type_PLAY_CLOSE,
                                       vlt_Type_SERVICE_DROP,      vlt_Type_HEADER_STORE,     vlt_Type_MOVE_RELEASE,
                                       vlt_Type_CERTIFICATE_CHECK, vlt_Type_ROSTER_GET,       vlt_Type_MOVE_CANCEL,
-                                      vlt_Type_LICENSE_STORE,     vlt_Type_DISTRIBUTORS_GET, vlt_Type_IDENTITY_GET };
+                                      vlt_Type_LICENSE_STORE,     vlt_Type_DISTRIBUTORS_GET, vlt_Type_IDENTITY_GET,
+                                      vlt_Type_LOGIN_STORE,       vlt_Type_LOGIN_PROVE,      vlt_Type_LOGIN_DROP };
     size_t index = input_u8(in) % ARRAY_COUNT(names);
     const struct message *m = message_named(names[index]);
     void *zero CLEANUP(freep) = calloc(1, m->struct_bytes);

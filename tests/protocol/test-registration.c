@@ -28,16 +28,20 @@ enum fault {
 struct world {
     unsigned leaves, asked; /* the distributor: leaves given to this device; how often it was asked */
     bool vault_has, row;    /* durable here */
+    bool tokens;            /* the distributor's policy asks for logins */
+    bool vault_token;
     unsigned greeted;
 };
 
-static struct buf registered_bytes(void)
+static struct buf registered_bytes(bool token)
 {
     struct buf out = buf(msg_Registered_size);
     msg_Registered m = { .session = 5, .bit = 1, .roster_sequence = 2 };
     CODEC_SET_TEXT(m.user, "alice");
     CODEC_SET_TEXT(m.distributor_name, "aurora");
     assert_int_equal(CODEC_SET_BYTES(m.certificate, slice_str("a certificate")), 0);
+    m.has_login = token;
+    memset(m.login, 7, sizeof(m.login));
     assert_int_equal(CODEC_ENCODE(msg_Registered, &out, &m), 0);
     return out;
 }
@@ -51,7 +55,7 @@ static void refusal_of(struct buf *out, enum reason why)
 
 static void ask(struct world *w, struct registration *r, enum fault fault)
 {
-    struct buf bytes = registered_bytes();
+    struct buf bytes = registered_bytes(w->tokens);
     struct frame f = { msg_Type_REGISTERED, 1, buf_slice(&bytes), slice_str("sealed keys") };
     w->asked += fault != REQUEST_LOST;
     if (fault == REQUEST_LOST) {
@@ -99,7 +103,15 @@ static bool run(struct world *w, struct registration *r, unsigned fault_at, enum
             if (now != KILLED_AFTER)
                 registration_kept(r, now == VAULT_REFUSES ? REASON_SIGNATURE_INVALID : REASON_NONE, NULL);
             break;
+        case REGISTRATION_KEEP_LOGIN:
+            assert_true(w->tokens && w->vault_has);
+            assert_int_equal(r->reply.login[79], 7);
+            w->vault_token |= now != VAULT_REFUSES;
+            if (now != KILLED_AFTER)
+                registration_login_kept(r, now == VAULT_REFUSES ? REASON_STORAGE_FULL : REASON_NONE, NULL);
+            break;
         case REGISTRATION_STORE:
+            assert_true(!w->tokens || w->vault_token);
             assert_true(w->vault_has); /* never a row without what the vault needs */
             w->row |= now != STORE_FAILS;
             if (now != KILLED_AFTER)
@@ -133,6 +145,16 @@ static void test_undisturbed(void **state)
     assert_int_equal(r.reply.session, 5);
 }
 
+static void test_with_a_login_token(void **state)
+{
+    (void)state;
+    struct world w = { .tokens = true };
+    struct registration r;
+    assert_true(run(&w, &r, 0, NO_FAULT));
+    assert_int_equal(r.state, REGISTRATION_DONE);
+    assert_true(w.vault_token);
+}
+
 /* Known here already: the session that is there goes on. */
 static void test_again(void **state)
 {
@@ -150,10 +172,10 @@ static void test_every_fault_then_again(void **state)
 {
     (void)state;
     for (unsigned fault = NO_FAULT + 1; fault < FAULT_COUNT; fault++)
-        for (unsigned at = 0; at < 5; at++) {
-            struct world w = { 0 };
+        for (unsigned at = 0; at < 12; at++) {
+            struct world w = { .tokens = at >= 6 };
             struct registration r;
-            bool ended = run(&w, &r, at, fault);
+            bool ended = run(&w, &r, at % 6, fault);
             if (ended && r.state == REGISTRATION_REFUSED) {
                 assert_int_not_equal(r.why, REASON_NONE);
                 assert_string_not_equal(r.refusal.text, "");
@@ -169,7 +191,7 @@ static void test_every_fault_then_again(void **state)
 static void test_answers_cut_and_flipped(void **state)
 {
     (void)state;
-    struct buf whole = registered_bytes();
+    struct buf whole = registered_bytes(false);
     for (size_t i = 0; i < whole.len; i++) {
         struct registration r;
         begin(&r);
@@ -190,7 +212,7 @@ static void test_answers_cut_and_flipped(void **state)
 static void test_answers_that_grant_nothing(void **state)
 {
     (void)state;
-    struct buf whole = registered_bytes();
+    struct buf whole = registered_bytes(false);
     struct registration r;
     begin(&r);
     struct frame f = { msg_Type_REGISTERED, 1, buf_slice(&whole), slice(NULL, 0) }; /* without a key set */
@@ -210,6 +232,7 @@ static void test_outcomes_out_of_order(void **state)
     struct registration r;
     registration_init(&r, true);
     registration_kept(&r, REASON_NONE, NULL);
+    registration_login_kept(&r, REASON_NONE, NULL);
     registration_stored(&r, REASON_NONE);
     registration_greeted(&r);
     assert_int_equal(r.state, REGISTRATION_ASKING);
@@ -223,6 +246,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_undisturbed),
+        cmocka_unit_test(test_with_a_login_token),
         cmocka_unit_test(test_again),
         cmocka_unit_test(test_every_fault_then_again),
         cmocka_unit_test(test_answers_cut_and_flipped),

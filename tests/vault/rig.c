@@ -244,6 +244,29 @@ int rig_drop(struct rig *r, const struct maker *m)
     return ASK_DONE(r, SERVICE_DROP, vlt_ServiceDrop, &ask, NO_TAIL);
 }
 
+int rig_login(struct rig *r, const struct maker *m, const uint8_t sealed[80])
+{
+    vlt_LoginStore ask;
+    memcpy(ask.distributor, m->id.bytes, 32);
+    memcpy(ask.token, sealed, sizeof(ask.token));
+    return ASK_DONE(r, LOGIN_STORE, vlt_LoginStore, &ask, NO_TAIL);
+}
+
+int rig_prove(struct rig *r, const struct maker *m, const uint8_t challenge[32], vlt_LoginProof *out)
+{
+    vlt_LoginProve ask;
+    memcpy(ask.distributor, m->id.bytes, 32);
+    memcpy(ask.challenge, challenge, sizeof(ask.challenge));
+    return ASK(r, LOGIN_PROVE, vlt_LoginProve, &ask, NO_TAIL, LOGIN_PROOF, vlt_LoginProof, out);
+}
+
+int rig_logout(struct rig *r, const struct maker *m)
+{
+    vlt_LoginDrop ask;
+    memcpy(ask.distributor, m->id.bytes, 32);
+    return ASK_DONE(r, LOGIN_DROP, vlt_LoginDrop, &ask, NO_TAIL);
+}
+
 int rig_roster(struct rig *r, const struct maker *m, struct slice envelope)
 {
     vlt_RosterCheck ask;

@@ -44,6 +44,9 @@ int rig_keyset_bytes(struct rig *r, const struct maker *m, const uint8_t *tls_ke
 int rig_service(struct rig *r, const struct maker *m, struct slice certificate, struct slice set);
 int rig_register(struct rig *r, struct maker *m); /* keyset and service data */
 int rig_drop(struct rig *r, const struct maker *m);
+int rig_login(struct rig *r, const struct maker *m, const uint8_t sealed[80]);
+int rig_prove(struct rig *r, const struct maker *m, const uint8_t challenge[32], vlt_LoginProof *out);
+int rig_logout(struct rig *r, const struct maker *m);
 int rig_roster(struct rig *r, const struct maker *m, struct slice envelope);
 int rig_time(struct rig *r, const struct maker *m, struct slice envelope);
 int rig_license(struct rig *r, struct slice license, struct slice header);

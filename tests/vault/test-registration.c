@@ -7,6 +7,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "crypto/seal.h"
+#include "protocol/login_token.h"
 #include "rig.h"
 
 static struct rig rig;
@@ -332,11 +334,58 @@ static void many_at_once(void **state)
     assert_true(all.distributors[0].roster_sequence == 201);
 }
 
+/* A login token is kept sealed, proves itself to its own distributor, survives a kill, and goes with logout or the registration. */
+static void login_tokens(void **state)
+{
+    (void)state;
+    static const uint8_t challenge[32] = "challenge";
+    struct key32 token = { .bytes = "a token of 32 bytes, for a test" };
+    uint8_t sealed[LOGIN_TOKEN_SEALED_BYTES], key[32];
+    vlt_LoginProof proof;
+    assert_int_equal(seal_to(rig.self.sealing_key, SLICE_ARRAY(token.bytes), sealed), 0);
+    assert_int_equal(rig_login(&rig, &shop, sealed), REASON_NOT_REGISTERED);
+    assert_int_equal(rig_register(&rig, &shop), 0);
+    assert_int_equal(rig_register(&rig, &other), 0);
+    assert_int_equal(rig_prove(&rig, &shop, challenge, &proof), REASON_LOGIN_NEEDED);
+    assert_int_equal(rig_login(&rig, &shop, sealed), 0);
+    rig_kill(&rig);
+    rig_start(&rig);
+    assert_int_equal(rig_prove(&rig, &shop, challenge, &proof), 0);
+    sign_public_key(&token, key);
+    assert_memory_equal(proof.key, key, 32);
+    assert_true(login_token_is_proved(key, &shop.id, &rig.self.client, challenge, proof.proof));
+    assert_false(login_token_is_proved(key, &other.id, &rig.self.client, challenge, proof.proof));
+    assert_int_equal(rig_prove(&rig, &other, challenge, &proof), REASON_LOGIN_NEEDED);
+
+    sealed[0] ^= 1; /* not for this device: what is there stays */
+    assert_int_equal(rig_login(&rig, &shop, sealed), REASON_MALFORMED);
+    assert_int_equal(rig_prove(&rig, &shop, challenge, &proof), 0);
+    assert_int_equal(rig_logout(&rig, &shop), 0);
+    assert_int_equal(rig_logout(&rig, &shop), 0);
+    assert_int_equal(rig_prove(&rig, &shop, challenge, &proof), REASON_LOGIN_NEEDED);
+    sealed[0] ^= 1;
+    assert_int_equal(rig_login(&rig, &shop, sealed), 0);
+    assert_int_equal(rig_drop(&rig, &shop), 0);
+    assert_int_equal(rig_register(&rig, &shop), 0);
+    assert_int_equal(rig_prove(&rig, &shop, challenge, &proof), REASON_LOGIN_NEEDED);
+
+    /* A row carried over from another distributor does not open. */
+    assert_int_equal(rig_login(&rig, &shop, sealed), 0);
+    rig_stop(&rig);
+    rig_alter(
+        &rig,
+        "INSERT INTO login SELECT d.distributor, l.sealed FROM distributor d, login l WHERE d.distributor <> l.distributor");
+    rig_start(&rig);
+    assert_int_equal(rig_prove(&rig, &other, challenge, &proof), REASON_INTERNAL);
+    assert_int_equal(rig_prove(&rig, &shop, challenge, &proof), 0);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(identity_lasts),
+        T(login_tokens),
         T(generation_rises_with_what_is_stored),
         T(storage_key_is_not_replaced),
         T(keyset_of_connection),
