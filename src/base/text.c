@@ -2,6 +2,7 @@
 #include "base/text.h"
 
 #include <assert.h>
+#include <ctype.h>
 
 #include "base/util.h"
 
@@ -245,5 +246,28 @@ int base32_decode(const char *text, uint8_t *out, size_t out_len)
             out[done++] = (uint8_t)(bits >> bit_count);
         }
     }
+    return 0;
+}
+
+/* --- Amounts --- */
+
+int text_money(const char *text, int64_t *out)
+{
+    int64_t units = 0;
+    const char *at = text;
+    if (!isdigit((unsigned char)*at))
+        return -EINVAL;
+    for (; isdigit((unsigned char)*at); at++)
+        if (__builtin_mul_overflow(units, 10, &units) || __builtin_add_overflow(units, *at - '0', &units))
+            return -EINVAL;
+    if (units > INT64_C(1000000000000))
+        return -EINVAL;
+    if (*at == '\0') {
+        *out = units * 100;
+        return 0;
+    }
+    if (*at != '.' || !isdigit((unsigned char)at[1]) || !isdigit((unsigned char)at[2]) || at[3] != '\0')
+        return -EINVAL;
+    *out = units * 100 + (at[1] - '0') * 10 + at[2] - '0';
     return 0;
 }

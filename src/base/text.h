@@ -20,6 +20,9 @@ char *text_file_name(const char *title, char *out, size_t cap);
  * three spaces, dashes, dots or other marks between? A longer run of digits without a mark does not look like one. Source: ISO/IEC 7812-1 annex B. */
 bool text_has_card_number(const char *s);
 
+/* An amount such as 4.99 or 5, in minor units: 499, 500. 0 or -EINVAL. */
+int text_money(const char *text, int64_t *out) MUST_USE;
+
 #define HEX_TEXT_BYTES(n) ((n)*2 + 1)
 #define BASE32_TEXT_BYTES(n) (((n)*8 + 4) / 5 + 1)
 void hex_encode(struct slice s, char *out /* HEX_TEXT_BYTES(s.len) */);

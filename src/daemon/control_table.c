@@ -6,6 +6,7 @@
 #include "daemon/play.h"
 #include "daemon/register.h"
 #include "daemon/shop.h"
+#include "daemon/spending.h"
 #include "daemon/status.h"
 #include "daemon/tracks.h"
 #include "daemon/transfers.h"
@@ -17,6 +18,9 @@ const struct control_entry control_table[] = {
     CONTROL_ENTRY(LOGIN, Login, login_handle),
     CONTROL_ENTRY(LOGOUT, Logout, logout_handle),
     CONTROL_ENTRY(PASSWORD_SET, PasswordSet, password_set_handle),
+    CONTROL_ENTRY(LIMIT_GET, LimitGet, limit_get_handle),
+    CONTROL_ENTRY(LIMIT_SET, LimitSet, limit_set_handle),
+    CONTROL_ENTRY(UNLOCK_SPENDING, UnlockSpending, unlock_spending_handle),
     CONTROL_ENTRY(LINK_CODE_GET, LinkCodeGet, link_code_handle),
     CONTROL_ENTRY(LINK, Link, link_handle),
     CONTROL_ENTRY(UNLINK, Unlink, unlink_handle),

@@ -17,6 +17,7 @@
 #include "distributor/rows.h"
 #include "distributor/sessions.h"
 #include "distributor/share_rows.h"
+#include "distributor/spending.h"
 #include "distributor/tokens.h"
 
 #define INVITE_LABEL "hearth invite"
@@ -320,6 +321,21 @@ static int put_devices(struct operations *o, const char *user, msg_Account *acco
     return 0;
 }
 
+static int put_spending(struct operations *o, const struct caller *who, const char *user, msg_Account *account)
+{
+    struct spending s;
+    int r = spending_find(o, user, &who->client, who->now_ms, &s);
+    if (r != 0)
+        return r == OPERATIONS_ABSENT ? 0 : r;
+    account->has_spending_limit = account->has_limit_period = account->has_spent = true;
+    account->spending_limit = s.amount;
+    account->limit_period = s.period;
+    account->spent = s.spent;
+    account->has_unlocked_until_ms = s.unlocked_until_ms > 0;
+    account->unlocked_until_ms = (uint64_t)s.unlocked_until_ms;
+    return 0;
+}
+
 int accounts_get(struct operations *o, const struct caller *who, struct slice message, struct slice tail,
                  struct reply *out)
 {
@@ -339,6 +355,8 @@ int accounts_get(struct operations *o, const struct caller *who, struct slice me
     CODEC_SET_TEXT(account.currency, o->currency);
     put_person(&account, &a);
     r = put_devices(o, d.user, &account);
+    if (r == 0)
+        r = put_spending(o, who, d.user, &account);
     if (r == 0)
         r = billing_balance(o, d.user, &account.balance);
     if (r == 0)

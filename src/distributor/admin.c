@@ -115,27 +115,6 @@ int admin_usage(struct admin *a, const char *format, ...)
 
 /* --- Values ------------------------------------------------------------------------------------------------------ */
 
-int admin_parse_money(const char *text, int64_t *out)
-{
-    int64_t units = 0;
-    const char *at = text;
-    if (!isdigit((unsigned char)*at))
-        return -EINVAL;
-    for (; isdigit((unsigned char)*at); at++)
-        if (__builtin_mul_overflow(units, 10, &units) || __builtin_add_overflow(units, *at - '0', &units))
-            return -EINVAL;
-    if (units > INT64_C(1000000000000))
-        return -EINVAL;
-    if (*at == '\0') {
-        *out = units * 100;
-        return 0;
-    }
-    if (*at != '.' || !isdigit((unsigned char)at[1]) || !isdigit((unsigned char)at[2]) || at[3] != '\0')
-        return -EINVAL;
-    *out = units * 100 + (at[1] - '0') * 10 + at[2] - '0';
-    return 0;
-}
-
 int admin_parse_time(const char *text, int64_t *out_ms)
 {
     struct tm t = { 0 };
@@ -219,7 +198,7 @@ static int set_option(struct admin *a, struct admin_option *option, const char *
         r = parse_count(value, &option->number);
         break;
     case ADMIN_MONEY:
-        r = admin_parse_money(value, &option->number);
+        r = text_money(value, &option->number);
         break;
     case ADMIN_TIME:
         r = in_ms ? parse_ms(value, &option->number) : admin_parse_time(value, &option->number);

@@ -53,8 +53,7 @@ struct admin_option {
 };
 /* Takes the options out of argv; the other words stay in order, *argc of them. 0 or an exit code. */
 int admin_options(struct admin *a, struct admin_option *options, size_t count, int *argc, char **argv) MUST_USE;
-/* "4.99", or "499" in minor units. "2026-05-01" or "2026-05-01T12:00": UTC. 0 or -EINVAL. */
-int admin_parse_money(const char *text, int64_t *out) MUST_USE;
+/* "2026-05-01" or "2026-05-01T12:00": UTC. 0 or -EINVAL. */
 int admin_parse_time(const char *text, int64_t *out_ms) MUST_USE;
 /* hearth://HOST:PORT#ID. 0 or -EINVAL. */
 int admin_parse_url(const char *url, char address[OPERATIONS_ADDRESS_BYTES], struct id *id) MUST_USE;

@@ -15,10 +15,11 @@ static const struct {
     const char *member;
     enum statement statement; /* ?1: the user; each row one JSON object */
 } parts[] = {
-    { "account", EXPORT_ACCOUNT },       { "devices", EXPORT_DEVICES },         { "links", EXPORT_LINKS },
-    { "linked_devices", EXPORT_LINKED }, { "licenses", EXPORT_LICENSES },       { "downloads", EXPORT_DOWNLOADS },
-    { "copies", EXPORT_COPIES },         { "entries", EXPORT_ENTRIES },         { "payments", EXPORT_PAYMENTS },
-    { "logins", EXPORT_LOGINS },         { "invitations", EXPORT_INVITATIONS },
+    { "account", EXPORT_ACCOUNT },         { "devices", EXPORT_DEVICES },      { "links", EXPORT_LINKS },
+    { "linked_devices", EXPORT_LINKED },   { "licenses", EXPORT_LICENSES },    { "downloads", EXPORT_DOWNLOADS },
+    { "copies", EXPORT_COPIES },           { "entries", EXPORT_ENTRIES },      { "payments", EXPORT_PAYMENTS },
+    { "logins", EXPORT_LOGINS },           { "spending_limit", EXPORT_LIMIT }, { "unlocked", EXPORT_UNLOCKED },
+    { "invitations", EXPORT_INVITATIONS },
 };
 
 /* The statements write IDs in hex; people know them as everywhere else. */

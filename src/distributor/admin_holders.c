@@ -120,7 +120,7 @@ static int holder_share(struct admin *a, const char *name, const struct admin_op
 static int holder_pay(struct admin *a, const char *name, const char *amount_text, const struct admin_option *options)
 {
     int64_t amount;
-    if (admin_parse_money(amount_text, &amount) != 0 || amount == 0)
+    if (text_money(amount_text, &amount) != 0 || amount == 0)
         return admin_usage(a, "holder pay NAME AMOUNT [--reference TEXT]");
     int r = admin_begin(a);
     if (r != 0)

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/text.h"
 #include "base/util.h"
 #include "distributor/admin.h"
 #include "distributor/devices.h"
@@ -245,7 +246,7 @@ int admin_settings(struct admin *a, int argc, char **argv)
         int64_t amount;
         r = judge_setting(a, argv[0], value);
         if (r == 0 && (strcmp(argv[0], "credit-limit") == 0 || strcmp(argv[0], "collect-at") == 0)) {
-            if (admin_parse_money(value, &amount) != 0)
+            if (text_money(value, &amount) != 0)
                 return admin_usage(a, "%s is an amount such as 50 or 49.99", argv[0]);
             snprintf(minor, sizeof(minor), "%" PRId64, amount);
             value = minor;

@@ -1,6 +1,7 @@
 /* Commands about money: ledger. One thread. */
 #include <inttypes.h>
 
+#include "base/text.h"
 #include "base/util.h"
 #include "distributor/admin_money.h"
 #include "distributor/billing.h"
@@ -131,7 +132,7 @@ static int ledger_judge(struct admin *a)
 static int ledger_pay(struct admin *a, const char *user, const char *amount_text, const struct admin_option *options)
 {
     int64_t amount, balance;
-    if (admin_parse_money(amount_text, &amount) != 0 || amount == 0)
+    if (text_money(amount_text, &amount) != 0 || amount == 0)
         return admin_usage(a, "ledger pay USER AMOUNT, as in: ledger pay ann 20.00");
     int r = admin_begin(a);
     if (r != 0)

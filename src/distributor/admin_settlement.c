@@ -207,7 +207,7 @@ static int settlement_pay(struct admin *a, char **argv, const char *text, const 
     struct partner p;
     int64_t amount, balance = 0;
     char account[LEDGER_ACCOUNT_BYTES];
-    if (admin_parse_money(argv[2], &amount) != 0 || amount == 0)
+    if (text_money(argv[2], &amount) != 0 || amount == 0)
         return admin_usage(a, "settlement paid|received PARTNER AMOUNT");
     int r = admin_begin(a);
     if (r == 0)

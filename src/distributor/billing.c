@@ -12,6 +12,7 @@
 #include "distributor/payments.h"
 #include "distributor/reply.h"
 #include "distributor/rows.h"
+#include "distributor/spending.h"
 
 #define DAY_MS INT64_C(86400000)
 
@@ -82,7 +83,9 @@ int billing_judge_credit(struct operations *o, const char *user, int64_t price, 
         return r == OPERATIONS_ABSENT ? -EUCLEAN : r;
     if (price < 0 || __builtin_sub_overflow(balance, price, &after) || after < -a.credit_limit)
         return REASON_CREDIT_REFUSED;
-    return balance < 0 ? judge_past(o, user, now_ms, out) : 0;
+    if (balance < 0)
+        r = judge_past(o, user, now_ms, out);
+    return r == 0 ? spending_judge(o, user, price, now_ms, out) : r;
 }
 
 /* --- Who pays for a copy ---------------------------------------------------------------------------------------------- */

@@ -10,7 +10,8 @@
 int billing_balance(struct operations *o, const char *user, int64_t *balance) MUST_USE;
 /* May this account be charged so much now? Asked before anything is issued. Free things are not refused.
  * 0; REASON_CREDIT_REFUSED (out, may be NULL, then says why): beyond the credit limit, a payment was declined and is still owed, or owed
- * for longer than the setting pay-within-days allows; -errno. Source: seed S76-S78. */
+ * for longer than the setting pay-within-days allows;
+ * REASON_SPENDING_LIMIT: the household's own limit (spending.h); -errno. Source: seed S76-S78. */
 int billing_judge_credit(struct operations *o, const char *user, int64_t price, int64_t now_ms, struct reply *out)
     MUST_USE;
 

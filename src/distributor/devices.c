@@ -15,6 +15,7 @@
 #include "distributor/roster.h"
 #include "distributor/rows.h"
 #include "distributor/share_rows.h"
+#include "distributor/spending.h"
 #include "distributor/tokens.h"
 #include "distributor/verified.h"
 
@@ -228,6 +229,8 @@ int devices_revoke(struct operations *o, struct device *d, int64_t now_ms)
         r = keyblocks_revoke(o, &d->client, now_ms);
     if (r == 0)
         r = tokens_revoke_device(o, &d->client);
+    if (r == 0)
+        r = spending_lock_device(o, &d->client);
     if (r == 0) {
         char client[ID_TEXT_BYTES];
         id_text(&d->client, client);

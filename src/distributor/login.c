@@ -7,6 +7,7 @@
 
 #include "base/util.h"
 #include "crypto/password.h"
+#include "distributor/spending.h"
 #include "net/address.h"
 
 #define BUSY_RETRY_MS 2000
@@ -22,6 +23,8 @@ struct login_attempt {
     char given[PASSWORD_BYTES];       /* to be checked */
     char wanted[PASSWORD_BYTES];      /* to be hashed, when what was given fits; "": nothing */
     bool new_account;                 /* REGISTER: nothing to check, `given` is to be hashed */
+    bool pin;                         /* `given` is the PIN of the spending limit, not the password */
+    bool first_pin;                   /* LIMIT_SET: where there is no limit yet, nothing is checked */
     char address[ADDRESS_TEXT_BYTES];
     bool known_device; /* this device is registered to this very account already */
     char stored[PASSWORD_HASH_BYTES];
@@ -94,6 +97,10 @@ static void hash(uv_work_t *work)
         a->outcome = password_hash(password, a->fresh);
         return;
     }
+    if (a->first_pin && a->stored[0] == '\0') {
+        a->outcome = a->wanted[0] != '\0' ? password_hash(slice_str(a->wanted), a->fresh) : 0;
+        return;
+    }
     a->matches = password_matches(a->stored[0] != '\0' ? a->stored : NULL, password);
     if (a->matches && a->wanted[0] != '\0')
         a->outcome = password_hash(slice_str(a->wanted), a->fresh);
@@ -120,21 +127,39 @@ static int run_find(struct writer_job *job, void *database)
 {
     struct login_attempt *a = container_of(job, struct login_attempt, job);
     const struct id *client = &a->exchange->who.client;
+    char user[OPERATIONS_NAME_BYTES] = "";
+    if (a->pin) {
+        int r = spending_account(database, client, a->user, user);
+        memcpy(a->user, user, sizeof(user));
+        return r == 0 ? spending_pin_hash(database, user, a->stored, sizeof(a->stored)) : r;
+    }
     int r = a->user[0] == '\0' ? requests_user_of(database, client, a->user) : 0;
     return r == 0 ? requests_password_hash(database, a->user, client, a->stored, sizeof(a->stored), &a->known_device)
                   : r;
+}
+
+/* How long this one has to wait. A PIN is short: each guess counts as wrong until it has proved right, so that many at once are many. */
+static uint64_t wait_of(struct login_attempt *a)
+{
+    struct throttle *t = a->login->server->throttle;
+    struct throttle_login names = names_of(a);
+    if (!a->pin)
+        return throttle_login_wait_ms(t, &names);
+    uint64_t wait_ms = throttle_wait_ms(t, THROTTLE_PIN, names.user);
+    if (wait_ms == 0 && a->stored[0] != '\0')
+        throttle_failed(t, THROTTLE_PIN, names.user);
+    return wait_ms;
 }
 
 static void on_found(struct writer_job *job, int outcome)
 {
     struct login_attempt *a = container_of(job, struct login_attempt, job);
     struct login *l = a->login;
-    struct throttle_login names = names_of(a);
-    uint64_t wait_ms = outcome == 0 ? throttle_login_wait_ms(l->server->throttle, &names) : 0;
+    uint64_t wait_ms = outcome == 0 ? wait_of(a) : 0;
     if (wait_ms == 0 && l->waiting_count >= LOGIN_WAITING_MAX)
         wait_ms = BUSY_RETRY_MS;
     if (outcome != 0) {
-        exchange_refuse(a->exchange, outcome > 0 ? REASON_INTERNAL : reason_of_error(outcome), NULL);
+        exchange_refuse(a->exchange, reason_of_error(outcome), NULL);
         return;
     }
     if (wait_ms > 0) {
@@ -187,13 +212,39 @@ static int read_password_set(struct slice message, struct login_attempt *a)
     return r;
 }
 
+static int read_limit_set(struct slice message, struct login_attempt *a)
+{
+    msg_LimitSet m;
+    int r = CODEC_DECODE(msg_LimitSet, message, &m);
+    if (r == 0) {
+        CODEC_SET_TEXT(a->given, m.proof);
+        CODEC_SET_TEXT(a->wanted, m.pin);
+        a->pin = a->first_pin = !m.password;
+    }
+    secret_wipe(&m, sizeof(m));
+    return r;
+}
+
+static int read_unlock(struct slice message, struct login_attempt *a)
+{
+    msg_UnlockSpending m;
+    int r = CODEC_DECODE(msg_UnlockSpending, message, &m);
+    if (r == 0) {
+        CODEC_SET_TEXT(a->user, m.user);
+        CODEC_SET_TEXT(a->given, m.pin);
+        a->pin = true;
+    }
+    secret_wipe(&m, sizeof(m));
+    return r;
+}
+
 static const struct {
     uint16_t type;
     int (*read)(struct slice message, struct login_attempt *a);
 } kinds[] = {
-    { msg_Type_REGISTER, read_register },
-    { msg_Type_LOGIN, read_login },
-    { msg_Type_PASSWORD_SET, read_password_set },
+    { msg_Type_REGISTER, read_register },         { msg_Type_LOGIN, read_login },
+    { msg_Type_PASSWORD_SET, read_password_set }, { msg_Type_LIMIT_SET, read_limit_set },
+    { msg_Type_UNLOCK_SPENDING, read_unlock },
 };
 
 static size_t kind_of(uint16_t type)
@@ -230,6 +281,10 @@ void login_judged(struct login *l, struct exchange *x, int outcome)
     if (x->login == NULL)
         return;
     struct throttle_login names = names_of(x->login);
+    if (x->who.password_ok && (x->login->pin || x->type == msg_Type_LIMIT_SET))
+        throttle_succeeded(l->server->throttle, THROTTLE_PIN, names.user); /* the password resets the PIN */
+    if (x->login->pin)
+        return;
     /* A wrong invite is guessing as well; so is a new account that this device has, with another password. */
     if (outcome == REASON_BAD_CREDENTIALS || (x->type == msg_Type_REGISTER && outcome == REASON_NOT_PERMITTED) ||
         (outcome == REASON_USER_EXISTS && x->login->known_device))

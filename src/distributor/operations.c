@@ -303,6 +303,8 @@ int operations_tick(struct operations *o, int64_t now_ms, bool *keyset_changed)
     if (r == 0)
         r = purge(o, TOKEN_PURGE, now_ms);
     if (r == 0)
+        r = purge(o, SPENDING_LOCK_PURGE, now_ms);
+    if (r == 0)
         *keyset_changed = changed;
     return r;
 }

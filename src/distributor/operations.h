@@ -31,6 +31,7 @@ struct operations_block {
 #define OPERATIONS_BLOCKS 8
 
 struct verified; /* verified.h */
+struct caller;   /* requests.h */
 
 struct operations {
     struct store *store;
@@ -43,6 +44,7 @@ struct operations {
     struct operations_block blocks[OPERATIONS_BLOCKS]; /* keyblocks.c */
     uint64_t block_uses;
     struct verified *verified;              /* signatures that were good before */
+    const struct caller *asking;            /* while a request runs: who asks (spending.h); else NULL */
     char (*touched)[OPERATIONS_NAME_BYTES]; /* roster.h */
     size_t touched_count, touched_cap;
 };

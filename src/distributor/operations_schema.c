@@ -189,8 +189,17 @@ static const char login_token[] =
     " created_ms INTEGER NOT NULL, ends_ms INTEGER NOT NULL, used_ms INTEGER NOT NULL) STRICT;"
     "CREATE INDEX login_token_by_user ON login_token (user, client);";
 
-static const char *const migrations[] = { first, billing_schema_ledger, billing_schema_settlement, payment_reference,
-                                          login_token };
+/* What a household allows itself (spending.c). pin: Argon2id. period: enum spending_period. */
+static const char spending[] =
+    "CREATE TABLE spending_limit (user TEXT PRIMARY KEY REFERENCES account (user), amount INTEGER NOT NULL CHECK (amount >= 0),"
+    " period INTEGER NOT NULL CHECK (period IN (1, 2)), pin TEXT NOT NULL, set_ms INTEGER NOT NULL) STRICT;"
+    /* Devices on which the PIN was given. */
+    "CREATE TABLE spending_unlock (client BLOB PRIMARY KEY CHECK (length(client) = 32),"
+    " user TEXT NOT NULL REFERENCES account (user), ends_ms INTEGER NOT NULL) STRICT;";
+
+static const char *const migrations[] = {
+    first, billing_schema_ledger, billing_schema_settlement, payment_reference, login_token, spending
+};
 
 const struct store_schema operations_schema = {
     .migrations = migrations,

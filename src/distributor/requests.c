@@ -30,6 +30,8 @@ static const struct kind kinds[] = {
     { msg_Type_LOGIN, REQUESTS_DEVICE, false, tokens_login },
     { msg_Type_LOGOUT, REQUESTS_DEVICE, false, tokens_logout },
     { msg_Type_PASSWORD_SET, REQUESTS_DEVICE, false, tokens_password_set },
+    { msg_Type_LIMIT_SET, REQUESTS_DEVICE, false, spending_set },
+    { msg_Type_UNLOCK_SPENDING, REQUESTS_DEVICE, false, spending_unlock },
     { msg_Type_UNREGISTER, REQUESTS_DEVICE, false, accounts_unregister },
     { msg_Type_DEVICE_RENAME, REQUESTS_DEVICE, false, devices_rename },
     { msg_Type_DEVICE_REMOVE, REQUESTS_DEVICE, false, devices_remove },
@@ -84,7 +86,7 @@ static int judge_removed(struct operations *o, const struct caller *who, uint16_
 static bool needs_login(uint16_t type)
 {
     return type == msg_Type_DEVICE_RENAME || type == msg_Type_DEVICE_REMOVE || type == msg_Type_LINK_CODE_GET ||
-           type == msg_Type_UNLINK;
+           type == msg_Type_UNLINK || type == msg_Type_LIMIT_SET;
 }
 
 int requests_run(struct operations *o, const struct caller *who, uint16_t type, struct slice message, struct slice tail,
@@ -98,7 +100,12 @@ int requests_run(struct operations *o, const struct caller *who, uint16_t type, 
     int r = judge_removed(o, who, type);
     if (r == 0 && needs_login(type))
         r = tokens_judge(o, who, out);
-    return r != 0 ? r : k->run(o, who, message, tail, out);
+    if (r != 0)
+        return r;
+    o->asking = who;
+    r = k->run(o, who, message, tail, out);
+    o->asking = NULL;
+    return r;
 }
 
 int requests_password_hash(struct operations *o, const char *user, const struct id *client, char *out, size_t cap,

@@ -39,7 +39,7 @@ struct caller {
     bool has_challenge, has_token;
     uint8_t challenge[32], token[32];
     /* Requests with a password only (login.h): the server hashed on the pool. */
-    bool password_ok;          /* the password fits requests_password_hash() of this user */
+    bool password_ok; /* the password fits requests_password_hash() of this user; the PIN spending_pin_hash() */
     const char *password_hash; /* of the new password given; NULL when not computed */
     bool directory_asked;
     struct id partners_asked[REQUESTS_PARTNERS_MAX];
@@ -74,7 +74,7 @@ void reply_free(struct reply *r); /* idempotent */
 
 /* message, tail: borrowed, as they came in the frame. reply: initialised, filled as said above.
  * What needs the account's password is refused `login-needed` as the setting login-policy says (tokens.h).
- * Types served: HELLO REGISTER LOGIN_PROVE LOGIN LOGOUT PASSWORD_SET UNREGISTER DEVICE_RENAME DEVICE_REMOVE ROSTER_GET LINK_CODE_GET UNLINK ACCOUNT_GET
+ * Types served: HELLO REGISTER LOGIN_PROVE LOGIN LOGOUT PASSWORD_SET LIMIT_SET UNLOCK_SPENDING UNREGISTER DEVICE_RENAME DEVICE_REMOVE ROSTER_GET LINK_CODE_GET UNLINK ACCOUNT_GET
  * BILLS_GET CATALOGUE_GET QUOTE_GET HEADER_GET TRANSACT COMMIT REDEEM MOVE_DONE MOVE_CANCEL of devices;
  * DELEGATION_GET GRANT_GET PARTNER_LINK PARTNER_UNLINK of partners (whose HELLO is the server's own business).
  * LINK: links.h. Any other type, or one of the other role: REASON_NOT_PERMITTED.

@@ -36,6 +36,25 @@
     X(TOKEN_DELETE, "DELETE FROM login_token WHERE client = ?1")                                                            \
     X(TOKENS_OF_USER_DELETE, "DELETE FROM login_token WHERE user = ?1")                                                     \
     X(TOKEN_PURGE, "DELETE FROM login_token WHERE ends_ms < ?1")                                                            \
+    /* spending limits */                                                                                                   \
+    X(SPENDING_GET, "SELECT amount, period, pin FROM spending_limit WHERE user = ?1")                                       \
+    X(SPENDING_SET, "INSERT INTO spending_limit (user, amount, period, set_ms, pin) VALUES (?1, ?2, ?3, ?4, ?5)"            \
+                    " ON CONFLICT (user) DO UPDATE SET amount = excluded.amount, period = excluded.period,"                 \
+                    " set_ms = excluded.set_ms, pin = excluded.pin")                                                        \
+    X(SPENDING_SET_AMOUNT, "UPDATE spending_limit SET amount = ?2, period = ?3, set_ms = ?4 WHERE user = ?1")               \
+    X(SPENDING_DELETE, "DELETE FROM spending_limit WHERE user = ?1")                                                        \
+    X(SPENDING_UNLOCK, "INSERT INTO spending_unlock (client, user, ends_ms) VALUES (?1, ?2, ?3)"                            \
+                       " ON CONFLICT (client) DO UPDATE SET user = excluded.user, ends_ms = excluded.ends_ms")              \
+    X(SPENDING_UNLOCK_GET, "SELECT ends_ms FROM spending_unlock WHERE client = ?1 AND user = ?2 AND ends_ms > ?3")          \
+    X(SPENDING_LOCK, "DELETE FROM spending_unlock WHERE client = ?1")                                                       \
+    X(SPENDING_LOCK_USER, "DELETE FROM spending_unlock WHERE user = ?1")                                                    \
+    X(SPENDING_LOCK_PURGE, "DELETE FROM spending_unlock WHERE ends_ms < ?1")                                                \
+    /* Each sale of the period less what was given back of that sale. Kinds 1 to 4: license, copy, renewal, ownership. */   \
+    X(SPENDING_SUM,                                                                                                         \
+      "SELECT coalesce(sum(-l.amount - coalesce((SELECT sum(b.amount) FROM posting g JOIN ledger b"                         \
+      " ON b.posting = g.number AND b.account = l.account WHERE g.refunds = p.number), 0)), 0)"                             \
+      " FROM ledger l JOIN posting p ON p.number = l.posting WHERE l.account = 'user:' || ?1 AND l.amount < 0"              \
+      " AND p.kind BETWEEN 1 AND 4 AND p.time_ms >= ?2")                                                                    \
     X(ACCOUNT_ADD, "INSERT INTO account (user, full_name, email, credit_limit, created_ms, household)"                      \
                    " VALUES (?1, ?2, ?3, ?4, ?5, ?6)")                                                                      \
     X(ACCOUNT_GET,                                                                                                          \
@@ -154,6 +173,10 @@
     X(EXPORT_PAYMENTS,                                                                                                      \
       "SELECT json_object('number', number, 'amount', amount, 'payer', payer, 'state', state, 'prepared_ms', prepared_ms,"  \
       " 'ended_ms', ended_ms, 'detail', detail) FROM payment WHERE user = ?1 ORDER BY number")                              \
+    X(EXPORT_LIMIT, "SELECT json_object('amount', amount, 'period', CASE period WHEN 1 THEN 'day' ELSE 'month' END,"        \
+                    " 'set_ms', set_ms) FROM spending_limit WHERE user = ?1")                                               \
+    X(EXPORT_UNLOCKED, "SELECT json_object('client', lower(hex(client)), 'ends_ms', ends_ms) FROM spending_unlock"          \
+                       " WHERE user = ?1 ORDER BY client")                                                                  \
     X(EXPORT_LOGINS,                                                                                                        \
       "SELECT json_object('client', lower(hex(client)), 'created_ms', created_ms, 'ends_ms', ends_ms, 'used_ms', used_ms)"  \
       " FROM login_token WHERE user = ?1 ORDER BY client")                                                                  \

@@ -47,7 +47,8 @@ static size_t locate(const struct throttle *l, enum throttle_kind kind, struct s
 
 static bool has_expired(const struct entry *e, int64_t now_ms)
 {
-    return e->failures == 0 || now_ms - e->failed_ms > THROTTLE_FORGET_MS;
+    int64_t forget_ms = e->kind == THROTTLE_PIN ? THROTTLE_PIN_FORGET_MS : THROTTLE_FORGET_MS;
+    return e->failures == 0 || now_ms - e->failed_ms > forget_ms;
 }
 
 static uint64_t delay_ms(const struct entry *e)
@@ -55,7 +56,9 @@ static uint64_t delay_ms(const struct entry *e)
     if (e->failures < THROTTLE_FREE_ATTEMPTS)
         return 0;
     uint32_t doublings = e->failures - THROTTLE_FREE_ATTEMPTS;
-    uint64_t most = e->kind == THROTTLE_USER ? THROTTLE_USER_MAX_MS : THROTTLE_FORGET_MS;
+    uint64_t most = e->kind == THROTTLE_USER  ? THROTTLE_USER_MAX_MS
+                    : e->kind == THROTTLE_PIN ? THROTTLE_PIN_MAX_MS
+                                              : THROTTLE_FORGET_MS;
     return doublings >= 20 ? most : u64_min(most, (uint64_t)THROTTLE_FIRST_MS << doublings);
 }
 

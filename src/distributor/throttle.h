@@ -28,9 +28,12 @@ struct throttle;
 enum throttle_kind {
     THROTTLE_ADDRESS, /* delays up to THROTTLE_FORGET_MS */
     THROTTLE_DEVICE,  /* a device known to the account: likewise */
+    THROTTLE_PIN,     /* an account's PIN: delays up to THROTTLE_PIN_MAX_MS, forgotten after THROTTLE_PIN_FORGET_MS */
     THROTTLE_USER, /* an account tried by strangers from many addresses: delays up to THROTTLE_USER_MAX_MS, for strangers only */
 };
 #define THROTTLE_USER_MAX_MS 30000
+#define THROTTLE_PIN_MAX_MS (60 * 60 * 1000)
+#define THROTTLE_PIN_FORGET_MS (24 * 60 * 60 * 1000)
 
 int throttle_new(struct throttle **out, const struct clock *clock, const struct rng *rng) MUST_USE; /* clock borrowed */
 void throttle_free(struct throttle *l);

@@ -84,6 +84,10 @@ static const struct entry entries[REASON_COUNT] = {
     [REASON_INTERNAL] = { "internal", "Something failed at the other end.", NULL },
     [REASON_LOGIN_NEEDED] = { "login-needed", "The account's password has to be given on this device first.",
                               "Log in: hearth login DISTRIBUTOR" },
+    [REASON_SPENDING_LIMIT] = { "spending-limit", "This is more than the account's own spending limit allows.",
+                                "Whoever has the PIN lifts it for a while: hearth unlock DISTRIBUTOR" },
+    [REASON_WRONG_PIN] = { "wrong-pin", "The PIN is not right.",
+                           "The account's password sets another: hearth limit DISTRIBUTOR AMOUNT --password" },
 };
 
 static const struct entry *entry_of(enum reason r)

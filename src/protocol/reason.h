@@ -50,8 +50,10 @@ enum reason {
     REASON_DEVICE_LIMIT, /* device-limit: the account has as many devices as it may have */
     REASON_RATE_LIMITED,
     REASON_TIMED_OUT,
-    REASON_INTERNAL,     /* internal: our own failure, details only in our log */
-    REASON_LOGIN_NEEDED, /* login-needed: this device has to prove the account's password first */
+    REASON_INTERNAL,       /* internal: our own failure, details only in our log */
+    REASON_LOGIN_NEEDED,   /* login-needed: this device has to prove the account's password first */
+    REASON_SPENDING_LIMIT, /* spending-limit: more than the household allows itself */
+    REASON_WRONG_PIN,
     REASON_COUNT
 };
 const char *reason_code(enum reason r);       /* "no-license" */

@@ -7,6 +7,7 @@
 extern const struct verb verb_status, verb_doctor, verb_events; /* verbs_daemon.c */
 extern const struct verb verb_register, verb_unregister, verb_login, verb_logout, verb_passwd, verb_link, verb_unlink,
     verb_accounts, verb_bills;                                             /* verbs_accounts.c */
+extern const struct verb verb_limit, verb_unlock;                          /* verbs_limit.c */
 extern const struct verb verb_devices;                                     /* verbs_devices.c */
 extern const struct verb verb_browse, verb_get, verb_restore;              /* verbs_shop.c */
 extern const struct verb verb_library, verb_show, verb_play, verb_remove;  /* verbs_library.c */
@@ -17,5 +18,17 @@ extern const struct verb verb_export, verb_import;                         /* ve
 json_t *verb_track_json(const ctl_TrackRow *t);
 const char *verb_license_word(const ctl_TrackRow *t);
 json_t *verb_transfer_json(const ctl_TransferRow *t);
+int verb_on_track(const struct frame *f, void *ctx); /* a row handler: one ctl_TrackRow */
+
+/* verbs_limit.c: as cli_call, for what may cost something. Beyond the household's spending limit the PIN is asked for (or read from pin_file),
+ * the limit is lifted at the distributor, and the request made again. */
+struct paying {
+    uint16_t type;
+    const pb_msgdesc_t *fields;
+    const void *message;
+    const char *distributor; /* who charges; NULL: the issuer of `track`'s license here */
+    const char *track, *pin_file;
+};
+int verb_call_paying(struct cli *cli, const struct paying *p, client_row_fn on_row, void *ctx);
 
 #endif

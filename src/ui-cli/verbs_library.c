@@ -79,7 +79,7 @@ static int run_library(struct cli *cli, int argc, char **argv)
 }
 const struct verb verb_library = { "library", "", "Lists what this device has.", NULL, run_library };
 
-static int on_one_track(const struct frame *f, void *ctx)
+int verb_on_track(const struct frame *f, void *ctx)
 {
     return f->type == ctl_Type_TRACK_ROW && CODEC_DECODE(ctl_TrackRow, f->message, ctx) == 0 ? 0 : -EPROTO;
 }
@@ -94,7 +94,7 @@ static int run_show(struct cli *cli, int argc, char **argv)
     ctl_TrackRow t = ctl_TrackRow_init_zero;
     if (!cli_text(cli, m.track, sizeof(m.track), args[0], "TRACK"))
         return EXIT_USAGE;
-    code = CLI_CALL(cli, SHOW, ctl_Show, &m, on_one_track, &t);
+    code = CLI_CALL(cli, SHOW, ctl_Show, &m, verb_on_track, &t);
     if (code != EXIT_DONE)
         return code;
     if (cli->output.json) {

@@ -156,12 +156,13 @@ static int confirm_price(struct cli *cli, const ctl_QuoteRow *q, bool yes, bool 
 static int run_get(struct cli *cli, int argc, char **argv)
 {
     bool yes = false, again = false, download_only = false, license_only = false;
-    const char *product = NULL;
+    const char *product = NULL, *pin_file = NULL;
     const struct option_spec specs[] = { { "yes", NULL, &yes },
                                          { "again", NULL, &again },
                                          { "download-only", NULL, &download_only },
                                          { "license-only", NULL, &license_only },
-                                         { "product", &product, NULL } };
+                                         { "product", &product, NULL },
+                                         { "pin-file", &pin_file, NULL } };
     char **args;
     int count, code = cli_options(cli, argc, argv, specs, ARRAY_COUNT(specs), 1, 1, &args, &count);
     if (code >= 0)
@@ -172,6 +173,7 @@ static int run_get(struct cli *cli, int argc, char **argv)
     if (!cli_text(cli, m.track, sizeof(m.track), args[0], "TRACK"))
         return EXIT_USAGE;
     struct got g = { .cli = cli };
+    char seller[64] = "";
     if (m.license) {
         ctl_QuoteGet ask = { .product = product != NULL ? (uint32_t)strtoul(product, NULL, 10) : 0 };
         snprintf(ask.track, sizeof(ask.track), "%s", m.track);
@@ -183,6 +185,7 @@ static int run_get(struct cli *cli, int argc, char **argv)
             if ((code = confirm_price(cli, &quote, yes, again)) >= 0)
                 return code;
             m.has_quote_hash = true;
+            snprintf(seller, sizeof(seller), "%s", quote.distributor_name);
             memcpy(m.quote_hash, quote.hash, sizeof(m.quote_hash));
             id_text(quote.content, m.track); /* what was confirmed, whatever the listing says meanwhile */
         } else {
@@ -191,7 +194,8 @@ static int run_get(struct cli *cli, int argc, char **argv)
                 return cli_fail(cli, reason_code(REASON_ALREADY), "the license is here already", NULL);
         }
     }
-    code = CLI_CALL(cli, GET, ctl_Get, &m, on_got, &g);
+    const struct paying paying = { ctl_Type_GET, ctl_Get_fields, &m, seller, m.track, pin_file };
+    code = verb_call_paying(cli, &paying, on_got, &g);
     if (code != EXIT_DONE)
         return code;
     if (cli->output.json)
@@ -202,10 +206,12 @@ static int run_get(struct cli *cli, int argc, char **argv)
     return EXIT_DONE;
 }
 const struct verb verb_get = {
-    "get", "TRACK [--yes] [--again] [--product N] [--download-only | --license-only]", "Buys and downloads a track.",
+    "get", "TRACK [--yes] [--again] [--product N] [--pin-file FILE] [--download-only | --license-only]",
+    "Buys and downloads a track.",
     "The price is shown and confirmed first; --yes confirms it beforehand.\n"
     "Running it again finishes what was interrupted and never buys twice. What another device of the account has, or the\n"
-    "account has lost, is bought once more only with --again: hearth copy and hearth restore bring it.",
+    "account has lost, is bought once more only with --again: hearth copy and hearth restore bring it.\n"
+    "Beyond the household's spending limit (hearth limit) the PIN is asked for, or read from FILE.",
     run_get
 };
 

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/util.h"
+
 static const char *kind_word(uint32_t kind)
 {
     static const char *const words[] = { "?", "download", "copy to", "copy from", "move to", "move from" };
@@ -61,11 +63,13 @@ static void say_copied(struct cli *cli, const ctl_TransferRow *row, bool move)
 
 static int copy_each(struct cli *cli, int argc, char **argv, bool move)
 {
-    const char *device = NULL;
+    const char *device = NULL, *pin_file = NULL;
     bool again = false;
-    const struct option_spec specs[] = { { "to", &device, NULL }, { "again", NULL, &again } };
+    const struct option_spec specs[] = { { "to", &device, NULL },
+                                         { "again", NULL, &again },
+                                         { "pin-file", &pin_file, NULL } };
     char **args;
-    int count, code = cli_options(cli, argc, argv, specs, 2, 1, -1, &args, &count);
+    int count, code = cli_options(cli, argc, argv, specs, ARRAY_COUNT(specs), 1, -1, &args, &count);
     if (code >= 0)
         return code;
     if (device == NULL)
@@ -78,7 +82,8 @@ static int copy_each(struct cli *cli, int argc, char **argv, bool move)
             code = EXIT_USAGE;
             break;
         }
-        code = CLI_CALL(cli, COPY, ctl_Copy, &m, on_copying, &c);
+        const struct paying paying = { ctl_Type_COPY, ctl_Copy_fields, &m, NULL, m.track, pin_file };
+        code = verb_call_paying(cli, &paying, on_copying, &c);
         if (code != EXIT_DONE)
             break;
         if (c.list != NULL)
@@ -94,7 +99,7 @@ static int copy_each(struct cli *cli, int argc, char **argv, bool move)
 
 static int run_copy(struct cli *cli, int argc, char **argv) { return copy_each(cli, argc, argv, false); }
 const struct verb verb_copy = {
-    "copy", "TRACK... --to DEVICE [--again]", "Copies tracks to another device of the household.",
+    "copy", "TRACK... --to DEVICE [--again] [--pin-file FILE]", "Copies tracks to another device of the household.",
     "The distributor issues a contents copy certificate for that device; the track then goes straight to it.\n"
     "An interrupted copy is finished by itself, or by running the command again. What was copied there before is\n"
     "not copied or charged again, unless --again says so (the other device has lost it).",
@@ -103,7 +108,7 @@ const struct verb verb_copy = {
 
 static int run_move(struct cli *cli, int argc, char **argv) { return copy_each(cli, argc, argv, true); }
 const struct verb verb_move = {
-    "move", "TRACK... --to DEVICE", "Moves tracks to another device of the household.",
+    "move", "TRACK... --to DEVICE [--pin-file FILE]", "Moves tracks to another device of the household.",
     "The license is suspended here until the other device has signed for it; at no moment are both usable, at no moment is neither kept.\n"
     "hearth transfers cancel N takes a move back that has not arrived.",
     run_move

@@ -53,6 +53,8 @@ static const struct {
     { msg_Type_LOGIN, "msg_Login" },
     { msg_Type_LOGOUT, "msg_Logout" },
     { msg_Type_PASSWORD_SET, "msg_PasswordSet" },
+    { msg_Type_LIMIT_SET, "msg_LimitSet" },
+    { msg_Type_UNLOCK_SPENDING, "msg_UnlockSpending" },
     { msg_Type_SHARE_PUSH, "msg_SharePush" },
 };
 

@@ -179,7 +179,7 @@ def everything_held_is_exported():
     named = {t for t, in sql("SELECT m.name FROM sqlite_schema m JOIN pragma_table_info(m.name) c WHERE m.type = 'table' AND c.name IN"
                              " ('user', 'account', 'used_by', 'destination_user', 'other_user')")}
     assert named == {"account", "user_password", "client_user", "user_content", "user_license", "copy_history", "link", "link_code", "roster", "license",
-                     "certificate", "ledger", "payment", "payer", "invite", "login_token"}, named
+                     "certificate", "ledger", "payment", "payer", "invite", "login_token", "spending_limit", "spending_unlock"}, named
     assert h.aurora.admin("user", "export", "alice")["licenses"] == []
     try:
         h.aurora.admin("user", "export", "nobody")

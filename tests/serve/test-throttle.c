@@ -92,6 +92,28 @@ static void test_others(void **state)
 }
 
 /* Whoever has an account of his own cannot wash his address clean with it. */
+/* A PIN is short: its delays grow to an hour and it is remembered for a day. */
+static void test_pins(void **state)
+{
+    struct world *w = *state;
+    struct slice user = slice_str("ada");
+    for (unsigned i = 0; i < THROTTLE_FREE_ATTEMPTS + 30; i++)
+        throttle_failed(w->throttle, THROTTLE_PIN, user);
+    assert_int_equal(throttle_wait_ms(w->throttle, THROTTLE_PIN, user), THROTTLE_PIN_MAX_MS);
+    assert_int_equal(throttle_wait_ms(w->throttle, THROTTLE_USER, user), 0); /* the password is not delayed */
+    w->clock.mono += THROTTLE_PIN_MAX_MS;
+    assert_int_equal(throttle_wait_ms(w->throttle, THROTTLE_PIN, user), 0);
+    throttle_failed(w->throttle, THROTTLE_PIN, user);
+    assert_int_equal(throttle_wait_ms(w->throttle, THROTTLE_PIN, user), THROTTLE_PIN_MAX_MS);
+    w->clock.mono += THROTTLE_PIN_FORGET_MS + 1;
+    throttle_failed(w->throttle, THROTTLE_PIN, user);
+    assert_int_equal(throttle_wait_ms(w->throttle, THROTTLE_PIN, user), 0);
+    for (unsigned i = 0; i < THROTTLE_FREE_ATTEMPTS; i++)
+        throttle_failed(w->throttle, THROTTLE_PIN, user);
+    throttle_succeeded(w->throttle, THROTTLE_PIN, user);
+    assert_int_equal(throttle_wait_ms(w->throttle, THROTTLE_PIN, user), 0);
+}
+
 static void test_success_of_a_stranger(void **state)
 {
     struct world *w = *state;
@@ -157,6 +179,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_growing, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_pins, setup, teardown),
         cmocka_unit_test_setup_teardown(test_others, setup, teardown),
         cmocka_unit_test_setup_teardown(test_success_of_a_stranger, setup, teardown),
         cmocka_unit_test(test_hosts),
