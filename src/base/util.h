@@ -18,6 +18,13 @@
 
 static inline size_t size_min(size_t a, size_t b) { return a < b ? a : b; }
 static inline uint64_t u64_min(uint64_t a, uint64_t b) { return a < b ? a : b; }
+/* The largest instead of an overflow. */
+static inline uint64_t u64_add(uint64_t a, uint64_t b)
+{
+    uint64_t sum;
+    return __builtin_add_overflow(a, b, &sum) ? UINT64_MAX : sum;
+}
+static inline uint32_t u32_add(uint32_t a, uint32_t b) { return (uint32_t)u64_min((uint64_t)a + b, UINT32_MAX); }
 
 /* cleanup-attribute helpers: char *p CLEANUP(freep), int fd CLEANUP(closep) (closes when >= 0) */
 void freep(void *pointer_to_pointer);

@@ -53,10 +53,25 @@ void account_unref(struct account *a)
     free(a);
 }
 
+/* Whoever registers is a guest no more. */
+static void drop_guest(struct daemon *d, const struct id *distributor)
+{
+    for (struct account **p = &d->guests; *p != NULL; p = &(*p)->next)
+        if (id_equal((*p)->distributor.bytes, distributor->bytes)) {
+            struct account *guest = *p;
+            *p = guest->next;
+            guest->next = NULL;
+            guest->guest = false;
+            account_unref(guest);
+            return;
+        }
+}
+
 void account_add(struct account *a)
 {
     struct account **end = &a->daemon->accounts;
     a->registered = true;
+    drop_guest(a->daemon, &a->distributor);
     if (a->listed)
         return;
     while (*end != NULL)
@@ -65,6 +80,13 @@ void account_add(struct account *a)
     a->listed = true;
     if (a->roster != NULL) /* it may have come before the account was listed */
         siblings_refresh(a->daemon);
+}
+
+void account_add_guest(struct account *a)
+{
+    a->guest = true;
+    a->next = a->daemon->guests;
+    a->daemon->guests = account_ref(a);
 }
 
 void account_remove(struct account *a)
@@ -89,6 +111,15 @@ struct account *account_find(struct daemon *d, const void *distributor)
         if (id_equal(a->distributor.bytes, distributor))
             return a;
     return NULL;
+}
+
+struct account *account_find_issuer(struct daemon *d, const void *distributor)
+{
+    struct account *found = account_find(d, distributor);
+    for (struct account *a = d->guests; a != NULL && found == NULL; a = a->next)
+        if (id_equal(a->distributor.bytes, distributor))
+            found = a;
+    return found;
 }
 
 int account_resolve(struct daemon *d, const char *text, struct account **out)
@@ -167,6 +198,7 @@ static int load_row(struct daemon *d, struct query *q)
     query_text(q, 2, name, sizeof(name));
     query_text(q, 3, user, sizeof(user));
     uint32_t bit = query_u32(q, 4);
+    bool guest = query_bool(q, 7);
     struct slice id = query_is_null(q, 5) ? slice(NULL, 0) : query_blob(q, 5);
     struct slice items = query_is_null(q, 6) ? slice(NULL, 0) : query_blob(q, 6);
     int r = query_check(q);
@@ -179,7 +211,9 @@ static int load_row(struct daemon *d, struct query *q)
     memcpy(a->name, name, sizeof(name));
     memcpy(a->user, user, sizeof(user));
     r = transact_load(a->transact, bit, id, items);
-    if (r == 0)
+    if (r == 0 && guest)
+        account_add_guest(a);
+    else if (r == 0)
         account_add(a);
     account_unref(a);
     return r;
@@ -202,18 +236,27 @@ int accounts_start(struct daemon *d)
         ask_roster(a);
         session_start(a->session);
     }
+    for (struct account *a = d->guests; a != NULL; a = a->next)
+        if (transact_outstanding(a->transact)) /* what was begun is finished; else nothing is asked of it */
+            session_kick(a->session);
     return 0;
 }
 
-void accounts_stop(struct daemon *d)
+static void stop_all(struct account **list)
 {
-    while (d->accounts != NULL) {
-        struct account *a = d->accounts;
-        d->accounts = a->next;
+    while (*list != NULL) {
+        struct account *a = *list;
+        *list = a->next;
         a->next = NULL;
         a->listed = false;
         session_free(steal(&a->session));
         transact_free(steal(&a->transact));
         account_unref(a);
     }
+}
+
+void accounts_stop(struct daemon *d)
+{
+    stop_all(&d->accounts);
+    stop_all(&d->guests);
 }

@@ -1,4 +1,5 @@
-/* Accounts: the distributors this device is registered with, or is just registering with. Loop thread.
+/* Accounts: the distributors this device is registered with, or is just registering with; and, in a list of their own, those where it is a
+ * guest: they issued a license that came in a copy certificate, and renew it (guests.c). Loop thread.
  * Source: seed Fig. 3 (preregistration section), S1-S4. */
 #ifndef DAEMON_ACCOUNT_H
 #define DAEMON_ACCOUNT_H
@@ -15,6 +16,7 @@ struct account {
     struct id distributor;
     char name[64], user[64], address[128];
     bool registered; /* row in hearthd.db, service data in the vault */
+    bool guest;      /* row in hearthd.db; known there as a device of the household */
     bool listed;     /* in daemon->accounts */
     uint32_t references;
     doc_Keyset *keyset;         /* verified by the vault; NULL until seen in this run */
@@ -34,6 +36,9 @@ struct account *account_ref(struct account *a);
 void account_unref(struct account *a); /* the last one closes the session */
 /* Takes a place in daemon->accounts (a reference of its own) and counts as registered. */
 void account_add(struct account *a);
+/* Takes a place in daemon->guests instead. */
+void account_add_guest(struct account *a);
+struct account *account_find_issuer(struct daemon *d, const void *distributor); /* in either list; NULL */
 /* Leaves the list; its session ends. Documents it brought stay with the vault. */
 void account_remove(struct account *a);
 

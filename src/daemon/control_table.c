@@ -1,5 +1,6 @@
 /* Everything hearthd can be asked over its control socket. */
 #include "daemon/control.h"
+#include "daemon/copy.h"
 #include "daemon/events.h"
 #include "daemon/household.h"
 #include "daemon/login.h"
@@ -34,6 +35,9 @@ const struct control_entry control_table[] = {
     CONTROL_ENTRY(QUOTE_GET, QuoteGet, quote_handle),
     CONTROL_ENTRY(GET, Get, get_handle),
     CONTROL_ENTRY(RESTORE, Restore, restore_handle),
+    CONTROL_ENTRY(LEASE, Lease, lease_handle),
+    CONTROL_ENTRY(CHECKIN, Checkin, checkin_handle),
+    CONTROL_ENTRY(USE_LOG_GET, UseLogGet, use_log_handle),
     CONTROL_ENTRY(LIBRARY_GET, LibraryGet, library_handle),
     CONTROL_ENTRY(SHOW, Show, show_handle),
     CONTROL_ENTRY(REMOVE, Remove, remove_handle),

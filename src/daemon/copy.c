@@ -36,6 +36,9 @@ static void bind_or_null(struct query *q, int parameter, const struct buf *b)
         query_bind_null(q, parameter);
 }
 
+/* Values of the column `move`. */
+enum { COPY_ROW_COPY = 0, COPY_ROW_MOVE = 1, COPY_ROW_CHECKOUT = 2 };
+
 static int add_row(struct store *store, struct store_job *j)
 {
     const struct copy_out *m = &j->copy->m;
@@ -44,7 +47,7 @@ static int add_row(struct store *store, struct store_job *j)
     query_bind_blob(&q, 2, SLICE_ARRAY(m->about.content.bytes));
     query_bind_blob(&q, 3, SLICE_ARRAY(m->about.license_id));
     query_bind_blob(&q, 4, SLICE_ARRAY(m->about.destination.bytes));
-    query_bind_i64(&q, 5, m->about.move);
+    query_bind_i64(&q, 5, m->about.checkout ? COPY_ROW_CHECKOUT : m->about.move ? COPY_ROW_MOVE : COPY_ROW_COPY);
     query_bind_i64(&q, 6, m->about.removable);
     query_bind_i64(&q, 7, j->to);
     bind_or_null(&q, 8, &m->certificate);
@@ -365,25 +368,17 @@ static void free_transfer(struct transfer *t)
 static const struct transfer_actions actions = { pause_transfer, resume_transfer, cancel_transfer,
                                                  tick_transfer,  stop_transfer,   free_transfer };
 
-struct copy *copy_new(struct daemon *d, const struct id *issuer, const struct id *content, const uint8_t license_id[16],
-                      const struct id *destination, bool move, bool removable)
+struct copy *copy_new(struct daemon *d, const struct copy_out_subject *about)
 {
-    const struct sibling *to = siblings_find(d, destination->bytes);
+    const struct sibling *to = siblings_find(d, &about->destination);
     char short_id[ID_SHORT_BYTES];
-    struct copy_out_subject about = { .issuer = *issuer,
-                                      .content = *content,
-                                      .source = d->self,
-                                      .destination = *destination,
-                                      .move = move,
-                                      .removable = removable };
     struct copy *c = calloc(1, sizeof(*c));
     if (c == NULL)
         return NULL;
-    id_short(destination->bytes, short_id);
-    memcpy(about.license_id, license_id, sizeof(about.license_id));
-    copy_out_init(&c->m, &about);
+    id_short(about->destination.bytes, short_id);
+    copy_out_init(&c->m, about);
     c->reply_link.on_closed = copy_reply_closed;
-    transfer_add(d, &c->t, move ? TRANSFER_MOVE_OUT : TRANSFER_COPY_OUT, content, destination,
+    transfer_add(d, &c->t, about->move ? TRANSFER_MOVE_OUT : TRANSFER_COPY_OUT, &about->content, &about->destination,
                  to != NULL ? to->name : short_id, &actions);
     return c;
 }
@@ -402,23 +397,25 @@ static bool is_asleep(const struct copy *c)
 
 static int load_row(struct daemon *d, struct query *q)
 {
-    struct id issuer, content, destination;
-    uint8_t license_id[16];
+    struct copy_out_subject about = { .source = d->self };
     int64_t row = query_i64(q, 0);
-    query_fixed(q, 1, issuer.bytes, ID_BYTES);
-    query_fixed(q, 2, content.bytes, ID_BYTES);
-    query_fixed(q, 3, license_id, sizeof(license_id));
-    query_fixed(q, 4, destination.bytes, ID_BYTES);
-    bool move = query_bool(q, 5), removable = query_bool(q, 6);
+    query_fixed(q, 1, about.issuer.bytes, ID_BYTES);
+    query_fixed(q, 2, about.content.bytes, ID_BYTES);
+    query_fixed(q, 3, about.license_id, sizeof(about.license_id));
+    query_fixed(q, 4, about.destination.bytes, ID_BYTES);
+    uint32_t kind = query_u32(q, 5);
+    about.move = kind != COPY_ROW_COPY;
+    about.checkout = kind == COPY_ROW_CHECKOUT;
+    about.removable = query_bool(q, 6);
     uint32_t state = query_u32(q, 7);
     int r = query_check(q);
     if (r != 0)
         return r;
     if (state == COPY_OUT_DONE)
-        return remember_done(d, &content, &destination, move);
+        return remember_done(d, &about.content, &about.destination, about.move);
     if (state < COPY_OUT_ASKING || state > COPY_OUT_DONE)
         return -EUCLEAN;
-    struct copy *c = copy_new(d, &issuer, &content, license_id, &destination, move, removable);
+    struct copy *c = copy_new(d, &about);
     if (c == NULL)
         return -ENOMEM;
     struct buf *const columns[] = { &c->m.certificate, &c->m.delegation, &c->m.receipt };

@@ -23,7 +23,8 @@ void copies_overtaken(struct daemon *d, const struct id *issuer, const struct id
 struct copy_wish {
     struct id content, destination;
     bool move, removable;
-    bool again; /* also when it was done before */
+    bool checkout; /* a move that comes back; or goes back, when the license has a lender */
+    bool again;    /* also when it was done before */
 };
 /* Takes up an equal one that has not ended, or begins one. 0, REASON_ALREADY (done before), another enum reason (detail filled or empty),
  * -errno. */
@@ -33,6 +34,7 @@ int copy_begin(struct daemon *d, const struct copy_wish *wish, struct transfer *
 bool copy_certificate(struct transfer *t, struct slice *certificate, struct slice *delegation);
 /* The medium has it durably: the certificate goes (S153), then the copy is DONE. Otherwise it stays, for another try. */
 void copy_written(struct transfer *t, enum reason why, const char *detail);
+void checkin_handle(struct daemon *d, struct call *c, const void *message); /* ctl CHECKIN */
 /* Of export.c: a removable copy has become HELD. */
 void export_held(struct daemon *d, struct transfer *t);
 

@@ -1,6 +1,6 @@
 /* Getting a copy certificate: what the user wants, the transaction with the license's issuer, and keeping what it grants.
  *
- * Callbacks, in order: on_granted (the transaction grants; stored before it is finished), on_outcome. */
+ * Callbacks, in order: on_issuer, on_use (a move: the vault says how much was used), on_granted (the transaction grants; stored before it is finished), on_outcome. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -8,9 +8,11 @@
 #include "daemon/control.h"
 #include "daemon/copy_internal.h"
 #include "daemon/events.h"
+#include "daemon/guests.h"
 #include "daemon/library.h"
 #include "daemon/siblings.h"
 #include "daemon/transact.h"
+#include "daemon/vault_client.h"
 
 #define LOG_MODULE "copy"
 #include "base/log.h"
@@ -21,7 +23,7 @@ static void on_outcome(const struct transact_outcome *outcome, void *ctx)
 {
     struct copy *c = ctx;
     if (!c->t.gone) {
-        struct account *a = account_find(c->t.daemon, c->m.about.issuer.bytes);
+        struct account *a = account_find_issuer(c->t.daemon, c->m.about.issuer.bytes);
         /* It was sent, or may have been: the transaction goes on, and so do we. */
         if (outcome->why == REASON_OFFLINE && a != NULL && transact_outstanding(a->transact))
             copy_out_unanswered(&c->m, outcome->why, outcome->refusal->text, copy_now_ms(c));
@@ -32,15 +34,9 @@ static void on_outcome(const struct transact_outcome *outcome, void *ctx)
     transfer_release(&c->t);
 }
 
-void copy_ask(struct copy *c)
+static void submit(struct copy *c, struct account *a, struct slice use)
 {
     const struct copy_out_subject *about = &c->m.about;
-    struct account *a = account_find(c->t.daemon, about->issuer.bytes);
-    if (a == NULL) {
-        copy_out_denied(&c->m, REASON_NOT_REGISTERED,
-                        "This device is not registered with the distributor that issued the license.");
-        return;
-    }
     msg_Item item = msg_Item_init_zero;
     item.has_copy = true;
     memcpy(item.copy.content, about->content.bytes, sizeof(item.copy.content));
@@ -48,9 +44,65 @@ void copy_ask(struct copy *c)
     memcpy(item.copy.destination, about->destination.bytes, sizeof(item.copy.destination));
     item.copy.move = about->move;
     item.copy.removable = about->removable;
-    transfer_say(&c->t, "asking %s", a->name);
+    item.copy.has_checkout = item.copy.checkout = about->checkout;
+    item.copy.has_use = use.len > 0;
+    if (CODEC_SET_BYTES(item.copy.use, use) == 0) {
+        transfer_say(&c->t, "asking %s", a->name);
+        transfer_hold(&c->t);
+        if (transact_submit(a, &item, on_outcome, c) == 0)
+            return;
+        transfer_release(&c->t);
+    }
+    copy_out_denied(&c->m, REASON_INTERNAL, NULL);
+}
+
+/* How much of it was used goes with a move. */
+static void on_use(const struct answer *answer, void *ctx)
+{
+    struct copy *c = ctx;
+    vlt_UseSigned use;
+    struct account *a = c->t.gone ? NULL : account_find_issuer(c->t.daemon, c->m.about.issuer.bytes);
+    if (!c->t.gone) {
+        if (answer->why != REASON_NONE)
+            copy_out_denied(&c->m, answer->why, answer->refusal->text);
+        else if (a == NULL || CODEC_DECODE(vlt_UseSigned, answer->frame->message, &use) != 0)
+            copy_out_denied(&c->m, REASON_INTERNAL, NULL);
+        else
+            submit(c, a, CODEC_BYTES(use.use));
+        copy_step(c);
+    }
+    transfer_release(&c->t);
+}
+
+static int ask_use(struct copy *c)
+{
+    vlt_UseSign sign = { .give_back = false };
+    memcpy(sign.issuer, c->m.about.issuer.bytes, sizeof(sign.issuer));
+    memcpy(sign.license_id, c->m.about.license_id, sizeof(sign.license_id));
+    return vault_call(c->t.daemon->vault, &ASK(vlt_Type_USE_SIGN, vlt_Type_USE_SIGNED, vlt_UseSign, &sign), on_use, c);
+}
+
+static void on_issuer(struct account *a, enum reason why, const msg_Refusal *refusal, void *ctx)
+{
+    struct copy *c = ctx;
+    bool gone = c->t.gone;
+    if (!gone && a == NULL)
+        copy_out_denied(&c->m, why, refusal->text);
+    else if (!gone && !c->m.about.move)
+        submit(c, a, slice(NULL, 0));
+    else if (!gone && ask_use(c) == 0)
+        return; /* goes on in on_use */
+    else if (!gone)
+        copy_out_denied(&c->m, REASON_INTERNAL, NULL);
+    if (!gone)
+        copy_step(c);
+    transfer_release(&c->t);
+}
+
+void copy_ask(struct copy *c)
+{
     transfer_hold(&c->t);
-    if (transact_submit(a, &item, on_outcome, c) == 0)
+    if (issuer_find(c->t.daemon, &c->m.about.issuer, on_issuer, c) == 0)
         return;
     copy_out_denied(&c->m, REASON_INTERNAL, NULL);
     transfer_release(&c->t);
@@ -58,7 +110,7 @@ void copy_ask(struct copy *c)
 
 void copy_settle(struct copy *c)
 {
-    struct account *a = c->m.unsure ? account_find(c->t.daemon, c->m.about.issuer.bytes) : NULL;
+    struct account *a = c->m.unsure ? account_find_issuer(c->t.daemon, c->m.about.issuer.bytes) : NULL;
     if (c->m.unsure && (a == NULL || !transact_outstanding(a->transact)))
         copy_out_settled(&c->m);
 }
@@ -71,7 +123,7 @@ static bool is_asked(const struct copy *c, const struct account *a, const msg_Co
     return id_equal(about->issuer.bytes, a->distributor.bytes) && id_equal(about->content.bytes, ask->content) &&
            memcmp(about->license_id, ask->license_id, sizeof(about->license_id)) == 0 &&
            id_equal(about->destination.bytes, ask->destination) && about->move == ask->move &&
-           about->removable == ask->removable;
+           about->removable == ask->removable && about->checkout == (ask->has_checkout && ask->checkout);
 }
 
 /* The copy that an answer belongs to: the one that asks; or one that has it already, when the answer comes again. */
@@ -95,7 +147,6 @@ static struct copy *find_asked(struct account *a, const msg_CopyAsk *ask, const 
 static void on_granted(struct account *a, const msg_CopyAsk *ask, const msg_Result *result, struct transact_item *item)
 {
     struct daemon *d = a->daemon;
-    struct id content = id_from(ask->content), destination = id_from(ask->destination);
     bool kept = false;
     if (d->transfers == NULL || d->transfers->stopping) {
         transact_item_stored(item, -ECANCELED); /* again after the next start */
@@ -106,8 +157,17 @@ static void on_granted(struct account *a, const msg_CopyAsk *ask, const msg_Resu
         transact_item_stored(item, 0);
         return;
     }
-    if (c == NULL)
-        c = copy_new(d, &a->distributor, &content, ask->license_id, &destination, ask->move, ask->removable);
+    if (c == NULL) {
+        struct copy_out_subject about = { .issuer = a->distributor,
+                                          .content = id_from(ask->content),
+                                          .source = d->self,
+                                          .destination = id_from(ask->destination),
+                                          .move = ask->move,
+                                          .removable = ask->removable,
+                                          .checkout = ask->has_checkout && ask->checkout };
+        memcpy(about.license_id, ask->license_id, sizeof(about.license_id));
+        c = copy_new(d, &about);
+    }
     struct slice delegation = result->has_delegation ? CODEC_BYTES(result->delegation) : slice(NULL, 0);
     if (c == NULL || copy_out_granted(&c->m, CODEC_BYTES(result->certificate), delegation) != 0) {
         transact_item_stored(item, -ENOMEM);
@@ -122,21 +182,23 @@ void copies_listen(struct daemon *d) { transact_set_copy_handler(d, on_granted);
 /* ---- beginning ----------------------------------------------------------------------------------------------- */
 
 /* The license to copy from: valid, and of an issuer that can be asked. 0, an enum reason. */
-static int choose_license(struct daemon *d, const struct track *t, const struct track_license **out)
+static int choose_license(struct daemon *d, const struct track *t, bool checkout, const struct track_license **out)
 {
     int64_t now_ms = clock_wall_ms(d->clock);
     const struct track_license *best = NULL;
     int why = REASON_NO_LICENSE;
     for (size_t i = 0; i < t->license_count; i++) {
         const struct track_license *l = &t->licenses[i];
-        bool over = l->conditions.has_usage_until_ms && l->conditions.usage_until_ms <= (uint64_t)now_ms;
+        bool back = checkout && l->has_lender; /* what was lent goes back in any case */
+        bool over = !back && l->conditions.has_usage_until_ms && l->conditions.usage_until_ms <= (uint64_t)now_ms;
+        bool known = back || account_find(d, l->issuer.bytes) != NULL;
         if (l->state == LICENSE_SUSPENDED)
             why = REASON_LICENSE_SUSPENDED;
         else if (l->state == LICENSE_VALID && over)
             why = REASON_LICENSE_EXPIRED;
-        else if (l->state == LICENSE_VALID && account_find(d, l->issuer.bytes) == NULL && best == NULL)
+        else if (l->state == LICENSE_VALID && !known && best == NULL)
             why = REASON_NOT_REGISTERED;
-        else if (l->state == LICENSE_VALID && account_find(d, l->issuer.bytes) != NULL &&
+        else if (l->state == LICENSE_VALID && known &&
                  (best == NULL || l->conditions.copy_depth > best->conditions.copy_depth))
             best = l;
     }
@@ -150,7 +212,8 @@ static struct copy *take_up_equal(struct daemon *d, const struct copy_wish *wish
     for (struct transfer *t = d->transfers->first; t != NULL; t = t->next)
         if (copy_is_out(t) && !transfer_has_ended(t) && id_equal(t->content.bytes, wish->content.bytes) &&
             id_equal(t->with.bytes, wish->destination.bytes) && copy_of(t)->m.about.move == wish->move &&
-            copy_of(t)->m.about.removable == wish->removable && copy_out_again(&copy_of(t)->m)) {
+            copy_of(t)->m.about.removable == wish->removable && copy_of(t)->m.about.checkout == wish->checkout &&
+            copy_out_again(&copy_of(t)->m)) {
             if (t->state == TRANSFER_PAUSED)
                 transfer_set_state(t, TRANSFER_WAITING, REASON_NONE, NULL);
             return copy_of(t);
@@ -180,7 +243,7 @@ int copy_begin(struct daemon *d, const struct copy_wish *wish, struct transfer *
     }
     if (t == NULL)
         return REASON_UNKNOWN_CONTENT;
-    int r = choose_license(d, t, &license);
+    int r = choose_license(d, t, wish->checkout, &license);
     if (is_done(d, wish, r))
         return REASON_ALREADY;
     if (!t->has_body) {
@@ -196,8 +259,15 @@ int copy_begin(struct daemon *d, const struct copy_wish *wish, struct transfer *
     }
     if (r != 0)
         return r;
-    c = copy_new(d, &license->issuer, &wish->content, license->license_id, &wish->destination, wish->move,
-                 wish->removable);
+    struct copy_out_subject about = { .issuer = license->issuer,
+                                      .content = wish->content,
+                                      .source = d->self,
+                                      .destination = wish->destination,
+                                      .move = wish->move,
+                                      .removable = wish->removable,
+                                      .checkout = wish->checkout };
+    memcpy(about.license_id, license->license_id, sizeof(about.license_id));
+    c = copy_new(d, &about);
     if (c == NULL)
         return -ENOMEM;
     *out = &c->t;
@@ -237,7 +307,8 @@ static int resolve_destination(struct daemon *d, const char *text, struct id *ou
 void copy_handle(struct daemon *d, struct call *c, const void *message)
 {
     const ctl_Copy *m = message;
-    struct copy_wish wish = { .move = m->move, .again = m->again };
+    bool checkout = m->has_checkout && m->checkout;
+    struct copy_wish wish = { .move = m->move || checkout, .again = m->again, .checkout = checkout };
     struct track *t;
     struct transfer *transfer;
     char detail[256] = "";
@@ -249,8 +320,33 @@ void copy_handle(struct daemon *d, struct call *c, const void *message)
         r = copy_begin(d, &wish, &transfer, detail, sizeof(detail));
     }
     if (r == REASON_ALREADY) {
-        answer_done(c, t, m->device, m->move);
+        answer_done(c, t, m->device, wish.move);
         return;
+    }
+    if (r == 0)
+        r = transfer_watch_call(transfer, c);
+    if (r != 0)
+        call_refuse(c, reason_of_error(r), detail[0] != '\0' ? detail : NULL);
+}
+
+/* CHECKIN of the control socket: the license goes back to where it was checked out from. */
+void checkin_handle(struct daemon *d, struct call *c, const void *message)
+{
+    const ctl_Checkin *m = message;
+    struct copy_wish wish = { .move = true, .checkout = true };
+    struct track *t;
+    struct transfer *transfer;
+    char detail[256] = "";
+    int r = library_resolve(d, m->track, &t, detail, sizeof(detail));
+    const struct track_license *l = r == 0 ? track_license(t) : NULL;
+    if (r == 0 && (l == NULL || !l->has_lender || l->state == LICENSE_SURRENDERED)) {
+        call_refuse(c, REASON_NOT_PERMITTED, "It is not checked out to this device.");
+        return;
+    }
+    if (r == 0) {
+        wish.content = t->content;
+        wish.destination = l->lender;
+        r = copy_begin(d, &wish, &transfer, detail, sizeof(detail));
     }
     if (r == 0)
         r = transfer_watch_call(transfer, c);
@@ -267,8 +363,8 @@ static int judge_fetch(struct daemon *d, const struct id *client, const struct t
         return REASON_NOT_OWNED;
     if (d->config.answer_fetch == CONFIG_FETCH_ALL)
         return 0;
-    if (d->config.answer_fetch == CONFIG_FETCH_OWN &&
-        (t == NULL || choose_license(d, t, &license) != 0 || id_equal(s->distributor.bytes, license->issuer.bytes)))
+    if (d->config.answer_fetch == CONFIG_FETCH_OWN && (t == NULL || choose_license(d, t, false, &license) != 0 ||
+                                                       id_equal(s->distributor.bytes, license->issuer.bytes)))
         return 0; /* without a license there is a better reason */
     return REASON_NOT_PERMITTED;
 }

@@ -32,8 +32,7 @@ static inline bool copy_is_out(const struct transfer *t)
 }
 
 /* copy.c */
-struct copy *copy_new(struct daemon *d, const struct id *issuer, const struct id *content, const uint8_t license_id[16],
-                      const struct id *destination, bool move, bool removable); /* in the table; NULL: out of memory */
+struct copy *copy_new(struct daemon *d, const struct copy_out_subject *about); /* in the table; NULL: out of memory */
 void copy_add(struct copy *c);  /* the first row, ASKING; then it begins */
 void copy_step(struct copy *c); /* does whatever is next; harmless when something is under way */
 void copies_kick(struct daemon *d, const struct id *destination); /* a place became free */

@@ -148,7 +148,8 @@ void copy_remove_body(struct copy *c)
     struct daemon *d = c->t.daemon;
     const struct track *t = library_find(d, c->t.content.bytes);
     const struct track_license *other = t == NULL ? NULL : track_license(t);
-    if (other != NULL && other->state != LICENSE_SURRENDERED) {
+    if (c->m.about.checkout ||
+        (other != NULL && other->state != LICENSE_SURRENDERED)) { /* it comes back, or is used again */
         copy_out_removed(&c->m, REASON_NONE, copy_now_ms(c));
         return;
     }

@@ -16,6 +16,7 @@
 #include "daemon/control.h"
 #include "daemon/db.h"
 #include "daemon/events.h"
+#include "daemon/leases.h"
 #include "daemon/library.h"
 #include "daemon/listing.h"
 #include "daemon/notify.h"
@@ -140,6 +141,7 @@ static void on_identity(struct daemon *d, int error)
     }
     d->started = true;
     upkeep_start(d);
+    leases_start(d);
     id_short(d->self.bytes, id);
     event(d, "started", "%s (%s) has started", d->config.name, id);
     notify_ready();
@@ -202,6 +204,7 @@ void daemon_stop(struct daemon *d, int exit_code)
     if (d->listener != NULL)
         peer_listener_close(steal(&d->listener));
     upkeep_stop(d);
+    leases_stop(d);
     outbox_stop(d);
     accounts_stop(d);
     vault_stop(steal(&d->vault));

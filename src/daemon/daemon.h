@@ -29,6 +29,7 @@
 struct _msg_CopyAsk;
 struct _msg_Result;
 struct account;
+struct lease;
 struct transact_item;
 struct peer;
 struct peer_callbacks;
@@ -52,6 +53,7 @@ struct daemon {
     struct listing *listing;  /* numbers of the last listing shown */
     struct quotes *quotes;    /* quotes shown and not yet taken */
     struct account *accounts; /* list, in order of registration */
+    struct account *guests;   /* list: issuers that this device is not registered with (account.h) */
     struct outbox *outbox;
     struct siblings *siblings;
     struct transfers *transfers; /* downloads and copies (transfers.h); NULL until transfers_start */
@@ -70,7 +72,9 @@ struct daemon {
     void (*on_sibling_online)(struct daemon *d, const struct id *client);
     uv_signal_t terminate, interrupt;
     uv_timer_t upkeep;
-    uv_timer_t overdue; /* runs while stopping */
+    uv_timer_t leases;         /* leases.c */
+    struct lease *lease_first; /* list: being refreshed or returned */
+    uv_timer_t overdue;        /* runs while stopping */
     int exit_code;
     bool started, stopping;
 };

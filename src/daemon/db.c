@@ -28,14 +28,18 @@ static const char *const migrations[] = {
     "  license_id BLOB NOT NULL, destination BLOB NOT NULL, move INTEGER NOT NULL, removable INTEGER NOT NULL,"
     "  state INTEGER NOT NULL, certificate BLOB, delegation BLOB, receipt BLOB) STRICT;"
     "CREATE TABLE download (content BLOB PRIMARY KEY CHECK (length(content) = 32), distributor BLOB NOT NULL) STRICT, WITHOUT ROWID;",
+    "ALTER TABLE account ADD COLUMN guest INTEGER NOT NULL DEFAULT 0 CHECK (guest IN (0, 1));", /* account.h */
 };
 
 static const char *const statements[] = {
-    [DB_ACCOUNTS] = "SELECT a.id, a.address, a.name, a.user, coalesce(t.bit, 0), t.id, t.items"
+    [DB_ACCOUNTS] = "SELECT a.id, a.address, a.name, a.user, coalesce(t.bit, 0), t.id, t.items, a.guest"
                     " FROM account a LEFT JOIN txn t ON t.distributor = a.id ORDER BY a.position",
-    [DB_ACCOUNT_PUT] = "INSERT INTO account (id, position, address, name, user)"
-                       " VALUES (?1, (SELECT coalesce(max(position), 0) + 1 FROM account), ?2, ?3, ?4)"
-                       " ON CONFLICT (id) DO UPDATE SET address = ?2, name = ?3, user = ?4",
+    [DB_ACCOUNT_PUT] = "INSERT INTO account (id, position, address, name, user, guest)"
+                       " VALUES (?1, (SELECT coalesce(max(position), 0) + 1 FROM account), ?2, ?3, ?4, 0)"
+                       " ON CONFLICT (id) DO UPDATE SET address = ?2, name = ?3, user = ?4, guest = 0",
+    [DB_GUEST_PUT] = "INSERT INTO account (id, position, address, name, user, guest)"
+                     " VALUES (?1, (SELECT coalesce(max(position), 0) + 1 FROM account), ?2, '', '', 1)"
+                     " ON CONFLICT (id) DO UPDATE SET address = ?2 WHERE guest = 1",
     [DB_ACCOUNT_DELETE] = "DELETE FROM account WHERE id = ?1",
     [DB_TRANSACTION_SET] = "INSERT INTO txn (distributor, bit, id, items) VALUES (?1, ?2, ?3, ?4)"
                            " ON CONFLICT (distributor) DO UPDATE SET bit = ?2, id = ?3, items = ?4",

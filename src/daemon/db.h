@@ -13,8 +13,9 @@
 #define DB_BATCH_MAX 64
 
 enum db_statement {
-    DB_ACCOUNTS,        /* id, address, name, user, bit, transaction, items */
+    DB_ACCOUNTS,        /* id, address, name, user, bit, transaction, items, guest */
     DB_ACCOUNT_PUT,     /* id, address, name, user */
+    DB_GUEST_PUT,       /* id, address */
     DB_ACCOUNT_DELETE,  /* id */
     DB_TRANSACTION_SET, /* distributor, bit, id (NULL: none outstanding), items (NULL) */
     DB_OUTBOX,          /* number, distributor, type, message */

@@ -98,12 +98,25 @@ static void on_downloaded(enum reason why, const char *detail, void *ctx)
         get_header(g);
 }
 
+/* By the license it would be played with; without one, whoever sells one judges. */
+static bool is_in_download_period(const struct track *t, uint64_t now_ms)
+{
+    const struct track_license *l = track_license(t);
+    const doc_Conditions *c = l == NULL ? NULL : &l->conditions;
+    return c == NULL || !((c->has_download_from_ms && now_ms < c->download_from_ms) ||
+                          (c->has_download_until_ms && now_ms > c->download_until_ms));
+}
+
 static void get_body(struct getting *g)
 {
     static const struct download_callbacks callbacks = { on_progress, on_downloaded };
     struct track *t = library_find(g->daemon, g->content.bytes);
     if (!g->download || (t != NULL && t->has_body)) {
         answer_track(g);
+        return;
+    }
+    if (t != NULL && !is_in_download_period(t, (uint64_t)clock_wall_ms(g->daemon->clock))) {
+        end(g, REASON_OUTSIDE_DOWNLOAD_PERIOD, NULL, NULL); /* its vault would not play it */
         return;
     }
     call_progress(g->call, 0, 0, "downloading");
@@ -185,7 +198,7 @@ static void on_found(const struct found *found, enum reason why, const char *det
 static int start_purchase(struct getting *g, const ctl_Get *m)
 {
     const struct quote_kept *quote = m->has_quote_hash ? quote_find(g->daemon, m->quote_hash) : NULL;
-    struct account *a = quote == NULL ? NULL : account_find(g->daemon, quote->distributor.bytes);
+    struct account *a = quote == NULL ? NULL : account_find_issuer(g->daemon, quote->distributor.bytes);
     if (a == NULL)
         return REASON_QUOTE_CHANGED;
     g->account = account_ref(a);

@@ -10,6 +10,7 @@
 #include "daemon/db.h"
 #include "daemon/library_internal.h"
 #include "daemon/siblings.h"
+#include "daemon/vault_client.h"
 
 #define LOG_MODULE "library"
 #include "base/log.h"
@@ -116,8 +117,15 @@ int library_put_license(struct track *t, const struct track_license *license)
         if (!id_equal(old->issuer.bytes, license->issuer.bytes) ||
             memcmp(old->license_id, license->license_id, 16) != 0)
             continue;
-        if (license->sequence >= old->sequence)
-            *old = *license;
+        if (license->sequence < old->sequence)
+            return 0;
+        uint32_t plays = old->plays;
+        uint64_t play_ms = old->play_ms;
+        *old = *license;
+        if (license->plays < plays) /* counted over all editions: a document does not tell */
+            old->plays = plays;
+        if (license->play_ms < play_ms)
+            old->play_ms = play_ms;
         return 0;
     }
     struct track_license *more = reallocarray(t->licenses, t->license_count + 1, sizeof(*more));
@@ -142,15 +150,47 @@ const struct track_license *track_license(const struct track *t)
     return best;
 }
 
+static bool is_used_up(const struct track_license *l)
+{
+    const doc_Conditions *c = &l->conditions;
+    return (c->has_max_plays && l->plays >= c->max_plays) || (c->has_max_play_ms && l->play_ms >= c->max_play_ms);
+}
+
+static bool is_asleep(const struct track_license *l, uint64_t now_ms)
+{
+    return l->has_lease && (now_ms > u64_add(l->lease.until_ms, l->lease.grace_ms) ||
+                            (l->lease.has_max_plays && l->plays >= l->lease.max_plays));
+}
+
+enum license_state track_license_state_of(const struct track_license *l, int64_t now_ms)
+{
+    if (l->state != LICENSE_VALID)
+        return (enum license_state)l->state;
+    if (l->conditions.has_usage_until_ms && l->conditions.usage_until_ms <= (uint64_t)now_ms)
+        return LICENSE_EXPIRED;
+    return is_used_up(l) ? LICENSE_USED_UP : is_asleep(l, (uint64_t)now_ms) ? LICENSE_ASLEEP : LICENSE_VALID;
+}
+
 enum license_state track_license_state(const struct track *t, int64_t now_ms)
 {
     const struct track_license *l = track_license(t);
-    if (l == NULL)
-        return LICENSE_NONE;
-    if (l->state == LICENSE_VALID && l->conditions.has_usage_until_ms &&
-        l->conditions.usage_until_ms <= (uint64_t)now_ms)
-        return LICENSE_EXPIRED;
-    return (enum license_state)l->state;
+    return l == NULL ? LICENSE_NONE : track_license_state_of(l, now_ms);
+}
+
+struct track_license *library_license(struct daemon *d, const void *issuer, const uint8_t license_id[16],
+                                      struct track **track)
+{
+    struct library *l = d->library;
+    for (size_t i = 0; l != NULL && i < l->count; i++)
+        for (size_t n = 0; n < l->tracks[i]->license_count; n++) {
+            struct track_license *found = &l->tracks[i]->licenses[n];
+            if (!id_equal(found->issuer.bytes, issuer) || memcmp(found->license_id, license_id, 16) != 0)
+                continue;
+            if (track != NULL)
+                *track = l->tracks[i];
+            return found;
+        }
+    return NULL;
 }
 
 /* Names are labels: an account's, else what a roster says, else the short ID. */
@@ -193,6 +233,18 @@ void library_row(struct daemon *d, const struct track *t, uint32_t number, ctl_T
     CODEC_SET_TEXT(out->issuer_name, library_issuer_name(d, &l->issuer, short_id));
     memcpy(out->license_id, l->license_id, 16);
     out->conditions = l->conditions;
+    out->has_lease = l->has_lease;
+    out->lease = l->lease;
+    out->has_lender = l->has_lender;
+    if (l->has_lender) {
+        const struct sibling *from = siblings_find(d, &l->lender);
+        id_short(l->lender.bytes, short_id);
+        CODEC_SET_TEXT(out->lender, from != NULL ? from->name : short_id);
+    }
+    out->has_plays = l->conditions.has_max_plays || (l->has_lease && l->lease.has_max_plays);
+    out->plays = l->plays;
+    out->has_play_ms = l->conditions.has_max_play_ms;
+    out->play_ms = l->play_ms;
 }
 
 int library_body_path(const struct daemon *d, const struct id *content, const char *suffix, char *out, size_t cap)
@@ -265,12 +317,33 @@ int library_info_known(struct daemon *d, const struct id *content, struct slice 
     return r == 0 ? library_store_info(d, content, info, list_root) : r;
 }
 
+static void on_told(const struct answer *answer, void *ctx)
+{
+    (void)ctx;
+    if (answer->why != REASON_NONE)
+        log_warn("the vault was not told of a body reason=%s", answer->refusal->code);
+}
+
+/* License and body are here: where the license has a download period, the vault notes whether that was in time. */
+static void tell_vault(struct daemon *d, const struct track *t)
+{
+    bool period = false;
+    for (size_t i = 0; i < t->license_count; i++)
+        period |= t->licenses[i].conditions.has_download_from_ms || t->licenses[i].conditions.has_download_until_ms;
+    vlt_BodyStored m;
+    memcpy(m.content, t->content.bytes, sizeof(m.content));
+    if (period && t->has_body &&
+        vault_call(d->vault, &ASK(vlt_Type_BODY_STORED, vlt_Type_DONE, vlt_BodyStored, &m), on_told, NULL) != 0)
+        log_warn("the vault was not told of a body");
+}
+
 int library_body_changed(struct daemon *d, const struct id *content, bool has_body)
 {
     struct track *t = library_make(d, content);
     if (t == NULL)
         return -ENOMEM;
     t->has_body = has_body;
+    tell_vault(d, t);
     return 0;
 }
 
@@ -289,9 +362,16 @@ int library_license_stored(struct daemon *d, struct slice envelope)
         .state = LICENSE_VALID,
         .issued_ms = (int64_t)license.issued_ms,
         .conditions = license.conditions,
+        .has_lease = license.has_lease,
+        .lease = license.lease,
+        .has_lender = license.has_lender,
+        .lender = id_from(license.lender),
     };
     memcpy(row.license_id, license.license_id, sizeof(row.license_id));
-    return t == NULL ? -ENOMEM : library_put_license(t, &row);
+    r = t == NULL ? -ENOMEM : library_put_license(t, &row);
+    if (r == 0)
+        tell_vault(d, t);
+    return r;
 }
 
 void library_license_state(struct daemon *d, const void *issuer, const uint8_t license_id[16], enum license_state state)

@@ -12,7 +12,9 @@ enum license_state {
     LICENSE_VALID = 1,
     LICENSE_SUSPENDED = 2,
     LICENSE_SURRENDERED = 3,
-    LICENSE_EXPIRED = 4
+    LICENSE_EXPIRED = 4,
+    LICENSE_ASLEEP = 5, /* R3: until its lease is refreshed */
+    LICENSE_USED_UP = 6
 };
 
 struct track_license {
@@ -22,6 +24,12 @@ struct track_license {
     uint32_t state; /* VALID, SUSPENDED, SURRENDERED, as the vault keeps it */
     int64_t issued_ms;
     doc_Conditions conditions;
+    bool has_lease, has_lender;
+    bool lease_lost; /* its issuer has said that another device has it now */
+    doc_Lease lease;
+    struct id lender;
+    uint32_t plays; /* over all editions, as the vault last said */
+    uint64_t play_ms;
 };
 struct track {
     struct id content;
@@ -49,6 +57,9 @@ int library_resolve(struct daemon *d, const char *text, struct track **out, char
 /* The license a use would take: valid before suspended before surrendered, then the latest; NULL when there is none. */
 const struct track_license *track_license(const struct track *t);
 enum license_state track_license_state(const struct track *t, int64_t now_ms);
+enum license_state track_license_state_of(const struct track_license *l, int64_t now_ms);
+struct track_license *library_license(struct daemon *d, const void *issuer, const uint8_t license_id[16],
+                                      struct track **track); /* NULL; track may be NULL */
 /* A label for a distributor: the account's, else what a roster says, else the short ID (in short_id). */
 const char *library_issuer_name(struct daemon *d, const struct id *issuer, char short_id[ID_SHORT_BYTES]);
 void library_row(struct daemon *d, const struct track *t, uint32_t number, ctl_TrackRow *out);

@@ -114,6 +114,12 @@ static int take_license(struct daemon *d, const vlt_LicenseRow *row)
         .state = row->state,
         .issued_ms = (int64_t)row->issued_ms,
         .conditions = row->conditions,
+        .has_lease = row->has_lease,
+        .lease = row->lease,
+        .has_lender = row->has_lender,
+        .lender = id_from(row->lender),
+        .plays = row->plays,
+        .play_ms = row->play_ms,
     };
     memcpy(license.license_id, row->license_id, sizeof(license.license_id));
     return t == NULL ? -ENOMEM : library_put_license(t, &license);

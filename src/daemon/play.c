@@ -15,6 +15,7 @@
 #include "daemon/child.h"
 #include "daemon/control.h"
 #include "daemon/events.h"
+#include "daemon/leases.h"
 #include "daemon/library.h"
 #include "daemon/vault_client.h"
 #include "net/serve.h"
@@ -78,6 +79,7 @@ static void wind_up(struct play *p)
         if (vault_call(p->daemon->vault, &ASK(vlt_Type_PLAY_CLOSE, vlt_Type_DONE, vlt_PlayClose, &close_play),
                        on_vault_closed, NULL) != 0)
             log_debug("the vault ends the play when its channel closes");
+        leases_played(p->daemon, &p->content);
     }
     if (p->control != NULL)
         peer_close(p->control, REASON_NONE);

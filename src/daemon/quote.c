@@ -1,10 +1,11 @@
-/* The price before the purchase: asked for, verified, shown, and kept until it is taken or ends. Source: seed S61, S62; design section 6.3. */
+/* The price before a purchase, renewal or ownership: asked for, verified, shown, and kept until it is taken or ends. Source: seed S61, S62; design section 6.3. */
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/util.h"
 #include "crypto/sha256.h"
 #include "daemon/control.h"
+#include "daemon/guests.h"
 #include "daemon/library.h"
 #include "daemon/session.h"
 #include "daemon/shop.h"
@@ -50,10 +51,12 @@ void quotes_free(struct daemon *d) { free(steal(&d->quotes)); }
 struct quoting {
     struct daemon *daemon;
     struct call *call;
-    uint32_t product;
+    msg_QuoteGet get;
     struct account *account; /* a reference */
     struct listing_entry entry;
 };
+
+static bool is_purchase(const struct quoting *q) { return !q->get.has_kind; }
 
 static void end(struct quoting *q, enum reason why, const char *detail, const msg_Refusal *refusal)
 {
@@ -75,7 +78,9 @@ static int judge(struct quoting *q, struct slice envelope, doc_Quote *quote)
     int r = quote_judge(envelope, q->account->keyset, &q->daemon->self, clock_wall_ms(q->daemon->clock), quote);
     if (r != 0)
         return r;
-    if (!id_equal(quote->content, q->entry.content.bytes) || (q->product != 0 && quote->product != q->product))
+    if (!id_equal(quote->content, q->entry.content.bytes) ||
+        (q->get.product != 0 && quote->product != q->get.product) || quote->kind != q->get.kind ||
+        quote->options_count != q->get.options_count)
         return REASON_QUOTE_CHANGED;
     return 0;
 }
@@ -107,6 +112,10 @@ static void on_quote(const struct answer *answer, void *ctx)
     CODEC_SET_TEXT(row.owned_on, reply.owned_on);
     row.has_restorable = reply.has_restorable;
     row.restorable = reply.restorable;
+    row.options_count = reply.options_count;
+    memcpy(row.options, reply.options, sizeof(row.options));
+    row.has_lease_ms = quote.has_lease_ms;
+    row.lease_ms = quote.lease_ms;
     CALL_ROW(q->call, QUOTE_ROW, QuoteRow, &row);
     end(q, REASON_NONE, NULL, NULL);
 }
@@ -115,10 +124,10 @@ static void on_quote(const struct answer *answer, void *ctx)
 static bool choose_product(struct quoting *q, char *detail, size_t cap)
 {
     const struct listing_entry *e = &q->entry;
-    if (q->product != 0 || e->product_count == 0)
+    if (q->get.product != 0 || e->product_count == 0)
         return true;
     if (e->product_count == 1) {
-        q->product = e->products[0].product;
+        q->get.product = e->products[0].product;
         return true;
     }
     size_t len = 0;
@@ -145,18 +154,31 @@ static void on_joined(const struct transact_outcome *outcome, void *ctx)
 
 static void ask_quote(struct quoting *q)
 {
-    msg_QuoteGet get = { .product = q->product };
-    memcpy(get.content, q->entry.content.bytes, ID_BYTES);
-    int r = session_call(q->account, &ASK(msg_Type_QUOTE_GET, msg_Type_QUOTE, msg_QuoteGet, &get), on_quote, q);
+    memcpy(q->get.content, q->entry.content.bytes, ID_BYTES);
+    int r = session_call(q->account, &ASK(msg_Type_QUOTE_GET, msg_Type_QUOTE, msg_QuoteGet, &q->get), on_quote, q);
     if (r != 0)
         end(q, reason_of_error(r), NULL, NULL);
+}
+
+/* A purchase or renewal of it that is under way is waited for: nothing is bought twice. */
+static void join_or_ask(struct quoting *q)
+{
+    char products[256] = "";
+    int r = transact_join(q->account, &q->entry.content, on_joined, q);
+    if (r == TRANSACT_BUSY)
+        end(q, REASON_IN_USE, "It is being bought at this moment.", NULL);
+    else if (r < 0)
+        end(q, reason_of_error(r), NULL, NULL);
+    else if (r == TRANSACT_NONE && is_purchase(q) && !choose_product(q, products, sizeof(products)))
+        end(q, REASON_CHOOSE_PRODUCT, products, NULL);
+    else if (r == TRANSACT_NONE)
+        ask_quote(q);
 }
 
 static void on_found(const struct found *found, enum reason why, const char *detail, const msg_Refusal *refusal,
                      void *ctx)
 {
     struct quoting *q = ctx;
-    char products[256] = "";
     if (found == NULL) {
         end(q, why, detail, refusal);
         return;
@@ -171,15 +193,36 @@ static void on_found(const struct found *found, enum reason why, const char *det
         end(q, REASON_ALREADY, "This device has a license for it.", NULL);
         return;
     }
-    int r = transact_join(q->account, &q->entry.content, on_joined, q);
-    if (r == TRANSACT_BUSY)
-        end(q, REASON_IN_USE, "It is being bought at this moment.", NULL);
-    else if (r < 0)
-        end(q, reason_of_error(r), NULL, NULL);
-    else if (r == TRANSACT_NONE && !choose_product(q, products, sizeof(products)))
-        end(q, REASON_CHOOSE_PRODUCT, products, NULL);
-    else if (r == TRANSACT_NONE)
-        ask_quote(q);
+    join_or_ask(q);
+}
+
+/* --- Of a license that is here: at its issuer (S93, S101) --- */
+
+static void on_issuer(struct account *a, enum reason why, const msg_Refusal *refusal, void *ctx)
+{
+    struct quoting *q = ctx;
+    if (a == NULL) {
+        end(q, why, NULL, refusal);
+        return;
+    }
+    q->account = account_ref(a);
+    join_or_ask(q);
+}
+
+static int start_continued(struct quoting *q, const char *track, char *detail, size_t cap)
+{
+    struct track *t;
+    int r = library_resolve(q->daemon, track, &t, detail, cap);
+    const struct track_license *l = r == 0 ? track_license(t) : NULL;
+    if (r == 0 && (l == NULL || l->state == LICENSE_SURRENDERED))
+        r = REASON_NO_LICENSE;
+    if (r != 0)
+        return r;
+    struct listing_entry e = { .content = t->content,
+                               .distributor = l->issuer,
+                               .title = t->has_info ? t->title : (char *)track };
+    r = listing_entry_copy(&q->entry, &e);
+    return r == 0 ? issuer_find(q->daemon, &l->issuer, on_issuer, q) : r;
 }
 
 void quote_handle(struct daemon *d, struct call *c, const void *message)
@@ -190,8 +233,15 @@ void quote_handle(struct daemon *d, struct call *c, const void *message)
         call_refuse(c, REASON_INTERNAL, NULL);
         return;
     }
-    *q = (struct quoting){ .daemon = d, .call = c, .product = m->product };
-    int r = lookup_start(d, m->track, on_found, q);
+    char detail[256] = "";
+    *q = (struct quoting){ .daemon = d, .call = c };
+    q->get.product = m->product;
+    q->get.has_kind = m->has_kind && m->kind != 1;
+    q->get.kind = q->get.has_kind ? m->kind : 0;
+    q->get.options_count = m->options_count;
+    memcpy(q->get.options, m->options, sizeof(q->get.options));
+    int r =
+        is_purchase(q) ? lookup_start(d, m->track, on_found, q) : start_continued(q, m->track, detail, sizeof(detail));
     if (r != 0)
-        end(q, reason_of_error(r), NULL, NULL);
+        end(q, reason_of_error(r), detail[0] != '\0' ? detail : NULL, NULL);
 }

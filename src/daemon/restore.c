@@ -1,7 +1,7 @@
 /* restore: what the accounts bought comes back to this device: licenses that were lost with another device or with this one's state, then
  * their bodies. Source: design section 6.2. Loop thread.
  *
- * Callbacks, in order, for each account: on_page; on_license, once an item of the page; on_body, once a download. Then the next page, the
+ * Callbacks, in order: on_found when a track was named; then for each account: on_page; on_license, once an item of the page; on_body, once a download. Then the next page, the
  * next account, and when nothing is under way any more the answer. */
 #include <stdlib.h>
 
@@ -28,6 +28,8 @@ struct restoring {
     uint32_t pages, licenses, bodies; /* licenses, bodies: under way */
     uint32_t restored, refused;
     bool walked;
+    bool one; /* the content that was named, of whichever account has it */
+    struct id content;
     enum reason why; /* of the last that was refused */
     msg_Refusal refusal;
 };
@@ -211,6 +213,16 @@ static void ask_page(struct restoring *r, struct account *a)
 static void visit(struct walk *w, struct account *a)
 {
     struct restoring *r = container_of(w, struct restoring, walk);
+    if (r->one) {
+        msg_RestorableItem wanted = { .held = false };
+        memcpy(wanted.content, r->content.bytes, sizeof(wanted.content));
+        r->page = (msg_Restorable)msg_Restorable_init_zero;
+        r->licenses++;
+        restore_one(r, a, &wanted);
+        r->licenses--;
+        page_done(r);
+        return;
+    }
     r->after = (struct id){ 0 };
     r->pages = 0;
     ask_page(r, a);
@@ -223,9 +235,27 @@ static void walked(struct walk *w)
     answer(r);
 }
 
+/* Which content and where: then as all. */
+static void on_found(const struct found *found, enum reason why, const char *detail, const msg_Refusal *refusal,
+                     void *ctx)
+{
+    struct restoring *r = ctx;
+    if (found == NULL) {
+        if (refusal != NULL)
+            call_refuse_as(r->call, refusal);
+        else
+            call_refuse(r->call, why, detail);
+        free(r);
+        return;
+    }
+    r->one = true;
+    r->content = found->entry.content;
+    walk_start(&r->walk, r->walk.daemon, found->account);
+}
+
 void restore_handle(struct daemon *d, struct call *c, const void *message)
 {
-    (void)message;
+    const ctl_Restore *m = message;
     struct restoring *r = d->accounts != NULL && d->transfers != NULL ? calloc(1, sizeof(*r)) : NULL;
     if (r == NULL) {
         call_refuse(c, d->accounts == NULL ? REASON_NOT_REGISTERED : REASON_INTERNAL, NULL);
@@ -234,5 +264,11 @@ void restore_handle(struct daemon *d, struct call *c, const void *message)
     r->call = c;
     r->walk.visit = visit;
     r->walk.done = walked;
-    walk_start(&r->walk, d, NULL);
+    r->walk.daemon = d;
+    if (!m->has_track)
+        walk_start(&r->walk, d, NULL);
+    else if (lookup_start(d, m->track, on_found, r) != 0) {
+        call_refuse(c, REASON_INTERNAL, NULL);
+        free(r);
+    }
 }

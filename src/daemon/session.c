@@ -252,6 +252,10 @@ struct peer *session_peer(struct account *a)
 enum session_state session_state(const struct session *s) { return s->state; }
 bool session_is_ready(const struct session *s) { return s->state == SESSION_READY; }
 bool session_knows_us(const struct session *s) { return s->state == SESSION_READY && s->known; }
+bool session_may_transact(const struct session *s)
+{
+    return session_knows_us(s) || (s->state == SESSION_READY && s->account->guest && s->number != 0);
+}
 uint64_t session_number(const struct session *s) { return s->number; }
 uint32_t session_server_bit(const struct session *s) { return s->server_bit; }
 

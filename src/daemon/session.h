@@ -43,6 +43,8 @@ struct peer *session_peer(struct account *a);
 enum session_state session_state(const struct session *s);
 bool session_is_ready(const struct session *s);
 bool session_knows_us(const struct session *s); /* ready, and the distributor said we are registered */
+/* Ready, and transactions are taken: it knows us, or as a guest. */
+bool session_may_transact(const struct session *s);
 /* What the distributor said last: it does not know us any more, though we are registered here. Also while it cannot be reached. */
 bool session_is_forgotten(const struct session *s);
 void session_forgotten(struct session *s);        /* it has just said so */

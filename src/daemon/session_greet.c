@@ -8,6 +8,7 @@
 
 #include "base/util.h"
 #include "daemon/events.h"
+#include "daemon/leases.h"
 #include "daemon/outbox.h"
 #include "daemon/transact.h"
 #include "daemon/vault_client.h"
@@ -85,6 +86,10 @@ static void become_ready(struct session *s)
             session_fetch_roster(s);
         transact_ready(a->transact);
         outbox_ready(a);
+        leases_ready(a);
+    } else if (session_may_transact(s)) {
+        transact_ready(a->transact);
+        leases_ready(a);
     }
     account_unref(a);
 }

@@ -15,6 +15,11 @@ void quote_handle(struct daemon *d, struct call *c, const void *message); /* ctl
 /* get.c */
 void get_handle(struct daemon *d, struct call *c, const void *message); /* ctl GET */
 
+/* leases.c */
+void lease_handle(struct daemon *d, struct call *c, const void *message); /* ctl LEASE */
+/* use_log.c */
+void use_log_handle(struct daemon *d, struct call *c, const void *message); /* ctl USE_LOG_GET */
+
 /* restore.c */
 void restore_handle(struct daemon *d, struct call *c, const void *message); /* ctl RESTORE */
 
@@ -34,7 +39,7 @@ struct quote_kept {
     struct id distributor, content;
     int64_t ends_ms;
     pb_size_t envelope_len;
-    uint8_t envelope[512];
+    uint8_t envelope[640];
 };
 const struct quote_kept *quote_find(struct daemon *d, const uint8_t hash[32]); /* NULL: not known, or ended */
 void quotes_free(struct daemon *d);

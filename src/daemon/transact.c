@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "base/util.h"
+#include "daemon/library.h"
 #include "daemon/session.h"
 #include "daemon/transact_internal.h"
 
@@ -164,7 +165,7 @@ static void on_connected(const struct answer *answer, void *ctx)
     transact_release(t);
     if (gone)
         return;
-    if (answer->why == REASON_NONE && session_knows_us(t->account->session) && begin(t) == 0)
+    if (answer->why == REASON_NONE && session_may_transact(t->account->session) && begin(t) == 0)
         return;
     /* Nothing was stored, nothing was sent. */
     struct transact_item *queue = steal(&t->queue);
@@ -365,7 +366,7 @@ static void send_batch(struct transact *t)
         "The distributor cannot be reached now; what was asked for is kept and completed as soon as it can.";
     if (t->stage != SENDING || t->in_flight)
         return;
-    if (!session_knows_us(t->account->session)) { /* transact_ready comes here again */
+    if (!session_may_transact(t->account->session)) { /* transact_ready comes here again */
         fire_all(t->batch, REASON_OFFLINE, kept);
         return;
     }
@@ -394,14 +395,20 @@ static void on_timer(uv_timer_t *timer) { send_batch(timer->data); }
 void transact_set_copy_handler(struct daemon *d, transact_copy_fn handler) { d->on_copied = handler; }
 
 /* Which content an item is about: what people know it by. */
-static struct id content_of(const msg_Item *item)
+static struct id content_of(struct daemon *d, const msg_Item *item)
 {
+    doc_Use use;
+    struct track *t;
     doc_Quote quote;
     uint8_t signer[32];
     if (item->has_copy)
         return id_from(item->copy.content);
     if (item->has_restore)
         return id_from(item->restore.content);
+    if (item->has_refresh &&
+        document_open(DOCUMENT_USE, CODEC_BYTES(item->refresh.use), &use, sizeof(use), signer) == 0 &&
+        library_license(d, use.issuer, use.license_id, &t) != NULL)
+        return t->content;
     if (item->has_purchase &&
         document_open(DOCUMENT_QUOTE, CODEC_BYTES(item->purchase.quote), &quote, sizeof(quote), signer) == 0)
         return id_from(quote.content);
@@ -456,7 +463,7 @@ int transact_submit(struct account *a, const msg_Item *item, transact_fn on_outc
         return -ENOMEM;
     i->transact = t;
     i->item = *item;
-    i->content = content_of(item);
+    i->content = content_of(t->daemon, item);
     i->encoded = buf(msg_Item_size);
     i->on_outcome = on_outcome;
     i->ctx = ctx;
@@ -508,7 +515,7 @@ int transact_load(struct transact *t, uint32_t bit, struct slice id, struct slic
         end = &i->next;
         t->batch_count++;
         r = CODEC_DECODE(msg_Item, one, &i->item);
-        i->content = content_of(&i->item);
+        i->content = content_of(t->daemon, &i->item);
     }
     if (r != CODEC_END || t->batch_count == 0 || t->batch_count > TRANSACT_ITEMS_MAX)
         return r < 0 ? r : -EUCLEAN;

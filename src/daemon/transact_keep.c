@@ -98,6 +98,9 @@ static void keep_license(struct transact_item *i)
     int r = CODEC_SET_BYTES(store.license, CODEC_BYTES(i->result->license));
     if (r == 0 && store.has_header)
         r = CODEC_SET_BYTES(store.header, CODEC_BYTES(i->result->header));
+    store.has_delegation = i->result->has_delegation;
+    if (r == 0 && store.has_delegation)
+        r = CODEC_SET_BYTES(store.delegation, CODEC_BYTES(i->result->delegation));
     t->holds++;
     if (r == 0)
         r = vault_call(t->daemon->vault, &ASK(vlt_Type_LICENSE_STORE, vlt_Type_DONE, vlt_LicenseStore, &store),
@@ -115,8 +118,10 @@ static void keep_item(struct transact_item *i)
         i->why = reason_of_code(i->result->refusal.code);
         i->refusal = i->result->refusal;
         item_kept(i, true);
-    } else if ((i->item.has_purchase || i->item.has_restore) && i->result->has_license) {
+    } else if (!i->item.has_copy && i->result->has_license) {
         keep_license(i);
+    } else if (i->item.has_refresh && i->result->has_done && i->result->done) {
+        item_kept(i, true); /* returned: the vault had put it to sleep before it was said */
     } else if (i->item.has_copy && i->result->has_certificate && t->daemon->on_copied != NULL) {
         t->holds++;
         t->daemon->on_copied(t->account, &i->item.copy, i->result, i);
@@ -174,6 +179,9 @@ static void keep_old(struct transact *t, const msg_Result *result)
     int r = CODEC_SET_BYTES(old->store.license, CODEC_BYTES(result->license));
     if (r == 0 && old->store.has_header)
         r = CODEC_SET_BYTES(old->store.header, CODEC_BYTES(result->header));
+    old->store.has_delegation = result->has_delegation;
+    if (r == 0 && old->store.has_delegation)
+        r = CODEC_SET_BYTES(old->store.delegation, CODEC_BYTES(result->delegation));
     t->holds++;
     if (r == 0)
         r = vault_call(t->daemon->vault, &ASK(vlt_Type_LICENSE_STORE, vlt_Type_DONE, vlt_LicenseStore, &old->store),

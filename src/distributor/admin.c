@@ -162,6 +162,24 @@ static int parse_count(const char *text, int64_t *out)
     return 0;
 }
 
+/* A number and d, h, m or s. */
+static int parse_duration(const char *text, int64_t *out_ms)
+{
+    static const struct {
+        char unit;
+        int64_t ms;
+    } units[] = { { 'd', INT64_C(86400000) }, { 'h', 3600000 }, { 'm', 60000 }, { 's', 1000 } };
+    char *end;
+    errno = 0;
+    long long v = strtoll(text, &end, 10);
+    if (errno != 0 || !isdigit((unsigned char)*text) || *end == '\0' || end[1] != '\0')
+        return -EINVAL;
+    for (size_t i = 0; i < ARRAY_COUNT(units); i++)
+        if (*end == units[i].unit)
+            return __builtin_mul_overflow((int64_t)v, units[i].ms, out_ms) ? -EINVAL : 0;
+    return -EINVAL;
+}
+
 /* --- Options ----------------------------------------------------------------------------------------------------- */
 
 /* --x-ms is --x in milliseconds since 1970. */
@@ -203,6 +221,9 @@ static int set_option(struct admin *a, struct admin_option *option, const char *
     case ADMIN_TIME:
         r = in_ms ? parse_ms(value, &option->number) : admin_parse_time(value, &option->number);
         break;
+    case ADMIN_DURATION:
+        r = parse_duration(value, &option->number);
+        break;
     case ADMIN_TEXT:
     case ADMIN_FLAG:
         break;
@@ -213,6 +234,7 @@ static int set_option(struct admin *a, struct admin_option *option, const char *
         [ADMIN_COUNT] = "a whole number or `unlimited`",
         [ADMIN_MONEY] = "an amount such as 4.99 or 5",
         [ADMIN_TIME] = "a date such as 2026-05-01 or 2026-05-01T12:00",
+        [ADMIN_DURATION] = "a length of time such as 30d, 12h, 90m or 45s",
     };
     return r == 0 ? 0 : admin_usage(a, "--%s cannot be %s: it is %s", option->name, value, forms[option->kind]);
 }

@@ -43,13 +43,14 @@ int admin_usage(struct admin *a, const char *format, ...) PRINTF_LIKE(2, 3);
 
 /* --- Options: anywhere among the words --------------------------------------------------------------------------- */
 
-enum admin_kind { ADMIN_TEXT, ADMIN_FLAG, ADMIN_COUNT, ADMIN_MONEY, ADMIN_TIME };
+enum admin_kind { ADMIN_TEXT, ADMIN_FLAG, ADMIN_COUNT, ADMIN_MONEY, ADMIN_TIME, ADMIN_DURATION };
 struct admin_option {
     const char *name; /* without the dashes */
     enum admin_kind kind;
     bool given;
     const char *text; /* ADMIN_TEXT, and what was written for the others */
-    int64_t number;   /* ADMIN_COUNT ("unlimited" is 4294967295), ADMIN_MONEY (minor units), ADMIN_TIME (ms) */
+    int64_t number;   /* ADMIN_COUNT ("unlimited" is 4294967295), ADMIN_MONEY (minor units), ADMIN_TIME (ms),
+                     ADMIN_DURATION (ms; "30d", "12h", "90m", "45s") */
 };
 /* Takes the options out of argv; the other words stay in order, *argc of them. 0 or an exit code. */
 int admin_options(struct admin *a, struct admin_option *options, size_t count, int *argc, char **argv) MUST_USE;
@@ -124,11 +125,12 @@ int admin_invite(struct admin *a, int argc, char **argv); /* admin_people.c */
 int admin_user(struct admin *a, int argc, char **argv);
 int admin_export(struct admin *a, const char *user);     /* admin_export.c: user export */
 int admin_token(struct admin *a, int argc, char **argv); /* admin_token.c: user token */
+int admin_use_log(struct admin *a, int argc, char **argv);
 int admin_device(struct admin *a, int argc, char **argv);
 int admin_publish(struct admin *a, int argc, char **argv); /* admin_shop.c */
 int admin_withdraw(struct admin *a, int argc, char **argv);
 int admin_content(struct admin *a, int argc, char **argv);
-int admin_product(struct admin *a, int argc, char **argv);
+int admin_product(struct admin *a, int argc, char **argv); /* admin_products.c */
 uint32_t admin_product_number(const char *word);           /* 0: it is no number */
 int admin_partner(struct admin *a, int argc, char **argv); /* admin_partners.c */
 int admin_directory(struct admin *a, int argc, char **argv);

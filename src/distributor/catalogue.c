@@ -5,9 +5,9 @@
 
 #include "base/util.h"
 
+#include "distributor/conditions.h"
 #include "distributor/devices.h"
 #include "distributor/handlers.h"
-#include "distributor/products.h"
 #include "distributor/reply.h"
 #include "distributor/rows.h"
 
@@ -79,7 +79,7 @@ static int add_products(struct operations *o, const struct id *content, int64_t 
         listed->product = p.number;
         listed->price = p.price;
         listed->copy_price = p.copy_price;
-        listed->conditions = products_conditions(&p, now_ms);
+        listed->conditions = conditions_of_product(&p, now_ms);
         CODEC_SET_TEXT(listed->name, p.name);
         CODEC_SET_TEXT(listed->currency, o->currency);
     }

@@ -29,6 +29,7 @@ static int read_copy(struct query *q, struct copy *out, struct buf *document, st
     if (delegation && !query_is_null(q, 18))
         query_append(q, 18, delegation);
     c.edition = query_u64(q, 19);
+    c.checkout = query_bool(q, 20);
     *out = c;
     return query_check(q);
 }
@@ -61,6 +62,7 @@ int copies_find_open(struct operations *o, const struct copy *like, struct copy 
     query_bind_i64(&q, 4, like->move);
     query_bind_i64(&q, 5, like->removable);
     query_bind_u64(&q, 6, like->edition);
+    query_bind_i64(&q, 7, like->checkout);
     int r = rows_one(&q);
     return r == 0 ? read_copy(&q, out, document, delegation) : r;
 }
@@ -105,6 +107,7 @@ static int add_certificate(struct operations *o, const struct copy *c, struct sl
     else
         query_bind_null(&q, 19);
     query_bind_u64(&q, 20, c->edition);
+    query_bind_i64(&q, 21, c->checkout);
     return rows_run(&q);
 }
 

@@ -13,6 +13,7 @@ struct copy {
     char destination_user[OPERATIONS_NAME_BYTES];
     uint32_t product;
     bool move, removable;
+    bool checkout;    /* a move that comes back */
     bool counted;     /* against the source license's copies */
     uint64_t edition; /* of the source's license: its sequence. A license bought anew later is another's business */
     int64_t price;    /* to charge; not kept, as the next one */
@@ -38,6 +39,10 @@ int copies_add(struct operations *o, const struct copy *c, const doc_Leaf *leaf,
 int copies_set_state(struct operations *o, const struct copy *c, enum certificate_state state, struct slice receipt,
                      struct slice surrender) MUST_USE;
 
+/* What issuing it has counted against the source's license: to count it, sign 1, or to take it back, -1. */
+struct licenses_made copies_made(const struct copy *c, int sign);
+/* A move's certificate that its source's vault can never release: it was used meanwhile (copy_judge.c). Count and price come back. */
+int copies_void(struct operations *o, const struct copy *c, int64_t now_ms) MUST_USE;
 /* Certificates of copies that nobody spoke of until their end, beyond the allowed skew, are over. Count and price stay: only the
  * destination's signed refusal gives them back, because silence proves nothing. */
 int copies_end_overdue(struct operations *o, int64_t now_ms) MUST_USE;

@@ -50,14 +50,27 @@ static int give_back(struct operations *o, const struct copy *c, int64_t now_ms)
 {
     char title[128], text[192];
     int r = title_of(o, &c->content, title);
-    if (r == 0 && c->counted && c->state != CERTIFICATE_GIVEN_BACK)
-        r = licenses_count(o, c->license_id, &c->source, c->edition, -1, c->removable ? -1 : 0);
+    if (r == 0 && c->state != CERTIFICATE_GIVEN_BACK)
+        r = licenses_count(o, c->license_id, &c->source, c->edition, copies_made(c, -1));
     if (r == 0)
         r = settlements_take_back_fee(o, c->serial, now_ms);
     if (r != 0 || c->charge == 0)
         return r;
     snprintf(text, sizeof(text), "Given back, not used: copy of %s", title);
     return refunds_undelivered(o, c->charge, now_ms, text);
+}
+
+struct licenses_made copies_made(const struct copy *c, int sign)
+{
+    return (struct licenses_made){ .copies = c->counted ? sign : 0,
+                                   .removables = c->counted && c->removable ? sign : 0,
+                                   .checkouts = c->checkout ? sign : 0 };
+}
+
+int copies_void(struct operations *o, const struct copy *c, int64_t now_ms)
+{
+    int r = give_back(o, c, now_ms);
+    return r == 0 ? copies_set_state(o, c, CERTIFICATE_REFUSED, slice(NULL, 0), slice(NULL, 0)) : r;
 }
 
 /* --- Outcomes ---------------------------------------------------------------------------------------------------- */
@@ -91,6 +104,8 @@ static int enter_license(struct operations *o, const struct copy *c, struct slic
                          .distributor = c->destination_number,
                          .product = c->product,
                          .conditions = d.conditions,
+                         .has_lender = d.has_lender,
+                         .lender = id_from(d.lender),
                          .issued_ms = c->issued_ms };
     memcpy(l.license_id, c->license_id, sizeof(l.license_id));
     snprintf(l.user, sizeof(l.user), "%s", c->destination_user);
@@ -104,9 +119,14 @@ static int enter_license(struct operations *o, const struct copy *c, struct slic
         return r;
     if (r == 0 && before.sequence > l.sequence) /* the highest sequence wins everywhere */
         return 0;
-    if (r == 0 && before.state == LICENSE_LIVE) {
+    if (r == 0 && (before.state == LICENSE_LIVE || before.state == LICENSE_LENT)) {
         l.copies = before.copies;
         l.removables = before.removables;
+        l.checkouts = before.checkouts;
+    }
+    if (r == 0) { /* its vault counts on */
+        l.plays = before.plays;
+        l.play_ms = before.play_ms;
     }
     r = licenses_set(o, &l, CODEC_BYTES(certificate->license));
     if (r != 0 || l.distributor != OPERATIONS_SELF)
@@ -127,9 +147,9 @@ static int settle_stored(struct operations *o, const struct copy *c, struct slic
     if (c->state != CERTIFICATE_REDEEMED) {
         r = enter_license(o, c, document, s->now_ms);
         if (r == 0 && c->move)
-            r = licenses_set_state(o, c->license_id, &c->source, c->edition, LICENSE_GONE);
-        if (r == 0 && given_back && c->counted)
-            r = licenses_count(o, c->license_id, &c->source, c->edition, 1, c->removable ? 1 : 0);
+            r = licenses_set_state(o, c->license_id, &c->source, c->edition, c->checkout ? LICENSE_LENT : LICENSE_GONE);
+        if (r == 0 && given_back)
+            r = licenses_count(o, c->license_id, &c->source, c->edition, copies_made(c, 1));
     }
     return r == 0 ? copies_set_state(o, c, CERTIFICATE_REDEEMED, s->receipt_bytes, s->surrender_bytes) : r;
 }
@@ -348,7 +368,7 @@ int copies_give_back(struct operations *o, const uint8_t serial[16], int64_t now
         return REASON_NOT_PERMITTED;
     if (now_ms <= c.ends_ms + DOCUMENTS_SKEW_MS)
         return REASON_IN_USE;
-    r = c.counted ? licenses_count(o, c.license_id, &c.source, c.edition, -1, c.removable ? -1 : 0) : 0;
+    r = licenses_count(o, c.license_id, &c.source, c.edition, copies_made(&c, -1));
     if (r == 0)
         r = settlements_take_back_fee(o, c.serial, now_ms);
     if (r == 0 && c.charge != 0)

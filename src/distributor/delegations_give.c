@@ -8,6 +8,7 @@
 #include "crypto/contentkey.h"
 #include "crypto/seal.h"
 #include "distributor/delegations.h"
+#include "distributor/devices.h"
 #include "distributor/handlers.h"
 #include "distributor/keyblocks.h"
 #include "distributor/reply.h"
@@ -135,4 +136,27 @@ int delegations_grant_get(struct operations *o, const struct caller *who, struct
     if (CODEC_SET_BYTES(answer.block, buf_slice(&envelope)) != 0)
         return -EMSGSIZE;
     return REPLY(out, GRANT, msg_Grant, &answer);
+}
+
+/* A device of ours asks where a partner is that issued a license to it: renewals are the issuer's. Source: design section 6.4. */
+int delegations_address(struct operations *o, const struct caller *who, struct slice message, struct slice tail,
+                        struct reply *out)
+{
+    (void)tail;
+    msg_AddressGet m;
+    msg_Address answer = msg_Address_init_zero;
+    struct device d;
+    struct partner p;
+    int r = REQUEST_DECODE(message, msg_AddressGet, &m);
+    struct id id = id_from(m.distributor);
+    if (r == 0)
+        r = devices_caller(o, who, &d);
+    if (r == 0)
+        r = delegations_partner_find(o, &id, &p);
+    if (r == OPERATIONS_ABSENT)
+        return REASON_UNKNOWN_DISTRIBUTOR;
+    if (r != 0)
+        return r;
+    CODEC_SET_TEXT(answer.address, p.address);
+    return REPLY(out, ADDRESS, msg_Address, &answer);
 }

@@ -26,17 +26,19 @@ HANDLER(links_code_get); /* links.c */
 HANDLER(links_unlink);
 HANDLER(links_partner_link);
 HANDLER(links_partner_unlink);
-HANDLER(billing_bills_get);   /* bills.c */
-HANDLER(catalogue_get);       /* catalogue.c */
-HANDLER(license_issue_quote); /* license_issue.c */
-HANDLER(license_issue_header);
-HANDLER(restore_list); /* restore.c */
-HANDLER(transact_run); /* transact.c */
+HANDLER(billing_bills_get);    /* bills.c */
+HANDLER(catalogue_get);        /* catalogue.c */
+HANDLER(quotes_get);           /* quotes.c */
+HANDLER(license_issue_header); /* license_issue.c */
+HANDLER(use_log_take);         /* leases.c */
+HANDLER(restore_list);         /* restore.c */
+HANDLER(transact_run);         /* transact.c */
 HANDLER(transact_commit);
 HANDLER(copies_redeem); /* copy_settle.c */
 HANDLER(copies_move_done);
 HANDLER(copies_move_cancel);
 HANDLER(delegations_get); /* delegations.c */
+HANDLER(delegations_address);
 HANDLER(delegations_grant_get);
 
 /* Items of a transaction, each inside a savepoint of its own; they fill the result. transact.c. */
@@ -44,6 +46,8 @@ int license_issue_purchase(struct operations *o, const struct caller *who, const
                            struct reply *out) MUST_USE;
 int restore_run(struct operations *o, const struct caller *who, const msg_Restore *item, msg_Result *result,
                 struct reply *out) MUST_USE;
+int leases_refresh(struct operations *o, const struct caller *who, const msg_Refresh *item, msg_Result *result,
+                   struct reply *out) MUST_USE;
 /* What a Restore of this content would give the device. 0, OPERATIONS_ABSENT, -errno. */
 struct device;
 struct license;

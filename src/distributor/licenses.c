@@ -7,16 +7,21 @@
 #include "distributor/rows.h"
 #include "distributor/share_rows.h"
 
-static void read_time(struct query *q, int column, bool *has, uint64_t *ms)
+static void read_lease(struct query *q, int first, struct license *l)
 {
-    *has = !query_is_null(q, column);
-    *ms = *has ? query_u64(q, column) : 0;
+    l->has_lease = !query_is_null(q, first);
+    if (!l->has_lease)
+        return;
+    l->lease.until_ms = query_u64(q, first);
+    l->lease.grace_ms = query_u64(q, first + 1);
+    l->lease.has_max_plays = !query_is_null(q, first + 2);
+    if (l->lease.has_max_plays)
+        l->lease.max_plays = query_u32(q, first + 2);
 }
 
 int licenses_read(struct query *q, struct license *out)
 {
     struct license l = { 0 };
-    doc_Conditions *c = &l.conditions;
     query_fixed(q, 0, l.license_id, sizeof(l.license_id));
     query_fixed(q, 1, l.client.bytes, sizeof(l.client.bytes));
     query_fixed(q, 2, l.content.bytes, sizeof(l.content.bytes));
@@ -25,17 +30,18 @@ int licenses_read(struct query *q, struct license *out)
     query_text(q, 5, l.user, sizeof(l.user));
     query_text(q, 6, l.account, sizeof(l.account));
     l.product = query_u32(q, 7);
-    read_time(q, 8, &c->has_usage_from_ms, &c->usage_from_ms);
-    read_time(q, 9, &c->has_usage_until_ms, &c->usage_until_ms);
-    read_time(q, 10, &c->has_download_from_ms, &c->download_from_ms);
-    read_time(q, 11, &c->has_download_until_ms, &c->download_until_ms);
-    c->max_copies = query_u32(q, 12);
-    l.copies = query_u32(q, 13);
-    c->max_removable = query_u32(q, 14);
-    l.removables = query_u32(q, 15);
-    c->copy_depth = query_u32(q, 16);
-    l.state = query_u32(q, 17);
-    l.issued_ms = query_i64(q, 18);
+    l.copies = query_u32(q, 8);
+    l.removables = query_u32(q, 9);
+    l.checkouts = query_u32(q, 10);
+    l.plays = query_u32(q, 11);
+    l.play_ms = query_u64(q, 12);
+    l.state = query_u32(q, 13);
+    l.issued_ms = query_i64(q, 14);
+    read_lease(q, 15, &l);
+    l.has_lender = !query_is_null(q, 18);
+    if (l.has_lender)
+        query_fixed(q, 18, l.lender.bytes, sizeof(l.lender.bytes));
+    conditions_read(q, 19, &l.conditions);
     *out = l;
     return query_check(q);
 }
@@ -75,13 +81,11 @@ int licenses_find_elsewhere(struct operations *o, const struct device *d, const 
 
 bool licenses_is_held(const struct license *l, int64_t now_ms)
 {
-    bool over = l->conditions.has_usage_until_ms && (uint64_t)now_ms > l->conditions.usage_until_ms;
-    return (l->state == LICENSE_LIVE || l->state == LICENSE_MOVING) && !over;
+    return (l->state == LICENSE_LIVE || l->state == LICENSE_MOVING) && !conditions_are_over(&l->conditions, now_ms);
 }
 
 int licenses_set(struct operations *o, const struct license *l, struct slice document)
 {
-    const doc_Conditions *c = &l->conditions;
     struct query q CLEANUP(query_end) = query(o->store, LICENSE_SET);
     query_bind_blob(&q, 1, SLICE_ARRAY(l->license_id));
     rows_bind_id(&q, 2, &l->client);
@@ -91,18 +95,33 @@ int licenses_set(struct operations *o, const struct license *l, struct slice doc
     query_bind_text(&q, 6, l->user);
     query_bind_text(&q, 7, l->account);
     query_bind_i64(&q, 8, l->product);
-    rows_bind_time(&q, 9, c->has_usage_from_ms, c->usage_from_ms);
-    rows_bind_time(&q, 10, c->has_usage_until_ms, c->usage_until_ms);
-    rows_bind_time(&q, 11, c->has_download_from_ms, c->download_from_ms);
-    rows_bind_time(&q, 12, c->has_download_until_ms, c->download_until_ms);
-    query_bind_i64(&q, 13, c->max_copies);
-    query_bind_i64(&q, 14, l->copies);
-    query_bind_i64(&q, 15, c->max_removable);
-    query_bind_i64(&q, 16, l->removables);
-    query_bind_i64(&q, 17, c->copy_depth);
-    query_bind_i64(&q, 18, l->state);
-    query_bind_i64(&q, 19, l->issued_ms);
-    query_bind_blob(&q, 20, document);
+    query_bind_i64(&q, 9, l->copies);
+    query_bind_i64(&q, 10, l->removables);
+    query_bind_i64(&q, 11, l->checkouts);
+    query_bind_i64(&q, 12, l->plays);
+    query_bind_u64(&q, 13, l->play_ms);
+    query_bind_i64(&q, 14, l->state);
+    query_bind_i64(&q, 15, l->issued_ms);
+    rows_bind_time(&q, 16, l->has_lease, l->lease.until_ms);
+    query_bind_u64(&q, 17, l->has_lease ? l->lease.grace_ms : 0);
+    rows_bind_time(&q, 18, l->has_lease && l->lease.has_max_plays, l->lease.max_plays);
+    if (l->has_lender)
+        rows_bind_id(&q, 19, &l->lender);
+    else
+        query_bind_null(&q, 19);
+    conditions_bind(&q, 20, &l->conditions);
+    query_bind_blob(&q, 20 + CONDITIONS_COLUMNS, document);
+    return rows_run(&q);
+}
+
+int licenses_set_used(struct operations *o, const uint8_t license_id[16], const struct id *client, uint32_t plays,
+                      uint64_t play_ms)
+{
+    struct query q CLEANUP(query_end) = query(o->store, LICENSE_USED);
+    query_bind_blob(&q, 1, slice(license_id, 16));
+    rows_bind_id(&q, 2, client);
+    query_bind_i64(&q, 3, plays);
+    query_bind_u64(&q, 4, u64_min(play_ms, INT64_MAX));
     return rows_run(&q);
 }
 
@@ -118,14 +137,15 @@ int licenses_set_state(struct operations *o, const uint8_t license_id[16], const
 }
 
 int licenses_count(struct operations *o, const uint8_t license_id[16], const struct id *client, uint64_t sequence,
-                   int copies, int removables)
+                   struct licenses_made made)
 {
     struct query q CLEANUP(query_end) = query(o->store, LICENSE_COUNT);
     query_bind_blob(&q, 1, slice(license_id, 16));
     rows_bind_id(&q, 2, client);
-    query_bind_i64(&q, 3, copies);
-    query_bind_i64(&q, 4, removables);
+    query_bind_i64(&q, 3, made.copies);
+    query_bind_i64(&q, 4, made.removables);
     query_bind_u64(&q, 5, sequence);
+    query_bind_i64(&q, 6, made.checkouts);
     return rows_run(&q);
 }
 
@@ -136,7 +156,13 @@ int licenses_sign(struct operations *o, struct license *l, const doc_DeviceCerti
     if (r != 0)
         return r;
     l->issued_ms = now_ms;
-    doc_License d = { .sequence = l->sequence, .issued_ms = (uint64_t)now_ms, .conditions = l->conditions };
+    doc_License d = { .sequence = l->sequence,
+                      .issued_ms = (uint64_t)now_ms,
+                      .conditions = l->conditions,
+                      .has_lease = l->has_lease,
+                      .lease = l->lease,
+                      .has_lender = l->has_lender };
+    memcpy(d.lender, l->lender.bytes, ID_BYTES);
     memcpy(d.issuer, o->keys->self.bytes, ID_BYTES);
     memcpy(d.license_id, l->license_id, sizeof(d.license_id));
     memcpy(d.content, l->content.bytes, ID_BYTES);

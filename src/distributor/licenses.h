@@ -2,9 +2,9 @@
 #ifndef DISTRIBUTOR_LICENSES_H
 #define DISTRIBUTOR_LICENSES_H
 
+#include "distributor/conditions.h"
 #include "distributor/devices.h"
 #include "distributor/operations_schema.h"
-#include "distributor/products.h"
 
 struct license {
     uint8_t license_id[16];
@@ -15,8 +15,13 @@ struct license {
     char account[OPERATIONS_NAME_BYTES]; /* ours, which stands for it */
     uint32_t product;
     doc_Conditions conditions;
-    uint32_t copies, removables; /* made so far, of conditions.max_copies and max_removable */
-    uint32_t state;              /* enum license_state */
+    uint32_t copies, removables, checkouts; /* made so far, of the maxima in conditions */
+    uint32_t plays;                         /* used so far, as its holder's vault has said */
+    uint64_t play_ms;                       /* the same */
+    bool has_lease, has_lender;
+    doc_Lease lease;
+    struct id lender; /* checked out: from there */
+    uint32_t state;   /* enum license_state */
     int64_t issued_ms;
 };
 /* 0, OPERATIONS_ABSENT, -errno. */
@@ -35,9 +40,15 @@ int licenses_set(struct operations *o, const struct license *l, struct slice doc
 /* Of the edition with this sequence; nothing happens when there is a later one. */
 int licenses_set_state(struct operations *o, const uint8_t license_id[16], const struct id *client, uint64_t sequence,
                        enum license_state state) MUST_USE;
-/* The same; one copy more (+1) or less (-1). */
+/* What its vault has said of the use; what it said before stays when that was more. 0, -errno. Writes. */
+int licenses_set_used(struct operations *o, const uint8_t license_id[16], const struct id *client, uint32_t plays,
+                      uint64_t play_ms) MUST_USE;
+/* Of the edition with this sequence; one copy more (+1) or less (-1). */
+struct licenses_made {
+    int copies, removables, checkouts;
+};
 int licenses_count(struct operations *o, const uint8_t license_id[16], const struct id *client, uint64_t sequence,
-                   int copies, int removables) MUST_USE;
+                   struct licenses_made made) MUST_USE;
 
 /* Fills l->sequence and l->issued_ms and signs: l's content, client and conditions, the leaf and sealing key of the
  * device's certificate. Source: seed S79-S82, S137. */

@@ -8,9 +8,11 @@
 
 static int run_serve(struct admin *a, int argc, char **argv);
 
-#define PRODUCT_USAGE                                                                                \
-    "[--price AMOUNT] [--copy-price AMOUNT] [--max-copies N] [--copy-depth N] [--max-removable N]\n" \
-    "    [--usage-days N] [--usage-from DATE] [--usage-until DATE] [--download-from DATE] [--download-until DATE]"
+#define PRODUCT_USAGE                                                                                                \
+    "[--price AMOUNT] [--copy-price AMOUNT] [--max-copies N] [--copy-depth N] [--max-removable N]\n"                 \
+    "    [--usage-days N] [--usage-from DATE] [--usage-until DATE] [--download-from DATE] [--download-until DATE]\n" \
+    "    [--max-plays N] [--play-time TIME] [--max-checkouts N] [--record] [--own-price AMOUNT] [--use-log]\n"       \
+    "    [--renew-price AMOUNT] [--renew-late TIME] [--lease TIME] [--lease-grace TIME] [--lease-plays N]"
 
 static const struct admin_command commands[] = {
     { "init",
@@ -29,6 +31,7 @@ static const struct admin_command commands[] = {
       "user set NAME [--password-file FILE] [--credit AMOUNT] [--payment-reference TEXT]\n"
       "user export NAME\nuser token list NAME\nuser token revoke NAME [ID]",
       "Accounts. Without --password-file the terminal asks, without echo.", admin_user },
+    { "use-log", "USER", "What devices brought of the use that their licenses oblige them to log.", admin_use_log },
     { "device", "list [--user NAME]\ndevice revoke CLIENT", "Devices of the accounts.", admin_device },
     { "publish",
       "FILE... [--title TEXT] [--creator TEXT] [--album TEXT] [--media-type TYPE]\n"
@@ -38,7 +41,11 @@ static const struct admin_command commands[] = {
       admin_withdraw },
     { "content", "list | offer CONTENT PRODUCT...", "What was published; by which products a content is sold.",
       admin_content },
-    { "product", "list\nproduct add --name NAME " PRODUCT_USAGE "\nproduct withdraw NUMBER",
+    { "product",
+      "list\nproduct add --name NAME " PRODUCT_USAGE "\nproduct withdraw NUMBER\n"
+      "product option list PRODUCT\nproduct option add PRODUCT --name NAME --price AMOUNT [--copies N] [--copy-depth N]\n"
+      "    [--removable N] [--usage TIME] [--plays N] [--play-time TIME] [--checkouts N] [--record]\n"
+      "product option withdraw PRODUCT NUMBER",
       "The tariff: prices and conditions.", admin_product },
     { "partner",
       "add URL --name NAME\npartner list\npartner withdraw NAME\n"

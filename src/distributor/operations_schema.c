@@ -197,8 +197,50 @@ static const char spending[] =
     "CREATE TABLE spending_unlock (client BLOB PRIMARY KEY CHECK (length(client) = 32),"
     " user TEXT NOT NULL REFERENCES account (user), ends_ms INTEGER NOT NULL) STRICT;";
 
+/* The use conditions of Fig. 12 that came later, options of products, leases (R3), checkouts, and the use log. */
+static const char use_conditions[] =
+    "ALTER TABLE product ADD COLUMN max_plays INTEGER;"
+    "ALTER TABLE product ADD COLUMN max_play_ms INTEGER;"
+    "ALTER TABLE product ADD COLUMN max_checkouts INTEGER;"
+    "ALTER TABLE product ADD COLUMN record INTEGER NOT NULL DEFAULT 0 CHECK (record IN (0, 1));"
+    "ALTER TABLE product ADD COLUMN own_price INTEGER CHECK (own_price >= 0);"
+    "ALTER TABLE product ADD COLUMN use_log INTEGER NOT NULL DEFAULT 0 CHECK (use_log IN (0, 1));"
+    "ALTER TABLE product ADD COLUMN renew_price INTEGER CHECK (renew_price >= 0);" /* NULL: not to be renewed */
+    "ALTER TABLE product ADD COLUMN renew_late_ms INTEGER;"                 /* after the end; NULL: at any time */
+    "ALTER TABLE product ADD COLUMN lease_ms INTEGER CHECK (lease_ms > 0);" /* NULL: not leased */
+    "ALTER TABLE product ADD COLUMN lease_grace_ms INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE product ADD COLUMN lease_plays INTEGER NOT NULL DEFAULT 0;" /* of each lease; 0: not limited */
+    "CREATE TABLE product_option (product INTEGER NOT NULL REFERENCES product (number), number INTEGER NOT NULL,"
+    " name TEXT NOT NULL, price INTEGER NOT NULL CHECK (price >= 0), copies INTEGER NOT NULL, copy_depth INTEGER NOT NULL,"
+    " removables INTEGER NOT NULL, usage_ms INTEGER NOT NULL, plays INTEGER NOT NULL, play_ms INTEGER NOT NULL,"
+    " checkouts INTEGER NOT NULL, record INTEGER NOT NULL CHECK (record IN (0, 1)),"
+    " withdrawn INTEGER NOT NULL DEFAULT 0 CHECK (withdrawn IN (0, 1)), PRIMARY KEY (product, number)) STRICT, WITHOUT ROWID;"
+
+    /* checkouts: made so far, as copies. plays, play_ms: used so far, as the holder's vault has said. lender: checked out from there. */
+    "ALTER TABLE license ADD COLUMN max_plays INTEGER;"
+    "ALTER TABLE license ADD COLUMN max_play_ms INTEGER;"
+    "ALTER TABLE license ADD COLUMN max_checkouts INTEGER;"
+    "ALTER TABLE license ADD COLUMN record INTEGER NOT NULL DEFAULT 0 CHECK (record IN (0, 1));"
+    "ALTER TABLE license ADD COLUMN own_price INTEGER;"
+    "ALTER TABLE license ADD COLUMN use_log INTEGER NOT NULL DEFAULT 0 CHECK (use_log IN (0, 1));"
+    "ALTER TABLE license ADD COLUMN checkouts INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE license ADD COLUMN plays INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE license ADD COLUMN play_ms INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE license ADD COLUMN lease_until_ms INTEGER;"
+    "ALTER TABLE license ADD COLUMN lease_grace_ms INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE license ADD COLUMN lease_plays INTEGER;"
+    "ALTER TABLE license ADD COLUMN lender BLOB CHECK (length(lender) = 32);"
+    "ALTER TABLE certificate ADD COLUMN checkout INTEGER NOT NULL DEFAULT 0 CHECK (checkout IN (0, 1));"
+
+    /* What devices brought of the use their licenses oblige them to log. */
+    "CREATE TABLE use_log (client BLOB NOT NULL CHECK (length(client) = 32), number INTEGER NOT NULL, account TEXT NOT NULL,"
+    " license_id BLOB NOT NULL CHECK (length(license_id) = 16), content BLOB NOT NULL CHECK (length(content) = 32),"
+    " began_ms INTEGER NOT NULL, play_ms INTEGER NOT NULL, received_ms INTEGER NOT NULL, PRIMARY KEY (client, number)) STRICT,"
+    " WITHOUT ROWID;"
+    "CREATE INDEX use_log_by_account ON use_log (account, received_ms);";
+
 static const char *const migrations[] = {
-    first, billing_schema_ledger, billing_schema_settlement, payment_reference, login_token, spending
+    first, billing_schema_ledger, billing_schema_settlement, payment_reference, login_token, spending, use_conditions
 };
 
 const struct store_schema operations_schema = {

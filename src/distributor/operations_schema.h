@@ -13,6 +13,8 @@ enum license_state {
     LICENSE_GONE = 3,     /* moved away */
     LICENSE_REVOKED = 4,  /* its device was removed */
     LICENSE_REFUNDED = 5, /* its price was given back, and with it copies and renewal */
+    LICENSE_RETURNED = 6, /* a lease that was given back: its account may have it again, on any device */
+    LICENSE_LENT = 7,     /* checked out: it comes back */
 };
 enum certificate_state {
     CERTIFICATE_ISSUED = 1,

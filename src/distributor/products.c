@@ -7,6 +7,7 @@
 #include <wchar.h>
 #include <wctype.h>
 
+#include "distributor/conditions.h"
 #include "distributor/rows.h"
 #include "distributor/share_rows.h"
 
@@ -15,44 +16,42 @@
 
 /* --- Products ---------------------------------------------------------------------------------------------------- */
 
-static void read_time(struct query *q, int column, bool *has, uint64_t *ms)
+static void read_optional(struct query *q, int column, bool *has, uint64_t *value)
 {
     *has = !query_is_null(q, column);
-    *ms = *has ? query_u64(q, column) : 0;
+    *value = *has ? query_u64(q, column) : 0;
 }
 
 static int read_product(struct query *q, struct product *out)
 {
     struct product p = { .number = query_u32(q, 0), .price = query_i64(q, 2), .copy_price = query_i64(q, 3) };
+    uint64_t renew_price;
     query_text(q, 1, p.name, sizeof(p.name));
-    doc_Conditions *c = &p.conditions;
-    read_time(q, 4, &c->has_usage_from_ms, &c->usage_from_ms);
-    read_time(q, 5, &c->has_usage_until_ms, &c->usage_until_ms);
-    read_time(q, 6, &p.has_usage_for_ms, &p.usage_for_ms);
-    read_time(q, 7, &c->has_download_from_ms, &c->download_from_ms);
-    read_time(q, 8, &c->has_download_until_ms, &c->download_until_ms);
-    c->max_copies = query_u32(q, 9);
-    c->copy_depth = query_u32(q, 10);
-    c->max_removable = query_u32(q, 11);
-    p.withdrawn = query_bool(q, 12);
+    p.withdrawn = query_bool(q, 4);
+    read_optional(q, 5, &p.has_usage_for_ms, &p.usage_for_ms);
+    read_optional(q, 6, &p.has_renew_price, &renew_price);
+    p.renew_price = (int64_t)renew_price;
+    read_optional(q, 7, &p.has_renew_late_ms, &p.renew_late_ms);
+    read_optional(q, 8, &p.has_lease_ms, &p.lease_ms);
+    p.lease_grace_ms = query_u64(q, 9);
+    p.lease_plays = query_u32(q, 10);
+    conditions_read(q, 11, &p.conditions);
     *out = p;
     return query_check(q);
 }
 
 static void bind_product(struct query *q, const struct product *p)
 {
-    const doc_Conditions *c = &p->conditions;
     query_bind_text(q, 1, p->name);
     query_bind_i64(q, 2, p->price);
     query_bind_i64(q, 3, p->copy_price);
-    rows_bind_time(q, 4, c->has_usage_from_ms, c->usage_from_ms);
-    rows_bind_time(q, 5, c->has_usage_until_ms, c->usage_until_ms);
-    rows_bind_time(q, 6, p->has_usage_for_ms, p->usage_for_ms);
-    rows_bind_time(q, 7, c->has_download_from_ms, c->download_from_ms);
-    rows_bind_time(q, 8, c->has_download_until_ms, c->download_until_ms);
-    query_bind_i64(q, 9, c->max_copies);
-    query_bind_i64(q, 10, c->copy_depth);
-    query_bind_i64(q, 11, c->max_removable);
+    rows_bind_time(q, 4, p->has_usage_for_ms, p->usage_for_ms);
+    rows_bind_time(q, 5, p->has_renew_price, (uint64_t)p->renew_price);
+    rows_bind_time(q, 6, p->has_renew_late_ms, p->renew_late_ms);
+    rows_bind_time(q, 7, p->has_lease_ms, p->lease_ms);
+    query_bind_u64(q, 8, p->lease_grace_ms);
+    query_bind_i64(q, 9, p->lease_plays);
+    conditions_bind(q, 10, &p->conditions);
 }
 
 static int find_same(struct operations *o, struct product *p)
@@ -68,7 +67,12 @@ static int find_same(struct operations *o, struct product *p)
 
 int products_add(struct operations *o, struct product *p)
 {
-    if (p->name[0] == '\0' || p->price < 0 || p->copy_price < 0)
+    /* A lease is one device's at a time, and goes on by being returned: it is not copied, lent or moved. */
+    const doc_Conditions *c = &p->conditions;
+    bool lease = p->has_lease_ms ? p->lease_ms > 0 && c->max_copies == 0 && c->copy_depth == 0 && !c->has_max_checkouts
+                                 : p->lease_grace_ms == 0 && p->lease_plays == 0;
+    if (p->name[0] == '\0' || p->price < 0 || p->copy_price < 0 || p->renew_price < 0 || p->conditions.own_price < 0 ||
+        !lease)
         return REASON_MALFORMED;
     int r = find_same(o, p);
     if (r != OPERATIONS_ABSENT)
@@ -128,25 +132,99 @@ int products_offered(struct operations *o, const struct id *content, uint32_t nu
     return r == 0 && out->withdrawn ? OPERATIONS_ABSENT : r;
 }
 
-doc_Conditions products_conditions(const struct product *p, int64_t now_ms)
-{
-    doc_Conditions c = p->conditions;
-    if (p->has_usage_for_ms) {
-        uint64_t until;
-        if (!__builtin_add_overflow((uint64_t)now_ms, p->usage_for_ms, &until) &&
-            (!c.has_usage_until_ms || until < c.usage_until_ms)) {
-            c.has_usage_until_ms = true;
-            c.usage_until_ms = until;
-        }
-    }
-    return c;
-}
-
 bool products_download_open(const doc_Conditions *c, int64_t now_ms)
 {
     uint64_t now = (uint64_t)now_ms;
     return !(c->has_download_from_ms && now < c->download_from_ms) &&
            !(c->has_download_until_ms && now > c->download_until_ms);
+}
+
+/* --- Options ----------------------------------------------------------------------------------------------------- */
+
+static int read_option(struct query *q, struct product_option *out)
+{
+    struct product_option o = { .product = query_u32(q, 0),
+                                .number = query_u32(q, 1),
+                                .price = query_i64(q, 3),
+                                .copies = query_u32(q, 4),
+                                .copy_depth = query_u32(q, 5),
+                                .removables = query_u32(q, 6),
+                                .usage_ms = query_u64(q, 7),
+                                .plays = query_u32(q, 8),
+                                .play_ms = query_u64(q, 9),
+                                .checkouts = query_u32(q, 10),
+                                .record = query_bool(q, 11),
+                                .withdrawn = query_bool(q, 12) };
+    query_text(q, 2, o.name, sizeof(o.name));
+    *out = o;
+    return query_check(q);
+}
+
+int products_next_option(struct operations *o, uint32_t product, uint32_t after, struct product_option *out)
+{
+    struct query q CLEANUP(query_end) = query(o->store, PRODUCT_OPTION_NEXT);
+    query_bind_i64(&q, 1, product);
+    query_bind_i64(&q, 2, after);
+    int r = rows_one(&q);
+    return r == 0 ? read_option(&q, out) : r;
+}
+
+int products_option(struct operations *o, uint32_t product, uint32_t number, struct product_option *out)
+{
+    if (number == 0)
+        return OPERATIONS_ABSENT;
+    int r = products_next_option(o, product, number - 1, out);
+    return r == 0 && (out->number != number || out->withdrawn) ? OPERATIONS_ABSENT : r;
+}
+
+static int judge_room(struct operations *o, uint32_t product, uint32_t *last)
+{
+    struct product_option other = { 0 };
+    uint32_t on_sale = 0;
+    int r;
+    while ((r = products_next_option(o, product, other.number, &other)) == 0)
+        on_sale += !other.withdrawn;
+    *last = other.number;
+    return r != OPERATIONS_ABSENT ? r : on_sale >= PRODUCTS_OPTIONS_MAX ? REASON_TOO_LARGE : 0;
+}
+
+int products_add_option(struct operations *o, struct product_option *option)
+{
+    struct product p;
+    uint32_t last = 0;
+    if (option->name[0] == '\0' || option->price < 0)
+        return REASON_MALFORMED;
+    int r = products_get(o, option->product, &p);
+    if (r == OPERATIONS_ABSENT || (r == 0 && p.withdrawn))
+        return REASON_NOT_FOUND;
+    if (r == 0)
+        r = judge_room(o, option->product, &last);
+    if (r != 0)
+        return r;
+    struct query q CLEANUP(query_end) = query(o->store, PRODUCT_OPTION_ADD);
+    option->number = last + 1;
+    query_bind_i64(&q, 1, option->product);
+    query_bind_i64(&q, 2, option->number);
+    query_bind_text(&q, 3, option->name);
+    query_bind_i64(&q, 4, option->price);
+    query_bind_i64(&q, 5, option->copies);
+    query_bind_i64(&q, 6, option->copy_depth);
+    query_bind_i64(&q, 7, option->removables);
+    query_bind_u64(&q, 8, option->usage_ms);
+    query_bind_i64(&q, 9, option->plays);
+    query_bind_u64(&q, 10, option->play_ms);
+    query_bind_i64(&q, 11, option->checkouts);
+    query_bind_i64(&q, 12, option->record);
+    return rows_run(&q);
+}
+
+int products_withdraw_option(struct operations *o, uint32_t product, uint32_t number)
+{
+    struct query q CLEANUP(query_end) = query(o->store, PRODUCT_OPTION_WITHDRAW);
+    query_bind_i64(&q, 1, product);
+    query_bind_i64(&q, 2, number);
+    int r = rows_run(&q);
+    return r == 0 && store_changed_count(o->store) == 0 ? OPERATIONS_ABSENT : r;
 }
 
 /* --- Contents ---------------------------------------------------------------------------------------------------- */

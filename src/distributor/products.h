@@ -13,8 +13,15 @@ struct product {
     char name[64];
     int64_t price, copy_price; /* minor units */
     doc_Conditions conditions;
-    bool has_usage_for_ms; /* usage ends so long after the purchase */
+    bool has_usage_for_ms; /* usage ends so long after the purchase, and again after each renewal */
     uint64_t usage_for_ms;
+    bool has_renew_price; /* without it a license is not renewed */
+    int64_t renew_price;
+    bool has_renew_late_ms; /* how long after its end a license may still be renewed; absent: at any time */
+    uint64_t renew_late_ms;
+    bool has_lease_ms; /* R3: the right stays here, and each license is a lease of so long */
+    uint64_t lease_ms, lease_grace_ms;
+    uint32_t lease_plays; /* of each lease; 0: not limited */
     bool withdrawn;
 };
 /* Finds an identical one that is on sale, or adds it; fills number. 0, REASON_MALFORMED, -errno. Writes. */
@@ -26,8 +33,27 @@ int products_withdraw(struct operations *o, uint32_t number) MUST_USE;          
 int products_of_content(struct operations *o, const struct id *content, uint32_t after, struct product *out) MUST_USE;
 /* Is this product on sale for this content? 0, OPERATIONS_ABSENT. */
 int products_offered(struct operations *o, const struct id *content, uint32_t number, struct product *out) MUST_USE;
-/* Conditions of a purchase made now. */
-doc_Conditions products_conditions(const struct product *p, int64_t now_ms);
+
+/* What a buyer may add to a product. Never changed once made. */
+struct product_option {
+    uint32_t product, number;
+    char name[64];
+    int64_t price;
+    uint32_t copies, copy_depth, removables, plays, checkouts;
+    uint64_t usage_ms, play_ms;
+    bool record;
+    bool withdrawn;
+};
+#define PRODUCTS_OPTIONS_MAX 8 /* of one product on sale */
+/* Fills number. 0, REASON_MALFORMED, REASON_NOT_FOUND (no such product on sale), REASON_TOO_LARGE, -errno. Writes. */
+int products_add_option(struct operations *o, struct product_option *option) MUST_USE;
+/* The next by number; also withdrawn ones. 0, OPERATIONS_ABSENT. */
+int products_next_option(struct operations *o, uint32_t product, uint32_t after, struct product_option *out) MUST_USE;
+int products_withdraw_option(struct operations *o, uint32_t product, uint32_t number)
+    MUST_USE; /* 0, OPERATIONS_ABSENT */
+/* One on sale. 0, OPERATIONS_ABSENT. */
+int products_option(struct operations *o, uint32_t product, uint32_t number, struct product_option *out) MUST_USE;
+
 /* May it be downloaded now? */
 bool products_download_open(const doc_Conditions *c, int64_t now_ms);
 

@@ -41,7 +41,7 @@ static const struct kind kinds[] = {
     { msg_Type_ACCOUNT_GET, REQUESTS_DEVICE, true, accounts_get },
     { msg_Type_BILLS_GET, REQUESTS_DEVICE, true, billing_bills_get },
     { msg_Type_CATALOGUE_GET, REQUESTS_DEVICE, true, catalogue_get },
-    { msg_Type_QUOTE_GET, REQUESTS_DEVICE, true, license_issue_quote },
+    { msg_Type_QUOTE_GET, REQUESTS_DEVICE, true, quotes_get },
     { msg_Type_HEADER_GET, REQUESTS_DEVICE, false, license_issue_header },
     { msg_Type_RESTORABLE_GET, REQUESTS_DEVICE, true, restore_list },
     { msg_Type_TRANSACT, REQUESTS_DEVICE, false, transact_run },
@@ -49,6 +49,8 @@ static const struct kind kinds[] = {
     { msg_Type_REDEEM, REQUESTS_DEVICE, false, copies_redeem },
     { msg_Type_MOVE_DONE, REQUESTS_DEVICE, false, copies_move_done },
     { msg_Type_MOVE_CANCEL, REQUESTS_DEVICE, false, copies_move_cancel },
+    { msg_Type_USE_LOG, REQUESTS_DEVICE, false, use_log_take },
+    { msg_Type_ADDRESS_GET, REQUESTS_DEVICE, true, delegations_address },
     { msg_Type_DELEGATION_GET, REQUESTS_DISTRIBUTOR, false, delegations_get },
     { msg_Type_GRANT_GET, REQUESTS_DISTRIBUTOR, true, delegations_grant_get },
     { msg_Type_PARTNER_LINK, REQUESTS_DISTRIBUTOR, false, links_partner_link },
@@ -95,7 +97,7 @@ int requests_run(struct operations *o, const struct caller *who, uint16_t type, 
     const struct kind *k = kind_of(type);
     if (!k || k->role != who->role)
         return REASON_NOT_PERMITTED;
-    if (tail.len > 0 && type != msg_Type_TRANSACT) /* nobody else has a tail */
+    if (tail.len > 0 && type != msg_Type_TRANSACT && type != msg_Type_USE_LOG) /* nobody else has a tail */
         return REASON_MALFORMED;
     int r = judge_removed(o, who, type);
     if (r == 0 && needs_login(type))

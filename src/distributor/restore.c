@@ -4,6 +4,7 @@
 #define LOG_MODULE "restore"
 #include "base/log.h"
 #include "base/util.h"
+#include "distributor/give.h"
 #include "distributor/handlers.h"
 #include "distributor/keyset.h"
 #include "distributor/licenses.h"
@@ -83,28 +84,61 @@ static int take_away(struct operations *o, const struct license *lost)
     return r == 0 ? licenses_set_state(o, lost->license_id, &lost->client, lost->sequence, LICENSE_GONE) : r;
 }
 
-static int give_again(struct operations *o, const struct device *d, const struct license *lost,
-                      const struct content_halves *halves, int64_t now_ms, struct buf *document)
+/* What is left of it, on top of what this device has used under earlier editions; and no download period: it was downloaded in time. */
+static int what_is_left(struct operations *o, const struct device *d, const struct license *lost, doc_Conditions *c)
 {
-    doc_DeviceCertificate certificate;
-    struct license l = *lost;
-    struct signer signer;
-    int r = devices_certificate(o, d, now_ms, &certificate);
+    struct license mine;
+    uint32_t plays = lost->plays;
+    int r = licenses_find(o, lost->license_id, &d->client, &mine);
+    if (r == OPERATIONS_ABSENT)
+        mine = (struct license){ 0 };
+    else if (r != 0)
+        return r;
+    /* A lease that did not come back counts as used up. */
+    if (lost->has_lease && lost->lease.has_max_plays && lost->state != LICENSE_RETURNED &&
+        lost->lease.max_plays > plays)
+        plays = lost->lease.max_plays;
+    *c = lost->conditions;
+    c->has_download_until_ms = false;
+    c->download_until_ms = 0;
+    if (id_equal(&lost->client, &d->client))
+        return 0;
+    if (c->has_max_plays)
+        c->max_plays = u32_add(c->max_plays - (uint32_t)u64_min(plays, c->max_plays), mine.plays);
+    if (c->has_max_play_ms)
+        c->max_play_ms = u64_add(c->max_play_ms - u64_min(lost->play_ms, c->max_play_ms), mine.play_ms);
+    return 0;
+}
+
+static int give_again(struct operations *o, const struct caller *who, const struct device *d,
+                      const struct license *lost, msg_Result *result, struct reply *out)
+{
+    struct license l = *lost, mine;
+    int r = what_is_left(o, d, lost, &l.conditions);
     if (r == 0)
         r = take_away(o, lost);
-    if (r != 0)
+    if (r == 0)
+        r = licenses_find(o, lost->license_id, &d->client, &mine);
+    if (r != 0 && r != OPERATIONS_ABSENT)
         return r;
-    l.client = d->client;
-    l.distributor = OPERATIONS_SELF;
-    l.state = LICENSE_LIVE;
-    memcpy(l.user, d->user, sizeof(l.user));
-    signer_from_pair(&signer, &o->keys->license);
-    r = licenses_sign(o, &l, &certificate, &halves->license, now_ms, &signer, document);
+    l.plays = r == 0 ? mine.plays : 0;
+    l.play_ms = r == 0 ? mine.play_ms : 0;
+    return license_give(o, who, d, &l, result, out);
+}
+
+static int give_kept(struct operations *o, const struct device *d, const struct license *l, msg_Result *result)
+{
+    struct content_halves halves CLEANUP(content_halves_wipe) = { 0 };
+    struct buf document CLEANUP(buf_free) = buf(sizeof(result->license.bytes));
+    struct buf header CLEANUP(buf_free) = buf(sizeof(result->header.bytes));
+    int r = contents_halves(o, &l->content, &halves);
     if (r == 0)
-        r = licenses_set(o, &l, buf_slice(document));
+        r = kept_document(o, l, &document);
     if (r == 0)
-        r = licenses_record(o, &l, now_ms);
-    return r == 0 ? licenses_record_content(o, d->user, &l.content, &d->client, l.license_id, now_ms) : r;
+        r = licenses_header(o, d, &l->content, &halves, &header);
+    if (r != 0)
+        return r == OPERATIONS_ABSENT ? -EUCLEAN : r;
+    return license_result(buf_slice(&document), buf_slice(&header), slice(NULL, 0), result);
 }
 
 /* A license that this device has, or is giving away, is not written over. */
@@ -125,10 +159,7 @@ int restore_run(struct operations *o, const struct caller *who, const msg_Restor
 {
     struct device d;
     struct license lost;
-    struct content_halves halves CLEANUP(content_halves_wipe) = { 0 };
     struct id content = id_from(item->content);
-    struct buf document CLEANUP(buf_free) = buf(sizeof(result->license.bytes));
-    struct buf header CLEANUP(buf_free) = buf(sizeof(result->header.bytes));
     int r = devices_caller(o, who, &d);
     if (r == 0)
         r = restore_find(o, &d, &content, who->now_ms, &lost);
@@ -137,19 +168,8 @@ int restore_run(struct operations *o, const struct caller *who, const msg_Restor
                             "There is nothing to get back: no license of the account was lost.");
     if (r == 0)
         r = judge_here(o, &d, &lost, who->now_ms, out);
-    if (r == 0)
-        r = contents_halves(o, &content, &halves);
-    if (r != 0)
-        return r == OPERATIONS_ABSENT ? -EUCLEAN : r;
-    bool kept = lost.state == LICENSE_LIVE && id_equal(lost.client.bytes, d.client.bytes);
-    r = kept ? kept_document(o, &lost, &document) : give_again(o, &d, &lost, &halves, who->now_ms, &document);
-    if (r == 0)
-        r = licenses_header(o, &d, &content, &halves, &header);
     if (r != 0)
         return r;
-    result->has_license = result->has_header = true;
-    if (CODEC_SET_BYTES(result->license, buf_slice(&document)) != 0 ||
-        CODEC_SET_BYTES(result->header, buf_slice(&header)) != 0)
-        return -EMSGSIZE;
-    return 0;
+    bool kept = lost.state == LICENSE_LIVE && id_equal(lost.client.bytes, d.client.bytes);
+    return kept ? give_kept(o, &d, &lost, result) : give_again(o, who, &d, &lost, result, out);
 }

@@ -17,12 +17,14 @@
 static int run_item(struct operations *o, const struct caller *who, const msg_Item *item, msg_Result *result,
                     struct reply *out)
 {
-    if (item->has_purchase + item->has_copy + item->has_restore != 1)
+    if (item->has_purchase + item->has_copy + item->has_restore + item->has_refresh != 1)
         return REASON_MALFORMED;
     if (item->has_purchase)
         return license_issue_purchase(o, who, &item->purchase, result, out);
     if (item->has_restore)
         return restore_run(o, who, &item->restore, result, out);
+    if (item->has_refresh)
+        return leases_refresh(o, who, &item->refresh, result, out);
     return copy_issue_run(o, who, &item->copy, result, out);
 }
 

@@ -66,6 +66,7 @@ struct copy_out_subject {
     struct id issuer, content, source, destination; /* issuer: of the license, hence of the certificate */
     uint8_t license_id[16];
     bool move, removable;
+    bool checkout; /* a move that comes back, or goes back */
 };
 
 struct copy_out {

@@ -30,6 +30,9 @@ static const struct kind kinds[DOCUMENT_COUNT] = {
     [DOCUMENT_TIME] = KIND("time", doc_SignedTime),
     [DOCUMENT_SHARE] = KIND("share", doc_Share),
     [DOCUMENT_SETTLEMENT] = KIND("settlement", doc_Settlement),
+    [DOCUMENT_USE] = KIND("use", doc_Use),
+    [DOCUMENT_USE_LOG] = KIND("use-log", doc_UseLog),
+    [DOCUMENT_USE_LOG_TAKEN] = KIND("use-log-taken", doc_UseLogTaken),
 };
 
 static const struct kind *kind_of(enum document d)

@@ -28,6 +28,9 @@ enum document {
     DOCUMENT_TIME,
     DOCUMENT_SHARE,
     DOCUMENT_SETTLEMENT,
+    DOCUMENT_USE,
+    DOCUMENT_USE_LOG,
+    DOCUMENT_USE_LOG_TAKEN,
     DOCUMENT_COUNT
 };
 const char *document_type(enum document d); /* "hearth/license/1" */
@@ -57,7 +60,8 @@ int roster_judge(struct slice envelope, const doc_Keyset *keyset, int64_t now_ms
 const doc_RosterDevice *roster_find(const doc_Roster *r, const struct id *client);
 /* Signed directly by a license key of keyset (the issuer's own). No judgement of times: see license_usable. */
 int license_judge(struct slice envelope, const doc_Keyset *issuer, doc_License *out) MUST_USE;
-/* Usage period against now_ms. 0, REASON_LICENSE_EXPIRED, REASON_NOT_PERMITTED (not yet). Source: seed S44. */
+/* Usage period and lease against now_ms. 0, REASON_LICENSE_EXPIRED, REASON_LEASE_ENDED, REASON_NOT_PERMITTED (not yet). Source: seed S44;
+ * related system R3. */
 int license_usable(const doc_License *l, int64_t now_ms) MUST_USE;
 /* In force: signed by the delegator's license key, not below its floor for the partner, within its times.
  * REASON_SIGNATURE_INVALID, REASON_DELEGATION_INVALID, REASON_MALFORMED. The second asks whether it ever was: without floor and times. */
@@ -76,6 +80,12 @@ int time_judge(struct slice envelope, const doc_Keyset *distributor, const struc
 enum receipt_outcome { RECEIPT_STORED = 1, RECEIPT_REFUSED = 2 };
 int receipt_judge(struct slice envelope, doc_Receipt *out) MUST_USE;
 int surrender_judge(struct slice envelope, doc_Surrender *out) MUST_USE;
+int use_judge(struct slice envelope, doc_Use *out) MUST_USE;
+/* Also: at least one entry, numbers without a gap. */
+int use_log_judge(struct slice envelope, doc_UseLog *out) MUST_USE;
+/* REASON_WRONG_DESTINATION: said to another device. */
+int use_log_taken_judge(struct slice envelope, const doc_Keyset *issuer, const struct id *client, doc_UseLogTaken *out)
+    MUST_USE;
 /* REASON_WRONG_DESTINATION: about another partner. */
 int settlement_judge(struct slice envelope, const doc_Keyset *issuer, const struct id *partner, doc_Settlement *out)
     MUST_USE;

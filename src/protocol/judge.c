@@ -132,6 +132,8 @@ int license_usable(const doc_License *l, int64_t now_ms)
         return REASON_NOT_PERMITTED;
     if (c->has_usage_until_ms && times_now(now_ms) > c->usage_until_ms)
         return REASON_LICENSE_EXPIRED;
+    if (l->has_lease && times_now(now_ms) > u64_add(l->lease.until_ms, l->lease.grace_ms))
+        return REASON_LEASE_ENDED;
     return 0;
 }
 
@@ -260,6 +262,22 @@ int time_judge(struct slice envelope, const doc_Keyset *distributor, const struc
     return 0;
 }
 
+int use_log_taken_judge(struct slice envelope, const doc_Keyset *issuer, const struct id *client, doc_UseLogTaken *out)
+{
+    doc_UseLogTaken read;
+    uint8_t signer[32];
+    int r = document_open(DOCUMENT_USE_LOG_TAKEN, envelope, &read, sizeof(read), signer);
+    if (r)
+        return r;
+    /* It says nothing of its time: any license key the keyset still lists will do. */
+    if (!keyset_lists(issuer, KEY_LICENSE, signer, 0) || !id_equal(read.issuer, issuer->distributor))
+        return REASON_SIGNATURE_INVALID;
+    if (!id_equal(read.client, client))
+        return REASON_WRONG_DESTINATION;
+    *out = read;
+    return 0;
+}
+
 /* ---- what devices sign --------------------------------------------------------------------------------------- */
 
 int receipt_judge(struct slice envelope, doc_Receipt *out)
@@ -288,6 +306,39 @@ int surrender_judge(struct slice envelope, doc_Surrender *out)
     struct id client = id_of_key(signer);
     if (!id_equal(&client, read.client))
         return REASON_SIGNATURE_INVALID;
+    *out = read;
+    return 0;
+}
+
+int use_judge(struct slice envelope, doc_Use *out)
+{
+    doc_Use read;
+    uint8_t signer[32];
+    int r = document_open(DOCUMENT_USE, envelope, &read, sizeof(read), signer);
+    if (r)
+        return r;
+    struct id client = id_of_key(signer);
+    if (!id_equal(&client, read.client))
+        return REASON_SIGNATURE_INVALID;
+    *out = read;
+    return 0;
+}
+
+int use_log_judge(struct slice envelope, doc_UseLog *out)
+{
+    doc_UseLog read;
+    uint8_t signer[32];
+    int r = document_open(DOCUMENT_USE_LOG, envelope, &read, sizeof(read), signer);
+    if (r)
+        return r;
+    struct id client = id_of_key(signer);
+    if (!id_equal(&client, read.client))
+        return REASON_SIGNATURE_INVALID;
+    if (read.entries_count == 0 || read.entries[0].number == 0)
+        return REASON_MALFORMED;
+    for (pb_size_t i = 1; i < read.entries_count; i++)
+        if (read.entries[i].number == 0 || read.entries[i].number != read.entries[i - 1].number + 1)
+            return REASON_MALFORMED;
     *out = read;
     return 0;
 }

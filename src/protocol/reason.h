@@ -24,6 +24,9 @@ enum reason {
     REASON_CERTIFICATE_EXPIRED,
     REASON_LICENSE_EXPIRED,
     REASON_LICENSE_SUSPENDED, /* license-suspended: given to a move that is not finished */
+    REASON_LEASE_ENDED,       /* lease-ended: asleep, until it was returned and refreshed (R3) */
+    REASON_USE_EXHAUSTED,     /* use-exhausted: plays or playing time of the license are used up */
+    REASON_USE_LOG_DUE, /* use-log-due: so much of the use log was not brought to the issuer that nothing more may be played */
     REASON_CLOCK_UNTRUSTED,
     REASON_BLOCK_CORRUPT,
     REASON_KEY_BLOCK_OUTDATED, /* key-block-outdated: older than the newest this device knows */

@@ -233,26 +233,85 @@ const char *output_id(const void *id, char out[56])
     return out;
 }
 
-const char *output_conditions(const doc_Conditions *c, char out[256])
+const char *output_span(uint64_t ms, char out[24])
 {
-    char from[32], until[32], copies[32];
-    int n = 0;
+    static const struct {
+        uint64_t ms;
+        const char *word;
+    } units[] = { { 86400000, "day" }, { 3600000, "hour" }, { 60000, "minute" }, { 1000, "second" } };
+    size_t i = 0;
+    while (i + 1 < ARRAY_COUNT(units) && (ms < units[i].ms || ms % units[i].ms != 0))
+        i++;
+    uint64_t n = ms / units[i].ms;
+    snprintf(out, 24, "%llu %s%s", (unsigned long long)n, units[i].word, n == 1 ? "" : "s");
+    return out;
+}
+
+/* Parts of a sentence, with commas between them. */
+struct phrase {
+    char *out;
+    size_t cap, len;
+};
+
+__attribute__((format(printf, 2, 3))) static void say(struct phrase *p, const char *format, ...)
+{
+    va_list args;
+    if (p->len > 0 && p->len + 2 < p->cap)
+        p->len += (size_t)snprintf(p->out + p->len, p->cap - p->len, ", ");
+    va_start(args, format);
+    int n = vsnprintf(p->out + p->len, p->cap - p->len, format, args);
+    va_end(args);
+    p->len = n > 0 ? size_min(p->len + (size_t)n, p->cap - 1) : p->len;
+}
+
+static void say_times(struct phrase *p, const char *what, uint32_t count)
+{
+    if (count == UINT32_MAX)
+        say(p, "%s", what);
+    else
+        say(p, "%s %u time%s", what, (unsigned)count, count == 1 ? "" : "s");
+}
+
+static void say_copies(struct phrase *p, const doc_Conditions *c)
+{
     if (c->copy_depth == 0 || c->max_copies == 0)
-        n = snprintf(out, 256, "not to be copied");
-    else if (c->max_copies == UINT32_MAX)
-        n = snprintf(out, 256, "may be copied");
-    else {
-        snprintf(copies, sizeof(copies), "%u", (unsigned)c->max_copies);
-        n = snprintf(out, 256, "may be copied %s time%s", copies, c->max_copies == 1 ? "" : "s");
-    }
+        say(p, "not to be copied");
+    else
+        say_times(p, "may be copied", c->max_copies);
     if (c->copy_depth > 1 && c->max_copies > 0)
-        n += snprintf(out + n, 256 - (size_t)n, ", copies may be copied on");
+        say(p, "copies may be copied on");
+    if (c->has_max_checkouts && c->max_checkouts > 0)
+        say_times(p, "may be checked out", c->max_checkouts);
+    if (c->has_record && c->record)
+        say(p, "may be recorded on CD-R");
+}
+
+static void say_use(struct phrase *p, const doc_Conditions *c)
+{
+    char time[32];
     if (c->has_usage_from_ms)
-        n += snprintf(out + n, 256 - (size_t)n, ", usable from %s", output_time(c->usage_from_ms, from));
+        say(p, "usable from %s", output_time(c->usage_from_ms, time));
     if (c->has_usage_until_ms)
-        n += snprintf(out + n, 256 - (size_t)n, ", usable until %s", output_time(c->usage_until_ms, until));
+        say(p, "usable until %s", output_time(c->usage_until_ms, time));
+    if (c->has_max_plays)
+        say(p, "%u play%s in all", (unsigned)c->max_plays, c->max_plays == 1 ? "" : "s");
+    if (c->has_max_play_ms)
+        say(p, "%s of playing in all", output_duration(c->max_play_ms, time));
     if (c->has_download_until_ms)
-        snprintf(out + n, 256 - (size_t)n, ", to be downloaded by %s", output_time(c->download_until_ms, until));
+        say(p, "to be downloaded by %s", output_time(c->download_until_ms, time));
+    if (c->has_use_log && c->use_log)
+        say(p, "its use is logged for the distributor");
+}
+
+const char *output_conditions(const doc_Conditions *c, const char *currency, char out[512])
+{
+    struct phrase p = { .out = out, .cap = 512 };
+    char money[40];
+    out[0] = '\0';
+    say_copies(&p, c);
+    say_use(&p, c);
+    if (c->has_own_price)
+        say(&p, "can become yours for %s", output_money(c->own_price, currency, money));
     return out;
 }
 
@@ -281,6 +340,17 @@ json_t *json_conditions(const doc_Conditions *c)
         json_object_set_new(o, "download_from_ms", json_integer((json_int_t)c->download_from_ms));
     if (c->has_download_until_ms)
         json_object_set_new(o, "download_until_ms", json_integer((json_int_t)c->download_until_ms));
+    if (c->has_max_plays)
+        json_object_set_new(o, "max_plays", json_integer(c->max_plays));
+    if (c->has_max_play_ms)
+        json_object_set_new(o, "max_play_ms", json_integer((json_int_t)c->max_play_ms));
+    if (c->has_max_checkouts)
+        json_object_set_new(o, "max_checkouts",
+                            c->max_checkouts == UINT32_MAX ? json_null() : json_integer(c->max_checkouts));
+    if (c->has_own_price)
+        json_object_set_new(o, "own_price", json_integer(c->own_price));
+    json_object_set_new(o, "record", json_boolean(c->has_record && c->record));
+    json_object_set_new(o, "use_log", json_boolean(c->has_use_log && c->use_log));
     return o;
 }
 

@@ -44,7 +44,9 @@ const char *output_duration(uint64_t ms, char out[24]);
 const char *output_money(int64_t minor, const char *currency, char out[40]);
 const char *output_time(uint64_t ms, char out[32]);
 const char *output_id(const void *id, char out[56]); /* short form */
-const char *output_conditions(const doc_Conditions *c, char out[256]);
+const char *output_span(uint64_t ms, char out[24]);  /* "7 days", "12 hours" */
+const char *output_conditions(const doc_Conditions *c, const char *currency,
+                              char out[512]); /* currency: "" when not known */
 /* Values for programs. */
 json_t *json_id(const void *id);
 json_t *json_conditions(const doc_Conditions *c);

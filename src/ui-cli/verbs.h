@@ -6,13 +6,15 @@
 
 extern const struct verb verb_status, verb_doctor, verb_events; /* verbs_daemon.c */
 extern const struct verb verb_register, verb_unregister, verb_login, verb_logout, verb_passwd, verb_link, verb_unlink,
-    verb_accounts, verb_bills;                                             /* verbs_accounts.c */
-extern const struct verb verb_limit, verb_unlock;                          /* verbs_limit.c */
-extern const struct verb verb_devices;                                     /* verbs_devices.c */
-extern const struct verb verb_browse, verb_get, verb_restore;              /* verbs_shop.c */
-extern const struct verb verb_library, verb_show, verb_play, verb_remove;  /* verbs_library.c */
-extern const struct verb verb_copy, verb_move, verb_fetch, verb_transfers; /* verbs_transfers.c */
-extern const struct verb verb_export, verb_import;                         /* verbs_medium.c */
+    verb_accounts, verb_bills;                                                          /* verbs_accounts.c */
+extern const struct verb verb_limit, verb_unlock;                                       /* verbs_limit.c */
+extern const struct verb verb_devices;                                                  /* verbs_devices.c */
+extern const struct verb verb_browse, verb_get, verb_restore;                           /* verbs_shop.c */
+extern const struct verb verb_renew, verb_own, verb_refresh, verb_return, verb_use_log; /* verbs_rights.c */
+extern const struct verb verb_library, verb_show, verb_play, verb_remove;               /* verbs_library.c */
+extern const struct verb verb_copy, verb_move, verb_fetch, verb_transfers, verb_checkout,
+    verb_checkin;                                  /* verbs_transfers.c */
+extern const struct verb verb_export, verb_import; /* verbs_medium.c */
 
 /* Rows several verbs print. */
 json_t *verb_track_json(const ctl_TrackRow *t);
@@ -30,5 +32,15 @@ struct paying {
     const char *track, *pin_file;
 };
 int verb_call_paying(struct cli *cli, const struct paying *p, client_row_fn on_row, void *ctx);
+
+/* What buying verbs share (verbs_shop.c). */
+int verb_on_quote(const struct frame *f, void *ctx); /* ctx: ctl_QuoteRow */
+struct verb_got {
+    struct cli *cli;
+    ctl_TrackRow track;
+};
+int verb_on_got(const struct frame *f, void *ctx);                       /* progress and ctx->track */
+bool verb_options(struct cli *cli, const char *text, ctl_QuoteGet *ask); /* --with; false: usage error printed */
+int verb_confirm_price(struct cli *cli, const ctl_QuoteRow *q, const char *question, bool yes); /* -1: go on */
 
 #endif

@@ -8,17 +8,18 @@
 
 const char *verb_license_word(const ctl_TrackRow *t)
 {
-    static const char *const words[] = { "none", "valid", "suspended by a move", "given up", "expired" };
-    return t->license_state <= 4 ? words[t->license_state] : "unknown";
+    static const char *const words[] = { "none",   "valid",  "suspended by a move", "given up", "expired",
+                                         "asleep", "used up" };
+    return t->license_state <= 6 ? words[t->license_state] : "unknown";
 }
 
 json_t *verb_track_json(const ctl_TrackRow *t)
 {
-    static const char *const states[] = { "none", "valid", "suspended", "surrendered", "expired" };
+    static const char *const states[] = { "none", "valid", "suspended", "surrendered", "expired", "asleep", "used-up" };
     json_t *o = json_pack("{s:i, s:o, s:s, s:s, s:I, s:I, s:b, s:s}", "number", (int)t->number, "content",
                           json_id(t->content), "title", t->title, "media_type", t->media_type, "duration_ms",
                           (json_int_t)t->duration_ms, "plain_bytes", (json_int_t)t->plain_bytes, "has_body",
-                          t->has_body, "license", t->license_state <= 4 ? states[t->license_state] : "unknown");
+                          t->has_body, "license", t->license_state <= 6 ? states[t->license_state] : "unknown");
     json_put_text(o, "creator", t->has_creator, t->creator);
     json_put_text(o, "album", t->has_album, t->album);
     if (t->has_issuer)
@@ -31,6 +32,18 @@ json_t *verb_track_json(const ctl_TrackRow *t)
     }
     if (t->has_conditions)
         json_object_set_new(o, "conditions", json_conditions(&t->conditions));
+    if (t->has_lease) {
+        json_t *lease = json_pack("{s:I, s:I}", "until_ms", (json_int_t)t->lease.until_ms, "grace_ms",
+                                  (json_int_t)t->lease.grace_ms);
+        if (t->lease.has_max_plays)
+            json_object_set_new(lease, "max_plays", json_integer(t->lease.max_plays));
+        json_object_set_new(o, "lease", lease);
+    }
+    json_put_text(o, "lender", t->has_lender, t->lender);
+    if (t->has_plays)
+        json_object_set_new(o, "plays", json_integer(t->plays));
+    if (t->has_play_ms)
+        json_object_set_new(o, "play_ms", json_integer((json_int_t)t->play_ms));
     return o;
 }
 
@@ -101,7 +114,7 @@ static int run_show(struct cli *cli, int argc, char **argv)
         output_json(&cli->output, verb_track_json(&t));
         return EXIT_DONE;
     }
-    char text[256];
+    char text[512];
     json_t *id = json_id(t.content);
     output_line(&cli->output, "title       %s", t.title);
     if (t.has_creator)
@@ -115,7 +128,16 @@ static int run_show(struct cli *cli, int argc, char **argv)
     output_line(&cli->output, "license     %s%s%s", verb_license_word(&t), t.has_issuer_name ? ", issued by " : "",
                 t.has_issuer_name ? t.issuer_name : "");
     if (t.has_conditions)
-        output_line(&cli->output, "conditions  %s", output_conditions(&t.conditions, text));
+        output_line(&cli->output, "conditions  %s", output_conditions(&t.conditions, "", text));
+    if (t.has_plays)
+        output_line(&cli->output, "played      %u time%s", (unsigned)t.plays, t.plays == 1 ? "" : "s");
+    if (t.has_play_ms)
+        output_line(&cli->output, "playing     %s used", output_duration(t.play_ms, text));
+    if (t.has_lease)
+        output_line(&cli->output, "lease       until %s; refreshed by itself before that",
+                    output_time(t.lease.until_ms, text));
+    if (t.has_lender)
+        output_line(&cli->output, "lent by     %s: hearth checkin gives it back", t.lender);
     json_decref(id);
     return EXIT_DONE;
 }

@@ -94,19 +94,9 @@ const struct verb verb_browse = {
 
 /* ---- get: quote (S61), confirmation, purchase (S63-S65), download (S21-S25) ---- */
 
-static int on_quote(const struct frame *f, void *ctx)
+int verb_on_got(const struct frame *f, void *ctx)
 {
-    return f->type == ctl_Type_QUOTE_ROW && CODEC_DECODE(ctl_QuoteRow, f->message, ctx) == 0 ? 0 : -EPROTO;
-}
-
-struct got {
-    struct cli *cli;
-    ctl_TrackRow track;
-};
-
-static int on_got(const struct frame *f, void *ctx)
-{
-    struct got *g = ctx;
+    struct verb_got *g = ctx;
     ctl_Progress p;
     if (f->type == ctl_Type_PROGRESS && CODEC_DECODE(ctl_Progress, f->message, &p) == 0) {
         output_progress(&g->cli->output, &p);
@@ -123,8 +113,8 @@ static int judge_owned(struct cli *cli, const ctl_QuoteRow *q, bool yes, bool ag
     if (again || q->price == 0 || (!lost && !q->has_owned_on))
         return -1;
     if (lost) {
-        snprintf(said, sizeof(said), "the account has bought it: its license was lost and comes back for nothing");
-        snprintf(remedy, sizeof(remedy), "Bring it back: hearth restore; to buy another: hearth get TRACK --again");
+        snprintf(said, sizeof(said), "the account has bought it: its license was lost or is free, and costs nothing");
+        snprintf(remedy, sizeof(remedy), "Take it: hearth restore TRACK; to buy another: hearth get TRACK --again");
     } else {
         snprintf(said, sizeof(said), "the account has bought it: its license is on %s", q->owned_on);
         snprintf(remedy, sizeof(remedy),
@@ -136,28 +126,61 @@ static int judge_owned(struct cli *cli, const ctl_QuoteRow *q, bool yes, bool ag
     return -1;
 }
 
-/* -1: go on. */
-static int confirm_price(struct cli *cli, const ctl_QuoteRow *q, bool yes, bool again)
+int verb_on_quote(const struct frame *f, void *ctx)
 {
-    int code = judge_owned(cli, q, yes, again);
-    if (code >= 0)
-        return code;
-    char money[40], conditions[256];
+    return f->type == ctl_Type_QUOTE_ROW && CODEC_DECODE(ctl_QuoteRow, f->message, ctx) == 0 ? 0 : -EPROTO;
+}
+
+/* "1,3": numbers of a product's options, rising. */
+bool verb_options(struct cli *cli, const char *text, ctl_QuoteGet *ask)
+{
+    const size_t most = sizeof(ask->options) / sizeof(ask->options[0]);
+    while (text != NULL && *text != '\0') {
+        char *end;
+        unsigned long n = strtoul(text, &end, 10);
+        uint32_t last = ask->options_count > 0 ? ask->options[ask->options_count - 1] : 0;
+        if (end == text || (*end != '\0' && *end != ',') || n <= last || n > UINT32_MAX || ask->options_count == most) {
+            cli_usage(cli, "--with takes numbers of the product's options, rising, such as 1,3");
+            return false;
+        }
+        ask->options[ask->options_count++] = (uint32_t)n;
+        text = *end == ',' ? end + 1 : end;
+    }
+    return true;
+}
+
+/* What it costs and grants, and what may be added; then the person's word. -1: go on. */
+int verb_confirm_price(struct cli *cli, const ctl_QuoteRow *q, const char *question, bool yes)
+{
+    char money[40], conditions[512], lease[48] = "", span[24];
     output_money(q->price, q->currency, money);
-    output_line(&cli->output, "%s from %s: %s (%s; %s)", q->title, q->distributor_name, money, q->product_name,
-                output_conditions(&q->conditions, conditions));
+    if (q->has_lease_ms)
+        snprintf(lease, sizeof(lease), "; in leases of %s", output_span(q->lease_ms, span));
+    output_line(&cli->output, "%s from %s: %s (%s; %s%s)", q->title, q->distributor_name, money, q->product_name,
+                output_conditions(&q->conditions, q->currency, conditions), lease);
+    for (pb_size_t i = 0; i < q->options_count; i++)
+        output_line(&cli->output, "  --with %u: %s, %s", (unsigned)q->options[i].number, q->options[i].name,
+                    output_money(q->options[i].price, q->currency, money));
     if (yes)
         return -1;
     if (cli->output.json || !prompt_possible())
         return cli_usage(cli, "nobody is here to confirm the price: give --yes");
-    return prompt_yes("Buy it? [y/N] ") ? -1 : cli_fail(cli, "cancelled", "nothing was bought", NULL);
+    return prompt_yes(question) ? -1 : cli_fail(cli, "cancelled", "nothing was bought", NULL);
+}
+
+/* -1: go on. */
+static int confirm_price(struct cli *cli, const ctl_QuoteRow *q, bool yes, bool again)
+{
+    int code = judge_owned(cli, q, yes, again);
+    return code >= 0 ? code : verb_confirm_price(cli, q, "Buy it? [y/N] ", yes);
 }
 
 static int run_get(struct cli *cli, int argc, char **argv)
 {
     bool yes = false, again = false, download_only = false, license_only = false;
-    const char *product = NULL, *pin_file = NULL;
+    const char *product = NULL, *pin_file = NULL, *with = NULL;
     const struct option_spec specs[] = { { "yes", NULL, &yes },
+                                         { "with", &with, NULL },
                                          { "again", NULL, &again },
                                          { "download-only", NULL, &download_only },
                                          { "license-only", NULL, &license_only },
@@ -172,13 +195,16 @@ static int run_get(struct cli *cli, int argc, char **argv)
     ctl_Get m = { .download = !license_only, .license = !download_only };
     if (!cli_text(cli, m.track, sizeof(m.track), args[0], "TRACK"))
         return EXIT_USAGE;
-    struct got g = { .cli = cli };
+    struct verb_got g = { .cli = cli };
     char seller[64] = "";
     if (m.license) {
         ctl_QuoteGet ask = { .product = product != NULL ? (uint32_t)strtoul(product, NULL, 10) : 0 };
         snprintf(ask.track, sizeof(ask.track), "%s", m.track);
+        if (!verb_options(cli, with, &ask))
+            return EXIT_USAGE;
         ctl_QuoteRow quote = ctl_QuoteRow_init_zero;
-        code = cli_call_except(cli, ctl_Type_QUOTE_GET, ctl_QuoteGet_fields, &ask, on_quote, &quote, REASON_ALREADY);
+        code =
+            cli_call_except(cli, ctl_Type_QUOTE_GET, ctl_QuoteGet_fields, &ask, verb_on_quote, &quote, REASON_ALREADY);
         if (code > 0)
             return code;
         if (code == EXIT_DONE) {
@@ -195,7 +221,7 @@ static int run_get(struct cli *cli, int argc, char **argv)
         }
     }
     const struct paying paying = { ctl_Type_GET, ctl_Get_fields, &m, seller, m.track, pin_file };
-    code = verb_call_paying(cli, &paying, on_got, &g);
+    code = verb_call_paying(cli, &paying, verb_on_got, &g);
     if (code != EXIT_DONE)
         return code;
     if (cli->output.json)
@@ -206,9 +232,9 @@ static int run_get(struct cli *cli, int argc, char **argv)
     return EXIT_DONE;
 }
 const struct verb verb_get = {
-    "get", "TRACK [--yes] [--again] [--product N] [--pin-file FILE] [--download-only | --license-only]",
+    "get", "TRACK [--yes] [--again] [--product N] [--with N,...] [--pin-file FILE] [--download-only | --license-only]",
     "Buys and downloads a track.",
-    "The price is shown and confirmed first; --yes confirms it beforehand.\n"
+    "The price is shown and confirmed first; --yes confirms it beforehand. --with adds what the product offers beside.\n"
     "Running it again finishes what was interrupted and never buys twice. What another device of the account has, or the\n"
     "account has lost, is bought once more only with --again: hearth copy and hearth restore bring it.\n"
     "Beyond the household's spending limit (hearth limit) the PIN is asked for, or read from FILE.",
@@ -246,10 +272,13 @@ static int on_restored(const struct frame *f, void *ctx)
 static int run_restore(struct cli *cli, int argc, char **argv)
 {
     char **args;
-    int count, code = cli_options(cli, argc, argv, NULL, 0, 0, 0, &args, &count);
+    int count, code = cli_options(cli, argc, argv, NULL, 0, 0, 1, &args, &count);
     if (code >= 0)
         return code;
     ctl_Restore m = ctl_Restore_init_zero;
+    m.has_track = count == 1;
+    if (m.has_track && !cli_text(cli, m.track, sizeof(m.track), args[0], "TRACK"))
+        return EXIT_USAGE;
     struct restored r = { .cli = cli, .list = cli->output.json ? json_array() : NULL };
     code = CLI_CALL(cli, RESTORE, ctl_Restore, &m, on_restored, &r);
     if (code == EXIT_DONE && r.list != NULL)
@@ -260,8 +289,9 @@ static int run_restore(struct cli *cli, int argc, char **argv)
     return code;
 }
 const struct verb verb_restore = {
-    "restore", "", "Brings back what the accounts bought.",
+    "restore", "[TRACK]", "Brings back what the accounts bought.",
     "For a replacement device: licenses of devices that were removed from the account (hearth devices remove) come to this one, each\n"
-    "once, and their content is downloaded. Costs nothing; running it again finishes what was interrupted.",
+    "once, and their content is downloaded. Costs nothing; running it again finishes what was interrupted.\n"
+    "A lease that was returned, or has ended elsewhere, is free: it is taken when TRACK names it.",
     run_restore
 };

@@ -61,7 +61,7 @@ static void say_copied(struct cli *cli, const ctl_TransferRow *row, bool move)
         output_line(&cli->output, "%s was %s to %s.", row->title, done, row->peer);
 }
 
-static int copy_each(struct cli *cli, int argc, char **argv, bool move)
+static int copy_each(struct cli *cli, int argc, char **argv, bool move, bool checkout)
 {
     const char *device = NULL, *pin_file = NULL;
     bool again = false;
@@ -76,7 +76,7 @@ static int copy_each(struct cli *cli, int argc, char **argv, bool move)
         return cli_usage(cli, "say where with --to DEVICE");
     struct copying c = { .cli = cli, .list = cli->output.json ? json_array() : NULL };
     for (int i = 0; i < count; i++) {
-        ctl_Copy m = { .move = move, .again = again };
+        ctl_Copy m = { .move = move, .again = again, .has_checkout = checkout, .checkout = checkout };
         if (!cli_text(cli, m.track, sizeof(m.track), args[i], "TRACK") ||
             !cli_text(cli, m.device, sizeof(m.device), device, "the device")) {
             code = EXIT_USAGE;
@@ -97,7 +97,7 @@ static int copy_each(struct cli *cli, int argc, char **argv, bool move)
     return code;
 }
 
-static int run_copy(struct cli *cli, int argc, char **argv) { return copy_each(cli, argc, argv, false); }
+static int run_copy(struct cli *cli, int argc, char **argv) { return copy_each(cli, argc, argv, false, false); }
 const struct verb verb_copy = {
     "copy", "TRACK... --to DEVICE [--again] [--pin-file FILE]", "Copies tracks to another device of the household.",
     "The distributor issues a contents copy certificate for that device; the track then goes straight to it.\n"
@@ -106,13 +106,40 @@ const struct verb verb_copy = {
     run_copy
 };
 
-static int run_move(struct cli *cli, int argc, char **argv) { return copy_each(cli, argc, argv, true); }
+static int run_move(struct cli *cli, int argc, char **argv) { return copy_each(cli, argc, argv, true, false); }
 const struct verb verb_move = {
     "move", "TRACK... --to DEVICE [--pin-file FILE]", "Moves tracks to another device of the household.",
     "The license is suspended here until the other device has signed for it; at no moment are both usable, at no moment is neither kept.\n"
     "hearth transfers cancel N takes a move back that has not arrived.",
     run_move
 };
+
+static int run_checkout(struct cli *cli, int argc, char **argv) { return copy_each(cli, argc, argv, true, true); }
+const struct verb verb_checkout = {
+    "checkout", "TRACK... --to DEVICE", "Lends tracks to a portable device of the household.",
+    "As often as the license allows. Until it is checked in there, this device cannot play it; its content stays here.",
+    run_checkout
+};
+
+static int run_checkin(struct cli *cli, int argc, char **argv)
+{
+    char **args;
+    int count, code = cli_options(cli, argc, argv, NULL, 0, 1, 1, &args, &count);
+    if (code >= 0)
+        return code;
+    ctl_Checkin m = ctl_Checkin_init_zero;
+    struct copying c = { .cli = cli };
+    if (!cli_text(cli, m.track, sizeof(m.track), args[0], "TRACK"))
+        return EXIT_USAGE;
+    code = CLI_CALL(cli, CHECKIN, ctl_Checkin, &m, on_copying, &c);
+    if (code == EXIT_DONE && cli->output.json)
+        output_json(&cli->output, json_pack("{s:[o]}", "transfers", verb_transfer_json(&c.row)));
+    else if (code == EXIT_DONE)
+        output_line(&cli->output, "%s is back on %s.", c.row.title, c.row.peer);
+    return code;
+}
+const struct verb verb_checkin = { "checkin", "TRACK", "Gives back what was checked out to this device.",
+                                   "The license goes back to the device it came from.", run_checkin };
 
 static int run_fetch(struct cli *cli, int argc, char **argv)
 {

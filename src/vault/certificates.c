@@ -17,6 +17,7 @@
 #include "vault/keys.h"
 #include "vault/licenses.h"
 #include "vault/trusted_time.h"
+#include "vault/use.h"
 
 static int answer(const struct certificate_row *row, struct reply *reply)
 {
@@ -248,6 +249,8 @@ static int store(struct vault *v, struct certificate_row *row, struct reply *rep
     if (r != 0)
         return r;
     r = licenses_keep(v, &facts->license, CODEC_BYTES(facts->certificate.license), true); /* S171 */
+    if (r == 0)
+        r = use_downloaded(v, &facts->license);
     if (r == 0)
         r = put_header(v, s, facts); /* S172 */
     if (r == 0)

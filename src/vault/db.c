@@ -110,8 +110,19 @@ static const char version_3[] = "CREATE TABLE login (" /* logins.c */
                                 "  distributor BLOB PRIMARY KEY NOT NULL,"
                                 "  sealed BLOB NOT NULL" /* the token */
                                 ") STRICT;";
+/* use.c, use_log.c; license.lease and lender: for listings, as conditions. */
+static const char version_4[] =
+    "ALTER TABLE license ADD COLUMN lease BLOB;"
+    "ALTER TABLE license ADD COLUMN lender BLOB;"
+    "CREATE TABLE use (issuer BLOB NOT NULL, license_id BLOB NOT NULL, sealed BLOB NOT NULL,"
+    " PRIMARY KEY (issuer, license_id)) STRICT;"
+    "CREATE TABLE use_log (row INTEGER PRIMARY KEY AUTOINCREMENT, issuer BLOB NOT NULL, number INTEGER NOT NULL,"
+    " license_id BLOB NOT NULL, content BLOB NOT NULL, began_ms INTEGER NOT NULL, play_ms INTEGER NOT NULL,"
+    " taken INTEGER NOT NULL DEFAULT 0 CHECK (taken IN (0, 1)), UNIQUE (issuer, number)) STRICT;"
+    "CREATE INDEX use_log_due ON use_log (issuer, number) WHERE taken = 0;" /* clang-format off */
+    COUNTED(use, INSERT) COUNTED(use, UPDATE); /* clang-format on */
 
-static const char *const migrations[] = { version_1, version_2, version_3 };
+static const char *const migrations[] = { version_1, version_2, version_3, version_4 };
 
 static const char *const statements[DB_STATEMENT_COUNT] = {
     [DB_DEVICE_GET] = "SELECT generation, sealed FROM device",
@@ -151,14 +162,16 @@ static const char *const statements[DB_STATEMENT_COUNT] = {
     [DB_LICENSE_GET] = "SELECT issuer, license_id, content, sequence, state, sealed FROM license"
                        " WHERE issuer = ?1 AND license_id = ?2",
     [DB_LICENSE_PUT] = "INSERT OR REPLACE INTO license"
-                       " (issuer, license_id, content, sequence, state, issued_ms, conditions, sealed)"
-                       " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                       " (issuer, license_id, content, sequence, state, issued_ms, conditions, sealed, lease, lender)"
+                       " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
     [DB_LICENSES_OF_CONTENT] = "SELECT issuer, license_id, content, sequence, state, sealed FROM license"
                                " WHERE content = ?1 ORDER BY state, sequence DESC",
     [DB_LICENSE_COUNT] = "SELECT count(*) FROM license",
-    [DB_LICENSE_PAGE] = "SELECT issuer, license_id, content, sequence, state, issued_ms, conditions,"
-                        " EXISTS (SELECT 1 FROM header h WHERE h.issuer = l.issuer AND h.license_id = l.license_id)"
-                        " FROM license l ORDER BY issuer, license_id LIMIT ?2 OFFSET ?1",
+    [DB_LICENSE_PAGE] =
+        "SELECT issuer, license_id, content, sequence, state, issued_ms, conditions,"
+        " EXISTS (SELECT 1 FROM header h WHERE h.issuer = l.issuer AND h.license_id = l.license_id), lease, lender,"
+        " EXISTS (SELECT 1 FROM use u WHERE u.issuer = l.issuer AND u.license_id = l.license_id)"
+        " FROM license l ORDER BY issuer, license_id LIMIT ?2 OFFSET ?1",
 
     [DB_HEADER_GET] = "SELECT distributor, version, header FROM header WHERE issuer = ?1 AND license_id = ?2",
     [DB_HEADER_PUT] =
@@ -195,6 +208,19 @@ static const char *const statements[DB_STATEMENT_COUNT] = {
                     " WHERE issuer = ?1 AND serial = ?2",
     [DB_MOVE_PUT] = "INSERT OR REPLACE INTO move (issuer, serial, state, digest, license_id, sequence, content,"
                     " destination, surrender) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+
+    [DB_USE_GET] = "SELECT sealed FROM use WHERE issuer = ?1 AND license_id = ?2",
+    [DB_USE_PUT] = "INSERT INTO use (issuer, license_id, sealed) VALUES (?1, ?2, ?3)"
+                   " ON CONFLICT (issuer, license_id) DO UPDATE SET sealed = excluded.sealed",
+    [DB_USE_LOG_ADD] = "INSERT INTO use_log (issuer, number, license_id, content, began_ms, play_ms) SELECT ?1,"
+                       " coalesce(max(number), 0) + 1, ?2, ?3, ?4, ?5 FROM use_log WHERE issuer = ?1",
+    [DB_USE_LOG_END] = "UPDATE use_log SET play_ms = ?2 WHERE row = ?1",
+    [DB_USE_LOG_OPEN] = "SELECT number, license_id, content, began_ms, play_ms FROM use_log WHERE issuer = ?1"
+                        " AND taken = 0 ORDER BY number LIMIT ?2",
+    [DB_USE_LOG_DUE] = "SELECT count(*) FROM use_log WHERE issuer = ?1 AND taken = 0",
+    [DB_USE_LOG_TAKEN] = "UPDATE use_log SET taken = 1 WHERE issuer = ?1 AND number <= ?2 AND taken = 0",
+    [DB_USE_LOG_PAGE] = "SELECT row, issuer, number, license_id, content, began_ms, play_ms, taken FROM use_log"
+                        " WHERE row < ?1 ORDER BY row DESC LIMIT ?2",
 };
 
 static const struct store_schema schema = {

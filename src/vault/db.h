@@ -40,6 +40,14 @@ enum db_statement {
     DB_LOGIN_DROP,
     DB_MOVE_GET,
     DB_MOVE_PUT,
+    DB_USE_GET,
+    DB_USE_PUT,
+    DB_USE_LOG_ADD,
+    DB_USE_LOG_END,
+    DB_USE_LOG_OPEN,
+    DB_USE_LOG_DUE,
+    DB_USE_LOG_TAKEN,
+    DB_USE_LOG_PAGE,
     DB_STATEMENT_COUNT
 };
 

@@ -62,3 +62,16 @@ int keysets_check(struct vault *v, const struct request *rq, struct reply *reply
     reply->fields = vlt_KeysetChecked_fields;
     return 0;
 }
+
+int keysets_find(struct vault *v, const void *distributor, doc_Keyset *out)
+{
+    struct id id = id_from(distributor);
+    struct query q CLEANUP(query_end) = query(v->store, DB_KEYSET_GET);
+    query_bind_blob(&q, 1, SLICE_ARRAY(id.bytes));
+    int r = query_one(&q);
+    if (r == STORE_ABSENT || (r == 0 && query_is_null(&q, 1)))
+        return REASON_NOT_FOUND;
+    if (r != 0)
+        return r > 0 ? -EUCLEAN : r;
+    return keyset_judge(query_blob(&q, 1), &id, 0, NULL, (int64_t)trusted_time_now(v), out);
+}

@@ -9,4 +9,8 @@
  * REASON_KEYSET_INVALID, REASON_SIGNATURE_INVALID, REASON_MALFORMED. Source: design section 2 (first frame of a distributor). */
 request_fn keysets_check;
 
+/* A keyset that was checked and is still kept: of a registered distributor, or one of the last few others. 0, REASON_NOT_FOUND,
+ * REASON_KEYSET_INVALID (it has ended), -errno. */
+int keysets_find(struct vault *v, const void *distributor, doc_Keyset *out) MUST_USE;
+
 #endif

@@ -6,6 +6,8 @@
 #include "vault/headers.h"
 #include "vault/keys.h"
 #include "vault/sealed.h"
+#include "vault/trusted_time.h"
+#include "vault/use.h"
 
 #define LABEL "hearth vault license"
 #define PAGE_COUNT 32
@@ -28,13 +30,15 @@ static int put(struct vault *v, const doc_License *l, struct slice envelope, enu
 {
     uint8_t bound[BOUND_BYTES];
     struct buf sealed CLEANUP(buf_free) = buf(LICENSES_ENVELOPE_MAX + SEALED_OVERHEAD_BYTES);
-    struct buf conditions CLEANUP(buf_free) = buf(doc_Conditions_size);
+    struct buf conditions CLEANUP(buf_free) = buf(doc_Conditions_size), lease CLEANUP(buf_free) = buf(doc_Lease_size);
     if (envelope.len > LICENSES_ENVELOPE_MAX)
         return -EMSGSIZE;
     bound_to(l, state, bound);
     int r = sealed_put(v, LABEL, SLICE_ARRAY(bound), envelope, &sealed);
     if (r == 0)
         r = CODEC_ENCODE(doc_Conditions, &conditions, &l->conditions);
+    if (r == 0 && l->has_lease)
+        r = CODEC_ENCODE(doc_Lease, &lease, &l->lease);
     if (r != 0)
         return r > 0 ? -ENOBUFS : r;
     struct query q CLEANUP(query_end) = query(v->store, DB_LICENSE_PUT);
@@ -46,6 +50,14 @@ static int put(struct vault *v, const doc_License *l, struct slice envelope, enu
     query_bind_u64(&q, 6, l->issued_ms);
     query_bind_blob(&q, 7, buf_slice(&conditions));
     query_bind_blob(&q, 8, buf_slice(&sealed));
+    if (l->has_lease)
+        query_bind_blob(&q, 9, buf_slice(&lease));
+    else
+        query_bind_null(&q, 9);
+    if (l->has_lender)
+        query_bind_blob(&q, 10, SLICE_ARRAY(l->lender));
+    else
+        query_bind_null(&q, 10);
     r = query_run(&q);
     return r > 0 ? -EUCLEAN : r;
 }
@@ -135,6 +147,29 @@ int licenses_keep(struct vault *v, const doc_License *license, struct slice enve
     return put(v, license, envelope, LICENSE_VALID);
 }
 
+/* A later edition, from the partner that issued the copy certificate in which the license came: under a delegation of our distributor's, as the
+ * certificate was. Only for a license that is here: nothing new comes this way. */
+static int judge_delegated(struct vault *v, const doc_License *named, struct slice envelope, struct slice delegation,
+                           doc_License *out, const struct service **s)
+{
+    struct license_row known CLEANUP(licenses_deinit) = { 0 };
+    doc_Delegation d;
+    uint8_t signer[32];
+    int r = licenses_get(v, named->issuer, named->license_id, &known);
+    if (r != 0)
+        return r == LICENSES_ABSENT ? REASON_NO_LICENSE : r;
+    if (!id_equal(known.license.content, named->content))
+        return REASON_CONTENT_ID_MISMATCH;
+    r = services_find_current(v, named->leaf.distributor, s);
+    if (r == 0)
+        r = delegation_judge(delegation, &(*s)->keyset, (int64_t)trusted_time_now(v), &d);
+    if (r == 0)
+        r = document_open(DOCUMENT_LICENSE, envelope, out, sizeof(*out), signer);
+    if (r == 0 && (!id_equal(d.partner, named->issuer) || memcmp(signer, d.copy_key, sizeof(signer)) != 0))
+        r = REASON_DELEGATION_INVALID;
+    return r;
+}
+
 int licenses_store(struct vault *v, const struct request *rq, struct reply *reply)
 {
     (void)reply;
@@ -145,10 +180,14 @@ int licenses_store(struct vault *v, const struct request *rq, struct reply *repl
     doc_License license;
     const struct service *s;
     int r = document_open(DOCUMENT_LICENSE, envelope, &license, sizeof(license), signer); /* to learn its issuer */
-    if (r == 0)
+    if (r == 0 && m->has_delegation) {
+        doc_License named = license;
+        r = judge_delegated(v, &named, envelope, CODEC_BYTES(m->delegation), &license, &s);
+    } else if (r == 0) {
         r = services_find_current(v, license.issuer, &s);
-    if (r == 0)
-        r = license_judge(envelope, &s->keyset, &license);
+        if (r == 0)
+            r = license_judge(envelope, &s->keyset, &license);
+    }
     if (r != 0)
         return r;
     if (!id_equal(license.client, &v->keys->client) || !service_has_leaf(s, &license.leaf))
@@ -165,7 +204,18 @@ int licenses_store(struct vault *v, const struct request *rq, struct reply *repl
 
 /* --- LICENSES_GET --- */
 
-static int list_row(struct query *q, vlt_LicenseRow *row)
+static int list_use(const struct vault *v, vlt_LicenseRow *row)
+{
+    struct use use;
+    int r = use_get(v, row->issuer, row->license_id, &use);
+    if (r == 0) {
+        row->plays = use.plays;
+        row->play_ms = use.play_ms;
+    }
+    return r;
+}
+
+static int list_row(const struct vault *v, struct query *q, vlt_LicenseRow *row)
 {
     query_fixed(q, 0, row->issuer, sizeof(row->issuer));
     query_fixed(q, 1, row->license_id, sizeof(row->license_id));
@@ -175,9 +225,19 @@ static int list_row(struct query *q, vlt_LicenseRow *row)
     row->issued_ms = query_u64(q, 5);
     struct slice conditions = query_blob(q, 6);
     row->has_header = query_bool(q, 7);
+    row->has_lease = !query_is_null(q, 8);
+    struct slice lease = row->has_lease ? query_blob(q, 8) : slice(NULL, 0);
+    row->has_lender = !query_is_null(q, 9);
+    if (row->has_lender)
+        query_fixed(q, 9, row->lender, sizeof(row->lender));
+    bool used = query_bool(q, 10);
     int r = query_check(q);
     if (r == 0)
         r = CODEC_DECODE(doc_Conditions, conditions, &row->conditions);
+    if (r == 0 && row->has_lease)
+        r = CODEC_DECODE(doc_Lease, lease, &row->lease);
+    if (r == 0 && used)
+        r = list_use(v, row);
     return r > 0 ? -EUCLEAN : r;
 }
 
@@ -203,7 +263,7 @@ int licenses_list(struct vault *v, const struct request *rq, struct reply *reply
     query_bind_i64(&q, 1, m->offset);
     query_bind_i64(&q, 2, PAGE_COUNT);
     while ((r = query_step(&q)) == STORE_ROW) {
-        r = list_row(&q, &out->licenses[out->licenses_count]);
+        r = list_row(v, &q, &out->licenses[out->licenses_count]);
         if (r != 0)
             break;
         out->licenses_count++;

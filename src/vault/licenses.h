@@ -20,7 +20,8 @@ void licenses_deinit(struct license_row *row); /* cleanup attribute */
 
 /* LICENSE_STORE: an issuer's own license for this device, and the header when it came along. A sequence not above the known one's changes
  * nothing and is DONE. So is a license whose header has been outdated meanwhile: the license is kept, the header is not. REASON_NOT_REGISTERED, REASON_KEYSET_INVALID, REASON_SIGNATURE_INVALID, REASON_MALFORMED (also: the license half does
- * not open), REASON_WRONG_DESTINATION, and those of headers_accept. Source: seed S64-S66. */
+ * not open), REASON_WRONG_DESTINATION, and those of headers_accept. With a delegation: a later edition of a license that is here already, signed
+ * by the copy key of the partner that issued it; also REASON_NO_LICENSE, REASON_DELEGATION_INVALID, REASON_CONTENT_ID_MISMATCH. Source: seed S64-S66. */
 request_fn licenses_store;
 request_fn licenses_list; /* LICENSES_GET */
 

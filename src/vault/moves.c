@@ -9,7 +9,9 @@
 #include "vault/db.h"
 #include "vault/keys.h"
 #include "vault/licenses.h"
+#include "vault/play.h"
 #include "vault/trusted_time.h"
+#include "vault/use.h"
 
 #define SURRENDER_MAX 320
 
@@ -132,6 +134,11 @@ static int suspend(struct vault *v, const struct released *in)
         return REASON_NO_LICENSE;
     if (row.state == LICENSE_SUSPENDED)
         return REASON_LICENSE_SUSPENDED;
+    if (plays_use(v, c->issuer, in->license.license_id))
+        return REASON_IN_USE;
+    r = use_judge_left(v, &row.license, c, &in->license.conditions); /* played since it was asked for: ask again */
+    if (r != 0)
+        return r;
     m.issuer = id_from(c->issuer);
     memcpy(m.serial, c->serial, sizeof(m.serial));
     sha256(in->envelope, m.digest);

@@ -1,8 +1,10 @@
 /* Deciding on PLAY_OPEN, and keeping the table of open plays. The blocks are player_channel.c's. */
+#define LOG_MODULE "play"
 #include "vault/play.h"
 
 #include <stdlib.h>
 
+#include "base/log.h"
 #include "base/util.h"
 #include "crypto/contentkey.h"
 #include "vault/headers.h"
@@ -11,11 +13,13 @@
 #include "vault/player_channel.h"
 #include "vault/service.h"
 #include "vault/trusted_time.h"
+#include "vault/use.h"
 
 struct plays {
     struct {
         uint64_t number; /* 0: free */
         struct player_channel *channel;
+        struct use_play use;
     } slots[PLAY_COUNT_MAX];
     uint64_t last_number;
 };
@@ -26,10 +30,18 @@ int plays_init(struct vault *v)
     return v->plays ? 0 : -ENOMEM;
 }
 
-static void close_slot(struct plays *all, unsigned i)
+/* Ends a play and gives back what it did not take. 0 or -errno. */
+static int close_slot(struct vault *v, unsigned i)
 {
-    player_channel_close(steal(&all->slots[i].channel));
+    struct plays *all = v->plays;
+    struct player_channel *channel = steal(&all->slots[i].channel);
+    if (!channel)
+        return 0;
+    player_channel_stop(channel);
+    int r = use_end(v, &all->slots[i].use, player_channel_opened_any(channel), player_channel_opened_ms(channel));
+    player_channel_free(channel);
     all->slots[i].number = 0;
+    return r;
 }
 
 void plays_deinit(struct vault *v)
@@ -37,39 +49,67 @@ void plays_deinit(struct vault *v)
     if (!v->plays)
         return;
     for (unsigned i = 0; i < PLAY_COUNT_MAX; i++)
-        close_slot(v->plays, i);
+        if (close_slot(v, i) != 0)
+            log_warn("what a play did not take was not given back");
     free(steal(&v->plays));
 }
 
-/* A slot that is free or whose player has gone; PLAY_COUNT_MAX when there is none. */
-static unsigned free_slot(struct plays *all)
+/* Plays whose player has gone. */
+static int close_ended(struct vault *v)
+{
+    int r = 0;
+    for (unsigned i = 0; r == 0 && i < PLAY_COUNT_MAX; i++) {
+        const struct player_channel *c = v->plays->slots[i].channel;
+        if (c && player_channel_has_ended(c))
+            r = close_slot(v, i);
+    }
+    return r;
+}
+
+/* PLAY_COUNT_MAX when there is none. */
+static unsigned free_slot(const struct plays *all)
+{
+    unsigned i = 0;
+    while (i < PLAY_COUNT_MAX && all->slots[i].channel)
+        i++;
+    return i;
+}
+
+bool plays_use(struct vault *v, const void *issuer, const uint8_t license_id[16])
 {
     for (unsigned i = 0; i < PLAY_COUNT_MAX; i++) {
-        if (all->slots[i].channel && player_channel_has_ended(all->slots[i].channel))
-            close_slot(all, i);
+        const struct player_channel *c = v->plays->slots[i].channel;
+        const struct use_play *u = &v->plays->slots[i].use;
+        if (c && !player_channel_has_ended(c) && id_equal(u->issuer, issuer) &&
+            memcmp(u->license_id, license_id, sizeof(u->license_id)) == 0)
+            return true;
     }
-    for (unsigned i = 0; i < PLAY_COUNT_MAX; i++) {
-        if (!all->slots[i].channel)
-            return i;
-    }
-    return PLAY_COUNT_MAX;
+    return false;
 }
 
 /* --- Which license --- */
 
 struct choice {
     const uint8_t *nonce;
+    uint64_t duration_ms;
+    bool record;
     struct key32 key;
+    struct use_play use;
     enum reason reason; /* why none did, so far: the first reason that is more than "there is none" */
 };
 #define CHOSEN (-EALREADY) /* ends the visiting; never leaves this file */
 
-static bool is_limited(const doc_Conditions *c) { return c->has_usage_from_ms || c->has_usage_until_ms; }
+static bool is_limited(const doc_License *l)
+{
+    const doc_Conditions *c = &l->conditions;
+    return c->has_usage_from_ms || c->has_usage_until_ms || c->has_download_from_ms || c->has_download_until_ms ||
+           l->has_lease;
+}
 
 /* Source: seed S44; against turning the clock back: design, time high-water mark. */
 static int judge_time(const struct vault *v, const doc_License *l)
 {
-    if (!is_limited(&l->conditions))
+    if (!is_limited(l))
         return 0;
     if (trusted_time_is_behind(v))
         return REASON_CLOCK_UNTRUSTED;
@@ -101,10 +141,17 @@ static int judge_license(struct vault *v, const struct license_row *row, struct 
         return row->state == LICENSE_SUSPENDED ? REASON_LICENSE_SUSPENDED : REASON_NO_LICENSE;
     if (!id_equal(row->license.client, &v->keys->client)) /* S46: its signature was verified when the row was read */
         return REASON_NO_LICENSE;
+    const doc_Conditions *allowed = &row->license.conditions;
+    if (c->record && !(allowed->has_record && allowed->record))
+        return REASON_NOT_PERMITTED;
     int r = judge_time(v, &row->license);
     if (r == 0)
         r = judge_leaf(v, &row->license);
-    return r != 0 ? r : derive(v, &row->license, c->nonce, &c->key);
+    if (r == 0)
+        r = use_judge_download(v, &row->license);
+    if (r == 0)
+        r = derive(v, &row->license, c->nonce, &c->key);
+    return r != 0 ? r : use_begin(v, row, c->duration_ms, &c->use); /* last: it charges */
 }
 
 static int try_license(struct vault *v, const struct license_row *row, void *ctx)
@@ -133,15 +180,14 @@ static int judge_info(const vlt_PlayOpen *m, doc_ContentInfo *info, struct id *c
 static int open_slot(struct plays *all, int fd, const struct choice *c, const struct body_shape *shape,
                      uint64_t *number)
 {
-    unsigned i = free_slot(all);
-    if (i == PLAY_COUNT_MAX) {
-        closep(&fd);
-        return REASON_IN_USE;
-    }
-    int r = player_channel_open(&all->slots[i].channel, fd, &c->key, c->nonce, shape);
-    if (r == 0)
-        *number = all->slots[i].number = ++all->last_number;
-    return r;
+    unsigned i = free_slot(all); /* play_open has seen to it */
+    const struct player_limit limit = { .duration_ms = c->duration_ms, .budget_ms = c->use.budget_ms };
+    int r = player_channel_open(&all->slots[i].channel, fd, &c->key, c->nonce, shape, &limit);
+    if (r != 0)
+        return r;
+    all->slots[i].use = c->use;
+    *number = all->slots[i].number = ++all->last_number;
+    return 0;
 }
 
 int play_open(struct vault *v, const struct request *rq, struct reply *reply)
@@ -155,7 +201,14 @@ int play_open(struct vault *v, const struct request *rq, struct reply *reply)
         return REASON_MALFORMED;
     int r = judge_info(m, &info, &content, &shape);
     if (r == 0)
+        r = close_ended(v);
+    if (r == 0 && free_slot(v->plays) == PLAY_COUNT_MAX)
+        r = REASON_IN_USE;
+    c.record = m->has_record && m->record;
+    if (r == 0) {
+        c.duration_ms = info.duration_ms != 0 ? info.duration_ms : (uint64_t)shape.block_count * USE_BLOCK_MS;
         r = licenses_of_content(v, &content, try_license, &c);
+    }
     if (r == 0) {
         r = c.reason;
         if (r == REASON_NOT_FOUND)
@@ -176,9 +229,10 @@ int play_close(struct vault *v, const struct request *rq, struct reply *reply)
 {
     (void)reply;
     const vlt_PlayClose *m = rq->message;
-    for (unsigned i = 0; m->play != 0 && i < PLAY_COUNT_MAX; i++) {
+    int r = 0;
+    for (unsigned i = 0; r == 0 && m->play != 0 && i < PLAY_COUNT_MAX; i++) {
         if (v->plays->slots[i].number == m->play)
-            close_slot(v->plays, i);
+            r = close_slot(v, i);
     }
-    return 0;
+    return r;
 }

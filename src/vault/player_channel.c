@@ -26,6 +26,9 @@ struct open_content {
 struct player_channel {
     struct channel channel;
     struct body_shape shape;
+    struct player_limit limit;
+    uint8_t *seen; /* a bit for each block that was opened */
+    _Atomic uint32_t opened_count;
     struct open_content *content;
     pthread_t thread;
     atomic_bool ended;
@@ -48,6 +51,22 @@ static int send_plain(struct player_channel *p, uint32_t request, uint32_t index
     return r;
 }
 
+static uint64_t cost_ms(const struct player_channel *p, uint32_t blocks)
+{
+    uint32_t all = p->shape.block_count;
+    uint64_t each = p->limit.duration_ms / all, rest = p->limit.duration_ms % all;
+    return each * blocks + (rest * blocks + all - 1) / all;
+}
+
+uint64_t player_channel_opened_ms(const struct player_channel *p) { return cost_ms(p, atomic_load(&p->opened_count)); }
+
+bool player_channel_opened_any(const struct player_channel *p) { return atomic_load(&p->opened_count) > 0; }
+
+static bool was_opened(const struct player_channel *p, uint32_t index)
+{
+    return p->seen[index / 8] & (1u << (index % 8));
+}
+
 /* 0, a reason to refuse, -errno. */
 static int open_block(struct player_channel *p, const struct frame *f, vlt_BlockOpen *m, size_t *len)
 {
@@ -55,10 +74,17 @@ static int open_block(struct player_channel *p, const struct frame *f, vlt_Block
         return REASON_MALFORMED;
     if (m->index >= p->shape.block_count || f->tail.len != body_block_len(&p->shape, m->index))
         return REASON_MALFORMED;
+    bool again = was_opened(p, m->index);
+    if (!again && player_channel_opened_ms(p) >= p->limit.budget_ms)
+        return REASON_USE_EXHAUSTED;
     int r = block_open(&p->content->key, p->content->nonce, m->index, p->shape.block_count, f->tail, p->content->plain);
     if (r != 0)
         return r > 0 ? REASON_BLOCK_CORRUPT : r;
     *len = f->tail.len - BLOCK_OVERHEAD_BYTES;
+    if (!again) {
+        p->seen[m->index / 8] |= (uint8_t)(1u << (m->index % 8));
+        atomic_fetch_add(&p->opened_count, 1);
+    }
     return 0;
 }
 
@@ -105,7 +131,7 @@ static int start_thread(struct player_channel *p)
 }
 
 int player_channel_open(struct player_channel **out, int fd, const struct key32 *key, const uint8_t nonce[32],
-                        const struct body_shape *shape)
+                        const struct body_shape *shape, const struct player_limit *limit)
 {
     struct player_channel *p = calloc(1, sizeof(*p));
     if (!p) {
@@ -114,8 +140,10 @@ int player_channel_open(struct player_channel **out, int fd, const struct key32 
     }
     channel_init(&p->channel, fd, shape->block_bytes + BLOCK_OVERHEAD_BYTES);
     p->shape = *shape;
+    p->limit = *limit;
+    p->seen = calloc((size_t)shape->block_count / 8 + 1, 1);
     p->content = secret_alloc(sizeof(*p->content) + shape->block_bytes);
-    int r = p->content ? 0 : -ENOMEM;
+    int r = p->content && p->seen ? 0 : -ENOMEM;
     if (r == 0) {
         p->content->key = *key;
         memcpy(p->content->nonce, nonce, sizeof(p->content->nonce));
@@ -124,6 +152,7 @@ int player_channel_open(struct player_channel **out, int fd, const struct key32 
     if (r != 0) {
         secret_free(p->content);
         channel_deinit(&p->channel);
+        free(p->seen);
         free(p);
         return r;
     }
@@ -133,12 +162,15 @@ int player_channel_open(struct player_channel **out, int fd, const struct key32 
 
 bool player_channel_has_ended(const struct player_channel *p) { return atomic_load(&p->ended); }
 
-void player_channel_close(struct player_channel *p)
+void player_channel_stop(struct player_channel *p)
 {
-    if (!p)
-        return;
     shutdown(p->channel.fd, SHUT_RDWR);
     pthread_join(p->thread, NULL);
+}
+
+void player_channel_free(struct player_channel *p)
+{
     channel_deinit(&p->channel);
+    free(p->seen);
     free(p);
 }

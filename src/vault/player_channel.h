@@ -9,10 +9,18 @@
 
 struct player_channel;
 
+/* How much may be opened: blocks in proportion to duration_ms, each counted once, as long as less than budget_ms was opened before. */
+struct player_limit {
+    uint64_t duration_ms, budget_ms;
+};
 /* Takes fd, also on failure. key is copied; wipe yours. 0 or -errno. */
 int player_channel_open(struct player_channel **out, int fd, const struct key32 *key, const uint8_t nonce[32],
-                        const struct body_shape *shape) MUST_USE;
+                        const struct body_shape *shape, const struct player_limit *limit) MUST_USE;
+/* What was opened so far, each block once. */
+uint64_t player_channel_opened_ms(const struct player_channel *p);
+bool player_channel_opened_any(const struct player_channel *p);
 bool player_channel_has_ended(const struct player_channel *p); /* the player has gone; the key is wiped already */
-void player_channel_close(struct player_channel *p);           /* ends it, waits for its thread, frees; accepts NULL */
+void player_channel_stop(struct player_channel *p);            /* ends it and waits for its thread; once */
+void player_channel_free(struct player_channel *p);            /* after that */
 
 #endif

@@ -19,6 +19,7 @@
 #include "vault/rosters.h"
 #include "vault/service.h"
 #include "vault/trusted_time.h"
+#include "vault/use.h"
 
 #define BATCH_COUNT_MAX 64
 #define BATCH_MS 3
@@ -68,6 +69,11 @@ static const struct {
     ROW(LOGIN_DROP, vlt_LoginDrop, logins_drop),
     ROW(PLAY_OPEN, vlt_PlayOpen, play_open),
     ROW(PLAY_CLOSE, vlt_PlayClose, play_close),
+    ROW(USE_SIGN, vlt_UseSign, use_sign),
+    ROW(USE_LOG_GET, vlt_UseLogGet, use_log_get),
+    ROW(USE_LOG_TAKEN, vlt_UseLogTaken, use_log_taken),
+    ROW(USE_LIST_GET, vlt_UseListGet, use_list),
+    ROW(BODY_STORED, vlt_BodyStored, use_body_stored),
 };
 
 int requests_identity(struct vault *v, const struct request *rq, struct reply *reply)

@@ -29,6 +29,9 @@ struct reply {
         vlt_MoveFinished finished;
         vlt_PlayOpened play;
         vlt_LoginProof login;
+        vlt_UseSigned use_signed;
+        vlt_UseLog use_log;
+        vlt_UseList use_list;
     };
     struct buf tail;
     const char *detail; /* beside a reason: a sentence better than the standard one; constant text */

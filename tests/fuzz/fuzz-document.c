@@ -170,6 +170,34 @@ static void judge_settlement(const struct opened *o)
               id_equal(s->partner, &o->w->ids[WHO_PARTNER_ROOT]));
 }
 
+static void judge_use(const struct opened *o)
+{
+    const doc_Use *u = o->payload;
+    doc_Use out;
+    if (use_judge(o->envelope, &out) == 0)
+        CHECK(id_equal(u->client, &o->w->ids[o->signer]));
+}
+
+static void judge_use_log(const struct opened *o)
+{
+    const doc_UseLog *l = o->payload;
+    doc_UseLog out;
+    if (use_log_judge(o->envelope, &out) != 0)
+        return;
+    CHECK(id_equal(l->client, &o->w->ids[o->signer]) && l->entries_count > 0 && l->entries[0].number > 0);
+    for (pb_size_t i = 1; i < l->entries_count; i++)
+        CHECK(l->entries[i].number == l->entries[0].number + i);
+}
+
+static void judge_use_log_taken(const struct opened *o)
+{
+    const doc_UseLogTaken *t = o->payload;
+    doc_UseLogTaken out;
+    if (use_log_taken_judge(o->envelope, &o->w->own, &o->w->ids[WHO_SELF], &out) == 0)
+        CHECK((o->signer == WHO_OWN_LICENSE || o->signer == WHO_OWN_LICENSE_OLD) && is_own(o, t->issuer) &&
+              id_equal(t->client, &o->w->ids[WHO_SELF]));
+}
+
 static void judge_certificate(const struct opened *o) { (void)o; } /* fuzz-certificate.c */
 
 typedef void judge_fn(const struct opened *o);
@@ -188,6 +216,9 @@ static judge_fn *const judges[DOCUMENT_COUNT] = {
     [DOCUMENT_TIME] = judge_time,
     [DOCUMENT_SHARE] = judge_share,
     [DOCUMENT_SETTLEMENT] = judge_settlement,
+    [DOCUMENT_USE] = judge_use,
+    [DOCUMENT_USE_LOG] = judge_use_log,
+    [DOCUMENT_USE_LOG_TAKEN] = judge_use_log_taken,
 };
 
 static enum who who_signed(const struct world *w, const uint8_t key[32])

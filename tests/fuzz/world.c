@@ -28,6 +28,9 @@ static const struct document_kind kinds[DOCUMENT_COUNT] = {
     [DOCUMENT_TIME] = KIND(doc_SignedTime, WHO_OWN_LICENSE),
     [DOCUMENT_SHARE] = KIND(doc_Share, WHO_OWN_LICENSE),
     [DOCUMENT_SETTLEMENT] = KIND(doc_Settlement, WHO_OWN_LICENSE),
+    [DOCUMENT_USE] = KIND(doc_Use, WHO_SOURCE),
+    [DOCUMENT_USE_LOG] = KIND(doc_UseLog, WHO_SOURCE),
+    [DOCUMENT_USE_LOG_TAKEN] = KIND(doc_UseLogTaken, WHO_OWN_LICENSE),
 };
 
 const struct document_kind *world_kind(enum document d) { return &kinds[d]; }
@@ -242,6 +245,28 @@ static void make_papers(struct world *w)
     COPY_ID(surrender->issuer, w->ids[WHO_PARTNER_ROOT]);
     COPY_ID(surrender->client, w->ids[WHO_SOURCE]);
     surrender->signed_ms = now;
+
+    doc_Use *use = document(w, DOCUMENT_USE);
+    COPY_ID(use->issuer, w->ids[WHO_PARTNER_ROOT]);
+    COPY_ID(use->client, w->ids[WHO_SOURCE]);
+    use->plays = 3;
+    use->play_ms = 181000;
+    use->signed_ms = now;
+
+    doc_UseLog *log = document(w, DOCUMENT_USE_LOG);
+    COPY_ID(log->issuer, w->ids[WHO_PARTNER_ROOT]);
+    COPY_ID(log->client, w->ids[WHO_SOURCE]);
+    log->signed_ms = now;
+    log->entries_count = 2;
+    for (pb_size_t i = 0; i < log->entries_count; i++) {
+        log->entries[i] = (doc_UseLogEntry){ .number = 7 + i, .began_ms = now, .play_ms = 181000 };
+        COPY_ID(log->entries[i].content, w->content);
+    }
+
+    doc_UseLogTaken *taken = document(w, DOCUMENT_USE_LOG_TAKEN);
+    COPY_ID(taken->issuer, w->ids[WHO_OWN_ROOT]);
+    COPY_ID(taken->client, w->ids[WHO_SELF]);
+    taken->through = 8;
 
     doc_SignedTime *time = document(w, DOCUMENT_TIME);
     COPY_ID(time->distributor, w->ids[WHO_OWN_ROOT]);

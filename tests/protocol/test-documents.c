@@ -369,6 +369,48 @@ static void surrenders(void **state)
     expect("by another device", REASON_SIGNATURE_INVALID, surrender_judge(buf_slice(&b), &out));
 }
 
+static void uses(void **state)
+{
+    (void)state;
+    struct fixture *f = fixture;
+    doc_Use u = { .sequence = UINT64_MAX, .play_ms = UINT64_MAX, .signed_ms = UINT64_MAX, .plays = UINT32_MAX }, out;
+    doc_UseLog log = { .signed_ms = UINT64_MAX }, log_out;
+    doc_UseLogTaken taken = { .through = UINT64_MAX }, taken_out;
+    memcpy(u.client, &f->source_id, 32);
+    struct buf b CLEANUP(buf_free) = buf(8192);
+    fixture_sign(&b, DOCUMENT_USE, &u, &f->source);
+    assert_true(b.len <= sizeof(((msg_Refresh *)0)->use.bytes));
+    expect("good", 0, use_judge(buf_slice(&b), &out));
+    fixture_sign(&b, DOCUMENT_USE, &u, &f->destination);
+    expect("by another device", REASON_SIGNATURE_INVALID, use_judge(buf_slice(&b), &out));
+
+    memcpy(log.client, &f->source_id, 32);
+    fixture_sign(&b, DOCUMENT_USE_LOG, &log, &f->source);
+    expect("an empty log", REASON_MALFORMED, use_log_judge(buf_slice(&b), &log_out));
+    log.entries_count = 2;
+    log.entries[0].number = UINT64_MAX;
+    fixture_sign(&b, DOCUMENT_USE_LOG, &log, &f->source);
+    expect("numbers that wrap", REASON_MALFORMED, use_log_judge(buf_slice(&b), &log_out));
+    log.entries[0].number = 1;
+    log.entries[1].number = 3;
+    fixture_sign(&b, DOCUMENT_USE_LOG, &log, &f->source);
+    expect("a gap", REASON_MALFORMED, use_log_judge(buf_slice(&b), &log_out));
+    log.entries[1].number = 2;
+    fixture_sign(&b, DOCUMENT_USE_LOG, &log, &f->destination);
+    expect("a log by another device", REASON_SIGNATURE_INVALID, use_log_judge(buf_slice(&b), &log_out));
+
+    memcpy(taken.issuer, f->keyset.distributor, 32);
+    memcpy(taken.client, &f->source_id, 32);
+    fixture_sign(&b, DOCUMENT_USE_LOG_TAKEN, &taken, &f->license);
+    assert_true(b.len <= sizeof(((msg_UseLogTaken *)0)->taken.bytes));
+    expect("taken", 0, use_log_taken_judge(buf_slice(&b), &f->keyset, &f->source_id, &taken_out));
+    expect("taken from another", REASON_WRONG_DESTINATION,
+           use_log_taken_judge(buf_slice(&b), &f->keyset, &f->destination_id, &taken_out));
+    fixture_sign(&b, DOCUMENT_USE_LOG_TAKEN, &taken, &f->source);
+    expect("a device says so", REASON_SIGNATURE_INVALID,
+           use_log_taken_judge(buf_slice(&b), &f->keyset, &f->source_id, &taken_out));
+}
+
 /* ---- content information ------------------------------------------------------------------------------------- */
 
 static int judge_info(const doc_ContentInfo *i, struct id *content)
@@ -444,6 +486,7 @@ int main(void)
         TEST(shares),
         TEST(receipts),
         TEST(surrenders),
+        TEST(uses),
         TEST(infos),
         TEST(bounds_of_envelopes),
     };

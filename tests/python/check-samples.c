@@ -132,6 +132,27 @@ static int judge_surrender(const struct vector *v, struct slice d)
     return surrender_judge(d, &out);
 }
 
+static int judge_use(const struct vector *v, struct slice d)
+{
+    doc_Use out;
+    (void)v;
+    return use_judge(d, &out);
+}
+
+static int judge_use_log(const struct vector *v, struct slice d)
+{
+    doc_UseLog out;
+    (void)v;
+    return use_log_judge(d, &out);
+}
+
+static int judge_use_log_taken(const struct vector *v, struct slice d)
+{
+    doc_UseLogTaken out;
+    struct id client = id_field(v, "reader");
+    return use_log_taken_judge(d, &keyset, &client, &out);
+}
+
 static int judge_share(const struct vector *v, struct slice d)
 {
     doc_Share out;
@@ -305,6 +326,9 @@ static const struct kind {
     { "time", judge_time },
     { "receipt", judge_receipt },
     { "surrender", judge_surrender },
+    { "use", judge_use },
+    { "use-log", judge_use_log },
+    { "use-log-taken", judge_use_log_taken },
     { "share", judge_share },
     { "body", judge_body },
     { "copy-certificate", judge_certificate },

@@ -123,6 +123,26 @@ def surrender(envelope):
     return document
 
 
+def use(envelope):
+    document, signer = r.document_open("use", envelope)
+    refuse_unless(f.id_of_key(signer) == document["client"], "signature-invalid")
+    return document
+
+
+def use_log(envelope):
+    document, signer = r.document_open("use-log", envelope)
+    refuse_unless(f.id_of_key(signer) == document["client"], "signature-invalid")
+    numbers = [entry["number"] for entry in document["entries"]]
+    refuse_unless(numbers and numbers[0] > 0 and numbers == list(range(numbers[0], numbers[0] + len(numbers))), "malformed")
+    return document
+
+
+def use_log_taken(envelope, of, client):
+    document = by_license_key("use-log-taken", envelope, of, lambda d: d["issuer"])
+    refuse_unless(document["client"] == client, "wrong-destination")
+    return document
+
+
 # ---- section 9 ----------------------------------------------------------------------------------------------------
 
 def content_info(info):

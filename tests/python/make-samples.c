@@ -384,6 +384,27 @@ static void write_small(const struct content *c, const struct distributor *a, co
     SET(surrender.client, source->client.bytes);
     write_signed("source.surrender", DOCUMENT_SURRENDER, &surrender, &source->signer);
 
+    doc_Use use = { .sequence = 41, .plays = 3, .play_ms = 181000, .returned = true, .signed_ms = NOW_MS };
+    SET(use.issuer, a->id.bytes);
+    SET(use.license_id, c->license_id);
+    SET(use.client, source->client.bytes);
+    write_signed("source.use", DOCUMENT_USE, &use, &source->signer);
+
+    doc_UseLog log = { .signed_ms = NOW_MS, .entries_count = 2 };
+    SET(log.issuer, a->id.bytes);
+    SET(log.client, source->client.bytes);
+    for (pb_size_t i = 0; i < log.entries_count; i++) {
+        log.entries[i] = (doc_UseLogEntry){ .number = 5 + i, .began_ms = NOW_MS, .play_ms = 1000 };
+        SET(log.entries[i].license_id, c->license_id);
+        SET(log.entries[i].content, c->id.bytes);
+    }
+    write_signed("source.use-log", DOCUMENT_USE_LOG, &log, &source->signer);
+
+    doc_UseLogTaken taken = { .through = 6 };
+    SET(taken.issuer, a->id.bytes);
+    SET(taken.client, source->client.bytes);
+    write_signed("a.use-log-taken", DOCUMENT_USE_LOG_TAKEN, &taken, &a->license_signer);
+
     doc_SignedTime time = { .time_ms = NOW_MS };
     SET(time.distributor, a->id.bytes);
     SET(time.client, source->client.bytes);

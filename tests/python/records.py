@@ -36,15 +36,18 @@ ROSTER = Record((1, "distributor", fixed(32)), (2, "household", fixed(16)), (3, 
                 (5, "ends_ms", U64), (6, "devices", ROSTER_DEVICE, 32))
 CONDITIONS = Record((1, "usage_from_ms", U64, "?"), (2, "usage_until_ms", U64, "?"), (3, "download_from_ms", U64, "?"),
                     (4, "download_until_ms", U64, "?"), (5, "max_copies", U32), (6, "copy_depth", U32),
-                    (7, "max_removable", U32))
+                    (7, "max_removable", U32), (8, "max_plays", U32, "?"), (9, "max_play_ms", U64, "?"),
+                    (10, "max_checkouts", U32, "?"), (11, "record", BOOL, "?"), (12, "own_price", I64, "?"), (13, "use_log", BOOL, "?"))
+LEASE = Record((1, "until_ms", U64), (2, "grace_ms", U64), (3, "max_plays", U32, "?"))
 LICENSE = Record((1, "issuer", fixed(32)), (2, "license_id", fixed(16)), (3, "sequence", U64), (4, "content", fixed(32)),
                  (5, "client", fixed(32)), (6, "leaf", LEAF), (7, "issued_ms", U64), (8, "conditions", CONDITIONS),
-                 (9, "license_half", fixed(112)))
+                 (9, "license_half", fixed(112)), (10, "lease", LEASE, "?"), (11, "lender", fixed(32), "?"))
 KEY_BLOCK_ENTRY = Record((1, "block", upto(320)), (2, "index", U32), (3, "entry", fixed(53)), (4, "proof", upto(640), "?"))
 COPY_CERTIFICATE = Record((1, "issuer", fixed(32)), (2, "serial", fixed(16)), (3, "source", fixed(32)),
                           (4, "destination", fixed(32)), (5, "content", fixed(32)), (6, "license", upto(640)),
                           (7, "wrapped_half", fixed(60)), (8, "partner_root", BOOL), (9, "key_block", KEY_BLOCK_ENTRY),
-                          (10, "move", BOOL), (11, "removable", BOOL), (12, "issued_ms", U64), (13, "ends_ms", U64))
+                          (10, "move", BOOL), (11, "removable", BOOL), (12, "issued_ms", U64), (13, "ends_ms", U64),
+                          (14, "plays_before", U32, "?"), (15, "play_ms_before", U64, "?"))
 DELEGATION = Record((1, "delegator", fixed(32)), (2, "partner", fixed(32)), (3, "copy_key", fixed(32)),
                     (4, "sequence", U64), (5, "max_certificate_ms", U64), (6, "issued_ms", U64), (7, "ends_ms", U64))
 EKB = Record((1, "distributor", fixed(32)), (2, "category", U32), (3, "kind", U32), (4, "version", U64),
@@ -53,11 +56,18 @@ KEY_GRANT = Record((1, "distributor", fixed(32)), (2, "partner", fixed(32)), (3,
                    (5, "sealed_root", fixed(80)), (6, "issued_ms", U64), (7, "ends_ms", U64))
 QUOTE = Record((1, "distributor", fixed(32)), (2, "client", fixed(32)), (3, "content", fixed(32)),
                (4, "license_id", fixed(16)), (5, "product", U32), (6, "product_name", text(63)), (7, "price", I64),
-               (8, "currency", text(3)), (9, "conditions", CONDITIONS), (10, "issued_ms", U64), (11, "ends_ms", U64))
+               (8, "currency", text(3)), (9, "conditions", CONDITIONS), (10, "issued_ms", U64), (11, "ends_ms", U64),
+               (12, "kind", U32, "?"), (13, "edition", U64, "?"), (14, "options", U32, 8), (15, "lease_ms", U64, "?"))
 RECEIPT = Record((1, "issuer", fixed(32)), (2, "serial", fixed(16)), (3, "content", fixed(32)), (4, "source", fixed(32)),
                  (5, "destination", fixed(32)), (6, "outcome", U32), (7, "signed_ms", U64))
 SURRENDER = Record((1, "issuer", fixed(32)), (2, "license_id", fixed(16)), (3, "serial", fixed(16)),
                    (4, "client", fixed(32)), (5, "signed_ms", U64))
+USE = Record((1, "issuer", fixed(32)), (2, "license_id", fixed(16)), (3, "client", fixed(32)), (4, "sequence", U64),
+             (5, "plays", U32), (6, "play_ms", U64), (7, "returned", BOOL), (8, "signed_ms", U64))
+USE_LOG_ENTRY = Record((1, "number", U64), (2, "license_id", fixed(16)), (3, "content", fixed(32)), (4, "began_ms", U64),
+                       (5, "play_ms", U64))
+USE_LOG = Record((1, "issuer", fixed(32)), (2, "client", fixed(32)), (3, "signed_ms", U64), (4, "entries", USE_LOG_ENTRY, 32))
+USE_LOG_TAKEN = Record((1, "issuer", fixed(32)), (2, "client", fixed(32)), (3, "through", U64))
 TIME = Record((1, "distributor", fixed(32)), (2, "client", fixed(32)), (3, "time_ms", U64))
 SETTLEMENT = Record((1, "issuer", fixed(32)), (2, "partner", fixed(32)), (3, "number", U64), (4, "from_ms", U64),
                     (5, "until_ms", U64), (6, "currency", text(3)), (7, "row_count", U32), (8, "rows_digest", fixed(32)),
@@ -79,6 +89,7 @@ TYPES = {
     "keyset": KEYSET, "device": DEVICE, "roster": ROSTER, "license": LICENSE, "copy-certificate": COPY_CERTIFICATE,
     "delegation": DELEGATION, "ekb": EKB, "key-grant": KEY_GRANT, "quote": QUOTE, "receipt": RECEIPT,
     "surrender": SURRENDER, "time": TIME, "share": SHARE, "settlement": SETTLEMENT,
+    "use": USE, "use-log": USE_LOG, "use-log-taken": USE_LOG_TAKEN,
 }
 
 FORBIDDEN = [(0x00, 0x1F), (0x7F, 0x9F), (0x61C, 0x61C), (0x200E, 0x200F), (0x2028, 0x202E), (0x2066, 0x2069),

@@ -62,6 +62,9 @@ class ReadSamples(unittest.TestCase):
             "destination.receipt": j.receipt,
             "source.surrender": j.surrender,
             "a.settlement": lambda d: j.settlement(d, self.a, bytes([7] * 32)),
+            "source.use": j.use,
+            "source.use-log": j.use_log,
+            "a.use-log-taken": lambda d: j.use_log_taken(d, self.a, k["source"]),
             "a.time": lambda d: j.time(d, self.a, k["source"]),
             "a.share": lambda d: j.share(d, self.a),
         }
@@ -98,6 +101,8 @@ class ReadSamples(unittest.TestCase):
         quote = get("a.quote")
         self.assertEqual((quote["price"], quote["currency"], quote["product"]), (-250, "EUR", 9))
         self.assertEqual((get("a.settlement")["net"], get("a.settlement")["row_count"]), (-41, 2))
+        self.assertEqual((get("source.use")["plays"], get("source.use")["returned"]), (3, True))
+        self.assertEqual([entry["number"] for entry in get("source.use-log")["entries"]], [5, 6])
         self.assertEqual(get("a.share")["sequence"], 2**64 - 1)
         self.assertEqual(get("a.share")["row"], b"a row")
         self.assertEqual(f.id_text(k["content"]), k["content_text"])
@@ -115,6 +120,7 @@ class ReadSamples(unittest.TestCase):
         self.assertRefused("malformed", j.license_, self.read("a.quote"), self.a)
         self.assertRefused("wrong-destination", j.settlement, self.read("a.settlement"), self.a, bytes(32))
         self.assertRefused("signature-invalid", j.settlement, self.read("a.settlement"), self.b, bytes([7] * 32))
+        self.assertRefused("wrong-destination", j.use_log_taken, self.read("a.use-log-taken"), self.a, k["destination"])
         certificate, delegation = self.read("destination.copy-certificate"), self.read("b-to-a.delegation")
         arguments = (self.info, self.list_root)
         self.assertRefused("wrong-destination", j.copy_certificate, certificate, delegation, self.b, k["source"], k["source"],

@@ -128,6 +128,14 @@ class Writer:
                     lambda d, k: j.settlement(d, k, w.b.id), reader=w.b.id)
         self.cases.add("good", "receipt", sign("receipt", w.receipt_fields(), w.destination.signer), "ok", j.receipt)
         self.cases.add("good", "surrender", sign("surrender", w.surrender_fields(), w.source.signer), "ok", j.surrender)
+        self.cases.add("good, no flag set", "use", sign("use", w.use_fields(), w.source.signer), "ok", j.use)
+        for numbers in ((1,), (9, 10, 11), range(1, 33)):
+            self.cases.add(f"{len(numbers)} entries", "use-log", sign("use-log", w.use_log_fields(*numbers), w.source.signer), "ok", j.use_log)
+        self.simple("use-log-taken", "good", "ok", sign("use-log-taken", w.taken_fields(), w.a.license), w.a,
+                    lambda d, k: j.use_log_taken(d, k, w.source.id), reader=w.source.id)
+        full = {**w.license_fields(w.source), "lease": {"until_ms": NOW, "grace_ms": 0, "max_plays": 3}, "lender": w.sibling.id}
+        full["conditions"] = {**w.conditions(), "max_plays": 1, "max_play_ms": 2, "max_checkouts": 3, "record": True, "own_price": -1, "use_log": False}
+        self.license("every field there is", "ok", sign("license", full, w.a.license))
         self.time("good", "ok", sign("time", w.time_fields(), w.a.license))
         self.simple("share", "good", "ok", sign("share", w.share_fields(), w.a.license), w.a, j.share)
 
@@ -259,6 +267,14 @@ class Writer:
                            "malformed", j.receipt)
         self.cases.add("by another device", "surrender", sign("surrender", w.surrender_fields(), w.sibling.signer),
                        "signature-invalid", j.surrender)
+        self.cases.add("by another device", "use", sign("use", w.use_fields(), w.sibling.signer), "signature-invalid", j.use)
+        self.cases.add("by another device", "use-log", sign("use-log", w.use_log_fields(1), w.sibling.signer), "signature-invalid", j.use_log)
+        for name, numbers in (("no entries", ()), ("from zero", (0, 1)), ("a gap", (4, 6)), ("falling", (4, 3)), ("twice", (4, 4))):
+            self.cases.add(name, "use-log", sign("use-log", w.use_log_fields(*numbers), w.source.signer), "malformed", j.use_log)
+        self.simple("use-log-taken", "to another device", "wrong-destination", sign("use-log-taken", w.taken_fields(), w.a.license), w.a,
+                    lambda d, k: j.use_log_taken(d, k, w.sibling.id), reader=w.sibling.id)
+        self.simple("use-log-taken", "by another distributor", "signature-invalid", sign("use-log-taken", w.taken_fields(), w.b.license), w.a,
+                    lambda d, k: j.use_log_taken(d, k, w.source.id), reader=w.source.id)
         self.simple("share", "by another distributor", "signature-invalid", sign("share", w.share_fields(), w.b.license), w.a,
                     j.share)
 

@@ -138,6 +138,18 @@ class World:
         return {"issuer": self.a.id, "license_id": self.license_id, "serial": self.draw(16), "client": self.source.id,
                 "signed_ms": NOW}
 
+    def use_fields(self):
+        return {"issuer": self.a.id, "license_id": self.license_id, "client": self.source.id, "sequence": 2**63, "plays": 2**32 - 1,
+                "play_ms": 0, "returned": False, "signed_ms": NOW}
+
+    def use_log_fields(self, *numbers):
+        return {"issuer": self.a.id, "client": self.source.id, "signed_ms": NOW,
+                "entries": [{"number": n, "license_id": self.license_id, "content": self.content, "began_ms": NOW, "play_ms": 0}
+                            for n in numbers]}
+
+    def taken_fields(self):
+        return {"issuer": self.a.id, "client": self.source.id, "through": 2**64 - 1}
+
     def time_fields(self):
         return {"distributor": self.a.id, "client": self.source.id, "time_ms": NOW}
 

@@ -367,6 +367,12 @@ int rig_move_cancel(struct rig *r, struct slice receipt)
     return ASK_DONE(r, MOVE_CANCEL, vlt_MoveCancel, &ask, NO_TAIL);
 }
 
+int rig_play_close(struct rig *r, uint64_t play)
+{
+    vlt_PlayClose ask = { .play = play };
+    return ASK_DONE(r, PLAY_CLOSE, vlt_PlayClose, &ask, NO_TAIL);
+}
+
 int rig_play(struct rig *r, const struct content *c, int *player, uint64_t *play)
 {
     int ends[2];
@@ -387,13 +393,9 @@ int rig_play(struct rig *r, const struct content *c, int *player, uint64_t *play
         close(ends[0]);
     if (result == 0 && play)
         *play = out.play;
+    else if (result == 0 && !player)
+        check(rig_play_close(r, out.play) == 0);
     return result;
-}
-
-int rig_play_close(struct rig *r, uint64_t play)
-{
-    vlt_PlayClose ask = { .play = play };
-    return ASK_DONE(r, PLAY_CLOSE, vlt_PlayClose, &ask, NO_TAIL);
 }
 
 int rig_open_block(struct channel *player, uint32_t index, struct slice block, struct buf *plain)

@@ -1,0 +1,14 @@
+/* Issuers this device is not registered with: licenses that came in copy certificates are renewed where they were issued (S93, S101), by the
+ * device's being in the household of the account behind the license. Where such an issuer is, one's own distributor says. Loop thread. */
+#ifndef DAEMON_GUESTS_H
+#define DAEMON_GUESTS_H
+
+#include "daemon/account.h"
+#include "daemon/ask.h"
+
+/* Fires once: account borrowed until the callback returns, or NULL and why. */
+typedef void (*issuer_fn)(struct account *a, enum reason why, const msg_Refusal *refusal, void *ctx);
+/* The account at a license's issuer, or the guest's place there, made when there is none. 0, -ENOMEM. */
+int issuer_find(struct daemon *d, const struct id *issuer, issuer_fn on_issuer, void *ctx) MUST_USE;
+
+#endif
