@@ -1,4 +1,5 @@
 /* Everything hearthd can be asked over its control socket. */
+#include "daemon/account_data.h"
 #include "daemon/control.h"
 #include "daemon/copy.h"
 #include "daemon/events.h"
@@ -26,6 +27,8 @@ const struct control_entry control_table[] = {
     CONTROL_ENTRY(LINK, Link, link_handle),
     CONTROL_ENTRY(UNLINK, Unlink, unlink_handle),
     CONTROL_ENTRY(ACCOUNTS_GET, AccountsGet, accounts_handle),
+    CONTROL_ENTRY(ACCOUNT_EXPORT, AccountExport, account_export_handle),
+    CONTROL_ENTRY(ACCOUNT_ERASE, AccountErase, account_erase_handle),
     CONTROL_ENTRY(BILLS_GET, BillsGet, bills_handle),
     CONTROL_ENTRY(DEVICES_GET, DevicesGet, devices_handle),
     CONTROL_ENTRY(DEVICE_RENAME, DeviceRename, device_rename_handle),

@@ -11,6 +11,7 @@
 #include "crypto/sha256.h"
 #include "distributor/billing.h"
 #include "distributor/devices.h"
+#include "distributor/erase.h"
 #include "distributor/handlers.h"
 #include "distributor/reply.h"
 #include "distributor/roster.h"
@@ -83,6 +84,11 @@ int accounts_add(struct operations *o, const char *user, const char *hash, const
 {
     if (!accounts_name_is_valid(user))
         return REASON_MALFORMED;
+    if (strncmp(user, ERASE_PSEUDONYM_PREFIX, strlen(ERASE_PSEUDONYM_PREFIX)) == 0)
+        return REASON_USER_EXISTS;
+    int used = erase_was_used(o, user); /* nobody inherits what others still say of a name */
+    if (used != OPERATIONS_ABSENT)
+        return used == 0 ? REASON_USER_EXISTS : used;
     int r = credit_limit < 0 ? operations_setting_i64(o, "credit-limit", &credit_limit) : 0;
     if (r == 0)
         r = add_password(o, user, hash);

@@ -123,8 +123,9 @@ int admin_settings(struct admin *a, int argc, char **argv);
 int admin_stats(struct admin *a, int argc, char **argv);
 int admin_invite(struct admin *a, int argc, char **argv); /* admin_people.c */
 int admin_user(struct admin *a, int argc, char **argv);
-int admin_export(struct admin *a, const char *user);     /* admin_export.c: user export */
-int admin_token(struct admin *a, int argc, char **argv); /* admin_token.c: user token */
+int admin_export(struct admin *a, const char *user);                        /* admin_export.c: user export */
+int admin_erase(struct admin *a, const char *user, bool forgive, bool yes); /* admin_erase.c: user erase */
+int admin_token(struct admin *a, int argc, char **argv);                    /* admin_token.c: user token */
 int admin_use_log(struct admin *a, int argc, char **argv);
 int admin_device(struct admin *a, int argc, char **argv);
 int admin_publish(struct admin *a, int argc, char **argv); /* admin_shop.c */

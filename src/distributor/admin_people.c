@@ -50,7 +50,16 @@ int admin_invite(struct admin *a, int argc, char **argv)
 
 /* --- user -------------------------------------------------------------------------------------------------------- */
 
-enum { USER_PASSWORD_FILE, USER_CREDIT, USER_FULL_NAME, USER_EMAIL, USER_REFERENCE, USER_OPTION_COUNT };
+enum {
+    USER_PASSWORD_FILE,
+    USER_CREDIT,
+    USER_FULL_NAME,
+    USER_EMAIL,
+    USER_REFERENCE,
+    USER_FORGIVE,
+    USER_YES,
+    USER_OPTION_COUNT
+};
 
 static int hash_password(struct admin *a, const char *file, char hash[PASSWORD_HASH_BYTES])
 {
@@ -153,7 +162,9 @@ int admin_user(struct admin *a, int argc, char **argv)
                                                        { .name = "credit", .kind = ADMIN_MONEY },
                                                        { .name = "full-name" },
                                                        { .name = "email" },
-                                                       { .name = "payment-reference" } };
+                                                       { .name = "payment-reference" },
+                                                       { .name = "forgive", .kind = ADMIN_FLAG },
+                                                       { .name = "yes", .kind = ADMIN_FLAG } };
     int r = admin_options(a, options, USER_OPTION_COUNT, &argc, argv);
     if (r != 0)
         return r;
@@ -165,9 +176,11 @@ int admin_user(struct admin *a, int argc, char **argv)
         return user_set(a, argv[1], options);
     if (argc >= 3 && strcmp(argv[0], "token") == 0)
         return admin_token(a, argc - 1, argv + 1);
+    if (argc == 2 && strcmp(argv[0], "erase") == 0)
+        return admin_erase(a, argv[1], options[USER_FORGIVE].given, options[USER_YES].given);
     if (argc == 2 && strcmp(argv[0], "export") == 0)
         return admin_export(a, argv[1]);
-    return admin_usage(a, "user add|set|export NAME, user list, or user token list|revoke NAME [ID]");
+    return admin_usage(a, "user add|set|export|erase NAME, user list, or user token list|revoke NAME [ID]");
 }
 
 /* --- device ------------------------------------------------------------------------------------------------------ */

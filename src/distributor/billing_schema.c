@@ -91,3 +91,25 @@ const char billing_schema_settlement[] =
     " amount INTEGER NOT NULL, statement INTEGER NOT NULL, PRIMARY KEY (issuer, entry), UNIQUE (issuer, serial, kind)) STRICT,"
     " WITHOUT ROWID;"
     "CREATE INDEX copy_history_by_destination ON copy_history (distributor, destination_distributor, issued_ms);";
+
+const char billing_schema_erase[] =
+    /* Names that are given to nobody again (keyed hashes), and removal rows in the outbox that will be emptied. */
+    "CREATE TABLE erased_name (hash BLOB PRIMARY KEY CHECK (length(hash) = 32)) STRICT, WITHOUT ROWID;"
+    "CREATE TABLE erasure (number INTEGER PRIMARY KEY, first INTEGER NOT NULL, last INTEGER NOT NULL, erased_ms INTEGER NOT NULL) STRICT;"
+    /* The ledger only grows, but for one thing: the name of a user whose account is gone becomes a pseudonym, once; and the device, the
+     * operator's words and the payment's reference leave the postings of a pseudonym. Amounts and times never change. */
+    "DROP TRIGGER ledger_kept;"
+    "CREATE TRIGGER ledger_kept BEFORE UPDATE ON ledger WHEN NOT (NEW.number = OLD.number AND NEW.posting = OLD.posting"
+    " AND NEW.amount = OLD.amount AND NEW.balance = OLD.balance AND OLD.account GLOB 'user:?*'"
+    " AND OLD.account NOT GLOB 'user:erased-*' AND NEW.account GLOB 'user:erased-*'"
+    " AND NOT EXISTS (SELECT 1 FROM account WHERE 'user:' || user = OLD.account))"
+    " BEGIN SELECT RAISE(ABORT, 'the ledger only grows'); END;"
+    "DROP TRIGGER posting_kept;"
+    "CREATE TRIGGER posting_kept BEFORE UPDATE ON posting WHEN NOT (NEW.number = OLD.number AND NEW.kind = OLD.kind"
+    " AND NEW.product IS OLD.product AND NEW.time_ms = OLD.time_ms AND NEW.license_id IS OLD.license_id"
+    " AND NEW.edition IS OLD.edition AND NEW.serial IS OLD.serial AND NEW.refunds IS OLD.refunds AND NEW.revoked = OLD.revoked"
+    " AND (NEW.client IS OLD.client OR NEW.client = zeroblob(32))"
+    " AND (NEW.text = OLD.text OR NEW.text IN ('Copy', 'Payment', 'Refund'))"
+    " AND (NEW.reference = OLD.reference OR NEW.reference GLOB 'received:erased-*')"
+    " AND EXISTS (SELECT 1 FROM ledger WHERE posting = OLD.number AND account GLOB 'user:erased-*'))"
+    " BEGIN SELECT RAISE(ABORT, 'the ledger only grows'); END;";

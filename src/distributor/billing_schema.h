@@ -4,5 +4,6 @@
 
 extern const char billing_schema_ledger[];
 extern const char billing_schema_settlement[];
+extern const char billing_schema_erase[]; /* pseudonyms (erase.h) */
 
 #endif

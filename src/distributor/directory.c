@@ -12,6 +12,7 @@
 #include "base/util.h"
 #include "distributor/directory_db.h"
 #include "distributor/exchange.h"
+#include "share.pb.h"
 
 #define TICK_MS 200
 #define PULLS_MAX 4 /* of one member */
@@ -194,7 +195,8 @@ static int put_row(struct exchange *x, struct store *store, struct slice envelop
         return REASON_NOT_PERMITTED; /* a member speaks for itself only */
     if (share.sequence > INT64_MAX)
         return REASON_MALFORMED;
-    r = directory_db_put(store, &x->who.partner, share.sequence, envelope);
+    r = share.table == share_Table_NONE ? directory_db_empty(store, &x->who.partner, share.sequence, envelope)
+                                        : directory_db_put(store, &x->who.partner, share.sequence, envelope);
     return r == DIRECTORY_GAP ? REASON_OUT_OF_STEP : r;
 }
 

@@ -181,7 +181,7 @@ static bool on_pushed(struct peer *p, const struct frame *reply, enum reason why
     if (refused == REASON_NONE && CODEC_DECODE(msg_SharePushed, reply->message, &pushed) != 0)
         refused = REASON_MALFORMED;
     /* Stored up to here, or (a directory restored from a backup) only up to an earlier row: from there it goes on. */
-    if (refused == REASON_NONE && (pushed.sequence > c->push_last || pushed.sequence == c->push_after))
+    if (refused == REASON_NONE && (pushed.sequence > c->push_newest || pushed.sequence == c->push_after))
         refused = REASON_OUT_OF_STEP;
     if (refused != REASON_NONE) {
         log_warn("the directory does not take our rows reason=%s", reason_code(refused));
@@ -190,7 +190,8 @@ static bool on_pushed(struct peer *p, const struct frame *reply, enum reason why
         peer_close(p, refused);
         return false;
     }
-    c->push_stored = pushed.sequence;
+    /* It may have later ones, when rows are pushed again because they were emptied (share_forget.h). */
+    c->push_stored = u64_min(pushed.sequence, c->push_last);
     c->push_job = (struct writer_job){ .run = run_confirm, .on_done = on_confirmed };
     writer_submit(c->server->writer, &c->push_job);
     return false;
@@ -201,6 +202,8 @@ static int run_outbox(struct writer_job *job, void *database)
     struct directory_client *c = container_of(job, struct directory_client, push_job);
     c->push_rows = buf(PUSH_BYTES + SHARE_ENVELOPE_MAX + sizeof(uint32_t));
     int r = share_outbox_confirmed(database, &c->push_after);
+    if (r == 0)
+        r = share_outbox_last(database, &c->push_newest);
     if (r != 0)
         return r;
     return share_outbox_read(database, c->push_after, PUSH_ROWS, PUSH_BYTES, &c->push_rows, &c->push_count,

@@ -31,7 +31,7 @@ struct directory_client {
     bool push_runs, push_wanted;
     struct buf push_rows;
     uint32_t push_count;
-    uint64_t push_after, push_last, push_stored;
+    uint64_t push_after, push_last, push_stored, push_newest;
 
     uint32_t pulls; /* under way */
     bool resynced;  /* once a connection */

@@ -4,7 +4,7 @@
 #include "base/util.h"
 #include "protocol/codec.h"
 
-enum statement { FIND_LAST, PUT_SHARE, PUT_LAST, READ_SHARES };
+enum statement { FIND_LAST, PUT_SHARE, PUT_LAST, READ_SHARES, SET_SHARE, SCRUB_GET, SCRUB_ADD };
 
 static const char version_1[] =
     "CREATE TABLE origin ("
@@ -18,12 +18,19 @@ static const char version_1[] =
     "  envelope BLOB NOT NULL,"
     "  UNIQUE (origin, sequence)"
     ") STRICT;";
-static const char *const migrations[] = { version_1 };
+/* How much there is to scrub (directory_db_scrub). */
+static const char version_2[] =
+    "CREATE TABLE scrub (one INTEGER PRIMARY KEY CHECK (one = 1), due INTEGER NOT NULL) STRICT;"
+    "INSERT INTO scrub VALUES (1, 0);";
+static const char *const migrations[] = { version_1, version_2 };
 static const char *const statements[] = {
     [FIND_LAST] = "SELECT last_sequence FROM origin WHERE id = ?1",
     [PUT_SHARE] = "INSERT INTO share (origin, sequence, envelope) VALUES (?1, ?2, ?3)",
     [PUT_LAST] = ("INSERT INTO origin (id, last_sequence) VALUES (?1, ?2)"
                   " ON CONFLICT (id) DO UPDATE SET last_sequence = ?2"),
+    [SET_SHARE] = "UPDATE share SET envelope = ?3 WHERE origin = ?1 AND sequence = ?2 AND envelope <> ?3",
+    [SCRUB_GET] = "SELECT due FROM scrub",
+    [SCRUB_ADD] = "UPDATE scrub SET due = due + ?1",
     [READ_SHARES] = "SELECT position, envelope FROM share WHERE position > ?1 ORDER BY position LIMIT ?2",
 };
 
@@ -75,6 +82,50 @@ int directory_db_put(struct store *s, const struct id *origin, uint64_t sequence
     query_bind_u64(&put, 2, sequence);
     query_bind_blob(&put, 3, envelope);
     return run(&put);
+}
+
+static int add_due(struct store *s, int64_t more)
+{
+    struct query q CLEANUP(query_end) = query(s, SCRUB_ADD);
+    query_bind_i64(&q, 1, more);
+    return run(&q);
+}
+
+int directory_db_empty(struct store *s, const struct id *origin, uint64_t sequence, struct slice envelope)
+{
+    uint64_t last;
+    int r = directory_db_last(s, origin, &last);
+    if (r != 0)
+        return r;
+    if (sequence > last)
+        return directory_db_put(s, origin, sequence, envelope);
+    struct query q CLEANUP(query_end) = query(s, SET_SHARE);
+    query_bind_blob(&q, 1, id_slice(origin));
+    query_bind_u64(&q, 2, sequence);
+    query_bind_blob(&q, 3, envelope);
+    r = run(&q);
+    return r == 0 && store_changed_count(s) > 0 ? add_due(s, 1) : r;
+}
+
+int directory_db_scrub(struct store *s)
+{
+    int64_t due = 0;
+    {
+        struct query q CLEANUP(query_end) = query(s, SCRUB_GET);
+        int r = query_one(&q);
+        due = r == 0 ? query_i64(&q, 0) : 0;
+        if (r == 0)
+            r = query_check(&q);
+        if (r != 0 || due == 0)
+            return r > 0 ? -EUCLEAN : r;
+    }
+    int r = store_scrub(s);
+    struct transaction t CLEANUP(transaction_end) = { 0 };
+    if (r == 0)
+        r = transaction_begin(&t, s);
+    if (r == 0)
+        r = add_due(s, -due);
+    return r == 0 ? transaction_commit(&t) : r;
 }
 
 int directory_db_read(struct store *s, uint64_t after, uint32_t count_max, struct buf *out, uint32_t *count,

@@ -16,6 +16,10 @@ int directory_db_open(struct store **out, const char *path) MUST_USE;
  * DIRECTORY_GAP: rows before it are missing; -errno. */
 #define DIRECTORY_GAP 1
 int directory_db_put(struct store *s, const struct id *origin, uint64_t sequence, struct slice envelope) MUST_USE;
+/* An empty row: as directory_db_put, but takes the place of what its origin put there before. */
+int directory_db_empty(struct store *s, const struct id *origin, uint64_t sequence, struct slice envelope) MUST_USE;
+/* When rows were emptied since the last time: as store_scrub; else 0. On a connection of its own, not in a transaction. */
+int directory_db_scrub(struct store *s) MUST_USE;
 /* Highest stored sequence of an origin; 0 when there is none. */
 int directory_db_last(struct store *s, const struct id *origin, uint64_t *sequence) MUST_USE;
 

@@ -76,7 +76,7 @@ static void answer(struct exchange *x)
         session_greeted(s, r->session, r->user, roster_sequence_of(r));
     } else if (x->type == msg_Type_REGISTER) {
         session_set_user(s, r->session, r->user);
-    } else if (x->type == msg_Type_UNREGISTER) {
+    } else if (x->type == msg_Type_UNREGISTER || x->type == msg_Type_ACCOUNT_ERASE) {
         session_set_user(s, s->number, "");
     }
     session_set_login(s, r);

@@ -17,7 +17,9 @@ HANDLER(tokens_prove); /* tokens.c */
 HANDLER(tokens_login);
 HANDLER(tokens_logout);
 HANDLER(tokens_password_set);
-HANDLER(spending_set); /* spending.c */
+HANDLER(erase_request); /* erase.c */
+HANDLER(person_export); /* person.c */
+HANDLER(spending_set);  /* spending.c */
 HANDLER(spending_unlock);
 HANDLER(devices_rename); /* devices.c */
 HANDLER(devices_remove);

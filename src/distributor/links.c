@@ -259,6 +259,35 @@ int links_unlink(struct operations *o, const struct caller *who, struct slice me
     return r == 0 ? reply_ok(out) : r;
 }
 
+int links_remove_all(struct operations *o, const char *user, struct reply *out)
+{
+    for (;;) {
+        struct reply_unlinked u;
+        int64_t other;
+        {
+            struct query q CLEANUP(query_end) = query(o->store, LINK_NEXT);
+            query_bind_text(&q, 1, user);
+            query_bind_i64(&q, 2, 0);
+            query_bind_text(&q, 3, "");
+            int r = rows_one(&q);
+            if (r != 0)
+                return r == OPERATIONS_ABSENT ? 0 : r;
+            other = query_i64(&q, 0);
+            query_text(&q, 1, u.partner_user, sizeof(u.partner_user));
+            query_fixed(&q, 2, u.partner.bytes, ID_BYTES);
+            r = query_check(&q);
+            if (r != 0)
+                return r;
+        }
+        int r = link_rows_remove(o, user, other, u.partner_user);
+        if (r != 0)
+            return r;
+        snprintf(u.user, sizeof(u.user), "%s", user);
+        if (out != NULL && out->unlinked_count < REQUESTS_UNLINKED_MAX)
+            out->unlinked[out->unlinked_count++] = u;
+    }
+}
+
 /* The partner's user, seen from there, took the link apart. */
 int links_partner_unlink(struct operations *o, const struct caller *who, struct slice message, struct slice tail,
                          struct reply *out)

@@ -23,4 +23,7 @@ int links_begin(struct operations *o, const struct caller *who, struct slice mes
 int links_store(struct operations *o, const struct links_half *half, const char *partner_user, int64_t now_ms,
                 struct reply *reply) MUST_USE;
 
+/* Takes every link of a user apart. out (may be NULL): which partners to tell. Writes. */
+int links_remove_all(struct operations *o, const char *user, struct reply *out) MUST_USE;
+
 #endif

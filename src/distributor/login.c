@@ -212,6 +212,16 @@ static int read_password_set(struct slice message, struct login_attempt *a)
     return r;
 }
 
+static int read_erase(struct slice message, struct login_attempt *a)
+{
+    msg_AccountErase m;
+    int r = CODEC_DECODE(msg_AccountErase, message, &m);
+    if (r == 0)
+        CODEC_SET_TEXT(a->given, m.password);
+    secret_wipe(&m, sizeof(m));
+    return r;
+}
+
 static int read_limit_set(struct slice message, struct login_attempt *a)
 {
     msg_LimitSet m;
@@ -243,8 +253,8 @@ static const struct {
     int (*read)(struct slice message, struct login_attempt *a);
 } kinds[] = {
     { msg_Type_REGISTER, read_register },         { msg_Type_LOGIN, read_login },
-    { msg_Type_PASSWORD_SET, read_password_set }, { msg_Type_LIMIT_SET, read_limit_set },
-    { msg_Type_UNLOCK_SPENDING, read_unlock },
+    { msg_Type_PASSWORD_SET, read_password_set }, { msg_Type_ACCOUNT_ERASE, read_erase },
+    { msg_Type_LIMIT_SET, read_limit_set },       { msg_Type_UNLOCK_SPENDING, read_unlock },
 };
 
 static size_t kind_of(uint16_t type)

@@ -1,4 +1,4 @@
-/* Login: what requests with a password or PIN (REGISTER, LOGIN, PASSWORD_SET, LIMIT_SET, UNLOCK_SPENDING) need before their database part. Wrong passwords are answered with growing delays (throttle.h); the
+/* Login: what requests with a password or PIN (REGISTER, LOGIN, PASSWORD_SET, LIMIT_SET, UNLOCK_SPENDING, ACCOUNT_ERASE) need before their database part. Wrong passwords are answered with growing delays (throttle.h); the
  * password hash, slow on purpose, is computed on the libuv pool, a few at a time.
  *
  * Steps: stored hash read (reader thread) -> delay asked -> Argon2id (pool) -> exchange_registered (loop). */

@@ -29,7 +29,7 @@ static const struct admin_command commands[] = {
       "list\nuser add NAME [--password-file FILE] [--full-name TEXT] [--email TEXT] [--credit AMOUNT]\n"
       "    [--payment-reference TEXT]\n"
       "user set NAME [--password-file FILE] [--credit AMOUNT] [--payment-reference TEXT]\n"
-      "user export NAME\nuser token list NAME\nuser token revoke NAME [ID]",
+      "user export NAME\nuser erase NAME [--yes] [--forgive]\nuser token list NAME\nuser token revoke NAME [ID]",
       "Accounts. Without --password-file the terminal asks, without echo.", admin_user },
     { "use-log", "USER", "What devices brought of the use that their licenses oblige them to log.", admin_use_log },
     { "device", "list [--user NAME]\ndevice revoke CLIENT", "Devices of the accounts.", admin_device },

@@ -13,6 +13,7 @@
 #include "base/text.h"
 #include "base/util.h"
 #include "distributor/copies.h"
+#include "distributor/erase.h"
 #include "distributor/keyblocks.h"
 #include "distributor/keyset.h"
 #include "distributor/operations_schema.h"
@@ -304,6 +305,8 @@ int operations_tick(struct operations *o, int64_t now_ms, bool *keyset_changed)
         r = purge(o, TOKEN_PURGE, now_ms);
     if (r == 0)
         r = purge(o, SPENDING_LOCK_PURGE, now_ms);
+    if (r == 0)
+        r = erase_tick(o, now_ms);
     if (r == 0)
         *keyset_changed = changed;
     return r;

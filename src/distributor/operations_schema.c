@@ -240,7 +240,8 @@ static const char use_conditions[] =
     "CREATE INDEX use_log_by_account ON use_log (account, received_ms);";
 
 static const char *const migrations[] = {
-    first, billing_schema_ledger, billing_schema_settlement, payment_reference, login_token, spending, use_conditions
+    first,    billing_schema_ledger, billing_schema_settlement, payment_reference, login_token,
+    spending, use_conditions,        billing_schema_erase
 };
 
 const struct store_schema operations_schema = {

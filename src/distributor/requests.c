@@ -30,6 +30,8 @@ static const struct kind kinds[] = {
     { msg_Type_LOGIN, REQUESTS_DEVICE, false, tokens_login },
     { msg_Type_LOGOUT, REQUESTS_DEVICE, false, tokens_logout },
     { msg_Type_PASSWORD_SET, REQUESTS_DEVICE, false, tokens_password_set },
+    { msg_Type_ACCOUNT_ERASE, REQUESTS_DEVICE, false, erase_request },
+    { msg_Type_ACCOUNT_EXPORT, REQUESTS_DEVICE, true, person_export },
     { msg_Type_LIMIT_SET, REQUESTS_DEVICE, false, spending_set },
     { msg_Type_UNLOCK_SPENDING, REQUESTS_DEVICE, false, spending_unlock },
     { msg_Type_UNREGISTER, REQUESTS_DEVICE, false, accounts_unregister },
@@ -88,7 +90,7 @@ static int judge_removed(struct operations *o, const struct caller *who, uint16_
 static bool needs_login(uint16_t type)
 {
     return type == msg_Type_DEVICE_RENAME || type == msg_Type_DEVICE_REMOVE || type == msg_Type_LINK_CODE_GET ||
-           type == msg_Type_UNLINK || type == msg_Type_LIMIT_SET;
+           type == msg_Type_UNLINK || type == msg_Type_LIMIT_SET || type == msg_Type_ACCOUNT_EXPORT;
 }
 
 int requests_run(struct operations *o, const struct caller *who, uint16_t type, struct slice message, struct slice tail,

@@ -2,14 +2,18 @@
 #define LOG_MODULE "watch"
 #include "distributor/watch.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "base/log.h"
 #include "base/util.h"
 #include "distributor/announce.h"
 #include "distributor/delegations.h"
 #include "distributor/directory_client.h"
+#include "distributor/directory_db.h"
+#include "distributor/erase.h"
 #include "distributor/keyset.h"
 #include "distributor/lobby.h"
 #include "distributor/partners.h"
@@ -36,6 +40,7 @@ struct watch {
     uv_work_t checkpoint_work;
     bool checkpoint_runs;
     struct operations *checkpoint_ops; /* a connection of its own, used on the pool by one work item at a time */
+    struct store *directory_store;     /* likewise; NULL when this is no directory */
 };
 
 static void stopped_when_idle(struct watch *w)
@@ -45,6 +50,7 @@ static void stopped_when_idle(struct watch *w)
         struct server *server = w->server;
         void (*on_stopped)(struct server *) = steal(&w->on_stopped);
         operations_close(w->checkpoint_ops);
+        store_close(w->directory_store);
         buf_free(&w->keyset);
         free(w->touched);
         server->watch = NULL;
@@ -210,6 +216,10 @@ static void checkpoint(uv_work_t *work)
 {
     struct watch *w = container_of(work, struct watch, checkpoint_work);
     int r = store_checkpoint(w->checkpoint_ops->store);
+    if (r == 0)
+        r = erase_scrub(w->checkpoint_ops);
+    if (r == 0 && w->directory_store != NULL)
+        r = directory_db_scrub(w->directory_store);
     if (r != 0 && r != -EBUSY)
         log_warn("the write-ahead log stays errno=%d", -r);
 }
@@ -246,6 +256,13 @@ static int start_timer(struct watch *w, uv_timer_t *t, uv_timer_cb on_time, uint
     return uv_timer_start(t, on_time, first_ms, every_ms);
 }
 
+static int open_directory(struct watch *w)
+{
+    char path[PATH_MAX];
+    int r = file_join(path, sizeof(path), w->server->config.state_dir, "directory.db");
+    return r == 0 ? directory_db_open(&w->directory_store, path) : r;
+}
+
 int watch_start(struct watch **out, struct server *server)
 {
     struct watch *w = calloc(1, sizeof(*w));
@@ -255,7 +272,10 @@ int watch_start(struct watch **out, struct server *server)
     w->keyset = buf(KEYSET_ENVELOPE_MAX);
     int r = operations_open(&w->checkpoint_ops, server->config.state_dir, server->keys, server->rng,
                             OPERATIONS_NO_AUTO_CHECKPOINT);
+    if (r == 0 && server->directory != NULL)
+        r = open_directory(w);
     if (r != 0) {
+        operations_close(w->checkpoint_ops);
         free(w);
         return r > 0 ? -EUCLEAN : r;
     }

@@ -92,6 +92,7 @@ static const struct entry entries[REASON_COUNT] = {
                               "Log in: hearth login DISTRIBUTOR" },
     [REASON_SPENDING_LIMIT] = { "spending-limit", "This is more than the account's own spending limit allows.",
                                 "Whoever has the PIN lifts it for a while: hearth unlock DISTRIBUTOR" },
+    [REASON_STILL_OWED] = { "still-owed", "Something is still owed.", "See what is owed, and pay it: hearth bills" },
     [REASON_WRONG_PIN] = { "wrong-pin", "The PIN is not right.",
                            "The account's password sets another: hearth limit DISTRIBUTOR AMOUNT --password" },
 };

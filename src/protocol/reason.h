@@ -57,6 +57,7 @@ enum reason {
     REASON_LOGIN_NEEDED,   /* login-needed: this device has to prove the account's password first */
     REASON_SPENDING_LIMIT, /* spending-limit: more than the household allows itself */
     REASON_WRONG_PIN,
+    REASON_STILL_OWED, /* still-owed: an account ends when nothing is owed on either side */
     REASON_COUNT
 };
 const char *reason_code(enum reason r);       /* "no-license" */

@@ -255,6 +255,17 @@ int store_backup(struct store *s, const char *path)
     return r;
 }
 
+int store_scrub(struct store *s)
+{
+    int r = store_exec(s->db, "VACUUM");
+    if (r != 0)
+        return r;
+    int left = 0;
+    int code = sqlite3_wal_checkpoint_v2(s->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, &left, NULL);
+    r = store_outcome(s->db, code);
+    return r == 0 && left > 0 ? -EBUSY : r;
+}
+
 /* 0 when the first row of sql is absent or equal to `expected`. */
 static int expect(sqlite3 *db, const char *sql, const char *expected)
 {

@@ -70,6 +70,9 @@ void store_closep(struct store **s); /* cleanup attribute */
 int store_checkpoint(struct store *s) MUST_USE;
 /* Writes a consistent copy to a new file (mode 0600), synced. -EEXIST when something is there. Not in a transaction. */
 int store_backup(struct store *s, const char *path) MUST_USE;
+/* Writes the database anew and empties the write-ahead log, so that nothing that was deleted is left in either. Others wait meanwhile. Not in a
+ * transaction. 0; -EBUSY: somebody else is at it, or reads an older state: again later. */
+int store_scrub(struct store *s) MUST_USE;
 /* Reads the whole database and its foreign keys. 0 or -EUCLEAN. Slow: for doctor and restore. */
 int store_verify(struct store *s) MUST_USE;
 

@@ -16,6 +16,10 @@ extern const struct verb verb_copy, verb_move, verb_fetch, verb_transfers, verb_
     verb_checkin;                                  /* verbs_transfers.c */
 extern const struct verb verb_export, verb_import; /* verbs_medium.c */
 
+/* verbs_account_data.c: `hearth accounts export|erase`, argv[0] being that word. */
+int verb_account_export(struct cli *cli, int argc, char **argv);
+int verb_account_erase(struct cli *cli, int argc, char **argv);
+
 /* Rows several verbs print. */
 json_t *verb_track_json(const ctl_TrackRow *t);
 const char *verb_license_word(const ctl_TrackRow *t);

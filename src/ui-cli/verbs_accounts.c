@@ -327,6 +327,10 @@ static int on_account(const struct frame *f, void *ctx)
 
 static int run_accounts(struct cli *cli, int argc, char **argv)
 {
+    if (argc > 1 && strcmp(argv[1], "export") == 0)
+        return verb_account_export(cli, argc - 1, argv + 1);
+    if (argc > 1 && strcmp(argv[1], "erase") == 0)
+        return verb_account_erase(cli, argc - 1, argv + 1);
     char **args;
     int count, code = cli_options(cli, argc, argv, NULL, 0, 0, 0, &args, &count);
     if (code >= 0)
@@ -346,4 +350,11 @@ static int run_accounts(struct cli *cli, int argc, char **argv)
     table_deinit(&rows.table);
     return code;
 }
-const struct verb verb_accounts = { "accounts", "", "Lists the household's accounts.", NULL, run_accounts };
+const struct verb verb_accounts = {
+    "accounts", "[export DISTRIBUTOR [FILE] | erase DISTRIBUTOR [--yes] [--password-file FILE]]",
+    "Lists the household's accounts; exports or erases one.",
+    "  export   everything the distributor holds about the account, as JSON, to FILE (a new one) or standard output\n"
+    "  erase    ends the account: everything about its owner is erased there, amounts stay under a pseudonym. Needs the password.\n"
+    "           Refused while something is owed. What was bought plays on where it is, and can never be restored, copied or renewed.",
+    run_accounts
+};

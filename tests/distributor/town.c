@@ -332,7 +332,10 @@ static void hash_table(sqlite3 *db, const char *table, struct sha256_state *stat
     char sql[160];
     sqlite3_stmt *rows;
     snprintf(sql, sizeof(sql), "SELECT * FROM \"%s\" ORDER BY 1, 2", table);
-    assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &rows, NULL), SQLITE_OK);
+    if (sqlite3_prepare_v2(db, sql, -1, &rows, NULL) != SQLITE_OK) { /* a table of one column */
+        sql[strlen(sql) - strlen(", 2")] = '\0';
+        assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &rows, NULL), SQLITE_OK);
+    }
     while (sqlite3_step(rows) == SQLITE_ROW) {
         for (int i = 0; i < sqlite3_column_count(rows); i++) {
             const void *value = sqlite3_column_blob(rows, i);

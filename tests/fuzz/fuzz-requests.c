@@ -55,6 +55,8 @@ static const struct {
     { msg_Type_PASSWORD_SET, "msg_PasswordSet" },
     { msg_Type_LIMIT_SET, "msg_LimitSet" },
     { msg_Type_UNLOCK_SPENDING, "msg_UnlockSpending" },
+    { msg_Type_ACCOUNT_EXPORT, "msg_AccountExport" },
+    { msg_Type_ACCOUNT_ERASE, "msg_AccountErase" },
     { msg_Type_SHARE_PUSH, "msg_SharePush" },
 };
 

@@ -74,6 +74,29 @@ static void test_order(void **state)
     expect_rows(s, 1000, "", 1000);
 }
 
+/* An empty row takes the place of what its origin put there; the order and everybody else's rows stay. */
+static void test_emptied(void **state)
+{
+    struct store *s = *state;
+    uint64_t last;
+    assert_int_equal(directory_db_put(s, &ada, 1, slice_str("a")), 0);
+    assert_int_equal(directory_db_put(s, &bob, 1, slice_str("B")), 0);
+    assert_int_equal(directory_db_put(s, &ada, 2, slice_str("b")), 0);
+    assert_int_equal(directory_db_scrub(s), 0); /* nothing to do */
+    assert_int_equal(directory_db_empty(s, &ada, 1, slice_str("-")), 0);
+    expect_rows(s, 0, "-Bb", 3);
+    assert_int_equal(directory_db_empty(s, &ada, 1, slice_str("-")), 0);
+    assert_int_equal(directory_db_empty(s, &ada, 3, slice_str("=")), 0); /* the next one, empty from the start */
+    expect_rows(s, 0, "-Bb=", 4);
+    assert_int_equal(directory_db_empty(s, &ada, 5, slice_str("gap")), DIRECTORY_GAP);
+    assert_int_equal(directory_db_put(s, &ada, 1, slice_str("a")), 0); /* what was emptied does not come back */
+    expect_rows(s, 0, "-Bb=", 4);
+    assert_int_equal(directory_db_last(s, &ada, &last), 0);
+    assert_int_equal(last, 3);
+    assert_int_equal(directory_db_scrub(s), 0);
+    expect_rows(s, 0, "-Bb=", 4);
+}
+
 static void test_pages(void **state)
 {
     struct store *s = *state;
@@ -103,6 +126,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_order, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_emptied, setup, teardown),
         cmocka_unit_test_setup_teardown(test_pages, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
