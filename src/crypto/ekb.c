@@ -11,6 +11,7 @@
 
 #include "base/util.h"
 #include "crypto/aead.h"
+#include "crypto/cover.h"
 
 #define SEALED_AT 5
 #define ENTRIES_WORTH_A_THREAD 4096
@@ -47,20 +48,29 @@ static int cover(struct node_list *out, struct keytree_node node, const uint32_t
         return 0;
     struct keytree_node left = { (uint8_t)(node.depth + 1), node.index << 1 };
     struct keytree_node right = { left.depth, left.index | 1 };
-    uint32_t boundary = keytree_first_leaf(right);
-    size_t low = 0, high = count; /* first revoked leaf of the right half */
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (revoked[middle] < boundary)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    int r = cover(out, left, revoked, low);
-    return r != 0 ? r : cover(out, right, revoked + low, count - low);
+    size_t in_left = cover_left_count(node, revoked, count);
+    int r = cover(out, left, revoked, in_left);
+    return r != 0 ? r : cover(out, right, revoked + in_left, count - in_left);
 }
 
-static void check_of(const struct key32 *root_key, uint64_t version, struct key32 *out)
+static size_t count_cover(struct keytree_node node, const uint32_t *revoked, size_t count)
+{
+    if (count == 0)
+        return 1;
+    if (node.depth == KEYTREE_DEPTH)
+        return 0;
+    struct keytree_node left = { (uint8_t)(node.depth + 1), node.index << 1 };
+    struct keytree_node right = { left.depth, left.index | 1 };
+    size_t in_left = cover_left_count(node, revoked, count);
+    return count_cover(left, revoked, in_left) + count_cover(right, revoked + in_left, count - in_left);
+}
+
+size_t ekb_entries(const uint32_t *revoked, size_t count)
+{
+    return count_cover((struct keytree_node){ 0, 0 }, revoked, count);
+}
+
+void ekb_key_check(const struct key32 *root_key, uint64_t version, struct key32 *out)
 {
     uint8_t context[8];
     put_be64(context, version);
@@ -153,7 +163,7 @@ int ekb_build(struct ekb *out, const struct key32 *tree_secret, uint32_t categor
     r = allocate(&e);
     if (r != 0 || hashes == NULL)
         return -ENOMEM;
-    check_of(root_key, version, &check);
+    ekb_key_check(root_key, version, &check);
     memcpy(e.key_check, check.bytes, sizeof e.key_check);
     struct work all = { list.nodes, list.count, tree_secret, root_key, category, e.key_check, e.entries, hashes, 0 };
     r = seal_in_halves(&all);
@@ -264,7 +274,7 @@ int ekb_open(struct slice device_set, uint64_t version, uint32_t entry_count, co
     int r = aead_open(&node_key, key_check, slice(entry.data, SEALED_AT), slice_sub(entry, SEALED_AT, 48), found.bytes);
     if (r != 0)
         return r == AEAD_FORGED ? EKB_FORGED : r;
-    check_of(&found, version, &check);
+    ekb_key_check(&found, version, &check);
     if (!secret_equal(check.bytes, key_check, sizeof check.bytes))
         return EKB_FORGED;
     *root_key = found;

@@ -36,6 +36,10 @@ int ekb_build(struct ekb *out, const struct key32 *tree_secret, uint32_t categor
 /* Rebuilds from entry bytes received (checks order, ranges, count); computes the root, leaves key_check zero. 0, EKB_MALFORMED, -ENOMEM. */
 int ekb_load(struct ekb *out, uint32_t category, uint64_t version, struct slice entries) MUST_USE;
 void ekb_deinit(struct ekb *e);
+/* Entries of the cover: to choose by size. revoked: as above. */
+size_t ekb_entries(const uint32_t *revoked, size_t count);
+/* What tells a wrong root key of that version. */
+void ekb_key_check(const struct key32 *root_key, uint64_t version, struct key32 *out);
 /* The entry covering leaf, by binary search: its index, bytes and proof (concatenated hashes appended). 0, EKB_NOT_COVERED,
  * BUF_FULL as -ENOBUFS, -ENOMEM. */
 int ekb_find(const struct ekb *e, uint32_t leaf, uint32_t *index, uint8_t entry[EKB_ENTRY_BYTES], struct buf *proof)

@@ -115,8 +115,8 @@ size_t merkle_levels_prove(const uint8_t *levels, uint64_t count, uint64_t index
 }
 
 /* RFC 9162 section 2.1.3.2; fn and sn are the RFC's names. */
-bool merkle_proves(const uint8_t leaf_hash[MERKLE_HASH_BYTES], uint64_t index, uint64_t count, struct slice proof,
-                   const uint8_t root[MERKLE_HASH_BYTES])
+bool merkle_root_of(const uint8_t leaf_hash[MERKLE_HASH_BYTES], uint64_t index, uint64_t count, struct slice proof,
+                    uint8_t root[MERKLE_HASH_BYTES])
 {
     uint8_t hash[MERKLE_HASH_BYTES];
     if (index >= count || proof.len % MERKLE_HASH_BYTES != 0)
@@ -139,5 +139,13 @@ bool merkle_proves(const uint8_t leaf_hash[MERKLE_HASH_BYTES], uint64_t index, u
         fn >>= 1;
         sn >>= 1;
     }
-    return sn == 0 && memcmp(hash, root, MERKLE_HASH_BYTES) == 0;
+    memcpy(root, hash, MERKLE_HASH_BYTES);
+    return sn == 0;
+}
+
+bool merkle_proves(const uint8_t leaf_hash[MERKLE_HASH_BYTES], uint64_t index, uint64_t count, struct slice proof,
+                   const uint8_t root[MERKLE_HASH_BYTES])
+{
+    uint8_t found[MERKLE_HASH_BYTES];
+    return merkle_root_of(leaf_hash, index, count, proof, found) && memcmp(found, root, MERKLE_HASH_BYTES) == 0;
 }

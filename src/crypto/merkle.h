@@ -21,6 +21,9 @@ void merkle_levels_fill(const uint8_t *leaf_hashes, uint64_t count, uint8_t *lev
 /* As merkle_prove. sibling_leaf: the leaf hash at index ^ 1; NULL when that is outside the tree. */
 size_t merkle_levels_prove(const uint8_t *levels, uint64_t count, uint64_t index, const uint8_t *sibling_leaf,
                            uint8_t proof[MERKLE_PROOF_MAX][MERKLE_HASH_BYTES]);
+/* The root that the proof leads to; false: the proof is of no such leaf. */
+bool merkle_root_of(const uint8_t leaf_hash[MERKLE_HASH_BYTES], uint64_t index, uint64_t count, struct slice proof,
+                    uint8_t root[MERKLE_HASH_BYTES]);
 /* RFC 9162 2.1.3.2. proof: concatenated hashes (a multiple of 32 bytes). */
 bool merkle_proves(const uint8_t leaf_hash[MERKLE_HASH_BYTES], uint64_t index, uint64_t count, struct slice proof,
                    const uint8_t root[MERKLE_HASH_BYTES]);

@@ -8,6 +8,7 @@
 #include "base/util.h"
 #include "distributor/admin.h"
 #include "distributor/devices.h"
+#include "distributor/keyblocks.h"
 #include "distributor/rows.h"
 #include "distributor/tokens.h"
 
@@ -163,6 +164,7 @@ static const char *const names[] = { "name",
                                      "login-policy",
                                      "login-days",
                                      "certificate-days",
+                                     "key-block-kind",
                                      "move-charged",
                                      "copy-charged",
                                      "pay-within-days",
@@ -203,6 +205,8 @@ static int judge_setting(struct admin *a, const char *name, const char *value)
     enum tokens_policy policy;
     if (strcmp(name, "login-policy") == 0 && !tokens_policy_of(value, &policy))
         return admin_usage(a, "login-policy is one of: device-key, password, both");
+    if (strcmp(name, "key-block-kind") == 0 && !keyblocks_kind_is_valid(value))
+        return admin_usage(a, "key-block-kind is one of: auto, complete-subtree, subset-difference");
     bool yes_no = strcmp(name, "move-charged") == 0 || strcmp(name, "directory") == 0;
     if (yes_no && strcmp(value, "yes") != 0 && strcmp(value, "no") != 0)
         return admin_usage(a, "%s is yes or no", name);

@@ -275,18 +275,12 @@ static int open_root(struct operations *o, const doc_KeyGrant *grant, struct key
     return r > 0 ? REASON_SIGNATURE_INVALID : r;
 }
 
-/* The entries received are those the signed block commits to. */
-static int judge_entries(const doc_Ekb *block, struct slice entries)
+/* How many units of EKB_ENTRY_BYTES all of a block is; 0: not as it must be. */
+static uint32_t units_of(const doc_Ekb *block)
 {
-    struct ekb e = { 0 };
-    if (block->kind != EKB_KIND_COMPLETE_SUBTREE || entries.len != (size_t)block->entry_count * EKB_ENTRY_BYTES)
-        return REASON_MALFORMED;
-    int r = ekb_load(&e, block->category, block->version, entries);
-    if (r != 0)
-        return r > 0 ? REASON_MALFORMED : r;
-    bool same = memcmp(e.root, block->entries_root, sizeof(e.root)) == 0;
-    ekb_deinit(&e);
-    return same ? 0 : REASON_MALFORMED;
+    if (block->kind == EKB_KIND_SUBSET_DIFFERENCE)
+        return block->unit_count <= EKB_UNITS_MAX ? block->unit_count : 0;
+    return block->entry_count <= EKB_ENTRIES_MAX ? block->entry_count : 0;
 }
 
 int delegations_grant_store(struct operations *o, const struct id *partner, struct slice grant, struct slice block,
@@ -305,8 +299,8 @@ int delegations_grant_store(struct operations *o, const struct id *partner, stru
     if (r == 0 &&
         (g.version != b.version || g.category != b.category || g.ends_ms > INT64_MAX || b.version > INT64_MAX))
         r = REASON_MALFORMED;
-    if (r == 0)
-        r = judge_entries(&b, entries);
+    if (r == 0 && (units_of(&b) == 0 || entries.len != (size_t)units_of(&b) * EKB_ENTRY_BYTES))
+        r = REASON_MALFORMED;
     if (r == 0)
         r = open_root(o, &g, &root);
     if (r != 0)
@@ -320,7 +314,7 @@ int delegations_grant_store(struct operations *o, const struct id *partner, stru
     return keyblocks_keep_granted(o, p.number, &b, block, entries, &root, (int64_t)g.ends_ms);
 }
 
-int delegations_block_entries(struct operations *o, const struct id *partner, struct slice block, uint32_t *count)
+int delegations_block_units(struct operations *o, const struct id *partner, struct slice block, uint32_t *count)
 {
     doc_Keyset *keyset CLEANUP(freep) = calloc(1, sizeof(*keyset));
     struct partner p;
@@ -328,9 +322,9 @@ int delegations_block_entries(struct operations *o, const struct id *partner, st
     int r = keyset ? find_with_keyset(o, partner, &p, keyset) : -ENOMEM;
     if (r == 0)
         r = ekb_judge(block, keyset, &b);
-    if (r == 0 && (b.entry_count == 0 || b.entry_count > EKB_ENTRIES_MAX))
+    if (r == 0 && units_of(&b) == 0)
         r = REASON_MALFORMED;
     if (r == 0)
-        *count = b.entry_count;
+        *count = units_of(&b);
     return r;
 }

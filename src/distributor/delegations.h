@@ -45,8 +45,8 @@ int delegations_usable(struct operations *o, const struct partner *p, int64_t no
 int delegations_copy_pair(struct operations *o, const struct partner *p, struct sign_pair *out) MUST_USE;
 
 /* Entries in a block, to know how many pages to ask for; verifies under the partner's kept keyset. */
-int delegations_block_entries(struct operations *o, const struct id *partner, struct slice block, uint32_t *count)
+int delegations_block_units(struct operations *o, const struct id *partner, struct slice block, uint32_t *count)
     MUST_USE;
-#define DELEGATIONS_PAGE_ENTRIES 16384 /* in one GRANT tail */
+#define DELEGATIONS_PAGE_UNITS 16384 /* in one GRANT tail */
 
 #endif

@@ -95,20 +95,6 @@ static int seal_root(struct operations *o, const struct caller *who, const struc
     return 0;
 }
 
-static int add_page(struct operations *o, uint64_t version, uint32_t first, struct buf *tail)
-{
-    struct query q CLEANUP(query_end) = query(o->store, BLOCK_PAGE);
-    query_bind_i64(&q, 1, OPERATIONS_SELF);
-    query_bind_u64(&q, 2, version);
-    query_bind_i64(&q, 3, (int64_t)first * EKB_ENTRY_BYTES + 1);
-    query_bind_i64(&q, 4, (int64_t)DELEGATIONS_PAGE_ENTRIES * EKB_ENTRY_BYTES);
-    int r = rows_one(&q);
-    if (r != 0)
-        return r == OPERATIONS_ABSENT ? -EUCLEAN : r;
-    query_append(&q, 0, tail);
-    return query_check(&q);
-}
-
 int delegations_grant_get(struct operations *o, const struct caller *who, struct slice message, struct slice tail,
                           struct reply *out)
 {
@@ -130,7 +116,7 @@ int delegations_grant_get(struct operations *o, const struct caller *who, struct
     if (r == 0)
         r = seal_root(o, who, &block, &answer);
     if (r == 0)
-        r = add_page(o, block.version, m.first, &out->tail);
+        r = keyblocks_page(o, block.version, m.first, DELEGATIONS_PAGE_UNITS, &out->tail);
     if (r != 0)
         return r;
     if (CODEC_SET_BYTES(answer.block, buf_slice(&envelope)) != 0)

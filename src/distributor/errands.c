@@ -84,7 +84,7 @@ static int run_keep_delegation(struct writer_job *job, void *database)
 static int run_count(struct writer_job *job, void *database)
 {
     struct errand *e = container_of(job, struct errand, job);
-    int r = delegations_block_entries(database, &e->partner, CODEC_BYTES(e->grant.block), &e->entry_count);
+    int r = delegations_block_units(database, &e->partner, CODEC_BYTES(e->grant.block), &e->entry_count);
     if (r != 0)
         return r;
     doc_Ekb block;

@@ -5,9 +5,11 @@
 #include "distributor/operations.h"
 #include "protocol/documents.h"
 
+/* Setting key-block-kind: auto (by size), complete-subtree, subset-difference. */
+bool keyblocks_kind_is_valid(const char *name) MUST_USE;
 /* Builds, signs, stores and announces our next version: all leaves except the revoked ones. Writes. */
 int keyblocks_issue(struct operations *o, int64_t now_ms) MUST_USE;
-/* Revokes our client's leaf and issues a block without it. 0, OPERATIONS_ABSENT without a leaf. Writes. */
+/* Revokes our client's leaf and issues a block without it; of a block in parts only the leaf's part is made anew. 0, OPERATIONS_ABSENT without a leaf. Writes. */
 int keyblocks_revoke(struct operations *o, const struct id *client, int64_t now_ms) MUST_USE;
 /* The next leaf that was never given: counted up, skipping nothing but the revoked. REASON_TOO_LARGE when all are given. */
 int keyblocks_next_leaf(struct operations *o, uint32_t *leaf) MUST_USE;
@@ -26,8 +28,17 @@ int keyblocks_get(struct operations *o, int64_t distributor, uint64_t version, s
 /* The entry of a leaf in that block, with its proof. 0, REASON_DEVICE_REVOKED (not covered), OPERATIONS_ABSENT, -errno. */
 int keyblocks_entry(struct operations *o, int64_t distributor, uint32_t leaf, doc_KeyBlockEntry *out) MUST_USE;
 
-/* Keeps a block granted by a partner, whose documents were judged by the caller. root: the partner root. Writes. */
+/* Units (EKB_ENTRY_BYTES) of a version of ours as partners get it, from `first` on, at most so many. Appends. 0, OPERATIONS_ABSENT, -errno. */
+int keyblocks_page(struct operations *o, uint64_t version, uint32_t first, uint32_t most, struct buf *out) MUST_USE;
+
+/* Keeps a block granted by a partner, whose documents were judged by the caller, and which commits to these entries (of a block in parts:
+ * units; else REASON_MALFORMED), instead of the one before. root: the partner root. Writes. */
 int keyblocks_keep_granted(struct operations *o, int64_t distributor, const doc_Ekb *block, struct slice envelope,
                            struct slice entries, const struct key32 *root, int64_t ends_ms) MUST_USE;
+
+/* Between the two files of this module: what a stored root key is bound to. */
+#define KEYBLOCKS_ROOT_LABEL "hearth block root"
+#define KEYBLOCKS_CONTEXT_BYTES (ID_BYTES + 8)
+void keyblocks_context(const struct id *distributor, uint64_t version, uint8_t out[KEYBLOCKS_CONTEXT_BYTES]);
 
 #endif

@@ -36,6 +36,7 @@ static const struct {
     { "login-policy", "device-key" },
     { "login-days", "30" },
     { "certificate-days", "7" },
+    { "key-block-kind", "auto" },
     { "move-charged", "no" },
     { "copy-charged", "source" },
     { "pay-within-days", "0" },
@@ -207,8 +208,10 @@ void operations_close(struct operations *o)
 {
     if (!o)
         return;
-    for (size_t i = 0; i < ARRAY_COUNT(o->blocks); i++)
+    for (size_t i = 0; i < ARRAY_COUNT(o->blocks); i++) {
         ekb_deinit(&o->blocks[i].ekb);
+        ekb_parts_deinit(&o->blocks[i].parts);
+    }
     store_close(o->store);
     free(o->touched);
     verified_free(o->verified);

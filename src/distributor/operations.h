@@ -9,7 +9,7 @@
 
 #include "base/clock.h"
 #include "base/rng.h"
-#include "crypto/ekb.h"
+#include "crypto/ekb_parts.h"
 #include "distributor/keys.h"
 #include "store/store.h"
 
@@ -25,7 +25,9 @@
 struct operations_block {
     int64_t distributor; /* its number; 0 = slot unused */
     uint8_t key_check[32];
+    uint32_t kind; /* which of the two */
     struct ekb ekb;
+    struct ekb_parts parts; /* entries of a part: once a leaf below it was looked for */
     uint64_t used;
 };
 #define OPERATIONS_BLOCKS 8

@@ -239,9 +239,19 @@ static const char use_conditions[] =
     " WITHOUT ROWID;"
     "CREATE INDEX use_log_by_account ON use_log (account, received_ms);";
 
+/* Parts of key blocks (crypto/ekb_parts.h), in versions from `since` to before `until`. key_block.kind 2: its entries are its top entries. */
+static const char key_block_parts[] =
+    "ALTER TABLE key_block ADD COLUMN kind INTEGER NOT NULL DEFAULT 1 CHECK (kind IN (1, 2));"
+    "CREATE TABLE key_block_part (" OF_DISTRIBUTOR
+    ", first_leaf INTEGER NOT NULL, since INTEGER NOT NULL, until INTEGER,"
+    " iv BLOB NOT NULL CHECK (length(iv) = 12), depth INTEGER NOT NULL, node INTEGER NOT NULL, count INTEGER NOT NULL,"
+    " root BLOB NOT NULL CHECK (length(root) = 32), entries BLOB NOT NULL, PRIMARY KEY (distributor, first_leaf, since))"
+    " STRICT;"
+    "CREATE INDEX key_block_part_by_end ON key_block_part (distributor, until);";
+
 static const char *const migrations[] = {
     first,    billing_schema_ledger, billing_schema_settlement, payment_reference, login_token,
-    spending, use_conditions,        billing_schema_erase
+    spending, use_conditions,        billing_schema_erase,      key_block_parts
 };
 
 const struct store_schema operations_schema = {

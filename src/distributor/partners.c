@@ -11,7 +11,7 @@
 
 #define TICK_MS 100
 #define REFRESH_MS 20000 /* time for one partner in the background */
-#define ENTRIES_MAX_BYTES (64u << 20)
+#define ENTRIES_MAX_BYTES ((size_t)EKB_UNITS_MAX * EKB_ENTRY_BYTES)
 
 void partners_stopped_when_idle(struct partners *p)
 {

@@ -40,17 +40,27 @@
     /* key blocks */                                                                                                   \
     X(REVOKED_LEAF_ADD, "INSERT INTO revoked_leaf (category, leaf, client, revoked_ms) VALUES (?1, ?2, ?3, ?4)"        \
                         " ON CONFLICT DO NOTHING")                                                                     \
-    X(REVOKED_LEAF_ALL, "SELECT leaf FROM revoked_leaf WHERE category = ?1 ORDER BY leaf")                             \
-    X(REVOKED_LEAF_COUNT, "SELECT count(*) FROM revoked_leaf WHERE category = ?1")                                     \
+    X(REVOKED_LEAF_ALL, "SELECT leaf FROM revoked_leaf WHERE category = ?1 AND leaf BETWEEN ?2 AND ?3"                 \
+                        " ORDER BY leaf")                                                                              \
+    X(REVOKED_LEAF_COUNT, "SELECT count(*) FROM revoked_leaf WHERE category = ?1 AND leaf BETWEEN ?2 AND ?3")          \
     X(REVOKED_LEAF_HAS, "SELECT 1 FROM revoked_leaf WHERE category = ?1 AND leaf = ?2")                                \
-    X(BLOCK_ADD, "INSERT INTO key_block (distributor, version, category, envelope, key_check, root, ends_ms, entries)" \
-                 " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (distributor, version) DO UPDATE SET"           \
+    X(BLOCK_ADD, "INSERT INTO key_block (distributor, version, category, envelope, key_check, root, ends_ms, entries," \
+                 " kind) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT (distributor, version) DO UPDATE SET" \
                  " envelope = excluded.envelope, key_check = excluded.key_check, root = excluded.root,"                \
-                 " ends_ms = excluded.ends_ms, entries = excluded.entries")                                            \
-    X(BLOCK_GET, "SELECT version, category, envelope, key_check, root, ends_ms FROM key_block WHERE distributor = ?1"  \
-                 " AND (?2 = 0 OR version = ?2) ORDER BY version DESC LIMIT 1")                                        \
+                 " ends_ms = excluded.ends_ms, entries = excluded.entries, kind = excluded.kind")                      \
+    X(BLOCK_GET, "SELECT version, category, envelope, key_check, root, ends_ms, kind FROM key_block"                   \
+                 " WHERE distributor = ?1 AND (?2 = 0 OR version = ?2) ORDER BY version DESC LIMIT 1")                 \
     X(BLOCK_ENTRIES, "SELECT entries FROM key_block WHERE distributor = ?1 AND version = ?2")                          \
     X(BLOCK_PAGE, "SELECT substr(entries, ?3, ?4) FROM key_block WHERE distributor = ?1 AND version = ?2")             \
+    X(BLOCK_PARTS, "SELECT iv, depth, node, count, root FROM key_block_part WHERE distributor = ?1 AND since <= ?2"    \
+                   " AND (until IS NULL OR until > ?2) ORDER BY first_leaf")                                           \
+    X(BLOCK_PART_ENTRIES, "SELECT entries FROM key_block_part WHERE distributor = ?1 AND first_leaf = ?2"              \
+                          " AND since <= ?3 AND (until IS NULL OR until > ?3)")                                        \
+    X(BLOCK_PART_ADD, "INSERT INTO key_block_part (distributor, first_leaf, since, iv, depth, node, count, root,"      \
+                      " entries) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")                                         \
+    X(BLOCK_PART_END, "UPDATE key_block_part SET until = ?2 WHERE distributor = ?1 AND until IS NULL"                  \
+                      " AND first_leaf BETWEEN ?3 AND ?4")                                                             \
+    X(BLOCK_PART_PURGE, "DELETE FROM key_block_part WHERE distributor = ?1 AND until <= ?2 + 1")                       \
     X(BLOCK_PURGE, "DELETE FROM key_block WHERE distributor = ?1 AND version <= ?2")                                   \
     /* sharing */                                                                                                      \
     X(OUTBOX_ADD, "INSERT INTO outbox (sequence, envelope) VALUES (?1, ?2)")                                           \

@@ -4,7 +4,6 @@
  * key block entry opens) is the vault's. Any thread.
  * Source: seed S162-S164, S168-S170; design sections 2 and 6.5. */
 #include "base/util.h"
-#include "crypto/ekb.h"
 #include "protocol/documents.h"
 #include "protocol/times.h"
 
@@ -123,10 +122,9 @@ static int check_key_block(struct judgement *j)
     int r = ekb_judge(CODEC_BYTES(entry->block), j->c->keyset, &j->facts->block);
     if (r)
         return r;
-    if (j->facts->block.kind != EKB_KIND_COMPLETE_SUBTREE || entry->index >= j->facts->block.entry_count ||
-        j->facts->block.category != j->facts->license.leaf.category)
+    if (j->facts->block.category != j->facts->license.leaf.category)
         return REASON_MALFORMED;
-    return 0;
+    return ekb_entry_judge(&j->facts->block, entry);
 }
 
 static int check_times(struct judgement *j)

@@ -68,6 +68,8 @@ int license_usable(const doc_License *l, int64_t now_ms) MUST_USE;
 int delegation_judge(struct slice envelope, const doc_Keyset *delegator, int64_t now_ms, doc_Delegation *out) MUST_USE;
 int delegation_judge_past(struct slice envelope, const doc_Keyset *delegator, doc_Delegation *out) MUST_USE;
 int ekb_judge(struct slice envelope, const doc_Keyset *distributor, doc_Ekb *out) MUST_USE;
+/* The entry is one that a block of this kind has: index and parts. Whether it opens, the vault sees. 0, REASON_MALFORMED. */
+int ekb_entry_judge(const doc_Ekb *block, const doc_KeyBlockEntry *entry) MUST_USE;
 /* REASON_WRONG_DESTINATION: granted to another partner. REASON_CERTIFICATE_EXPIRED: over, or not yet. */
 int grant_judge(struct slice envelope, const doc_Keyset *granter, const struct id *partner, int64_t now_ms,
                 doc_KeyGrant *out) MUST_USE;

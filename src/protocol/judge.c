@@ -1,5 +1,6 @@
 /* Judging each payload type except copy certificates: who may sign it, for whom, until when. No I/O. Any thread. */
 #include "base/util.h"
+#include "crypto/ekb_parts.h"
 #include "protocol/documents.h"
 #include "protocol/times.h"
 
@@ -178,6 +179,14 @@ int ekb_judge(struct slice envelope, const doc_Keyset *distributor, doc_Ekb *out
         return REASON_SIGNATURE_INVALID;
     *out = read;
     return 0;
+}
+
+int ekb_entry_judge(const doc_Ekb *block, const doc_KeyBlockEntry *entry)
+{
+    bool in_parts = block->kind == EKB_KIND_SUBSET_DIFFERENCE;
+    if ((!in_parts && block->kind != EKB_KIND_COMPLETE_SUBTREE) || entry->has_part != in_parts)
+        return REASON_MALFORMED;
+    return entry->index < block->entry_count ? 0 : REASON_MALFORMED;
 }
 
 int grant_judge(struct slice envelope, const doc_Keyset *granter, const struct id *partner, int64_t now_ms,

@@ -5,7 +5,7 @@
 #include "protocol/documents.h"
 #include "vault/certificates.h"
 
-#define CERTIFICATE_MAX 2048
+#define CERTIFICATE_MAX 2560
 #define DELEGATION_MAX 384
 #define RECEIPT_MAX 384
 

@@ -28,9 +28,11 @@ static int judge_block(const struct service *s, const doc_KeyBlockEntry *entry, 
     int r = ekb_judge(CODEC_BYTES(entry->block), &s->keyset, block);
     if (r != 0)
         return r;
-    if (block->kind != EKB_KIND_COMPLETE_SUBTREE || block->version > VAULT_NUMBER_MAX ||
-        block->category != s->leaf.category)
+    if (block->version > VAULT_NUMBER_MAX || block->category != s->leaf.category)
         return REASON_MALFORMED;
+    r = ekb_entry_judge(block, entry);
+    if (r != 0)
+        return r;
     return block->version < s->block_version ? REASON_KEY_BLOCK_OUTDATED : 0;
 }
 

@@ -2,7 +2,7 @@
 #include "vault/keyblock.h"
 
 #include "crypto/contentkey.h"
-#include "crypto/ekb.h"
+#include "crypto/ekb_parts.h"
 #include "vault/db.h"
 #include "vault/sealed.h"
 
@@ -57,12 +57,35 @@ static int cache_root(const struct vault *v, const struct service *s, const doc_
     return r > 0 ? -EUCLEAN : r;
 }
 
-static int open_root(const struct keyblock_half *h, struct key32 *root)
+static struct slice proof_of(const doc_KeyBlockEntry *e)
+{
+    return e->has_proof ? CODEC_BYTES(e->proof) : slice(NULL, 0);
+}
+
+static int open_in_part(const struct keyblock_half *h, struct key32 *root)
 {
     const doc_KeyBlockEntry *e = h->entry;
-    struct slice proof = e->has_proof ? CODEC_BYTES(e->proof) : slice(NULL, 0);
-    int r = ekb_open(service_set(h->service), h->block->version, h->block->entry_count, h->block->entries_root,
-                     h->block->key_check, e->index, SLICE_ARRAY(e->entry), proof, root);
+    struct ekb_place place CLEANUP(ekb_place_deinit) = ekb_place();
+    int r = ekb_place_decode(CODEC_BYTES(e->part), &place);
+    if (r == 0)
+        r = buf_append(&place.proof, proof_of(e));
+    if (r != 0)
+        return r > 0 ? EKB_MALFORMED : r;
+    place.index = e->index;
+    memcpy(place.top, e->entry, sizeof(place.top));
+    return ekb_parts_open(service_set(h->service), h->block->version, h->block->entry_count, h->block->entries_root,
+                          h->block->key_check, &place, root);
+}
+
+static int open_complete(const struct keyblock_half *h, struct key32 *root)
+{
+    return ekb_open(service_set(h->service), h->block->version, h->block->entry_count, h->block->entries_root,
+                    h->block->key_check, h->entry->index, SLICE_ARRAY(h->entry->entry), proof_of(h->entry), root);
+}
+
+static int open_root(const struct keyblock_half *h, struct key32 *root)
+{
+    int r = h->entry->has_part ? open_in_part(h, root) : open_complete(h, root);
     switch (r) {
     case EKB_NOT_COVERED:
         return REASON_DEVICE_REVOKED;

@@ -6,13 +6,14 @@
 #include <cmocka.h>
 
 #include <stdlib.h>
+#include <sodium.h>
 
 #include "base/util.h"
 #include "crypto/block.h"
 #include "crypto/body.h"
 #include "crypto/contentkey.h"
 #include "crypto/dsse.h"
-#include "crypto/ekb.h"
+#include "crypto/ekb_parts.h"
 #include "crypto/sha256.h"
 #include "vectorfile.h"
 
@@ -119,6 +120,73 @@ static const char *check_ekb_open(const struct vector *v)
     return r == 0 ? same(v, "root", root.bytes, sizeof(root.bytes)) : outcomes[r];
 }
 
+static const char *check_hchacha20(const struct vector *v)
+{
+    uint8_t out[crypto_core_hchacha20_OUTPUTBYTES];
+    assert_int_equal(crypto_core_hchacha20(out, bytes_of(v, "input", 16), bytes_of(v, "key", 32), NULL), 0);
+    return same(v, "out", out, sizeof(out));
+}
+
+/* Gives out what the vector says, in order. */
+static void fill_from(void *ctx, void *out, size_t len)
+{
+    struct slice given = reader_bytes(ctx, len);
+    assert_int_equal(given.len, len);
+    memcpy(out, given.data, len);
+}
+
+static const char *check_ekb_parts(const struct vector *v)
+{
+    struct key32 tree = key_of(v, "tree"), root = key_of(v, "root");
+    struct reader ivs = reader(vector_bytes(v, "ivs"));
+    const struct rng rng = { fill_from, &ivs };
+    struct buf bytes CLEANUP(buf_free) = buf(1 << 20);
+    uint8_t hash[SHA256_BYTES];
+    uint32_t revoked[2048];
+    size_t count = vector_number(v, "revoked");
+    struct ekb_parts e, loaded;
+    assert_in_range(count, 0, ARRAY_COUNT(revoked));
+    for (size_t i = 0; i < count; i++)
+        revoked[i] = u32_of(v, "first") + (uint32_t)i * u32_of(v, "step");
+    assert_int_equal(
+        ekb_parts_build(&e, &tree, u32_of(v, "category"), vector_number(v, "version"), revoked, count, &root, &rng), 0);
+    assert_int_equal(e.count, vector_number(v, "count"));
+    assert_int_equal(ekb_parts_units(&e), vector_number(v, "units"));
+    assert_memory_equal(e.key_check, bytes_of(v, "key_check", 32), 32);
+    assert_memory_equal(e.root, bytes_of(v, "entries_root", 32), 32);
+    assert_int_equal(ekb_parts_encode(&e, &bytes), 0);
+    sha256(buf_slice(&bytes), hash);
+    assert_int_equal(ekb_parts_load(&loaded, e.category, e.version, buf_slice(&bytes)), 0);
+    assert_memory_equal(loaded.root, e.root, sizeof(e.root));
+    ekb_parts_deinit(&loaded);
+    ekb_parts_deinit(&e);
+    return same(v, "hash", hash, sizeof(hash));
+}
+
+static int open_parts(const struct vector *v, const uint8_t *set, struct ekb_place *place, struct key32 *root)
+{
+    int r = ekb_place_decode(vector_bytes(v, "part"), place);
+    if (r != 0)
+        return r;
+    assert_int_equal(buf_append(&place->proof, vector_bytes(v, "proof")), 0);
+    place->index = u32_of(v, "index");
+    memcpy(place->top, bytes_of(v, "entry", sizeof(place->top)), sizeof(place->top));
+    return ekb_parts_open(slice(set, KEYTREE_SET_BYTES), vector_number(v, "version"), u32_of(v, "count"),
+                          bytes_of(v, "entries_root", 32), bytes_of(v, "key_check", 32), place, root);
+}
+
+static const char *check_ekb_parts_open(const struct vector *v)
+{
+    static const char *const outcomes[] = { "ok", "not-covered", "forged", "malformed" };
+    static uint8_t set[KEYTREE_SET_BYTES];
+    struct ekb_place place CLEANUP(ekb_place_deinit) = ekb_place();
+    struct key32 tree = key_of(v, "tree"), root;
+    keytree_device_set(&tree, u32_of(v, "category"), u32_of(v, "leaf"), set);
+    int r = open_parts(v, set, &place, &root);
+    assert_in_range(r, 0, 3);
+    return r == 0 ? same(v, "root", root.bytes, sizeof(root.bytes)) : outcomes[r];
+}
+
 static const char *check_partner_root(const struct vector *v)
 {
     struct key32 root = key_of(v, "root"), key;
@@ -182,6 +250,9 @@ static const struct kind {
     { "set", check_set },
     { "ekb", check_ekb },
     { "ekb-open", check_ekb_open },
+    { "hchacha20", check_hchacha20 },
+    { "ekb-parts", check_ekb_parts },
+    { "ekb-parts-open", check_ekb_parts_open },
     { "partner-root", check_partner_root },
     { "content-key", check_content_key },
     { "wrapped-half", check_wrapped_half },

@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sodium.h>
 
 #include "crypto/keytree.h"
 
@@ -44,6 +45,7 @@ static void test_path_keys(void **state)
 /* label (top) -> ... -> label of the node at `depth`, `path` bits below top, from the definition in the header. */
 static void defined_label(unsigned top, uint32_t top_index, unsigned depth, uint32_t index, struct key32 *out)
 {
+    static const char *const texts[2] = { "hearth sd left", "hearth sd right" };
     uint8_t context[9];
     struct key32 next;
     put_be32(context, CATEGORY);
@@ -52,7 +54,9 @@ static void defined_label(unsigned top, uint32_t top_index, unsigned depth, uint
     hkdf_key(&secret, "hearth sd label", SLICE_ARRAY(context), out);
     for (unsigned d = top + 1; d <= depth; d++) {
         bool right = index >> (depth - d) & 1;
-        hkdf_key(out, right ? "hearth sd right" : "hearth sd left", slice(NULL, 0), &next);
+        uint8_t text[16] = { 0 };
+        memcpy(text, texts[right], strlen(texts[right]));
+        assert_int_equal(crypto_core_hchacha20(next.bytes, text, out->bytes, NULL), 0);
         *out = next;
     }
 }
@@ -118,6 +122,14 @@ static void test_ranges(void **state)
     assert_false(keytree_covers((struct keytree_node){ 33, 0 }, 0));
 }
 
+static void check_set_is(struct slice set, bool good)
+{
+    struct key32 key;
+    uint32_t category, leaf;
+    assert_int_equal(keytree_set_key(set, 0, &key), good ? 0 : KEYTREE_MALFORMED);
+    assert_int_equal(keytree_set_leaf(set, &category, &leaf), good ? 0 : KEYTREE_MALFORMED);
+}
+
 static void test_malformed_set(void **state)
 {
     (void)state;
@@ -132,9 +144,12 @@ static void test_malformed_set(void **state)
         assert_int_equal(keytree_set_leaf(slice(set, len), &category, &leaf), KEYTREE_MALFORMED);
     }
     assert_int_equal(keytree_set_key(slice(set, KEYTREE_SET_BYTES), 33, &key), KEYTREE_MALFORMED);
-    set[0] = 2;
-    assert_int_equal(keytree_set_key(slice(set, KEYTREE_SET_BYTES), 0, &key), KEYTREE_MALFORMED);
-    assert_int_equal(keytree_set_leaf(slice(set, KEYTREE_SET_BYTES), &category, &leaf), KEYTREE_MALFORMED);
+    for (unsigned type = 0; type < 4; type++) { /* 1: from before, good for its node keys, not for its labels */
+        set[0] = (uint8_t)type;
+        check_set_is(slice(set, KEYTREE_SET_BYTES), type == 1 || type == 2);
+        assert_int_equal(keytree_set_label(slice(set, KEYTREE_SET_BYTES), 0, 1, &key),
+                         type == 2 ? 0 : KEYTREE_MALFORMED);
+    }
 }
 
 int main(void)

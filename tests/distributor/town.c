@@ -165,7 +165,7 @@ static void fetch_grant(struct shop *s, struct shop *other)
             return;
         REPLY_AS(&reply, GRANT, msg_Grant, &got);
         assert_int_equal(buf_append(&entries, buf_slice(&reply.tail)), 0);
-        assert_int_equal(delegations_block_entries(s->o, &other->keys->self, CODEC_BYTES(got.block), &count), 0);
+        assert_int_equal(delegations_block_units(s->o, &other->keys->self, CODEC_BYTES(got.block), &count), 0);
     }
     struct transaction t CLEANUP(transaction_end) = { 0 };
     begin(&t, s);
@@ -176,7 +176,7 @@ static void fetch_grant(struct shop *s, struct shop *other)
 }
 
 /* As the server does: keyset first, then both documents. */
-static void ask_partner(struct shop *s, const struct id *partner)
+static void ask_id(struct shop *s, const struct id *partner)
 {
     struct shop *other = shop_of(s->town, partner);
     if (other->unreachable)
@@ -191,6 +191,8 @@ static void ask_partner(struct shop *s, const struct id *partner)
     fetch_delegation(s, other);
     fetch_grant(s, other);
 }
+
+void town_ask(struct shop *s, const struct shop *other) { ask_id(s, &other->keys->self); }
 
 /* --- Requests ---------------------------------------------------------------------------------------------------- */
 
@@ -245,7 +247,7 @@ int town_run(struct shop *s, struct caller *who, uint16_t type, const pb_msgdesc
         if (r == REQUESTS_ASK_PARTNER) {
             assert_true(who->partners_asked_count < REQUESTS_PARTNERS_MAX);
             who->partners_asked[who->partners_asked_count++] = out->ask;
-            ask_partner(s, &out->ask);
+            ask_id(s, &out->ask);
             continue;
         }
         if (r == 0)

@@ -37,6 +37,8 @@ void town_deinit(struct town *t);
 void town_restart(struct shop *s); /* closes and opens; on its own only when asked to */
 /* Carries every shared row to the other shop, as the directory would. */
 void town_share(struct town *t);
+/* Fetches the other's keyset, delegation and grant, as the server does. */
+void town_ask(struct shop *s, const struct shop *other);
 
 /* A device: its keys, and where it stands with each shop. */
 struct gadget {

@@ -257,7 +257,15 @@ class Year:
         assert sorted(names[c] for c, in self.sql("SELECT lower(hex(client)) FROM revoked_leaf")) == sorted(n for n, (d, _, r) in self.known.items() if r and d == "aurora")
 
     def table_key_block(self, names, songs):
+        """Aurora's are of complete subtrees, Boreal's in parts; each keeps the other's newest."""
+        for here, own, other in ((self.aurora, 1, 2), (self.boreal, 2, 1)):
+            assert {k for k, in self.sql("SELECT kind FROM key_block WHERE distributor = 1 AND version > 1", at=here)} <= {own}
+            assert {k for k, in self.sql("SELECT kind FROM key_block WHERE distributor <> 1 AND version > 1", at=here)} <= {other}
         assert self.sql("SELECT max(version) FROM key_block WHERE distributor = 1") == [(self.blocks,)]
+
+    def table_key_block_part(self, names, songs):
+        assert not self.sql("SELECT 1 FROM key_block_part WHERE distributor = 1")
+        assert self.sql("SELECT length(entries) / 53, length(root) FROM key_block_part WHERE since = 1", at=self.boreal) in ([], [(1, 32)])
 
     def table_roster(self, names, songs):
         assert self.sql("SELECT user FROM roster") == [("alice",)]
@@ -324,7 +332,7 @@ class Year:
         assert len(self.sql("SELECT 1 FROM link_code")) <= 1
 
     for nothing in ("invite", "holder", "holder_share", "partner_terms", "payer", "payment", "product_payer", "settled", "settlement", "login_token",
-                    "spending_limit", "spending_unlock", "relayed"):
+                    "spending_limit", "spending_unlock", "relayed", "erased_name", "erasure"):
         locals()["table_" + nothing] = empty(nothing)
     del nothing, empty
 
@@ -333,6 +341,7 @@ class Year:
     def sign_up(self):
         for d in (self.aurora, self.boreal):
             d.admin("settings", "registration", "open")
+        self.boreal.admin("settings", "key-block-kind", "subset-difference")
         kitchen, bedroom = self.new_device("kitchen"), self.new_device("bedroom")
         for device, distributor, user, person in ((kitchen, self.aurora, "alice", ("--full-name", "Alice Example", "--email", "alice@example.org", "--payment-reference", "cus_year")),
                                                   (bedroom, self.boreal, "alina", ())):

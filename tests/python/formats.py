@@ -3,6 +3,7 @@
 A second implementation for tests only, written from the document. Nothing here is constant-time or wiped.
 """
 import base64
+import functools
 import hashlib
 import hmac
 import struct
@@ -49,6 +50,22 @@ def hkdf_sha256(key, salt, info, length):
 
 def hkdf(key, label, context=b""):
     return hkdf_sha256(key, b"", label.encode() + b"\0" + context, 32)
+
+
+def hchacha20(key, data):
+    """20 rounds of ChaCha20 over constants, key and 16 bytes; the first and last row are the key that comes out."""
+    x = list(struct.unpack("<16I", b"expand 32-byte k" + key + data))
+
+    def quarter(a, b, c, d):
+        for p, q, r, turn in ((a, b, d, 16), (c, d, b, 12), (a, b, d, 8), (c, d, b, 7)):
+            x[p] = (x[p] + x[q]) & 0xFFFFFFFF
+            x[r] ^= x[p]
+            x[r] = (x[r] << turn | x[r] >> 32 - turn) & 0xFFFFFFFF
+
+    for _ in range(10):
+        for a, b, c, d in ((0, 4, 8, 12), (1, 5, 9, 13), (2, 6, 10, 14), (3, 7, 11, 15), (0, 5, 10, 15), (1, 6, 11, 12), (2, 7, 8, 13), (3, 4, 9, 14)):
+            quarter(a, b, c, d)
+    return struct.pack("<8I", *x[:4], *x[12:])
 
 
 def gcm_seal(key, iv, associated, plain):
@@ -136,9 +153,10 @@ def merkle_prove(hashes, index):
     return merkle_prove(hashes[k:], index - k) + [merkle_root(hashes[:k])]
 
 
-def merkle_proves(leaf_hash, index, count, proof, root):
+def merkle_root_of(leaf_hash, index, count, proof):
+    """The root under which the proof puts the leaf; None: no proof for that place."""
     if index >= count or len(proof) % 32:
-        return False
+        return None
     hashes = [proof[i:i + 32] for i in range(0, len(proof), 32)]
 
     def climb(at, n):
@@ -156,7 +174,12 @@ def merkle_proves(leaf_hash, index, count, proof, root):
             return None
         return sha256(b"\1" + (below + sibling if at < k else sibling + below))
 
-    return climb(index, count) == root and not hashes
+    root = climb(index, count)
+    return None if hashes else root
+
+
+def merkle_proves(leaf_hash, index, count, proof, root):
+    return merkle_root_of(leaf_hash, index, count, proof) == root
 
 
 # ---- section 3 ----------------------------------------------------------------------------------------------------
@@ -214,15 +237,20 @@ def covers(depth, index, leaf):
     return leaf >> (32 - depth) == index
 
 
+@functools.lru_cache(1 << 16)
+def label_step(label, text):
+    return hchacha20(label, text.encode().ljust(16, b"\0"))
+
+
 def device_set(tree_secret, category, leaf):
-    out = bytes([1]) + be32(category) + be32(leaf)
+    out = bytes([2]) + be32(category) + be32(leaf)
     path = [leaf >> (32 - depth) for depth in range(33)]
     for depth in range(33):
         out += node_key(tree_secret, category, depth, path[depth])
     for a in range(32):
         label = hkdf(tree_secret, "hearth sd label", node_context(category, a, path[a]))
         for d in range(a + 1, 33):
-            children = hkdf(label, "hearth sd left"), hkdf(label, "hearth sd right")
+            children = label_step(label, "hearth sd left"), label_step(label, "hearth sd right")
             side = path[d] & 1
             out += children[1 - side]
             label = children[side]
@@ -230,7 +258,7 @@ def device_set(tree_secret, category, leaf):
 
 
 def set_head(dnk):
-    refuse_unless(len(dnk) == SET_BYTES and dnk[0] == 1, "malformed")
+    refuse_unless(len(dnk) == SET_BYTES and dnk[0] in (1, 2), "malformed")
     return int.from_bytes(dnk[1:5], "big"), int.from_bytes(dnk[5:9], "big")
 
 

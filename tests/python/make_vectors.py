@@ -10,6 +10,7 @@ import sys
 import nacl.bindings
 
 import formats as f
+import parts as p
 
 HEAD = """\
 # The project's own formats (docs/FORMATS.md), computed by the second implementation: tests/python/make_vectors.py.
@@ -112,6 +113,49 @@ def key_blocks():
     yield give("another key check", "forged", key_check=f.key_check(fill("x"), version))
 
 
+def key_blocks_in_parts():
+    yield case("HChaCha20", "hchacha20", "ok", key=bytes(range(32)), input=bytes.fromhex("000000090000004a0000000031415927"),
+               out=f.hchacha20(bytes(range(32)), bytes.fromhex("000000090000004a0000000031415927")))
+    secret, root, version = fill("tree"), fill("root"), 78
+    ivs = [fill(f"iv {n}")[:12] for n in range(48)]
+    sets = [(0, 0, 0), (5, 1, 1), (4, 1, 2), (0, 0xFFFFFFFF, 2), (7, 0x1000, 60), (3, 2, 540), (1, 7000000, 600)]
+    for first, step, count in sets:
+        block = p.parts_block(secret, 3, version, [first + n * step for n in range(count)], root, ivs)
+        yield case(f"{count} revoked from {first} on, every {step}", "ekb-parts", "ok", tree=secret, category=3, version=version, root=root,
+                   first=first, step=step, revoked=count, ivs=b"".join(ivs), count=len(block), units=len(p.parts_bytes(block)) // 53,
+                   hash=f.sha256(p.parts_bytes(block)), entries_root=f.merkle_root(p.parts_hashes(block)), key_check=f.key_check(root, version))
+    block = p.parts_block(secret, 3, version, [3 + 2 * n for n in range(540)], root, ivs)
+    index, top, proof, part = p.parts_place(block, 600)
+    good = {"tree": secret, "category": 3, "leaf": 600, "version": version, "count": len(block),
+            "entries_root": f.merkle_root(p.parts_hashes(block)), "key_check": f.key_check(root, version), "index": index, "entry": top,
+            "proof": proof, "part": part, "root": root}
+    give = lambda name, expect, **changes: case(name, "ekb-parts-open", expect, **{**good, **changes})
+    yield give("good", "ok")
+    for leaf in (0, 2, 4, 1080, 1083, 0x12345678, 0xFFFFFFFF):
+        index, top, proof, part = p.parts_place(block, leaf)
+        yield give(f"leaf {leaf}", "ok", leaf=leaf, index=index, entry=top, proof=proof, part=part)
+    assert p.parts_place(block, 601) is None
+    yield give("a revoked leaf", "not-covered", leaf=601)
+    yield give("a leaf of another part", "not-covered", leaf=0x80000000)
+    yield give("a leaf of another category", "forged", category=4)
+    yield give("another tree", "forged", tree=fill("another tree"))
+    yield give("another version", "forged", version=79)
+    yield give("another place", "forged", index=good["index"] ^ 1)
+    yield give("place beyond the block", "malformed", index=len(block))
+    yield give("top entry changed", "forged", entry=flip(good["entry"], 30))
+    yield give("proof changed", "forged", proof=flip(good["proof"], 0))
+    yield give("proof cut", "forged", proof=good["proof"][:-32])
+    yield give("iv changed", "forged", part=flip(good["part"], 0))
+    yield give("size of the part changed", "forged", part=flip(good["part"], 15))
+    yield give("place in the part changed", "forged", part=flip(good["part"], 19))
+    yield give("part entry changed", "forged", part=flip(good["part"], 50))
+    yield give("proof in the part changed", "forged", part=flip(good["part"], 80))
+    yield give("proof in the part cut", "forged", part=good["part"][:-32])
+    yield give("part not whole hashes", "malformed", part=good["part"][:-1])
+    yield give("no part", "malformed", part=good["part"][:72])
+    yield give("another key check", "forged", key_check=f.key_check(fill("x"), version))
+
+
 def content_keys():
     root, content, license_id = fill("root"), fill("content"), fill("license")[:16]
     yield case("partner root", "partner-root", "ok", root=root, partner=fill("partner"), key=f.partner_root(root, fill("partner")))
@@ -166,7 +210,7 @@ def bodies():
 
 def main():
     out = HEAD
-    for part in (identities, envelopes, tree, key_blocks, content_keys, bodies):
+    for part in (identities, envelopes, tree, key_blocks, key_blocks_in_parts, content_keys, bodies):
         out += "".join(part())
     if len(sys.argv) == 1:
         sys.stdout.write(out)

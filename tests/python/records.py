@@ -42,7 +42,8 @@ LEASE = Record((1, "until_ms", U64), (2, "grace_ms", U64), (3, "max_plays", U32,
 LICENSE = Record((1, "issuer", fixed(32)), (2, "license_id", fixed(16)), (3, "sequence", U64), (4, "content", fixed(32)),
                  (5, "client", fixed(32)), (6, "leaf", LEAF), (7, "issued_ms", U64), (8, "conditions", CONDITIONS),
                  (9, "license_half", fixed(112)), (10, "lease", LEASE, "?"), (11, "lender", fixed(32), "?"))
-KEY_BLOCK_ENTRY = Record((1, "block", upto(320)), (2, "index", U32), (3, "entry", fixed(53)), (4, "proof", upto(640), "?"))
+KEY_BLOCK_ENTRY = Record((1, "block", upto(320)), (2, "index", U32), (3, "entry", fixed(53)), (4, "proof", upto(640), "?"),
+                         (5, "part", upto(394), "?"))
 COPY_CERTIFICATE = Record((1, "issuer", fixed(32)), (2, "serial", fixed(16)), (3, "source", fixed(32)),
                           (4, "destination", fixed(32)), (5, "content", fixed(32)), (6, "license", upto(640)),
                           (7, "wrapped_half", fixed(60)), (8, "partner_root", BOOL), (9, "key_block", KEY_BLOCK_ENTRY),
@@ -51,7 +52,8 @@ COPY_CERTIFICATE = Record((1, "issuer", fixed(32)), (2, "serial", fixed(16)), (3
 DELEGATION = Record((1, "delegator", fixed(32)), (2, "partner", fixed(32)), (3, "copy_key", fixed(32)),
                     (4, "sequence", U64), (5, "max_certificate_ms", U64), (6, "issued_ms", U64), (7, "ends_ms", U64))
 EKB = Record((1, "distributor", fixed(32)), (2, "category", U32), (3, "kind", U32), (4, "version", U64),
-             (5, "entry_count", U32), (6, "entries_root", fixed(32)), (7, "key_check", fixed(32)), (8, "issued_ms", U64))
+             (5, "entry_count", U32), (6, "entries_root", fixed(32)), (7, "key_check", fixed(32)), (8, "issued_ms", U64),
+             (9, "unit_count", U32, "?"))
 KEY_GRANT = Record((1, "distributor", fixed(32)), (2, "partner", fixed(32)), (3, "category", U32), (4, "version", U64),
                    (5, "sealed_root", fixed(80)), (6, "issued_ms", U64), (7, "ends_ms", U64))
 QUOTE = Record((1, "distributor", fixed(32)), (2, "client", fixed(32)), (3, "content", fixed(32)),
