@@ -397,6 +397,18 @@ static void what_is_refused(void **state)
     assert_int_equal(ekb_parts_build(&e, &secret, CATEGORY, 1, falling, 2, &root_key, &chance.rng), -EINVAL);
     assert_int_equal(ekb_parts_build(&e, &secret, CATEGORY, 1, twice, 2, &root_key, &chance.rng), -EINVAL);
     assert_int_equal(ekb_parts_load(&e, CATEGORY, 1, slice(NULL, 0)), EKB_MALFORMED);
+    struct buf bytes CLEANUP(buf_free) = buf(1 << 16);
+    struct ekb_parts again;
+    assert_int_equal(ekb_parts_build(&e, &secret, CATEGORY, 1, twice, 1, &root_key, &chance.rng), 0);
+    assert_int_equal(ekb_parts_encode(&e, &bytes), 0);
+    for (size_t at = EKB_ENTRY_BYTES + 16; at < EKB_PART_HEAD_UNITS * EKB_ENTRY_BYTES; at++) { /* the padding */
+        bytes.data[at] = 1;
+        assert_int_equal(ekb_parts_load(&again, CATEGORY, 1, buf_slice(&bytes)), EKB_MALFORMED);
+        bytes.data[at] = 0;
+    }
+    assert_int_equal(ekb_parts_load(&again, CATEGORY, 1, buf_slice(&bytes)), 0);
+    ekb_parts_deinit(&again);
+    ekb_parts_deinit(&e);
     struct cover_subset s;
     static const uint8_t none[5] = { 0 }, below[5] = { 33 << 2, 0, 0, 0, 1 }, deep[5] = { 3, 0xff, 0xff, 0xff, 0xff };
     assert_false(cover_decode(none, &s));

@@ -163,6 +163,7 @@ static void seed_certificates(void)
 
 static void seed_blocks(const struct world *w)
 {
+    static const uint8_t zeros[256];
     struct slice entries = slice(w->block.entries, (size_t)w->block.count * EKB_ENTRY_BYTES);
     PUT("ekb", "entries", BYTES(0), entries);
     PUT("ekb", "one-entry", BYTES(0), slice_sub(entries, 0, EKB_ENTRY_BYTES));
@@ -174,6 +175,18 @@ static void seed_blocks(const struct world *w)
     PUT("ekb", "opened-other-version", BYTES(2, 5, 0, 0, 0, 0, 0, 0, 0, 13));
     PUT("ekb", "opened-other-index", BYTES(2, 6, 0, 1));
     PUT("ekb", "opened-more-entries", BYTES(2, 7, 0, 129));
+    PUT("parts", "whole", BYTES(1));
+    PUT("parts", "top-entry-edited", BYTES(1, 0, 0, 3, 1));
+    PUT("parts", "padding-not-zero", BYTES(1, 0, 0, 80, 1));
+    PUT("parts", "of-zeros", BYTES(0), slice_sub(SLICE_ARRAY(zeros), 0, 3 * EKB_ENTRY_BYTES));
+    PUT("parts", "opened", BYTES(2));
+    PUT("parts", "opened-edited-part", BYTES(2, 0, 0, 0, 30, 1));
+    PUT("parts", "opened-edited-proof", BYTES(2, 1, 0, 0, 3, 1));
+    PUT("parts", "opened-edited-top", BYTES(2, 3, 9, 1));
+    PUT("parts", "opened-other-index", BYTES(2, 4, 0, 1));
+    PUT("parts", "opened-other-version", BYTES(2, 5, 0, 0, 0, 0, 0, 0, 0, 13));
+    PUT("parts", "place", BYTES(3), slice_sub(SLICE_ARRAY(zeros), 0, 73 + 64));
+    PUT("parts", "place-cut", BYTES(3), slice_sub(SLICE_ARRAY(zeros), 0, 72));
     PUT("ekb", "proof", BYTES(3, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 2), entries);
 }
 

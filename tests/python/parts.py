@@ -121,6 +121,7 @@ def parts_place(parts, leaf):
 def parts_open(dnk, block, index, top, proof, part):
     """block: the fields of an ekb document of kind 2. The root key."""
     category, leaf = set_head(dnk)
+    refuse_unless(dnk[0] == 2, "malformed")
     refuse_unless(category == block["category"] and block["kind"] == 2, "malformed")
     refuse_unless(len(top) == 53 and 73 <= len(part) <= 393 and (len(part) - 73) % 32 == 0, "malformed")
     iv, count, at, entry, inner = part[:12], int.from_bytes(part[12:16], "big"), int.from_bytes(part[16:20], "big"), part[20:73], part[73:]
