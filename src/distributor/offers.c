@@ -58,18 +58,20 @@ static int judge_new(struct operations *o, const struct caller *who, struct offe
                : 0;
 }
 
-/* Limits are totals over all editions: what the device used under an earlier license is not taken from this one. */
+/* Limits are totals over all editions: what the device used under an earlier license is not taken from this one. Of one that is over it may have
+ * used everything. One that went elsewhere or was given back took along what was left, so that only what was used here counts. */
 static void count_on(struct offer *f)
 {
     doc_Conditions *c = &f->conditions;
     const doc_Conditions *had = &f->before.conditions;
+    bool stayed = f->before.state == LICENSE_LIVE;
     if (!f->has_before)
         return;
     if (c->has_max_plays)
-        c->max_plays = u32_add(c->max_plays, had->has_max_plays ? had->max_plays : f->before.plays);
+        c->max_plays = u32_add(c->max_plays, stayed && had->has_max_plays ? had->max_plays : f->before.plays);
     if (c->has_max_play_ms)
-        c->max_play_ms =
-            u64_min(u64_add(c->max_play_ms, had->has_max_play_ms ? had->max_play_ms : f->before.play_ms), INT64_MAX);
+        c->max_play_ms = u64_min(
+            u64_add(c->max_play_ms, stayed && had->has_max_play_ms ? had->max_play_ms : f->before.play_ms), INT64_MAX);
 }
 
 static int offer_license(struct operations *o, const struct caller *who, const struct offer_wish *wish, struct offer *f,
@@ -160,6 +162,20 @@ static int judge_renewable(const struct offer *f, int64_t now_ms, struct reply *
     return 0;
 }
 
+/* A product that limits what the license does not cannot add to that limit: it would sell without its limit. And nobody pays for nothing. */
+static int judge_worth(const struct offer *f, struct reply *out)
+{
+    const doc_Conditions *before = &f->before.conditions, *limits = &f->product.conditions;
+    bool ends = limits->has_usage_until_ms || f->product.has_usage_for_ms;
+    if ((ends && !before->has_usage_until_ms) || (limits->has_max_plays && !before->has_max_plays) ||
+        (limits->has_max_play_ms && !before->has_max_play_ms))
+        return reply_refuse(out, REASON_NOT_PERMITTED, "%s limits what this license does not: it cannot renew it.",
+                            f->product.name);
+    if (conditions_as_good(before, &f->conditions) || !conditions_as_good(&f->conditions, before))
+        return reply_refuse(out, REASON_NOT_PERMITTED, "%s would add nothing to this license.", f->product.name);
+    return 0;
+}
+
 static int offer_renewal(struct operations *o, const struct caller *who, const struct offer_wish *wish, struct offer *f,
                          struct reply *out)
 {
@@ -172,7 +188,7 @@ static int offer_renewal(struct operations *o, const struct caller *who, const s
         return r;
     f->conditions = conditions_renewed(&f->before.conditions, &f->product, who->now_ms);
     f->price = f->product.renew_price;
-    return 0;
+    return judge_worth(f, out);
 }
 
 static int offer_ownership(struct operations *o, const struct caller *who, const struct offer_wish *wish,

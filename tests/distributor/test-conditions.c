@@ -1,0 +1,214 @@
+/* Use conditions at their issuer: nothing sold twice over by renewing, buying again or moving to and fro. docs/USE-CONDITIONS.md. */
+#include "town.h"
+
+#include "base/util.h"
+#include "crypto/seal.h"
+#include "distributor/licenses.h"
+
+enum { TEN_PLAYS = 1, A_MONTH, A_MONTH_OF_PLAYS, UNTIL_A_DAY, PRODUCT_COUNT };
+
+static struct town town;
+static struct gadget kitchen, attic, spare;
+static struct id song;
+static uint32_t numbers[PRODUCT_COUNT];
+static uint8_t license_id[16];
+
+static void offer_products(void)
+{
+    struct product plays = { .name = "Ten plays", .price = 100, .has_renew_price = true, .renew_price = 50 };
+    plays.conditions.has_max_plays = true;
+    plays.conditions.max_plays = 10;
+    struct product month = plays;
+    strcpy(month.name, "A month");
+    month.conditions.has_max_plays = false;
+    month.conditions.max_plays = 0;
+    month.has_usage_for_ms = true;
+    month.usage_for_ms = 30 * TOWN_DAY_MS;
+    struct product both = month;
+    strcpy(both.name, "A month of plays");
+    both.conditions = plays.conditions;
+    struct product day = plays;
+    strcpy(day.name, "Until a day");
+    day.conditions = (doc_Conditions){ .has_usage_until_ms = true, .usage_until_ms = TOWN_START_MS + TOWN_DAY_MS };
+    struct product *all[] = {
+        [TEN_PLAYS] = &plays, [A_MONTH] = &month, [A_MONTH_OF_PLAYS] = &both, [UNTIL_A_DAY] = &day
+    };
+    struct transaction t CLEANUP(transaction_end) = { 0 };
+    assert_int_equal(transaction_begin(&t, town.a.o->store), 0);
+    for (size_t i = TEN_PLAYS; i < PRODUCT_COUNT; i++) {
+        assert_int_equal(products_add(town.a.o, all[i]), 0);
+        numbers[i] = all[i]->number;
+    }
+    assert_int_equal(contents_offer(town.a.o, &song, numbers + TEN_PLAYS, PRODUCT_COUNT - TEN_PLAYS), 0);
+    assert_int_equal(transaction_commit(&t), 0);
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    town_init(&town);
+    shop_user(&town.a, "alice", 20000);
+    gadget_init(&town, &kitchen, "kitchen");
+    gadget_init(&town, &attic, "attic");
+    gadget_init(&town, &spare, "spare");
+    assert_int_equal(gadget_register(&town.a, &kitchen, "alice", TOWN_PASSWORD), 0);
+    assert_int_equal(gadget_register(&town.a, &attic, "alice", TOWN_PASSWORD), 0);
+    assert_int_equal(gadget_register(&town.a, &spare, "alice", TOWN_PASSWORD), 0);
+    song = shop_publish(&town.a, "Reverie", 499, 50, 2, 1);
+    shop_license_id(&town.a, &song, license_id);
+    offer_products();
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    shop_check(&town.a);
+    gadget_deinit(&kitchen);
+    gadget_deinit(&attic);
+    gadget_deinit(&spare);
+    town_deinit(&town);
+    return 0;
+}
+
+static int only(struct gadget *g, struct order *order, msg_Result *out)
+{
+    static struct results results;
+    assert_int_equal(gadget_transact(&town.a, g, order, &results), 0);
+    *out = results.results[0];
+    return out->has_refusal ? (int)reason_of_code(out->refusal.code) : 0;
+}
+
+/* Quotes and buys: a purchase (kind 1) or renewal (2) by this product. */
+static int sell(struct gadget *g, uint32_t kind, int product)
+{
+    struct reply reply CLEANUP(reply_free);
+    struct order order;
+    msg_Result result;
+    msg_QuoteGet m = { .product = numbers[product], .has_kind = true, .kind = kind };
+    reply_init(&reply);
+    memcpy(m.content, song.bytes, ID_BYTES);
+    int r = RUN(&town.a, &g->who, QUOTE_GET, msg_QuoteGet, &m, &reply);
+    if (r != 0)
+        return r;
+    msg_Quote answer;
+    REPLY_AS(&reply, QUOTE, msg_Quote, &answer);
+    order_init(&order);
+    order_purchase(&order, CODEC_BYTES(answer.quote));
+    return only(g, &order, &result);
+}
+
+static struct license license_of(const struct gadget *g)
+{
+    struct license l;
+    assert_int_equal(licenses_find(town.a.o, license_id, &g->client, &l), 0);
+    return l;
+}
+
+static void a_license_is_renewed_by_what_limits_it_as_well(void **state)
+{
+    (void)state;
+    assert_int_equal(sell(&kitchen, 1, TEN_PLAYS), 0);
+    assert_int_equal(sell(&attic, 1, A_MONTH), 0);
+    assert_int_equal(sell(&spare, 1, A_MONTH_OF_PLAYS), 0);
+    int64_t spent = shop_balance(&town.a, "alice");
+    assert_int_equal(sell(&kitchen, 2, A_MONTH), REASON_NOT_PERMITTED); /* neither plays nor end would be left */
+    assert_int_equal(sell(&kitchen, 2, A_MONTH_OF_PLAYS), REASON_NOT_PERMITTED);
+    assert_int_equal(sell(&attic, 2, TEN_PLAYS), REASON_NOT_PERMITTED);
+    assert_int_equal(sell(&attic, 2, A_MONTH_OF_PLAYS), REASON_NOT_PERMITTED);
+    assert_int_equal(shop_balance(&town.a, "alice"), spent);
+    assert_int_equal(sell(&kitchen, 2, TEN_PLAYS), 0);
+    assert_int_equal(license_of(&kitchen).conditions.max_plays, 20);
+    uint64_t end = license_of(&spare).conditions.usage_until_ms;
+    assert_int_equal(sell(&spare, 2, A_MONTH), 0); /* sold without counting plays, with an end */
+    assert_false(license_of(&spare).conditions.has_max_plays);
+    assert_int_equal(license_of(&spare).conditions.usage_until_ms, end + 30 * TOWN_DAY_MS);
+    assert_int_equal(shop_balance(&town.a, "alice"), spent - 100);
+}
+
+static void a_renewal_that_adds_nothing_is_not_sold(void **state)
+{
+    (void)state;
+    assert_int_equal(sell(&kitchen, 1, UNTIL_A_DAY), 0);
+    assert_int_equal(sell(&attic, 1, A_MONTH), 0);
+    int64_t spent = shop_balance(&town.a, "alice");
+    assert_int_equal(sell(&kitchen, 2, UNTIL_A_DAY), REASON_NOT_PERMITTED); /* its end does not move */
+    assert_int_equal(sell(&attic, 2, UNTIL_A_DAY), REASON_NOT_PERMITTED);   /* and here would come sooner */
+    assert_int_equal(shop_balance(&town.a, "alice"), spent);
+}
+
+/* --- Moving -------------------------------------------------------------------------------------------------------- */
+
+static int move(struct gadget *from, const struct gadget *to, uint32_t plays, msg_Result *result)
+{
+    struct order order;
+    struct signer signer;
+    msg_Item item = { .has_copy = true, .copy = { .move = true, .has_use = true } };
+    doc_Use use = { .sequence = license_of(from).sequence, .plays = plays, .signed_ms = (uint64_t)town.now_ms };
+    struct buf envelope CLEANUP(buf_free) = buf(512), bytes CLEANUP(buf_free) = buf(2048);
+    memcpy(use.issuer, town.a.keys->self.bytes, ID_BYTES);
+    memcpy(use.license_id, license_id, sizeof(use.license_id));
+    memcpy(use.client, from->client.bytes, ID_BYTES);
+    signer_from_pair(&signer, &from->pair);
+    assert_int_equal(document_sign(&envelope, DOCUMENT_USE, &use, &signer), 0);
+    memcpy(item.copy.content, song.bytes, ID_BYTES);
+    memcpy(item.copy.license_id, license_id, sizeof(license_id));
+    memcpy(item.copy.destination, to->client.bytes, ID_BYTES);
+    assert_int_equal(CODEC_SET_BYTES(item.copy.use, buf_slice(&envelope)), 0);
+    assert_int_equal(CODEC_ENCODE(msg_Item, &bytes, &item), 0);
+    order_init(&order);
+    assert_int_equal(codec_list_put(&order.tail, buf_slice(&bytes)), 0);
+    order.count = 1;
+    return only(from, &order, result);
+}
+
+/* What the source's vault opens. */
+static void open_move(const struct gadget *from, const msg_Result *result, doc_CopyCertificate *certificate)
+{
+    uint8_t plain[sizeof(result->certificate.bytes)], signer[32];
+    assert_int_equal(seal_open(&from->sealing, CODEC_BYTES(result->certificate), plain), 0);
+    struct slice envelope = slice(plain, result->certificate.size - SEAL_OVERHEAD_BYTES);
+    assert_int_equal(document_open(DOCUMENT_COPY_CERTIFICATE, envelope, certificate, sizeof(*certificate), signer), 0);
+}
+
+static void stored(struct gadget *to, const doc_CopyCertificate *certificate)
+{
+    struct buf receipt CLEANUP(buf_free) = buf(512);
+    gadget_receipt(to, certificate, 1, town.now_ms, &receipt);
+    assert_int_equal(gadget_redeem(&town.a, &to->who, buf_slice(&receipt)), 0);
+}
+
+static void what_was_moved_away_is_not_sold_again_beside(void **state)
+{
+    (void)state;
+    msg_Result result;
+    doc_CopyCertificate certificate;
+    assert_int_equal(sell(&kitchen, 1, TEN_PLAYS), 0);
+    assert_int_equal(move(&kitchen, &attic, 4, &result), 0);
+    open_move(&kitchen, &result, &certificate);
+    stored(&attic, &certificate);
+    assert_int_equal(license_of(&attic).conditions.max_plays, 6);
+    assert_int_equal(sell(&kitchen, 1, TEN_PLAYS), 0);
+    assert_int_equal(license_of(&kitchen).conditions.max_plays, 14); /* its vault has counted four */
+}
+
+static void what_is_over_may_have_been_used_up(void **state)
+{
+    (void)state;
+    assert_int_equal(sell(&kitchen, 1, A_MONTH_OF_PLAYS), 0);
+    town.now_ms += 31 * TOWN_DAY_MS;
+    assert_int_equal(sell(&kitchen, 1, A_MONTH_OF_PLAYS), 0);
+    assert_int_equal(license_of(&kitchen).conditions.max_plays, 20);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(a_license_is_renewed_by_what_limits_it_as_well),
+        TEST(a_renewal_that_adds_nothing_is_not_sold),
+        TEST(what_was_moved_away_is_not_sold_again_beside),
+        TEST(what_is_over_may_have_been_used_up),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
