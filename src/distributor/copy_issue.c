@@ -130,7 +130,8 @@ static int fill_result(struct making *m, struct slice document, struct slice del
     return 0;
 }
 
-/* Does the license inside still say what it would say now? It was used meanwhile, and its vault releases it no more. */
+/* Would the source's vault still release it? Not when more was used there since: that is all that may void it, for what was not released is
+ * nowhere. What the destination has used meanwhile is no reason: it may have stored this very certificate. */
 static int judge_unused(const struct making *m, struct slice document, bool *same)
 {
     doc_CopyCertificate *c CLEANUP(freep) = calloc(1, sizeof(*c));
@@ -143,9 +144,14 @@ static int judge_unused(const struct making *m, struct slice document, bool *sam
         r = document_open(DOCUMENT_LICENSE, CODEC_BYTES(c->license), &l, sizeof(l), signer);
     if (r != 0)
         return r > 0 ? -EUCLEAN : r;
-    const doc_Conditions now = copy_conditions_there(m);
-    *same = !conditions_are_counted(&now) ||
-            (l.conditions.max_plays == now.max_plays && l.conditions.max_play_ms == now.max_play_ms);
+    const doc_Conditions *here = &m->license.conditions, *there = &l.conditions;
+    uint64_t plays = here->max_plays - u64_min(m->license.plays, here->max_plays);
+    uint64_t play_ms = here->max_play_ms - u64_min(m->license.play_ms, here->max_play_ms);
+    bool plays_left = !here->has_max_plays || !there->has_max_plays ||
+                      there->max_plays - u64_min(c->plays_before, there->max_plays) <= plays;
+    bool time_left = !here->has_max_play_ms || !there->has_max_play_ms ||
+                     there->max_play_ms - u64_min(c->play_ms_before, there->max_play_ms) <= play_ms;
+    *same = plays_left && time_left;
     return 0;
 }
 

@@ -5,7 +5,7 @@
 #include "crypto/seal.h"
 #include "distributor/licenses.h"
 
-enum { TEN_PLAYS = 1, A_MONTH, A_MONTH_OF_PLAYS, UNTIL_A_DAY, PRODUCT_COUNT };
+enum { TEN_PLAYS = 1, A_MONTH, A_MONTH_OF_PLAYS, UNTIL_A_DAY, TO_LEND, PRODUCT_COUNT };
 
 static struct town town;
 static struct gadget kitchen, attic, spare;
@@ -30,8 +30,11 @@ static void offer_products(void)
     struct product day = plays;
     strcpy(day.name, "Until a day");
     day.conditions = (doc_Conditions){ .has_usage_until_ms = true, .usage_until_ms = TOWN_START_MS + TOWN_DAY_MS };
+    struct product lend = { .name = "To lend", .price = 100 };
+    lend.conditions.has_max_checkouts = true;
+    lend.conditions.max_checkouts = 5;
     struct product *all[] = {
-        [TEN_PLAYS] = &plays, [A_MONTH] = &month, [A_MONTH_OF_PLAYS] = &both, [UNTIL_A_DAY] = &day
+        [TEN_PLAYS] = &plays, [A_MONTH] = &month, [A_MONTH_OF_PLAYS] = &both, [UNTIL_A_DAY] = &day, [TO_LEND] = &lend
     };
     struct transaction t CLEANUP(transaction_end) = { 0 };
     assert_int_equal(transaction_begin(&t, town.a.o->store), 0);
@@ -139,7 +142,7 @@ static void a_renewal_that_adds_nothing_is_not_sold(void **state)
 
 /* --- Moving -------------------------------------------------------------------------------------------------------- */
 
-static int move(struct gadget *from, const struct gadget *to, uint32_t plays, msg_Result *result)
+static int ask_move(struct gadget *from, const struct gadget *to, uint32_t plays, bool checkout, msg_Result *result)
 {
     struct order order;
     struct signer signer;
@@ -154,12 +157,18 @@ static int move(struct gadget *from, const struct gadget *to, uint32_t plays, ms
     memcpy(item.copy.content, song.bytes, ID_BYTES);
     memcpy(item.copy.license_id, license_id, sizeof(license_id));
     memcpy(item.copy.destination, to->client.bytes, ID_BYTES);
+    item.copy.has_checkout = item.copy.checkout = checkout;
     assert_int_equal(CODEC_SET_BYTES(item.copy.use, buf_slice(&envelope)), 0);
     assert_int_equal(CODEC_ENCODE(msg_Item, &bytes, &item), 0);
     order_init(&order);
     assert_int_equal(codec_list_put(&order.tail, buf_slice(&bytes)), 0);
     order.count = 1;
     return only(from, &order, result);
+}
+
+static int move(struct gadget *from, const struct gadget *to, uint32_t plays, msg_Result *result)
+{
+    return ask_move(from, to, plays, false, result);
 }
 
 /* What the source's vault opens. */
@@ -201,6 +210,41 @@ static void what_is_over_may_have_been_used_up(void **state)
     assert_int_equal(license_of(&kitchen).conditions.max_plays, 20);
 }
 
+/* Used there meanwhile: the certificate may have been stored there, so it is not voided. */
+static void a_certificate_is_voided_by_use_at_its_source_alone(void **state)
+{
+    (void)state;
+    msg_Result result;
+    doc_CopyCertificate first, again;
+    assert_int_equal(sell(&kitchen, 1, TEN_PLAYS), 0);
+    assert_int_equal(sell(&kitchen, 2, TEN_PLAYS), 0);
+    assert_int_equal(sell(&attic, 1, TEN_PLAYS), 0);
+    assert_int_equal(move(&kitchen, &attic, 1, &result), 0);
+    open_move(&kitchen, &result, &first);
+    assert_int_equal(move(&attic, &spare, 3, &result), 0); /* says how much attic has used of what it had */
+    assert_int_equal(move(&kitchen, &attic, 1, &result), 0);
+    open_move(&kitchen, &result, &again);
+    assert_memory_equal(again.serial, first.serial, sizeof(first.serial));
+    stored(&attic, &first);
+    assert_int_equal(license_of(&kitchen).state, LICENSE_GONE);
+    assert_int_equal(license_of(&attic).conditions.max_plays, 19);
+}
+
+static void a_certificate_that_gives_more_than_is_left_is_voided(void **state)
+{
+    (void)state;
+    msg_Result result;
+    doc_CopyCertificate first, again;
+    assert_int_equal(sell(&kitchen, 1, TEN_PLAYS), 0);
+    assert_int_equal(move(&kitchen, &attic, 1, &result), 0);
+    open_move(&kitchen, &result, &first);
+    assert_int_equal(move(&kitchen, &attic, 2, &result), 0);
+    open_move(&kitchen, &result, &again);
+    assert_memory_not_equal(again.serial, first.serial, sizeof(first.serial));
+    stored(&attic, &again);
+    assert_int_equal(license_of(&attic).conditions.max_plays, 8);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 int main(void)
 {
@@ -209,6 +253,8 @@ int main(void)
         TEST(a_renewal_that_adds_nothing_is_not_sold),
         TEST(what_was_moved_away_is_not_sold_again_beside),
         TEST(what_is_over_may_have_been_used_up),
+        TEST(a_certificate_is_voided_by_use_at_its_source_alone),
+        TEST(a_certificate_that_gives_more_than_is_left_is_voided),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
