@@ -74,13 +74,22 @@ static int kept_document(struct operations *o, const struct license *l, struct b
     return query_check(&q);
 }
 
-/* Where it was, it is no more. */
-static int take_away(struct operations *o, const struct license *lost)
+static int void_where(struct operations *o, int statement, const struct license *lost)
 {
-    struct query q CLEANUP(query_end) = query(o->store, MOVES_VOID);
+    struct query q CLEANUP(query_end) = query(o->store, statement);
     query_bind_blob(&q, 1, SLICE_ARRAY(lost->license_id));
     rows_bind_id(&q, 2, &lost->client);
-    int r = rows_run(&q);
+    return rows_run(&q);
+}
+
+/* Where it was, it is no more; nor where it was lent, whatever becomes of that device. */
+static int take_away(struct operations *o, const struct license *lost)
+{
+    int r = void_where(o, MOVES_VOID, lost);
+    if (r == 0 && lost->state == LICENSE_LENT)
+        r = void_where(o, LOAN_MOVES_VOID, lost);
+    if (r == 0 && lost->state == LICENSE_LENT)
+        r = void_where(o, LOANS_VOID, lost);
     return r == 0 ? licenses_set_state(o, lost->license_id, &lost->client, lost->sequence, LICENSE_GONE) : r;
 }
 

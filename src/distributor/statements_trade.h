@@ -28,10 +28,15 @@
  * and the certificate has ended unused; or it is this very device's. Each is given again once, to one device. */
 #define SQL_REMOVED(number, id) \
     "EXISTS (SELECT 1 FROM client_user c WHERE c.distributor = " number " AND c.client = " id " AND c.revoked = 1)"
-/* Checked out to a device that was removed: it comes back to the account. */
-#define SQL_LENT_LOST                                                                                                \
-    " OR (l.state = 7 AND EXISTS (SELECT 1 FROM license b WHERE b.license_id = l.license_id AND b.lender = l.client" \
-    " AND (b.state = 4 OR " SQL_REMOVED("b.distributor", "b.client") ")))"
+/* Checked out to a device that was removed: it comes back to the account. A loan that ended before is none, and one that is on its way back may
+ * arrive as long as its certificate lasts. */
+#define SQL_LENT_LOST                                                                                                        \
+    " OR (l.state = 7 AND EXISTS (SELECT 1 FROM license b WHERE b.license_id = l.license_id AND b.lender = l.client"         \
+    " AND b.state <> 3 AND (b.state = 4 OR " SQL_REMOVED(                                                                    \
+        "b.distributor",                                                                                                     \
+        "b.client") ")"                                                                                                      \
+                    " AND NOT EXISTS (SELECT 1 FROM certificate x WHERE x.license_id = b.license_id AND x.source = b.client" \
+                    " AND x.destination = l.client AND x.move = 1 AND x.state = 1 AND x.ends_ms >= ?4)))"
 #define SQL_LOST                                                                                                 \
     "(l.lender IS NULL AND (l.state = 4 OR (l.state = 1 AND l.client = ?3 AND l.distributor = 1)"                \
     " OR (l.state IN (1, 2) AND " SQL_REMOVED(                                                                   \
@@ -105,6 +110,10 @@
       "SELECT " SQL_LICENSE " FROM license l WHERE l.account = ?1 AND l.content = ?2"                                             \
       " AND (" SQL_LOST " OR " SQL_FREE ") ORDER BY l.client = ?3 DESC, l.state DESC, l.sequence DESC LIMIT 1")                   \
     X(MOVES_VOID, "UPDATE certificate SET state = 3 WHERE license_id = ?1 AND source = ?2 AND move = 1 AND state = 1")            \
+    X(LOANS_VOID, "UPDATE license SET state = 3 WHERE license_id = ?1 AND lender = ?2 AND state <> 3")                            \
+    X(LOAN_MOVES_VOID,                                                                                                            \
+      "UPDATE certificate SET state = 3 WHERE license_id = ?1 AND destination = ?2 AND move = 1 AND state = 1"                    \
+      " AND source IN (SELECT client FROM license WHERE license_id = ?1 AND lender = ?2)")                                        \
     X(LICENSE_OWNED, "SELECT 1 FROM license WHERE account = ?1 AND content = ?2 AND state IN (1, 2) LIMIT 1")                     \
     X(LICENSE_ELSEWHERE,                                                                                                          \
       "SELECT c.name FROM license l JOIN client_user c ON c.distributor = l.distributor AND c.client = l.client"                  \

@@ -245,6 +245,86 @@ static void a_certificate_that_gives_more_than_is_left_is_voided(void **state)
     assert_int_equal(license_of(&attic).conditions.max_plays, 8);
 }
 
+/* --- Lending ------------------------------------------------------------------------------------------------------- */
+
+/* Out or back, and stored there. */
+static void lend(struct gadget *from, struct gadget *to)
+{
+    msg_Result result;
+    doc_CopyCertificate certificate;
+    assert_int_equal(ask_move(from, to, 0, true, &result), 0);
+    open_move(from, &result, &certificate);
+    stored(to, &certificate);
+}
+
+static void remove_device(struct gadget *g)
+{
+    struct reply reply CLEANUP(reply_free);
+    msg_DeviceRemove m;
+    reply_init(&reply);
+    memcpy(m.client, g->client.bytes, ID_BYTES);
+    assert_int_equal(RUN(&town.a, &kitchen.who, DEVICE_REMOVE, msg_DeviceRemove, &m, &reply), 0);
+}
+
+static int restore(struct gadget *g)
+{
+    struct order order;
+    msg_Result result;
+    order_init(&order);
+    order_restore(&order, &song);
+    return only(g, &order, &result);
+}
+
+static void what_is_lent_to_a_lost_device_comes_back_once(void **state)
+{
+    (void)state;
+    assert_int_equal(sell(&kitchen, 1, TO_LEND), 0);
+    lend(&kitchen, &attic);
+    assert_int_equal(restore(&kitchen), REASON_NO_LICENSE);
+    remove_device(&attic);
+    assert_int_equal(restore(&kitchen), 0);
+    lend(&kitchen, &spare);
+    assert_int_equal(restore(&kitchen), REASON_NO_LICENSE); /* spare has it, whatever attic had */
+    assert_int_equal(license_of(&kitchen).state, LICENSE_LENT);
+    lend(&spare, &kitchen);
+    assert_int_equal(license_of(&kitchen).state, LICENSE_LIVE);
+    assert_int_equal(license_of(&kitchen).checkouts, 2);
+}
+
+static void what_came_back_from_a_device_is_not_lost_with_it(void **state)
+{
+    (void)state;
+    assert_int_equal(sell(&kitchen, 1, TO_LEND), 0);
+    lend(&kitchen, &attic);
+    lend(&attic, &kitchen);
+    remove_device(&attic);
+    lend(&kitchen, &spare);
+    assert_int_equal(restore(&kitchen), REASON_NO_LICENSE);
+    remove_device(&spare);
+    assert_int_equal(restore(&kitchen), 0);
+}
+
+/* On its way back it may arrive yet. */
+static void what_is_being_checked_in_is_lost_when_its_certificate_has_ended(void **state)
+{
+    (void)state;
+    msg_Result result;
+    doc_CopyCertificate certificate;
+    struct buf receipt CLEANUP(buf_free) = buf(512);
+    assert_int_equal(sell(&kitchen, 1, TO_LEND), 0);
+    lend(&kitchen, &attic);
+    assert_int_equal(ask_move(&attic, &kitchen, 0, true, &result), 0);
+    open_move(&attic, &result, &certificate);
+    remove_device(&attic);
+    assert_int_equal(restore(&spare), REASON_NO_LICENSE);
+    town.now_ms += 8 * TOWN_DAY_MS;
+    gadget_hello(&town.a, &spare);
+    assert_int_equal(restore(&spare), 0);
+    gadget_receipt(&kitchen, &certificate, 1, town.now_ms, &receipt);
+    assert_int_equal(gadget_redeem(&town.a, &kitchen.who, buf_slice(&receipt)), REASON_NOT_PERMITTED);
+    assert_int_not_equal(license_of(&kitchen).state, LICENSE_LIVE);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 int main(void)
 {
@@ -255,6 +335,9 @@ int main(void)
         TEST(what_is_over_may_have_been_used_up),
         TEST(a_certificate_is_voided_by_use_at_its_source_alone),
         TEST(a_certificate_that_gives_more_than_is_left_is_voided),
+        TEST(what_is_lent_to_a_lost_device_comes_back_once),
+        TEST(what_came_back_from_a_device_is_not_lost_with_it),
+        TEST(what_is_being_checked_in_is_lost_when_its_certificate_has_ended),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
