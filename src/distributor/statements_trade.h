@@ -166,6 +166,8 @@
       " ORDER BY ends_ms DESC LIMIT 1")                                                                                           \
     X(CERTIFICATE_MOVE, "SELECT destination FROM certificate WHERE license_id = ?1 AND source = ?2 AND move = 1"                  \
                         " AND edition = ?3 AND state = 1 LIMIT 1")                                                                \
+    X(CERTIFICATE_ACCOUNT,                                                                                                        \
+      "SELECT account FROM certificate WHERE license_id = ?1 AND destination = ?2 AND content = ?3 LIMIT 1")                      \
     X(CERTIFICATE_OVERDUE, "SELECT " SQL_CERTIFICATE " FROM certificate WHERE state = 1 AND move = 0 AND ends_ms < ?1"            \
                            " ORDER BY ends_ms LIMIT 1")                                                                           \
     X(CERTIFICATE_STATE, "UPDATE certificate SET state = ?2, receipt = coalesce(?3, receipt),"                                    \

@@ -1,6 +1,9 @@
 /* Use conditions at their issuer: nothing sold twice over by renewing, buying again or moving to and fro. docs/USE-CONDITIONS.md. */
 #include "town.h"
 
+#include <sqlite3.h>
+#include <stdio.h>
+
 #include "base/util.h"
 #include "crypto/seal.h"
 #include "distributor/licenses.h"
@@ -325,6 +328,74 @@ static void what_is_being_checked_in_is_lost_when_its_certificate_has_ended(void
     assert_int_not_equal(license_of(&kitchen).state, LICENSE_LIVE);
 }
 
+/* --- The use log --------------------------------------------------------------------------------------------------- */
+
+static int bring_log(struct gadget *g, uint64_t number, const uint8_t license[16])
+{
+    struct reply reply CLEANUP(reply_free);
+    struct buf envelope CLEANUP(buf_free) = buf(1024);
+    struct signer signer;
+    static const msg_UseLog message;
+    doc_UseLog log = { .signed_ms = (uint64_t)town.now_ms, .entries_count = 1, .entries = { { .number = number } } };
+    reply_init(&reply);
+    memcpy(log.issuer, town.a.keys->self.bytes, ID_BYTES);
+    memcpy(log.client, g->client.bytes, ID_BYTES);
+    memcpy(log.entries[0].license_id, license, 16);
+    memcpy(log.entries[0].content, song.bytes, ID_BYTES);
+    signer_from_pair(&signer, &g->pair);
+    assert_int_equal(document_sign(&envelope, DOCUMENT_USE_LOG, &log, &signer), 0);
+    int r = town_run(&town.a, &g->who, msg_Type_USE_LOG, msg_UseLog_fields, &message, buf_slice(&envelope), &reply);
+    if (r != 0)
+        return r;
+    msg_UseLogTaken answer;
+    doc_UseLogTaken taken;
+    REPLY_AS(&reply, USE_LOG_TAKEN, msg_UseLogTaken, &answer);
+    assert_int_equal(use_log_taken_judge(CODEC_BYTES(answer.taken), &town.a.keyset, &g->client, &taken), 0);
+    assert_true(taken.through >= number);
+    return 0;
+}
+
+static int64_t entries_of(const char *account)
+{
+    char statement[128];
+    sqlite3 *db;
+    sqlite3_stmt *s;
+    snprintf(statement, sizeof(statement), "SELECT count(*) FROM use_log WHERE account = '%s'", account);
+    char path[96];
+    snprintf(path, sizeof(path), "%s/operations.db", town.a.dir);
+    assert_int_equal(sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_prepare_v2(db, statement, -1, &s, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_step(s), SQLITE_ROW);
+    int64_t count = sqlite3_column_int64(s, 0);
+    sqlite3_finalize(s);
+    sqlite3_close(db);
+    return count;
+}
+
+/* The vault lets nothing play when its log is not taken: no entry may stop it for ever. */
+static void no_entry_of_a_use_log_stops_the_others(void **state)
+{
+    (void)state;
+    msg_Result result;
+    uint8_t unknown[16] = { 9 };
+    struct gadget stranger;
+    assert_int_equal(sell(&kitchen, 1, TEN_PLAYS), 0);
+    assert_int_equal(bring_log(&kitchen, 1, license_id), 0);
+    assert_int_equal(bring_log(&kitchen, 1, license_id), 0); /* again */
+    assert_int_equal(entries_of("alice"), 1);
+    assert_int_equal(move(&kitchen, &attic, 0, &result), 0);
+    assert_int_equal(bring_log(&attic, 1, license_id), 0); /* it plays there before the receipt is here */
+    assert_int_equal(entries_of("alice"), 2);
+    assert_int_equal(bring_log(&attic, 2, unknown), 0);
+    assert_int_equal(bring_log(&attic, 7, license_id), 0); /* three to six were here before the database was restored */
+    assert_int_equal(entries_of("alice"), 3);
+    assert_int_equal(entries_of(""), 1);
+    gadget_init(&town, &stranger, "stranger");
+    gadget_hello(&town.a, &stranger);
+    assert_int_equal(bring_log(&stranger, 1, license_id), REASON_NO_LICENSE);
+    gadget_deinit(&stranger);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 int main(void)
 {
@@ -338,6 +409,7 @@ int main(void)
         TEST(what_is_lent_to_a_lost_device_comes_back_once),
         TEST(what_came_back_from_a_device_is_not_lost_with_it),
         TEST(what_is_being_checked_in_is_lost_when_its_certificate_has_ended),
+        TEST(no_entry_of_a_use_log_stops_the_others),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
