@@ -54,8 +54,7 @@ void plays_deinit(struct vault *v)
     free(steal(&v->plays));
 }
 
-/* Plays whose player has gone. */
-static int close_ended(struct vault *v)
+int plays_close_ended(struct vault *v)
 {
     int r = 0;
     for (unsigned i = 0; r == 0 && i < PLAY_COUNT_MAX; i++) {
@@ -80,8 +79,7 @@ bool plays_use(struct vault *v, const void *issuer, const uint8_t license_id[16]
     for (unsigned i = 0; i < PLAY_COUNT_MAX; i++) {
         const struct player_channel *c = v->plays->slots[i].channel;
         const struct use_play *u = &v->plays->slots[i].use;
-        if (c && !player_channel_has_ended(c) && id_equal(u->issuer, issuer) &&
-            memcmp(u->license_id, license_id, sizeof(u->license_id)) == 0)
+        if (c && id_equal(u->issuer, issuer) && memcmp(u->license_id, license_id, sizeof(u->license_id)) == 0)
             return true;
     }
     return false;
@@ -201,7 +199,7 @@ int play_open(struct vault *v, const struct request *rq, struct reply *reply)
         return REASON_MALFORMED;
     int r = judge_info(m, &info, &content, &shape);
     if (r == 0)
-        r = close_ended(v);
+        r = plays_close_ended(v);
     if (r == 0 && free_slot(v->plays) == PLAY_COUNT_MAX)
         r = REASON_IN_USE;
     c.record = m->has_record && m->record;

@@ -12,7 +12,9 @@
 int plays_init(struct vault *v) MUST_USE;
 void plays_deinit(
     struct vault *v); /* closes every channel and waits for the threads; what they did not take is given back */
-/* Is this license played at this moment? */
+/* Ends plays whose player has gone, and gives back what they did not take. 0 or -errno. */
+int plays_close_ended(struct vault *v) MUST_USE;
+/* Is this license played at this moment, or was, and what it did not take is not given back yet? */
 bool plays_use(struct vault *v, const void *issuer, const uint8_t license_id[16]);
 
 /* PLAY_OPEN, with the player's channel beside it. REASON_CONTENT_ID_MISMATCH: information of another content. REASON_NO_LICENSE,

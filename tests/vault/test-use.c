@@ -153,6 +153,30 @@ static void a_play_cut_off_is_charged(void **state)
     assert_true(u.play_ms > 0); /* all it could have taken */
 }
 
+/* The issuer takes no word that says less than the last: what is given back is given back before it. */
+static void a_player_that_has_gone_used_nothing(void **state)
+{
+    (void)state;
+    int player;
+    uint64_t play;
+    doc_Use u;
+    doc_License l = license_of(5);
+    l.conditions.has_max_plays = true;
+    l.conditions.max_plays = 2;
+    give(&l);
+    assert_int_equal(rig_play(&rig, &song, &player, &play), 0);
+    close(player);
+    int r = REASON_IN_USE;
+    for (int i = 0; i < 1000 && r == REASON_IN_USE; i++) {
+        r = use_of(false, &u);
+        usleep(r == REASON_IN_USE ? 5000 : 0);
+    }
+    assert_int_equal(r, 0);
+    assert_int_equal(u.plays, 0);
+    assert_int_equal(play_blocks(1), 0);
+    assert_int_equal(used().plays, 1);
+}
+
 static void playing_time(void **state)
 {
     (void)state;
@@ -441,6 +465,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(plays),
         TEST(a_play_cut_off_is_charged),
+        TEST(a_player_that_has_gone_used_nothing),
         TEST(playing_time),
         TEST(leases),
         TEST(counters_are_sealed),
