@@ -48,6 +48,12 @@ static int option_add(struct admin *a, uint32_t product, const struct admin_opti
     r = products_add_option(a->o, &o);
     if (r == REASON_NOT_FOUND)
         return admin_fail(a, REASON_NOT_FOUND, "There is no product %u on sale.", product);
+    if (r == REASON_NOT_PERMITTED)
+        return admin_fail(
+            a, REASON_NOT_PERMITTED,
+            "An option adds something that product %u has and limits: a leased one is not copied or lent, "
+            "and what is not counted or has no end has enough.",
+            product);
     if (r == REASON_TOO_LARGE)
         return admin_fail(a, REASON_TOO_LARGE, "A product has at most %d options: withdraw one.", PRODUCTS_OPTIONS_MAX);
     r = r == 0 ? admin_commit(a) : admin_error(a, r, "add the option");

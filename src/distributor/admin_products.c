@@ -186,7 +186,7 @@ static int product_add(struct admin *a, const struct admin_option *options)
     if (r == REASON_MALFORMED)
         return admin_fail(
             a, REASON_NOT_PERMITTED,
-            "A product has a name and no negative price; --lease-grace and --lease-plays need --lease, and a leased "
+            "A product has a name, no negative price, and no period that ends before it begins; --lease-grace and --lease-plays need --lease, and a leased "
             "product cannot be copied or checked out.");
     r = r == 0 ? admin_commit(a) : admin_error(a, r, "add the product");
     if (r != 0)

@@ -71,8 +71,10 @@ int products_add(struct operations *o, struct product *p)
     const doc_Conditions *c = &p->conditions;
     bool lease = p->has_lease_ms ? p->lease_ms > 0 && c->max_copies == 0 && c->copy_depth == 0 && !c->has_max_checkouts
                                  : p->lease_grace_ms == 0 && p->lease_plays == 0;
+    bool periods = !(c->has_usage_from_ms && c->has_usage_until_ms && c->usage_from_ms > c->usage_until_ms) &&
+                   !(c->has_download_from_ms && c->has_download_until_ms && c->download_from_ms > c->download_until_ms);
     if (p->name[0] == '\0' || p->price < 0 || p->copy_price < 0 || p->renew_price < 0 || p->conditions.own_price < 0 ||
-        !lease)
+        !lease || !periods)
         return REASON_MALFORMED;
     int r = find_same(o, p);
     if (r != OPERATIONS_ABSENT)
@@ -188,6 +190,17 @@ static int judge_room(struct operations *o, uint32_t product, uint32_t *last)
     return r != OPERATIONS_ABSENT ? r : on_sale >= PRODUCTS_OPTIONS_MAX ? REASON_TOO_LARGE : 0;
 }
 
+/* Everything it says it adds is added: to no limit nothing can be, and a leased product is not copied or lent. */
+static bool adds_to(const struct product_option *o, const struct product *p)
+{
+    const doc_Conditions *c = &p->conditions;
+    bool copies = o->copies > 0 || o->copy_depth > 0 || o->removables > 0 || o->checkouts > 0;
+    bool ends = c->has_usage_until_ms || p->has_usage_for_ms;
+    bool any = copies || o->usage_ms > 0 || o->plays > 0 || o->play_ms > 0 || o->record;
+    return any && !(copies && p->has_lease_ms) && (o->usage_ms == 0 || ends) && (o->plays == 0 || c->has_max_plays) &&
+           (o->play_ms == 0 || c->has_max_play_ms);
+}
+
 int products_add_option(struct operations *o, struct product_option *option)
 {
     struct product p;
@@ -197,6 +210,8 @@ int products_add_option(struct operations *o, struct product_option *option)
     int r = products_get(o, option->product, &p);
     if (r == OPERATIONS_ABSENT || (r == 0 && p.withdrawn))
         return REASON_NOT_FOUND;
+    if (r == 0 && !adds_to(option, &p))
+        return REASON_NOT_PERMITTED;
     if (r == 0)
         r = judge_room(o, option->product, &last);
     if (r != 0)

@@ -45,7 +45,8 @@ struct product_option {
     bool withdrawn;
 };
 #define PRODUCTS_OPTIONS_MAX 8 /* of one product on sale */
-/* Fills number. 0, REASON_MALFORMED, REASON_NOT_FOUND (no such product on sale), REASON_TOO_LARGE, -errno. Writes. */
+/* Fills number. 0, REASON_MALFORMED, REASON_NOT_FOUND (no such product on sale), REASON_NOT_PERMITTED (it adds nothing to it), REASON_TOO_LARGE,
+ * -errno. Writes. */
 int products_add_option(struct operations *o, struct product_option *option) MUST_USE;
 /* The next by number; also withdrawn ones. 0, OPERATIONS_ABSENT. */
 int products_next_option(struct operations *o, uint32_t product, uint32_t after, struct product_option *out) MUST_USE;

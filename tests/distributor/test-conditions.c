@@ -8,7 +8,7 @@
 #include "crypto/seal.h"
 #include "distributor/licenses.h"
 
-enum { TEN_PLAYS = 1, A_MONTH, A_MONTH_OF_PLAYS, UNTIL_A_DAY, TO_LEND, PRODUCT_COUNT };
+enum { TEN_PLAYS = 1, A_MONTH, A_MONTH_OF_PLAYS, UNTIL_A_DAY, TO_LEND, LEASED, PRODUCT_COUNT };
 
 static struct town town;
 static struct gadget kitchen, attic, spare;
@@ -36,9 +36,9 @@ static void offer_products(void)
     struct product lend = { .name = "To lend", .price = 100 };
     lend.conditions.has_max_checkouts = true;
     lend.conditions.max_checkouts = 5;
-    struct product *all[] = {
-        [TEN_PLAYS] = &plays, [A_MONTH] = &month, [A_MONTH_OF_PLAYS] = &both, [UNTIL_A_DAY] = &day, [TO_LEND] = &lend
-    };
+    struct product leased = { .name = "Leased", .price = 100, .has_lease_ms = true, .lease_ms = TOWN_DAY_MS };
+    struct product *all[] = { [TEN_PLAYS] = &plays, [A_MONTH] = &month, [A_MONTH_OF_PLAYS] = &both,
+                              [UNTIL_A_DAY] = &day, [TO_LEND] = &lend,  [LEASED] = &leased };
     struct transaction t CLEANUP(transaction_end) = { 0 };
     assert_int_equal(transaction_begin(&t, town.a.o->store), 0);
     for (size_t i = TEN_PLAYS; i < PRODUCT_COUNT; i++) {
@@ -141,6 +141,45 @@ static void a_renewal_that_adds_nothing_is_not_sold(void **state)
     assert_int_equal(sell(&kitchen, 2, UNTIL_A_DAY), REASON_NOT_PERMITTED); /* its end does not move */
     assert_int_equal(sell(&attic, 2, UNTIL_A_DAY), REASON_NOT_PERMITTED);   /* and here would come sooner */
     assert_int_equal(shop_balance(&town.a, "alice"), spent);
+}
+
+static int add_option(int product, struct product_option option)
+{
+    struct transaction t CLEANUP(transaction_end) = { 0 };
+    option.product = numbers[product];
+    strcpy(option.name, "More");
+    assert_int_equal(transaction_begin(&t, town.a.o->store), 0);
+    int r = products_add_option(town.a.o, &option);
+    assert_int_equal(transaction_commit(&t), 0);
+    return r;
+}
+
+static void an_option_adds_to_what_its_product_limits(void **state)
+{
+    (void)state;
+    assert_int_equal(add_option(TEN_PLAYS, (struct product_option){ .price = 10 }), REASON_NOT_PERMITTED);
+    assert_int_equal(add_option(TEN_PLAYS, (struct product_option){ .usage_ms = 1 }), REASON_NOT_PERMITTED);
+    assert_int_equal(add_option(TEN_PLAYS, (struct product_option){ .play_ms = 1 }), REASON_NOT_PERMITTED);
+    assert_int_equal(add_option(A_MONTH, (struct product_option){ .plays = 1 }), REASON_NOT_PERMITTED);
+    assert_int_equal(add_option(A_MONTH, (struct product_option){ .usage_ms = 1, .plays = 1 }), REASON_NOT_PERMITTED);
+    assert_int_equal(add_option(LEASED, (struct product_option){ .checkouts = 1 }), REASON_NOT_PERMITTED);
+    assert_int_equal(add_option(LEASED, (struct product_option){ .copies = 1 }), REASON_NOT_PERMITTED);
+    assert_int_equal(add_option(LEASED, (struct product_option){ .record = true }), 0);
+    assert_int_equal(add_option(TEN_PLAYS, (struct product_option){ .plays = 1, .copies = 1 }), 0);
+    assert_int_equal(add_option(A_MONTH, (struct product_option){ .usage_ms = 1 }), 0);
+}
+
+static void a_period_that_ends_before_it_begins_is_no_product(void **state)
+{
+    (void)state;
+    struct product p = { .name = "Never", .price = 1 };
+    p.conditions.has_usage_from_ms = p.conditions.has_usage_until_ms = true;
+    p.conditions.usage_from_ms = 2;
+    p.conditions.usage_until_ms = 1;
+    assert_int_equal(products_add(town.a.o, &p), REASON_MALFORMED);
+    p.conditions =
+        (doc_Conditions){ .has_download_from_ms = true, .download_from_ms = 2, .has_download_until_ms = true };
+    assert_int_equal(products_add(town.a.o, &p), REASON_MALFORMED);
 }
 
 /* --- Moving -------------------------------------------------------------------------------------------------------- */
@@ -402,6 +441,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_license_is_renewed_by_what_limits_it_as_well),
         TEST(a_renewal_that_adds_nothing_is_not_sold),
+        TEST(an_option_adds_to_what_its_product_limits),
+        TEST(a_period_that_ends_before_it_begins_is_no_product),
         TEST(what_was_moved_away_is_not_sold_again_beside),
         TEST(what_is_over_may_have_been_used_up),
         TEST(a_certificate_is_voided_by_use_at_its_source_alone),
