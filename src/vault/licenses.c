@@ -11,6 +11,7 @@
 
 #define LABEL "hearth vault license"
 #define PAGE_COUNT 32
+#define DELEGATED_LATE_MS (UINT64_C(7) * 24 * 60 * 60 * 1000)
 #define BOUND_BYTES (ID_BYTES + 16 + ID_BYTES + 8 + 1)
 
 void licenses_deinit(struct license_row *row) { buf_free(&row->envelope); }
@@ -147,6 +148,15 @@ int licenses_keep(struct vault *v, const doc_License *license, struct slice enve
     return put(v, license, envelope, LICENSE_VALID);
 }
 
+/* It was paid for when it was issued: a delegation that ends while the answer is under way takes nothing away. Not for long, for nothing but the
+ * partner's own word says when it was issued. A delegation that was withdrawn is of no use at once, by the keyset's floor. */
+static int64_t delegated_at(const struct vault *v, const doc_License *named)
+{
+    uint64_t now_ms = trusted_time_now(v);
+    bool late = named->issued_ms < now_ms && now_ms - named->issued_ms <= DELEGATED_LATE_MS;
+    return (int64_t)(late ? named->issued_ms : now_ms);
+}
+
 /* A later edition, from the partner that issued the copy certificate in which the license came: under a delegation of our distributor's, as the
  * certificate was. Only for a license that is here: nothing new comes this way. */
 static int judge_delegated(struct vault *v, const doc_License *named, struct slice envelope, struct slice delegation,
@@ -162,7 +172,7 @@ static int judge_delegated(struct vault *v, const doc_License *named, struct sli
         return REASON_CONTENT_ID_MISMATCH;
     r = services_find_current(v, named->leaf.distributor, s);
     if (r == 0)
-        r = delegation_judge(delegation, &(*s)->keyset, (int64_t)trusted_time_now(v), &d);
+        r = delegation_judge(delegation, &(*s)->keyset, delegated_at(v, named), &d);
     if (r == 0)
         r = document_open(DOCUMENT_LICENSE, envelope, out, sizeof(*out), signer);
     if (r == 0 && (!id_equal(d.partner, named->issuer) || memcmp(signer, d.copy_key, sizeof(signer)) != 0))

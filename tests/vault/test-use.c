@@ -425,11 +425,15 @@ static void delegated_editions(void **state)
         uint64_t sequence;
         bool held;
         int expected;
+        int64_t issued_days, ended_days; /* ago */
     } cases[] = {
         { "of a license that is not here", &partner.copy, 20, false, REASON_NO_LICENSE },
         { "by the partner's license key", &partner.license, 21, true, REASON_DELEGATION_INVALID },
         { "by our own distributor", &shop.license, 22, true, REASON_DELEGATION_INVALID },
         { "as it should be", &partner.copy, 23, true, 0 },
+        { "the delegation ended after it was issued", &partner.copy, 24, true, 0, 3, 2 },
+        { "the delegation had ended before", &partner.copy, 25, true, REASON_DELEGATION_INVALID, 1, 2 },
+        { "so long ago that it may be said only", &partner.copy, 26, true, REASON_DELEGATION_INVALID, 8, 2 },
     };
     bool held = false;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -439,6 +443,12 @@ static void delegated_editions(void **state)
             held = true;
         }
         maker_license(&partner, &shop, &rig.self, &theirs, cases[i].sequence, &l);
+        l.issued_ms -= (uint64_t)(cases[i].issued_days * DAY_MS);
+        if (cases[i].ended_days > 0) {
+            d.issued_ms = (uint64_t)(maker_now() - 30 * DAY_MS);
+            d.ends_ms = (uint64_t)(maker_now() - cases[i].ended_days * DAY_MS);
+            sign_into(&offer.delegation, DOCUMENT_DELEGATION, &d, &shop.license);
+        }
         sign_into(&document, DOCUMENT_LICENSE, &l, cases[i].signer);
         memset(&store, 0, sizeof(store));
         assert_int_equal(CODEC_SET_BYTES(store.license, buf_slice(&document)), 0);
@@ -451,7 +461,7 @@ static void delegated_editions(void **state)
     }
     vlt_Licenses *list = calloc(1, sizeof(*list));
     assert_int_equal(rig_licenses(&rig, list), 0);
-    assert_true(list->total == 1 && list->licenses[0].sequence == 23);
+    assert_true(list->total == 1 && list->licenses[0].sequence == 24);
     free(list);
     content_deinit(&theirs);
     buf_free(&offer.certificate);
