@@ -54,10 +54,13 @@ static int put_row(struct store *store, struct db_job *job)
 static void on_row(struct db_job *job, int outcome)
 {
     struct finding *f = container_of(job, struct finding, job);
-    struct account *known = account_find_issuer(f->daemon, f->issuer.bytes); /* found meanwhile */
+    struct account *known = f->account != NULL ? NULL : account_find_issuer(f->daemon, f->issuer.bytes); /* meanwhile */
     if (outcome == 0 && known != NULL)
         f->account = account_ref(known);
-    else if (outcome == 0 && (outcome = account_new(&f->account, f->daemon, &f->issuer, f->address)) == 0)
+    else if (outcome == 0 && f->account != NULL) {
+        CODEC_SET_TEXT(f->account->address, f->address);
+        session_restart(f->account->session);
+    } else if (outcome == 0 && (outcome = account_new(&f->account, f->daemon, &f->issuer, f->address)) == 0)
         account_add_guest(f->account);
     finish(f, reason_of_error(outcome), NULL);
 }
@@ -65,10 +68,13 @@ static void on_row(struct db_job *job, int outcome)
 static void walked(struct walk *w)
 {
     struct finding *f = container_of(w, struct finding, walk);
-    if (f->address[0] != '\0') {
+    bool known = f->account != NULL;
+    if (f->address[0] != '\0' && !(known && strcmp(f->address, f->account->address) == 0)) {
         f->job.work = put_row;
         f->job.done = on_row;
         db_run(f->daemon->db, &f->job);
+    } else if (known) { /* still there, or nobody knows better */
+        finish(f, REASON_NONE, NULL);
     } else if (w->answered == 0 && w->failure != REASON_NONE && w->failure != REASON_UNKNOWN_DISTRIBUTOR) {
         finish(f, w->failure, &w->refusal);
     } else {
@@ -109,10 +115,11 @@ static void visit(struct walk *w, struct account *a)
 static void on_now(struct later_item *item)
 {
     struct finding *f = container_of(item, struct finding, later);
-    if (f->account != NULL) {
+    if (f->account != NULL && (!f->account->guest || session_is_ready(f->account->session))) {
         finish(f, REASON_NONE, NULL);
         return;
     }
+    /* Also for a guest that is not connected: its issuer may have moved since. */
     f->walk.visit = visit;
     f->walk.done = walked;
     walk_start(&f->walk, f->daemon, NULL);

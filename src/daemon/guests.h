@@ -8,7 +8,8 @@
 
 /* Fires once: account borrowed until the callback returns, or NULL and why. */
 typedef void (*issuer_fn)(struct account *a, enum reason why, const msg_Refusal *refusal, void *ctx);
-/* The account at a license's issuer, or the guest's place there, made when there is none. 0, -ENOMEM. */
+/* The account at a license's issuer, or the guest's place there, made when there is none. While a guest is not connected, its issuer's address is
+ * asked for again: it may have moved. 0, -ENOMEM. */
 int issuer_find(struct daemon *d, const struct id *issuer, issuer_fn on_issuer, void *ctx) MUST_USE;
 
 #endif

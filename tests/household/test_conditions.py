@@ -217,6 +217,13 @@ def a_copy_is_renewed_at_its_issuer():
     assert h.bedroom.digest(one)
     wait_for("the play is counted", lambda: h.bedroom.track(one)["plays"] == 2)
     h.bedroom.refused("use-exhausted", "play", one, "--output", "digest")
+    h.bedroom.stop()  # aurora has moved since
+    db = sqlite3.connect(os.path.join(h.bedroom.state, "hearthd.db"))
+    assert db.execute("UPDATE account SET address = '127.0.0.1:9' WHERE guest = 1").rowcount == 1
+    db.commit()
+    db.close()
+    h.bedroom.start()
+    assert h.bedroom("renew", one, "--yes")["conditions"]["max_plays"] == 3
     assert [a["name"] for a in h.bedroom("accounts")["accounts"] if not a["linked"]] == ["boreal"]  # a guest has no account there
     even()
 
