@@ -115,7 +115,8 @@ static int what_is_left(struct operations *o, const struct device *d, const stru
     if (c->has_max_plays)
         c->max_plays = u32_add(c->max_plays - (uint32_t)u64_min(plays, c->max_plays), mine.plays);
     if (c->has_max_play_ms)
-        c->max_play_ms = u64_add(c->max_play_ms - u64_min(lost->play_ms, c->max_play_ms), mine.play_ms);
+        c->max_play_ms =
+            u64_min(u64_add(c->max_play_ms - u64_min(lost->play_ms, c->max_play_ms), mine.play_ms), INT64_MAX);
     return 0;
 }
 

@@ -329,6 +329,8 @@ int use_judge(struct slice envelope, doc_Use *out)
     struct id client = id_of_key(signer);
     if (!id_equal(&client, read.client))
         return REASON_SIGNATURE_INVALID;
+    if (read.play_ms > INT64_MAX || read.signed_ms > INT64_MAX) /* more than any row holds */
+        return REASON_MALFORMED;
     *out = read;
     return 0;
 }

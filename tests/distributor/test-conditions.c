@@ -37,6 +37,8 @@ static void offer_products(void)
     lend.conditions.has_max_checkouts = true;
     lend.conditions.max_checkouts = 5;
     struct product leased = { .name = "Leased", .price = 100, .has_lease_ms = true, .lease_ms = TOWN_DAY_MS };
+    leased.conditions.has_max_play_ms = true;
+    leased.conditions.max_play_ms = INT64_MAX;
     struct product *all[] = { [TEN_PLAYS] = &plays, [A_MONTH] = &month, [A_MONTH_OF_PLAYS] = &both,
                               [UNTIL_A_DAY] = &day, [TO_LEND] = &lend,  [LEASED] = &leased };
     struct transaction t CLEANUP(transaction_end) = { 0 };
@@ -184,28 +186,53 @@ static void a_period_that_ends_before_it_begins_is_no_product(void **state)
 
 /* --- Moving -------------------------------------------------------------------------------------------------------- */
 
-static int ask_move(struct gadget *from, const struct gadget *to, uint32_t plays, bool checkout, msg_Result *result)
+/* What a vault would say, or one that its owner has taken apart. */
+static struct slice say_used(const struct gadget *g, uint32_t plays, uint64_t play_ms, bool returned, struct buf *out)
 {
-    struct order order;
     struct signer signer;
-    msg_Item item = { .has_copy = true, .copy = { .move = true, .has_use = true } };
-    doc_Use use = { .sequence = license_of(from).sequence, .plays = plays, .signed_ms = (uint64_t)town.now_ms };
-    struct buf envelope CLEANUP(buf_free) = buf(512), bytes CLEANUP(buf_free) = buf(2048);
+    doc_Use use = { .sequence = license_of(g).sequence,
+                    .plays = plays,
+                    .play_ms = play_ms,
+                    .returned = returned,
+                    .signed_ms = (uint64_t)town.now_ms };
     memcpy(use.issuer, town.a.keys->self.bytes, ID_BYTES);
     memcpy(use.license_id, license_id, sizeof(use.license_id));
-    memcpy(use.client, from->client.bytes, ID_BYTES);
-    signer_from_pair(&signer, &from->pair);
-    assert_int_equal(document_sign(&envelope, DOCUMENT_USE, &use, &signer), 0);
+    memcpy(use.client, g->client.bytes, ID_BYTES);
+    signer_from_pair(&signer, &g->pair);
+    assert_int_equal(document_sign(out, DOCUMENT_USE, &use, &signer), 0);
+    return buf_slice(out);
+}
+
+static int send(struct gadget *g, const msg_Item *item, msg_Result *result)
+{
+    struct order order;
+    struct buf bytes CLEANUP(buf_free) = buf(2048);
+    assert_int_equal(CODEC_ENCODE(msg_Item, &bytes, item), 0);
+    order_init(&order);
+    assert_int_equal(codec_list_put(&order.tail, buf_slice(&bytes)), 0);
+    order.count = 1;
+    return only(g, &order, result);
+}
+
+static int ask_move(struct gadget *from, const struct gadget *to, uint32_t plays, bool checkout, msg_Result *result)
+{
+    msg_Item item = { .has_copy = true, .copy = { .move = true, .has_use = true } };
+    struct buf envelope CLEANUP(buf_free) = buf(512);
     memcpy(item.copy.content, song.bytes, ID_BYTES);
     memcpy(item.copy.license_id, license_id, sizeof(license_id));
     memcpy(item.copy.destination, to->client.bytes, ID_BYTES);
     item.copy.has_checkout = item.copy.checkout = checkout;
-    assert_int_equal(CODEC_SET_BYTES(item.copy.use, buf_slice(&envelope)), 0);
-    assert_int_equal(CODEC_ENCODE(msg_Item, &bytes, &item), 0);
-    order_init(&order);
-    assert_int_equal(codec_list_put(&order.tail, buf_slice(&bytes)), 0);
-    order.count = 1;
-    return only(from, &order, result);
+    assert_int_equal(CODEC_SET_BYTES(item.copy.use, say_used(from, plays, 0, false, &envelope)), 0);
+    return send(from, &item, result);
+}
+
+static int refresh(struct gadget *g, uint32_t plays, uint64_t play_ms, bool give_back)
+{
+    msg_Result result;
+    msg_Item item = { .has_refresh = true };
+    struct buf envelope CLEANUP(buf_free) = buf(512);
+    assert_int_equal(CODEC_SET_BYTES(item.refresh.use, say_used(g, plays, play_ms, give_back, &envelope)), 0);
+    return send(g, &item, &result);
 }
 
 static int move(struct gadget *from, const struct gadget *to, uint32_t plays, msg_Result *result)
@@ -367,6 +394,40 @@ static void what_is_being_checked_in_is_lost_when_its_certificate_has_ended(void
     assert_int_not_equal(license_of(&kitchen).state, LICENSE_LIVE);
 }
 
+/* --- Leases -------------------------------------------------------------------------------------------------------- */
+
+static void no_word_of_a_device_is_too_large(void **state)
+{
+    (void)state;
+    assert_int_equal(sell(&kitchen, 1, LEASED), 0);
+    assert_int_equal(refresh(&kitchen, 1, UINT64_MAX, false), REASON_MALFORMED);
+    assert_int_equal(refresh(&kitchen, UINT32_MAX, INT64_MAX, false), 0);
+    assert_int_equal(refresh(&kitchen, UINT32_MAX, INT64_MAX, true), 0);
+    assert_int_equal(restore(&attic), 0);
+    assert_int_equal(refresh(&attic, UINT32_MAX, INT64_MAX, false), 0);
+    assert_int_equal(refresh(&attic, UINT32_MAX, INT64_MAX, true), 0);
+    assert_int_equal(restore(&kitchen), 0);
+}
+
+static void a_return_and_a_refresh_are_of_one_edition(void **state)
+{
+    (void)state;
+    struct buf envelope CLEANUP(buf_free) = buf(512);
+    msg_Result result;
+    msg_Item item = { .has_refresh = true };
+    assert_int_equal(sell(&kitchen, 1, LEASED), 0);
+    assert_int_equal(CODEC_SET_BYTES(item.refresh.use, say_used(&kitchen, 0, 0, false, &envelope)), 0);
+    assert_int_equal(refresh(&kitchen, 0, 0, true), 0);
+    assert_int_equal(send(&kitchen, &item, &result),
+                     REASON_NO_LICENSE); /* signed before it was returned, brought after */
+    assert_int_equal(restore(&attic), 0);
+    assert_int_equal(send(&kitchen, &item, &result), REASON_NO_LICENSE);
+    assert_int_equal(restore(&kitchen), REASON_NO_LICENSE);
+    assert_int_equal(refresh(&attic, 0, 0, true), 0);
+    assert_int_equal(restore(&kitchen), 0);
+    assert_int_equal(send(&kitchen, &item, &result), REASON_OUT_OF_STEP);
+}
+
 /* --- The use log --------------------------------------------------------------------------------------------------- */
 
 static int bring_log(struct gadget *g, uint64_t number, const uint8_t license[16])
@@ -450,6 +511,8 @@ int main(void)
         TEST(what_is_lent_to_a_lost_device_comes_back_once),
         TEST(what_came_back_from_a_device_is_not_lost_with_it),
         TEST(what_is_being_checked_in_is_lost_when_its_certificate_has_ended),
+        TEST(no_word_of_a_device_is_too_large),
+        TEST(a_return_and_a_refresh_are_of_one_edition),
         TEST(no_entry_of_a_use_log_stops_the_others),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

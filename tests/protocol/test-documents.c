@@ -373,7 +373,7 @@ static void uses(void **state)
 {
     (void)state;
     struct fixture *f = fixture;
-    doc_Use u = { .sequence = UINT64_MAX, .play_ms = UINT64_MAX, .signed_ms = UINT64_MAX, .plays = UINT32_MAX }, out;
+    doc_Use u = { .sequence = UINT64_MAX, .play_ms = INT64_MAX, .signed_ms = INT64_MAX, .plays = UINT32_MAX }, out;
     doc_UseLog log = { .signed_ms = UINT64_MAX }, log_out;
     doc_UseLogTaken taken = { .through = UINT64_MAX }, taken_out;
     memcpy(u.client, &f->source_id, 32);
@@ -383,6 +383,13 @@ static void uses(void **state)
     expect("good", 0, use_judge(buf_slice(&b), &out));
     fixture_sign(&b, DOCUMENT_USE, &u, &f->destination);
     expect("by another device", REASON_SIGNATURE_INVALID, use_judge(buf_slice(&b), &out));
+    u.play_ms++;
+    fixture_sign(&b, DOCUMENT_USE, &u, &f->source);
+    expect("longer than a row holds", REASON_MALFORMED, use_judge(buf_slice(&b), &out));
+    u.play_ms = 0;
+    u.signed_ms++;
+    fixture_sign(&b, DOCUMENT_USE, &u, &f->source);
+    expect("later than a row holds", REASON_MALFORMED, use_judge(buf_slice(&b), &out));
 
     memcpy(log.client, &f->source_id, 32);
     fixture_sign(&b, DOCUMENT_USE_LOG, &log, &f->source);
