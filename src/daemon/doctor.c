@@ -109,9 +109,9 @@ static void check_copy(struct doctor *doc)
 {
     for (struct account *a = doc->daemon->accounts; a != NULL; a = a->next)
         if (a->registered && session_vault_is_behind(a->session))
-            verdict(doc, "vault copy", LOOK,
-                    "What was bought since comes back by: hearth unregister, hearth register, hearth restore",
-                    "The vault was restored from an older copy: a distributor has seen it in a later state.");
+            verdict(
+                doc, "vault copy", BAD, "Look at its log, and let the device connect to it again: hearth accounts",
+                "The vault is an older copy of itself and has not caught up: counted licenses sleep, no copy is accepted.");
     next(doc);
 }
 

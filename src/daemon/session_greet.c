@@ -1,6 +1,7 @@
 /* From the first frame to a ready session: the driver of protocol/greet.h, which says in which order.
  *
- * Callbacks, in order: on_open, on_frame (keyset), on_keyset_checked (vault), on_welcome, on_time_checked (vault), on_proof (vault), on_login_judged, then on_frame for
+ * Callbacks, in order: on_open, on_frame (keyset), on_keyset_checked (vault), on_welcome, on_time_checked (vault), on_proof (vault), on_login_judged,
+ * those of session_standing.c, then on_frame for
  * what the distributor pushes; on_greeting_late at any time before. */
 #include "daemon/session_internal.h"
 
@@ -44,7 +45,7 @@ struct session *session_step_end(struct session_step *step)
     return s;
 }
 
-static bool vault_step(struct session *s, const struct ask *ask, answer_fn on_answer)
+bool session_vault_step(struct session *s, const struct ask *ask, answer_fn on_answer)
 {
     struct session_step *step = session_step_new(s);
     if (step != NULL && vault_call(s->daemon->vault, ask, on_answer, step) == 0)
@@ -75,9 +76,7 @@ static void become_ready(struct session *s)
         event(s->daemon, "distributor-online", "%s is connected", session_label(s));
     if (a->registered && s->greet.login_refused)
         event(s->daemon, "login-ended", "the login at %s has ended; log in again: hearth login", session_label(s));
-    if (a->registered && greet_is_behind(&s->greet))
-        event(s->daemon, "vault-behind",
-              "%s has seen this device's vault in a later state: it was restored from an older copy", session_label(s));
+    session_tell_standing(s);
 
     (void)account_ref(a);
     session_send_waiting(s);
@@ -121,8 +120,6 @@ static int keep_keyset(struct account *a, struct slice envelope)
     return 0;
 }
 
-static void step(struct session *s);
-
 /* --- The vault's judgements --- */
 
 static void on_time_checked(const struct answer *answer, void *ctx)
@@ -133,7 +130,7 @@ static void on_time_checked(const struct answer *answer, void *ctx)
     if (answer->why != REASON_NONE) /* the vault judges each use of a license by itself */
         log_warn("%s: its time was not taken reason=%s", session_label(s), answer->refusal->code);
     greet_timed(&s->greet);
-    step(s);
+    session_greet_step(s);
 }
 
 static void check_time(struct session *s, struct slice envelope)
@@ -144,7 +141,7 @@ static void check_time(struct session *s, struct slice envelope)
     if (CODEC_SET_BYTES(check.time, envelope) != 0)
         session_hang_up(s, REASON_MALFORMED, NULL);
     else
-        (void)vault_step(s, &ASK(vlt_Type_TIME_CHECK, vlt_Type_DONE, vlt_TimeCheck, &check), on_time_checked);
+        (void)session_vault_step(s, &ASK(vlt_Type_TIME_CHECK, vlt_Type_DONE, vlt_TimeCheck, &check), on_time_checked);
 }
 
 static void on_keyset_checked(const struct answer *answer, void *ctx)
@@ -159,7 +156,7 @@ static void on_keyset_checked(const struct answer *answer, void *ctx)
         peer_set_tail_max(s->peer, FRAME_TAIL_MAX);
     greet_checked(&s->greet, why, answer->refusal != NULL ? answer->refusal->text : NULL,
                   clock_mono_ms(s->daemon->clock));
-    step(s);
+    session_greet_step(s);
 }
 
 /* --- A login token, when the vault has one (S61, S113) --- */
@@ -179,7 +176,7 @@ static void on_proof(const struct answer *answer, void *ctx)
         log_warn("%s: the login was not proved reason=%s", session_label(s), reason_code(answer->why));
     }
     greet_proved(&s->greet, has ? &prove : NULL, clock_mono_ms(s->daemon->clock));
-    step(s);
+    session_greet_step(s);
 }
 
 static void prove_login(struct session *s, struct slice challenge)
@@ -187,7 +184,7 @@ static void prove_login(struct session *s, struct slice challenge)
     vlt_LoginProve prove;
     memcpy(prove.distributor, s->account->distributor.bytes, ID_BYTES);
     memcpy(prove.challenge, challenge.data, sizeof(prove.challenge));
-    (void)vault_step(s, &ASK(vlt_Type_LOGIN_PROVE, vlt_Type_LOGIN_PROOF, vlt_LoginProve, &prove), on_proof);
+    (void)session_vault_step(s, &ASK(vlt_Type_LOGIN_PROVE, vlt_Type_LOGIN_PROOF, vlt_LoginProve, &prove), on_proof);
 }
 
 static void check_keyset(struct session *s, struct slice envelope)
@@ -197,7 +194,7 @@ static void check_keyset(struct session *s, struct slice envelope)
     memcpy(check.tls_key, peer_key(s->peer), sizeof(check.tls_key));
     struct ask ask = ASK(vlt_Type_KEYSET_CHECK, vlt_Type_KEYSET_CHECKED, vlt_KeysetCheck, &check);
     ask.tail = envelope;
-    (void)vault_step(s, &ask, on_keyset_checked);
+    (void)session_vault_step(s, &ask, on_keyset_checked);
 }
 
 /* --- The connection --- */
@@ -209,7 +206,7 @@ static bool on_welcome(struct peer *p, const struct frame *reply, enum reason wh
     if (reply == NULL && why != REASON_TIMED_OUT)
         return false; /* on_closed follows */
     greet_reply(&s->greet, reply, why, clock_mono_ms(s->daemon->clock));
-    step(s);
+    session_greet_step(s);
     return false;
 }
 
@@ -224,7 +221,7 @@ static void on_greeting_late(uv_timer_t *timer)
 {
     struct session *s = timer->data;
     greet_late(&s->greet, clock_mono_ms(s->daemon->clock));
-    step(s);
+    session_greet_step(s);
 }
 
 static void arm(struct session *s)
@@ -239,7 +236,7 @@ static void arm(struct session *s)
                              0);
 }
 
-static void step(struct session *s)
+void session_greet_step(struct session *s)
 {
     struct greet_action a = greet_next(&s->greet);
     switch (a.kind) {
@@ -260,6 +257,18 @@ static void step(struct session *s)
     case GREET_CHECK_TIME:
         check_time(s, a.message);
         break;
+    case GREET_CHECK_STANDING:
+        session_check_standing(s, a.message);
+        break;
+    case GREET_SEND_STATEMENT:
+        send_greeting(s, msg_Type_PRESENT, a.message);
+        break;
+    case GREET_SEND_CATCH_UP:
+        send_greeting(s, msg_Type_CATCH_UP_GET, a.message);
+        break;
+    case GREET_TAKE_PAGE:
+        session_take_page(s, a.message);
+        break;
     case GREET_DONE:
         become_ready(s);
         return; /* it may be another one's by now */
@@ -275,7 +284,7 @@ static void on_frame(struct peer *p, const struct frame *f, void *ctx)
     struct session *s = ctx;
     if (greet_frame(&s->greet, f)) {
         if (s->state == SESSION_GREETING)
-            step(s);
+            session_greet_step(s);
     } else if (s->state == SESSION_READY && f->type == msg_Type_ROSTER_CHANGED) {
         session_fetch_roster(s);
     } else if (s->state == SESSION_READY && f->request != 0 &&

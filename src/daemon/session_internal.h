@@ -64,6 +64,15 @@ bool session_step_is_current(const struct session_step *step);
 /* Ends the step; the session when the connection is still the same one, else NULL (and the session may be gone). */
 struct session *session_step_end(struct session_step *step);
 
+/* One question to the vault, as a step. False: the session is over. */
+bool session_vault_step(struct session *s, const struct ask *ask, answer_fn on_answer);
+void session_greet_step(struct session *s); /* does what the greeting says next; the last thing a callback does */
+
+/* --- session_standing.c --- */
+void session_check_standing(struct session *s, struct slice envelope);
+void session_take_page(struct session *s, struct slice envelope);
+void session_tell_standing(struct session *s); /* events, when it is ready */
+
 /* --- session_roster.c --- */
 void session_fetch_roster(struct session *s);
 

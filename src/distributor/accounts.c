@@ -1,12 +1,10 @@
 /* Accounts, invitations, and the requests HELLO, UNREGISTER, ACCOUNT_GET. REGISTER is in register.c.
  * On the connection's thread. Source: seed S1-S4, S14, S73-S75. */
-#define LOG_MODULE "accounts"
 #include "distributor/accounts.h"
 
 #include <ctype.h>
 #include <stdio.h>
 
-#include "base/log.h"
 #include "base/text.h"
 #include "crypto/sha256.h"
 #include "distributor/billing.h"
@@ -19,6 +17,7 @@
 #include "distributor/sessions.h"
 #include "distributor/share_rows.h"
 #include "distributor/spending.h"
+#include "distributor/standings.h"
 #include "distributor/tokens.h"
 
 #define INVITE_LABEL "hearth invite"
@@ -204,6 +203,20 @@ static int sign_time(struct operations *o, const struct caller *who, msg_Welcome
     return 0;
 }
 
+static int put_standing(struct operations *o, const struct caller *who, uint64_t session, msg_Welcome *welcome)
+{
+    struct standing known;
+    struct buf envelope CLEANUP(buf_free) = buf(sizeof(welcome->standing.bytes));
+    int r = standings_get(o, &who->client, &known);
+    if (r == 0)
+        r = standings_sign(o, &who->client, session, who->now_ms, &envelope);
+    if (r != 0)
+        return r;
+    welcome->has_generation = welcome->has_standing = true;
+    welcome->generation = known.generation;
+    return CODEC_SET_BYTES(welcome->standing, buf_slice(&envelope)) != 0 ? -EMSGSIZE : 0;
+}
+
 /* A device certificate is renewed long before its end, whenever its device says hello. */
 static int keep_certified(struct operations *o, const struct caller *who, const struct device *d)
 {
@@ -237,12 +250,9 @@ int accounts_hello(struct operations *o, const struct caller *who, struct slice 
         struct txn_server state;
         r = sessions_open(o, &who->client, m.generation, who->now_ms, &state);
         if (r == 0)
-            r = sessions_generation(o, &who->client, &welcome.generation);
+            r = put_standing(o, who, state.session, &welcome);
         if (r != 0)
             return r < 0 ? r : -EUCLEAN;
-        welcome.has_generation = true;
-        if (welcome.generation > m.generation)
-            log_warn("device %s of %s was restored from an older copy of its vault", d.name, d.user);
         welcome.session = out->session = state.session;
         welcome.bit = state.bit;
     }

@@ -9,6 +9,7 @@
 #include "distributor/billing.h"
 #include "distributor/devices.h"
 #include "distributor/rows.h"
+#include "distributor/standings.h"
 
 #define DAY_MS INT64_C(86400000)
 #define INVITES_MAX 1000
@@ -264,6 +265,30 @@ static int device_revoke(struct admin *a, const char *prefix)
     return ADMIN_DONE;
 }
 
+/* A device whose vault's count went astray, or that we remember wrongly. Its vault finds itself current, or catches up, at its next session. */
+static int device_reset_generation(struct admin *a, const char *prefix)
+{
+    struct device d = { 0 };
+    struct standing known = { 0 };
+    int r = admin_begin(a);
+    if (r == 0)
+        r = find_device(a, prefix, &d);
+    if (r != 0)
+        return r;
+    r = standings_get(a->o, &d.client, &known);
+    if (r == 0)
+        r = standings_reset(a->o, &d.client);
+    if (r == OPERATIONS_ABSENT)
+        return admin_fail(a, REASON_ALREADY, "Nothing is remembered of the vault of %s.", d.name);
+    r = r == 0 ? admin_commit(a) : admin_error(a, r, "forget the generation");
+    if (r != 0)
+        return r;
+    const struct out_field fields[] = { OUT_I("client", &d.client), OUT_T("name", d.name),
+                                        OUT_N("generation", (int64_t)known.generation) };
+    out_object(a, fields, ARRAY_COUNT(fields));
+    return ADMIN_DONE;
+}
+
 int admin_device(struct admin *a, int argc, char **argv)
 {
     struct admin_option options[] = { { .name = "user", .text = "" } };
@@ -274,5 +299,7 @@ int admin_device(struct admin *a, int argc, char **argv)
         return device_list(a, options[0].text);
     if (argc == 2 && strcmp(argv[0], "revoke") == 0)
         return device_revoke(a, argv[1]);
-    return admin_usage(a, "device list [--user NAME], or device revoke CLIENT");
+    if (argc == 2 && strcmp(argv[0], "reset-generation") == 0)
+        return device_reset_generation(a, argv[1]);
+    return admin_usage(a, "device list [--user NAME], device revoke CLIENT, or device reset-generation CLIENT");
 }

@@ -250,6 +250,16 @@ static int judge_relayed(struct operations *o, const struct caller *who, const s
     return r;
 }
 
+/* What the destination has used up, should it forget it (catch_up.c). */
+static int keep_serial(struct operations *o, const doc_Receipt *receipt)
+{
+    struct query q CLEANUP(query_end) = query(o->store, RELAYED_SERIAL_ADD);
+    query_bind_blob(&q, 1, SLICE_ARRAY(receipt->destination));
+    query_bind_blob(&q, 2, SLICE_ARRAY(receipt->issuer));
+    query_bind_blob(&q, 3, SLICE_ARRAY(receipt->serial));
+    return rows_run(&q);
+}
+
 /* Passed on once, as a row of ours that the issuer reads. */
 static int relay(struct operations *o, const struct settlement *s)
 {
@@ -262,6 +272,9 @@ static int relay(struct operations *o, const struct settlement *s)
     query_bind_i64(&q, 2, s->now_ms);
     int r = rows_run(&q);
     if (r != 0 || store_changed_count(o->store) == 0)
+        return r;
+    r = keep_serial(o, &s->receipt);
+    if (r != 0)
         return r;
     share_Redemption row = { .has_surrender = s->surrender_bytes.len > 0 };
     if (CODEC_SET_BYTES(row.receipt, s->receipt_bytes) != 0 || CODEC_SET_BYTES(row.surrender, s->surrender_bytes) != 0)

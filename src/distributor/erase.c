@@ -174,6 +174,8 @@ static int delete_rows(struct erasure *e)
     static const struct step all[] = {
         { ERASE_ANSWERS, false },
         { ERASE_SESSIONS, false },
+        { ERASE_STANDINGS, false },
+        { ERASE_RELAYED, false },
         { ERASE_REVOKED_LEAVES, false },
         { ERASE_TOKENS, false },
         { ERASE_UNLOCKS, false },

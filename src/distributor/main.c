@@ -32,7 +32,9 @@ static const struct admin_command commands[] = {
       "user export NAME\nuser erase NAME [--yes] [--forgive]\nuser token list NAME\nuser token revoke NAME [ID]",
       "Accounts. Without --password-file the terminal asks, without echo.", admin_user },
     { "use-log", "USER", "What devices brought of the use that their licenses oblige them to log.", admin_use_log },
-    { "device", "list [--user NAME]\ndevice revoke CLIENT", "Devices of the accounts.", admin_device },
+    { "device", "list [--user NAME]\ndevice revoke CLIENT\ndevice reset-generation CLIENT",
+      "Devices of the accounts. reset-generation forgets what was seen of a device's vault, whose count went astray.",
+      admin_device },
     { "publish",
       "FILE... [--title TEXT] [--creator TEXT] [--album TEXT] [--media-type TYPE]\n"
       "    [--product NUMBER] [--name PRODUCT] " PRODUCT_USAGE,

@@ -249,9 +249,21 @@ static const char key_block_parts[] =
     " STRICT;"
     "CREATE INDEX key_block_part_by_end ON key_block_part (distributor, until);";
 
+/* What vaults have said of themselves (standings.c), and what one that was restored has to know (catch_up.c). The indices are over what is over: they
+ * cost nothing when something is issued. */
+static const char restored_vaults[] =
+    "CREATE TABLE device_standing (client BLOB PRIMARY KEY CHECK (length(client) = 32), generation INTEGER NOT NULL,"
+    " session INTEGER NOT NULL, nonce BLOB NOT NULL CHECK (length(nonce) = 16)) STRICT, WITHOUT ROWID;"
+    "CREATE TABLE relayed_serial (client BLOB NOT NULL CHECK (length(client) = 32),"
+    " issuer BLOB NOT NULL CHECK (length(issuer) = 32), serial BLOB NOT NULL CHECK (length(serial) = 16),"
+    " PRIMARY KEY (client, issuer, serial)) STRICT, WITHOUT ROWID;"
+    "CREATE INDEX copy_history_used ON copy_history (destination) WHERE state IN (2, 3);"
+    "CREATE INDEX license_given_up ON license (client) WHERE state IN (3, 6, 7);"
+    "CREATE INDEX certificate_of_move ON certificate (source) WHERE move = 1;";
+
 static const char *const migrations[] = {
     first,    billing_schema_ledger, billing_schema_settlement, payment_reference, login_token,
-    spending, use_conditions,        billing_schema_erase,      key_block_parts
+    spending, use_conditions,        billing_schema_erase,      key_block_parts,   restored_vaults
 };
 
 const struct store_schema operations_schema = {

@@ -29,6 +29,7 @@ static const struct {
     { "license_downloads", EXPORT_LICENSE_DOWNLOADS },
     { "copies", EXPORT_COPIES },
     { "copies_received", EXPORT_RECEIVED },
+    { "receipts_relayed", EXPORT_RELAYED },
     { "entries", EXPORT_ENTRIES },
     { "uses", EXPORT_USES },
     { "payments", EXPORT_PAYMENTS },

@@ -46,6 +46,8 @@ static const struct kind kinds[] = {
     { msg_Type_QUOTE_GET, REQUESTS_DEVICE, true, quotes_get },
     { msg_Type_HEADER_GET, REQUESTS_DEVICE, false, license_issue_header },
     { msg_Type_RESTORABLE_GET, REQUESTS_DEVICE, true, restore_list },
+    { msg_Type_PRESENT, REQUESTS_DEVICE, false, standings_present },
+    { msg_Type_CATCH_UP_GET, REQUESTS_DEVICE, true, catch_up_get },
     { msg_Type_TRANSACT, REQUESTS_DEVICE, false, transact_run },
     { msg_Type_COMMIT, REQUESTS_DEVICE, false, transact_commit },
     { msg_Type_REDEEM, REQUESTS_DEVICE, false, copies_redeem },

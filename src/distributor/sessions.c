@@ -18,17 +18,6 @@ int sessions_load(struct operations *o, const struct id *client, struct txn_serv
     return query_check(&q);
 }
 
-int sessions_generation(struct operations *o, const struct id *client, uint64_t *out)
-{
-    struct query q CLEANUP(query_end) = query(o->store, SESSION_GET);
-    rows_bind_id(&q, 1, client);
-    int r = rows_one(&q);
-    if (r != 0)
-        return r;
-    *out = query_u64(&q, 4);
-    return query_check(&q);
-}
-
 int sessions_save(struct operations *o, const struct id *client, const struct txn_server *s, uint64_t generation,
                   int64_t now_ms)
 {

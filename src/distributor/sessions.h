@@ -12,8 +12,6 @@ int sessions_save(struct operations *o, const struct id *client, const struct tx
 /* Opens the next session: a later one makes this one stale. Bit and pending answer stay. */
 int sessions_open(struct operations *o, const struct id *client, uint64_t generation, int64_t now_ms,
                   struct txn_server *out) MUST_USE;
-/* The highest that the device has presented. As sessions_load. */
-int sessions_generation(struct operations *o, const struct id *client, uint64_t *out) MUST_USE;
 int sessions_keep_answer(struct operations *o, const struct id *client, struct slice message, struct slice tail)
     MUST_USE;
 int sessions_kept_answer(struct operations *o, const struct id *client, struct buf *message, struct buf *tail) MUST_USE;

@@ -10,6 +10,7 @@
 #include "distributor/reply.h"
 #include "distributor/rows.h"
 #include "distributor/sessions.h"
+#include "distributor/standings.h"
 #include "distributor/tokens.h"
 
 #define ITEMS_MAX 256
@@ -39,6 +40,8 @@ static int judge_item(struct operations *o, const struct caller *who, const msg_
     out->detail[0] = '\0';
     *result = (msg_Result)msg_Result_init_zero;
     r = tokens_judge(o, who, out); /* S61, S113: user and password */
+    if (r == 0)
+        r = standings_judge(o, who);
     if (r == 0)
         r = run_item(o, who, item, result, out);
     if (r == 0)

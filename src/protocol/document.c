@@ -33,6 +33,9 @@ static const struct kind kinds[DOCUMENT_COUNT] = {
     [DOCUMENT_USE] = KIND("use", doc_Use),
     [DOCUMENT_USE_LOG] = KIND("use-log", doc_UseLog),
     [DOCUMENT_USE_LOG_TAKEN] = KIND("use-log-taken", doc_UseLogTaken),
+    [DOCUMENT_STANDING] = KIND("standing", doc_Standing),
+    [DOCUMENT_GENERATION] = KIND("generation", doc_Generation),
+    [DOCUMENT_CATCH_UP] = KIND("catch-up", doc_CatchUp),
 };
 
 static const struct kind *kind_of(enum document d)

@@ -31,6 +31,9 @@ enum document {
     DOCUMENT_USE,
     DOCUMENT_USE_LOG,
     DOCUMENT_USE_LOG_TAKEN,
+    DOCUMENT_STANDING,
+    DOCUMENT_GENERATION,
+    DOCUMENT_CATCH_UP,
     DOCUMENT_COUNT
 };
 const char *document_type(enum document d); /* "hearth/license/1" */

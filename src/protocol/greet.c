@@ -12,10 +12,14 @@ static bool may_become(enum greet_state from, enum greet_state to)
     static const uint32_t table[GREET_STATE_COUNT] = {
         [GREET_KEYSET] = TO(GREET_CHECKING) | TO(GREET_FAILED),
         [GREET_CHECKING] = TO(GREET_HELLO) | TO(GREET_FAILED),
-        [GREET_HELLO] = TO(GREET_TIME) | TO(GREET_TOKEN) | TO(GREET_READY) | TO(GREET_FAILED),
-        [GREET_TIME] = TO(GREET_TOKEN) | TO(GREET_READY) | TO(GREET_FAILED),
-        [GREET_TOKEN] = TO(GREET_PROVING) | TO(GREET_READY) | TO(GREET_FAILED),
-        [GREET_PROVING] = TO(GREET_READY) | TO(GREET_FAILED),
+        [GREET_HELLO] = TO(GREET_TIME) | TO(GREET_TOKEN) | TO(GREET_STANDING) | TO(GREET_READY) | TO(GREET_FAILED),
+        [GREET_TIME] = TO(GREET_TOKEN) | TO(GREET_STANDING) | TO(GREET_READY) | TO(GREET_FAILED),
+        [GREET_TOKEN] = TO(GREET_PROVING) | TO(GREET_STANDING) | TO(GREET_READY) | TO(GREET_FAILED),
+        [GREET_PROVING] = TO(GREET_STANDING) | TO(GREET_READY) | TO(GREET_FAILED),
+        [GREET_STANDING] = TO(GREET_PRESENTING) | TO(GREET_FETCHING) | TO(GREET_READY) | TO(GREET_FAILED),
+        [GREET_PRESENTING] = TO(GREET_READY) | TO(GREET_FAILED),
+        [GREET_FETCHING] = TO(GREET_CATCHING) | TO(GREET_READY) | TO(GREET_FAILED),
+        [GREET_CATCHING] = TO(GREET_FETCHING) | TO(GREET_STANDING) | TO(GREET_READY) | TO(GREET_FAILED),
         [GREET_READY] = TO(GREET_FAILED),
     };
 #undef TO
@@ -46,41 +50,39 @@ void greet_init(struct greet *g, uint64_t generation, bool registered, int64_t n
         .generation = generation,
         .registered = registered,
         .keyset = buf(FRAME_TAIL_MAX),
-        .message = buf(msg_LoginProve_size) /* the larger one */,
+        .message = buf(msg_CatchUpGet_size), /* the largest one */
+        .page = buf(FRAME_TAIL_MAX),
         .deadline_ms = now_ms + GREET_STEP_MS,
     };
 }
 
-bool greet_is_behind(const struct greet *g)
-{
-    return g->welcome.has_generation && g->welcome.generation > g->generation;
-}
+bool greet_is_behind(const struct greet *g) { return g->behind && !g->caught_up; }
 
 void greet_deinit(struct greet *g)
 {
     buf_free(&g->keyset);
     buf_free(&g->message);
+    buf_free(&g->page);
 }
 
-static struct greet_action hello(struct greet *g)
+static struct greet_action send(struct greet *g, enum greet_action_kind kind, const pb_msgdesc_t *fields,
+                                const void *message)
 {
-    msg_Hello m = { .role = GREET_ROLE_DEVICE, .generation = g->generation };
     buf_clear(&g->message);
-    if (CODEC_ENCODE(msg_Hello, &g->message, &m) != 0) {
+    if (codec_encode(&g->message, fields, message) != 0) {
         fail(g, REASON_INTERNAL, NULL);
         return greet_next(g);
     }
-    return (struct greet_action){ .kind = GREET_SEND, .message = buf_slice(&g->message) };
+    return (struct greet_action){ .kind = kind, .message = buf_slice(&g->message) };
 }
 
-static struct greet_action proof(struct greet *g)
+static struct greet_action ask_page(struct greet *g)
 {
-    buf_clear(&g->message);
-    if (CODEC_ENCODE(msg_LoginProve, &g->message, &g->proof) != 0) {
+    msg_CatchUpGet m = msg_CatchUpGet_init_zero;
+    memcpy(m.after, g->after, sizeof(m.after));
+    if (CODEC_SET_BYTES(m.statement, CODEC_BYTES(g->statement.statement)) != 0)
         fail(g, REASON_INTERNAL, NULL);
-        return greet_next(g);
-    }
-    return (struct greet_action){ .kind = GREET_SEND_PROOF, .message = buf_slice(&g->message) };
+    return g->state == GREET_FAILED ? greet_next(g) : send(g, GREET_SEND_CATCH_UP, msg_CatchUpGet_fields, &m);
 }
 
 struct greet_action greet_next(struct greet *g)
@@ -92,13 +94,22 @@ struct greet_action greet_next(struct greet *g)
     case GREET_CHECKING:
         return (struct greet_action){ .kind = GREET_CHECK_KEYSET, .message = buf_slice(&g->keyset) };
     case GREET_HELLO: /* only now may anything be sent: keyset, root and this connection's key belong together */
-        return hello(g);
+        return send(g, GREET_SEND, msg_Hello_fields,
+                    &(msg_Hello){ .role = GREET_ROLE_DEVICE, .generation = g->generation });
     case GREET_TIME:
         return (struct greet_action){ .kind = GREET_CHECK_TIME, .message = CODEC_BYTES(g->welcome.time) };
     case GREET_TOKEN:
         return (struct greet_action){ .kind = GREET_PROVE_LOGIN, .message = SLICE_ARRAY(g->welcome.login_challenge) };
     case GREET_PROVING:
-        return proof(g);
+        return send(g, GREET_SEND_PROOF, msg_LoginProve_fields, &g->proof);
+    case GREET_STANDING:
+        return (struct greet_action){ .kind = GREET_CHECK_STANDING, .message = CODEC_BYTES(g->welcome.standing) };
+    case GREET_PRESENTING:
+        return send(g, GREET_SEND_STATEMENT, msg_Present_fields, &g->statement);
+    case GREET_FETCHING:
+        return ask_page(g);
+    case GREET_CATCHING:
+        return (struct greet_action){ .kind = GREET_TAKE_PAGE, .message = buf_slice(&g->page) };
     case GREET_READY:
         return (struct greet_action){ .kind = GREET_DONE };
     case GREET_FAILED:
@@ -141,10 +152,19 @@ void greet_checked(struct greet *g, enum reason why, const char *detail, int64_t
 }
 
 /* What the vault is asked has no deadline of its own. */
+static void logged_in(struct greet *g)
+{
+    g->deadline_ms = INT64_MAX;
+    set_state(g, g->welcome.has_standing && g->welcome.session != 0 ? GREET_STANDING : GREET_READY);
+}
+
 static void timed(struct greet *g)
 {
     g->deadline_ms = INT64_MAX;
-    set_state(g, g->registered && g->welcome.registered && g->welcome.has_login_challenge ? GREET_TOKEN : GREET_READY);
+    if (g->registered && g->welcome.registered && g->welcome.has_login_challenge)
+        set_state(g, GREET_TOKEN);
+    else
+        logged_in(g);
 }
 
 static void welcomed(struct greet *g)
@@ -164,16 +184,49 @@ static void judged_login(struct greet *g, const struct frame *reply, enum reason
     }
     g->logged_in = reason_of_reply(reply, msg_Type_OK, NULL) == REASON_NONE;
     g->login_refused = !g->logged_in;
+    logged_in(g);
+}
+
+/* What is refused here keeps the rest of the session as it is: only transactions are not taken. */
+static void become_ready(struct greet *g)
+{
     g->deadline_ms = INT64_MAX;
     set_state(g, GREET_READY);
+}
+
+static void judged_statement(struct greet *g, const struct frame *reply, enum reason why)
+{
+    if (reply == NULL) {
+        fail(g, why == REASON_NONE ? REASON_OFFLINE : why, NULL);
+        return;
+    }
+    g->presented = reason_of_reply(reply, msg_Type_PRESENTED, NULL) == REASON_NONE;
+    become_ready(g);
+}
+
+static void got_page(struct greet *g, const struct frame *reply, enum reason why)
+{
+    if (reply == NULL) {
+        fail(g, why == REASON_NONE ? REASON_OFFLINE : why, NULL);
+        return;
+    }
+    buf_clear(&g->page);
+    if (reason_of_reply(reply, msg_Type_CATCH_UP, NULL) != REASON_NONE || buf_append(&g->page, reply->tail) != 0) {
+        become_ready(g);
+        return;
+    }
+    g->deadline_ms = INT64_MAX;
+    set_state(g, GREET_CATCHING);
 }
 
 void greet_reply(struct greet *g, const struct frame *reply, enum reason why, int64_t now_ms)
 {
     msg_Refusal refusal = msg_Refusal_init_zero;
     (void)now_ms;
-    if (g->state == GREET_PROVING && g->given) {
-        judged_login(g, reply, why);
+    if (g->given && (g->state == GREET_PROVING || g->state == GREET_PRESENTING || g->state == GREET_FETCHING)) {
+        (g->state == GREET_PROVING      ? judged_login
+         : g->state == GREET_PRESENTING ? judged_statement
+                                        : got_page)(g, reply, why);
         return;
     }
     if (g->state != GREET_HELLO || !g->given)
@@ -200,12 +253,43 @@ void greet_proved(struct greet *g, const msg_LoginProve *proof, int64_t now_ms)
     if (g->state != GREET_TOKEN)
         return;
     if (proof == NULL) {
-        set_state(g, GREET_READY);
+        logged_in(g);
         return;
     }
     g->proof = *proof;
     set_state(g, GREET_PROVING);
     g->deadline_ms = now_ms + GREET_STEP_MS;
+}
+
+void greet_stood(struct greet *g, const msg_Present *statement, bool current, int64_t now_ms)
+{
+    if (g->state != GREET_STANDING)
+        return;
+    g->behind = g->behind || (statement != NULL && !current);
+    if (statement == NULL || (!current && g->caught_up)) { /* once is enough: it would go on for ever */
+        become_ready(g);
+        return;
+    }
+    g->statement = *statement;
+    memset(g->after, 0, sizeof(g->after));
+    set_state(g, current ? GREET_PRESENTING : GREET_FETCHING);
+    g->deadline_ms = now_ms + GREET_STEP_MS;
+}
+
+void greet_page_taken(struct greet *g, const uint8_t after[49], bool done, int64_t now_ms)
+{
+    if (g->state != GREET_CATCHING)
+        return;
+    buf_free(&g->page); /* not needed for the life of the session */
+    g->page = buf(FRAME_TAIL_MAX);
+    if (after == NULL) {
+        become_ready(g);
+        return;
+    }
+    g->caught_up = done;
+    memcpy(g->after, after, sizeof(g->after));
+    set_state(g, done ? GREET_STANDING : GREET_FETCHING);
+    g->deadline_ms = done ? INT64_MAX : now_ms + GREET_STEP_MS;
 }
 
 int64_t greet_deadline_ms(const struct greet *g) { return g->deadline_ms; }

@@ -8,6 +8,10 @@
  *   TIME       the vault takes the distributor's signed time (its refusal is noted and changes nothing)
  *   TOKEN      the vault is asked to prove a login token (S61, S113); it may have none
  *   PROVING    LOGIN_PROVE was sent; a refusal means: not logged in, and changes nothing else
+ *   STANDING   the vault is shown what the distributor knows of its state, and signs what it says to it
+ *   PRESENTING PRESENT was sent; a refusal means: no transaction is taken in this session
+ *   FETCHING   CATCH_UP_GET was sent: the vault is an older copy of itself and has to learn what it forgot, page by page
+ *   CATCHING   the vault takes a page; after the last one STANDING again, once
  *   READY      welcome says what the distributor knows of us
  *   FAILED     why, detail; the connection is to be closed
  *
@@ -30,6 +34,10 @@ enum greet_state {
     GREET_TIME,
     GREET_TOKEN,
     GREET_PROVING,
+    GREET_STANDING,
+    GREET_PRESENTING,
+    GREET_FETCHING,
+    GREET_CATCHING,
     GREET_READY,
     GREET_FAILED,
     GREET_STATE_COUNT
@@ -37,13 +45,17 @@ enum greet_state {
 
 enum greet_action_kind {
     GREET_WAIT,
-    GREET_CHECK_KEYSET, /* (*) message: the envelope; greet_checked */
-    GREET_SEND,         /* HELLO, message: greet_reply */
-    GREET_CHECK_TIME,   /* (*) message: the envelope; greet_timed */
-    GREET_PROVE_LOGIN,  /* (*) message: the challenge; greet_proved */
-    GREET_SEND_PROOF,   /* LOGIN_PROVE, message: greet_reply */
-    GREET_DONE,         /* READY, once */
-    GREET_HANG_UP,      /* FAILED, once: why, detail */
+    GREET_CHECK_KEYSET,   /* (*) message: the envelope; greet_checked */
+    GREET_SEND,           /* HELLO, message: greet_reply */
+    GREET_CHECK_TIME,     /* (*) message: the envelope; greet_timed */
+    GREET_PROVE_LOGIN,    /* (*) message: the challenge; greet_proved */
+    GREET_SEND_PROOF,     /* LOGIN_PROVE, message: greet_reply */
+    GREET_CHECK_STANDING, /* (*) message: the envelope; greet_stood */
+    GREET_SEND_STATEMENT, /* PRESENT, message: greet_reply */
+    GREET_SEND_CATCH_UP,  /* CATCH_UP_GET, message: greet_reply */
+    GREET_TAKE_PAGE,      /* (*) message: the envelope; greet_page_taken */
+    GREET_DONE,           /* READY, once */
+    GREET_HANG_UP,        /* FAILED, once: why, detail */
 };
 struct greet_action {
     enum greet_action_kind kind;
@@ -56,10 +68,14 @@ struct greet {
     enum greet_state state;
     uint64_t generation;
     bool registered; /* here: then the time matters */
-    struct buf keyset, message;
+    struct buf keyset, message, page;
     msg_Welcome welcome; /* from TIME on */
     msg_LoginProve proof;
-    bool roster_changed;           /* said after WELCOME, before READY */
+    bool roster_changed; /* said after WELCOME, before READY */
+    msg_Present statement;
+    uint8_t after[49];             /* where the next page begins (standing.h) */
+    bool behind, caught_up;        /* what the vault said to the standing; both: it has caught up in this greeting */
+    bool presented;                /* the distributor took the vault's word: it takes transactions */
     bool logged_in, login_refused; /* in READY; refused: the token is worth nothing any more */
     enum reason why;
     char detail[256];
@@ -67,7 +83,7 @@ struct greet {
     bool given; /* this state's action was given */
 };
 
-/* In READY: the distributor has seen a later generation of this vault, which is an older copy of itself. */
+/* In READY: the distributor has seen a later state of this vault, which has not caught up. */
 bool greet_is_behind(const struct greet *g);
 /* generation: of the device's vault. */
 void greet_init(struct greet *g, uint64_t generation, bool registered, int64_t now_ms);
@@ -80,7 +96,11 @@ void greet_reply(struct greet *g, const struct frame *reply, enum reason why,
                  int64_t now_ms); /* reply NULL: none came */
 void greet_timed(struct greet *g);
 void greet_proved(struct greet *g, const msg_LoginProve *proof, int64_t now_ms); /* NULL: there is no token */
-int64_t greet_deadline_ms(const struct greet *g);                                /* INT64_MAX: none */
+/* The vault's answer to the standing: its statement, and whether it is current. NULL: it gives none; then all else goes on. */
+void greet_stood(struct greet *g, const msg_Present *statement, bool current, int64_t now_ms);
+/* after NULL: the page was refused, the vault stays behind. */
+void greet_page_taken(struct greet *g, const uint8_t after[49], bool done, int64_t now_ms);
+int64_t greet_deadline_ms(const struct greet *g); /* INT64_MAX: none */
 void greet_late(struct greet *g, int64_t now_ms); /* fails when the deadline has passed */
 
 /* The other end, a distributor or directory: it has sent its keyset and hears a stranger until the HELLO was judged. */

@@ -95,6 +95,10 @@ static const struct entry entries[REASON_COUNT] = {
     [REASON_STILL_OWED] = { "still-owed", "Something is still owed.", "See what is owed, and pay it: hearth bills" },
     [REASON_WRONG_PIN] = { "wrong-pin", "The PIN is not right.",
                            "The account's password sets another: hearth limit DISTRIBUTOR AMOUNT --password" },
+    [REASON_VAULT_BEHIND] = { "vault-behind", "This device was put back from an older copy and has not caught up.",
+                              "Connect it to the distributor, then look again: hearth doctor" },
+    [REASON_CATCH_UP_NEEDED] = { "catch-up-needed", "The device has not shown that it is not an older copy of itself.",
+                                 "Let it connect again; if that does not help, update it and see: hearth doctor" },
 };
 
 static const struct entry *entry_of(enum reason r)

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "base/util.h"
+#include "vault/behind.h"
 #include "vault/certificate_rows.h"
 #include "vault/headers.h"
 #include "vault/keyblock.h"
@@ -133,6 +134,9 @@ static int judge_serial(const struct vault *v, const struct certificate_row *wan
 {
     struct certificate_row known CLEANUP(certificate_row_deinit);
     certificate_row_init(&known);
+    int used = catch_up_has_serial(v, &wanted->issuer, wanted->serial, &wanted->distributor);
+    if (used != 0)
+        return used < 0 ? used : REASON_SERIAL_ALREADY_USED;
     int r = certificate_row_get(v, &wanted->issuer, wanted->serial, &known);
     if (r != 0)
         return r == STORE_ABSENT ? 0 : r;
@@ -166,6 +170,9 @@ int certificates_check(struct vault *v, const struct request *rq, struct reply *
     int r = find_settled(v, envelope, &row);
     if (r != STORE_ABSENT)
         return r != 0 ? r : answer_replay(&row, m->has_presenter ? &presenter : NULL, reply);
+    r = behind_judge(v, reply); /* the serial may be one that this vault has forgotten */
+    if (r != 0)
+        return r;
 
     struct certificate_facts *facts CLEANUP(freep) = calloc(1, sizeof(*facts));
     if (!facts)
@@ -243,7 +250,11 @@ static int store(struct vault *v, struct certificate_row *row, struct reply *rep
     struct certificate_facts *facts CLEANUP(freep) = calloc(1, sizeof(*facts));
     if (!facts)
         return -ENOMEM;
-    int r = services_find_current(v, &row->distributor, &s);
+    int r = behind_judge(v, reply);
+    if (r == 0)
+        r = judge_serial(v, row); /* reserved before this vault learned that it is used */
+    if (r == 0)
+        r = services_find_current(v, &row->distributor, &s);
     if (r == 0)
         r = judge_again(v, s, row, facts);
     if (r != 0)

@@ -122,13 +122,47 @@ static const char version_4[] =
     "CREATE INDEX use_log_due ON use_log (issuer, number) WHERE taken = 0;" /* clang-format off */
     COUNTED(use, INSERT) COUNTED(use, UPDATE); /* clang-format on */
 
-static const char *const migrations[] = { version_1, version_2, version_3, version_4 };
+/* behind.c, catch_up.c: what distributors have seen of this vault, and what an earlier copy of it did not know. */
+static const char version_5[] = "CREATE TABLE standing ("
+                                "  distributor BLOB PRIMARY KEY NOT NULL,"
+                                "  behind INTEGER NOT NULL," /* the generation it has seen; 0: not behind */
+                                "  taken BLOB,"              /* nonces of statements */
+                                "  issued BLOB"
+                                ") STRICT;"
+                                "CREATE TABLE used_serial ("
+                                "  issuer BLOB NOT NULL,"
+                                "  serial BLOB NOT NULL,"
+                                "  said_by BLOB NOT NULL,"
+                                "  PRIMARY KEY (issuer, serial, said_by)"
+                                ") STRICT, WITHOUT ROWID;"
+                                "CREATE TABLE given_up ("
+                                "  issuer BLOB NOT NULL,"
+                                "  license_id BLOB NOT NULL,"
+                                "  sequence INTEGER NOT NULL," /* editions up to this one */
+                                "  PRIMARY KEY (issuer, license_id)"
+                                ") STRICT, WITHOUT ROWID;";
+
+static const char *const migrations[] = { version_1, version_2, version_3, version_4, version_5 };
 
 static const char *const statements[DB_STATEMENT_COUNT] = {
     [DB_DEVICE_GET] = "SELECT generation, sealed FROM device",
     [DB_DEVICE_ADD] = "INSERT INTO device (one, generation, sealed) VALUES (1, ?1, ?2)",
 
     [DB_GENERATION_GET] = "SELECT generation + count FROM device, changes",
+
+    [DB_GENERATION_RAISE] = "UPDATE changes SET count = ?1 - (SELECT generation FROM device)"
+                            " WHERE count < ?1 - (SELECT generation FROM device)",
+
+    [DB_STANDING_GET] = "SELECT behind, taken, issued FROM standing WHERE distributor = ?1",
+    [DB_STANDING_PUT] = "INSERT OR REPLACE INTO standing (distributor, behind, taken, issued) VALUES (?1, ?2, ?3, ?4)",
+    [DB_STANDING_BEHIND] = "SELECT s.distributor FROM standing s JOIN distributor d ON d.distributor = s.distributor"
+                           " WHERE s.behind > 0 AND d.sealed IS NOT NULL LIMIT 1",
+    [DB_USED_GET] = "SELECT 1 FROM used_serial WHERE issuer = ?1 AND serial = ?2 AND said_by IN (?1, ?3)",
+    [DB_USED_ADD] = "INSERT OR IGNORE INTO used_serial (issuer, serial, said_by) VALUES (?1, ?2, ?3)",
+    [DB_GIVEN_UP_GET] = "SELECT sequence FROM given_up WHERE issuer = ?1 AND license_id = ?2",
+    [DB_GIVEN_UP_RAISE] = "INSERT INTO given_up (issuer, license_id, sequence) VALUES (?1, ?2, ?3)"
+                          " ON CONFLICT (issuer, license_id) DO UPDATE SET sequence = excluded.sequence"
+                          " WHERE excluded.sequence > sequence",
 
     [DB_TIME_GET] = "SELECT time_ms FROM high_water",
     [DB_TIME_RAISE] = "INSERT INTO high_water (one, time_ms) VALUES (1, ?1)"

@@ -2,6 +2,7 @@
 #include "vault/licenses.h"
 
 #include "crypto/contentkey.h"
+#include "vault/behind.h"
 #include "vault/db.h"
 #include "vault/headers.h"
 #include "vault/keys.h"
@@ -145,6 +146,10 @@ int licenses_keep(struct vault *v, const doc_License *license, struct slice enve
         return r;
     if (r == 0 && license->sequence <= known.license.sequence)
         return strict && known.state != LICENSE_VALID ? REASON_NOT_PERMITTED : 0;
+    uint64_t given_up;
+    r = catch_up_given_up(v, license->issuer, license->license_id, &given_up);
+    if (r != 0 || license->sequence <= given_up)
+        return r != 0 ? r : strict ? REASON_NOT_PERMITTED : 0;
     return put(v, license, envelope, LICENSE_VALID);
 }
 

@@ -23,6 +23,7 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "net/channel.h"
+#include "vault/behind.h"
 #include "vault/certificates.h"
 #include "vault/db.h"
 #include "vault/keys.h"
@@ -141,6 +142,8 @@ static int run(struct vault *v, const char *dir, struct key32 **storage_key, str
     if (r == 0)
         r = services_init(v);
     if (r == 0)
+        r = behind_init(v);
+    if (r == 0)
         r = plays_init(v);
     if (r == 0)
         r = tls_sign_start(&tls, TLS_FD, *keys);
@@ -173,6 +176,7 @@ int main(int argc, char **argv)
     if (r >= 0)
         r = run(&v, dir, &storage_key, &keys);
     plays_deinit(&v);
+    behind_deinit(&v);
     services_deinit(&v);
     store_close(v.store);
     keys_free(keys);

@@ -6,6 +6,7 @@
 #include "base/util.h"
 #include "crypto/seal.h"
 #include "crypto/sha256.h"
+#include "vault/behind.h"
 #include "vault/db.h"
 #include "vault/keys.h"
 #include "vault/licenses.h"
@@ -176,7 +177,9 @@ int moves_release(struct vault *v, const struct request *rq, struct reply *reply
     struct released *in CLEANUP(freep) = calloc(1, sizeof(*in));
     if (!in)
         return -ENOMEM;
-    int r = open_sealed(v, CODEC_BYTES(message->sealed), in);
+    int r = behind_judge(v, reply);
+    if (r == 0)
+        r = open_sealed(v, CODEC_BYTES(message->sealed), in);
     if (r != 0)
         return r;
     r = move_get(v, in->certificate.issuer, in->certificate.serial, &m);
@@ -192,6 +195,26 @@ int moves_release(struct vault *v, const struct request *rq, struct reply *reply
     reply->type = vlt_Type_MOVE_RELEASED;
     reply->fields = vlt_MoveReleased_fields;
     return r;
+}
+
+/* --- Taken up again after a restored backup --- */
+
+int moves_take_up(struct vault *v, const struct moves_known *known, const struct license_row *row)
+{
+    struct move m CLEANUP(move_deinit) = { 0 };
+    int r = move_get(v, known->issuer, known->serial, &m);
+    if (r != STORE_ABSENT)
+        return r; /* known, and perhaps further than that */
+    m = (struct move){ .issuer = id_from(known->issuer),
+                       .state = MOVE_RELEASED,
+                       .sequence = row->license.sequence,
+                       .content = id_from(known->content),
+                       .destination = id_from(known->destination) };
+    memcpy(m.serial, known->serial, sizeof(m.serial));
+    memcpy(m.digest, known->digest, sizeof(m.digest));
+    memcpy(m.license_id, row->license.license_id, sizeof(m.license_id));
+    r = row->state == LICENSE_VALID ? licenses_set_state(v, row, LICENSE_SUSPENDED) : 0;
+    return r != 0 ? r : move_put(v, &m);
 }
 
 /* --- MOVE_FINISH, MOVE_CANCEL --- */

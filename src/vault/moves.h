@@ -8,7 +8,7 @@
 #ifndef VAULT_MOVES_H
 #define VAULT_MOVES_H
 
-#include "vault/requests.h"
+#include "vault/licenses.h"
 
 enum move_state { MOVE_RELEASED = 1, MOVE_FINISHED = 2, MOVE_CANCELLED = 3 };
 
@@ -22,5 +22,12 @@ request_fn moves_release;
 request_fn moves_finish;
 /* MOVE_CANCEL: receipt of the destination, outcome refused. As above; REASON_ALREADY: finished. */
 request_fn moves_cancel;
+
+/* A move of this device's that the vault has forgotten, as its issuer knows it: released, its license (row) suspended. One that is known stays as
+ * it is. Pointers: 32 bytes, serial 16. 0 or -errno. */
+struct moves_known {
+    const uint8_t *issuer, *serial, *digest, *content, *destination;
+};
+int moves_take_up(struct vault *v, const struct moves_known *known, const struct license_row *row) MUST_USE;
 
 #endif

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "crypto/contentkey.h"
+#include "vault/behind.h"
 #include "vault/headers.h"
 #include "vault/keys.h"
 #include "vault/licenses.h"
@@ -93,7 +94,8 @@ struct choice {
     bool record;
     struct key32 key;
     struct use_play use;
-    enum reason reason; /* why none did, so far: the first reason that is more than "there is none" */
+    struct reply *reply; /* its detail */
+    enum reason reason;  /* why none did, so far: the first reason that is more than "there is none" */
 };
 #define CHOSEN (-EALREADY) /* ends the visiting; never leaves this file */
 
@@ -140,6 +142,9 @@ static int judge_license(struct vault *v, const struct license_row *row, struct 
     if (!id_equal(row->license.client, &v->keys->client)) /* S46: its signature was verified when the row was read */
         return REASON_NO_LICENSE;
     const doc_Conditions *allowed = &row->license.conditions;
+    int asleep = behind_counts(&row->license) ? behind_judge(v, c->reply) : 0;
+    if (asleep != 0)
+        return asleep;
     if (c->record && !(allowed->has_record && allowed->record))
         return REASON_NOT_PERMITTED;
     int r = judge_time(v, &row->license);
@@ -194,7 +199,7 @@ int play_open(struct vault *v, const struct request *rq, struct reply *reply)
     doc_ContentInfo info;
     struct body_shape shape;
     struct id content;
-    struct choice c = { .nonce = info.nonce, .reason = REASON_NO_LICENSE };
+    struct choice c = { .nonce = info.nonce, .reply = reply, .reason = REASON_NO_LICENSE };
     if (*rq->fd < 0)
         return REASON_MALFORMED;
     int r = judge_info(m, &info, &content, &shape);
@@ -209,6 +214,8 @@ int play_open(struct vault *v, const struct request *rq, struct reply *reply)
     }
     if (r == 0) {
         r = c.reason;
+        if (r != REASON_VAULT_BEHIND)
+            reply->detail = NULL;
         if (r == REASON_NOT_FOUND)
             reply->detail = "The license is here, the header of this content is not yet.";
     }

@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "base/util.h"
+#include "vault/behind.h"
 #include "vault/certificates.h"
 #include "vault/headers.h"
 #include "vault/keys.h"
@@ -69,6 +70,8 @@ static const struct {
     ROW(LOGIN_DROP, vlt_LoginDrop, logins_drop),
     ROW(PLAY_OPEN, vlt_PlayOpen, play_open),
     ROW(PLAY_CLOSE, vlt_PlayClose, play_close),
+    ROW(STANDING_CHECK, vlt_StandingCheck, standing_check),
+    ROW(CATCH_UP, vlt_CatchUp, catch_up_take),
     ROW(USE_SIGN, vlt_UseSign, use_sign),
     ROW(USE_LOG_GET, vlt_UseLogGet, use_log_get),
     ROW(USE_LOG_TAKEN, vlt_UseLogTaken, use_log_taken),

@@ -28,6 +28,8 @@ struct reply {
         vlt_MoveReleased released;
         vlt_MoveFinished finished;
         vlt_PlayOpened play;
+        vlt_Standing standing;
+        vlt_CaughtUp caught_up;
         vlt_LoginProof login;
         vlt_UseSigned use_signed;
         vlt_UseLog use_log;

@@ -17,6 +17,7 @@
 struct keys;
 struct services;
 struct plays;
+struct behind;
 
 struct vault {
     const struct clock *clock;
@@ -26,6 +27,7 @@ struct vault {
     const struct keys *keys;         /* guarded; constant after the start, so that the TLS thread may read it too */
     struct services *services;
     struct plays *plays;
+    struct behind *behind;
     uint64_t high_water_ms; /* latest time a distributor of ours has signed */
 };
 

@@ -5,6 +5,7 @@
 #include "crypto/keytree.h"
 #include "crypto/seal.h"
 #include "distributor/links.h"
+#include "distributor/standings.h"
 #include "town.h"
 
 _Static_assert(sizeof(((struct gadget *)0)->set) >= KEYTREE_SET_BYTES, "room for the key set");
@@ -24,6 +25,36 @@ void gadget_init(struct town *t, struct gadget *g, const char *name)
 
 void gadget_deinit(struct gadget *g) { buf_free(&g->certificate); }
 
+int gadget_present(struct shop *s, const struct gadget *g, struct caller *who, const doc_Generation *said)
+{
+    struct reply reply CLEANUP(reply_free);
+    reply_init(&reply);
+    msg_Present m = msg_Present_init_zero;
+    struct buf envelope CLEANUP(buf_free) = buf(sizeof(m.statement.bytes));
+    struct signer signer;
+    signer_from_pair(&signer, &g->pair);
+    assert_int_equal(document_sign(&envelope, DOCUMENT_GENERATION, said, &signer), 0);
+    assert_int_equal(CODEC_SET_BYTES(m.statement, buf_slice(&envelope)), 0);
+    return RUN(s, who, PRESENT, msg_Present, &m, &reply);
+}
+
+void gadget_statement(struct shop *s, const struct caller *who, doc_Generation *out)
+{
+    struct standing known;
+    assert_int_equal(standings_get(s->o, &who->client, &known), 0);
+    *out = (doc_Generation){ .session = who->session, .generation = known.generation + 1, .current = true };
+    memcpy(out->distributor, s->keys->self.bytes, ID_BYTES);
+    memcpy(out->client, who->client.bytes, ID_BYTES);
+    rng_fill(&s->town->rng.rng, out->nonce, sizeof(out->nonce));
+}
+
+static void present(struct shop *s, const struct gadget *g, struct caller *who)
+{
+    doc_Generation said;
+    gadget_statement(s, who, &said);
+    assert_int_equal(gadget_present(s, g, who, &said), 0);
+}
+
 static void hello(struct shop *s, struct caller *who, msg_Welcome *welcome)
 {
     struct reply reply CLEANUP(reply_free);
@@ -41,6 +72,8 @@ void gadget_hello(struct shop *s, struct gadget *g)
     hello(s, &g->who, &welcome);
     doc_SignedTime time;
     assert_int_equal(time_judge(CODEC_BYTES(welcome.time), &s->keyset, &g->client, &time), 0);
+    if (g->who.session != 0)
+        present(s, g, &g->who);
 }
 
 int gadget_register(struct shop *s, struct gadget *g, const char *user, const char *password)
@@ -61,6 +94,7 @@ int gadget_register(struct shop *s, struct gadget *g, const char *user, const ch
     REPLY_AS(&reply, REGISTERED, msg_Registered, &answer);
     g->who.session = answer.session;
     g->bit = answer.bit;
+    present(s, g, &g->who);
     assert_int_equal(reply.tail.len, KEYTREE_SET_BYTES + SEAL_OVERHEAD_BYTES);
     assert_int_equal(seal_open(&g->sealing, buf_slice(&reply.tail), g->set), 0);
     g->set_len = KEYTREE_SET_BYTES;

@@ -303,6 +303,9 @@ static void copies_are_counted_and_copied_on(void **state)
     REPLY_AS(&reply, WELCOME, msg_Welcome, &welcome);
     assert_false(welcome.registered);
     bedroom.guest.session = welcome.session;
+    doc_Generation said;
+    gadget_statement(&town.a, &bedroom.guest, &said);
+    assert_int_equal(gadget_present(&town.a, &bedroom, &bedroom.guest, &said), 0);
     assert_true(welcome.session > 0);
     struct gadget cellar, garden;
     gadget_init(&town, &cellar, "cellar");

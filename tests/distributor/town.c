@@ -326,7 +326,7 @@ void shop_check(struct shop *s)
 static bool is_bookkeeping(const char *table)
 {
     return strcmp(table, "device_session") == 0 || strcmp(table, "device_answer") == 0 ||
-           strncmp(table, "sqlite_", 7) == 0;
+           strcmp(table, "device_standing") == 0 || strncmp(table, "sqlite_", 7) == 0;
 }
 
 static void hash_table(sqlite3 *db, const char *table, struct sha256_state *state)

@@ -73,6 +73,10 @@ void shop_user(struct shop *s, const char *user, int64_t credit);
 struct id shop_publish(struct shop *s, const char *title, int64_t price, int64_t copy_price, uint32_t max_copies,
                        uint32_t copy_depth);
 void gadget_hello(struct shop *s, struct gadget *g);
+/* What the gadget's vault would say in this caller's session: current, with the next generation. gadget_hello and gadget_register have presented one. */
+void gadget_statement(struct shop *s, const struct caller *who, doc_Generation *out);
+int gadget_present(struct shop *s, const struct gadget *g, struct caller *who,
+                   const doc_Generation *said); /* PRESENT */
 /* 0 or a reason; on success the key set is opened. */
 int gadget_register(struct shop *s, struct gadget *g, const char *user, const char *password);
 void town_link(struct town *t, struct gadget *of_a, struct gadget *of_b);

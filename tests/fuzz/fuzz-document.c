@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/util.h"
+#include "protocol/standing.h"
 #include "fuzz.h"
 #include "world.h"
 
@@ -189,6 +190,41 @@ static void judge_use_log(const struct opened *o)
         CHECK(l->entries[i].number == l->entries[0].number + i);
 }
 
+static void judge_standing(const struct opened *o)
+{
+    const doc_Standing *s = o->payload;
+    doc_Standing out;
+    if (standing_judge(o->envelope, &o->w->own, &o->w->ids[WHO_SELF], &out) == 0)
+        CHECK(by_license_key(o, s->time_ms) && is_own(o, s->distributor) && id_equal(s->client, &o->w->ids[WHO_SELF]));
+}
+
+static void judge_generation(const struct opened *o)
+{
+    const doc_Generation *g = o->payload;
+    doc_Generation out;
+    if (generation_judge(o->envelope, &o->w->ids[WHO_SELF], &o->w->ids[WHO_OWN_ROOT], &out) == 0)
+        CHECK(o->signer == WHO_SELF && id_equal(g->client, &o->w->ids[WHO_SELF]) && is_own(o, g->distributor));
+}
+
+static void judge_catch_up(const struct opened *o)
+{
+    static doc_CatchUp out;
+    uint8_t before[STANDING_PLACE_BYTES], place[STANDING_PLACE_BYTES];
+    if (catch_up_judge(o->envelope, &o->w->own, &o->w->ids[WHO_SELF], &out) != 0)
+        return;
+    CHECK(by_license_key(o, out.time_ms) && is_own(o, out.distributor) && id_equal(out.client, &o->w->ids[WHO_SELF]));
+    CHECK(out.last || out.entries_count > 0);
+    memcpy(before, out.after, sizeof(before));
+    for (pb_size_t i = 0; i < out.entries_count; i++) {
+        const doc_CatchUpEntry *e = &out.entries[i];
+        catch_up_place(e, place);
+        CHECK(memcmp(before, place, sizeof(place)) < 0);
+        CHECK(e->kind == 1 || is_own(o, e->issuer)); /* nobody speaks of another's licenses */
+        CHECK(e->has_sequence == (e->kind != 1) && e->has_digest == (e->kind == 3));
+        memcpy(before, place, sizeof(before));
+    }
+}
+
 static void judge_use_log_taken(const struct opened *o)
 {
     const doc_UseLogTaken *t = o->payload;
@@ -219,6 +255,9 @@ static judge_fn *const judges[DOCUMENT_COUNT] = {
     [DOCUMENT_USE] = judge_use,
     [DOCUMENT_USE_LOG] = judge_use_log,
     [DOCUMENT_USE_LOG_TAKEN] = judge_use_log_taken,
+    [DOCUMENT_STANDING] = judge_standing,
+    [DOCUMENT_GENERATION] = judge_generation,
+    [DOCUMENT_CATCH_UP] = judge_catch_up,
 };
 
 static enum who who_signed(const struct world *w, const uint8_t key[32])

@@ -44,6 +44,8 @@ static const struct {
     { msg_Type_COMMIT, "msg_Commit" },
     { msg_Type_REDEEM, "msg_Redeem" },
     { msg_Type_MOVE_DONE, "msg_MoveDone" },
+    { msg_Type_PRESENT, "msg_Present" },
+    { msg_Type_CATCH_UP_GET, "msg_CatchUpGet" },
     { msg_Type_MOVE_CANCEL, "msg_MoveCancel" },
     { msg_Type_DELEGATION_GET, "msg_DelegationGet" },
     { msg_Type_GRANT_GET, "msg_GrantGet" },

@@ -74,9 +74,10 @@ static void put_message(const struct message *m, const char *name, const void *m
 static void seed_messages(const struct world *w)
 {
     static const char *const types[DOCUMENT_COUNT] = {
-        "doc_Keyset", "doc_DeviceCertificate", "doc_Roster", "doc_License", "doc_CopyCertificate", "doc_Delegation",
-        "doc_Ekb",    "doc_KeyGrant",          "doc_Quote",  "doc_Receipt", "doc_Surrender",       "doc_SignedTime",
-        "doc_Share",  "doc_Settlement",        "doc_Use",    "doc_UseLog",  "doc_UseLogTaken",
+        "doc_Keyset",     "doc_DeviceCertificate", "doc_Roster", "doc_License", "doc_CopyCertificate", "doc_Delegation",
+        "doc_Ekb",        "doc_KeyGrant",          "doc_Quote",  "doc_Receipt", "doc_Surrender",       "doc_SignedTime",
+        "doc_Share",      "doc_Settlement",        "doc_Use",    "doc_UseLog",  "doc_UseLogTaken",     "doc_Standing",
+        "doc_Generation", "doc_CatchUp",
     };
     for (int d = 0; d < DOCUMENT_COUNT; d++)
         put_message(message_named(types[d]), types[d], w->documents[d]);

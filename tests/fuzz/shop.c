@@ -112,6 +112,25 @@ struct shop *shop_get(void)
     return made;
 }
 
+/* What a vault would say: it is current. */
+static void present(struct shop *s, enum who who, struct caller *caller)
+{
+    msg_Present m = msg_Present_init_zero;
+    struct buf envelope CLEANUP(buf_free) = buf(sizeof(m.statement.bytes)),
+                        bytes CLEANUP(buf_free) = buf(msg_Present_size);
+    struct signer signer;
+    struct reply reply;
+    doc_Generation g = { .session = caller->session, .current = true };
+    memcpy(g.distributor, s->keys->self.bytes, sizeof(g.distributor));
+    memcpy(g.client, caller->client.bytes, sizeof(g.client));
+    signer_from_pair(&signer, &s->world->keys[who]);
+    reply_init(&reply);
+    CHECK(document_sign(&envelope, DOCUMENT_GENERATION, &g, &signer) == 0);
+    CHECK(CODEC_SET_BYTES(m.statement, buf_slice(&envelope)) == 0 && CODEC_ENCODE(msg_Present, &bytes, &m) == 0);
+    CHECK(requests_run(s->operations, caller, msg_Type_PRESENT, buf_slice(&bytes), slice(NULL, 0), &reply) == 0);
+    reply_free(&reply);
+}
+
 void shop_caller(struct shop *s, enum who who, struct caller *out)
 {
     struct reply reply;
@@ -124,6 +143,8 @@ void shop_caller(struct shop *s, enum who who, struct caller *out)
     CHECK(requests_run(s->operations, out, msg_Type_HELLO, buf_slice(&bytes), slice(NULL, 0), &reply) == 0);
     out->session = reply.session;
     reply_free(&reply);
+    if (out->session != 0)
+        present(s, who, out);
 }
 
 void shop_caller_partner(struct shop *s, struct caller *out)

@@ -31,6 +31,9 @@ static const struct document_kind kinds[DOCUMENT_COUNT] = {
     [DOCUMENT_USE] = KIND(doc_Use, WHO_SOURCE),
     [DOCUMENT_USE_LOG] = KIND(doc_UseLog, WHO_SOURCE),
     [DOCUMENT_USE_LOG_TAKEN] = KIND(doc_UseLogTaken, WHO_OWN_LICENSE),
+    [DOCUMENT_STANDING] = KIND(doc_Standing, WHO_OWN_LICENSE),
+    [DOCUMENT_GENERATION] = KIND(doc_Generation, WHO_SELF),
+    [DOCUMENT_CATCH_UP] = KIND(doc_CatchUp, WHO_OWN_LICENSE),
 };
 
 const struct document_kind *world_kind(enum document d) { return &kinds[d]; }
@@ -267,6 +270,34 @@ static void make_papers(struct world *w)
     COPY_ID(taken->issuer, w->ids[WHO_OWN_ROOT]);
     COPY_ID(taken->client, w->ids[WHO_SELF]);
     taken->through = 8;
+
+    doc_Standing *standing = document(w, DOCUMENT_STANDING);
+    COPY_ID(standing->distributor, w->ids[WHO_OWN_ROOT]);
+    COPY_ID(standing->client, w->ids[WHO_SELF]);
+    standing->session = 4;
+    standing->generation = now;
+    standing->has_last = true;
+    standing->time_ms = now;
+
+    doc_Generation *generation = document(w, DOCUMENT_GENERATION);
+    COPY_ID(generation->distributor, w->ids[WHO_OWN_ROOT]);
+    COPY_ID(generation->client, w->ids[WHO_SELF]);
+    generation->session = 4;
+    generation->generation = now;
+
+    doc_CatchUp *catch_up = document(w, DOCUMENT_CATCH_UP);
+    COPY_ID(catch_up->distributor, w->ids[WHO_OWN_ROOT]);
+    COPY_ID(catch_up->client, w->ids[WHO_SELF]);
+    catch_up->generation = catch_up->time_ms = now;
+    catch_up->last = true;
+    catch_up->entries_count = 3;
+    for (uint32_t i = 0; i < 3; i++) {
+        doc_CatchUpEntry *e = &catch_up->entries[i];
+        e->kind = i + 1;
+        COPY_ID(e->issuer, w->ids[i == 0 ? WHO_PARTNER_ROOT : WHO_OWN_ROOT]);
+        e->has_sequence = i > 0;
+        e->has_license_id = e->has_content = e->has_destination = e->has_digest = i == 2;
+    }
 
     doc_SignedTime *time = document(w, DOCUMENT_TIME);
     COPY_ID(time->distributor, w->ids[WHO_OWN_ROOT]);

@@ -61,6 +61,29 @@ struct line *stage_greeted_by(struct stage *s, const char *address)
     return NULL;
 }
 
+/* What its vault would say: it is current. */
+static bool present(struct stage *s, struct line *l, const msg_Welcome *welcome)
+{
+    doc_Standing standing;
+    uint8_t by[32];
+    msg_Present m = msg_Present_init_zero;
+    struct buf envelope CLEANUP(buf_free) = buf(sizeof(m.statement.bytes));
+    struct signer signer;
+    if (document_open(DOCUMENT_STANDING, CODEC_BYTES(welcome->standing), &standing, sizeof(standing), by) != 0)
+        return false;
+    doc_Generation g = { .session = standing.session, .generation = standing.generation, .current = true };
+    memcpy(g.distributor, standing.distributor, sizeof(g.distributor));
+    memcpy(g.client, standing.client, sizeof(g.client));
+    rng_fill(rng_system(), g.nonce, sizeof(g.nonce));
+    signer_from_pair(&signer, &s->wire.key);
+    if (document_sign(&envelope, DOCUMENT_GENERATION, &g, &signer) != 0 ||
+        CODEC_SET_BYTES(m.statement, buf_slice(&envelope)) != 0)
+        return false;
+    LINE_SAY(l, msg_Type_PRESENT, 901, msg_Present, &m);
+    struct heard *h CLEANUP(freep) = stage_expect_answer(s, l, msg_Type_PRESENTED, 901);
+    return h != NULL;
+}
+
 struct line *stage_session(struct stage *s, const char *address, msg_Welcome *welcome)
 {
     struct line *l = stage_greeted_by(s, address);
@@ -69,7 +92,7 @@ struct line *stage_session(struct stage *s, const char *address, msg_Welcome *we
     msg_Hello hello = { .role = 1, .generation = 1 };
     LINE_SAY(l, msg_Type_HELLO, 1, msg_Hello, &hello);
     struct heard *h CLEANUP(freep) = stage_expect_answer(s, l, msg_Type_WELCOME, 1);
-    if (h && CODEC_DECODE(msg_Welcome, h->message, welcome) == 0)
+    if (h && CODEC_DECODE(msg_Welcome, h->message, welcome) == 0 && (!welcome->has_standing || present(s, l, welcome)))
         return l;
     line_free(l);
     return NULL;

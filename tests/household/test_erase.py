@@ -126,7 +126,7 @@ def a_life():
     known["person"] = [t.encode() for t in (NAME, EMAIL, REFERENCE, PAYER, STUDY, PHONE, hashed)] + [household]
     known["user"], known["clients"] = USER.encode(), clients
     named = {t for t, _ in found(known["person"] + [known["user"]] + clients)}
-    assert {"account", "user_password", "client_user", "client_certificate", "leaf_client", "device_session", "roster", "link", "link_code", "license", "certificate",
+    assert {"account", "user_password", "client_user", "client_certificate", "leaf_client", "device_session", "device_standing", "roster", "link", "link_code", "license", "certificate",
             "copy_history", "user_content", "user_license", "ledger", "posting", "payer", "login_token", "spending_limit", "spending_unlock", "outbox"} <= named, named
     wait_for("boreal knows", lambda: found([STUDY.encode()], h.boreal))
     wait_for("so does the directory", lambda: in_files([STUDY.encode()], os.path.join(h.directory.dir, "directory.db*")))

@@ -302,6 +302,14 @@ class Year:
     def table_device_session(self, names, songs):
         assert not self.sql("SELECT 1 FROM client_user u WHERE NOT EXISTS (SELECT 1 FROM device_session s WHERE s.client = u.client) AND u.distributor = 1")
 
+    def table_device_standing(self, names, songs):
+        """Each vault's last word is of its device's last session, and no later than the vault is now."""
+        assert not self.sql("SELECT 1 FROM device_standing v LEFT JOIN device_session s ON s.client = v.client WHERE s.session IS NULL OR v.session > s.session")
+
+    def table_relayed_serial(self, names, songs):
+        """What was passed on for boreal is in boreal's copy history, as used."""
+        assert not self.sql("SELECT 1 FROM relayed_serial r WHERE NOT EXISTS (SELECT 1 FROM copy_history h WHERE h.serial = r.serial AND h.destination = r.client AND h.state IN (2, 3))")
+
     def table_device_answer(self, names, songs):
         assert not self.sql("SELECT 1 FROM device_answer a LEFT JOIN device_session s ON s.client = a.client WHERE s.pending IS NOT 1")
 

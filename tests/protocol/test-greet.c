@@ -237,20 +237,6 @@ static void test_time_is_only_for_registered_devices(void **state)
     greet_deinit(&g);
 }
 
-static void test_an_older_copy_of_the_vault(void **state)
-{
-    (void)state;
-    struct greet g;
-    greet_init(&g, 42, true, NOW);
-    assert_false(greet_is_behind(&g)); /* a distributor that says nothing */
-    g.welcome.has_generation = true;
-    g.welcome.generation = 42;
-    assert_false(greet_is_behind(&g));
-    g.welcome.generation = 43;
-    assert_true(greet_is_behind(&g));
-    greet_deinit(&g);
-}
-
 static void test_a_keyset_that_does_not_verify(void **state)
 {
     (void)state;
@@ -414,7 +400,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_both_ends),
         cmocka_unit_test(test_time_is_only_for_registered_devices),
-        cmocka_unit_test(test_an_older_copy_of_the_vault),
         cmocka_unit_test(test_a_login_is_proved),
         cmocka_unit_test(test_without_a_token_it_is_a_session_as_well),
         cmocka_unit_test(test_a_refused_login_is_no_end),

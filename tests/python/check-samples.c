@@ -14,7 +14,7 @@
 #include "crypto/body.h"
 #include "crypto/contentkey.h"
 #include "crypto/ekb.h"
-#include "protocol/documents.h"
+#include "protocol/standing.h"
 #include "vectorfile.h"
 
 #define FILE_MAX (4 << 20)
@@ -151,6 +151,27 @@ static int judge_use_log_taken(const struct vector *v, struct slice d)
     doc_UseLogTaken out;
     struct id client = id_field(v, "reader");
     return use_log_taken_judge(d, &keyset, &client, &out);
+}
+
+static int judge_standing(const struct vector *v, struct slice d)
+{
+    doc_Standing out;
+    struct id client = id_field(v, "reader");
+    return standing_judge(d, &keyset, &client, &out);
+}
+
+static int judge_generation(const struct vector *v, struct slice d)
+{
+    doc_Generation out;
+    struct id client = id_field(v, "reader"), self = id_from(keyset.distributor);
+    return generation_judge(d, &client, &self, &out);
+}
+
+static int judge_catch_up(const struct vector *v, struct slice d)
+{
+    static doc_CatchUp out;
+    struct id client = id_field(v, "reader");
+    return catch_up_judge(d, &keyset, &client, &out);
 }
 
 static int judge_share(const struct vector *v, struct slice d)
@@ -329,6 +350,9 @@ static const struct kind {
     { "use", judge_use },
     { "use-log", judge_use_log },
     { "use-log-taken", judge_use_log_taken },
+    { "standing", judge_standing },
+    { "generation", judge_generation },
+    { "catch-up", judge_catch_up },
     { "share", judge_share },
     { "body", judge_body },
     { "copy-certificate", judge_certificate },

@@ -143,6 +143,36 @@ def use_log_taken(envelope, of, client):
     return document
 
 
+def standing(envelope, of, client):
+    document = by_license_key("standing", envelope, of, lambda d: d["distributor"], "time_ms")
+    refuse_unless(document["client"] == client, "wrong-destination")
+    return document
+
+
+def generation(envelope, client, distributor):
+    document, signer = r.document_open("generation", envelope)
+    refuse_unless(f.id_of_key(signer) == document["client"] == client, "signature-invalid")
+    refuse_unless(document["distributor"] == distributor, "wrong-destination")
+    return document
+
+
+CATCH_UP_FIELDS = {1: set(), 2: {"sequence"}, 3: {"sequence", "license_id", "content", "destination", "digest"}}
+
+
+def catch_up(envelope, of, client):
+    document = by_license_key("catch-up", envelope, of, lambda d: d["distributor"], "time_ms")
+    refuse_unless(document["client"] == client, "wrong-destination")
+    place = document["after"]
+    for entry in document["entries"]:
+        kind = entry["kind"]
+        refuse_unless(set(entry) - {"kind", "issuer", "name"} == CATCH_UP_FIELDS.get(kind), "malformed")
+        refuse_unless(kind == 1 or entry["issuer"] == document["distributor"], "malformed")
+        before, place = place, bytes([kind]) + entry["issuer"] + entry["name"]
+        refuse_unless(before < place, "malformed")
+    refuse_unless(document["last"] or document["entries"], "malformed")
+    return document
+
+
 # ---- section 9 ----------------------------------------------------------------------------------------------------
 
 def content_info(info):

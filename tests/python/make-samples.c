@@ -405,6 +405,27 @@ static void write_small(const struct content *c, const struct distributor *a, co
     SET(taken.client, source->client.bytes);
     write_signed("a.use-log-taken", DOCUMENT_USE_LOG_TAKEN, &taken, &a->license_signer);
 
+    doc_Standing standing = { .session = 12, .generation = NOW_MS, .has_last = true, .time_ms = NOW_MS };
+    SET(standing.distributor, a->id.bytes);
+    SET(standing.client, source->client.bytes);
+    write_signed("a.standing", DOCUMENT_STANDING, &standing, &a->license_signer);
+
+    doc_Generation generation = { .session = 12, .generation = NOW_MS, .nonce = "number used once" };
+    SET(generation.distributor, a->id.bytes);
+    SET(generation.client, source->client.bytes);
+    write_signed("source.generation", DOCUMENT_GENERATION, &generation, &source->signer);
+
+    static doc_CatchUp catch_up = { .generation = NOW_MS, .last = true, .time_ms = NOW_MS, .entries_count = 3 };
+    SET(catch_up.distributor, a->id.bytes);
+    SET(catch_up.client, source->client.bytes);
+    for (pb_size_t i = 0; i < catch_up.entries_count; i++) {
+        doc_CatchUpEntry *e = &catch_up.entries[i];
+        *e = (doc_CatchUpEntry){ .kind = i + 1, .name = "serial number 16", .has_sequence = i > 0, .sequence = 40 };
+        SET(e->issuer, a->id.bytes);
+        e->has_license_id = e->has_content = e->has_destination = e->has_digest = i == 2;
+    }
+    write_signed("a.catch-up", DOCUMENT_CATCH_UP, &catch_up, &a->license_signer);
+
     doc_SignedTime time = { .time_ms = NOW_MS };
     SET(time.distributor, a->id.bytes);
     SET(time.client, source->client.bytes);

@@ -71,6 +71,15 @@ USE_LOG_ENTRY = Record((1, "number", U64), (2, "license_id", fixed(16)), (3, "co
 USE_LOG = Record((1, "issuer", fixed(32)), (2, "client", fixed(32)), (3, "signed_ms", U64), (4, "entries", USE_LOG_ENTRY, 32))
 USE_LOG_TAKEN = Record((1, "issuer", fixed(32)), (2, "client", fixed(32)), (3, "through", U64))
 TIME = Record((1, "distributor", fixed(32)), (2, "client", fixed(32)), (3, "time_ms", U64))
+STANDING = Record((1, "distributor", fixed(32)), (2, "client", fixed(32)), (3, "session", U64), (4, "generation", U64),
+                  (5, "last", fixed(16), "?"), (6, "time_ms", U64))
+GENERATION = Record((1, "distributor", fixed(32)), (2, "client", fixed(32)), (3, "session", U64), (4, "nonce", fixed(16)),
+                    (5, "generation", U64), (6, "current", BOOL))
+CATCH_UP_ENTRY = Record((1, "kind", U32), (2, "issuer", fixed(32)), (3, "name", fixed(16)), (4, "license_id", fixed(16), "?"),
+                        (5, "sequence", U64, "?"), (6, "content", fixed(32), "?"), (7, "destination", fixed(32), "?"),
+                        (8, "digest", fixed(32), "?"))
+CATCH_UP = Record((1, "distributor", fixed(32)), (2, "client", fixed(32)), (3, "nonce", fixed(16)), (4, "generation", U64),
+                  (5, "after", fixed(49)), (6, "last", BOOL), (7, "time_ms", U64), (8, "entries", CATCH_UP_ENTRY, 96))
 SETTLEMENT = Record((1, "issuer", fixed(32)), (2, "partner", fixed(32)), (3, "number", U64), (4, "from_ms", U64),
                     (5, "until_ms", U64), (6, "currency", text(3)), (7, "row_count", U32), (8, "rows_digest", fixed(32)),
                     (9, "net", I64), (10, "issued_ms", U64))
@@ -92,6 +101,7 @@ TYPES = {
     "delegation": DELEGATION, "ekb": EKB, "key-grant": KEY_GRANT, "quote": QUOTE, "receipt": RECEIPT,
     "surrender": SURRENDER, "time": TIME, "share": SHARE, "settlement": SETTLEMENT,
     "use": USE, "use-log": USE_LOG, "use-log-taken": USE_LOG_TAKEN,
+    "standing": STANDING, "generation": GENERATION, "catch-up": CATCH_UP,
 }
 
 FORBIDDEN = [(0x00, 0x1F), (0x7F, 0x9F), (0x61C, 0x61C), (0x200E, 0x200F), (0x2028, 0x202E), (0x2066, 0x2069),

@@ -65,6 +65,9 @@ class ReadSamples(unittest.TestCase):
             "source.use": j.use,
             "source.use-log": j.use_log,
             "a.use-log-taken": lambda d: j.use_log_taken(d, self.a, k["source"]),
+            "a.standing": lambda d: j.standing(d, self.a, k["source"]),
+            "source.generation": lambda d: j.generation(d, k["source"], k["distributor_a"]),
+            "a.catch-up": lambda d: j.catch_up(d, self.a, k["source"]),
             "a.time": lambda d: j.time(d, self.a, k["source"]),
             "a.share": lambda d: j.share(d, self.a),
         }
@@ -121,6 +124,9 @@ class ReadSamples(unittest.TestCase):
         self.assertRefused("wrong-destination", j.settlement, self.read("a.settlement"), self.a, bytes(32))
         self.assertRefused("signature-invalid", j.settlement, self.read("a.settlement"), self.b, bytes([7] * 32))
         self.assertRefused("wrong-destination", j.use_log_taken, self.read("a.use-log-taken"), self.a, k["destination"])
+        self.assertRefused("wrong-destination", j.standing, self.read("a.standing"), self.a, k["destination"])
+        self.assertRefused("signature-invalid", j.catch_up, self.read("a.catch-up"), self.b, k["source"])
+        self.assertRefused("wrong-destination", j.generation, self.read("source.generation"), k["source"], k["distributor_b"])
         certificate, delegation = self.read("destination.copy-certificate"), self.read("b-to-a.delegation")
         arguments = (self.info, self.list_root)
         self.assertRefused("wrong-destination", j.copy_certificate, certificate, delegation, self.b, k["source"], k["source"],

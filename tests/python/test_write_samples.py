@@ -133,6 +133,7 @@ class Writer:
             self.cases.add(f"{len(numbers)} entries", "use-log", sign("use-log", w.use_log_fields(*numbers), w.source.signer), "ok", j.use_log)
         self.simple("use-log-taken", "good", "ok", sign("use-log-taken", w.taken_fields(), w.a.license), w.a,
                     lambda d, k: j.use_log_taken(d, k, w.source.id), reader=w.source.id)
+        self.standings_good()
         full = {**w.license_fields(w.source), "lease": {"until_ms": NOW, "grace_ms": 0, "max_plays": 3}, "lender": w.sibling.id}
         full["conditions"] = {**w.conditions(), "max_plays": 1, "max_play_ms": 2, "max_checkouts": 3, "record": True, "own_price": -1, "use_log": False}
         self.license("every field there is", "ok", sign("license", full, w.a.license))
@@ -271,12 +272,66 @@ class Writer:
         self.cases.add("by another device", "use-log", sign("use-log", w.use_log_fields(1), w.sibling.signer), "signature-invalid", j.use_log)
         for name, numbers in (("no entries", ()), ("from zero", (0, 1)), ("a gap", (4, 6)), ("falling", (4, 3)), ("twice", (4, 4))):
             self.cases.add(name, "use-log", sign("use-log", w.use_log_fields(*numbers), w.source.signer), "malformed", j.use_log)
+        self.standings_bad()
         self.simple("use-log-taken", "to another device", "wrong-destination", sign("use-log-taken", w.taken_fields(), w.a.license), w.a,
                     lambda d, k: j.use_log_taken(d, k, w.sibling.id), reader=w.sibling.id)
         self.simple("use-log-taken", "by another distributor", "signature-invalid", sign("use-log-taken", w.taken_fields(), w.b.license), w.a,
                     lambda d, k: j.use_log_taken(d, k, w.source.id), reader=w.source.id)
         self.simple("share", "by another distributor", "signature-invalid", sign("share", w.share_fields(), w.b.license), w.a,
                     j.share)
+
+    def catch_up(self, name, outcome, fields, signer=None, reader=None):
+        w = self.w
+        self.simple("catch-up", name, outcome, r.document_sign("catch-up", fields, signer or w.a.license), w.a,
+                    lambda d, k: j.catch_up(d, k, reader or w.source.id), reader=reader or w.source.id)
+
+    def standing(self, name, outcome, fields, signer=None, reader=None):
+        w = self.w
+        self.simple("standing", name, outcome, r.document_sign("standing", fields, signer or w.a.license), w.a,
+                    lambda d, k: j.standing(d, k, reader or w.source.id), reader=reader or w.source.id)
+
+    def generation(self, name, outcome, fields, signer=None, reader=None):
+        w = self.w
+        reader = reader or w.source.id
+        self.simple("generation", name, outcome, r.document_sign("generation", fields, signer or w.source.signer), w.a,
+                    lambda d, k: j.generation(d, reader, k["distributor"]), reader=reader)
+
+    def standings_good(self):
+        w = self.w
+        e = w.catch_up_entry
+        self.standing("nothing taken yet", "ok", w.standing_fields())
+        self.standing("one was taken", "ok", {**w.standing_fields(), "last": bytes(range(16))})
+        self.generation("current", "ok", w.generation_fields())
+        self.generation("not current", "ok", {**w.generation_fields(), "current": False})
+        self.catch_up("nothing was used up", "ok", w.catch_up_fields())
+        self.catch_up("each kind", "ok", w.catch_up_fields(e(1, w.b.id), e(2), e(3)))
+        self.catch_up("a full page", "ok", w.catch_up_fields(*(e(1, w.b.id, bytes([i]) * 16) for i in range(96)), last=False))
+
+    def standings_bad(self):
+        w = self.w
+        e = w.catch_up_entry
+        self.standing("to another device", "wrong-destination", w.standing_fields(), reader=w.sibling.id)
+        self.standing("by another distributor", "signature-invalid", w.standing_fields(), w.b.license)
+        self.standing("by the device itself", "signature-invalid", w.standing_fields(), w.source.signer)
+        self.generation("of another device", "signature-invalid", w.generation_fields(), w.sibling.signer)
+        self.generation("read for another device", "signature-invalid", w.generation_fields(), reader=w.sibling.id)
+        self.generation("for another distributor", "wrong-destination", {**w.generation_fields(), "distributor": w.b.id})
+        self.catch_up("to another device", "wrong-destination", w.catch_up_fields(), reader=w.sibling.id)
+        self.catch_up("by another distributor", "signature-invalid", w.catch_up_fields(), w.b.license)
+        self.catch_up("by the device itself", "signature-invalid", w.catch_up_fields(), w.source.signer)
+        low, high = e(1, name=bytes(16)), e(1, name=bytes([1]) * 16)
+        place = bytes([1]) + high["issuer"] + high["name"]
+        for name, entries, more in (("kind 0", [e(0)], {}), ("kind 4", [e(4)], {}), ("falling", [high, low], {}), ("twice", [low, low], {}),
+                                    ("kinds fall", [e(2), e(1)], {}), ("before its page", [low], {"after": place}),
+                                    ("again on the next page", [high], {"after": place}),
+                                    ("no end and no entries", [], {"last": False}),
+                                    ("another's license", [e(2, w.b.id)], {}), ("another's move", [e(3, w.b.id)], {}),
+                                    ("a serial with a sequence", [{**low, "sequence": 1}], {}),
+                                    ("a license without a sequence", [{**low, "kind": 2}], {}),
+                                    ("a license with a content", [{**e(2), "content": bytes(32)}], {}),
+                                    ("a move without its digest", [{k: v for k, v in e(3).items() if k != "digest"}], {}),
+                                    ("a move without its sequence", [{k: v for k, v in e(3).items() if k != "sequence"}], {})):
+            self.catch_up(name, "malformed", w.catch_up_fields(*entries, **more))
 
     def times(self):
         w = self.w

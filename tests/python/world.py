@@ -150,6 +150,24 @@ class World:
     def taken_fields(self):
         return {"issuer": self.a.id, "client": self.source.id, "through": 2**64 - 1}
 
+    def standing_fields(self):
+        return {"distributor": self.a.id, "client": self.source.id, "session": 9, "generation": NOW, "time_ms": NOW}
+
+    def generation_fields(self):
+        return {"distributor": self.a.id, "client": self.source.id, "session": 9, "nonce": bytes(16), "generation": NOW, "current": True}
+
+    def catch_up_entry(self, kind, issuer=None, name=bytes(16)):
+        entry = {"kind": kind, "issuer": issuer or self.a.id, "name": name}
+        if kind >= 2:
+            entry["sequence"] = 4
+        if kind == 3:
+            entry |= {"license_id": bytes(16), "content": bytes(32), "destination": self.destination.id, "digest": bytes(32)}
+        return entry
+
+    def catch_up_fields(self, *entries, after=bytes(49), last=True):
+        return {"distributor": self.a.id, "client": self.source.id, "nonce": bytes(16), "generation": NOW, "after": after,
+                "last": last, "time_ms": NOW, "entries": list(entries)}
+
     def time_fields(self):
         return {"distributor": self.a.id, "client": self.source.id, "time_ms": NOW}
 

@@ -148,6 +148,25 @@ void client_send(struct client *c, uint16_t type, uint32_t request, const pb_msg
     assert_int_equal(peer_send(c->peer, type, request, fields, message, tail), 0);
 }
 
+/* What its vault would say: it is current. */
+static void present(struct client *c)
+{
+    struct answer a = { 0 };
+    msg_Present m = msg_Present_init_zero;
+    struct buf envelope CLEANUP(buf_free) = buf(sizeof(m.statement.bytes));
+    struct signer signer;
+    doc_Generation g = { .session = c->session, .generation = c->generation, .current = true };
+    signer_from_seed(&signer, &c->seed);
+    memcpy(g.distributor, c->keyset.distributor, sizeof(g.distributor));
+    memcpy(g.client, c->id.bytes, sizeof(g.client));
+    rng_fill(rng_system(), g.nonce, sizeof(g.nonce));
+    assert_int_equal(document_sign(&envelope, DOCUMENT_GENERATION, &g, &signer), 0);
+    assert_int_equal(CODEC_SET_BYTES(m.statement, buf_slice(&envelope)), 0);
+    client_ask(c, msg_Type_PRESENT, msg_Present_fields, &m, slice(NULL, 0), &a);
+    c->presented = a.there ? a.reason : REASON_OFFLINE;
+    answer_free(&a);
+}
+
 void client_hello(struct client *c)
 {
     struct answer a = { 0 };
@@ -161,7 +180,10 @@ void client_hello(struct client *c)
     c->registered = welcome.registered;
     c->session = welcome.session;
     c->bit = welcome.bit;
+    c->said = welcome.has_generation ? welcome.generation : 0;
     answer_free(&a);
+    if (c->session != 0)
+        present(c);
 }
 
 void client_register(struct client *c, const char *user, const char *password, struct answer *out)
@@ -180,5 +202,6 @@ void client_register(struct client *c, const char *user, const char *password, s
         c->registered = true;
         c->session = registered.session;
         c->bit = registered.bit;
+        present(c);
     }
 }

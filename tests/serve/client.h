@@ -22,6 +22,9 @@ struct client {
     uint64_t session;
     uint32_t bit; /* the server's */
     bool registered;
+    uint64_t generation;   /* that its vault says; 0 at first */
+    uint64_t said;         /* the highest, as WELCOME has it */
+    enum reason presented; /* what became of the vault's statement */
 };
 
 /* The newest reply to a question: valid until the next one. */
@@ -39,7 +42,7 @@ void client_deinit(struct client *c);
 /* Dials and waits for the keyset. False: it was closed before that. */
 bool client_connect(struct client *c, const char *address);
 void client_disconnect(struct client *c); /* and waits for the end */
-/* HELLO as a device; fills session, bit, registered. */
+/* HELLO as a device, and what its vault says then; fills session, bit, registered, said, presented. */
 void client_hello(struct client *c);
 /* Asks and waits for one reply or for the end of the connection (there is false then). */
 void client_ask(struct client *c, uint16_t type, const pb_msgdesc_t *fields, const void *message, struct slice tail,
