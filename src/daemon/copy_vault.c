@@ -6,6 +6,7 @@
 #include "daemon/bodies.h"
 #include "daemon/copy_internal.h"
 #include "daemon/library.h"
+#include "daemon/session.h"
 #include "daemon/vault_client.h"
 #include "vault.pb.h"
 
@@ -56,8 +57,12 @@ static void on_released(struct copy *c, const struct answer *answer)
     enum reason why = answer->why;
     if (why == REASON_NONE && CODEC_DECODE(vlt_MoveReleased, answer->frame->message, &released) != 0)
         why = REASON_INTERNAL;
-    if (why == REASON_NONE)
+    if (why == REASON_NONE) {
+        struct account *issuer = account_find(c->t.daemon, c->m.about.issuer.bytes);
         note_license(c, LICENSE_SUSPENDED);
+        if (issuer != NULL)
+            session_present(issuer->session);
+    }
     copy_out_released(&c->m, why, answer->refusal != NULL ? answer->refusal->text : NULL,
                       CODEC_BYTES(released.certificate), copy_now_ms(c));
 }

@@ -127,6 +127,8 @@ static void on_answer(const struct answer *answer, void *ctx)
 {
     struct report *r = ctx;
     struct outbox *o = r->outbox;
+    if (answer->why == REASON_NONE && !o->stopping)
+        session_present(r->account->session);
     account_unref(steal(&r->account));
     o->in_flight--;
     if (o->stopping) {

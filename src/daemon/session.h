@@ -56,6 +56,8 @@ enum reason session_failure(const struct session *s, const char **text);
 bool session_clock_skew_ms(const struct session *s, int64_t *skew_ms);
 /* The distributor has seen this vault in a later state; false while not connected. */
 bool session_vault_is_behind(const struct session *s);
+/* The vault has changed: it says so to the distributor, so that a copy from before is an older one. Not ready: the next greeting does it. */
+void session_present(struct session *s);
 /* REGISTERED arrived on this connection: what WELCOME would have said. */
 void session_registered(struct session *s, uint64_t number, uint32_t bit, uint64_t roster_sequence);
 

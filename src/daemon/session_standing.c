@@ -1,7 +1,8 @@
 /* The part of the greeting about restored vaults: shows the vault what the distributor knows of it, and brings it what it forgot. hearthd carries
  * signed documents both ways; which state the vault is in, vault and distributor judge.
  *
- * Callbacks, in order: on_stood (vault), then, when it is behind, on_page_taken (vault) for each page and on_stood again. */
+ * Callbacks, in order: on_stood (vault), then, when it is behind, on_page_taken (vault) for each page and on_stood again. In a ready session,
+ * whenever the vault has changed: on_said (vault), on_presented. */
 #include "daemon/session_internal.h"
 
 #include "daemon/events.h"
@@ -56,6 +57,64 @@ void session_take_page(struct session *s, struct slice envelope)
     struct ask ask = ASK(vlt_Type_CATCH_UP, vlt_Type_CAUGHT_UP, vlt_CatchUp, &take);
     ask.tail = envelope;
     (void)session_vault_step(s, &ask, on_page_taken);
+}
+
+/* --- Once more, in a ready session: the vault has changed --- */
+
+static void present_again(struct session *s)
+{
+    s->presenting = false;
+    if (s->present_again)
+        session_present(s);
+}
+
+static bool on_presented(struct peer *p, const struct frame *reply, enum reason why, void *ctx)
+{
+    struct session *s = ctx;
+    msg_Presented taken;
+    (void)p;
+    if (reply == NULL && why != REASON_TIMED_OUT)
+        return false; /* on_closed follows */
+    bool good = reply != NULL && reason_of_reply(reply, msg_Type_PRESENTED, NULL) == REASON_NONE &&
+                CODEC_DECODE(msg_Presented, reply->message, &taken) == 0 &&
+                CODEC_SET_BYTES(s->greet.welcome.standing, CODEC_BYTES(taken.standing)) == 0;
+    if (good)
+        present_again(s);
+    else
+        session_hang_up(s, REASON_MALFORMED, NULL); /* a new greeting finds out what it is about */
+    return false;
+}
+
+static void on_said(const struct answer *answer, void *ctx)
+{
+    struct session *s = session_step_end(ctx);
+    vlt_Standing standing;
+    msg_Present statement = msg_Present_init_zero;
+    if (s == NULL || s->state != SESSION_READY)
+        return;
+    if (answer->why != REASON_NONE || CODEC_DECODE(vlt_Standing, answer->frame->message, &standing) != 0 ||
+        CODEC_SET_BYTES(statement.statement, CODEC_BYTES(standing.statement)) != 0) {
+        log_warn("%s: the vault does not say where it stands reason=%s", session_label(s), reason_code(answer->why));
+        present_again(s);
+    } else if (!standing.current || peer_request(s->peer, msg_Type_PRESENT, msg_Present_fields, &statement,
+                                                 slice(NULL, 0), GREET_STEP_MS, on_presented, s, NULL) != 0) {
+        session_hang_up(s, REASON_INTERNAL, NULL);
+    }
+}
+
+void session_present(struct session *s)
+{
+    vlt_StandingCheck check = vlt_StandingCheck_init_zero;
+    if (s == NULL || s->state != SESSION_READY || !s->greet.presented)
+        return;
+    s->present_again = s->presenting;
+    if (s->presenting)
+        return;
+    memcpy(check.distributor, s->account->distributor.bytes, ID_BYTES);
+    s->presenting = CODEC_SET_BYTES(check.standing, CODEC_BYTES(s->greet.welcome.standing)) == 0;
+    if (s->presenting)
+        (void)session_vault_step(s, &ASK(vlt_Type_STANDING_CHECK, vlt_Type_STANDING, vlt_StandingCheck, &check),
+                                 on_said);
 }
 
 void session_tell_standing(struct session *s)

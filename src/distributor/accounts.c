@@ -248,7 +248,7 @@ int accounts_hello(struct operations *o, const struct caller *who, struct slice 
     msg_Welcome welcome = { .registered = known && d.distributor == OPERATIONS_SELF };
     if (known) {
         struct txn_server state;
-        r = sessions_open(o, &who->client, m.generation, who->now_ms, &state);
+        r = sessions_open(o, &who->client, who->now_ms, &state);
         if (r == 0)
             r = put_standing(o, who, state.session, &welcome);
         if (r != 0)

@@ -221,7 +221,7 @@ static int seal_key_set(struct operations *o, const struct registration *g, stru
 static int open_session(struct operations *o, const struct caller *who, struct txn_server *state)
 {
     if (who->session == 0)
-        return sessions_open(o, &who->client, 0, who->now_ms, state);
+        return sessions_open(o, &who->client, who->now_ms, state);
     int r = sessions_load(o, &who->client, state);
     if (r == OPERATIONS_ABSENT)
         return -EUCLEAN;

@@ -18,8 +18,7 @@ int sessions_load(struct operations *o, const struct id *client, struct txn_serv
     return query_check(&q);
 }
 
-int sessions_save(struct operations *o, const struct id *client, const struct txn_server *s, uint64_t generation,
-                  int64_t now_ms)
+int sessions_save(struct operations *o, const struct id *client, const struct txn_server *s, int64_t now_ms)
 {
     struct query q CLEANUP(query_end) = query(o->store, SESSION_SET);
     rows_bind_id(&q, 1, client);
@@ -27,19 +26,17 @@ int sessions_save(struct operations *o, const struct id *client, const struct tx
     query_bind_i64(&q, 3, s->bit);
     query_bind_blob(&q, 4, SLICE_ARRAY(s->id));
     query_bind_i64(&q, 5, s->pending);
-    query_bind_u64(&q, 6, generation);
-    query_bind_i64(&q, 7, now_ms);
+    query_bind_i64(&q, 6, now_ms);
     return rows_run(&q);
 }
 
-int sessions_open(struct operations *o, const struct id *client, uint64_t generation, int64_t now_ms,
-                  struct txn_server *out)
+int sessions_open(struct operations *o, const struct id *client, int64_t now_ms, struct txn_server *out)
 {
     int r = sessions_load(o, client, out);
     if (r < 0)
         return r;
     txn_server_open(out);
-    return sessions_save(o, client, out, generation, now_ms);
+    return sessions_save(o, client, out, now_ms);
 }
 
 int sessions_keep_answer(struct operations *o, const struct id *client, struct slice message, struct slice tail)

@@ -7,11 +7,9 @@
 
 /* 0; OPERATIONS_ABSENT (out: a fresh state), -errno. */
 int sessions_load(struct operations *o, const struct id *client, struct txn_server *out) MUST_USE;
-int sessions_save(struct operations *o, const struct id *client, const struct txn_server *s, uint64_t generation,
-                  int64_t now_ms) MUST_USE;
+int sessions_save(struct operations *o, const struct id *client, const struct txn_server *s, int64_t now_ms) MUST_USE;
 /* Opens the next session: a later one makes this one stale. Bit and pending answer stay. */
-int sessions_open(struct operations *o, const struct id *client, uint64_t generation, int64_t now_ms,
-                  struct txn_server *out) MUST_USE;
+int sessions_open(struct operations *o, const struct id *client, int64_t now_ms, struct txn_server *out) MUST_USE;
 int sessions_keep_answer(struct operations *o, const struct id *client, struct slice message, struct slice tail)
     MUST_USE;
 int sessions_kept_answer(struct operations *o, const struct id *client, struct buf *message, struct buf *tail) MUST_USE;

@@ -110,7 +110,12 @@ int standings_present(struct operations *o, const struct caller *who, struct sli
         return r;
     if (!g.current || g.generation < known.generation)
         return REASON_CATCH_UP_NEEDED;
+    struct buf envelope CLEANUP(buf_free) = buf(sizeof(presented.standing.bytes));
     r = keep(o, who, &g);
+    if (r == 0)
+        r = standings_sign(o, &who->client, who->session, who->now_ms, &envelope);
+    if (r == 0 && CODEC_SET_BYTES(presented.standing, buf_slice(&envelope)) != 0)
+        r = -EMSGSIZE;
     return r == 0 ? REPLY(out, PRESENTED, msg_Presented, &presented) : r;
 }
 

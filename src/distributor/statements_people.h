@@ -95,11 +95,11 @@
       " LEFT JOIN device_session s ON s.client = c.client"                                                                                                                   \
       " WHERE c.distributor = 1 AND c.user = ?1 AND c.revoked = 0 ORDER BY used_ms, c.client LIMIT 32")                                                                      \
     /* sessions and transactions (R5) */                                                                                                                                     \
-    X(SESSION_GET, "SELECT session, bit, transaction_id, pending, generation FROM device_session WHERE client = ?1")                                                         \
+    X(SESSION_GET, "SELECT session, bit, transaction_id, pending FROM device_session WHERE client = ?1")                                                                     \
     X(SESSION_SET, "INSERT INTO device_session (client, session, bit, transaction_id, pending, generation, seen_ms)"                                                         \
-                   " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (client) DO UPDATE SET"                                                                                 \
+                   " VALUES (?1, ?2, ?3, ?4, ?5, 0, ?6) ON CONFLICT (client) DO UPDATE SET"                                                                                  \
                    " session = excluded.session, bit = excluded.bit, transaction_id = excluded.transaction_id,"                                                              \
-                   " pending = excluded.pending, generation = max(generation, excluded.generation),"                                                                         \
+                   " pending = excluded.pending,"                                                                                                                            \
                    " seen_ms = excluded.seen_ms")                                                                                                                            \
     X(ANSWER_GET, "SELECT message, tail FROM device_answer WHERE client = ?1")                                                                                               \
     X(ANSWER_SET, "INSERT INTO device_answer (client, message, tail) VALUES (?1, ?2, ?3)"                                                                                    \

@@ -125,7 +125,7 @@ static int execute(struct operations *o, const struct caller *who, const msg_Tra
     if (r != 0)
         return r;
     txn_server_answered(s, m->bit, m->transaction);
-    r = sessions_save(o, &who->client, s, 0, who->now_ms);
+    r = sessions_save(o, &who->client, s, who->now_ms);
     return r == 0 ? sessions_keep_answer(o, &who->client, buf_slice(&out->message), buf_slice(&out->tail)) : r;
 }
 
@@ -171,6 +171,6 @@ int transact_commit(struct operations *o, const struct caller *who, struct slice
         return r == OPERATIONS_ABSENT ? 0 : r;
     if (m.session != who->session || !txn_server_commit(&s, m.session, m.bit, m.transaction))
         return 0;
-    r = sessions_save(o, &who->client, &s, 0, who->now_ms);
+    r = sessions_save(o, &who->client, &s, who->now_ms);
     return r == 0 ? sessions_drop_answer(o, &who->client) : r;
 }

@@ -200,7 +200,10 @@ static void judged_statement(struct greet *g, const struct frame *reply, enum re
         fail(g, why == REASON_NONE ? REASON_OFFLINE : why, NULL);
         return;
     }
-    g->presented = reason_of_reply(reply, msg_Type_PRESENTED, NULL) == REASON_NONE;
+    msg_Presented taken;
+    g->presented = reason_of_reply(reply, msg_Type_PRESENTED, NULL) == REASON_NONE &&
+                   CODEC_DECODE(msg_Presented, reply->message, &taken) == 0 &&
+                   CODEC_SET_BYTES(g->welcome.standing, CODEC_BYTES(taken.standing)) == 0;
     become_ready(g);
 }
 

@@ -47,6 +47,15 @@ static void refuse(struct greet *g, enum reason why)
     answer(g, msg_Type_REFUSAL, msg_Refusal_fields, &refusal, NULL);
 }
 
+static const char next_standing[] = "the next standing";
+
+static void presented(struct greet *g)
+{
+    msg_Presented m = msg_Presented_init_zero;
+    assert_int_equal(CODEC_SET_BYTES(m.standing, slice_str(next_standing)), 0);
+    answer(g, msg_Type_PRESENTED, msg_Presented_fields, &m, NULL);
+}
+
 static void welcome(struct greet *g, uint64_t session, bool has_standing)
 {
     msg_Welcome w = { .session = session, .has_standing = has_standing };
@@ -98,9 +107,10 @@ static void test_a_current_vault(void **state)
     msg_Present sent;
     assert_int_equal(CODEC_DECODE(msg_Present, a.message, &sent), 0);
     assert_true(slice_equal(CODEC_BYTES(sent.statement), CODEC_BYTES(statement.statement)));
-    answer(&g, msg_Type_PRESENTED, msg_Presented_fields, &(msg_Presented){ 0 }, NULL);
+    presented(&g);
     expect(&g, GREET_DONE, NULL);
     assert_true(g.presented && !g.behind && !g.caught_up && !greet_is_behind(&g));
+    assert_true(slice_equal(CODEC_BYTES(g.welcome.standing), slice_str(next_standing))); /* for the next statement */
     greet_deinit(&g);
 }
 
@@ -141,7 +151,7 @@ static void test_catching_up_in_pages(void **state)
     expect(&g, GREET_CHECK_STANDING, standing); /* what it says now is new */
     greet_stood(&g, &statement, true, NOW);
     expect(&g, GREET_SEND_STATEMENT, NULL);
-    answer(&g, msg_Type_PRESENTED, msg_Presented_fields, &(msg_Presented){ 0 }, NULL);
+    presented(&g);
     expect(&g, GREET_DONE, NULL);
     assert_true(g.presented && g.behind && g.caught_up && !greet_is_behind(&g));
     greet_deinit(&g);
