@@ -122,24 +122,42 @@ struct account *account_find_issuer(struct daemon *d, const void *distributor)
     return found;
 }
 
-int account_resolve(struct daemon *d, const char *text, struct account **out)
+/* Those of a list that fit, and the last of them. */
+static unsigned count_fitting(struct account *list, const char *text, struct account **found)
 {
-    struct account *found = NULL;
     unsigned count = 0;
-    if (d->accounts == NULL)
-        return REASON_NOT_REGISTERED;
-    for (struct account *a = d->accounts; a != NULL; a = a->next) {
+    for (struct account *a = list; a != NULL; a = a->next) {
         bool fits = text[0] == '\0' || strcasecmp(a->name, text) == 0 ||
                     (strlen(text) >= 4 && id_has_prefix(a->distributor.bytes, text));
         if (fits) {
-            found = a;
+            *found = a;
             count++;
         }
     }
-    if (count == 0)
-        return REASON_UNKNOWN_DISTRIBUTOR;
-    if (count > 1)
-        return REASON_AMBIGUOUS;
+    return count;
+}
+
+int account_resolve(struct daemon *d, const char *text, struct account **out)
+{
+    if (d->accounts == NULL)
+        return REASON_NOT_REGISTERED;
+    struct account *found = NULL;
+    unsigned count = count_fitting(d->accounts, text, &found);
+    if (count != 1)
+        return count == 0 ? REASON_UNKNOWN_DISTRIBUTOR : REASON_AMBIGUOUS;
+    *out = found;
+    return 0;
+}
+
+int account_resolve_issuer(struct daemon *d, const char *text, struct account **out)
+{
+    int r = account_resolve(d, text, out);
+    if ((r != REASON_NOT_REGISTERED && r != REASON_UNKNOWN_DISTRIBUTOR) || text[0] == '\0')
+        return r;
+    struct account *found = NULL;
+    unsigned count = count_fitting(d->guests, text, &found);
+    if (count != 1)
+        return count == 0 ? r : REASON_AMBIGUOUS;
     *out = found;
     return 0;
 }

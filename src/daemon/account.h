@@ -46,6 +46,8 @@ struct account *account_find(struct daemon *d, const void *distributor); /* 32 b
 /* A name (any case) or a prefix of the ID (4 characters at least); "" names the only one.
  * 0, REASON_NOT_REGISTERED, REASON_AMBIGUOUS, REASON_UNKNOWN_DISTRIBUTOR. */
 int account_resolve(struct daemon *d, const char *text, struct account **out) MUST_USE;
+/* The same, also among the issuers where this device is a guest. */
+int account_resolve_issuer(struct daemon *d, const char *text, struct account **out) MUST_USE;
 /* Takes a roster the vault has checked. */
 int account_set_roster(struct account *a, struct slice envelope) MUST_USE;
 

@@ -24,7 +24,7 @@ struct login {
 static struct login *login_new(struct daemon *d, struct call *c, const char *distributor)
 {
     struct account *a;
-    int r = account_resolve(d, distributor, &a);
+    int r = account_resolve_issuer(d, distributor, &a);
     struct login *l = r == 0 ? calloc(1, sizeof(*l)) : NULL;
     if (l == NULL) {
         call_refuse(c, r == 0 ? REASON_INTERNAL : reason_of_error(r), NULL);

@@ -21,7 +21,7 @@ struct spending {
 static struct spending *spending_new(struct daemon *d, struct call *c, const char *distributor, const char *event)
 {
     struct account *a;
-    int r = account_resolve(d, distributor, &a);
+    int r = account_resolve_issuer(d, distributor, &a);
     struct spending *s = r == 0 ? calloc(1, sizeof(*s)) : NULL;
     if (s == NULL) {
         call_refuse(c, r == 0 ? REASON_INTERNAL : reason_of_error(r),
@@ -83,6 +83,15 @@ static void show(struct spending *s)
         spending_fail(s, r);
 }
 
+/* A guest is told nothing of the account. */
+static void show_guest(struct spending *s)
+{
+    ctl_LimitRow row = ctl_LimitRow_init_zero;
+    CODEC_SET_TEXT(row.distributor_name, s->account->name);
+    CALL_ROW(s->call, LIMIT_ROW, LimitRow, &row);
+    spending_end(s, NULL);
+}
+
 static void on_changed(const struct answer *answer, void *ctx)
 {
     struct spending *s = ctx;
@@ -91,7 +100,10 @@ static void on_changed(const struct answer *answer, void *ctx)
         return;
     }
     event(s->account->daemon, s->event, "at %s", s->account->name);
-    show(s);
+    if (s->account->guest)
+        show_guest(s);
+    else
+        show(s);
 }
 
 static void change(struct spending *s, struct ask *ask)

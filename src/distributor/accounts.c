@@ -134,6 +134,21 @@ int accounts_set_reference(struct operations *o, const char *user, const char *r
     return r == 0 && store_changed_count(o->store) == 0 ? OPERATIONS_ABSENT : r;
 }
 
+int accounts_of_guest(struct operations *o, const struct device *d, char user[OPERATIONS_NAME_BYTES])
+{
+    struct query q CLEANUP(query_end) = query(o->store, HOUSEHOLD_ACCOUNTS);
+    query_bind_i64(&q, 1, d->distributor);
+    query_bind_text(&q, 2, d->user);
+    int r, count = 0;
+    while (rows_next(&q, &r)) {
+        query_text(&q, 0, user, OPERATIONS_NAME_BYTES);
+        count++;
+    }
+    if (count != 1)
+        user[0] = '\0';
+    return r == 0 ? query_check(&q) : r;
+}
+
 int accounts_devices(struct operations *o, const char *user, int64_t *count, int64_t *most)
 {
     int r = operations_setting_i64(o, "devices-per-account", most);

@@ -21,6 +21,9 @@ bool accounts_name_is_valid(const char *user);
 int accounts_add(struct operations *o, const char *user, const char *hash, const char *full_name, const char *email,
                  int64_t credit_limit, int64_t now_ms) MUST_USE;
 int accounts_set_reference(struct operations *o, const char *user, const char *reference) MUST_USE;
+/* The only account here in the household of a partner's device; "" when there is none, or several. 0, -errno. */
+struct device;
+int accounts_of_guest(struct operations *o, const struct device *d, char user[OPERATIONS_NAME_BYTES]) MUST_USE;
 /* Devices of the account, and how many it may have. 0, -errno. */
 int accounts_devices(struct operations *o, const char *user, int64_t *count, int64_t *most) MUST_USE;
 /* Every login token of the account ends. */

@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "base/util.h"
+#include "distributor/accounts.h"
 #include "distributor/devices.h"
 #include "distributor/handlers.h"
 #include "distributor/reply.h"
@@ -139,10 +140,13 @@ int requests_password_hash(struct operations *o, const char *user, const struct 
 int requests_user_of(struct operations *o, const struct id *client, char user[OPERATIONS_NAME_BYTES])
 {
     struct device device;
-    int r = devices_find_own(o, client, &device);
-    if (r < 0)
-        return r;
-    snprintf(user, OPERATIONS_NAME_BYTES, "%s", r == 0 && !device.revoked ? device.user : "");
+    user[0] = '\0';
+    int r = devices_find(o, client, &device);
+    if (r != 0 || device.revoked)
+        return r < 0 ? r : 0;
+    if (device.distributor != OPERATIONS_SELF)
+        return accounts_of_guest(o, &device, user);
+    snprintf(user, OPERATIONS_NAME_BYTES, "%s", device.user);
     return 0;
 }
 

@@ -90,7 +90,7 @@ bool requests_is_read_only(uint16_t type);
  * already (limits.h: not a stranger). Read-only. */
 int requests_password_hash(struct operations *o, const char *user, const struct id *client, char *out, size_t cap,
                            bool *registered) MUST_USE;
-/* The account that a device of ours belongs to; "" when there is none. 0, -errno. Read-only. */
+/* The account that a device of ours belongs to, or, of a guest, the only one of its household here; "" when there is none. 0, -errno. Read-only. */
 int requests_user_of(struct operations *o, const struct id *client, char user[OPERATIONS_NAME_BYTES]) MUST_USE;
 
 #endif

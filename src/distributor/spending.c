@@ -193,7 +193,15 @@ int spending_set(struct operations *o, const struct caller *who, struct slice me
 int spending_account(struct operations *o, const struct id *client, const char *named, char user[OPERATIONS_NAME_BYTES])
 {
     struct device d;
+    char only[OPERATIONS_NAME_BYTES];
     int r = devices_find_own(o, client, &d);
+    if (r == OPERATIONS_ABSENT && named[0] == '\0') {
+        r = requests_user_of(o, client, only);
+        if (r != 0)
+            return r;
+        named = only;
+        r = OPERATIONS_ABSENT;
+    }
     if (r == OPERATIONS_ABSENT && named[0] != '\0')
         r = devices_find_in_household(o, OPERATIONS_SELF, named, client, &d);
     else if (r == 0 && named[0] != '\0' && strcmp(named, d.user) != 0)

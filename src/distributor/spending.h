@@ -28,7 +28,8 @@ int spending_find(struct operations *o, const char *user, const struct id *clien
 /* For billing_judge_credit: may the device that asks (o->asking) have this account charged so much more? 0, REASON_SPENDING_LIMIT (out, may be
  * NULL, then says what is spent), -errno. */
 int spending_judge(struct operations *o, const char *user, int64_t price, int64_t now_ms, struct reply *out) MUST_USE;
-/* The account whose PIN this device may try: its own, or one of its household that it names ("": its own). A stranger may try none.
+/* The account whose PIN this device may try: its own, or one of its household that it names ("": its own, or a guest's
+ * only one). A stranger may try none.
  * 0, REASON_NOT_REGISTERED, REASON_DEVICE_REVOKED, -errno. Read-only. */
 int spending_account(struct operations *o, const struct id *client, const char *named, char user[OPERATIONS_NAME_BYTES])
     MUST_USE;

@@ -219,14 +219,13 @@ int tokens_login(struct operations *o, const struct caller *who, struct slice me
         r = REASON_BAD_CREDENTIALS;
     if (r != 0)
         return r;
-    if (m.user[0] != '\0') {
+    if (m.user[0] == '\0')
+        r = requests_user_of(o, &who->client, m.user);
+    if (r == 0)
         r = judge_device(o, who, policy, m.user, &d);
-        if (r == REASON_LOGIN_NEEDED)
-            return reply_refuse(out, REASON_NOT_PERMITTED, "This device is registered for another account.");
-    } else {
-        r = devices_caller(o, who, &d);
-    }
-    return r == 0 ? answer(o, who, &d, m.user[0] != '\0' ? m.user : d.user, out) : r;
+    if (r == REASON_LOGIN_NEEDED)
+        return reply_refuse(out, REASON_NOT_PERMITTED, "This device is registered for another account.");
+    return r == 0 ? answer(o, who, &d, m.user, out) : r;
 }
 
 int tokens_logout(struct operations *o, const struct caller *who, struct slice message, struct slice tail,

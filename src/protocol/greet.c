@@ -161,7 +161,8 @@ static void logged_in(struct greet *g)
 static void timed(struct greet *g)
 {
     g->deadline_ms = INT64_MAX;
-    if (g->registered && g->welcome.registered && g->welcome.has_login_challenge)
+    /* A guest, too, may have logged in (for the account it is linked with): whoever has a session is known there. */
+    if (g->welcome.session != 0 && g->welcome.has_login_challenge)
         set_state(g, GREET_TOKEN);
     else
         logged_in(g);

@@ -154,7 +154,9 @@ static int run_unlock(struct cli *cli, int argc, char **argv)
         return code;
     ctl_LimitRow row = ctl_LimitRow_init_zero;
     code = unlock(cli, args[0], pin_file, &row);
-    if (code == EXIT_DONE)
+    if (code == EXIT_DONE && !row.has_amount && !cli->output.json)
+        output_line(&cli->output, "%s: the limit is lifted on this device for ten minutes.", row.distributor_name);
+    else if (code == EXIT_DONE)
         show(cli, &row);
     return code;
 }

@@ -20,8 +20,8 @@ static void show(struct cli *cli, const char *what, const ctl_LoginRow *row)
         output_json(&cli->output, json_pack("{s:s, s:s, s:I}", "distributor", row->distributor_name, "user", row->user,
                                             "ends_ms", (json_int_t)row->ends_ms));
     else
-        output_line(&cli->output, "%s %s as %s; this device is logged in there until %s.", what, row->distributor_name,
-                    row->user, output_time(row->ends_ms, when));
+        output_line(&cli->output, "%s %s%s%s; this device is logged in there until %s.", what, row->distributor_name,
+                    row->user[0] != '\0' ? " as " : "", row->user, output_time(row->ends_ms, when));
 }
 
 static int run_login(struct cli *cli, int argc, char **argv)

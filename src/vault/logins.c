@@ -6,7 +6,6 @@
 #include "vault/db.h"
 #include "vault/keys.h"
 #include "vault/sealed.h"
-#include "vault/service.h"
 
 #define LABEL "hearth vault login"
 
@@ -23,12 +22,22 @@ static int keep(struct vault *v, const uint8_t distributor[ID_BYTES], const stru
     return r > 0 ? -EUCLEAN : r;
 }
 
+/* Its keyset was checked here: registered, or the issuer of a license that came in a copy. 0, REASON_NOT_REGISTERED, -errno. */
+static int is_known(struct vault *v, const uint8_t distributor[ID_BYTES])
+{
+    struct query q CLEANUP(query_end) = query(v->store, DB_KEYSET_GET);
+    query_bind_blob(&q, 1, slice(distributor, ID_BYTES));
+    int r = query_one(&q);
+    if (r == STORE_ABSENT || (r == 0 && query_is_null(&q, 1)))
+        return REASON_NOT_REGISTERED;
+    return r > 0 ? -EUCLEAN : r;
+}
+
 int logins_store(struct vault *v, const struct request *rq, struct reply *reply)
 {
     (void)reply;
     const vlt_LoginStore *m = rq->message;
-    const struct service *service;
-    int r = services_find(v, m->distributor, &service);
+    int r = is_known(v, m->distributor);
     if (r != 0)
         return r;
     struct key32 token;

@@ -5,7 +5,7 @@
 
 #include "vault/requests.h"
 
-/* LOGIN_STORE: a token sealed to this device; replaces the one before. REASON_NOT_REGISTERED; REASON_MALFORMED: it does not open. */
+/* LOGIN_STORE: a token sealed to this device; replaces the one before. REASON_NOT_REGISTERED: no keyset of it was checked; REASON_MALFORMED: it does not open. */
 request_fn logins_store;
 /* LOGIN_PROVE: REASON_LOGIN_NEEDED when there is none. */
 request_fn logins_prove;

@@ -273,7 +273,14 @@ static void guests(void **state)
     assert_int_equal(log_in(&attic.guest, "alice", true, &attic, &token), REASON_NOT_REGISTERED);
     set_policy(&town.a, "password");
     assert_int_equal(tokens_judge(town.a.o, &attic.guest, &reply), REASON_LOGIN_NEEDED);
+    assert_int_equal(log_in(&attic.guest, "alice", false, &attic, &token), REASON_BAD_CREDENTIALS);
     assert_int_equal(log_in(&attic.guest, "alice", true, &attic, &token), 0);
+    assert_int_equal(tokens_judge(town.a.o, &attic.guest, &reply), 0);
+    assert_int_equal(log_in(&attic.guest, "", true, &attic, &token), 0); /* the only account of its household */
+    assert_int_equal(tokens_judge(town.a.o, &attic.guest, &reply), 0);
+    assert_int_equal(RUN(&town.a, &attic.guest, HELLO, msg_Hello, &hello, &reply), 0);
+    attic.guest.has_token = false;
+    assert_int_equal(prove(&attic.guest, &token, attic.guest.challenge), 0);
     assert_int_equal(tokens_judge(town.a.o, &attic.guest, &reply), 0);
     set_policy(&town.a, "both");
     assert_int_equal(tokens_judge(town.a.o, &attic.guest, &reply), REASON_NOT_REGISTERED);

@@ -288,6 +288,9 @@ static void strangers_try_no_pin(void **state)
     assert_int_equal(spending_account(town.a.o, &kitchen.client, "bob", user), REASON_NOT_REGISTERED);
     assert_int_equal(spending_account(town.a.o, &bedroom.client, "alice", user), 0);
     assert_string_equal(user, "alice");
+    memset(user, 0, sizeof(user));
+    assert_int_equal(spending_account(town.a.o, &bedroom.client, "", user), 0); /* a guest's only one */
+    assert_string_equal(user, "alice");
     gadget_hello(&town.a, &stranger);
     assert_int_equal(unlock(&stranger.who, "alice", true), REASON_NOT_REGISTERED);
     gadget_deinit(&bedroom);

@@ -69,6 +69,18 @@ static bool is_outcome(int r)
     return r == 0 || (r > 0 && r < REASON_COUNT) || r == REQUESTS_ASK_DIRECTORY || r == REQUESTS_ASK_PARTNER;
 }
 
+static void keep_login(struct caller *who, const struct reply *reply)
+{
+    if (reply->has_challenge) {
+        who->has_challenge = true;
+        memcpy(who->challenge, reply->challenge, sizeof(who->challenge));
+    }
+    if (reply->login == REPLY_LOGIN_AS_BEFORE)
+        return;
+    who->has_token = reply->login == REPLY_LOGGED_IN;
+    memcpy(who->token, reply->token, sizeof(who->token));
+}
+
 /* As the server does it: a savepoint each, kept when it was granted; asked again when another server was to be asked first. */
 static int ask(struct run *r, uint16_t type, struct slice message, struct slice tail)
 {
@@ -91,6 +103,7 @@ static int ask(struct run *r, uint16_t type, struct slice message, struct slice 
             CHECK(buf_append(&r->answer_tail, buf_slice(&reply.tail)) == 0);
             if (type == msg_Type_HELLO || type == msg_Type_REGISTER)
                 who->session = reply.session;
+            keep_login(who, &reply);
         }
         reply_free(&reply);
         if (outcome == REQUESTS_ASK_DIRECTORY && !who->directory_asked) {
@@ -279,6 +292,71 @@ static void step_settle(struct run *r, struct input *in)
         buf_slice(&message), slice(NULL, 0));
 }
 
+/* Requests with a password or PIN that the pool found right, or not; and the operator's policy. */
+static void step_account(struct run *r, struct input *in)
+{
+    static const char *const policies[] = { "device-key", "password", "both" };
+    struct caller *who = &r->callers[r->who];
+    struct buf message CLEANUP(buf_free) = buf(FRAME_MESSAGE_MAX);
+    msg_PasswordSet password = { .password = "old", .fresh = "a fresh password" };
+    msg_LimitSet limit = { .pin = "1234", .proof = "4321" };
+    msg_AccountExport export = { 0 };
+    msg_Login login = msg_Login_init_zero;
+    msg_UnlockSpending unlock = { .pin = "1234" };
+    msg_AccountErase erase = { .password = "old" };
+    who->password_ok = (input_u8(in) & 1) != 0;
+    who->password_hash = "$argon2id$x";
+    uint16_t type;
+    switch (input_u8(in) % 7) {
+    case 0:
+        type = msg_Type_LOGIN;
+        CHECK(CODEC_ENCODE(msg_Login, &message, &login) == 0);
+        break;
+    case 1:
+        type = msg_Type_PASSWORD_SET;
+        CHECK(CODEC_ENCODE(msg_PasswordSet, &message, &password) == 0);
+        break;
+    case 2:
+        type = msg_Type_LIMIT_SET;
+        limit.amount = (int64_t)input_u8(in) * 10 - 10;
+        limit.period = input_u8(in) % 4;
+        CHECK(CODEC_ENCODE(msg_LimitSet, &message, &limit) == 0);
+        break;
+    case 3:
+        type = msg_Type_UNLOCK_SPENDING;
+        CHECK(CODEC_ENCODE(msg_UnlockSpending, &message, &unlock) == 0);
+        break;
+    case 4:
+        type = msg_Type_ACCOUNT_EXPORT;
+        export.part = input_u8(in);
+        export.first = input_u8(in);
+        CHECK(CODEC_ENCODE(msg_AccountExport, &message, &export) == 0);
+        break;
+    case 5:
+        type = msg_Type_ACCOUNT_ERASE;
+        CHECK(CODEC_ENCODE(msg_AccountErase, &message, &erase) == 0);
+        break;
+    default:
+        CHECK(operations_setting_set(r->shop->operations, "login-policy", policies[input_u8(in) % 3]) == 0);
+        return;
+    }
+    if (input_u8(in) & 1)
+        edit(in, &message);
+    ask(r, type, buf_slice(&message), slice(NULL, 0));
+    who->password_ok = false;
+    who->password_hash = NULL;
+}
+
+/* Of the values that choose a caller, the upper half is an account's affairs. */
+static void step_caller(struct run *r, struct input *in)
+{
+    uint8_t choice = input_u8(in);
+    if (choice < 128)
+        r->who = choice % ARRAY_COUNT(r->callers);
+    else
+        step_account(r, in);
+}
+
 static void step(struct run *r, struct input *in)
 {
     switch (input_u8(in) % 6) {
@@ -296,7 +374,7 @@ static void step(struct run *r, struct input *in)
         step_settle(r, in);
         break;
     default:
-        r->who = input_u8(in) % ARRAY_COUNT(r->callers);
+        step_caller(r, in);
         break;
     }
 }

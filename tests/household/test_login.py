@@ -235,6 +235,40 @@ def guessing_locks_nobody_else_out():
     study("devices", "rename", "study", "study")  # who is logged in goes on
 
 
+def a_device_of_a_linked_distributor():
+    """It renews at the issuer of its copy: with `password` it logs in for the linked account, with `both` it cannot. So with the PIN of a spending limit."""
+    bedroom = h.device("bedroom", h.boreal, "alina")
+    h.aurora.admin("settings", "login-policy", "device-key")
+    bedroom("link", study("link")["url"])
+    one = h.publish(make_track(os.path.join(h.root, "one.flac"), 1, seed=9), "--price", "1", "--max-plays", "1", "--renew-price", "0.75", "--max-copies", "2",
+                    "--copy-depth", "1")
+    study("get", one, "--yes")
+    wait_for("study sees bedroom", lambda: study.sees("bedroom"), 30)
+    study("copy", one, "--to", "bedroom")
+    before = owed()
+    h.aurora.admin("settings", "login-policy", "password")
+    bedroom.refused("login-needed", "renew", one, "--yes")
+    bedroom.refused("bad-credentials", "login", "aurora", "--password-file", wrong)
+    login(bedroom, fresh)
+    bedroom("renew", one, "--yes")
+    assert owed() == before - 75 and "bedroom" in tokens()
+    bedroom.kill()
+    bedroom.start()
+    wait_for("renewed with what the vault kept", lambda: bedroom("renew", one, "--yes"), 30)
+    assert owed() == before - 150
+    h.aurora.admin("settings", "login-policy", "both")
+    bedroom.refused("not-registered", "renew", one, "--yes")
+    h.aurora.admin("settings", "login-policy", "device-key")
+    study("limit", "aurora", "0", "--pin-file", secret("pin", "4711"))
+    bedroom.refused("spending-limit", "renew", one, "--yes")
+    bedroom.refused("wrong-pin", "unlock", "aurora", "--pin-file", secret("bad-pin", "1174"))
+    bedroom("renew", one, "--yes", "--pin-file", os.path.join(h.root, "pin"))
+    assert owed() == before - 225
+    bedroom("logout", "aurora")
+    assert "bedroom" not in tokens()
+    h.aurora.admin("settings", "login-policy", "both")
+
+
 def a_removed_device_is_logged_out():
     study("devices", "remove", next(d["client"] for d in study("devices")["devices"] if d["name"] == "phone"))
     assert set(tokens()) == {"study"}
@@ -248,5 +282,6 @@ run_cases([("the device's key is the default", the_device_key_is_the_default), (
            ("the password logs in", the_password_logs_in), ("a login lasts", a_login_lasts), ("the token lies nowhere else", the_token_lies_nowhere_else),
            ("what the operator revokes counts at once", what_the_operator_revokes_counts_at_once), ("registering again logs in", registering_again_logs_in),
            ("it ends by itself", it_ends_by_itself), ("logging out", logging_out), ("a new password logs the others out", a_new_password_logs_the_others_out),
-           ("asked at the terminal", at_the_terminal), ("guessing locks nobody else out", guessing_locks_nobody_else_out),
+           ("asked at the terminal", at_the_terminal), ("a device of a linked distributor", a_device_of_a_linked_distributor),
+           ("guessing locks nobody else out", guessing_locks_nobody_else_out),
            ("a removed device is logged out", a_removed_device_is_logged_out)])

@@ -79,7 +79,9 @@ static void bring_to(struct greet *g, enum greet_state state)
 static void bring_to_login(struct greet *g, bool registered_there, bool proved)
 {
     struct buf bytes = buf(msg_Welcome_size);
-    msg_Welcome m = { .registered = registered_there, .session = 7, .has_login_challenge = true };
+    msg_Welcome m = { .registered = registered_there,
+                      .session = registered_there ? 7 : 0,
+                      .has_login_challenge = true };
     msg_LoginProve proof = { .key = "key", .proof = "proof" };
     memset(m.login_challenge, 9, sizeof(m.login_challenge));
     assert_int_equal(CODEC_ENCODE(msg_Welcome, &bytes, &m), 0);
