@@ -313,8 +313,8 @@ static int ask_terminal(const char *prompt, char out[ADMIN_PASSWORD_BYTES])
         return -ENOTTY;
     quiet = before;
     quiet.c_lflag &= (tcflag_t)~ECHO;
+    tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet); /* first: it throws away what was typed before */
     fputs(prompt, stderr);
-    tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet);
     int r = read_line(stdin, out);
     tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
     fputc('\n', stderr);

@@ -62,10 +62,10 @@ int prompt_secret(const char *question, char *out, size_t cap)
         return -errno;
     silent = before;
     silent.c_lflag &= ~(tcflag_t)ECHO;
+    if (tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent) != 0) /* first: it throws away what was typed before */
+        return -errno;
     fprintf(stderr, "%s", question);
     fflush(stderr);
-    if (tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent) != 0)
-        return -errno;
     int r = read_line(out, cap);
     tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
     fputc('\n', stderr);
