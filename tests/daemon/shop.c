@@ -121,7 +121,7 @@ static void catalogue(struct shop *s, struct peer *p, const struct frame *f)
 static void quote(struct shop *s, struct peer *p, const struct frame *f)
 {
     struct buf envelope = buf(4096);
-    msg_Quote reply;
+    msg_Quote reply = msg_Quote_init_zero;
     doc_Quote q = { .product = 1,
                     .product_name = "to keep",
                     .price = 99,
