@@ -15,8 +15,12 @@
 #define LOG_MODULE "use-log"
 #include "base/log.h"
 
+#define PAGES_MAX \
+    32 /* of one bringing: far more than a vault lets pile up, and an issuer that takes nothing is not asked without end */
+
 struct bringing {
     struct daemon *daemon;
+    unsigned pages;
     struct id issuer;
     struct buf envelope;
 };
@@ -32,11 +36,14 @@ static void end(struct bringing *b)
 static void on_noted(const struct answer *answer, void *ctx)
 {
     struct bringing *b = ctx;
-    if (answer->why == REASON_NONE) {
+    if (answer->why == REASON_NONE && ++b->pages < PAGES_MAX) {
         ask_log(b); /* until nothing is left */
         return;
     }
-    log_warn("the vault did not take an issuer's word for the use log reason=%s", answer->refusal->code);
+    if (answer->why == REASON_NONE)
+        log_warn("an issuer goes on without taking the use log");
+    else
+        log_warn("the vault did not take an issuer's word for the use log reason=%s", answer->refusal->code);
     end(b);
 }
 

@@ -82,11 +82,19 @@ doc_Conditions conditions_of_product(const struct product *p, int64_t now_ms)
     return c;
 }
 
+/* Two limits together are one: only what is said to be without a limit is. */
+static uint32_t add_limit(uint32_t limit, uint32_t more)
+{
+    if (limit == PRODUCTS_NO_LIMIT || more == PRODUCTS_NO_LIMIT)
+        return PRODUCTS_NO_LIMIT;
+    return (uint32_t)u64_min((uint64_t)limit + more, PRODUCTS_NO_LIMIT - 1);
+}
+
 void conditions_add(doc_Conditions *c, const struct product_option *o)
 {
-    c->max_copies = u32_add(c->max_copies, o->copies);
-    c->copy_depth = u32_add(c->copy_depth, o->copy_depth);
-    c->max_removable = u32_add(c->max_removable, o->removables);
+    c->max_copies = add_limit(c->max_copies, o->copies);
+    c->copy_depth = add_limit(c->copy_depth, o->copy_depth);
+    c->max_removable = add_limit(c->max_removable, o->removables);
     if (c->has_usage_until_ms)
         c->usage_until_ms = u64_min(u64_add(c->usage_until_ms, o->usage_ms), INT64_MAX);
     if (c->has_max_plays)

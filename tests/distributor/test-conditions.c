@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "base/util.h"
+#include "distributor/conditions.h"
 #include "crypto/seal.h"
 #include "distributor/licenses.h"
 
@@ -169,6 +170,30 @@ static void an_option_adds_to_what_its_product_limits(void **state)
     assert_int_equal(add_option(LEASED, (struct product_option){ .record = true }), 0);
     assert_int_equal(add_option(TEN_PLAYS, (struct product_option){ .plays = 1, .copies = 1 }), 0);
     assert_int_equal(add_option(A_MONTH, (struct product_option){ .usage_ms = 1 }), 0);
+}
+
+static void limits_add_up_to_a_limit(void **state)
+{
+    (void)state;
+    const struct {
+        uint32_t limit, more, together;
+    } cases[] = { { 2, 3, 5 },
+                  { PRODUCTS_NO_LIMIT - 1, 1, PRODUCTS_NO_LIMIT - 1 },
+                  { 7, PRODUCTS_NO_LIMIT - 2, PRODUCTS_NO_LIMIT - 1 },
+                  { 7, PRODUCTS_NO_LIMIT, PRODUCTS_NO_LIMIT },
+                  { PRODUCTS_NO_LIMIT, 7, PRODUCTS_NO_LIMIT } };
+    for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+        doc_Conditions c = { .max_copies = cases[i].limit,
+                             .copy_depth = cases[i].limit,
+                             .max_removable = cases[i].limit };
+        const struct product_option o = { .copies = cases[i].more,
+                                          .copy_depth = cases[i].more,
+                                          .removables = cases[i].more };
+        conditions_add(&c, &o);
+        assert_int_equal(c.max_copies, cases[i].together);
+        assert_int_equal(c.copy_depth, cases[i].together);
+        assert_int_equal(c.max_removable, cases[i].together);
+    }
 }
 
 static void a_period_that_ends_before_it_begins_is_no_product(void **state)
@@ -503,6 +528,7 @@ int main(void)
         TEST(a_license_is_renewed_by_what_limits_it_as_well),
         TEST(a_renewal_that_adds_nothing_is_not_sold),
         TEST(an_option_adds_to_what_its_product_limits),
+        TEST(limits_add_up_to_a_limit),
         TEST(a_period_that_ends_before_it_begins_is_no_product),
         TEST(what_was_moved_away_is_not_sold_again_beside),
         TEST(what_is_over_may_have_been_used_up),
