@@ -92,7 +92,7 @@ static void conditions_of(const struct admin_option *options, doc_Conditions *c)
     c->has_use_log = c->use_log = options[USE_LOG].given;
 }
 
-void admin_product_of(const struct admin_option *options, struct product *p)
+static void product_of(const struct admin_option *options, struct product *p)
 {
     uint64_t renew_price;
     *p = (struct product){ .price = options[ADMIN_PRODUCT_PRICE].number,
@@ -107,7 +107,9 @@ void admin_product_of(const struct admin_option *options, struct product *p)
     set_time(&options[LEASE], &p->has_lease_ms, &p->lease_ms);
     p->lease_grace_ms = (uint64_t)options[LEASE_GRACE].number;
     p->lease_plays = (uint32_t)options[LEASE_PLAYS].number;
-    if (p->has_lease_ms && !options[MAX_COPIES].given && !options[COPY_DEPTH].given) /* one device's at a time */
+    bool copied = (options[MAX_COPIES].given && options[MAX_COPIES].number > 0) ||
+                  (options[COPY_DEPTH].given && options[COPY_DEPTH].number > 0);
+    if (p->has_lease_ms && !copied) /* one device's at a time */
         p->conditions.max_copies = p->conditions.copy_depth = p->conditions.max_removable = 0;
 }
 
@@ -175,20 +177,30 @@ static int product_list(struct admin *a)
     return r == OPERATIONS_ABSENT ? ADMIN_DONE : admin_error(a, r, "list the products");
 }
 
-static int product_add(struct admin *a, const struct admin_option *options)
+int admin_product_add(struct admin *a, const struct admin_option *options, struct product *p)
 {
-    struct product p;
-    admin_product_of(options, &p);
-    int r = admin_begin(a);
-    if (r != 0)
-        return r;
-    r = products_add(a->o, &p);
+    product_of(options, p);
+    const doc_Conditions *c = &p->conditions;
+    if ((c->has_usage_until_ms && c->usage_until_ms <= (uint64_t)a->now_ms) ||
+        (c->has_download_until_ms && c->download_until_ms <= (uint64_t)a->now_ms))
+        return admin_fail(a, REASON_NOT_PERMITTED, "A period that is over already leaves nothing to sell.");
+    int r = products_add(a->o, p);
     if (r == REASON_MALFORMED)
         return admin_fail(
             a, REASON_NOT_PERMITTED,
-            "A product has a name, no negative price, and no period that ends before it begins; --lease-grace and --lease-plays need --lease, and a leased "
-            "product cannot be copied or checked out.");
-    r = r == 0 ? admin_commit(a) : admin_error(a, r, "add the product");
+            "A product has a name, no negative price, a play at least where plays are counted, and no period that ends before it begins; "
+            "--lease-grace and --lease-plays need --lease, and a leased product cannot be copied or checked out.");
+    return r == 0 ? 0 : admin_error(a, r, "add the product");
+}
+
+static int product_add(struct admin *a, const struct admin_option *options)
+{
+    struct product p;
+    int r = admin_begin(a);
+    if (r == 0)
+        r = admin_product_add(a, options, &p);
+    if (r == 0)
+        r = admin_commit(a);
     if (r != 0)
         return r;
     const struct out_field fields[] = { OUT_N("product", p.number), OUT_T("name", p.name), OUT_M("price", p.price) };

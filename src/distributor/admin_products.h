@@ -12,7 +12,8 @@ enum {
 };
 /* The first ADMIN_PRODUCT_OPTIONS of options. */
 void admin_product_options(struct admin_option *options);
-void admin_product_of(const struct admin_option *options, struct product *p);
+/* The tariff's product that they describe, added when there is none like it. 0, or the exit status of an error that was printed. */
+int admin_product_add(struct admin *a, const struct admin_option *options, struct product *p);
 int admin_product_option(struct admin *a, int argc, char **argv); /* admin_options.c */
 bool admin_product_described(const struct admin_option *options); /* was one of them given? */
 

@@ -39,8 +39,9 @@ static int find_product(struct admin *a, const struct admin_option *options, uin
         if (r == OPERATIONS_ABSENT || (r == 0 && p.withdrawn))
             return admin_fail(a, REASON_NOT_FOUND, "There is no product %s on sale.", options[OPTION_PRODUCT].text);
     } else {
-        admin_product_of(options, &p);
-        r = products_add(a->o, &p);
+        r = admin_product_add(a, options, &p);
+        if (r != 0)
+            return r;
     }
     *number = p.number;
     return r == 0 ? 0 : admin_error(a, r, "find the product");

@@ -74,7 +74,7 @@ int products_add(struct operations *o, struct product *p)
     bool periods = !(c->has_usage_from_ms && c->has_usage_until_ms && c->usage_from_ms > c->usage_until_ms) &&
                    !(c->has_download_from_ms && c->has_download_until_ms && c->download_from_ms > c->download_until_ms);
     if (p->name[0] == '\0' || p->price < 0 || p->copy_price < 0 || p->renew_price < 0 || p->conditions.own_price < 0 ||
-        !lease || !periods)
+        !lease || !periods || (c->has_max_plays && c->max_plays == 0))
         return REASON_MALFORMED;
     int r = find_same(o, p);
     if (r != OPERATIONS_ABSENT)

@@ -220,11 +220,9 @@ static int seal_key_set(struct operations *o, const struct registration *g, stru
 
 static int open_session(struct operations *o, const struct caller *who, struct txn_server *state)
 {
-    if (who->session == 0)
+    int r = who->session == 0 ? OPERATIONS_ABSENT : sessions_load(o, &who->client, state);
+    if (r == OPERATIONS_ABSENT) /* none yet, or its account was erased while it was connected */
         return sessions_open(o, &who->client, who->now_ms, state);
-    int r = sessions_load(o, &who->client, state);
-    if (r == OPERATIONS_ABSENT)
-        return -EUCLEAN;
     return r == 0 && state->session != who->session ? REASON_SESSION_REPLACED : r;
 }
 

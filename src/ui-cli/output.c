@@ -213,8 +213,8 @@ const char *output_duration(uint64_t ms, char out[24])
 const char *output_money(int64_t minor, const char *currency, char out[40])
 {
     uint64_t magnitude = minor < 0 ? 0 - (uint64_t)minor : (uint64_t)minor;
-    snprintf(out, 40, "%s%llu.%02u %s", minor < 0 ? "-" : "", (unsigned long long)(magnitude / 100),
-             (unsigned)(magnitude % 100), currency);
+    snprintf(out, 40, "%s%llu.%02u%s%s", minor < 0 ? "-" : "", (unsigned long long)(magnitude / 100),
+             (unsigned)(magnitude % 100), *currency ? " " : "", currency);
     return out;
 }
 

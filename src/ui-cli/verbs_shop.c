@@ -38,6 +38,16 @@ static json_t *catalogue_json(const ctl_CatalogueRow *row)
     return o;
 }
 
+/* Of the cheapest of them. */
+static int64_t lowest_price(const msg_CatalogueItem *i)
+{
+    int64_t lowest = i->products[0].price;
+    for (pb_size_t n = 1; n < i->products_count; n++)
+        if (i->products[n].price < lowest)
+            lowest = i->products[n].price;
+    return lowest;
+}
+
 static int on_catalogue(const struct frame *f, void *ctx)
 {
     struct rows *rows = ctx;
@@ -52,7 +62,7 @@ static int on_catalogue(const struct frame *f, void *ctx)
     if (i->products_count >
         0) /* owned: some device of the account has a license; this one may still need a copy or its own */
         snprintf(price, sizeof(price), "%s%s%s", i->products_count > 1 ? "from " : "",
-                 output_money(i->products[0].price, i->products[0].currency, money), i->owned ? ", owned" : "");
+                 output_money(lowest_price(i), i->products[0].currency, money), i->owned ? ", owned" : "");
     else if (i->owned)
         snprintf(price, sizeof(price), "owned");
     table_row(&rows->table, number, i->title, i->has_creator ? i->creator : "-",

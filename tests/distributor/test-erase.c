@@ -104,6 +104,7 @@ static void its_devices_are_strangers_then(void **state)
     assert_int_equal(RUN(&town.a, &attic.who, ROSTER_GET, msg_RosterGet, &m, &reply), REASON_NOT_REGISTERED);
     assert_int_equal(erase_as(&attic, true), REASON_NOT_REGISTERED);
     assert_int_equal(gadget_register(&town.a, &attic, "alice", TOWN_PASSWORD), REASON_BAD_CREDENTIALS);
+    attic.who.session = 1; /* its connection has a session of before */
     assert_int_equal(gadget_register(&town.a, &attic, "bob", TOWN_PASSWORD), 0); /* somebody else's, on a new leaf */
     shop_check(&town.a);
 }

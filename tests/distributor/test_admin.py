@@ -104,6 +104,12 @@ def publishing_is_idempotent():
     refused("unknown-content", "content", "offer", "zzzz", "1")
     refused("usage", "content", "offer", first["content"][:8], expect=2)
     refused("usage", "content", "offer", first["content"][:8], "1", "2", "1", "2", "1", expect=2)
+    before = ask("product", "list")
+    for nothing in (("--usage-until", "2025-01-01"), ("--download-until", "2025-01-01"), ("--max-plays", "0"),
+                    ("--usage-from", "2099-02-01", "--usage-until", "2099-01-01"), ("--lease-plays", "3")):
+        refused("not-permitted", "product", "add", "--name", "Nothing", "--price", "1", *nothing)  # leaves nothing to sell
+        refused("not-permitted", "publish", path, "--price", "1", *nothing)
+    assert ask("product", "list") == before
     run("product", "withdraw", "1")
     refused("not-found", "content", "offer", first["content"][:8], "1")
     refused("not-found", "publish", path, "--product", "1")
