@@ -25,6 +25,8 @@
 #include "base/log.h"
 
 #define MOVED_AWAY "Its license was moved from here to another device."
+#define EARLIER_REGISTRATION "Its license is of an earlier registration of this device."
+#define NOT_YET "Its usage period has not begun: hearth show TRACK says when it does."
 #define SILENCE_TIMEOUT_MS 30000 /* the player reports four times a second */
 
 struct play {
@@ -235,14 +237,38 @@ static int start_player(struct play *p)
 
 /* --- 2: the vault judges (S42-S46) --- */
 
+/* The vault opens none of its licenses: those that seem valid are for a leaf that this device had before. They are of no use, and nothing
+ * stands in the way of buying or restoring. */
+static void void_licenses(struct track *t)
+{
+    for (size_t i = 0; i < t->license_count; i++)
+        if (t->licenses[i].state == LICENSE_VALID)
+            t->licenses[i].state = LICENSE_SURRENDERED;
+}
+
+/* What the vault's reason means here. NULL: no more than it says. */
+static const char *explain(struct play *p, enum reason why)
+{
+    struct track *t = library_find(p->daemon, p->content.bytes);
+    const struct track_license *l = t != NULL && t->license_count > 0 ? track_license(t) : NULL;
+    if (l != NULL && why == REASON_NO_LICENSE && l->state == LICENSE_VALID) {
+        void_licenses(t);
+        return EARLIER_REGISTRATION;
+    }
+    if (l != NULL && why == REASON_NO_LICENSE && l->state == LICENSE_SURRENDERED)
+        return MOVED_AWAY;
+    if (l != NULL && why == REASON_NOT_PERMITTED && l->conditions.has_usage_from_ms)
+        return NOT_YET;
+    return NULL;
+}
+
 static void on_opened(const struct answer *answer, void *ctx)
 {
     struct play *p = ctx;
     vlt_PlayOpened opened;
-    const struct track *t = library_find(p->daemon, p->content.bytes);
-    if (answer->why == REASON_NO_LICENSE && t != NULL && t->license_count > 0 &&
-        track_license(t)->state == LICENSE_SURRENDERED) {
-        refuse(p, REASON_NO_LICENSE, MOVED_AWAY);
+    const char *text = answer->why != REASON_NONE ? explain(p, answer->why) : NULL;
+    if (text != NULL) {
+        refuse(p, answer->why, text);
         return;
     }
     if (answer->why != REASON_NONE) {

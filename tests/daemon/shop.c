@@ -78,6 +78,7 @@ static void register_device(struct shop *s, struct peer *p, const struct frame *
         refuse(p, f->request, REASON_BAD_CREDENTIALS);
         return;
     }
+    bool again = s->known && id_equal(peer_id(p)->bytes, s->device.client.bytes);
     s->registrations++;
     s->known = true;
     s->device.client = *peer_id(p);
@@ -88,7 +89,7 @@ static void register_device(struct shop *s, struct peer *p, const struct frame *
     strcpy(reply.user, ask.user);
     strcpy(reply.distributor_name, s->maker.keyset.name);
     check(CODEC_SET_BYTES(reply.certificate, buf_slice(&certificate)) == 0);
-    reply.session = txn_server_open(&s->txn);
+    reply.session = again ? s->txn.session : txn_server_open(&s->txn);
     reply.bit = s->txn.bit;
     send_message(p, msg_Type_REGISTERED, f->request, msg_Registered_fields, &reply, buf_slice(&set));
     buf_free(&certificate);

@@ -229,6 +229,15 @@ def the_operator_may_forgive():
             assert refusal.code == code, refusal
 
 
+def a_new_account_on_the_same_device():
+    """On the connection that is still open; what the old account had is bought anew, and said to be gone first."""
+    bobs.register(h.aurora, "robert", h.aurora.user("robert"))
+    refusal = bobs.refused("no-license", "play", song, "--output", "digest")
+    assert "earlier registration" in str(refusal), refusal
+    bobs("get", song, "--yes")
+    assert bobs.digest(song) and sql("SELECT sum(amount) FROM ledger WHERE account = 'user:robert'")[0][0] < 0
+
+
 def the_ledger_still_only_grows():
     for statement in ("UPDATE ledger SET amount = amount + 1", "UPDATE ledger SET account = 'user:x'", "UPDATE ledger SET account = 'user:erased-0000000000000000'",
                       "DELETE FROM ledger", "UPDATE posting SET text = 'x' WHERE kind = 1", "UPDATE posting SET time_ms = 0", "DELETE FROM posting"):
@@ -245,5 +254,5 @@ def the_ledger_still_only_grows():
 
 run_cases([("a life", a_life), ("not while something is owed", not_while_something_is_owed), ("nothing is left", nothing_is_left), ("nor elsewhere", nor_elsewhere),
            ("what was bought plays on", what_was_bought_plays_on), ("the name is nobody's", the_name_is_nobodys),
-           ("the last traces go after a month", the_last_traces_go_after_a_month), ("the operator may forgive", the_operator_may_forgive),
+           ("the last traces go after a month", the_last_traces_go_after_a_month), ("the operator may forgive", the_operator_may_forgive), ("a new account on the same device", a_new_account_on_the_same_device),
            ("the ledger still only grows", the_ledger_still_only_grows)])

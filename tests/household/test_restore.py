@@ -53,6 +53,10 @@ def comes_back():
     owed, old = balance(), leaves()
     h.attic.register(h.aurora, "alice", h.passwords["alice"])
     assert len(set(leaves())) == len(leaves()) and leaves() != old  # another leaf
+    refusal = h.attic.refused("no-license", "play", tracks[0], "--output", "digest")
+    assert "earlier registration" in str(refusal), refusal
+    refusal = h.attic.refused("already", "get", tracks[0], "--yes")  # not bought twice without being told
+    assert balance() == owed
     back = h.attic("restore")["tracks"]
     assert [t["content"] for t in back] == [tracks[0]], back
     assert h.attic.digest(tracks[0]) == reference_digest(paths[0])
