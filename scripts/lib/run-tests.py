@@ -81,7 +81,8 @@ def main():
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     log = build / "meson-logs" / "testlog.json"
     log.unlink(missing_ok=True)
-    status = subprocess.run(["meson", "test", "-C", build, "--no-rebuild", "--print-errorlogs", *arguments],
+    at_once = str(2 * os.cpu_count()) # most tests wait for a process or a timer most of the time
+    status = subprocess.run(["meson", "test", "-C", build, "--no-rebuild", "--print-errorlogs", "--num-processes", at_once, *arguments],
                             stdin=subprocess.DEVNULL, check=False).returncode
     passed, failed, skipped = count(log)
     for pid, command in end_leftovers().items():

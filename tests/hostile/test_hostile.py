@@ -1,6 +1,8 @@
 #!/usr/bin/python3
 """Hostile peers against real programs: each is let down as expected, and afterwards the program still serves the honest
-and has not grown. The hostile ends are played by the program beside this file (hostile.c)."""
+and has not grown. The hostile ends are played by the program beside this file (hostile.c).
+
+usage: test_hostile.py distributor|device|source|host     which of the programs is attacked, or by whom"""
 import os
 import subprocess
 import sys
@@ -82,7 +84,7 @@ def letting_down(name):
         assert h.attic.process.running(), "the device has died"
         if name not in ("an_honest_end", "each_block_a_hundred_times"):
             assert h.attic.snapshot() == before, (before, h.attic.snapshot())
-    return f"source: {name.replace('_', ' ')}", case
+    return f"{name.replace('_', ' ')}", case
 
 
 def honest_copy_after_all():
@@ -235,7 +237,7 @@ def registers(part, codes):
         assert SANITIZED or watch.peak - watch.before < FLOOD_BYTES, f"grew by {(watch.peak - watch.before) >> 20} MiB"
         assert device.process.running() and device("status")["distributors"] == 0
         assert "wolf" not in [a.get("name") for a in device("accounts")["accounts"]]
-    return f"distributor as host: {part.replace('_', ' ')}", case
+    return f"{part.replace('_', ' ')}", case
 
 
 def older_keyset():
@@ -266,20 +268,41 @@ def address_of_aurora():
     return aurora
 
 
-cases = [(f"distributor: flood: {name[0].replace('_', ' ')}", flood(name[0], server, address_of_aurora, distributor_serves)) for name in names("flood")]
-cases += [("distributor: others are served while thousands are silent", served_while_silent), remember(server, "distributor")]
-cases += [against(kind, name[0], address_of_aurora, distributor_serves) for kind in ("distributor", "distributor-member") for name in names(kind)]
-cases += [bounded(server, "distributor", distributor_serves)]
-cases += [(f"device: flood: {name[0].replace('_', ' ')}", flood(name[0], kitchen, kitchen_address, device_serves)) for name in names("flood")
-          if len(name) == 1] # the others begin with a distributor's session
-cases += [remember(kitchen, "device")]
-cases += [against(kind, name[0], kitchen_address, device_serves) for kind in ("device", "device-member") for name in names(kind)]
-cases += [bounded(kitchen, "device", device_serves)]
-cases += [letting_down(name[0]) for name in names("copy")] + [("source: an honest one after a silent one", honest_copy_after_all)]
-cases += [registers(part, codes) for part, codes in PARTS.items()]
-cases += [("distributor as host: an older keyset than before", older_keyset)]
+def against_the_distributor():
+    yield from ((f"flood: {name[0].replace('_', ' ')}", flood(name[0], server, address_of_aurora, distributor_serves))
+                for name in names("flood"))
+    yield "others are served while thousands are silent", served_while_silent
+    yield remember(server, "distributor")
+    for kind in ("distributor", "distributor-member"):
+        yield from (against(kind, name[0], address_of_aurora, distributor_serves) for name in names(kind))
+    yield bounded(server, "distributor", distributor_serves)
+
+
+def against_the_device():
+    yield from ((f"flood: {name[0].replace('_', ' ')}", flood(name[0], kitchen, kitchen_address, device_serves))
+                for name in names("flood") if len(name) == 1) # the others begin with a distributor's session
+    yield remember(kitchen, "device")
+    for kind in ("device", "device-member"):
+        yield from (against(kind, name[0], kitchen_address, device_serves) for name in names(kind))
+    yield bounded(kitchen, "device", device_serves)
+
+
+def from_a_source():
+    yield from (letting_down(name[0]) for name in names("copy"))
+    yield "an honest one after a silent one", honest_copy_after_all
+
+
+def from_a_host():
+    assert set(PARTS) | {"older_keyset"} == set(play("parts").split())
+    yield from (registers(part, codes) for part, codes in PARTS.items())
+    yield "an older keyset than before", older_keyset
+
+
+SETS = {"distributor": against_the_distributor, "device": against_the_device, "source": from_a_source, "host": from_a_host}
+if len(sys.argv) != 2 or sys.argv[1] not in SETS:
+    sys.exit(f"usage: {sys.argv[0]} {'|'.join(SETS)}")
+cases = list(SETS[sys.argv[1]]())
 only = os.environ.get("HEARTH_HOSTILE_ONLY")
 if only:
     cases = [c for c in cases if only in c[0] or c[0].endswith("memory before")]
-assert set(PARTS) | {"older_keyset"} == set(play("parts").split())
 run_cases(cases)
