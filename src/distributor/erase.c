@@ -199,9 +199,24 @@ static int delete_rows(struct erasure *e)
         { ERASE_PASSWORD, false },
         { ERASE_LEDGER, true },
         { ERASE_POSTINGS, true },
-        { ERASE_PAYMENTS, true },
     };
     return run_each(e, all, ARRAY_COUNT(all));
+}
+
+/* The provider's keys of payments are forgotten as well: each row gets one that means nothing. */
+static int forget_payments(struct erasure *e)
+{
+    int r;
+    do {
+        uint8_t key[PAYMENTS_KEY_BYTES];
+        rng_fill(e->o->rng, key, sizeof(key));
+        struct query q CLEANUP(query_end) = query(e->o->store, ERASE_PAYMENT);
+        query_bind_text(&q, 1, e->user);
+        query_bind_text(&q, 2, e->pseudonym);
+        query_bind_blob(&q, 3, SLICE_ARRAY(key));
+        r = rows_run(&q);
+    } while (r == 0 && store_changed_count(e->o->store) > 0);
+    return r;
 }
 
 static int note(struct erasure *e, uint64_t first)
@@ -236,6 +251,8 @@ static int run(struct erasure *e, bool forgive, struct reply *out)
         r = erase_withdraw(e, out);
     if (r == 0)
         r = delete_rows(e);
+    if (r == 0)
+        r = forget_payments(e);
     if (r == 0)
         r = erase_share_kept(e);
     if (r == 0)

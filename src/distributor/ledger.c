@@ -115,7 +115,8 @@ static int find_refund(struct operations *o, uint64_t refunds)
     return rows_one(&q);
 }
 
-static int add_line(struct operations *o, uint64_t posting, const char *account, int64_t amount)
+/* *entry: its number. */
+static int add_line(struct operations *o, uint64_t posting, const char *account, int64_t amount, uint64_t *entry)
 {
     int64_t balance;
     int r = ledger_balance(o, account, &balance);
@@ -128,7 +129,11 @@ static int add_line(struct operations *o, uint64_t posting, const char *account,
     query_bind_text(&q, 2, account);
     query_bind_i64(&q, 3, amount);
     query_bind_i64(&q, 4, balance);
-    return rows_run(&q);
+    r = rows_one(&q);
+    if (r != 0)
+        return r == OPERATIONS_ABSENT ? -EUCLEAN : r;
+    *entry = query_u64(&q, 0);
+    return query_check(&q);
 }
 
 static void bind_optional(struct query *q, int parameter, bool has, struct slice value)
@@ -159,6 +164,19 @@ static int add_posting(struct operations *o, const struct posting *p)
     return rows_run(&q);
 }
 
+/* What was written, as the database has it: not everyone's triggers keep the ledger even. */
+static int judge_sum(struct operations *o, uint64_t posting)
+{
+    struct query q CLEANUP(query_end) = query(o->store, POSTING_SUM);
+    query_bind_u64(&q, 1, posting);
+    int r = rows_one(&q);
+    if (r != 0)
+        return r == OPERATIONS_ABSENT ? -EUCLEAN : r;
+    bool even = query_i64(&q, 0) >= 2 && query_i64(&q, 1) == 0;
+    r = query_check(&q);
+    return r == 0 && !even ? -EUCLEAN : r;
+}
+
 int ledger_post(struct operations *o, struct posting *p)
 {
     p->number = p->entry = 0;
@@ -173,11 +191,14 @@ int ledger_post(struct operations *o, struct posting *p)
     for (size_t i = 0; r == 0 && i < p->line_count; i++) {
         if (p->lines[i].amount == 0)
             continue;
-        r = add_line(o, p->number, p->lines[i].account, p->lines[i].amount);
+        uint64_t entry;
+        r = add_line(o, p->number, p->lines[i].account, p->lines[i].amount, &entry);
         if (r == 0 && p->entry == 0)
-            p->entry = (uint64_t)store_last_id(o->store);
+            p->entry = entry;
     }
-    return r == 0 ? add_posting(o, p) : r; /* closes it: the schema judges the sum */
+    if (r == 0)
+        r = judge_sum(o, p->number);
+    return r == 0 ? add_posting(o, p) : r; /* closes it: SQLite's schema judges it once more */
 }
 
 /* --- Reading ------------------------------------------------------------------------------------------------------- */

@@ -142,10 +142,10 @@ int operations_distributor_add(struct operations *o, const struct id *id, const 
     struct query q CLEANUP(query_end) = query(o->store, DISTRIBUTOR_ADD);
     rows_bind_id(&q, 1, id);
     query_bind_text(&q, 2, name);
-    r = rows_run(&q);
+    r = rows_one(&q);
     if (r == 0)
-        *number = store_last_id(o->store);
-    return r;
+        *number = query_i64(&q, 0);
+    return r == OPERATIONS_ABSENT ? -EUCLEAN : r != 0 ? r : query_check(&q);
 }
 
 /* --- Opening ----------------------------------------------------------------------------------------------------- */

@@ -81,10 +81,11 @@ int products_add(struct operations *o, struct product *p)
         return r;
     struct query q CLEANUP(query_end) = query(o->store, PRODUCT_ADD);
     bind_product(&q, p);
-    r = rows_run(&q);
-    if (r == 0)
-        p->number = (uint32_t)store_last_id(o->store);
-    return r;
+    r = rows_one(&q);
+    if (r != 0)
+        return r == OPERATIONS_ABSENT ? -EUCLEAN : r;
+    p->number = query_u32(&q, 0);
+    return query_check(&q);
 }
 
 int products_get(struct operations *o, uint32_t number, struct product *out)

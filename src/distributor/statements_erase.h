@@ -65,11 +65,14 @@
                       " reference = CASE WHEN reference GLOB 'received:*' OR reference GLOB 'payment:*'"                            \
                       " THEN 'received:' || ?2 || ':' || number ELSE reference END"                                                 \
                       " WHERE ?1 <> ?2 AND number IN (SELECT posting FROM ledger WHERE account = 'user:' || ?2)")                   \
-    X(ERASE_PAYMENTS, "UPDATE payment SET user = ?2, payer = '', detail = '', key = randomblob(16) WHERE user = ?1")                \
+    /* One of them; ?3: a new key. */                                                                                               \
+    X(ERASE_PAYMENT, "UPDATE payment SET user = ?2, payer = '', detail = '', key = ?3 WHERE number ="                               \
+                     " (SELECT min(number) FROM payment WHERE user = ?1)")                                                          \
     /* afterwards */                                                                                                                \
     X(ERASED_NAME_HAS, "SELECT 1 FROM erased_name WHERE hash = ?1")                                                                 \
     X(ERASED_NAME_ADD, "INSERT INTO erased_name (hash) VALUES (?1) ON CONFLICT DO NOTHING")                                         \
-    X(ERASURE_ADD, "INSERT INTO erasure (first, last, erased_ms) VALUES (?1, ?2, ?3)")                                              \
+    X(ERASURE_ADD, "INSERT INTO erasure (number, first, last, erased_ms)"                                                           \
+                   " SELECT coalesce(max(number), 0) + 1, ?1, ?2, ?3 FROM erasure")                                                 \
     X(ERASURE_DUE, "SELECT number, first, last FROM erasure WHERE erased_ms < ?1 ORDER BY number LIMIT 1")                          \
     X(ERASURE_DONE, "DELETE FROM erasure WHERE number = ?1")                                                                        \
     X(COUNTER_LOWER, "UPDATE counter SET value = value - ?2 WHERE name = ?1")                                                       \

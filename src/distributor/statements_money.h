@@ -21,8 +21,10 @@
                     " WHERE p.reference = ?1")                                                                         \
     X(POSTING_GET, "SELECT " SQL_POSTING " WHERE number = ?1")                                                         \
     X(POSTING_REFUND_OF, "SELECT number FROM posting WHERE refunds = ?1")                                              \
-    X(LEDGER_ADD, "INSERT INTO ledger (posting, account, amount, balance) VALUES (?1, ?2, ?3, ?4)")                    \
+    X(LEDGER_ADD, "INSERT INTO ledger (number, posting, account, amount, balance)"                                     \
+                  " SELECT coalesce(max(number), 0) + 1, ?1, ?2, ?3, ?4 FROM ledger RETURNING number")                 \
     X(LEDGER_BALANCE, "SELECT balance FROM ledger WHERE account = ?1 ORDER BY number DESC LIMIT 1")                    \
+    X(POSTING_SUM, "SELECT count(*), coalesce(sum(amount), 0) FROM ledger WHERE posting = ?1")                         \
     X(LEDGER_LINE, "SELECT " SQL_LINE " WHERE l.number = ?1")                                                          \
     X(LEDGER_OF_POSTING, "SELECT account, amount FROM ledger WHERE posting = ?1 ORDER BY number")                      \
     X(LEDGER_BEFORE, "SELECT " SQL_LINE " WHERE l.account = ?1 AND l.number < ?2 ORDER BY l.number DESC LIMIT ?3")     \
@@ -42,7 +44,7 @@
                            " WHERE p.number IS NULL LIMIT 1")                                                          \
     X(LEDGER_DRIFT,                                                                                                    \
       "SELECT number FROM (SELECT number, balance, sum(amount) OVER"                                                   \
-      " (PARTITION BY account ORDER BY number) AS running FROM ledger) WHERE balance <> running LIMIT 1")              \
+      " (PARTITION BY account ORDER BY number) AS running FROM ledger) AS sums WHERE balance <> running LIMIT 1")      \
     X(LEDGER_TOTAL, "SELECT count(*), coalesce(sum(amount), 0),"                                                       \
                     " coalesce(sum(CASE WHEN account = 'revenue' THEN amount ELSE 0 END), 0),"                         \
                     " coalesce(sum(CASE WHEN account = 'payments' THEN amount ELSE 0 END), 0),"                        \
@@ -52,8 +54,8 @@
     /* payments */                                                                                                     \
     X(PAYMENT_LAST, "SELECT state, ended_ms FROM payment WHERE user = ?1 AND state IN (3, 4)"                          \
                     " ORDER BY number DESC LIMIT 1")                                                                   \
-    X(PAYMENT_ADD, "INSERT INTO payment (key, user, amount, payer, state, prepared_ms, next_ms)"                       \
-                   " VALUES (?1, ?2, ?3, ?4, 1, ?5, ?5)")                                                              \
+    X(PAYMENT_ADD, "INSERT INTO payment (number, key, user, amount, payer, state, prepared_ms, next_ms)"               \
+                   " SELECT coalesce(max(number), 0) + 1, ?1, ?2, ?3, ?4, 1, ?5, ?5 FROM payment")                     \
     X(PAYMENT_OPEN, "SELECT " SQL_PAYMENT " WHERE user = ?1 AND state IN (1, 2)")                                      \
     X(PAYMENT_BY_KEY, "SELECT " SQL_PAYMENT " WHERE key = ?1")                                                         \
     X(PAYMENT_GET, "SELECT " SQL_PAYMENT " WHERE number = ?1")                                                         \
@@ -74,7 +76,8 @@
     X(TERMS_SET, "INSERT INTO partner_terms (distributor, pays_fixed, pays_points, gets_fixed, gets_points, charges,"  \
                  " accepts, gets_since_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (distributor)"          \
                  " DO UPDATE SET pays_fixed = excluded.pays_fixed, pays_points = excluded.pays_points,"                \
-                 " gets_since_ms = CASE WHEN gets_fixed = 0 THEN excluded.gets_since_ms ELSE gets_since_ms END,"       \
+                 " gets_since_ms = CASE WHEN partner_terms.gets_fixed = 0 THEN excluded.gets_since_ms"                 \
+                 " ELSE partner_terms.gets_since_ms END,"                                                              \
                  " gets_fixed = excluded.gets_fixed, gets_points = excluded.gets_points,"                              \
                  " charges = excluded.charges, accepts = excluded.accepts")                                            \
     X(LEDGER_LINE_OF, "SELECT number FROM ledger WHERE posting = ?1 AND account = ?2")                                 \

@@ -9,7 +9,8 @@
 #define STATEMENTS_PARTNERS(X)                                                                                         \
     X(DISTRIBUTOR_FIND, "SELECT number FROM distributor WHERE id = ?1")                                                \
     X(DISTRIBUTOR_GET, "SELECT id, name FROM distributor WHERE number = ?1")                                           \
-    X(DISTRIBUTOR_ADD, "INSERT INTO distributor (id, name) VALUES (?1, ?2)")                                           \
+    X(DISTRIBUTOR_ADD, "INSERT INTO distributor (number, id, name) SELECT coalesce(max(number), 0) + 1, ?1, ?2"        \
+                       " FROM distributor RETURNING number")                                                           \
     X(DISTRIBUTOR_RENAME, "UPDATE distributor SET name = ?2 WHERE number = ?1")                                        \
     X(DISTRIBUTOR_KEYSET, "SELECT keyset, keyset_sequence, keyset_issued_ms, keyset_ends_ms FROM distributor"          \
                           " WHERE number = ?1 AND keyset IS NOT NULL")                                                 \
@@ -51,7 +52,8 @@
     X(BLOCK_GET, "SELECT version, category, envelope, key_check, root, ends_ms, kind FROM key_block"                   \
                  " WHERE distributor = ?1 AND (?2 = 0 OR version = ?2) ORDER BY version DESC LIMIT 1")                 \
     X(BLOCK_ENTRIES, "SELECT entries FROM key_block WHERE distributor = ?1 AND version = ?2")                          \
-    X(BLOCK_PAGE, "SELECT substr(entries, ?3, ?4) FROM key_block WHERE distributor = ?1 AND version = ?2")             \
+    X(BLOCK_PAGE, "SELECT substr(entries, CAST(?3 AS INT4), CAST(?4 AS INT4)) FROM key_block"                          \
+                  " WHERE distributor = ?1 AND version = ?2")                                                          \
     X(BLOCK_PARTS, "SELECT iv, depth, node, count, root FROM key_block_part WHERE distributor = ?1 AND since <= ?2"    \
                    " AND (until IS NULL OR until > ?2) ORDER BY first_leaf")                                           \
     X(BLOCK_PART_ENTRIES, "SELECT entries FROM key_block_part WHERE distributor = ?1 AND first_leaf = ?2"              \

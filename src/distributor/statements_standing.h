@@ -18,14 +18,14 @@
     /* kind, issuer, name, sequence; of moves also license, content, destination, certificate. A move stays in it while its source may still have to \
      * finish it: until its license is back under a later sequence. */ \
     X(CATCH_UP_PAGE, \
-      "SELECT * FROM (SELECT 1 AS kind, d.id AS issuer, h.serial AS name, NULL, NULL, NULL, NULL, NULL" \
+      "SELECT * FROM (SELECT 1 AS kind, d.id AS issuer, h.serial AS name, CAST(NULL AS INTEGER) AS edition, CAST(NULL AS BLOB) AS license_id, CAST(NULL AS BLOB) AS content, CAST(NULL AS BLOB) AS destination, CAST(NULL AS BLOB) AS document" \
       " FROM copy_history h JOIN distributor d ON d.number = h.distributor WHERE h.destination = ?1 AND h.state IN (2, 3)" \
-      " UNION SELECT 1, issuer, serial, NULL, NULL, NULL, NULL, NULL FROM relayed_serial WHERE client = ?1" \
-      " UNION ALL SELECT 2, ?2, license_id, sequence, NULL, NULL, NULL, NULL FROM license" \
+      " UNION SELECT 1, issuer, serial, CAST(NULL AS INTEGER), CAST(NULL AS BLOB), CAST(NULL AS BLOB), CAST(NULL AS BLOB), CAST(NULL AS BLOB) FROM relayed_serial WHERE client = ?1" \
+      " UNION ALL SELECT 2, ?2, license_id, sequence, CAST(NULL AS BLOB), CAST(NULL AS BLOB), CAST(NULL AS BLOB), CAST(NULL AS BLOB) FROM license" \
       " WHERE client = ?1 AND state IN (3, 6, 7)" \
       " UNION ALL SELECT 3, ?2, c.serial, c.edition, c.license_id, c.content, c.destination, c.document FROM certificate c" \
       " JOIN license l ON l.license_id = c.license_id AND l.client = c.source AND l.sequence = c.edition" \
-      " WHERE c.source = ?1 AND c.move = 1 AND (c.state = 1 OR (c.state = 2 AND l.state IN (3, 7))))" \
+      " WHERE c.source = ?1 AND c.move = 1 AND (c.state = 1 OR (c.state = 2 AND l.state IN (3, 7)))) AS page" \
       " WHERE (kind, issuer, name) > (?3, ?4, ?5) ORDER BY kind, issuer, name LIMIT 97")
 /* clang-format on */
 

@@ -50,14 +50,15 @@
 #define SQL_FREE "(l.state = 6 OR (l.state = 1 AND l.client <> ?3 AND l.lease_until_ms + l.lease_grace_ms < ?4))"
 
 #define STATEMENTS_TRADE(X)                                                                                                       \
-    X(PRODUCT_ADD, "INSERT INTO product (name, price, copy_price, usage_for_ms, renew_price, renew_late_ms,"                      \
-                   " lease_ms, lease_grace_ms, lease_plays, " SQL_CONDITIONS(                                                     \
-                       "") ") VALUES (?1, ?2, ?3, ?4, ?5, ?6,"                                                                    \
-                           " ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22)")                       \
+    X(PRODUCT_ADD,                                                                                                                \
+      "INSERT INTO product (number, name, price, copy_price, usage_for_ms, renew_price, renew_late_ms,"                           \
+      " lease_ms, lease_grace_ms, lease_plays, " SQL_CONDITIONS(                                                                  \
+          "") ") SELECT coalesce(max(number), 0) + 1, ?1, ?2, ?3, ?4, ?5, ?6,"                                                    \
+              " ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22 FROM product RETURNING number")       \
     X(PRODUCT_SAME,                                                                                                               \
       "SELECT number FROM product WHERE withdrawn = 0 AND (name, price, copy_price, usage_for_ms,"                                \
       " renew_price, renew_late_ms, lease_ms, lease_grace_ms, lease_plays, " SQL_CONDITIONS(                                      \
-          "") ") IS"                                                                                                              \
+          "") ") IS NOT DISTINCT FROM"                                                                                            \
               " (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20,"                      \
               " ?21, ?22)")                                                                                                       \
     X(PRODUCT_OPTION_ADD, "INSERT INTO product_option (" SQL_OPTION ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9,"               \
@@ -104,8 +105,9 @@
     X(LICENSE_OF_CONTENT, "SELECT " SQL_LICENSE " FROM license WHERE client = ?2 AND license_id ="                                \
                           " (SELECT license_id FROM content_license WHERE distributor = 1 AND content = ?1)")                     \
     X(LICENSE_DOCUMENT, "SELECT document FROM license WHERE license_id = ?1 AND client = ?2")                                     \
-    X(LICENSE_LOST_NEXT, "SELECT l.content, max(l.state = 1 AND l.client = ?3) FROM license l WHERE l.account = ?1"               \
-                         " AND l.content > ?2 AND " SQL_LOST " GROUP BY l.content ORDER BY l.content LIMIT 1")                    \
+    X(LICENSE_LOST_NEXT,                                                                                                          \
+      "SELECT l.content, max(CASE WHEN l.state = 1 AND l.client = ?3 THEN 1 ELSE 0 END) FROM license l WHERE l.account = ?1"      \
+      " AND l.content > ?2 AND " SQL_LOST " GROUP BY l.content ORDER BY l.content LIMIT 1")                                       \
     X(LICENSE_LOST,                                                                                                               \
       "SELECT " SQL_LICENSE " FROM license l WHERE l.account = ?1 AND l.content = ?2"                                             \
       " AND (" SQL_LOST " OR " SQL_FREE ") ORDER BY l.client = ?3 DESC, l.state DESC, l.sequence DESC LIMIT 1")                   \

@@ -1,41 +1,45 @@
-/* Shared by the files of this layer only. */
+/* Shared by the files of this layer only: what an implementation of the store gives (store_sqlite.c, store_pg.c), and what is
+ * the same over each (store.c, query.c, transaction.c). */
 #ifndef STORE_INTERNAL_H
 #define STORE_INTERNAL_H
 
-#include <sqlite3.h>
-
 #include "store/store.h"
 
-/* Statements of this layer, prepared behind the program's. */
-enum own_statement {
-    OWN_BEGIN,
-    OWN_BEGIN_READ,
-    OWN_COMMIT,
-    OWN_ROLLBACK,
-    OWN_SAVE,
-    OWN_RELEASE,
-    OWN_UNDO,
-    OWN_OUTSIDE_VERSION,
-    OWN_COUNT
+enum own_statement { OWN_BEGIN, OWN_BEGIN_READ, OWN_COMMIT, OWN_ROLLBACK, OWN_SAVE, OWN_RELEASE, OWN_UNDO, OWN_COUNT };
+
+enum value_kind { VALUE_NULL, VALUE_I64, VALUE_TEXT, VALUE_BLOB };
+struct value {
+    enum value_kind kind;
+    int64_t number;
+    struct slice bytes; /* of a text or blob; not terminated */
 };
 
+/* statement: index into the schema's table. Outcomes as in store.h. */
+struct store_driver {
+    void (*close)(struct store *s);                                                         /* frees s */
+    int (*bind)(struct store *s, unsigned statement, int parameter, const struct value *v); /* copies */
+    int (*step)(struct store *s, unsigned statement);
+    void (*rewind)(struct store *s, unsigned statement); /* forgets rows and values */
+    int (*parameter_count)(const struct store *s, unsigned statement);
+    int (*column_count)(const struct store *s, unsigned statement);
+    /* Of the row that step gave. What it writes is valid until the next step or rewind. */
+    int (*column)(struct store *s, unsigned statement, int column, struct value *out);
+    int (*run_own)(struct store *s, enum own_statement which);
+    bool (*in_transaction)(const struct store *s);
+    int (*checkpoint)(struct store *s);
+    int (*backup)(struct store *s, const char *path);
+    int (*scrub)(struct store *s);
+    int (*verify)(struct store *s);
+    int (*outside_version)(struct store *s, uint64_t *version);
+    int64_t (*changed_count)(const struct store *s);
+    int64_t (*last_id)(const struct store *s);
+};
+
+/* First member of an implementation's own struct. */
 struct store {
-    sqlite3 *db;
+    const struct store_driver *driver;
     const struct store_schema *schema;
-    sqlite3_stmt **statements; /* statement_count of them */
-    bool *in_use;              /* by a query; statement_count of them */
-    sqlite3_stmt *own[OWN_COUNT];
+    bool *in_use; /* by a query; statement_count of them; freed by store_close */
 };
-
-/* An extended SQLite code as an outcome of store.h; SQLITE_OK, ROW and DONE are 0. Stops the program when a sync
- * failed. db may be NULL. */
-int store_outcome(sqlite3 *db, int code) MUST_USE;
-/* Runs SQL text that takes no values. */
-int store_exec(sqlite3 *db, const char *sql) MUST_USE;
-/* Prepares the one statement in sql. */
-int store_prepare(sqlite3 *db, const char *sql, sqlite3_stmt **out) MUST_USE;
-
-/* schema.c: brings db to schema's newest version. 0, STORE_NEWER, -ESTALE (read-only and older), -errno. */
-int schema_migrate(sqlite3 *db, const struct store_schema *schema) MUST_USE;
 
 #endif

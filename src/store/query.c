@@ -8,14 +8,13 @@ struct query query(struct store *s, unsigned statement)
 {
     assert(statement < s->schema->statement_count && !s->in_use[statement]);
     s->in_use[statement] = true;
-    return (struct query){ .store = s, .statement = s->statements[statement], .index = statement };
+    return (struct query){ .store = s, .index = statement };
 }
 
 /* Ready for a first bind again. */
 static void rewind_query(struct query *q)
 {
-    sqlite3_reset(q->statement); /* repeats the last step's code, which was handled then */
-    sqlite3_clear_bindings(q->statement);
+    q->store->driver->rewind(q->store, q->index);
     q->outcome = 0;
     q->bound_bits = 0;
     q->stepped = q->done = false;
@@ -23,11 +22,11 @@ static void rewind_query(struct query *q)
 
 void query_end(struct query *q)
 {
-    if (!q->statement)
+    if (!q->store)
         return;
     rewind_query(q);
     q->store->in_use[q->index] = false;
-    q->statement = NULL;
+    q->store = NULL;
 }
 
 static void fail(struct query *q, int outcome)
@@ -38,18 +37,21 @@ static void fail(struct query *q, int outcome)
 
 /* --- Binding --- */
 
-static void bound(struct query *q, int parameter, int code)
+static int parameter_count(const struct query *q) { return q->store->driver->parameter_count(q->store, q->index); }
+
+static void bind(struct query *q, int parameter, const struct value *v)
 {
-    assert(!q->stepped && parameter >= 1 && parameter <= sqlite3_bind_parameter_count(q->statement));
+    assert(!q->stepped && parameter >= 1 && parameter <= parameter_count(q));
     if (parameter <= 64)
         q->bound_bits |= UINT64_C(1) << (parameter - 1);
-    if (code != SQLITE_OK)
-        fail(q, store_outcome(q->store->db, code));
+    int r = q->store->driver->bind(q->store, q->index, parameter, v);
+    if (r != 0)
+        fail(q, r);
 }
 
 void query_bind_i64(struct query *q, int parameter, int64_t v)
 {
-    bound(q, parameter, sqlite3_bind_int64(q->statement, parameter, v));
+    bind(q, parameter, &(struct value){ .kind = VALUE_I64, .number = v });
 }
 
 void query_bind_u64(struct query *q, int parameter, uint64_t v)
@@ -69,40 +71,34 @@ void query_bind_text(struct query *q, int parameter, const char *v)
 
 void query_bind_chars(struct query *q, int parameter, struct slice v)
 {
-    const char *text = v.len > 0 ? (const char *)v.data : ""; /* a NULL pointer would bind NULL */
-    bound(q, parameter, sqlite3_bind_text64(q->statement, parameter, text, v.len, SQLITE_TRANSIENT, SQLITE_UTF8));
+    bind(q, parameter, &(struct value){ .kind = VALUE_TEXT, .bytes = v });
 }
 
 void query_bind_blob(struct query *q, int parameter, struct slice v)
 {
-    const void *data = v.len > 0 ? (const void *)v.data : "";
-    bound(q, parameter, sqlite3_bind_blob64(q->statement, parameter, data, v.len, SQLITE_TRANSIENT));
+    bind(q, parameter, &(struct value){ .kind = VALUE_BLOB, .bytes = v });
 }
 
-void query_bind_null(struct query *q, int parameter)
-{
-    bound(q, parameter, sqlite3_bind_null(q->statement, parameter));
-}
+void query_bind_null(struct query *q, int parameter) { bind(q, parameter, &(struct value){ 0 }); }
 
 /* --- Stepping --- */
 
 int query_step(struct query *q)
 {
     if (!q->stepped) {
-        int count = sqlite3_bind_parameter_count(q->statement);
+        int count = parameter_count(q);
         assert(q->bound_bits == (count >= 64 ? UINT64_MAX : (UINT64_C(1) << count) - 1));
         (void)count;
     }
     if (q->outcome != 0)
         return q->outcome;
-    if (q->done) /* SQLite would start again from the first row */
+    if (q->done) /* otherwise it would start again from the first row */
         return 0;
     q->stepped = true;
-    int code = sqlite3_step(q->statement);
-    if (code == SQLITE_ROW)
+    int r = q->store->driver->step(q->store, q->index);
+    if (r == STORE_ROW)
         return STORE_ROW;
     q->done = true;
-    int r = store_outcome(q->store->db, code);
     if (r != 0)
         fail(q, r);
     return r;
@@ -136,23 +132,36 @@ int store_run(struct store *s, unsigned statement)
 
 /* --- Reading --- */
 
-static bool has_type(struct query *q, int column, int type)
+/* The value, if it is of this kind. */
+static bool value_of(struct query *q, int column, enum value_kind kind, struct value *v)
 {
-    assert(q->stepped && column >= 0 && column < sqlite3_column_count(q->statement));
-    if (q->outcome == 0 && !q->done && sqlite3_column_type(q->statement, column) == type)
-        return true;
-    fail(q, -EUCLEAN);
-    return false;
+    assert(q->stepped && column >= 0);
+    if (q->outcome != 0 || q->done) {
+        fail(q, -EUCLEAN);
+        return false;
+    }
+    assert(column < q->store->driver->column_count(q->store, q->index));
+    int r = q->store->driver->column(q->store, q->index, column, v);
+    if (r != 0 || v->kind != kind)
+        fail(q, r != 0 ? r : -EUCLEAN);
+    return q->outcome == 0;
 }
 
-bool query_is_null(const struct query *q, int column)
+/* Of no value of the row, when there is none. */
+static enum value_kind kind_of(const struct query *q, int column)
 {
-    return sqlite3_column_type(q->statement, column) == SQLITE_NULL;
+    struct value v;
+    if (q->outcome != 0 || q->done || q->store->driver->column(q->store, q->index, column, &v) != 0)
+        return VALUE_NULL;
+    return v.kind;
 }
+
+bool query_is_null(const struct query *q, int column) { return kind_of(q, column) == VALUE_NULL; }
 
 int64_t query_i64(struct query *q, int column)
 {
-    return has_type(q, column, SQLITE_INTEGER) ? sqlite3_column_int64(q->statement, column) : 0;
+    struct value v;
+    return value_of(q, column, VALUE_I64, &v) ? v.number : 0;
 }
 
 static uint64_t unsigned_within(struct query *q, int column, int64_t max)
@@ -171,20 +180,13 @@ uint32_t query_u32(struct query *q, int column) { return (uint32_t)unsigned_with
 
 bool query_bool(struct query *q, int column) { return unsigned_within(q, column, 1) == 1; }
 
-/* Blob or text; the value is fetched before its length, as SQLite asks. */
-static struct slice column_bytes(struct query *q, int column)
+static struct slice bytes_of(struct query *q, int column, enum value_kind kind)
 {
-    const void *data = sqlite3_column_blob(q->statement, column);
-    int len = sqlite3_column_bytes(q->statement, column);
-    if (!data && len == 0 && sqlite3_errcode(q->store->db) == SQLITE_NOMEM)
-        fail(q, -ENOMEM);
-    return slice(data, data ? (size_t)len : 0);
+    struct value v;
+    return value_of(q, column, kind, &v) ? v.bytes : slice(NULL, 0);
 }
 
-struct slice query_blob(struct query *q, int column)
-{
-    return has_type(q, column, SQLITE_BLOB) ? column_bytes(q, column) : slice(NULL, 0);
-}
+struct slice query_blob(struct query *q, int column) { return bytes_of(q, column, VALUE_BLOB); }
 
 void query_fixed(struct query *q, int column, void *out, size_t len)
 {
@@ -200,7 +202,7 @@ void query_fixed(struct query *q, int column, void *out, size_t len)
 void query_text(struct query *q, int column, char *out, size_t cap)
 {
     assert(cap > 0);
-    struct slice value = has_type(q, column, SQLITE_TEXT) ? column_bytes(q, column) : slice(NULL, 0);
+    struct slice value = bytes_of(q, column, VALUE_TEXT);
     if (value.len >= cap || (value.len > 0 && memchr(value.data, '\0', value.len))) {
         fail(q, -EUCLEAN);
         value = slice(NULL, 0);
@@ -212,10 +214,8 @@ void query_text(struct query *q, int column, char *out, size_t cap)
 
 void query_append(struct query *q, int column, struct buf *out)
 {
-    bool is_text = sqlite3_column_type(q->statement, column) == SQLITE_TEXT;
-    if (!has_type(q, column, is_text ? SQLITE_TEXT : SQLITE_BLOB))
-        return;
-    struct slice value = column_bytes(q, column);
+    bool is_text = kind_of(q, column) == VALUE_TEXT;
+    struct slice value = bytes_of(q, column, is_text ? VALUE_TEXT : VALUE_BLOB);
     if (q->outcome != 0)
         return;
     int r = buf_append(out, value);

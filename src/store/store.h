@@ -105,10 +105,8 @@ void savepoint_end(struct savepoint *p);             /* undoes the changes unles
 
 /* --- Queries ----------------------------------------------------------------------------------------------------- */
 
-struct sqlite3_stmt;
 struct query {
-    struct store *store;
-    struct sqlite3_stmt *statement;
+    struct store *store; /* NULL when it has ended */
     unsigned index;
     int outcome;         /* first failure */
     uint64_t bound_bits; /* which parameters were bound */

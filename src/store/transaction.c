@@ -3,17 +3,11 @@
 
 #include "store/internal.h"
 
-static int run_own(struct store *s, enum own_statement which)
-{
-    sqlite3_stmt *statement = s->own[which];
-    int r = store_outcome(s->db, sqlite3_step(statement));
-    sqlite3_reset(statement); /* repeats the step's code */
-    return r;
-}
+static int run_own(struct store *s, enum own_statement which) { return s->driver->run_own(s, which); }
 
 static int begin(struct transaction *t, struct store *s, enum own_statement how)
 {
-    assert(!t->store && sqlite3_get_autocommit(s->db));
+    assert(!t->store && !s->driver->in_transaction(s));
     int r = run_own(s, how);
     if (r != 0)
         return r;
@@ -40,7 +34,7 @@ void transaction_end(struct transaction *t)
 {
     struct store *s = t->store;
     t->store = NULL;
-    if (!s || sqlite3_get_autocommit(s->db)) /* some failures have rolled back already */
+    if (!s || !s->driver->in_transaction(s)) /* some failures have rolled back already */
         return;
     int r = run_own(s, OWN_ROLLBACK);
     (void)r; /* nothing was promised, and the next begin reports a connection that is beyond use */
@@ -48,7 +42,7 @@ void transaction_end(struct transaction *t)
 
 int savepoint_begin(struct savepoint *p, struct store *s)
 {
-    assert(!p->store && !sqlite3_get_autocommit(s->db));
+    assert(!p->store && s->driver->in_transaction(s));
     int r = run_own(s, OWN_SAVE);
     if (r != 0)
         return r;
@@ -71,7 +65,7 @@ void savepoint_end(struct savepoint *p)
 {
     struct store *s = p->store;
     p->store = NULL;
-    if (!s || sqlite3_get_autocommit(s->db))
+    if (!s || !s->driver->in_transaction(s))
         return;
     /* "inner_step" names the innermost one of that name, so savepoints nest without numbers. */
     if (run_own(s, OWN_UNDO) == 0) {

@@ -1,18 +1,18 @@
-/* Migrations: which version a database has, and the way to the newest. Not what the tables mean. */
+/* Migrations of a SQLite database: which version a database has, and the way to the newest. Not what the tables mean. */
 #define LOG_MODULE "store"
 #include <stdlib.h>
 
 #include "base/log.h"
-#include "store/internal.h"
+#include "store/sqlite.h"
 
 static int read_version(sqlite3 *db, int *version)
 {
     sqlite3_stmt *statement = NULL;
-    int r = store_prepare(db, "PRAGMA user_version", &statement);
+    int r = sqlite_prepare(db, "PRAGMA user_version", &statement);
     if (r != 0)
         return r;
     int code = sqlite3_step(statement);
-    r = store_outcome(db, code);
+    r = sqlite_outcome(db, code);
     if (r == 0)
         *version = sqlite3_column_int(statement, 0);
     sqlite3_finalize(statement);
@@ -33,13 +33,13 @@ static int migrate_one(sqlite3 *db, const struct store_schema *schema, bool *at_
     *at_newest = (unsigned)version == schema->migration_count;
     if (*at_newest)
         return 0;
-    r = store_exec(db, "PRAGMA defer_foreign_keys=ON"); /* a script may rebuild a table others refer to */
+    r = sqlite_run_script(db, "PRAGMA defer_foreign_keys=ON"); /* a script may rebuild a table others refer to */
     if (r == 0)
-        r = store_exec(db, schema->migrations[version]);
+        r = sqlite_run_script(db, schema->migrations[version]);
     if (r == 0) {
         char pragma[64];
         sqlite3_snprintf(sizeof(pragma), pragma, "PRAGMA user_version=%d", version + 1);
-        r = store_exec(db, pragma);
+        r = sqlite_run_script(db, pragma);
     }
     if (r != 0) {
         log_error("migration failed: from=%d outcome=%d", version, r);
@@ -61,12 +61,12 @@ int schema_migrate(sqlite3 *db, const struct store_schema *schema)
     if (schema->flags & STORE_READ_ONLY)
         return -ESTALE;
     for (bool at_newest = false; !at_newest;) {
-        r = store_exec(db, "BEGIN IMMEDIATE");
+        r = sqlite_run_script(db, "BEGIN IMMEDIATE");
         if (r != 0)
             return r;
         r = migrate_one(db, schema, &at_newest);
         if (r == 0) {
-            r = store_exec(db, "COMMIT");
+            r = sqlite_run_script(db, "COMMIT");
             r = r > 0 ? -EUCLEAN : r;
         }
         if (r != 0) {
