@@ -98,7 +98,7 @@ static void walk(struct key32 *label, unsigned from_depth, struct keytree_node t
     }
 }
 
-void cover_key(struct keytree *t, const struct cover_subset *s, struct key32 *out)
+void cover_key(const struct keytree *t, const struct cover_subset *s, struct key32 *out)
 {
     struct key32 label CLEANUP(key32_wipe);
     if (is_whole(s)) {

@@ -26,7 +26,7 @@ size_t cover_left_count(struct keytree_node node, const uint32_t *revoked, size_
 uint64_t cover_leaf_count(struct keytree_node node);
 
 /* The key of a subset. Every leaf in it can make it from its set; no other can. */
-void cover_key(struct keytree *t, const struct cover_subset *s, struct key32 *out);
+void cover_key(const struct keytree *t, const struct cover_subset *s, struct key32 *out);
 /* The same out of a device's set, whose leaf is in the subset. 0, KEYTREE_MALFORMED. */
 int cover_set_key(struct slice set, const struct cover_subset *s, struct key32 *out) MUST_USE;
 

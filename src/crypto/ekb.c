@@ -3,18 +3,18 @@
  *
  * Entry:  0  1  depth
  *         1  4  index
- *         5  48 root key sealed under the node's key */
+ *         5  32 root key masked by the node's key */
 #include "crypto/ekb.h"
 
 #include <pthread.h>
 #include <stdlib.h>
 
 #include "base/util.h"
-#include "crypto/aead.h"
 #include "crypto/cover.h"
+#include "crypto/hchacha.h"
+#include "crypto/hkdf.h"
 
-#define SEALED_AT 5
-#define ENTRIES_WORTH_A_THREAD 4096
+#define MASKED_AT 5
 
 struct node_list {
     struct keytree_node *nodes;
@@ -77,63 +77,58 @@ void ekb_key_check(const struct key32 *root_key, uint64_t version, struct key32 
     hkdf_key(root_key, "hearth ekb check", SLICE_ARRAY(context), out);
 }
 
+void ekb_mask(const struct key32 *key, const uint8_t nonce[EKB_NONCE_BYTES], const uint8_t in[32], uint8_t out[32])
+{
+    struct key32 mask CLEANUP(key32_wipe);
+    hchacha(key, nonce, &mask);
+    for (size_t i = 0; i < sizeof mask.bytes; i++)
+        out[i] = in[i] ^ mask.bytes[i];
+}
+
 static void entry_hash(const uint8_t *entry, uint8_t out[MERKLE_HASH_BYTES])
 {
     struct slice part = slice(entry, EKB_ENTRY_BYTES);
     merkle_leaf(&part, 1, out);
 }
 
-/* A run of entries: what is sealed, and where their leaf hashes go. */
+/* A run of entries, first..end - 1, and the tree above them. */
 struct work {
     const struct keytree_node *nodes;
-    size_t count;
-    const struct key32 *tree_secret, *root_key;
-    uint32_t category;
-    const uint8_t *key_check;
-    uint8_t *entries, *hashes;
-    int outcome;
+    const struct keytree *tree;
+    const struct key32 *root_key;
+    const struct ekb *e;
+    uint8_t *hashes;
+    size_t first, end;
 };
 
-static int seal_entries(const struct work *w)
+static void *mask_entries(void *arg)
 {
+    const struct work *w = arg;
     struct key32 key CLEANUP(key32_wipe);
-    struct keytree tree CLEANUP(keytree_deinit) = { 0 };
-    int r = keytree_init(&tree, w->tree_secret, w->category);
-    for (size_t i = 0; r == 0 && i < w->count; i++) {
-        uint8_t *entry = w->entries + i * EKB_ENTRY_BYTES;
+    for (size_t i = w->first; i < w->end; i++) {
+        uint8_t *entry = w->e->entries + i * EKB_ENTRY_BYTES;
         entry[0] = w->nodes[i].depth;
         put_be32(entry + 1, w->nodes[i].index);
-        keytree_key(&tree, w->nodes[i], &key);
-        r = aead_seal(&key, w->key_check, slice(entry, SEALED_AT), SLICE_ARRAY(w->root_key->bytes), entry + SEALED_AT);
+        keytree_key(w->tree, w->nodes[i], &key);
+        ekb_mask(&key, w->e->key_check, w->root_key->bytes, entry + MASKED_AT);
         entry_hash(entry, w->hashes + i * MERKLE_HASH_BYTES);
     }
-    return r;
-}
-
-static void *run_work(void *arg)
-{
-    struct work *w = arg;
-    w->outcome = seal_entries(w);
+    merkle_levels_fill_run(w->hashes, w->e->count, w->e->levels, w->first, w->end);
     return NULL;
 }
 
-/* A large block is sealed by two threads: a distributor waits for it before it can refuse the revoked. */
-static int seal_in_halves(const struct work *all)
+/* A large block is made by two threads: a distributor waits for it before it can refuse the revoked. */
+static void mask_all(const struct work *all)
 {
     struct work first = *all, second = *all;
     pthread_t helper;
-    first.count = all->count / 2;
-    second.nodes += first.count;
-    second.count -= first.count;
-    second.entries += first.count * EKB_ENTRY_BYTES;
-    second.hashes += first.count * MERKLE_HASH_BYTES;
-    bool helped = first.count >= ENTRIES_WORTH_A_THREAD && pthread_create(&helper, NULL, run_work, &second) == 0;
-    run_work(&first);
+    first.end = second.first = all->end / 2 / MERKLE_RUN_LEAVES * MERKLE_RUN_LEAVES;
+    bool helped = first.end > 0 && pthread_create(&helper, NULL, mask_entries, &first) == 0;
+    if (!helped)
+        second.first = 0;
+    mask_entries(&second);
     if (helped)
         pthread_join(helper, NULL);
-    else
-        run_work(&second);
-    return first.outcome != 0 ? first.outcome : second.outcome;
 }
 
 static int allocate(struct ekb *e)
@@ -148,6 +143,7 @@ int ekb_build(struct ekb *out, const struct key32 *tree_secret, uint32_t categor
 {
     struct node_list list CLEANUP(node_list_free) = { 0 };
     struct ekb e CLEANUP(ekb_deinit) = { .category = category, .version = version };
+    struct keytree tree CLEANUP(keytree_wipe);
     struct key32 check;
     for (size_t i = 1; i < revoked_count; i++) {
         if (revoked[i - 1] >= revoked[i])
@@ -165,11 +161,9 @@ int ekb_build(struct ekb *out, const struct key32 *tree_secret, uint32_t categor
         return -ENOMEM;
     ekb_key_check(root_key, version, &check);
     memcpy(e.key_check, check.bytes, sizeof e.key_check);
-    struct work all = { list.nodes, list.count, tree_secret, root_key, category, e.key_check, e.entries, hashes, 0 };
-    r = seal_in_halves(&all);
-    if (r != 0)
-        return r;
-    merkle_levels_fill(hashes, e.count, e.levels, e.root);
+    keytree_init(&tree, tree_secret, category);
+    mask_all(&(struct work){ list.nodes, &tree, root_key, &e, hashes, 0, e.count });
+    merkle_levels_fill_rest(hashes, e.count, e.levels, e.root);
     *out = e;
     e.entries = e.levels = NULL;
     return 0;
@@ -271,9 +265,7 @@ int ekb_open(struct slice device_set, uint64_t version, uint32_t entry_count, co
         return EKB_NOT_COVERED;
     if (keytree_set_key(device_set, node.depth, &node_key) != 0)
         return EKB_MALFORMED;
-    int r = aead_open(&node_key, key_check, slice(entry.data, SEALED_AT), slice_sub(entry, SEALED_AT, 48), found.bytes);
-    if (r != 0)
-        return r == AEAD_FORGED ? EKB_FORGED : r;
+    ekb_mask(&node_key, key_check, entry.data + MASKED_AT, found.bytes);
     ekb_key_check(&found, version, &check);
     if (!secret_equal(check.bytes, key_check, sizeof check.bytes))
         return EKB_FORGED;

@@ -2,10 +2,11 @@
  * cover (Naor, Naor, Lotspiech). Fig. 22. The signed document (doc_Ekb) commits to the entries by an RFC 9162 root, so a
  * device needs only its own entry and proof.
  *
- * Entry bytes: depth:1 || index:4 || sealed root key:48 = AES-256-GCM(key = node key, iv = first 12 bytes of the key check,
- *   associated = depth || index, plain = root key). Entries are sorted by first leaf; their ranges do not overlap.
- * The IV follows from the root key and the version, so that not even a server restored from a backup, which issues a version
- * number twice, uses one IV for two root keys; and an entry costs no derivation of its own (a block may have 200,000).
+ * Entry bytes: depth:1 || index:4 || masked root key:32 = root key XOR HChaCha20(node key, first 16 bytes of the key check).
+ *   Entries are sorted by first leaf; their ranges do not overlap.
+ * The mask's input follows from the root key and the version, so that not even a server restored from a backup, which issues a version
+ * number twice, uses one mask for two root keys. An entry carries no tag: the signed root vouches for its bytes, and the key check for what
+ * comes out of it.
  * Nothing in here is about signatures or I/O. */
 #ifndef CRYPTO_EKB_H
 #define CRYPTO_EKB_H
@@ -13,11 +14,11 @@
 #include "crypto/keytree.h"
 #include "crypto/merkle.h"
 
-#define EKB_ENTRY_BYTES 53
+#define EKB_ENTRY_BYTES 37
 #define EKB_KIND_COMPLETE_SUBTREE 1
 #define EKB_ENTRIES_MAX (1u << 20)
 #define EKB_NOT_COVERED 1 /* outcome: no entry covers this leaf: the leaf is revoked */
-#define EKB_FORGED 2      /* outcome: proof or seal does not verify */
+#define EKB_FORGED 2      /* outcome: the proof or the key check does not verify */
 #define EKB_MALFORMED 3
 
 struct ekb {
@@ -38,6 +39,9 @@ int ekb_load(struct ekb *out, uint32_t category, uint64_t version, struct slice 
 void ekb_deinit(struct ekb *e);
 /* Entries of the cover: to choose by size. revoked: as above. */
 size_t ekb_entries(const uint32_t *revoked, size_t count);
+/* Masks a key, and unmasks it: for entries. nonce: never used with this key for another `in`. out may be in. */
+#define EKB_NONCE_BYTES 16
+void ekb_mask(const struct key32 *key, const uint8_t nonce[EKB_NONCE_BYTES], const uint8_t in[32], uint8_t out[32]);
 /* What tells a wrong root key of that version. */
 void ekb_key_check(const struct key32 *root_key, uint64_t version, struct key32 *out);
 /* The entry covering leaf, by binary search: its index, bytes and proof (concatenated hashes appended). 0, EKB_NOT_COVERED,

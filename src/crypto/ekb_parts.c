@@ -6,11 +6,10 @@
 #include <stdlib.h>
 
 #include "base/util.h"
-#include "crypto/aead.h"
 
-#define SEALED_AT COVER_SUBSET_BYTES
+#define MASKED_AT COVER_SUBSET_BYTES
 #define PARTS_WORTH_A_THREAD 16
-_Static_assert(SEALED_AT + 48 == EKB_ENTRY_BYTES, "both kinds of entries are as long as a complete subtree's");
+_Static_assert(MASKED_AT + 32 == EKB_ENTRY_BYTES, "both kinds of entries are as long as a complete subtree's");
 
 static void part_free(struct ekb_part *p)
 {
@@ -77,7 +76,7 @@ static int cut_below(struct cuts *out, struct cut at)
 
 /* --- A part --------------------------------------------------------------------------------------------------------- */
 
-struct sealing {
+struct making {
     struct keytree tree;
     struct key32 part_key;
     struct ekb_part *part;
@@ -85,33 +84,33 @@ struct sealing {
     uint32_t count;
 };
 
-static int seal_subset(void *ctx, const struct cover_subset *subset)
+static int mask_subset(void *ctx, const struct cover_subset *subset)
 {
-    struct sealing *s = ctx;
+    struct making *s = ctx;
     struct key32 key CLEANUP(key32_wipe);
     if (s->count == EKB_PART_ENTRIES_MAX)
         return -E2BIG;
     uint8_t *entry = s->part->entries + (size_t)s->count * EKB_ENTRY_BYTES;
     cover_encode(subset, entry);
     cover_key(&s->tree, subset, &key);
-    int r = aead_seal(&key, s->part->iv, slice(entry, SEALED_AT), SLICE_ARRAY(s->part_key.bytes), entry + SEALED_AT);
+    ekb_mask(&key, s->part->nonce, s->part_key.bytes, entry + MASKED_AT);
     struct slice whole = slice(entry, EKB_ENTRY_BYTES);
     merkle_leaf(&whole, 1, s->hashes + (size_t)s->count * MERKLE_HASH_BYTES);
     s->count++;
-    return r;
+    return 0;
 }
 
-/* part->iv is there already. */
-static int make_part(struct sealing *s, const struct cut *cut, struct ekb_part *part)
+/* part->nonce is there already. */
+static int make_part(struct making *s, const struct cut *cut, struct ekb_part *part)
 {
-    keytree_part_key(&s->tree, cut->node, part->iv, &s->part_key);
+    keytree_part_key(&s->tree, cut->node, part->nonce, &s->part_key);
     part->node = cut->node;
     part->entries = malloc((2 * cut->count + 1) * EKB_ENTRY_BYTES);
     if (!part->entries)
         return -ENOMEM;
     s->part = part;
     s->count = 0;
-    int r = cover_subset_difference(cut->node, cut->revoked, cut->count, seal_subset, s);
+    int r = cover_subset_difference(cut->node, cut->revoked, cut->count, mask_subset, s);
     part->count = s->count;
     if (r == 0)
         merkle_root(s->hashes, part->count, part->root);
@@ -129,15 +128,16 @@ struct work {
 
 static int make_parts(const struct work *w)
 {
-    struct sealing s = { 0 };
+    struct making s = { 0 };
     uint8_t *hashes CLEANUP(freep) = malloc(EKB_PART_ENTRIES_MAX * MERKLE_HASH_BYTES);
     if (!hashes)
         return -ENOMEM;
     s.hashes = hashes;
-    int r = keytree_init(&s.tree, w->tree_secret, w->category);
+    int r = 0;
+    keytree_init(&s.tree, w->tree_secret, w->category);
     for (size_t i = 0; r == 0 && i < w->count; i++)
         r = make_part(&s, &w->cuts[i], &w->parts[i]);
-    keytree_deinit(&s.tree);
+    keytree_wipe(&s.tree);
     key32_wipe(&s.part_key);
     return r;
 }
@@ -169,12 +169,12 @@ static int make_in_halves(const struct work *all)
 
 /* --- The top -------------------------------------------------------------------------------------------------------- */
 
-static void top_hash(const uint8_t *top, uint32_t count, const uint8_t iv[EKB_PART_IV_BYTES],
+static void top_hash(const uint8_t *top, uint32_t count, const uint8_t nonce[EKB_NONCE_BYTES],
                      const uint8_t root[MERKLE_HASH_BYTES], uint8_t out[MERKLE_HASH_BYTES])
 {
     uint8_t number[4];
     put_be32(number, count);
-    const struct slice parts[] = { slice(top, EKB_ENTRY_BYTES), SLICE_ARRAY(number), slice(iv, EKB_PART_IV_BYTES),
+    const struct slice parts[] = { slice(top, EKB_ENTRY_BYTES), SLICE_ARRAY(number), slice(nonce, EKB_NONCE_BYTES),
                                    slice(root, MERKLE_HASH_BYTES) };
     merkle_leaf(parts, ARRAY_COUNT(parts), out);
 }
@@ -187,31 +187,31 @@ int ekb_parts_fill(struct ekb_parts *e)
     if (!hashes || !e->levels)
         return -ENOMEM;
     for (uint32_t i = 0; i < e->count; i++)
-        top_hash(e->tops + (size_t)i * EKB_ENTRY_BYTES, e->parts[i].count, e->parts[i].iv, e->parts[i].root,
+        top_hash(e->tops + (size_t)i * EKB_ENTRY_BYTES, e->parts[i].count, e->parts[i].nonce, e->parts[i].root,
                  hashes + (size_t)i * MERKLE_HASH_BYTES);
     merkle_levels_fill(hashes, e->count, e->levels, e->root);
     return 0;
 }
 
-static int seal_tops(struct ekb_parts *e, const struct key32 *tree_secret, const struct key32 *root_key)
+static int mask_tops(struct ekb_parts *e, const struct key32 *tree_secret, const struct key32 *root_key)
 {
     struct key32 check, key CLEANUP(key32_wipe);
-    struct keytree tree CLEANUP(keytree_deinit) = { 0 };
+    struct keytree tree CLEANUP(keytree_wipe);
+    keytree_init(&tree, tree_secret, e->category);
     e->tops = reallocarray(NULL, e->count, EKB_ENTRY_BYTES);
     if (!e->tops)
         return -ENOMEM;
     ekb_key_check(root_key, e->version, &check);
     memcpy(e->key_check, check.bytes, sizeof(e->key_check));
-    int r = keytree_init(&tree, tree_secret, e->category);
-    for (uint32_t i = 0; r == 0 && i < e->count; i++) {
+    for (uint32_t i = 0; i < e->count; i++) {
         const struct ekb_part *p = &e->parts[i];
         uint8_t *top = e->tops + (size_t)i * EKB_ENTRY_BYTES;
         top[0] = p->node.depth;
         put_be32(top + 1, p->node.index);
-        keytree_part_key(&tree, p->node, p->iv, &key);
-        r = aead_seal(&key, e->key_check, slice(top, SEALED_AT), SLICE_ARRAY(root_key->bytes), top + SEALED_AT);
+        keytree_part_key(&tree, p->node, p->nonce, &key);
+        ekb_mask(&key, e->key_check, root_key->bytes, top + MASKED_AT);
     }
-    return r == 0 ? ekb_parts_fill(e) : r;
+    return ekb_parts_fill(e);
 }
 
 /* --- Building ------------------------------------------------------------------------------------------------------- */
@@ -229,7 +229,7 @@ static int make_cuts(const struct cuts *cuts, const struct key32 *tree_secret, u
                      struct ekb_part *out)
 {
     for (size_t i = 0; i < cuts->count; i++)
-        rng_fill(rng, out[i].iv, sizeof(out[i].iv));
+        rng_fill(rng, out[i].nonce, sizeof(out[i].nonce));
     return make_in_halves(&(struct work){ tree_secret, category, cuts->list, out, cuts->count, 0 });
 }
 
@@ -251,26 +251,12 @@ int ekb_parts_build(struct ekb_parts *out, const struct key32 *tree_secret, uint
     e.count = (uint32_t)cuts.count;
     r = make_cuts(&cuts, tree_secret, category, rng, e.parts);
     if (r == 0)
-        r = seal_tops(&e, tree_secret, root_key);
+        r = mask_tops(&e, tree_secret, root_key);
     if (r != 0)
         return r;
     *out = e;
     e = (struct ekb_parts){ 0 };
     return 0;
-}
-
-static int count_one(void *ctx, const struct cover_subset *s)
-{
-    (void)s;
-    ++*(size_t *)ctx;
-    return 0;
-}
-
-size_t ekb_parts_entries(const uint32_t *revoked, size_t count)
-{
-    size_t entries = 0;
-    int r = cover_subset_difference((struct keytree_node){ 0, 0 }, revoked, count, count_one, &entries);
-    return r == 0 ? entries : SIZE_MAX; /* count_one never fails */
 }
 
 int ekb_parts_revoke(struct ekb_parts *e, const struct key32 *tree_secret, uint64_t version, uint32_t leaf,
@@ -297,7 +283,7 @@ int ekb_parts_revoke(struct ekb_parts *e, const struct key32 *tree_secret, uint6
         memcpy(next.parts, e->parts, at * sizeof(*next.parts));
         memcpy(next.parts + at, made, cuts.count * sizeof(*next.parts));
         memcpy(next.parts + at + cuts.count, e->parts + at + 1, (e->count - at - 1) * sizeof(*next.parts));
-        r = seal_tops(&next, tree_secret, root_key);
+        r = mask_tops(&next, tree_secret, root_key);
     }
     if (r != 0) { /* what is shared with e stays e's */
         for (size_t i = 0; made && i < cuts.count; i++)
@@ -379,7 +365,7 @@ static int prove_part(const struct ekb_parts *e, uint32_t at, struct buf *proof)
     uint8_t hashes[MERKLE_PROOF_MAX][MERKLE_HASH_BYTES], sibling_hash[MERKLE_HASH_BYTES];
     uint32_t sibling = at ^ 1;
     if (sibling < e->count)
-        top_hash(e->tops + (size_t)sibling * EKB_ENTRY_BYTES, e->parts[sibling].count, e->parts[sibling].iv,
+        top_hash(e->tops + (size_t)sibling * EKB_ENTRY_BYTES, e->parts[sibling].count, e->parts[sibling].nonce,
                  e->parts[sibling].root, sibling_hash);
     size_t n = merkle_levels_prove(e->levels, e->count, at, sibling < e->count ? sibling_hash : NULL, hashes);
     return append_proof(proof, hashes, n);
@@ -412,7 +398,7 @@ int ekb_parts_find(const struct ekb_parts *e, uint32_t leaf, struct ekb_place *o
     if (r != 0)
         return r;
     out->part_count = p->count;
-    memcpy(out->iv, p->iv, sizeof(out->iv));
+    memcpy(out->nonce, p->nonce, sizeof(out->nonce));
     memcpy(out->top, e->tops + (size_t)out->index * EKB_ENTRY_BYTES, EKB_ENTRY_BYTES);
     memcpy(out->entry, p->entries + (size_t)out->part_index * EKB_ENTRY_BYTES, EKB_ENTRY_BYTES);
     return 0;
@@ -428,7 +414,7 @@ static bool is_committed(const struct ekb_place *p, uint32_t part_total, const u
     merkle_leaf(&entry, 1, hash);
     if (!merkle_root_of(hash, p->part_index, p->part_count, buf_slice(&p->part_proof), part_root))
         return false;
-    top_hash(p->top, p->part_count, p->iv, part_root, hash);
+    top_hash(p->top, p->part_count, p->nonce, part_root, hash);
     return merkle_proves(hash, p->index, part_total, buf_slice(&p->proof), root);
 }
 
@@ -449,14 +435,9 @@ int ekb_parts_open(struct slice device_set, uint64_t version, uint32_t part_tota
     if (!keytree_covers(node, leaf) || subset.top.depth < node.depth || !cover_has(&subset, leaf))
         return EKB_NOT_COVERED;
     if (cover_set_key(device_set, &subset, &key) != 0)
-        return EKB_MALFORMED; /* a set from before has no labels that fit: register again */
-    int r =
-        aead_open(&key, place->iv, slice(place->entry, SEALED_AT), slice(place->entry + SEALED_AT, 48), part_key.bytes);
-    if (r == 0)
-        r = aead_open(&part_key, key_check, slice(place->top, SEALED_AT), slice(place->top + SEALED_AT, 48),
-                      found.bytes);
-    if (r != 0)
-        return r == AEAD_FORGED ? EKB_FORGED : r;
+        return EKB_MALFORMED;
+    ekb_mask(&key, place->nonce, place->entry + MASKED_AT, part_key.bytes);
+    ekb_mask(&part_key, key_check, place->top + MASKED_AT, found.bytes);
     ekb_key_check(&found, version, &check);
     if (!secret_equal(check.bytes, key_check, sizeof(check.bytes)))
         return EKB_FORGED;

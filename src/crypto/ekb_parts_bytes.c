@@ -6,7 +6,7 @@
 #include "base/util.h"
 
 #define HEAD_BYTES (EKB_PART_HEAD_UNITS * EKB_ENTRY_BYTES)
-#define PADDING_BYTES (EKB_ENTRY_BYTES - 4 - EKB_PART_IV_BYTES)
+#define PADDING_BYTES (EKB_ENTRY_BYTES - 4 - EKB_NONCE_BYTES)
 
 static const uint8_t padding[PADDING_BYTES];
 
@@ -16,7 +16,7 @@ int ekb_part_encode(const struct ekb_part *p, const uint8_t top[EKB_ENTRY_BYTES]
     if (r == 0)
         r = buf_put_u32(out, p->count);
     if (r == 0)
-        r = buf_append(out, SLICE_ARRAY(p->iv));
+        r = buf_append(out, SLICE_ARRAY(p->nonce));
     if (r == 0)
         r = buf_append(out, SLICE_ARRAY(padding));
     if (r == 0)
@@ -56,7 +56,7 @@ void ekb_place_deinit(struct ekb_place *p)
 
 int ekb_place_encode(const struct ekb_place *p, struct buf *out)
 {
-    int r = buf_append(out, SLICE_ARRAY(p->iv));
+    int r = buf_append(out, SLICE_ARRAY(p->nonce));
     if (r == 0)
         r = buf_put_u32(out, p->part_count);
     if (r == 0)
@@ -69,13 +69,13 @@ int ekb_place_encode(const struct ekb_place *p, struct buf *out)
 int ekb_place_decode(struct slice part, struct ekb_place *out)
 {
     struct reader r = reader(part);
-    struct slice iv = reader_bytes(&r, EKB_PART_IV_BYTES);
+    struct slice nonce = reader_bytes(&r, EKB_NONCE_BYTES);
     out->part_count = reader_u32(&r);
     out->part_index = reader_u32(&r);
     struct slice entry = reader_bytes(&r, EKB_ENTRY_BYTES);
     if (r.bad || part.len > EKB_PLACE_PART_BYTES || r.rest.len % MERKLE_HASH_BYTES != 0)
         return EKB_MALFORMED;
-    memcpy(out->iv, iv.data, sizeof(out->iv));
+    memcpy(out->nonce, nonce.data, sizeof(out->nonce));
     memcpy(out->entry, entry.data, sizeof(out->entry));
     out->part_proof.len = 0;
     int outcome = buf_append(&out->part_proof, r.rest);
@@ -118,7 +118,7 @@ static int read_part(struct reader *r, struct ekb_part *p, uint8_t top[EKB_ENTRY
 {
     struct slice bytes = reader_bytes(r, EKB_ENTRY_BYTES);
     p->count = reader_u32(r);
-    struct slice iv = reader_bytes(r, EKB_PART_IV_BYTES);
+    struct slice nonce = reader_bytes(r, EKB_NONCE_BYTES);
     struct slice zeros = reader_bytes(r, PADDING_BYTES);
     if (r->bad || memcmp(zeros.data, padding, PADDING_BYTES) != 0 || p->count == 0 || p->count > EKB_PART_ENTRIES_MAX)
         return EKB_MALFORMED;
@@ -126,7 +126,7 @@ static int read_part(struct reader *r, struct ekb_part *p, uint8_t top[EKB_ENTRY
     if (r->bad)
         return EKB_MALFORMED;
     memcpy(top, bytes.data, EKB_ENTRY_BYTES);
-    memcpy(p->iv, iv.data, sizeof(p->iv));
+    memcpy(p->nonce, nonce.data, sizeof(p->nonce));
     p->node = (struct keytree_node){ top[0], get_be32(top + 1) };
     if (p->node.depth > KEYTREE_DEPTH || (uint64_t)p->node.index >> p->node.depth != 0 ||
         keytree_first_leaf(p->node) < *next_leaf)

@@ -56,30 +56,3 @@ void hkdf_key(const struct key32 *from, const char *label, struct slice context,
     size_t info_len = write_info(label, context, info);
     hkdf_sha256(SLICE_ARRAY(from->bytes), slice(NULL, 0), slice(info, info_len), out->bytes, sizeof out->bytes);
 }
-
-int hkdf_from_init(struct hkdf_from *h, const struct key32 *from)
-{
-    struct key32 prk CLEANUP(key32_wipe);
-    gnutls_hmac_hd_t handle;
-    extract(SLICE_ARRAY(from->bytes), slice(NULL, 0), prk.bytes);
-    if (gnutls_hmac_init(&handle, GNUTLS_MAC_SHA256, prk.bytes, HASH_BYTES) < 0)
-        return -ENOMEM;
-    h->handle = handle;
-    return 0;
-}
-
-void hkdf_from_key(struct hkdf_from *h, const char *label, struct slice context, struct key32 *out)
-{
-    uint8_t info[INFO_MAX];
-    size_t info_len = write_info(label, context, info);
-    info[info_len] = 1; /* RFC 5869 section 2.3: T(1) = HMAC(PRK, info || 01) */
-    must(gnutls_hmac(h->handle, info, info_len + 1));
-    gnutls_hmac_output(h->handle, out->bytes); /* also returns the handle to its keyed start */
-}
-
-void hkdf_from_deinit(struct hkdf_from *h)
-{
-    if (h->handle != NULL)
-        gnutls_hmac_deinit(h->handle, NULL);
-    h->handle = NULL;
-}

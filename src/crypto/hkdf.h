@@ -10,12 +10,4 @@ void hkdf_sha256(struct slice key_material, struct slice salt, struct slice info
 /* The project's use of it: 32 bytes, no salt, info = label || 0x00 || context. label: ASCII, fixed in the code. */
 void hkdf_key(const struct key32 *from, const char *label, struct slice context, struct key32 *out);
 
-/* Many keys from one: extract once, expand often (a third of the cost of hkdf_key, same result). One thread at a time. */
-struct hkdf_from {
-    void *handle;
-};
-int hkdf_from_init(struct hkdf_from *h, const struct key32 *from) MUST_USE; /* 0 or -ENOMEM */
-void hkdf_from_key(struct hkdf_from *h, const char *label, struct slice context, struct key32 *out);
-void hkdf_from_deinit(struct hkdf_from *h); /* wipes; idempotent */
-
 #endif

@@ -2,11 +2,14 @@
 #include "crypto/keytree.h"
 
 #include <assert.h>
-#include <sodium.h>
+#include <string.h>
 
-#define SET_TYPE 2
-#define SET_TYPE_OLD_LABELS 1
+#include "base/util.h"
+#include "crypto/hchacha.h"
+#include "crypto/hkdf.h"
+
 #define SET_HEAD_BYTES 9 /* type, category, leaf */
+#define NODE_BYTES 5     /* depth, index */
 
 struct keytree_node keytree_path(uint32_t leaf, unsigned depth)
 {
@@ -14,82 +17,66 @@ struct keytree_node keytree_path(uint32_t leaf, unsigned depth)
     return (struct keytree_node){ (uint8_t)depth, (uint32_t)((uint64_t)leaf >> (KEYTREE_DEPTH - depth)) };
 }
 
-static void derive(struct keytree *t, const char *label, struct keytree_node node, struct key32 *out)
+static void write_node(uint8_t *out, struct keytree_node node)
 {
-    uint8_t context[9];
-    put_be32(context, t->category);
-    context[4] = node.depth;
-    put_be32(context + 5, node.index);
-    hkdf_from_key(&t->from, label, SLICE_ARRAY(context), out);
+    out[0] = node.depth;
+    put_be32(out + 1, node.index);
 }
 
-int keytree_init(struct keytree *t, const struct key32 *tree_secret, uint32_t category)
+void keytree_init(struct keytree *t, const struct key32 *tree_secret, uint32_t category)
 {
+    uint8_t context[4];
+    put_be32(context, category);
+    t->secret = *tree_secret;
     t->category = category;
-    return hkdf_from_init(&t->from, tree_secret);
+    hkdf_key(tree_secret, "hearth node keys", SLICE_ARRAY(context), &t->nodes);
+    hkdf_key(tree_secret, "hearth sd labels", SLICE_ARRAY(context), &t->labels);
 }
 
-void keytree_key(struct keytree *t, struct keytree_node node, struct key32 *out)
+void keytree_wipe(struct keytree *t) { secret_wipe(t, sizeof *t); }
+
+static void derive(const struct key32 *from, struct keytree_node node, struct key32 *out)
 {
-    derive(t, "hearth node key", node, out);
+    uint8_t input[HCHACHA_INPUT_BYTES] = { 0 };
+    write_node(input, node);
+    hchacha(from, input, out);
 }
 
-void keytree_part_key(struct keytree *t, struct keytree_node node, const uint8_t iv[12], struct key32 *out)
+void keytree_key(const struct keytree *t, struct keytree_node node, struct key32 *out) { derive(&t->nodes, node, out); }
+
+void keytree_label(const struct keytree *t, struct keytree_node top, struct key32 *out)
 {
-    uint8_t context[21];
+    derive(&t->labels, top, out);
+}
+
+void keytree_part_key(const struct keytree *t, struct keytree_node node, const uint8_t nonce[KEYTREE_PART_NONCE_BYTES],
+                      struct key32 *out)
+{
+    uint8_t context[4 + NODE_BYTES + KEYTREE_PART_NONCE_BYTES];
     put_be32(context, t->category);
-    context[4] = node.depth;
-    put_be32(context + 5, node.index);
-    memcpy(context + 9, iv, 12);
-    hkdf_from_key(&t->from, "hearth part key", SLICE_ARRAY(context), out);
-}
-
-void keytree_label(struct keytree *t, struct keytree_node top, struct key32 *out)
-{
-    derive(t, "hearth sd label", top, out);
-}
-
-static void step(const struct key32 *label, const char text[16], struct key32 *out)
-{
-    (void)crypto_core_hchacha20(out->bytes, (const uint8_t *)text, label->bytes, NULL); /* cannot fail */
+    write_node(context + 4, node);
+    memcpy(context + 4 + NODE_BYTES, nonce, KEYTREE_PART_NONCE_BYTES);
+    hkdf_key(&t->secret, "hearth part key", SLICE_ARRAY(context), out);
 }
 
 void keytree_label_child(const struct key32 *label, bool right, struct key32 *out)
 {
-    static const char sides[2][16] = { "hearth sd left", "hearth sd right" };
-    step(label, sides[right], out);
+    static const uint8_t sides[2][HCHACHA_INPUT_BYTES] = { "hearth sd left", "hearth sd right" };
+    hchacha(label, sides[right], out);
 }
 
 void keytree_label_key(const struct key32 *label, struct key32 *out)
 {
-    static const char text[16] = "hearth sd key";
-    step(label, text, out);
-}
-
-void keytree_deinit(struct keytree *t) { hkdf_from_deinit(&t->from); }
-
-static void one_key(const struct key32 *tree_secret, uint32_t category, const char *label, struct keytree_node node,
-                    struct key32 *out)
-{
-    uint8_t context[9];
-    put_be32(context, category);
-    context[4] = node.depth;
-    put_be32(context + 5, node.index);
-    hkdf_key(tree_secret, label, SLICE_ARRAY(context), out);
-}
-
-void keytree_node_key(const struct key32 *tree_secret, uint32_t category, struct keytree_node node, struct key32 *out)
-{
-    one_key(tree_secret, category, "hearth node key", node, out);
+    static const uint8_t text[HCHACHA_INPUT_BYTES] = "hearth sd key";
+    hchacha(label, text, out);
 }
 
 /* The labels a device holds for the subtree of its ancestor at `top`: of the sibling of each path node below. They open
  * every subset "this subtree without that one" that the device is in, and none that it is not in. */
-static uint8_t *write_labels(const struct key32 *tree_secret, uint32_t category, uint32_t leaf, unsigned top,
-                             uint8_t *out)
+static uint8_t *write_labels(const struct keytree *t, uint32_t leaf, unsigned top, uint8_t *out)
 {
     struct key32 label CLEANUP(key32_wipe), sibling CLEANUP(key32_wipe);
-    one_key(tree_secret, category, "hearth sd label", keytree_path(leaf, top), &label);
+    keytree_label(t, keytree_path(leaf, top), &label);
     for (unsigned depth = top + 1; depth <= KEYTREE_DEPTH; depth++) {
         unsigned right = keytree_path(leaf, depth).index & 1;
         keytree_label_child(&label, !right, &sibling);
@@ -104,28 +91,27 @@ static uint8_t *write_labels(const struct key32 *tree_secret, uint32_t category,
 void keytree_device_set(const struct key32 *tree_secret, uint32_t category, uint32_t leaf, uint8_t *set)
 {
     struct key32 key CLEANUP(key32_wipe);
+    struct keytree t CLEANUP(keytree_wipe);
     uint8_t *p = set + SET_HEAD_BYTES;
-    set[0] = SET_TYPE;
+    keytree_init(&t, tree_secret, category);
+    set[0] = KEYTREE_SET_TYPE;
     put_be32(set + 1, category);
     put_be32(set + 5, leaf);
     for (unsigned depth = 0; depth <= KEYTREE_DEPTH; depth++) {
-        keytree_node_key(tree_secret, category, keytree_path(leaf, depth), &key);
+        keytree_key(&t, keytree_path(leaf, depth), &key);
         memcpy(p, key.bytes, sizeof key.bytes);
         p += sizeof key.bytes;
     }
     for (unsigned top = 0; top < KEYTREE_DEPTH; top++)
-        p = write_labels(tree_secret, category, leaf, top, p);
+        p = write_labels(&t, leaf, top, p);
     assert(p == set + KEYTREE_SET_BYTES);
 }
 
-static bool is_set(struct slice set)
-{
-    return set.len == KEYTREE_SET_BYTES && (set.data[0] == SET_TYPE || set.data[0] == SET_TYPE_OLD_LABELS);
-}
+static bool is_set(struct slice set) { return set.len == KEYTREE_SET_BYTES && set.data[0] == KEYTREE_SET_TYPE; }
 
 int keytree_set_label(struct slice set, unsigned top, unsigned depth, struct key32 *out)
 {
-    if (!is_set(set) || set.data[0] != SET_TYPE || top >= depth || depth > KEYTREE_DEPTH)
+    if (!is_set(set) || top >= depth || depth > KEYTREE_DEPTH)
         return KEYTREE_MALFORMED;
     size_t before =
         (size_t)top * KEYTREE_DEPTH - (size_t)top * (top - 1) / 2; /* labels of the subtrees above: 32 + 31 + ... */

@@ -82,20 +82,54 @@ size_t merkle_levels_bytes(uint64_t count)
     return nodes * MERKLE_HASH_BYTES;
 }
 
-void merkle_levels_fill(const uint8_t *leaf_hashes, uint64_t count, uint8_t *levels, uint8_t root[MERKLE_HASH_BYTES])
+/* Nodes first..end - 1 of the level above n nodes. */
+static void fill_level(const uint8_t *below, uint64_t n, uint8_t *level, uint64_t first, uint64_t end)
+{
+    for (uint64_t i = first; i < end; i++) {
+        const uint8_t *left = below + 2 * i * MERKLE_HASH_BYTES;
+        if (2 * i + 1 < n)
+            node(left, left + MERKLE_HASH_BYTES, level + i * MERKLE_HASH_BYTES);
+        else
+            memcpy(level + i * MERKLE_HASH_BYTES, left, MERKLE_HASH_BYTES);
+    }
+}
+
+void merkle_levels_fill_run(const uint8_t *leaf_hashes, uint64_t count, uint8_t *levels, uint64_t first, uint64_t end)
 {
     const uint8_t *below = leaf_hashes;
-    assert(count > 0);
-    for (uint64_t n = count; n > 1; n = (n + 1) / 2) {
-        for (uint64_t i = 0; i + 1 < n; i += 2)
-            node(below + i * MERKLE_HASH_BYTES, below + (i + 1) * MERKLE_HASH_BYTES,
-                 levels + i / 2 * MERKLE_HASH_BYTES);
-        if ((n & 1) != 0)
-            memcpy(levels + n / 2 * MERKLE_HASH_BYTES, below + (n - 1) * MERKLE_HASH_BYTES, MERKLE_HASH_BYTES);
+    assert(first % MERKLE_RUN_LEAVES == 0 && (end == count || end % MERKLE_RUN_LEAVES == 0));
+    uint64_t n = count;
+    for (unsigned up = 0; up < MERKLE_RUN_LEVELS && n > 1; up++) {
+        first /= 2;
+        end = (end + 1) / 2;
+        fill_level(below, n, levels, first, end);
+        n = (n + 1) / 2;
         below = levels;
-        levels += (n + 1) / 2 * MERKLE_HASH_BYTES;
+        levels += n * MERKLE_HASH_BYTES;
+    }
+}
+
+void merkle_levels_fill_rest(const uint8_t *leaf_hashes, uint64_t count, uint8_t *levels,
+                             uint8_t root[MERKLE_HASH_BYTES])
+{
+    const uint8_t *below = leaf_hashes;
+    uint64_t n = count;
+    assert(count > 0);
+    for (unsigned up = 0; n > 1; up++) {
+        uint64_t above = (n + 1) / 2;
+        if (up >= MERKLE_RUN_LEVELS)
+            fill_level(below, n, levels, 0, above);
+        n = above;
+        below = levels;
+        levels += n * MERKLE_HASH_BYTES;
     }
     memcpy(root, below, MERKLE_HASH_BYTES);
+}
+
+void merkle_levels_fill(const uint8_t *leaf_hashes, uint64_t count, uint8_t *levels, uint8_t root[MERKLE_HASH_BYTES])
+{
+    merkle_levels_fill_run(leaf_hashes, count, levels, 0, count);
+    merkle_levels_fill_rest(leaf_hashes, count, levels, root);
 }
 
 size_t merkle_levels_prove(const uint8_t *levels, uint64_t count, uint64_t index, const uint8_t *sibling_leaf,

@@ -18,6 +18,13 @@ size_t merkle_prove(const uint8_t *leaf_hashes, uint64_t count, uint64_t index,
 /* The tree kept in memory, for who proves often: merkle_levels_bytes(count) bytes hold every level above the leaves. */
 size_t merkle_levels_bytes(uint64_t count);
 void merkle_levels_fill(const uint8_t *leaf_hashes, uint64_t count, uint8_t *levels, uint8_t root[MERKLE_HASH_BYTES]);
+/* The same by several threads: each fills what lies above a run of leaves alone, first..end - 1, which begins at a multiple of MERKLE_RUN_LEAVES
+ * and ends at one or at count; when all have, one thread fills the rest. */
+#define MERKLE_RUN_LEVELS 10
+#define MERKLE_RUN_LEAVES ((uint64_t)1 << MERKLE_RUN_LEVELS)
+void merkle_levels_fill_run(const uint8_t *leaf_hashes, uint64_t count, uint8_t *levels, uint64_t first, uint64_t end);
+void merkle_levels_fill_rest(const uint8_t *leaf_hashes, uint64_t count, uint8_t *levels,
+                             uint8_t root[MERKLE_HASH_BYTES]);
 /* As merkle_prove. sibling_leaf: the leaf hash at index ^ 1; NULL when that is outside the tree. */
 size_t merkle_levels_prove(const uint8_t *levels, uint64_t count, uint64_t index, const uint8_t *sibling_leaf,
                            uint8_t proof[MERKLE_PROOF_MAX][MERKLE_HASH_BYTES]);

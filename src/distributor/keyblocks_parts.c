@@ -8,7 +8,7 @@
 
 static int read_part(struct query *q, struct ekb_part *p)
 {
-    query_fixed(q, 0, p->iv, sizeof(p->iv));
+    query_fixed(q, 0, p->nonce, sizeof(p->nonce));
     p->node.depth = (uint8_t)query_u32(q, 1);
     p->node.index = query_u32(q, 2);
     p->count = query_u32(q, 3);
@@ -126,7 +126,7 @@ int keyblocks_parts_add(struct operations *o, int64_t distributor, uint64_t sinc
     query_bind_i64(&q, 1, distributor);
     query_bind_i64(&q, 2, keytree_first_leaf(part->node));
     query_bind_u64(&q, 3, since);
-    query_bind_blob(&q, 4, SLICE_ARRAY(part->iv));
+    query_bind_blob(&q, 4, SLICE_ARRAY(part->nonce));
     query_bind_i64(&q, 5, part->node.depth);
     query_bind_i64(&q, 6, part->node.index);
     query_bind_i64(&q, 7, part->count);

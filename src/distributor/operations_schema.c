@@ -261,9 +261,19 @@ static const char restored_vaults[] =
     "CREATE INDEX license_given_up ON license (client) WHERE state IN (3, 6, 7);"
     "CREATE INDEX certificate_of_move ON certificate (source) WHERE move = 1;";
 
+/* Blocks of another format (crypto/ekb.h): those from before are of no use to anybody. */
+static const char key_block_masks[] =
+    "DROP TABLE key_block_part;"
+    "CREATE TABLE key_block_part (" OF_DISTRIBUTOR
+    ", first_leaf INTEGER NOT NULL, since INTEGER NOT NULL, until INTEGER,"
+    " nonce BLOB NOT NULL CHECK (length(nonce) = 16), depth INTEGER NOT NULL, node INTEGER NOT NULL, count INTEGER NOT NULL,"
+    " root BLOB NOT NULL CHECK (length(root) = 32), entries BLOB NOT NULL, PRIMARY KEY (distributor, first_leaf, since))"
+    " STRICT;"
+    "CREATE INDEX key_block_part_by_end ON key_block_part (distributor, until);";
+
 static const char *const migrations[] = {
-    first,    billing_schema_ledger, billing_schema_settlement, payment_reference, login_token,
-    spending, use_conditions,        billing_schema_erase,      key_block_parts,   restored_vaults
+    first,          billing_schema_ledger, billing_schema_settlement, payment_reference, login_token,    spending,
+    use_conditions, billing_schema_erase,  key_block_parts,           restored_vaults,   key_block_masks
 };
 
 const struct store_schema operations_schema = {

@@ -54,11 +54,11 @@
     X(BLOCK_ENTRIES, "SELECT entries FROM key_block WHERE distributor = ?1 AND version = ?2")                          \
     X(BLOCK_PAGE, "SELECT substr(entries, CAST(?3 AS INT4), CAST(?4 AS INT4)) FROM key_block"                          \
                   " WHERE distributor = ?1 AND version = ?2")                                                          \
-    X(BLOCK_PARTS, "SELECT iv, depth, node, count, root FROM key_block_part WHERE distributor = ?1 AND since <= ?2"    \
+    X(BLOCK_PARTS, "SELECT nonce, depth, node, count, root FROM key_block_part WHERE distributor = ?1 AND since <= ?2" \
                    " AND (until IS NULL OR until > ?2) ORDER BY first_leaf")                                           \
     X(BLOCK_PART_ENTRIES, "SELECT entries FROM key_block_part WHERE distributor = ?1 AND first_leaf = ?2"              \
                           " AND since <= ?3 AND (until IS NULL OR until > ?3)")                                        \
-    X(BLOCK_PART_ADD, "INSERT INTO key_block_part (distributor, first_leaf, since, iv, depth, node, count, root,"      \
+    X(BLOCK_PART_ADD, "INSERT INTO key_block_part (distributor, first_leaf, since, nonce, depth, node, count, root,"   \
                       " entries) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")                                         \
     X(BLOCK_PART_END, "UPDATE key_block_part SET until = ?2 WHERE distributor = ?1 AND until IS NULL"                  \
                       " AND first_leaf BETWEEN ?3 AND ?4")                                                             \

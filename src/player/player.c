@@ -159,6 +159,8 @@ static int set_up(struct player *p, const ply_Start *start, int samples_fd)
     mpv_set_wakeup_callback(p->mpv, wake_up, p);
     if (mpv_initialize(p->mpv) < 0)
         return -ENOMEM;
+    if (mpv_hook_add(p->mpv, 0, "on_unload", 0) < 0)
+        return -EINVAL;
     return mpv_stream_cb_add_ro(p->mpv, "hearth", p, stream_open) < 0 ? -EINVAL : 0;
 }
 
@@ -261,6 +263,11 @@ int player_step(struct player *p)
             return PLAYER_PLAYING;
         case MPV_EVENT_AUDIO_RECONFIG:
             note_format(p);
+            break;
+        case MPV_EVENT_HOOK: /* before the file is closed: of a short one the output may have come and gone between two steps */
+            if (p->format[0] == '\0')
+                note_format(p);
+            (void)mpv_hook_continue(p->mpv, ((const mpv_event_hook *)e->data)->id);
             break;
         case MPV_EVENT_LOG_MESSAGE:
             log_message(e->data);

@@ -72,7 +72,7 @@ static void every_set_of_a_small_tree(void **state)
     (void)state;
     struct seen seen = { 0 };
     unsigned most = 0;
-    assert_int_equal(keytree_init(&seen.tree, &secret, CATEGORY), 0);
+    keytree_init(&seen.tree, &secret, CATEGORY);
     for (uint32_t set = 0; set < 1u << SMALL; set++) {
         uint32_t revoked[SMALL];
         size_t count = 0;
@@ -89,7 +89,6 @@ static void every_set_of_a_small_tree(void **state)
         assert_true(seen.subsets <= (count == 0 ? 1 : 2 * count - 1)); /* the theorem's bound */
         most = seen.subsets > most ? seen.subsets : most;
     }
-    keytree_deinit(&seen.tree);
     print_message("65,536 sets; at most %u subsets\n", most);
 }
 
@@ -227,7 +226,6 @@ static void large_sets_leave_nobody_out(void **state)
         assert_int_equal(cover_subset_difference((struct keytree_node){ 0, 0 }, revoked, count, add_up, &t), 0);
         assert_true(t.leaves == ((uint64_t)1 << 32) - count); /* disjoint (sorted tops), so that the sum tells all */
         assert_true(t.subsets <= 2 * count - 1);
-        assert_int_equal(ekb_parts_entries(revoked, count), t.subsets);
     }
 }
 
@@ -329,7 +327,7 @@ static void every_alteration(void **state)
         size_t len;
     } fields[] = { { place.top, sizeof(place.top) },
                    { place.entry, sizeof(place.entry) },
-                   { place.iv, sizeof(place.iv) },
+                   { place.nonce, sizeof(place.nonce) },
                    { place.proof.data, place.proof.len },
                    { place.part_proof.data, place.part_proof.len },
                    { e.root, sizeof(e.root) },
@@ -351,10 +349,10 @@ static void every_alteration(void **state)
         }
     assert_int_equal(ekb_parts_open(SLICE_ARRAY(sets[5]), VERSION + 1, e.count, e.root, e.key_check, &place, &out),
                      EKB_FORGED);
-    sets[5][0] = 1; /* a set from before: its labels are of another making */
+    sets[5][0] = KEYTREE_SET_TYPE - 1; /* a set from before: its keys are of another making */
     assert_int_equal(ekb_parts_open(SLICE_ARRAY(sets[5]), VERSION, e.count, e.root, e.key_check, &place, &out),
                      EKB_MALFORMED);
-    sets[5][0] = 2;
+    sets[5][0] = KEYTREE_SET_TYPE;
     assert_int_equal(ekb_parts_open(SLICE_ARRAY(sets[5]), VERSION, e.count, e.root, e.key_check, &place, &out), 0);
     ekb_parts_deinit(&e);
 }
@@ -401,7 +399,8 @@ static void what_is_refused(void **state)
     struct ekb_parts again;
     assert_int_equal(ekb_parts_build(&e, &secret, CATEGORY, 1, twice, 1, &root_key, &chance.rng), 0);
     assert_int_equal(ekb_parts_encode(&e, &bytes), 0);
-    for (size_t at = EKB_ENTRY_BYTES + 16; at < EKB_PART_HEAD_UNITS * EKB_ENTRY_BYTES; at++) { /* the padding */
+    for (size_t at = EKB_ENTRY_BYTES + 4 + EKB_NONCE_BYTES; at < EKB_PART_HEAD_UNITS * EKB_ENTRY_BYTES;
+         at++) { /* the padding */
         bytes.data[at] = 1;
         assert_int_equal(ekb_parts_load(&again, CATEGORY, 1, buf_slice(&bytes)), EKB_MALFORMED);
         bytes.data[at] = 0;

@@ -73,9 +73,11 @@ static const char *check_envelope(const struct vector *v)
 
 static const char *check_node_key(const struct vector *v)
 {
-    struct key32 tree = key_of(v, "tree"), key;
+    struct key32 secret = key_of(v, "tree"), key;
+    struct keytree tree;
     struct keytree_node node = { (uint8_t)vector_number(v, "depth"), u32_of(v, "index") };
-    keytree_node_key(&tree, u32_of(v, "category"), node, &key);
+    keytree_init(&tree, &secret, u32_of(v, "category"));
+    keytree_key(&tree, node, &key);
     return same(v, "key", key.bytes, sizeof(key.bytes));
 }
 
@@ -138,8 +140,8 @@ static void fill_from(void *ctx, void *out, size_t len)
 static const char *check_ekb_parts(const struct vector *v)
 {
     struct key32 tree = key_of(v, "tree"), root = key_of(v, "root");
-    struct reader ivs = reader(vector_bytes(v, "ivs"));
-    const struct rng rng = { fill_from, &ivs };
+    struct reader nonces = reader(vector_bytes(v, "nonces"));
+    const struct rng rng = { fill_from, &nonces };
     struct buf bytes CLEANUP(buf_free) = buf(1 << 20);
     uint8_t hash[SHA256_BYTES];
     uint32_t revoked[2048];

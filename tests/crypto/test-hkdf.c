@@ -34,30 +34,11 @@ static void test_labels_and_contexts_do_not_collide(void **state)
     }
 }
 
-static void test_many_from_one_are_the_same(void **state)
-{
-    (void)state;
-    struct hkdf_from h;
-    struct key32 one, other;
-    assert_int_equal(hkdf_from_init(&h, &from), 0);
-    for (uint8_t i = 0; i < 20; i++) {
-        hkdf_key(&from, "hearth many", slice(&i, 1), &one);
-        hkdf_from_key(&h, "hearth many", slice(&i, 1), &other);
-        assert_memory_equal(one.bytes, other.bytes, 32);
-    }
-    hkdf_key(&from, "hearth many", slice(NULL, 0), &one);
-    hkdf_from_key(&h, "hearth many", slice(NULL, 0), &other);
-    assert_memory_equal(one.bytes, other.bytes, 32);
-    hkdf_from_deinit(&h);
-    hkdf_from_deinit(&h);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_key_is_label_00_context),
         cmocka_unit_test(test_labels_and_contexts_do_not_collide),
-        cmocka_unit_test(test_many_from_one_are_the_same),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sodium.h>
 
+#include "crypto/hkdf.h"
 #include "crypto/keytree.h"
 
 static const struct key32 secret = { { 0xaa, 1 } };
@@ -16,12 +17,23 @@ static const struct key32 secret = { { 0xaa, 1 } };
 
 static const uint32_t leaves[] = { 0, 1, 0x7fffffff, 0x80000000, 0xdeadbeef, 0xffffffff };
 
+/* A node's key or label, from the definition in the header. */
+static void defined_key(const char *what, struct keytree_node node, struct key32 *out)
+{
+    uint8_t context[4], input[16] = { node.depth };
+    struct key32 from;
+    put_be32(context, CATEGORY);
+    put_be32(input + 1, node.index);
+    hkdf_key(&secret, what, SLICE_ARRAY(context), &from);
+    assert_int_equal(crypto_core_hchacha20(out->bytes, input, from.bytes, NULL), 0);
+}
+
 static void test_path_keys(void **state)
 {
     (void)state;
     static uint8_t set[KEYTREE_SET_BYTES];
     struct keytree tree;
-    assert_int_equal(keytree_init(&tree, &secret, CATEGORY), 0);
+    keytree_init(&tree, &secret, CATEGORY);
     for (size_t n = 0; n < 6; n++) {
         uint32_t category, leaf;
         keytree_device_set(&secret, CATEGORY, leaves[n], set);
@@ -30,28 +42,23 @@ static void test_path_keys(void **state)
         assert_int_equal(leaf, leaves[n]);
         for (unsigned depth = 0; depth <= KEYTREE_DEPTH; depth++) {
             struct keytree_node node = { (uint8_t)depth, (uint32_t)((uint64_t)leaves[n] >> (32 - depth)) };
-            struct key32 want, fast, got;
+            struct key32 want, made, got;
             assert_true(keytree_covers(node, leaves[n]));
-            keytree_node_key(&secret, CATEGORY, node, &want);
-            keytree_key(&tree, node, &fast);
+            defined_key("hearth node keys", node, &want);
+            keytree_key(&tree, node, &made);
             assert_int_equal(keytree_set_key(SLICE_ARRAY(set), (uint8_t)depth, &got), 0);
             assert_memory_equal(want.bytes, got.bytes, 32);
-            assert_memory_equal(want.bytes, fast.bytes, 32);
+            assert_memory_equal(want.bytes, made.bytes, 32);
         }
     }
-    keytree_deinit(&tree);
 }
 
 /* label (top) -> ... -> label of the node at `depth`, `path` bits below top, from the definition in the header. */
 static void defined_label(unsigned top, uint32_t top_index, unsigned depth, uint32_t index, struct key32 *out)
 {
     static const char *const texts[2] = { "hearth sd left", "hearth sd right" };
-    uint8_t context[9];
     struct key32 next;
-    put_be32(context, CATEGORY);
-    context[4] = (uint8_t)top;
-    put_be32(context + 5, top_index);
-    hkdf_key(&secret, "hearth sd label", SLICE_ARRAY(context), out);
+    defined_key("hearth sd labels", (struct keytree_node){ (uint8_t)top, top_index }, out);
     for (unsigned d = top + 1; d <= depth; d++) {
         bool right = index >> (depth - d) & 1;
         uint8_t text[16] = { 0 };
@@ -90,7 +97,9 @@ static void test_keys_differ(void **state)
     } at[] = { { 0, { 0, 0 } }, { 1, { 0, 0 } }, { 0, { 1, 0 } }, { 0, { 1, 1 } }, { 0, { 2, 1 } }, { 0, { 32, 1 } } };
     struct key32 keys[6];
     for (size_t i = 0; i < 6; i++) {
-        keytree_node_key(&secret, at[i].category, at[i].node, &keys[i]);
+        struct keytree tree;
+        keytree_init(&tree, &secret, at[i].category);
+        keytree_key(&tree, at[i].node, &keys[i]);
         for (size_t j = 0; j < i; j++)
             assert_memory_not_equal(keys[i].bytes, keys[j].bytes, 32);
     }
@@ -144,11 +153,11 @@ static void test_malformed_set(void **state)
         assert_int_equal(keytree_set_leaf(slice(set, len), &category, &leaf), KEYTREE_MALFORMED);
     }
     assert_int_equal(keytree_set_key(slice(set, KEYTREE_SET_BYTES), 33, &key), KEYTREE_MALFORMED);
-    for (unsigned type = 0; type < 4; type++) { /* 1: from before, good for its node keys, not for its labels */
+    for (unsigned type = 0; type < 6; type++) {
+        bool good = type == KEYTREE_SET_TYPE;
         set[0] = (uint8_t)type;
-        check_set_is(slice(set, KEYTREE_SET_BYTES), type == 1 || type == 2);
-        assert_int_equal(keytree_set_label(slice(set, KEYTREE_SET_BYTES), 0, 1, &key),
-                         type == 2 ? 0 : KEYTREE_MALFORMED);
+        check_set_is(slice(set, KEYTREE_SET_BYTES), good);
+        assert_int_equal(keytree_set_label(slice(set, KEYTREE_SET_BYTES), 0, 1, &key), good ? 0 : KEYTREE_MALFORMED);
     }
 }
 

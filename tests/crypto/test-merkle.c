@@ -57,6 +57,37 @@ static void test_roots(void **state)
     }
 }
 
+/* Several threads' runs, in any order, make the levels that one makes alone. */
+static void test_levels_in_runs(void **state)
+{
+    (void)state;
+    static const uint64_t counts[] = { 1, 2, 1023, 1024, 1025, 2047, 2048, 2049, 3073, 5000 };
+    static uint8_t leaves[5000][MERKLE_HASH_BYTES];
+    for (size_t i = 0; i < 5000; i++)
+        memcpy(leaves[i], hashes[i % LEAVES], MERKLE_HASH_BYTES);
+    for (size_t c = 0; c < sizeof counts / sizeof counts[0]; c++) {
+        uint64_t n = counts[c];
+        uint8_t want[MERKLE_HASH_BYTES], got[MERKLE_HASH_BYTES];
+        size_t len = merkle_levels_bytes(n);
+        uint8_t *alone = calloc(1, len + 1), *together = calloc(1, len + 1);
+        assert_true(alone && together);
+        merkle_levels_fill(leaves[0], n, alone, got);
+        merkle_root(leaves[0], n, want);
+        assert_memory_equal(got, want, MERKLE_HASH_BYTES);
+        for (uint64_t first = (n - 1) / MERKLE_RUN_LEAVES * MERKLE_RUN_LEAVES;; first -= MERKLE_RUN_LEAVES) {
+            uint64_t end = first + MERKLE_RUN_LEAVES < n ? first + MERKLE_RUN_LEAVES : n;
+            merkle_levels_fill_run(leaves[0], n, together, first, end);
+            if (first == 0)
+                break;
+        }
+        merkle_levels_fill_rest(leaves[0], n, together, got);
+        assert_memory_equal(got, want, MERKLE_HASH_BYTES);
+        assert_memory_equal(alone, together, len);
+        free(alone);
+        free(together);
+    }
+}
+
 static void check_alterations(uint64_t count, uint64_t index, uint8_t (*proof)[MERKLE_HASH_BYTES], size_t n,
                               const uint8_t *root)
 {
@@ -117,6 +148,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_roots),
+        cmocka_unit_test(test_levels_in_runs),
         cmocka_unit_test(test_proofs),
         cmocka_unit_test(test_leaf_parts),
     };

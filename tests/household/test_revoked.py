@@ -59,7 +59,7 @@ def copies():
     h.kitchen("copy", ours[0], "--to", "bedroom")
     assert h.bedroom.digest(ours[0]) == reference_digest(paths[0])
     assert newest(h.aurora, own=False) == (2, 2)
-    assert sql("SELECT iv, root, entries FROM key_block_part ORDER BY first_leaf", at=h.aurora) == sql("SELECT iv, root, entries FROM key_block_part ORDER BY first_leaf")
+    assert sql("SELECT nonce, root, entries FROM key_block_part ORDER BY first_leaf", at=h.aurora) == sql("SELECT nonce, root, entries FROM key_block_part ORDER BY first_leaf")
     h.bedroom("copy", theirs, "--to", "kitchen")
     assert h.kitchen.digest(theirs) == reference_digest(paths[4])
 

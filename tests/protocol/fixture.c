@@ -112,7 +112,7 @@ static void init_certificate(struct fixture *f)
     memcpy(c->destination, &f->destination_id, 32);
     c->partner_root = true;
     c->key_block.index = 3;
-    memset(c->key_block.entry, 0x77, 53);
+    memset(c->key_block.entry, 0x77, sizeof(c->key_block.entry));
     c->issued_ms = FIXTURE_NOW;
     c->ends_ms = FIXTURE_NOW + 2 * FIXTURE_DAY;
 }

@@ -225,12 +225,21 @@ def envelope_open(envelope, payload_type):
 SET_BYTES = 17961
 
 
-def node_context(category, depth, index):
-    return be32(category) + bytes([depth]) + be32(index)
+@functools.lru_cache
+def category_key(tree_secret, what, category):
+    return hkdf(tree_secret, what, be32(category))
+
+
+def of_node(tree_secret, what, category, depth, index):
+    return hchacha20(category_key(tree_secret, what, category), (bytes([depth]) + be32(index)).ljust(16, b"\0"))
 
 
 def node_key(tree_secret, category, depth, index):
-    return hkdf(tree_secret, "hearth node key", node_context(category, depth, index))
+    return of_node(tree_secret, "hearth node keys", category, depth, index)
+
+
+def node_label(tree_secret, category, depth, index):
+    return of_node(tree_secret, "hearth sd labels", category, depth, index)
 
 
 def covers(depth, index, leaf):
@@ -243,12 +252,12 @@ def label_step(label, text):
 
 
 def device_set(tree_secret, category, leaf):
-    out = bytes([2]) + be32(category) + be32(leaf)
+    out = bytes([3]) + be32(category) + be32(leaf)
     path = [leaf >> (32 - depth) for depth in range(33)]
     for depth in range(33):
         out += node_key(tree_secret, category, depth, path[depth])
     for a in range(32):
-        label = hkdf(tree_secret, "hearth sd label", node_context(category, a, path[a]))
+        label = node_label(tree_secret, category, a, path[a])
         for d in range(a + 1, 33):
             children = label_step(label, "hearth sd left"), label_step(label, "hearth sd right")
             side = path[d] & 1
@@ -258,7 +267,7 @@ def device_set(tree_secret, category, leaf):
 
 
 def set_head(dnk):
-    refuse_unless(len(dnk) == SET_BYTES and dnk[0] in (1, 2), "malformed")
+    refuse_unless(len(dnk) == SET_BYTES and dnk[0] == 3, "malformed")
     return int.from_bytes(dnk[1:5], "big"), int.from_bytes(dnk[5:9], "big")
 
 
@@ -277,12 +286,16 @@ def key_check(root_key, version):
     return hkdf(root_key, "hearth ekb check", be64(version))
 
 
+def mask(key, nonce, data):
+    return bytes(a ^ b for a, b in zip(data, hchacha20(key, nonce), strict=True))
+
+
 def ekb_entries(tree_secret, category, version, revoked, root_key):
     check = key_check(root_key, version)
     entries = []
     for depth, index in cover(sorted(revoked)):
         head = bytes([depth]) + be32(index)
-        entries.append(head + gcm_seal(node_key(tree_secret, category, depth, index), check[:12], head, root_key))
+        entries.append(head + mask(node_key(tree_secret, category, depth, index), check[:16], root_key))
     return entries
 
 
@@ -290,13 +303,13 @@ def ekb_open(dnk, block, index, entry, proof):
     """block: the fields of an ekb document. The root key."""
     category, leaf = set_head(dnk)
     refuse_unless(category == block["category"] and block["kind"] == 1, "malformed")
-    refuse_unless(len(entry) == 53 and entry[0] <= 32 and index < block["entry_count"] <= 1 << 20, "malformed")
+    refuse_unless(len(entry) == 37 and entry[0] <= 32 and index < block["entry_count"] <= 1 << 20, "malformed")
     depth, node = entry[0], int.from_bytes(entry[1:5], "big")
     refuse_unless(node >> depth == 0, "malformed")
     refuse_unless(merkle_proves(merkle_leaf(entry), index, block["entry_count"], proof, block["entries_root"]), "forged")
     refuse_unless(covers(depth, node, leaf), "not-covered")
     key = dnk[9 + 32 * depth:41 + 32 * depth]
-    root_key = gcm_open(key, block["key_check"][:12], entry[:5], entry[5:])
+    root_key = mask(key, block["key_check"][:16], entry[5:])
     refuse_unless(key_check(root_key, block["version"]) == block["key_check"], "forged")
     return root_key
 

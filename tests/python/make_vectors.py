@@ -117,14 +117,14 @@ def key_blocks_in_parts():
     yield case("HChaCha20", "hchacha20", "ok", key=bytes(range(32)), input=bytes.fromhex("000000090000004a0000000031415927"),
                out=f.hchacha20(bytes(range(32)), bytes.fromhex("000000090000004a0000000031415927")))
     secret, root, version = fill("tree"), fill("root"), 78
-    ivs = [fill(f"iv {n}")[:12] for n in range(48)]
+    nonces = [fill(f"nonce {n}")[:16] for n in range(48)]
     sets = [(0, 0, 0), (5, 1, 1), (4, 1, 2), (0, 0xFFFFFFFF, 2), (7, 0x1000, 60), (3, 2, 540), (1, 7000000, 600)]
     for first, step, count in sets:
-        block = p.parts_block(secret, 3, version, [first + n * step for n in range(count)], root, ivs)
+        block = p.parts_block(secret, 3, version, [first + n * step for n in range(count)], root, nonces)
         yield case(f"{count} revoked from {first} on, every {step}", "ekb-parts", "ok", tree=secret, category=3, version=version, root=root,
-                   first=first, step=step, revoked=count, ivs=b"".join(ivs), count=len(block), units=len(p.parts_bytes(block)) // 53,
+                   first=first, step=step, revoked=count, nonces=b"".join(nonces), count=len(block), units=len(p.parts_bytes(block)) // 37,
                    hash=f.sha256(p.parts_bytes(block)), entries_root=f.merkle_root(p.parts_hashes(block)), key_check=f.key_check(root, version))
-    block = p.parts_block(secret, 3, version, [3 + 2 * n for n in range(540)], root, ivs)
+    block = p.parts_block(secret, 3, version, [3 + 2 * n for n in range(540)], root, nonces)
     index, top, proof, part = p.parts_place(block, 600)
     good = {"tree": secret, "category": 3, "leaf": 600, "version": version, "count": len(block),
             "entries_root": f.merkle_root(p.parts_hashes(block)), "key_check": f.key_check(root, version), "index": index, "entry": top,
@@ -145,14 +145,14 @@ def key_blocks_in_parts():
     yield give("top entry changed", "forged", entry=flip(good["entry"], 30))
     yield give("proof changed", "forged", proof=flip(good["proof"], 0))
     yield give("proof cut", "forged", proof=good["proof"][:-32])
-    yield give("iv changed", "forged", part=flip(good["part"], 0))
-    yield give("size of the part changed", "forged", part=flip(good["part"], 15))
-    yield give("place in the part changed", "forged", part=flip(good["part"], 19))
+    yield give("nonce changed", "forged", part=flip(good["part"], 0))
+    yield give("size of the part changed", "forged", part=flip(good["part"], 19))
+    yield give("place in the part changed", "forged", part=flip(good["part"], 23))
     yield give("part entry changed", "forged", part=flip(good["part"], 50))
     yield give("proof in the part changed", "forged", part=flip(good["part"], 80))
     yield give("proof in the part cut", "forged", part=good["part"][:-32])
     yield give("part not whole hashes", "malformed", part=good["part"][:-1])
-    yield give("no part", "malformed", part=good["part"][:72])
+    yield give("no part", "malformed", part=good["part"][:60])
     yield give("another key check", "forged", key_check=f.key_check(fill("x"), version))
 
 

@@ -1,6 +1,6 @@
 """docs/FORMATS.md in Python: key blocks in parts (section 7, kind 2), made and opened."""
-from formats import (be32, covers, gcm_open, gcm_seal, hkdf, key_check, label_step, merkle_leaf, merkle_prove, merkle_proves, merkle_root,
-                     merkle_root_of, node_context, node_key, refuse_unless, set_head)
+from formats import (be32, covers, hkdf, key_check, label_step, mask, merkle_leaf, merkle_prove, merkle_proves, merkle_root, merkle_root_of,
+                     node_key, node_label, refuse_unless, set_head)
 
 
 def first_leaf(node):
@@ -52,7 +52,7 @@ def subset_key(tree_secret, category, subset):
     top, hole = subset
     if top == hole:
         return node_key(tree_secret, category, *top)
-    return walk(hkdf(tree_secret, "hearth sd label", node_context(category, *top)), top[0], hole)
+    return walk(node_label(tree_secret, category, *top), top[0], hole)
 
 
 def subset_key_of(dnk, subset):
@@ -78,42 +78,42 @@ def parts_cut(node, revoked):
     return parts_cut(left, [n for n in revoked if n < border]) + parts_cut(right, [n for n in revoked if n >= border])
 
 
-def parts_block(tree_secret, category, version, revoked, root_key, ivs):
-    """A whole block: [(top entry, iv, entries)]; one iv a part."""
+def parts_block(tree_secret, category, version, revoked, root_key, nonces):
+    """A whole block: [(top entry, iv, entries)]; one nonce a part."""
     check, parts = key_check(root_key, version), []
-    for (node, below), iv in zip(parts_cut((0, 0), sorted(revoked)), ivs):
-        part_key = hkdf(tree_secret, "hearth part key", node_context(category, *node) + iv)
+    for (node, below), nonce in zip(parts_cut((0, 0), sorted(revoked)), nonces):
+        part_key = hkdf(tree_secret, "hearth part key", be32(category) + bytes([node[0]]) + be32(node[1]) + nonce)
         entries = []
         for subset in subset_cover(node, below):
             head = subset_bytes(subset)
-            entries.append(head + gcm_seal(subset_key(tree_secret, category, subset), iv, head, part_key))
+            entries.append(head + mask(subset_key(tree_secret, category, subset), nonce, part_key))
         head = bytes([node[0]]) + be32(node[1])
-        parts.append((head + gcm_seal(part_key, check[:12], head, root_key), iv, entries))
+        parts.append((head + mask(part_key, check[:16], root_key), nonce, entries))
     return parts
 
 
-def part_hash(top, count, iv, root):
-    return merkle_leaf(top + be32(count) + iv + root)
+def part_hash(top, count, nonce, root):
+    return merkle_leaf(top + be32(count) + nonce + root)
 
 
 def parts_hashes(parts):
-    return [part_hash(top, len(entries), iv, merkle_root([merkle_leaf(e) for e in entries])) for top, iv, entries in parts]
+    return [part_hash(top, len(entries), nonce, merkle_root([merkle_leaf(e) for e in entries])) for top, nonce, entries in parts]
 
 
 def parts_bytes(parts):
-    return b"".join(top + be32(len(entries)) + iv + bytes(37) + b"".join(entries) for top, iv, entries in parts)
+    return b"".join(top + be32(len(entries)) + nonce + bytes(17) + b"".join(entries) for top, nonce, entries in parts)
 
 
 def parts_place(parts, leaf):
     """index, top entry, proof, and `part`, as a key block entry carries them; None: revoked."""
-    for index, (top, iv, entries) in enumerate(parts):
+    for index, (top, nonce, entries) in enumerate(parts):
         if not covers(top[0], int.from_bytes(top[1:5], "big"), leaf):
             continue
         for at, entry in enumerate(entries):
             subset = subset_read(entry[:5])
             if covers(*subset[0], leaf) and (subset[0] == subset[1] or not covers(*subset[1], leaf)):
                 proof = merkle_prove([merkle_leaf(e) for e in entries], at)
-                part = iv + be32(len(entries)) + be32(at) + entry + b"".join(proof)
+                part = nonce + be32(len(entries)) + be32(at) + entry + b"".join(proof)
                 return index, top, b"".join(merkle_prove(parts_hashes(parts), index)), part
     return None
 
@@ -121,19 +121,18 @@ def parts_place(parts, leaf):
 def parts_open(dnk, block, index, top, proof, part):
     """block: the fields of an ekb document of kind 2. The root key."""
     category, leaf = set_head(dnk)
-    refuse_unless(dnk[0] == 2, "malformed")
     refuse_unless(category == block["category"] and block["kind"] == 2, "malformed")
-    refuse_unless(len(top) == 53 and 73 <= len(part) <= 393 and (len(part) - 73) % 32 == 0, "malformed")
-    iv, count, at, entry, inner = part[:12], int.from_bytes(part[12:16], "big"), int.from_bytes(part[16:20], "big"), part[20:73], part[73:]
+    refuse_unless(len(top) == 37 and 61 <= len(part) <= 381 and (len(part) - 61) % 32 == 0, "malformed")
+    nonce, count, at, entry, inner = part[:16], int.from_bytes(part[16:20], "big"), int.from_bytes(part[20:24], "big"), part[24:61], part[61:]
     node = top[0], int.from_bytes(top[1:5], "big")
     refuse_unless(index < block["entry_count"] <= 1 << 16 and at < count <= 1024 and node[0] <= 32, "malformed")
     subset = subset_read(entry[:5])
     root = merkle_root_of(merkle_leaf(entry), at, count, inner)
     refuse_unless(root is not None, "forged")
-    refuse_unless(merkle_proves(part_hash(top, count, iv, root), index, block["entry_count"], proof, block["entries_root"]), "forged")
+    refuse_unless(merkle_proves(part_hash(top, count, nonce, root), index, block["entry_count"], proof, block["entries_root"]), "forged")
     whole = subset[0] == subset[1]
     refuse_unless(covers(*node, leaf) and subset[0][0] >= node[0] and covers(*subset[0], leaf) and (whole or not covers(*subset[1], leaf)), "not-covered")
-    part_key = gcm_open(subset_key_of(dnk, subset), iv, entry[:5], entry[5:])
-    root_key = gcm_open(part_key, block["key_check"][:12], top[:5], top[5:])
+    part_key = mask(subset_key_of(dnk, subset), nonce, entry[5:])
+    root_key = mask(part_key, block["key_check"][:16], top[5:])
     refuse_unless(key_check(root_key, block["version"]) == block["key_check"], "forged")
     return root_key

@@ -42,8 +42,8 @@ LEASE = Record((1, "until_ms", U64), (2, "grace_ms", U64), (3, "max_plays", U32,
 LICENSE = Record((1, "issuer", fixed(32)), (2, "license_id", fixed(16)), (3, "sequence", U64), (4, "content", fixed(32)),
                  (5, "client", fixed(32)), (6, "leaf", LEAF), (7, "issued_ms", U64), (8, "conditions", CONDITIONS),
                  (9, "license_half", fixed(112)), (10, "lease", LEASE, "?"), (11, "lender", fixed(32), "?"))
-KEY_BLOCK_ENTRY = Record((1, "block", upto(320)), (2, "index", U32), (3, "entry", fixed(53)), (4, "proof", upto(640), "?"),
-                         (5, "part", upto(394), "?"))
+KEY_BLOCK_ENTRY = Record((1, "block", upto(320)), (2, "index", U32), (3, "entry", fixed(37)), (4, "proof", upto(640), "?"),
+                         (5, "part", upto(382), "?"))
 COPY_CERTIFICATE = Record((1, "issuer", fixed(32)), (2, "serial", fixed(16)), (3, "source", fixed(32)),
                           (4, "destination", fixed(32)), (5, "content", fixed(32)), (6, "license", upto(640)),
                           (7, "wrapped_half", fixed(60)), (8, "partner_root", BOOL), (9, "key_block", KEY_BLOCK_ENTRY),

@@ -161,7 +161,7 @@ class ReadSamples(unittest.TestCase):
         k = self.keys
         block = j.ekb(self.read("b.ekb"), self.b)
         data = self.read("b.entries")
-        entries = [data[i:i + 53] for i in range(0, len(data), 53)]
+        entries = [data[i:i + 37] for i in range(0, len(data), 37)]
         hashes = [f.merkle_leaf(e) for e in entries]
         self.assertEqual(len(entries), block["entry_count"])
         self.assertEqual(f.merkle_root(hashes), block["entries_root"])

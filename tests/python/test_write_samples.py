@@ -399,7 +399,7 @@ class Writer:
         block = lambda **changes: w.b.key_block(5, **changes)
         c("key block of another kind", "malformed", good(key_block=block(kind=3)))
         c("key block in parts without the part", "malformed", good(key_block=block(kind=2)))
-        c("key block in parts", "ok", good(key_block={**block(kind=2), "part": bytes(12 + 8 + 53)}))
+        c("key block in parts", "ok", good(key_block={**block(kind=2), "part": bytes(16 + 8 + 37)}))
         c("key block of one kind with a part of the other", "malformed", good(key_block={**block(), "part": bytes(73)}))
         c("key block of another category", "malformed", good(key_block=block(category=8)))
         c("key block entry beyond the block", "malformed", good(key_block={**block(), "index": len(w.b.entries)}))
