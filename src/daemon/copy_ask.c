@@ -181,7 +181,15 @@ void copies_listen(struct daemon *d) { transact_set_copy_handler(d, on_granted);
 
 /* ---- beginning ----------------------------------------------------------------------------------------------- */
 
-/* The license to copy from: valid, and of an issuer that can be asked. 0, an enum reason. */
+/* Which of two licenses to copy from: the one whose copies go furthest; then one of a distributor this device is registered with. */
+static bool is_better(struct daemon *d, const struct track_license *l, const struct track_license *than)
+{
+    if (than == NULL || l->conditions.copy_depth != than->conditions.copy_depth)
+        return than == NULL || l->conditions.copy_depth > than->conditions.copy_depth;
+    return account_find(d, l->issuer.bytes) != NULL && account_find(d, than->issuer.bytes) == NULL;
+}
+
+/* The license to copy from. 0, an enum reason. */
 static int choose_license(struct daemon *d, const struct track *t, bool checkout, const struct track_license **out)
 {
     int64_t now_ms = clock_wall_ms(d->clock);
@@ -191,15 +199,11 @@ static int choose_license(struct daemon *d, const struct track *t, bool checkout
         const struct track_license *l = &t->licenses[i];
         bool back = checkout && l->has_lender; /* what was lent goes back in any case */
         bool over = !back && l->conditions.has_usage_until_ms && l->conditions.usage_until_ms <= (uint64_t)now_ms;
-        bool known = back || account_find(d, l->issuer.bytes) != NULL;
         if (l->state == LICENSE_SUSPENDED)
             why = REASON_LICENSE_SUSPENDED;
         else if (l->state == LICENSE_VALID && over)
             why = REASON_LICENSE_EXPIRED;
-        else if (l->state == LICENSE_VALID && !known && best == NULL)
-            why = REASON_NOT_REGISTERED;
-        else if (l->state == LICENSE_VALID && known &&
-                 (best == NULL || l->conditions.copy_depth > best->conditions.copy_depth))
+        else if (l->state == LICENSE_VALID && is_better(d, l, best))
             best = l;
     }
     *out = best;
@@ -249,13 +253,6 @@ int copy_begin(struct daemon *d, const struct copy_wish *wish, struct transfer *
     if (!t->has_body) {
         (void)snprintf(detail, cap, "Its content is not on this device: hearth get TRACK --download-only");
         return REASON_NOT_FOUND;
-    }
-    if (r == REASON_NOT_REGISTERED) {
-        char short_id[ID_SHORT_BYTES];
-        (void)snprintf(detail, cap,
-                       "%s issued the license: register this device there, or copy from a device that is registered "
-                       "there.",
-                       library_issuer_name(d, &track_license(t)->issuer, short_id));
     }
     if (r != 0)
         return r;
