@@ -8,6 +8,7 @@
 #include "base/util.h"
 #include "distributor/admin.h"
 #include "distributor/devices.h"
+#include "distributor/findings.h"
 #include "distributor/keyblocks.h"
 #include "distributor/rows.h"
 #include "distributor/tokens.h"
@@ -164,6 +165,8 @@ static const char *const names[] = { "name",
                                      "login-policy",
                                      "login-days",
                                      "certificate-days",
+                                     "compare-every",
+                                     "directory-patience",
                                      "key-block-kind",
                                      "move-charged",
                                      "copy-charged",
@@ -193,9 +196,10 @@ static int list_settings(struct admin *a)
 static const struct {
     const char *name;
     int least, most;
-} numbers[] = { { "certificate-days", 1, 365 }, { "devices-per-account", 1, DEVICES_PER_HOUSEHOLD },
-                { "login-days", 1, 3650 },      { "pay-within-days", 0, 365 },
-                { "payment-timeout", 1, 3600 }, { "settlement-days", 0, 365 } };
+} numbers[] = { { "certificate-days", 1, 365 },     { "compare-every", 0, 86400 },
+                { "directory-patience", 1, 86400 }, { "devices-per-account", 1, DEVICES_PER_HOUSEHOLD },
+                { "login-days", 1, 3650 },          { "pay-within-days", 0, 365 },
+                { "payment-timeout", 1, 3600 },     { "settlement-days", 0, 365 } };
 
 static int judge_setting(struct admin *a, const char *name, const char *value)
 {
@@ -279,12 +283,17 @@ int admin_stats(struct admin *a, int argc, char **argv)
     r = rows_one(&q);
     if (r != 0)
         return admin_error(a, r, "read the database");
+    int64_t findings = 0;
+    r = findings_open(a->o, &findings);
+    if (r != 0)
+        return admin_error(a, r, "read the database");
     const struct out_field fields[] = {
         OUT_N("accounts", query_i64(&q, 0)),       OUT_N("devices", query_i64(&q, 1)),
         OUT_N("contents", query_i64(&q, 2)),       OUT_N("licenses", query_i64(&q, 3)),
         OUT_N("certificates", query_i64(&q, 4)),   OUT_N("certificates-open", query_i64(&q, 5)),
         OUT_N("partners", query_i64(&q, 6)),       OUT_N("shared-rows", query_i64(&q, 7)),
         OUT_N("revoked-leaves", query_i64(&q, 8)), OUT_N("key-block-version", query_i64(&q, 9)),
+        OUT_N("findings-open", findings),
     };
     out_object(a, fields, ARRAY_COUNT(fields));
     return ADMIN_DONE;

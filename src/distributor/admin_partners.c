@@ -91,7 +91,7 @@ static int directory_set(struct admin *a, const char *url)
         return r;
     r = operations_setting_set(a->o, "directory-url", url);
     if (r == 0)
-        r = share_restart(a->o); /* another directory has seen nothing of ours */
+        r = share_restart(a->o, a->now_ms); /* another directory has seen nothing of ours */
     return r == 0 ? admin_commit(a) : admin_error(a, r, "set the directory");
 }
 
@@ -128,5 +128,9 @@ int admin_directory(struct admin *a, int argc, char **argv)
         return directory_set(a, argv[1]);
     if (argc == 1 && strcmp(argv[0], "unset") == 0)
         return directory_set(a, "");
-    return admin_usage(a, "directory set URL, directory unset, or directory show");
+    if (argc == 1 && strcmp(argv[0], "check") == 0)
+        return admin_directory_check(a);
+    if (argc == 1 && strcmp(argv[0], "members") == 0)
+        return admin_directory_members(a);
+    return admin_usage(a, "directory set URL, unset, show, check, or members");
 }

@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "base/util.h"
+#include "distributor/findings.h"
 #include "distributor/share.h"
 
 #define PUSH_TIMEOUT_MS 15000
@@ -112,8 +113,9 @@ static void on_ready(void *ctx)
     c->ready = true;
     c->resynced = false;
     c->retry_ms = RETRY_FIRST_MS;
+    c->push_probe = true;
     push(c);
-    directory_pull_start(c, 0);
+    directory_pull_probe(c);
 }
 
 static void on_retry(uv_timer_t *t) { connect_now(container_of(t, struct directory_client, retry)); }
@@ -156,7 +158,36 @@ static void push_end(struct directory_client *c)
 static int run_confirm(struct writer_job *job, void *database)
 {
     struct directory_client *c = container_of(job, struct directory_client, push_job);
-    return share_outbox_confirm(database, c->push_stored);
+    struct operations *o = database;
+    if (c->push_stored < c->push_after)
+        findings_note(
+            o, FINDING_DIRECTORY_LOST, OPERATIONS_SELF,
+            "The directory had confirmed our rows up to %llu and has them up to %llu now: it was put back from an old copy, or "
+            "lost them. They are pushed again.",
+            (unsigned long long)c->push_after, (unsigned long long)c->push_stored);
+    else if (c->push_stored == c->push_newest)
+        findings_settle(o, FINDING_DIRECTORY_LOST, OPERATIONS_SELF);
+    if (c->push_stored <= c->push_newest)
+        findings_settle(o, FINDING_OWN_ROWS_AHEAD, OPERATIONS_SELF);
+    return share_outbox_confirm(o, c->push_stored);
+}
+
+static int run_ahead(struct writer_job *job, void *database)
+{
+    struct directory_client *c = container_of(job, struct directory_client, push_job);
+    findings_note(
+        database, FINDING_OWN_ROWS_AHEAD, OPERATIONS_SELF,
+        "The directory has %llu rows that we signed, and our database knows %llu: it was put back from an old copy. What was "
+        "sold since is unknown here; nothing is pushed until our rows are beyond that.",
+        (unsigned long long)c->push_stored, (unsigned long long)c->push_newest);
+    return 0;
+}
+
+static void on_ahead_noted(struct writer_job *job, int outcome)
+{
+    struct directory_client *c = container_of(job, struct directory_client, push_job);
+    (void)outcome;
+    push_end(c);
 }
 
 static void on_confirmed(struct writer_job *job, int outcome)
@@ -164,7 +195,7 @@ static void on_confirmed(struct writer_job *job, int outcome)
     struct directory_client *c = container_of(job, struct directory_client, push_job);
     if (outcome != 0 && outcome != -ECANCELED)
         log_warn("what the directory has stored could not be noted errno=%d", -outcome);
-    c->push_wanted = c->push_wanted || outcome == 0; /* there may be more */
+    c->push_wanted = c->push_wanted || (outcome == 0 && c->push_stored < c->push_newest); /* there may be more */
     push_end(c);
 }
 
@@ -174,6 +205,10 @@ static bool on_pushed(struct peer *p, const struct frame *reply, enum reason why
     msg_SharePushed pushed;
     if (reply == NULL) {
         log_debug("push unanswered reason=%s", reason_code(why));
+        if (why == REASON_TIMED_OUT) { /* it is there and does not answer: as good as away */
+            c->ready = false;
+            peer_close(p, why);
+        }
         push_end(c);
         return false;
     }
@@ -181,7 +216,14 @@ static bool on_pushed(struct peer *p, const struct frame *reply, enum reason why
     if (refused == REASON_NONE && CODEC_DECODE(msg_SharePushed, reply->message, &pushed) != 0)
         refused = REASON_MALFORMED;
     /* Stored up to here, or (a directory restored from a backup) only up to an earlier row: from there it goes on. */
-    if (refused == REASON_NONE && (pushed.sequence > c->push_newest || pushed.sequence == c->push_after))
+    if (refused == REASON_NONE && pushed.sequence > c->push_newest) {
+        c->push_wanted = false;
+        c->push_stored = pushed.sequence;
+        c->push_job = (struct writer_job){ .run = run_ahead, .on_done = on_ahead_noted };
+        writer_submit(c->server->writer, &c->push_job);
+        return false;
+    }
+    if (refused == REASON_NONE && pushed.sequence == c->push_after && c->push_count > 0)
         refused = REASON_OUT_OF_STEP;
     if (refused != REASON_NONE) {
         log_warn("the directory does not take our rows reason=%s", reason_code(refused));
@@ -191,7 +233,8 @@ static bool on_pushed(struct peer *p, const struct frame *reply, enum reason why
         return false;
     }
     /* It may have later ones, when rows are pushed again because they were emptied (share_forget.h). */
-    c->push_stored = u64_min(pushed.sequence, c->push_last);
+    c->push_stored =
+        c->push_count > 0 ? u64_min(pushed.sequence, c->push_last) : u64_min(pushed.sequence, c->push_after);
     c->push_job = (struct writer_job){ .run = run_confirm, .on_done = on_confirmed };
     writer_submit(c->server->writer, &c->push_job);
     return false;
@@ -215,10 +258,11 @@ static void on_outbox_read(struct writer_job *job, int outcome)
     struct directory_client *c = container_of(job, struct directory_client, push_job);
     if (outcome != 0 && outcome != -ECANCELED)
         log_warn("the outbox could not be read errno=%d", -outcome);
-    if (outcome != 0 || c->push_count == 0 || !c->ready) {
+    if (outcome != 0 || (c->push_count == 0 && !c->push_probe) || !c->ready) {
         push_end(c);
         return;
     }
+    c->push_probe = false;
     msg_SharePush message = { .count = c->push_count };
     int r = peer_request(outgoing_peer(c->outgoing), msg_Type_SHARE_PUSH, msg_SharePush_fields, &message,
                          buf_slice(&c->push_rows), PUSH_TIMEOUT_MS, on_pushed, c, NULL);
@@ -240,6 +284,22 @@ void directory_client_poke(struct directory_client *c)
 {
     if (c != NULL && c->ready && !c->stopping)
         push(c);
+}
+
+bool directory_client_is_set(const struct directory_client *c) { return c != NULL && c->address[0] != '\0'; }
+
+bool directory_client_is_ready(const struct directory_client *c) { return c != NULL && c->ready; }
+
+void directory_client_check(struct directory_client *c)
+{
+    if (c == NULL || c->stopping || c->address[0] == '\0')
+        return;
+    c->ready = false;
+    c->retry_ms = RETRY_FIRST_MS;
+    if (c->outgoing != NULL)
+        outgoing_close(c->outgoing, REASON_CANCELLED);
+    else
+        connect_now(c);
 }
 
 /* --- Life --------------------------------------------------------------------------------------------------------------- */

@@ -16,4 +16,10 @@ void directory_client_reload(struct directory_client *c);
  * not answer is given up after 4 s). 0; -ENOTCONN (no directory, or it is away), -ENOMEM: the callback will not fire. */
 int directory_client_ask(struct directory_client *c, void (*on_done)(void *ctx), void *ctx) MUST_USE;
 
+/* Is it connected? Accepts NULL. */
+bool directory_client_is_set(const struct directory_client *c);
+bool directory_client_is_ready(const struct directory_client *c);
+/* Connects anew, which compares where both are: what it has of ours, and whether its order is still the same. Accepts NULL. */
+void directory_client_check(struct directory_client *c);
+
 #endif

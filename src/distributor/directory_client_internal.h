@@ -29,6 +29,7 @@ struct directory_client {
 
     struct writer_job push_job;
     bool push_runs, push_wanted;
+    bool push_probe; /* asks what the directory has of ours, even if there is nothing to push */
     struct buf push_rows;
     uint32_t push_count;
     uint64_t push_after, push_last, push_stored, push_newest;
@@ -46,5 +47,7 @@ void directory_client_stopped_when_idle(struct directory_client *c);
 /* --- directory_pull.c --- */
 /* The long poll; without it the connection is of no use. Goes on by itself for as long as the client is ready. */
 void directory_pull_start(struct directory_client *c, uint32_t wait_ms);
+/* Before it, on a new connection: is the row at our cursor still there? Then the long poll. */
+void directory_pull_probe(struct directory_client *c);
 
 #endif

@@ -1,5 +1,7 @@
 /* Two kinds of pulls: the long poll, and asking pulls for requests that wait. Both apply what they get in the writer thread; that
  * is idempotent, so they may overtake each other.
+ * A probe comes first on a connection: it looks whether the row at the cursor is still there. What was read once is verified and stays; an order
+ * that has changed (a directory put back from a backup, or one that lies) is read again from its beginning.
  * Callbacks, in the order in which they fire: on_pulled, run_apply (writer thread), on_applied. */
 #define LOG_MODULE "directory-client"
 #include <stdlib.h>
@@ -9,11 +11,12 @@
 #include "base/util.h"
 #include "distributor/announce.h"
 #include "distributor/directory_client_internal.h"
+#include "distributor/findings.h"
 #include "distributor/partners.h"
 #include "distributor/share.h"
 
-#define PULL_WAIT_MS 25000
-#define PULL_TIMEOUT_MS (PULL_WAIT_MS + 15000)
+#define PULL_WAIT_MS 15000
+#define PULL_TIMEOUT_MS (PULL_WAIT_MS + 10000)
 #define ASK_TIMEOUT_MS 4000 /* a household waits for this one */
 
 struct directory_ask {
@@ -27,16 +30,18 @@ struct pull {
     struct writer_job job;
     struct directory_client *client;
     struct directory_ask *asks; /* who waits for it; NULL in the long poll */
-    bool is_ask;
+    bool is_ask, is_probe;
+    bool may_read_again; /* once a connection: when a row turns out to be missing */
+    bool reads_again;    /* out: from the beginning */
     uint64_t after, next;
-    uint32_t count;
+    uint32_t count, repeated;
     bool gap;
     struct buf rows;
     char (*touched)[OPERATIONS_NAME_BYTES];
     size_t touched_count;
 };
 
-static int pull(struct directory_client *c, bool is_ask, uint32_t wait_ms);
+static int pull(struct directory_client *c, bool is_ask, bool is_probe, uint32_t wait_ms);
 
 static void pull_free(struct pull *p)
 {
@@ -77,10 +82,10 @@ static void pull_end(struct pull *p, bool more)
     } else if (usable && more) { /* all of it, before anyone looks again */
         append_asks(&asks, steal(&c->asks));
         c->asks = steal(&asks);
-        usable = pull(c, true, 0) == 0;
+        usable = pull(c, true, false, 0) == 0;
         c->asking = usable;
     } else {
-        c->asking = usable && c->asks != NULL && pull(c, true, 0) == 0;
+        c->asking = usable && c->asks != NULL && pull(c, true, false, 0) == 0;
     }
     if (is_ask && !c->asking)
         append_asks(&asks, steal(&c->asks));
@@ -92,36 +97,97 @@ static void pull_end(struct pull *p, bool more)
 static int apply_row(struct pull *p, struct operations *o, struct slice envelope)
 {
     struct savepoint row CLEANUP(savepoint_end) = { 0 };
+    bool known = false;
     int r = savepoint_begin(&row, o->store);
     if (r != 0)
         return r < 0 ? r : -EIO;
-    r = share_apply(o, envelope, clock_wall_ms(p->client->server->clock));
+    r = share_take(o, envelope, SHARE_VIA_DIRECTORY, clock_wall_ms(p->client->server->clock), &known);
     if (r == 0)
         r = savepoint_release(&row);
+    p->repeated += r == 0 && known;
     if (r == SHARE_GAP)
         p->gap = true;
     else if (r > 0)
-        log_warn("a shared row was not taken outcome=%d", r);
+        findings_note(o, FINDING_ROW_REFUSED, OPERATIONS_SELF, "A row that the directory gave was not taken: %s",
+                      r < REASON_COUNT ? reason_text((enum reason)r) : "its origin is not known.");
     return r < 0 ? r : 0;
+}
+
+/* 0: the row at our cursor is where it was; OPERATIONS_ABSENT: it is not, or the order has become shorter. */
+static int judge_order(struct pull *p, struct operations *o, struct reader *rows)
+{
+    struct share_place was, is;
+    struct slice envelope;
+    int r = share_mark(o, &was);
+    if (r == OPERATIONS_ABSENT || (r == 0 && was.position != p->after + 1)) /* nothing to compare with */
+        return p->count > 0 && codec_list_next(rows, SHARE_ENVELOPE_MAX, &envelope) != 0 ? REASON_MALFORMED : 0;
+    if (r != 0 || p->count == 0)
+        return r != 0 ? r : OPERATIONS_ABSENT;
+    if (codec_list_next(rows, SHARE_ENVELOPE_MAX, &envelope) != 0)
+        return REASON_MALFORMED;
+    r = share_place_of(envelope, &is);
+    if (r != 0)
+        return r < 0 ? r : OPERATIONS_ABSENT;
+    return id_equal(was.origin.bytes, &is.origin) && was.sequence == is.sequence ? 0 : OPERATIONS_ABSENT;
+}
+
+static int read_again(struct pull *p, struct operations *o)
+{
+    p->reads_again = true;
+    return share_read_again(o, clock_wall_ms(p->client->server->clock));
+}
+
+/* The cursor goes on only from where it is: an answer to an older question comes too late. */
+static int move_cursor(struct pull *p, struct operations *o, uint64_t cursor, struct slice last)
+{
+    struct share_place at;
+    if (p->after > cursor || p->next <= cursor || last.len == 0)
+        return 0;
+    int r = share_cursor_set(o, p->next);
+    if (r != 0 || share_place_of(last, &at) != 0)
+        return r;
+    at.position = p->next;
+    return share_mark_set(o, &at);
+}
+
+static int run_rows(struct pull *p, struct operations *o)
+{
+    struct reader rows = reader(buf_slice(&p->rows));
+    struct slice envelope = slice(NULL, 0);
+    uint32_t i = 0;
+    uint64_t cursor = 0;
+    int r = share_cursor(o, &cursor);
+    if (r == 0 && p->is_probe)
+        r = judge_order(p, o, &rows);
+    if (r == OPERATIONS_ABSENT) {
+        findings_note(
+            o, FINDING_DIRECTORY_CHANGED, OPERATIONS_SELF,
+            "The directory's order is another one than before: it was put back from an old copy, or tells members different "
+            "things. What was verified here stays; everything is read again, and what it lacks of ours is pushed again.");
+        return read_again(p, o);
+    }
+    if (r == 0 && p->is_probe) {
+        findings_settle(o, FINDING_DIRECTORY_CHANGED, OPERATIONS_SELF);
+        i = p->count > 0; /* the row at the cursor itself */
+    }
+    for (; r == 0 && i < p->count; i++) {
+        if (codec_list_next(&rows, SHARE_ENVELOPE_MAX, &envelope) != 0)
+            return REASON_MALFORMED;
+        r = apply_row(p, o, envelope);
+    }
+    if (p->repeated > 0 && p->after + p->is_probe >= cursor) /* not an answer to an older question */
+        findings_note(o, FINDING_DIRECTORY_REPEATS, OPERATIONS_SELF,
+                      "The directory gave rows again that it had given before. Nothing changes by them.");
+    if (r == 0 && p->gap && p->may_read_again)
+        return read_again(p, o);
+    return r == 0 ? move_cursor(p, o, cursor, envelope) : r;
 }
 
 static int run_apply(struct writer_job *job, void *database)
 {
     struct pull *p = container_of(job, struct pull, job);
-    struct reader rows = reader(buf_slice(&p->rows));
-    int r = 0;
-    for (uint32_t i = 0; r == 0 && i < p->count; i++) {
-        struct slice envelope;
-        if (codec_list_next(&rows, SHARE_ENVELOPE_MAX, &envelope) != 0)
-            return REASON_MALFORMED;
-        r = apply_row(p, database, envelope);
-    }
+    int r = run_rows(p, database);
     int collected = announce_collect(database, &p->touched, &p->touched_count);
-    uint64_t cursor = 0;
-    if (r == 0)
-        r = share_cursor(database, &cursor);
-    if (r == 0 && p->next > cursor) /* the asking pull and the long poll may overtake each other */
-        r = share_cursor_set(database, p->next);
     return r == 0 ? collected : r;
 }
 
@@ -129,16 +195,16 @@ static void on_applied(struct writer_job *job, int outcome)
 {
     struct pull *p = container_of(job, struct pull, job);
     struct directory_client *c = p->client;
-    bool more = outcome == 0 && p->count > 0;
+    bool more = outcome == 0 && (p->count > 0 || p->reads_again);
     if (outcome == 0) {
         announce_users(c->server->announce, p->touched, p->touched_count);
         partners_refresh(c->server->partners); /* a row may have announced a newer key block */
-        if (p->next > c->cursor)
-            c->cursor = p->next;
-        if (p->gap && !c->resynced) {
-            log_warn("a row is missing: reading everything again");
+        if (p->reads_again) {
+            log_warn("reading everything again that the directory has");
             c->resynced = true;
             c->cursor = 0;
+        } else if (p->after <= c->cursor && p->next > c->cursor) {
+            c->cursor = p->next;
         }
     } else if (outcome != -ECANCELED) {
         log_warn("shared rows could not be stored outcome=%d", outcome);
@@ -177,7 +243,7 @@ static bool on_pulled(struct peer *peer, const struct frame *reply, enum reason 
     }
     p->next = pulled.next;
     p->count = pulled.count;
-    if (p->count == 0) {
+    if (p->count == 0 && !p->is_probe) {
         pull_end(p, false);
         return false;
     }
@@ -187,15 +253,17 @@ static bool on_pulled(struct peer *peer, const struct frame *reply, enum reason 
 }
 
 /* Asks for rows after the cursor; an asking pull takes c->asks with it. 0, or -errno (nothing was started). */
-static int pull(struct directory_client *c, bool is_ask, uint32_t wait_ms)
+static int pull(struct directory_client *c, bool is_ask, bool is_probe, uint32_t wait_ms)
 {
     struct pull *p = calloc(1, sizeof(*p));
     if (p == NULL)
         return -ENOMEM;
     p->client = c;
     p->is_ask = is_ask;
+    p->is_probe = is_probe;
+    p->may_read_again = !c->resynced;
     p->rows = buf(FRAME_TAIL_MAX);
-    p->after = c->cursor;
+    p->after = is_probe ? c->cursor - 1 : c->cursor;
     msg_SharePull message = { .after = p->after, .wait_ms = wait_ms };
     uint64_t timeout_ms = is_ask ? ASK_TIMEOUT_MS : PULL_TIMEOUT_MS;
     int r = peer_request(outgoing_peer(c->outgoing), msg_Type_SHARE_PULL, msg_SharePull_fields, &message,
@@ -212,10 +280,20 @@ static int pull(struct directory_client *c, bool is_ask, uint32_t wait_ms)
 
 void directory_pull_start(struct directory_client *c, uint32_t wait_ms)
 {
-    if (pull(c, false, wait_ms) == 0)
+    if (pull(c, false, false, wait_ms) == 0)
         return;
     c->ready = false;
     outgoing_close(c->outgoing, REASON_INTERNAL);
+}
+
+void directory_pull_probe(struct directory_client *c)
+{
+    if (c->cursor == 0) {
+        directory_pull_start(c, 0);
+    } else if (pull(c, false, true, 0) != 0) {
+        c->ready = false;
+        outgoing_close(c->outgoing, REASON_INTERNAL);
+    }
 }
 
 int directory_client_ask(struct directory_client *c, void (*on_done)(void *ctx), void *ctx)
@@ -231,7 +309,7 @@ int directory_client_ask(struct directory_client *c, void (*on_done)(void *ctx),
     c->asks = a;
     if (c->asking)
         return 0; /* with the next pull: the one under way may have been answered before this question arose */
-    int r = pull(c, true, 0);
+    int r = pull(c, true, false, 0);
     if (r == 0) {
         c->asking = true;
         return 0;

@@ -21,6 +21,7 @@ static void errand_free(struct errand *e)
         at = &(*at)->next;
     *at = e->next;
     buf_free(&e->entries);
+    free(e->touched);
     free(e);
     partners_stopped_when_idle(p);
 }
@@ -57,7 +58,7 @@ void errand_end(struct errand *e, int outcome, const char *user, const char *det
 
 static void on_job_done(struct writer_job *job, int outcome);
 
-static void submit(struct errand *e, enum errand_state state, struct writer *w, int (*run)(struct writer_job *, void *))
+void errand_submit(struct errand *e, enum errand_state state, struct writer *w, int (*run)(struct writer_job *, void *))
 {
     e->state = state;
     e->job_runs = true;
@@ -71,7 +72,7 @@ static int run_find(struct writer_job *job, void *database)
     int r = delegations_partner_find(database, &e->partner, &e->facts);
     if (r == OPERATIONS_ABSENT || (r == 0 && e->facts.withdrawn))
         return REASON_UNKNOWN_DISTRIBUTOR;
-    return r;
+    return r == 0 && e->is_rows ? errand_rows_find(e, database) : r;
 }
 
 static int run_keep_delegation(struct writer_job *job, void *database)
@@ -105,7 +106,7 @@ static int run_store_grant(struct writer_job *job, void *database)
 /* --- Asking --------------------------------------------------------------------------------------------------------- */
 
 /* A reply of the expected type, decoded into out; otherwise the errand ends. */
-static bool reply_is(struct errand *e, const struct frame *reply, enum reason why, uint16_t type,
+bool errand_reply_is(struct errand *e, const struct frame *reply, enum reason why, uint16_t type,
                      const pb_msgdesc_t *fields, size_t max_bytes, void *out, size_t out_size)
 {
     e->request = 0;
@@ -123,9 +124,9 @@ static bool reply_is(struct errand *e, const struct frame *reply, enum reason wh
     }
     return true;
 }
-#define REPLY_IS(e, reply, why, type, T, out) reply_is(e, reply, why, type, T##_fields, T##_size, out, sizeof(T))
+#define REPLY_IS(e, reply, why, type, T, out) errand_reply_is(e, reply, why, type, T##_fields, T##_size, out, sizeof(T))
 
-static void ask(struct errand *e, enum errand_state state, uint16_t type, const pb_msgdesc_t *fields,
+void errand_ask(struct errand *e, enum errand_state state, uint16_t type, const pb_msgdesc_t *fields,
                 const void *message, peer_reply_fn on_reply)
 {
     int64_t left_ms = e->deadline_ms - partners_now_ms(e->partners);
@@ -142,7 +143,7 @@ static bool on_delegation(struct peer *p, const struct frame *reply, enum reason
     struct errand *e = ctx;
     (void)p;
     if (REPLY_IS(e, reply, why, msg_Type_DELEGATION, msg_Delegation, &e->delegation))
-        submit(e, ERRAND_KEEPING, e->partners->server->writer, run_keep_delegation);
+        errand_submit(e, ERRAND_KEEPING, e->partners->server->writer, run_keep_delegation);
     return false;
 }
 
@@ -164,7 +165,7 @@ static bool on_grant(struct peer *p, const struct frame *reply, enum reason why,
         return false;
     }
     e->grant = grant;
-    submit(e, ERRAND_COUNTING, e->partners->server->reader, run_count);
+    errand_submit(e, ERRAND_COUNTING, e->partners->server->reader, run_count);
     return false;
 }
 
@@ -173,7 +174,7 @@ static void ask_grant(struct errand *e)
     msg_GrantGet get = { .category = OPERATIONS_CATEGORY,
                          .version = e->entries.len == 0 ? 0 : e->version,
                          .first = (uint32_t)(e->entries.len / EKB_ENTRY_BYTES) };
-    ask(e, ERRAND_GRANT, msg_Type_GRANT_GET, msg_GrantGet_fields, &get, on_grant);
+    errand_ask(e, ERRAND_GRANT, msg_Type_GRANT_GET, msg_GrantGet_fields, &get, on_grant);
 }
 
 static bool on_linked(struct peer *p, const struct frame *reply, enum reason why, void *ctx)
@@ -199,13 +200,15 @@ static bool on_unlinked(struct peer *p, const struct frame *reply, enum reason w
 void errand_go_on(struct errand *e)
 {
     if (e->is_link) {
-        ask(e, ERRAND_LINKING, msg_Type_PARTNER_LINK, msg_PartnerLink_fields, &e->link, on_linked);
+        errand_ask(e, ERRAND_LINKING, msg_Type_PARTNER_LINK, msg_PartnerLink_fields, &e->link, on_linked);
     } else if (e->is_unlink) {
-        ask(e, ERRAND_LINKING, msg_Type_PARTNER_UNLINK, msg_PartnerUnlink_fields, &e->unlink, on_unlinked);
+        errand_ask(e, ERRAND_LINKING, msg_Type_PARTNER_UNLINK, msg_PartnerUnlink_fields, &e->unlink, on_unlinked);
+    } else if (e->is_rows) {
+        errand_rows_ask(e);
     } else {
         msg_DelegationGet get = msg_DelegationGet_init_zero;
         memcpy(get.copy_key, e->facts.copy_key, sizeof(get.copy_key));
-        ask(e, ERRAND_DELEGATION, msg_Type_DELEGATION_GET, msg_DelegationGet_fields, &get, on_delegation);
+        errand_ask(e, ERRAND_DELEGATION, msg_Type_DELEGATION_GET, msg_DelegationGet_fields, &get, on_delegation);
     }
 }
 
@@ -225,6 +228,10 @@ static void on_job_done(struct writer_job *job, int outcome)
         line_take(e, e->facts.address[0] != '\0' ? e->facts.address : e->address);
         return;
     }
+    if (e->state == ERRAND_TAKING) {
+        errand_rows_taken(e);
+        return;
+    }
     if (e->state == ERRAND_STORING) {
         errand_end(e, 0, NULL, NULL);
         return;
@@ -237,9 +244,9 @@ static void on_job_done(struct writer_job *job, int outcome)
     if (e->state == ERRAND_COUNTING && e->entries.len > wanted)
         errand_end(e, REASON_MALFORMED, NULL, NULL);
     else if (e->state == ERRAND_COUNTING && e->entries.len == wanted)
-        submit(e, ERRAND_STORING, e->partners->server->writer, run_store_grant);
+        errand_submit(e, ERRAND_STORING, e->partners->server->writer, run_store_grant);
     else
         ask_grant(e);
 }
 
-void errand_start(struct errand *e) { submit(e, ERRAND_FINDING, e->partners->server->reader, run_find); }
+void errand_start(struct errand *e) { errand_submit(e, ERRAND_FINDING, e->partners->server->reader, run_find); }

@@ -16,11 +16,14 @@
 #include "distributor/login.h"
 #include "distributor/partners.h"
 
+static void leave_asking(struct exchange *x);
+
 static void exchange_free(struct exchange *x)
 {
     secret_wipe(x->bytes, x->bytes_len); /* a password perhaps */
     reply_free(&x->reply);
     login_attempt_free(x->login);
+    leave_asking(x);
     free(x->touched);
     free(x->half);
     free(x->keyset);
@@ -138,17 +141,65 @@ static uint64_t ask_left_ms(struct exchange *x)
     return now_ms < x->ask_deadline_ms ? (uint64_t)(x->ask_deadline_ms - now_ms) : 0;
 }
 
-static void on_directory_asked(void *ctx) { run_again(ctx); }
+/* Who was asked for rows that are not here. Outlives its exchange, when that ends before the last one has answered. */
+struct asking {
+    struct exchange *exchange; /* NULL: it has ended */
+    size_t pending;
+    bool news; /* somebody has answered since the request last ran */
+};
 
+static void settle_asking(struct exchange *x)
+{
+    struct asking *a = x->asking;
+    x->asks_waited = false;
+    if (a->pending > 0 && !a->news) {
+        x->asks_waited = true;
+        return;
+    }
+    x->who.directory_asked = a->pending == 0; /* now it is judged by what is known here */
+    a->news = false;
+    run_again(x);
+}
+
+static void on_asked(void *ctx)
+{
+    struct asking *a = ctx;
+    a->pending--;
+    a->news = true;
+    if (a->exchange == NULL && a->pending == 0)
+        free(a);
+    else if (a->exchange != NULL && a->exchange->asks_waited)
+        settle_asking(a->exchange);
+}
+
+static void leave_asking(struct exchange *x)
+{
+    struct asking *a = steal(&x->asking);
+    if (a != NULL && a->pending == 0)
+        free(a);
+    else if (a != NULL)
+        a->exchange = NULL;
+}
+
+/* A failed look-up asks the directory, and beside it the partners: it may be away, slow, or hold rows back. */
 static void ask_directory(struct exchange *x)
 {
     if (x->who.directory_asked) {
         finish(x, REASON_OFFLINE);
         return;
     }
+    uint64_t left_ms = ask_left_ms(x);
+    if (x->asking == NULL && left_ms > 0 && (x->asking = calloc(1, sizeof(*x->asking))) != NULL) {
+        x->asking->exchange = x;
+        x->asking->pending += directory_client_ask(x->server->directory_client, on_asked, x->asking) == 0;
+        x->asking->pending += partners_ask_everyone(x->server->partners, left_ms, on_asked, x->asking) == 0;
+    }
+    if (x->asking != NULL) {
+        settle_asking(x);
+        return;
+    }
     x->who.directory_asked = true;
-    if (ask_left_ms(x) == 0 || directory_client_ask(x->server->directory_client, on_directory_asked, x) != 0)
-        run_again(x); /* away: judged by what is known here */
+    run_again(x);
 }
 
 static void on_partner_asked(void *ctx, int outcome)
@@ -223,15 +274,7 @@ static int judge_distributor(struct exchange *x, struct operations *o)
         return r;
     if (!is_self && partner.withdrawn)
         return REASON_NOT_PERMITTED;
-    uint64_t lowest = 0;
-    r = keyset_lowest(o, &id, &lowest);
-    if (r != 0)
-        return r;
-    int64_t now_ms = clock_wall_ms(x->server->clock);
-    r = keyset_judge(x->tail, &id, lowest, x->who.key, now_ms, x->keyset);
-    int64_t number;
-    if (r == 0 && !is_self)
-        r = keyset_store(o, &id, x->tail, now_ms, &number);
+    r = keyset_meet(o, &id, x->tail, x->who.key, clock_wall_ms(x->server->clock), x->keyset);
     if (r == 0)
         x->who.partner = id;
     return r;

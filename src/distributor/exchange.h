@@ -1,7 +1,8 @@
 /* Exchange: one request of a session on its way through the server.
  *
  *   database thread -> done: the answer is sent
- *                   -> ask the directory or a partner (both bounded by EXCHANGE_ASK_MS in all) -> database thread again
+ *                   -> ask the directory and the partners for their rows, or a partner for what it delegates (bounded by
+ *                      EXCHANGE_ASK_MS in all) -> database thread again, when the first of them has answered
  *
  * Requests with a password pass login.c first, LINK asks the partner between its two halves, a distributor's HELLO and the directory's
  * requests have database work of their own. When the connection goes, what has begun still ends, unanswered: the device
@@ -23,6 +24,9 @@ struct exchange {
     struct caller who;
     struct reply reply;
     int64_t ask_deadline_ms;
+    struct asking
+        *asking; /* the directory and partners, asked side by side for rows that are not here; NULL: they were not */
+    bool asks_waited;                       /* nothing to do before one of them answers */
     char (*touched)[OPERATIONS_NAME_BYTES]; /* users whose rosters may have changed */
     size_t touched_count;
     struct login_attempt *login; /* of a request with a password; owned */

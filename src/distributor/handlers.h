@@ -44,6 +44,7 @@ HANDLER(copies_move_cancel);
 HANDLER(delegations_get); /* delegations.c */
 HANDLER(delegations_address);
 HANDLER(delegations_grant_get);
+HANDLER(share_rows_get); /* share_give.c */
 
 /* Items of a transaction, each inside a savepoint of its own; they fill the result. transact.c. */
 int license_issue_purchase(struct operations *o, const struct caller *who, const msg_Purchase *item, msg_Result *result,

@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "base/util.h"
+#include "distributor/findings.h"
 #include "distributor/rows.h"
 #include "distributor/share_rows.h"
 #include "distributor/verified.h"
@@ -160,6 +161,26 @@ int keyset_keep_fresh(struct operations *o, int64_t now_ms, bool *changed)
 
 /* --- Others ------------------------------------------------------------------------------------------------------ */
 
+/* The first one of a sequence that was seen stays: its root has signed two different ones, which no honest one does. */
+static int keep_newest(struct operations *o, int64_t number, const doc_Keyset *k, struct slice envelope)
+{
+    struct buf kept CLEANUP(buf_free) = buf(KEYSET_ENVELOPE_MAX);
+    uint64_t known = 0;
+    int64_t issued_ms, ends_ms;
+    int r = read_keyset(o, number, &kept, &known, &issued_ms, &ends_ms);
+    if (r != 0 && r != OPERATIONS_ABSENT)
+        return r;
+    if (r == 0 && k->sequence == known && !slice_equal(buf_slice(&kept), envelope)) {
+        findings_note(
+            o, FINDING_KEYSET_DIFFERS, number,
+            "Two different keysets of sequence %llu, both signed by its root key: only the first one counts here. Ask "
+            "its operator, over another way, which keys are theirs.",
+            (unsigned long long)known);
+        return KEYSET_DIFFERS;
+    }
+    return r == OPERATIONS_ABSENT || k->sequence > known ? write_keyset(o, number, k, envelope) : 0;
+}
+
 int keyset_store(struct operations *o, const struct id *distributor, struct slice envelope, int64_t now_ms,
                  int64_t *number)
 {
@@ -175,7 +196,40 @@ int keyset_store(struct operations *o, const struct id *distributor, struct slic
         return r;
     if (*number == OPERATIONS_SELF || envelope.len > KEYSET_ENVELOPE_MAX)
         return *number == OPERATIONS_SELF ? 0 : REASON_TOO_LARGE;
-    uint64_t known = 0;
-    r = keyset_lowest(o, distributor, &known);
-    return r == 0 && k->sequence > known ? write_keyset(o, *number, k, envelope) : r;
+    return keep_newest(o, *number, k, envelope);
+}
+
+/* An older one that is shown now: put back from an old copy, or somebody shows what was withdrawn since. */
+static void note_older(struct operations *o, const struct id *distributor, struct slice envelope, uint64_t lowest)
+{
+    doc_Keyset *k CLEANUP(freep) = calloc(1, sizeof(*k));
+    uint8_t signer[32];
+    int64_t number;
+    if (k == NULL || document_open(DOCUMENT_KEYSET, envelope, k, sizeof(*k), signer) != 0 || k->sequence >= lowest ||
+        !id_equal(k->distributor, distributor) || operations_distributor(o, distributor, &number) != 0)
+        return;
+    findings_note(
+        o, FINDING_KEYSET_OLDER, number,
+        "It showed its keyset %llu, and %llu was known here already: refused. It was put back from an old copy, or "
+        "somebody else has its old keys.",
+        (unsigned long long)k->sequence, (unsigned long long)lowest);
+}
+
+int keyset_meet(struct operations *o, const struct id *distributor, struct slice envelope, const uint8_t key[32],
+                int64_t now_ms, doc_Keyset *out)
+{
+    uint64_t lowest = 0;
+    int64_t number;
+    int r = keyset_lowest(o, distributor, &lowest);
+    if (r != 0)
+        return r;
+    r = keyset_judge(envelope, distributor, lowest, key, now_ms, out);
+    if (r > 0)
+        note_older(o, distributor, envelope, lowest);
+    if (r != 0 || id_equal(distributor, &o->keys->self)) /* a directory that is a distributor too */
+        return r;
+    r = keyset_store(o, distributor, envelope, now_ms, &number);
+    if (r == 0)
+        findings_settle(o, FINDING_KEYSET_OLDER, number);
+    return r == KEYSET_DIFFERS ? REASON_KEYSET_INVALID : r;
 }

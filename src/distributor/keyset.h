@@ -6,6 +6,7 @@
 #include "protocol/documents.h"
 
 #define KEYSET_ENVELOPE_MAX 4000
+#define KEYSET_DIFFERS 2102
 
 /* Appends our newest keyset envelope: what the first frame of every connection carries. Read-only. */
 int keyset_current(struct operations *o, struct buf *out) MUST_USE;
@@ -21,8 +22,12 @@ int keyset_of(struct operations *o, int64_t distributor, doc_Keyset *out) MUST_U
 /* Lowest sequence that may still be accepted from this distributor: 0 when none is known. */
 int keyset_lowest(struct operations *o, const struct id *distributor, uint64_t *sequence) MUST_USE;
 /* Judges and keeps a keyset of a distributor, adding its row when it is new. Never replaces a higher sequence.
- * 0 (also: nothing newer), REASON_KEYSET_INVALID, REASON_SIGNATURE_INVALID, REASON_MALFORMED, -errno. Writes. */
+ * 0 (also: nothing newer), KEYSET_DIFFERS (another one of the same sequence is kept: a finding), REASON_KEYSET_INVALID, REASON_SIGNATURE_INVALID, REASON_MALFORMED, -errno. Writes. */
 int keyset_store(struct operations *o, const struct id *distributor, struct slice envelope, int64_t now_ms,
                  int64_t *number) MUST_USE;
+/* The keyset that a distributor shows at the begin of a connection whose TLS key is `key`: judged, not older than what is known, kept (not our own).
+ * 0 with *out, a reason, -errno. What is refused for its sequence is a finding. Writes. */
+int keyset_meet(struct operations *o, const struct id *distributor, struct slice envelope, const uint8_t key[32],
+                int64_t now_ms, doc_Keyset *out) MUST_USE;
 
 #endif

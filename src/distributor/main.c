@@ -54,8 +54,8 @@ static const struct admin_command commands[] = {
       "partner terms NAME [--pays-fee AMOUNT] [--pays-share N] [--gets-fee AMOUNT] [--gets-share N]\n"
       "    [--charges AMOUNT] [--accepts-charges AMOUNT]",
       "Distributors whose devices may receive copies of what we sold.", admin_partner },
-    { "directory", "set URL\ndirectory unset\ndirectory show", "The operations database shared by distributors.",
-      admin_directory },
+    { "directory", "set URL\ndirectory unset\ndirectory show\ndirectory check\ndirectory members",
+      "The operations database shared by distributors.", admin_directory },
     { "ledger",
       "[list] [--account ACCOUNT] [--from DATE] [--to DATE] [--kind KIND] [--csv]\nledger check\nledger user NAME [--csv]\n"
       "ledger statement NAME [--from DATE] [--to DATE] [--csv]\nledger pay NAME AMOUNT [--text TEXT] [--reference TEXT]",

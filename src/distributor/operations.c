@@ -14,11 +14,13 @@
 #include "base/util.h"
 #include "distributor/copies.h"
 #include "distributor/erase.h"
+#include "distributor/findings.h"
 #include "distributor/keyblocks.h"
 #include "distributor/keyset.h"
 #include "distributor/operations_schema.h"
 #include "distributor/rows.h"
 #include "distributor/settlements.h"
+#include "distributor/share_chain.h"
 #include "distributor/verified.h"
 
 static const struct {
@@ -36,6 +38,8 @@ static const struct {
     { "login-policy", "device-key" },
     { "login-days", "30" },
     { "certificate-days", "7" },
+    { "compare-every", "600" },
+    { "directory-patience", "120" },
     { "key-block-kind", "auto" },
     { "move-charged", "no" },
     { "copy-charged", "source" },
@@ -214,6 +218,7 @@ void operations_close(struct operations *o)
     }
     store_close(o->store);
     free(o->touched);
+    findings_drop(o);
     verified_free(o->verified);
     free(o);
 }
@@ -310,6 +315,8 @@ int operations_tick(struct operations *o, int64_t now_ms, bool *keyset_changed)
         r = purge(o, SPENDING_LOCK_PURGE, now_ms);
     if (r == 0)
         r = erase_tick(o, now_ms);
+    if (r == 0)
+        r = share_chain_fill(o);
     if (r == 0)
         *keyset_changed = changed;
     return r;

@@ -45,8 +45,10 @@ struct operations {
     char currency[4];
     struct operations_block blocks[OPERATIONS_BLOCKS]; /* keyblocks.c */
     uint64_t block_uses;
-    struct verified *verified;              /* signatures that were good before */
-    const struct caller *asking;            /* while a request runs: who asks (spending.h); else NULL */
+    struct verified *verified;     /* signatures that were good before */
+    const struct caller *asking;   /* while a request runs: who asks (spending.h); else NULL */
+    struct finding_note *findings; /* gathered, not written yet (findings.h) */
+    size_t finding_count;
     char (*touched)[OPERATIONS_NAME_BYTES]; /* roster.h */
     size_t touched_count, touched_cap;
 };
@@ -84,6 +86,8 @@ int operations_create(const char *state_dir, const struct keys *keys, const stru
  *   login-policy ("device-key", "password", "both": tokens.h)   login-days (how long a login token lasts)
  *   payment-command (a path; empty: none)   payment-timeout (seconds)   collect-at (minor units owed; 0: by hand only)
  *   settlement-days (0: by hand only)
+ *   compare-every (seconds between comparisons with partners while a directory is connected; 0: none)
+ *   directory-patience (seconds until rows that the directory does not give count as held back)
  * operations_setting: the stored value, else the default; always terminated. 0 or -errno. */
 int operations_setting(struct operations *o, const char *name, char *out, size_t cap) MUST_USE;
 int operations_setting_i64(struct operations *o, const char *name, int64_t *out) MUST_USE;

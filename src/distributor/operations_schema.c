@@ -271,9 +271,30 @@ static const char key_block_masks[] =
     " STRICT;"
     "CREATE INDEX key_block_part_by_end ON key_block_part (distributor, until);";
 
+/* Chains over shared rows (share_chain.h). outbox.head: over it and all before it; NULL: written before there were heads. distributor.chain_*: over the
+ * rows of its outbox that came here; directory_sequence: how far the directory has given them; direct_ms: since when it is behind what the
+ * origin gave itself (0: it is not). All is read again once, to make the chains. */
+static const char chains[] =
+    "ALTER TABLE outbox ADD COLUMN head BLOB CHECK (length(head) = 32);"
+    "ALTER TABLE distributor ADD COLUMN chain_sequence INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE distributor ADD COLUMN chain_head BLOB CHECK (length(chain_head) = 32);"
+    "ALTER TABLE distributor ADD COLUMN directory_sequence INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE distributor ADD COLUMN direct_ms INTEGER NOT NULL DEFAULT 0;"
+    "UPDATE counter SET value = 0 WHERE name = 'directory-cursor';"
+    /* The newest head that each origin has signed. */
+    "CREATE TABLE share_head (distributor INTEGER PRIMARY KEY REFERENCES distributor (number), sequence INTEGER NOT NULL,"
+    " envelope BLOB NOT NULL) STRICT;"
+    /* Which row is at the place up to which the directory was read. */
+    "CREATE TABLE directory_mark (one INTEGER PRIMARY KEY CHECK (one = 1), origin BLOB NOT NULL CHECK (length(origin) = 32),"
+    " sequence INTEGER NOT NULL, position INTEGER NOT NULL) STRICT;"
+    /* What others did that cannot be right (findings.h). settled_ms: NULL while it is so. */
+    "CREATE TABLE finding (kind TEXT NOT NULL, distributor INTEGER NOT NULL REFERENCES distributor (number), text TEXT NOT NULL,"
+    " first_ms INTEGER NOT NULL, last_ms INTEGER NOT NULL, count INTEGER NOT NULL, settled_ms INTEGER,"
+    " PRIMARY KEY (kind, distributor)) STRICT;";
+
 static const char *const migrations[] = {
-    first,          billing_schema_ledger, billing_schema_settlement, payment_reference, login_token,    spending,
-    use_conditions, billing_schema_erase,  key_block_parts,           restored_vaults,   key_block_masks
+    first,          billing_schema_ledger, billing_schema_settlement, payment_reference, login_token,     spending,
+    use_conditions, billing_schema_erase,  key_block_parts,           restored_vaults,   key_block_masks, chains
 };
 
 const struct store_schema operations_schema = {

@@ -75,15 +75,7 @@ static int run_keyset(struct writer_job *job, void *database)
     doc_Keyset *keyset CLEANUP(freep) = malloc(sizeof(*keyset));
     if (keyset == NULL)
         return -ENOMEM;
-    uint64_t lowest = 0;
-    int r = keyset_lowest(database, &o->expected, &lowest);
-    if (r != 0)
-        return r;
-    int64_t now_ms = clock_wall_ms(o->server->clock), number;
-    r = keyset_judge(buf_slice(&o->keyset), &o->expected, lowest, o->key, now_ms, keyset);
-    if (r != 0)
-        return r;
-    return keyset_store(database, &o->expected, buf_slice(&o->keyset), now_ms, &number);
+    return keyset_meet(database, &o->expected, buf_slice(&o->keyset), o->key, clock_wall_ms(o->server->clock), keyset);
 }
 
 static void on_keyset_done(struct writer_job *job, int outcome)

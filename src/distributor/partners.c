@@ -15,7 +15,7 @@
 
 void partners_stopped_when_idle(struct partners *p)
 {
-    if (!p->stopping || p->errands != NULL || p->refreshing || p->tick_open || p->on_stopped == NULL)
+    if (!p->stopping || p->errands != NULL || p->refreshing || p->rounds > 0 || p->tick_open || p->on_stopped == NULL)
         return;
     for (struct line *l = p->lines; l != NULL; l = l->next)
         if (l->outgoing != NULL)
@@ -78,16 +78,18 @@ static int errand_new(struct errand **out, struct partners *p, const struct id *
     return 0;
 }
 
-static struct errand *find_fetching(struct partners *p, const struct id *partner)
+static struct errand *find_asking(struct partners *p, const struct id *partner, bool is_rows)
 {
     for (struct errand *e = p->errands; e != NULL; e = e->next)
-        if (!e->is_link && !e->is_unlink && e->state != ERRAND_OVER && id_equal(e->partner.bytes, partner->bytes))
+        if (!e->is_link && !e->is_unlink && e->is_rows == is_rows && e->state != ERRAND_OVER &&
+            id_equal(e->partner.bytes, partner->bytes))
             return e;
     return NULL;
 }
 
-int partners_fetch(struct partners *p, const struct id *partner, uint64_t timeout_ms, partners_done_fn on_done,
-                   void *ctx)
+/* Many requests may need the same of one partner at once. */
+static int ask(struct partners *p, const struct id *partner, bool is_rows, uint64_t timeout_ms,
+               partners_done_fn on_done, void *ctx)
 {
     if (p == NULL || p->stopping)
         return -ESHUTDOWN;
@@ -96,18 +98,34 @@ int partners_fetch(struct partners *p, const struct id *partner, uint64_t timeou
         return -ENOMEM;
     w->on_done = on_done;
     w->ctx = ctx;
-    struct errand *e = find_fetching(p, partner); /* many requests may need the same at once */
+    struct errand *e = find_asking(p, partner, is_rows);
     if (e == NULL) {
         int r = errand_new(&e, p, partner, timeout_ms);
         if (r != 0) {
             free(w);
             return r;
         }
+        e->is_rows = is_rows;
         errand_start(e);
     }
+    int64_t deadline_ms = partners_now_ms(p) + (int64_t)timeout_ms;
+    if (deadline_ms < e->deadline_ms) /* a household waits: what began in the background has no more time either */
+        e->deadline_ms = deadline_ms;
     w->next = e->waiters;
     e->waiters = w;
     return 0;
+}
+
+int partners_fetch(struct partners *p, const struct id *partner, uint64_t timeout_ms, partners_done_fn on_done,
+                   void *ctx)
+{
+    return ask(p, partner, false, timeout_ms, on_done, ctx);
+}
+
+int partners_rows(struct partners *p, const struct id *partner, uint64_t timeout_ms, partners_done_fn on_done,
+                  void *ctx)
+{
+    return ask(p, partner, true, timeout_ms, on_done, ctx);
 }
 
 int partners_link(struct partners *p, const struct id *partner, const char *address, const char *code, const char *user,
@@ -225,6 +243,7 @@ int partners_start(struct partners **out, struct server *server)
     p->server = server;
     uv_timer_init(&server->loop, &p->tick);
     p->tick_open = true;
+    p->started_ms = p->compared_ms = partners_now_ms(p);
     *out = p;
     return 0;
 }

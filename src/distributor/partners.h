@@ -17,6 +17,15 @@ typedef void (*partners_done_fn)(void *ctx, int outcome);
 int partners_fetch(struct partners *p, const struct id *partner, uint64_t timeout_ms, partners_done_fn on_done,
                    void *ctx) MUST_USE;
 
+/* The partner's own shared rows after those that are here (ROWS_GET), and its heads compared with ours; as partners_fetch. */
+int partners_rows(struct partners *p, const struct id *partner, uint64_t timeout_ms, partners_done_fn on_done,
+                  void *ctx) MUST_USE;
+/* The same of every partner that can be reached, side by side. on_done fires once, later, when the last of them has answered or failed.
+ * 0, or -errno: it will not fire. */
+int partners_ask_everyone(struct partners *p, uint64_t timeout_ms, void (*on_done)(void *ctx), void *ctx) MUST_USE;
+/* In the background: every tick while no directory is connected, else as often as the setting compare-every says. Called by watch.c. */
+void partners_compare(struct partners *p);
+
 /* PARTNER_LINK. user: the account at the partner that is linked now; detail: the partner's own sentence of a refusal, or NULL.
  * Both borrowed. */
 typedef void (*partners_linked_fn)(void *ctx, int outcome, const char *user, const char *detail);

@@ -5,6 +5,7 @@
 #define DISTRIBUTOR_PARTNERS_INTERNAL_H
 
 #include "distributor/delegations.h"
+#include "distributor/directory_client.h"
 #include "distributor/partners.h"
 
 struct outgoing;
@@ -30,6 +31,8 @@ enum errand_state {
     ERRAND_COUNTING,   /* job: how many entries the block has */
     ERRAND_STORING,    /* job */
     ERRAND_LINKING,    /* request */
+    ERRAND_ROWS,       /* request */
+    ERRAND_TAKING,     /* job: the rows that came */
     ERRAND_OVER,
 };
 
@@ -56,7 +59,11 @@ struct errand {
     uint64_t version;
     uint32_t entry_count;
     struct buf entries;
-    bool is_link, is_unlink;
+    bool is_link, is_unlink, is_rows;
+    uint64_t after; /* rows of the partner that are here */
+    msg_Rows rows;
+    char (*touched)[OPERATIONS_NAME_BYTES]; /* users whose rosters may have changed by them */
+    size_t touched_count;
     char address[OPERATIONS_ADDRESS_BYTES];
     msg_PartnerLink link;
     msg_PartnerUnlink unlink;
@@ -76,6 +83,9 @@ struct partners {
     bool refreshing, refresh_wanted;
     int64_t refresh_after;
     struct partner refresh_partner;
+    size_t rounds; /* partners_rows.c */
+    bool comparing;
+    int64_t started_ms, compared_ms; /* when the last comparison in the background began; at first the start */
 };
 
 static inline int64_t partners_now_ms(const struct partners *p) { return clock_mono_ms(p->server->clock); }
@@ -89,6 +99,19 @@ void errand_start(struct errand *e);
 void errand_go_on(struct errand *e);
 /* Tells everybody who waits, once; then the errand goes, now or when its job has returned. */
 void errand_end(struct errand *e, int outcome, const char *user, const char *detail);
+
+/* For errand_rows.c: a database job, a question, and its reply (false: the errand has ended). */
+void errand_submit(struct errand *e, enum errand_state state, struct writer *w,
+                   int (*run)(struct writer_job *, void *));
+void errand_ask(struct errand *e, enum errand_state state, uint16_t type, const pb_msgdesc_t *fields,
+                const void *message, peer_reply_fn on_reply);
+bool errand_reply_is(struct errand *e, const struct frame *reply, enum reason why, uint16_t type,
+                     const pb_msgdesc_t *fields, size_t max_bytes, void *out, size_t out_size) MUST_USE;
+
+/* --- errand_rows.c --- */
+int errand_rows_find(struct errand *e, struct operations *o) MUST_USE; /* reads how far we are; a database thread */
+void errand_rows_ask(struct errand *e);
+void errand_rows_taken(struct errand *e);
 
 /* --- lines.c --- */
 struct line *line_find(struct partners *p, const struct id *id);

@@ -60,6 +60,7 @@ static const struct kind kinds[] = {
     { msg_Type_GRANT_GET, REQUESTS_DISTRIBUTOR, true, delegations_grant_get },
     { msg_Type_PARTNER_LINK, REQUESTS_DISTRIBUTOR, false, links_partner_link },
     { msg_Type_PARTNER_UNLINK, REQUESTS_DISTRIBUTOR, false, links_partner_unlink },
+    { msg_Type_ROWS_GET, REQUESTS_DISTRIBUTOR, true, share_rows_get },
 };
 
 static const struct kind *kind_of(uint16_t type)

@@ -6,7 +6,9 @@
 #include <stdlib.h>
 
 #include "base/util.h"
+#include "crypto/sha256.h"
 #include "distributor/rows.h"
+#include "distributor/share_chain.h"
 #include "distributor/share_rows.h"
 
 #define CONFIRMED "outbox-confirmed"
@@ -60,9 +62,21 @@ int share_put(struct operations *o, uint32_t table, bool removed, const pb_msgde
         r = sign_row(o, table, removed, fields, row, sequence, &envelope);
     if (r != 0)
         return r;
+    uint8_t head[SHARE_CHAIN_BYTES], digest[32];
+    r = share_head_of_outbox(o, sequence - 1, head);
+    if (r == OPERATIONS_ABSENT) { /* rows from before there were heads */
+        r = share_chain_fill(o);
+        if (r == 0)
+            r = share_head_of_outbox(o, sequence - 1, head);
+    }
+    if (r != 0)
+        return r == OPERATIONS_ABSENT ? -EUCLEAN : r;
+    sha256(buf_slice(&envelope), digest);
+    share_chain_next(head, digest, head);
     struct query q CLEANUP(query_end) = query(o->store, OUTBOX_ADD);
     query_bind_u64(&q, 1, sequence);
     query_bind_blob(&q, 2, buf_slice(&envelope));
+    query_bind_blob(&q, 3, SLICE_ARRAY(head));
     return rows_run(&q);
 }
 
@@ -100,10 +114,53 @@ int share_cursor(struct operations *o, uint64_t *next) { return counter_get(o, C
 
 int share_cursor_set(struct operations *o, uint64_t next) { return counter_set(o, CURSOR, next); }
 
+int share_check(struct operations *o, const char *which, uint64_t *times) { return counter_get(o, which, times); }
+
+int share_check_set(struct operations *o, const char *which, uint64_t times) { return counter_set(o, which, times); }
+
 int share_outbox_last(struct operations *o, uint64_t *sequence) { return counter_get(o, "outbox", sequence); }
 
-int share_restart(struct operations *o)
+int share_read_again(struct operations *o, int64_t now_ms)
+{
+    struct query q CLEANUP(query_end) = query(o->store, CHAIN_READ_AGAIN);
+    query_bind_i64(&q, 1, now_ms);
+    int r = rows_run(&q);
+    return r == 0 ? share_cursor_set(o, 0) : r;
+}
+
+int share_restart(struct operations *o, int64_t now_ms)
 {
     int r = share_outbox_confirm(o, 0);
-    return r == 0 ? share_cursor_set(o, 0) : r;
+    return r == 0 ? share_read_again(o, now_ms) : r;
+}
+
+int share_mark(struct operations *o, struct share_place *out)
+{
+    struct query q CLEANUP(query_end) = query(o->store, MARK_GET);
+    int r = rows_one(&q);
+    if (r != 0)
+        return r;
+    query_fixed(&q, 0, out->origin.bytes, ID_BYTES);
+    out->sequence = query_u64(&q, 1);
+    out->position = query_u64(&q, 2);
+    return query_check(&q);
+}
+
+int share_mark_set(struct operations *o, const struct share_place *at)
+{
+    struct query q CLEANUP(query_end) = query(o->store, MARK_SET);
+    rows_bind_id(&q, 1, &at->origin);
+    query_bind_u64(&q, 2, at->sequence);
+    query_bind_u64(&q, 3, at->position);
+    return rows_run(&q);
+}
+
+int share_place_of(struct slice envelope, struct share_place *out)
+{
+    doc_Share *share CLEANUP(freep) = calloc(1, sizeof(*share));
+    uint8_t signer[32];
+    int r = share ? document_open(DOCUMENT_SHARE, envelope, share, sizeof(*share), signer) : -ENOMEM;
+    if (r == 0)
+        *out = (struct share_place){ id_from(share->origin), share->sequence, 0 };
+    return r;
 }

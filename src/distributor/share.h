@@ -23,15 +23,36 @@ int share_outbox_confirmed(struct operations *o, uint64_t *sequence) MUST_USE;
 int share_outbox_confirm(struct operations *o, uint64_t sequence) MUST_USE; /* writes */
 int share_outbox_last(struct operations *o, uint64_t *sequence) MUST_USE;
 /* For another directory: everything is pushed and pulled again from the beginning. Writes. */
-int share_restart(struct operations *o) MUST_USE;
+int share_restart(struct operations *o, int64_t now_ms) MUST_USE;
+
+/* `directory check`: how often the operator asked for it, and how often it was done. */
+#define SHARE_CHECK_WANTED "check-wanted"
+#define SHARE_CHECK_DONE "check-done"
+int share_check(struct operations *o, const char *which, uint64_t *times) MUST_USE;
+int share_check_set(struct operations *o, const char *which, uint64_t times) MUST_USE; /* writes */
 
 /* --- Rows of others --- */
 /* Verifies and stores one row. now_ms judges a keyset row's end. 0 (also: known already, ours, or a kind of row this version
  * does not know), SHARE_GAP, REASON_SIGNATURE_INVALID, REASON_KEYSET_INVALID, REASON_MALFORMED, -errno. Writes; users whose
  * roster may change are touched (roster.h). */
-int share_apply(struct operations *o, struct slice envelope, int64_t now_ms) MUST_USE;
+int share_apply(struct operations *o, struct slice envelope, int64_t now_ms) MUST_USE; /* as SHARE_VIA_DIRECTORY */
+enum share_via { SHARE_VIA_DIRECTORY, SHARE_VIA_ORIGIN };
+/* The same, by which way it came. *known (may be NULL): it had come that way before. */
+int share_take(struct operations *o, struct slice envelope, enum share_via via, int64_t now_ms, bool *known) MUST_USE;
 /* Where we are in the directory's order: what SHARE_PULL.after should say. */
 int share_cursor(struct operations *o, uint64_t *next) MUST_USE;
 int share_cursor_set(struct operations *o, uint64_t next) MUST_USE; /* writes */
+/* The whole order is read again from its beginning: what is known already changes nothing. Writes. */
+int share_read_again(struct operations *o, int64_t now_ms) MUST_USE;
+/* The row at the cursor: another one there later on means another order. 0, OPERATIONS_ABSENT, -errno. */
+struct share_place {
+    struct id origin;
+    uint64_t sequence;
+    uint64_t position; /* in the directory's order */
+};
+int share_mark(struct operations *o, struct share_place *out) MUST_USE;
+int share_mark_set(struct operations *o, const struct share_place *at) MUST_USE; /* writes */
+/* Of an envelope, its signature verified, its signer not judged. 0, a reason, -errno. */
+int share_place_of(struct slice envelope, struct share_place *out) MUST_USE;
 
 #endif

@@ -14,6 +14,7 @@
 #include "distributor/roster.h"
 #include "distributor/rows.h"
 #include "distributor/share.h"
+#include "distributor/share_chain.h"
 #include "share.pb.h"
 
 struct row {
@@ -306,7 +307,8 @@ static int learn_keyset(struct operations *o, const struct id *origin, const doc
         return r;
     int64_t judged_ms = k->issued_ms <= (uint64_t)now_ms ? (int64_t)k->issued_ms : now_ms;
     int64_t number;
-    return keyset_store(o, origin, CODEC_BYTES(m->keyset), judged_ms, &number);
+    r = keyset_store(o, origin, CODEC_BYTES(m->keyset), judged_ms, &number);
+    return r == KEYSET_DIFFERS ? 0 : r; /* noted; its row has its place in the order all the same */
 }
 
 static int verify(struct operations *o, struct slice envelope, int64_t now_ms, doc_Share *share, int64_t *number)
@@ -332,6 +334,7 @@ static int verify(struct operations *o, struct slice envelope, int64_t now_ms, d
 
 /* --- In order ---------------------------------------------------------------------------------------------------- */
 
+/* What was applied here before there were chains is only chained. */
 static int applied_up_to(struct operations *o, int64_t number, uint64_t *sequence)
 {
     struct query q CLEANUP(query_end) = query(o->store, DISTRIBUTOR_SHARED);
@@ -343,11 +346,18 @@ static int applied_up_to(struct operations *o, int64_t number, uint64_t *sequenc
     return query_check(&q);
 }
 
-static int set_applied(struct operations *o, int64_t number, uint64_t sequence)
+static int set_progress(struct operations *o, int64_t number, const struct share_progress *p, uint64_t applied)
 {
-    struct query q CLEANUP(query_end) = query(o->store, DISTRIBUTOR_SET_SHARED);
+    struct query q CLEANUP(query_end) = query(o->store, CHAIN_SET);
     query_bind_i64(&q, 1, number);
-    query_bind_u64(&q, 2, sequence);
+    query_bind_u64(&q, 2, p->taken);
+    if (p->taken > 0)
+        query_bind_blob(&q, 3, SLICE_ARRAY(p->head));
+    else
+        query_bind_null(&q, 3);
+    query_bind_u64(&q, 4, applied);
+    query_bind_u64(&q, 5, p->directory);
+    query_bind_i64(&q, 6, p->direct_ms);
     return rows_run(&q);
 }
 
@@ -367,27 +377,76 @@ static int apply_row(struct operations *o, const struct row *row, uint32_t table
     return r < 0 ? r : 0;
 }
 
-int share_apply(struct operations *o, struct slice envelope, int64_t now_ms)
+/* How far the directory has come with this origin; since when it is behind. */
+static void note_way(struct share_progress *p, uint64_t sequence, enum share_via via, int64_t now_ms)
+{
+    if (via == SHARE_VIA_DIRECTORY && sequence > p->directory)
+        p->directory = sequence;
+    if (p->directory >= p->taken)
+        p->direct_ms = 0;
+    else if (p->direct_ms == 0)
+        p->direct_ms = now_ms;
+}
+
+static int take_next(const struct row *row, const doc_Share *share, struct slice envelope, enum share_via via,
+                     struct share_progress *p)
+{
+    uint64_t applied = 0;
+    uint8_t digest[32];
+    int r = applied_up_to(row->o, row->origin, &applied);
+    if (r == 0 && share->sequence > applied) {
+        r = apply_row(row->o, row, share->table);
+        applied = share->sequence;
+    }
+    if (r != 0)
+        return r;
+    share_digest(envelope, share, digest);
+    share_chain_next(p->head, digest, p->head);
+    p->taken = share->sequence;
+    note_way(p, share->sequence, via, row->now_ms);
+    return set_progress(row->o, row->origin, p, applied);
+}
+
+/* Known already: only the way it came may be news. */
+static int take_again(const struct row *row, uint64_t sequence, enum share_via via, struct share_progress *p)
+{
+    uint64_t applied;
+    if (via != SHARE_VIA_DIRECTORY || sequence <= p->directory)
+        return 0;
+    note_way(p, sequence, via, row->now_ms);
+    int r = applied_up_to(row->o, row->origin, &applied);
+    return r == 0 ? set_progress(row->o, row->origin, p, applied) : r;
+}
+
+int share_take(struct operations *o, struct slice envelope, enum share_via via, int64_t now_ms, bool *known)
 {
     doc_Share *share CLEANUP(freep) = calloc(1, sizeof(*share));
     if (!share)
         return -ENOMEM;
     int64_t number;
-    uint64_t applied = 0;
+    struct share_progress p;
     int r = verify(o, envelope, now_ms, share, &number);
+    if (known != NULL)
+        *known = false;
     if (r != 0 || number == OPERATIONS_SELF)
         return r;
-    r = applied_up_to(o, number, &applied);
-    if (r != 0 || share->sequence <= applied)
-        return r;
-    if (share->sequence != applied + 1)
-        return SHARE_GAP;
+    r = share_progress(o, number, &p);
+    if (r != 0)
+        return r == OPERATIONS_ABSENT ? -EUCLEAN : r;
     struct row row = { .o = o,
                        .origin = number,
                        .origin_id = id_from(share->origin),
                        .removed = share->removed,
                        .bytes = CODEC_BYTES(share->row),
                        .now_ms = now_ms };
-    r = apply_row(o, &row, share->table);
-    return r == 0 ? set_applied(o, number, share->sequence) : r;
+    if (known != NULL)
+        *known = share->sequence <= (via == SHARE_VIA_DIRECTORY ? p.directory : p.taken);
+    if (share->sequence <= p.taken)
+        return take_again(&row, share->sequence, via, &p);
+    return share->sequence == p.taken + 1 ? take_next(&row, share, envelope, via, &p) : SHARE_GAP;
+}
+
+int share_apply(struct operations *o, struct slice envelope, int64_t now_ms)
+{
+    return share_take(o, envelope, SHARE_VIA_DIRECTORY, now_ms, NULL);
 }

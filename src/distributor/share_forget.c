@@ -7,6 +7,7 @@
 #include "base/util.h"
 #include "distributor/rows.h"
 #include "distributor/share.h"
+#include "distributor/share_chain.h"
 #include "share.pb.h"
 
 struct sought {
@@ -78,19 +79,52 @@ static int judge_row(const struct sought *s, struct slice envelope, uint64_t seq
 
 /* --- Emptying -------------------------------------------------------------------------------------------------------- */
 
+/* What is there now, or was when it was emptied before, by its digest alone: with its signature it cannot be guessed. */
+static int set_emptied(struct operations *o, uint64_t sequence, doc_Share *share)
+{
+    doc_Share *there CLEANUP(freep) = calloc(1, sizeof(*there));
+    struct buf envelope CLEANUP(buf_free) = buf(SHARE_ENVELOPE_MAX), row CLEANUP(buf_free) = buf(64);
+    share_Emptied emptied;
+    uint8_t signer[32];
+    if (there == NULL)
+        return -ENOMEM;
+    {
+        struct query q CLEANUP(query_end) = query(o->store, OUTBOX_GET);
+        query_bind_u64(&q, 1, sequence);
+        int r = rows_one(&q);
+        if (r != 0)
+            return r == OPERATIONS_ABSENT ? -EUCLEAN : r;
+        query_append(&q, 0, &envelope);
+        r = query_check(&q);
+        if (r != 0)
+            return r;
+    }
+    int r = document_open(DOCUMENT_SHARE, buf_slice(&envelope), there, sizeof(*there), signer);
+    if (r != 0)
+        return r < 0 ? r : -EUCLEAN;
+    share_digest(buf_slice(&envelope), there, emptied.digest);
+    r = CODEC_ENCODE(share_Emptied, &row, &emptied);
+    if (r == 0 && CODEC_SET_BYTES(share->row, buf_slice(&row)) != 0)
+        r = -EMSGSIZE;
+    return r > 0 ? -EMSGSIZE : r;
+}
+
 static int empty_row(struct operations *o, uint64_t sequence)
 {
     doc_Share *share CLEANUP(freep) = calloc(1, sizeof(*share));
     struct buf envelope CLEANUP(buf_free) = buf(SHARE_ENVELOPE_MAX);
     if (share == NULL)
         return -ENOMEM;
+    int r = set_emptied(o, sequence, share);
+    if (r != 0)
+        return r;
     memcpy(share->origin, o->keys->self.bytes, ID_BYTES);
     share->sequence = sequence;
     share->table = share_Table_NONE;
     share->removed = true;
     struct signer signer;
     signer_from_pair(&signer, &o->keys->license);
-    int r = document_sign(&envelope, DOCUMENT_SHARE, share, &signer);
+    r = document_sign(&envelope, DOCUMENT_SHARE, share, &signer);
     if (r != 0)
         return r > 0 ? -EMSGSIZE : r;
     struct query q CLEANUP(query_end) = query(o->store, OUTBOX_SET);

@@ -17,7 +17,6 @@
     X(DISTRIBUTOR_SET_KEYSET, "UPDATE distributor SET keyset = ?2, keyset_sequence = ?3, keyset_issued_ms = ?4,"       \
                               " keyset_ends_ms = ?5, name = ?6 WHERE number = ?1")                                     \
     X(DISTRIBUTOR_SHARED, "SELECT share_sequence FROM distributor WHERE number = ?1")                                  \
-    X(DISTRIBUTOR_SET_SHARED, "UPDATE distributor SET share_sequence = ?2 WHERE number = ?1")                          \
     X(DISTRIBUTOR_BLOCK, "SELECT block_version FROM distributor WHERE number = ?1")                                    \
     X(DISTRIBUTOR_SET_BLOCK, "UPDATE distributor SET block_version = max(block_version, ?2) WHERE number = ?1")        \
     /* partners */                                                                                                     \
@@ -65,7 +64,7 @@
     X(BLOCK_PART_PURGE, "DELETE FROM key_block_part WHERE distributor = ?1 AND until <= ?2 + 1")                       \
     X(BLOCK_PURGE, "DELETE FROM key_block WHERE distributor = ?1 AND version <= ?2")                                   \
     /* sharing */                                                                                                      \
-    X(OUTBOX_ADD, "INSERT INTO outbox (sequence, envelope) VALUES (?1, ?2)")                                           \
+    X(OUTBOX_ADD, "INSERT INTO outbox (sequence, envelope, head) VALUES (?1, ?2, ?3)")                                 \
     X(OUTBOX_NEXT, "SELECT sequence, envelope FROM outbox WHERE sequence > ?1 ORDER BY sequence LIMIT ?2")
 
 #endif

@@ -14,13 +14,18 @@
 #include "distributor/directory_client.h"
 #include "distributor/directory_db.h"
 #include "distributor/erase.h"
+#include "distributor/findings.h"
 #include "distributor/keyset.h"
 #include "distributor/lobby.h"
 #include "distributor/partners.h"
+#include "distributor/share.h"
+#include "distributor/share_chain.h"
 
 #define LOOK_MS 1000  /* for changes by others */
 #define TICK_MS 30000 /* the database's periodic work */
 #define CHECKPOINT_MS 2000
+#define CHECK_MS 4000
+#define CHECK_LOOKS 5
 
 struct watch {
     struct server *server;
@@ -37,6 +42,13 @@ struct watch {
     char (*touched)[OPERATIONS_NAME_BYTES];
     size_t touched_count;
 
+    /* `directory check`: wanted by the operator's command, asked, done. */
+    uint64_t check_wanted, check_done;
+    enum { CHECK_NOT, CHECK_ASKING, CHECK_DIRECTORY, CHECK_ENDING } check;
+    unsigned check_looks;
+    bool check_has_directory;
+    struct writer_job check_job;
+
     uv_work_t checkpoint_work;
     bool checkpoint_runs;
     struct operations *checkpoint_ops; /* a connection of its own, used on the pool by one work item at a time */
@@ -45,8 +57,8 @@ struct watch {
 
 static void stopped_when_idle(struct watch *w)
 {
-    if (w->stopping && w->handles_open == 0 && !w->look_runs && !w->tick_runs && !w->checkpoint_runs &&
-        w->on_stopped != NULL) {
+    if (w->stopping && w->handles_open == 0 && (w->check == CHECK_NOT || w->check == CHECK_DIRECTORY) &&
+        !w->look_runs && !w->tick_runs && !w->checkpoint_runs && w->on_stopped != NULL) {
         struct server *server = w->server;
         void (*on_stopped)(struct server *) = steal(&w->on_stopped);
         operations_close(w->checkpoint_ops);
@@ -127,6 +139,67 @@ static void check_partner(struct session *s, void *ctx)
     writer_submit(server->reader, &c->job);
 }
 
+/* --- `directory check` --------------------------------------------------------------------------------------------- */
+
+static int run_check_end(struct writer_job *job, void *database)
+{
+    struct watch *w = container_of(job, struct watch, check_job);
+    int64_t now_ms = clock_wall_ms(w->server->clock), patience_ms = 0;
+    int r = operations_setting_i64(database, "directory-patience", &patience_ms);
+    if (r == 0)
+        r = share_progress_judge(database, w->check_has_directory, patience_ms * 1000, now_ms);
+    if (r == 0)
+        r = findings_flush(database, now_ms);
+    return r == 0 ? share_check_set(database, SHARE_CHECK_DONE, w->check_wanted) : r;
+}
+
+static void on_check_ended(struct writer_job *job, int outcome)
+{
+    struct watch *w = container_of(job, struct watch, check_job);
+    w->check = CHECK_NOT;
+    if (outcome == 0)
+        w->check_done = w->check_wanted;
+    stopped_when_idle(w);
+}
+
+static void check_end(struct watch *w)
+{
+    w->check = CHECK_ENDING;
+    w->check_has_directory = directory_client_is_ready(w->server->directory_client);
+    w->check_job = (struct writer_job){ .run = run_check_end, .on_done = on_check_ended };
+    writer_submit(w->server->writer, &w->check_job);
+}
+
+static void on_directory_asked(void *ctx) { check_end(ctx); }
+
+static void on_partners_asked(void *ctx)
+{
+    struct watch *w = ctx;
+    w->check = CHECK_DIRECTORY;
+    w->check_looks = 0;
+    stopped_when_idle(w);
+}
+
+/* Partners first; meanwhile the directory is connected anew; then all it has. Once a second. */
+static void check_go_on(struct watch *w)
+{
+    struct server *server = w->server;
+    if (w->check == CHECK_NOT && w->check_wanted > w->check_done && !w->stopping) {
+        w->check = CHECK_ASKING;
+        directory_client_check(server->directory_client);
+        if (partners_ask_everyone(server->partners, CHECK_MS, on_partners_asked, w) != 0)
+            on_partners_asked(w);
+    } else if (w->check == CHECK_DIRECTORY) {
+        w->check = CHECK_ENDING;
+        if (directory_client_ask(server->directory_client, on_directory_asked, w) == 0)
+            return;
+        if (!directory_client_is_set(server->directory_client) || ++w->check_looks >= CHECK_LOOKS)
+            check_end(w);
+        else
+            w->check = CHECK_DIRECTORY;
+    }
+}
+
 static int run_look(struct writer_job *job, void *database)
 {
     struct watch *w = container_of(job, struct watch, look_job);
@@ -138,7 +211,10 @@ static int run_look(struct writer_job *job, void *database)
     w->changed = !w->has_version || version != w->version;
     w->version = version;
     w->has_version = true;
-    return w->changed ? read_keyset(w, o) : 0;
+    r = findings_flush(o, clock_wall_ms(w->server->clock));
+    if (r == 0 && w->changed)
+        r = share_check(o, SHARE_CHECK_WANTED, &w->check_wanted);
+    return r == 0 && w->changed ? read_keyset(w, o) : r;
 }
 
 static void on_look_done(struct writer_job *job, int outcome)
@@ -156,6 +232,10 @@ static void on_look_done(struct writer_job *job, int outcome)
     } else if (outcome != 0 && outcome != -ECANCELED) {
         log_warn("cannot look at the database errno=%d", -outcome);
     }
+    if (outcome == 0)
+        check_go_on(w);
+    if (!w->stopping)
+        partners_compare(w->server->partners);
     stopped_when_idle(w);
 }
 

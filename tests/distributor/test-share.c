@@ -114,7 +114,7 @@ static void pages_and_cursors(void **state)
     assert_int_equal(share_cursor_set(town.a.o, 9), 0);
     assert_int_equal(share_outbox_confirmed(town.a.o, &value), 0);
     assert_int_equal(value, 5);
-    assert_int_equal(share_restart(town.a.o), 0);
+    assert_int_equal(share_restart(town.a.o, town.now_ms), 0);
     assert_int_equal(share_cursor(town.a.o, &value), 0);
     assert_int_equal(value, 0);
     assert_int_equal(transaction_commit(&t), 0);

@@ -51,6 +51,7 @@ static const struct {
     { msg_Type_GRANT_GET, "msg_GrantGet" },
     { msg_Type_PARTNER_LINK, "msg_PartnerLink" },
     { msg_Type_PARTNER_UNLINK, "msg_PartnerUnlink" },
+    { msg_Type_ROWS_GET, "msg_RowsGet" },
     { msg_Type_LOGIN_PROVE, "msg_LoginProve" },
     { msg_Type_LOGIN, "msg_Login" },
     { msg_Type_LOGOUT, "msg_Logout" },

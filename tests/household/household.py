@@ -217,22 +217,23 @@ class Device:
 class Household:
     """aurora (kitchen, attic; stranger of another user), boreal (bedroom), the directory; accounts linked."""
 
-    def __init__(self, root=None):
+    def __init__(self, root=None, directory=True):
         self.root = root or tempfile.mkdtemp(prefix="hearth-test-")
         atexit.register(self.down)
         self.kept = os.environ.get("HEARTH_TEST_KEEP") == "1"
         self.devices = {}
-        self.directory = Distributor(self.root, "directory", directory=True)
+        self.directory = Distributor(self.root, "directory", directory=True) if directory else None
         self.aurora = Distributor(self.root, "aurora")
         self.boreal = Distributor(self.root, "boreal")
-        for d in (self.aurora, self.boreal):
+        for d in (self.aurora, self.boreal) if directory else ():
             self.directory.admin("partner", "add", d.url, "--name", d.name)
             d.admin("directory", "set", self.directory.url)
         self.aurora.admin("partner", "add", self.boreal.url, "--name", "boreal")
         self.boreal.admin("partner", "add", self.aurora.url, "--name", "aurora")
         self.passwords = {"alice": self.aurora.user("alice"), "mallory": self.aurora.user("mallory"), "alina": self.boreal.user("alina")}
         for d in (self.directory, self.aurora, self.boreal):
-            d.start()
+            if d is not None:
+                d.start()
 
     def device(self, name, distributor, user):
         device = Device(self.root, name).start()

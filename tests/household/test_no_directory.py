@@ -1,0 +1,73 @@
+#!/usr/bin/python3
+"""No directory at all: two partners tell each other directly who a device is, its certificate, whose account it is linked to, and what became of copies."""
+import os
+import sqlite3
+
+from household import Household, Refused, enter_namespace, make_track, run_cases, wait_for
+
+enter_namespace()
+h = Household(directory=False)
+song = h.publish(make_track(os.path.join(h.root, "song.flac"), seconds=2), "--price", "1.29", "--copy-price", "0.10", "--max-copies", "9", "--copy-depth", "1")
+
+
+def sql(distributor, statement, *values):
+    db = sqlite3.connect(f"file:{os.path.join(distributor.dir, 'operations.db')}?mode=ro", uri=True)
+    try:
+        return db.execute(statement, values).fetchall()
+    finally:
+        db.close()
+
+
+def a_household_comes_together():
+    h.settle()
+    h.kitchen("get", song, "--yes")
+
+
+def a_copy_across():
+    h.kitchen("copy", song, "--to", "bedroom")
+    assert h.bedroom.track(song)["license"] == "valid"
+    wait_for("aurora hears that it arrived", lambda: sql(h.aurora, "SELECT state FROM copy_history WHERE distributor = 1") == [(2,)])
+
+
+def a_device_that_is_new():
+    """Unknown to the source's distributor when it is named: asked for at that moment."""
+    study = h.device("study", h.boreal, "alina")
+    client = study("status")["client"]
+    h.aurora.stop()
+    h.aurora.start()
+    wait_for("kitchen is back", lambda: h.kitchen("status")["distributors_online"] >= 1, 30)
+    wait_for("kitchen sees it", lambda: h.kitchen.sees("study"), 30)
+    h.kitchen("copy", song, "--to", client)
+    assert study.track(song)["license"] == "valid"
+
+
+def a_device_that_was_removed():
+    h.bedroom("devices", "remove", "study")
+    wait_for("aurora hears of it", lambda: (1,) in sql(h.aurora, "SELECT revoked FROM client_user WHERE name = 'study'"), 20)
+    try:
+        h.kitchen("copy", song, "--to", "study")
+        raise AssertionError("copied to a removed device")
+    except Refused as refusal:
+        assert refusal.code in ("device-revoked", "not-owned", "not-registered", "not-found"), str(refusal)
+
+
+def unlinked():
+    h.bedroom("unlink", h.aurora.id)
+    wait_for("aurora hears of it", lambda: not sql(h.aurora, "SELECT 1 FROM link"), 20)
+    wait_for("kitchen lost sight of bedroom", lambda: "bedroom" not in [d["name"] for d in h.kitchen("devices")["devices"]], 20)
+
+
+def they_agree():
+    for a, b in ((h.aurora, h.boreal), (h.boreal, h.aurora)):
+        answer = a.admin("directory", "check")
+        assert answer["asked"] and not any(f["open"] for f in answer["findings"]), answer
+        members = {m["name"]: m for m in a.admin("directory", "members")["members"]}
+        assert members[b.name]["rows"] == members[b.name]["signed_to"] > 0 == members[b.name]["from_directory"], members
+
+
+run_cases([("two accounts are linked and their devices see each other", a_household_comes_together),
+           ("a copy from one distributor's device to the other's, and its receipt", a_copy_across),
+           ("a device that its distributor never told of is asked for", a_device_that_is_new),
+           ("a removed device is heard of", a_device_that_was_removed),
+           ("so is an account that is unlinked", unlinked),
+           ("both have taken what the other has signed", they_agree)])
