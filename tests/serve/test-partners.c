@@ -243,7 +243,7 @@ static void test_asks_directory(void **state)
     fail_msg("copy: %s %s", result.refusal.code, result.refusal.text);
 }
 
-/* The directory stops; later it is there again. */
+/* The directory stops: the partner is asked itself. With the partner gone too, what nobody can say is refused in time. Later both are there again. */
 static void test_without_directory(void **state)
 {
     (void)state;
@@ -252,9 +252,19 @@ static void test_without_directory(void **state)
     program_stop(&directory);
     join(&late, 5, &boreal, "alina");
     assert_true(ask_copy(&late, &result) < ASKED_MS);
+    assert_true(result.has_certificate);
+    program_kill(&boreal);
+    struct client nobody;
+    client_init(&nobody, &loop, 9);
+    assert_true(ask_copy(&nobody, &result) < ASKED_MS);
     assert_true(result.has_refusal);
+    client_deinit(&nobody);
     ask_copy(&bedroom, &result); /* what is known goes on */
     assert_true(result.has_certificate);
+    program_start(&boreal);
+    client_run_until(&bedroom, &bedroom.closed);
+    assert_true(client_connect(&bedroom, boreal.address));
+    client_hello(&bedroom);
     program_start(&directory);
     wait_for_roster(&kitchen, 4);
     ask_copy(&late, &result);
