@@ -38,28 +38,32 @@ static int owing_since(struct operations *o, const char *user, int64_t *since_ms
     return r == OPERATIONS_ABSENT ? -EUCLEAN : r != 0 ? r : query_check(&q);
 }
 
-/* Was the last payment that was asked of the user declined, and has it been owed ever since? */
-static int was_declined(struct operations *o, const char *user, int64_t since_ms, bool *declined)
+/* Was the last payment that was asked of the user declined, and when? */
+static int last_declined(struct operations *o, const char *user, bool *declined, int64_t *declined_ms)
 {
     struct query q CLEANUP(query_end) = query(o->store, PAYMENT_LAST);
     query_bind_text(&q, 1, user);
     int r = rows_one(&q);
-    *declined = r == 0 && query_u32(&q, 0) == PAYMENT_DECLINED && query_i64(&q, 1) >= since_ms;
+    *declined = r == 0 && query_u32(&q, 0) == PAYMENT_DECLINED;
+    if (*declined)
+        *declined_ms = query_i64(&q, 1);
     return r == OPERATIONS_ABSENT ? 0 : r != 0 ? r : query_check(&q);
 }
 
-/* S77: what the account's past says, while it owes something. */
+/* S77: what the account's past says, while it owes something. Since when is asked last: it takes a walk through the ledger. */
 static int judge_past(struct operations *o, const char *user, int64_t now_ms, struct reply *out)
 {
     bool declined = false;
-    int64_t days, since_ms;
-    int r = owing_since(o, user, &since_ms);
-    if (r == 0)
-        r = was_declined(o, user, since_ms, &declined);
+    int64_t days, since_ms, declined_ms = 0;
+    int r = last_declined(o, user, &declined, &declined_ms);
     if (r == 0)
         r = operations_setting_i64(o, "pay-within-days", &days);
+    if (r != 0 || (!declined && days <= 0))
+        return r;
+    r = owing_since(o, user, &since_ms);
     if (r != 0)
         return r;
+    declined = declined && declined_ms >= since_ms;
     if (declined)
         return out ? reply_refuse(out, REASON_CREDIT_REFUSED, "The last payment was declined, and is still owed.")
                    : REASON_CREDIT_REFUSED;

@@ -292,10 +292,24 @@ static const char chains[] =
     " first_ms INTEGER NOT NULL, last_ms INTEGER NOT NULL, count INTEGER NOT NULL, settled_ms INTEGER,"
     " PRIMARY KEY (kind, distributor)) STRICT;";
 
-static const char *const migrations[] = {
-    first,          billing_schema_ledger, billing_schema_settlement, payment_reference, login_token,     spending,
-    use_conditions, billing_schema_erase,  key_block_parts,           restored_vaults,   key_block_masks, chains
-};
+/* The open certificate for a pair of devices is found by this alone, however many are open (CERTIFICATE_OPEN). */
+static const char certificates_found[] =
+    "DROP INDEX certificate_by_license;"
+    "CREATE INDEX certificate_by_pair ON certificate (license_id, source, destination, state, ends_ms);";
+
+static const char *const migrations[] = { first,
+                                          billing_schema_ledger,
+                                          billing_schema_settlement,
+                                          payment_reference,
+                                          login_token,
+                                          spending,
+                                          use_conditions,
+                                          billing_schema_erase,
+                                          key_block_parts,
+                                          restored_vaults,
+                                          key_block_masks,
+                                          chains,
+                                          certificates_found };
 
 const struct store_schema operations_schema = {
     .migrations = migrations,

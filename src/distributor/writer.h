@@ -21,7 +21,7 @@
 #include "store/store.h"
 
 #define WRITER_BATCH_MAX 64
-#define WRITER_BATCH_MS 3
+#define WRITER_BATCH_MS 20
 
 struct writer;
 

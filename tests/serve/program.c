@@ -70,15 +70,39 @@ static int wait_status(pid_t pid)
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
+int program_admin_list(struct program *p, const char *const arguments[], size_t count)
+{
+    char **argv = calloc(count + 4, sizeof(*argv));
+    assert_non_null(argv);
+    argv[0] = (char *)(uintptr_t)p->binary;
+    argv[1] = (char *)(uintptr_t) "--state-dir";
+    argv[2] = p->dir;
+    memcpy(argv + 3, arguments, count * sizeof(*argv));
+    int status = wait_status(spawn(p, argv));
+    free(argv);
+    return status;
+}
+
+int program_run(const char *const argv[])
+{
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        execvp(argv[0], (char *const *)(uintptr_t)argv);
+        _exit(127);
+    }
+    return wait_status(pid);
+}
+
 static int admin(struct program *p, va_list list)
 {
-    char *argv[ARGUMENTS_MAX] = { (char *)(uintptr_t)p->binary, (char *)(uintptr_t) "--state-dir", p->dir };
-    size_t count = 3;
-    for (char *argument; (argument = va_arg(list, char *)) != NULL; count++) {
-        assert_true(count + 1 < ARGUMENTS_MAX);
-        argv[count] = argument;
+    const char *arguments[ARGUMENTS_MAX];
+    size_t count = 0;
+    for (const char *argument; (argument = va_arg(list, const char *)) != NULL; count++) {
+        assert_true(count < ARGUMENTS_MAX);
+        arguments[count] = argument;
     }
-    return wait_status(spawn(p, argv));
+    return program_admin_list(p, arguments, count);
 }
 
 int program_admin(struct program *p, ...)
@@ -92,9 +116,10 @@ int program_admin(struct program *p, ...)
 
 static void prepare(struct program *p, const char *binary, const char *name)
 {
+    const char *place = getenv("HEARTH_LOAD_DIR"); /* benches: on the disk that counts */
     memset(p, 0, sizeof(*p));
     p->binary = binary;
-    snprintf(p->dir, sizeof(p->dir), "/tmp/hearth-serve-%d-%s", (int)getpid(), name);
+    snprintf(p->dir, sizeof(p->dir), "%s/hearth-serve-%d-%s", place != NULL ? place : "/tmp", (int)getpid(), name);
     snprintf(p->address, sizeof(p->address), "127.0.0.1:%u", free_port());
 }
 
@@ -166,12 +191,8 @@ void program_deinit(struct program *p)
     char log[160];
     snprintf(log, sizeof(log), "%s.log", p->dir);
     unlink(log);
-    pid_t pid = fork();
-    if (pid == 0) {
-        execlp("rm", "rm", "-rf", "--", p->dir, (char *)NULL);
-        _exit(127);
-    }
-    wait_status(pid);
+    const char *const away[] = { "rm", "-rf", "--", p->dir, NULL };
+    program_run(away);
 }
 
 uint64_t program_pss_kib(const struct program *p)
@@ -186,4 +207,18 @@ uint64_t program_pss_kib(const struct program *p)
             break;
     fclose(f);
     return kib;
+}
+
+double program_cpu_us(const struct program *p)
+{
+    char path[64], line[512];
+    unsigned long user = 0, system = 0;
+    snprintf(path, sizeof(path), "/proc/%d/stat", (int)p->pid);
+    FILE *f = fopen(path, "re");
+    assert_non_null(f);
+    assert_non_null(fgets(line, sizeof(line), f));
+    fclose(f);
+    assert_int_equal(
+        sscanf(strrchr(line, ')'), ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &system), 2);
+    return (double)(user + system) * 1e6 / (double)sysconf(_SC_CLK_TCK);
 }

@@ -3,6 +3,7 @@
 #ifndef TESTS_SERVE_PROGRAM_H
 #define TESTS_SERVE_PROGRAM_H
 
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -21,6 +22,9 @@ void program_stop(struct program *p);  /* SIGTERM; must end with 0 within 10 s *
 void program_deinit(struct program *p);
 /* An admin command; its exit status. NULL-terminated arguments after --state-dir DIR. */
 int program_admin(struct program *p, ...) __attribute__((sentinel));
+int program_admin_list(struct program *p, const char *const arguments[], size_t count);
+int program_run(const char *const argv[]);         /* any other program, by its name; its exit status */
+double program_cpu_us(const struct program *p);    /* processor time so far, of all its threads */
 uint64_t program_pss_kib(const struct program *p); /* its memory, shared pages in proportion */
 
 #endif

@@ -30,7 +30,7 @@ static void put_le(uint8_t *p, uint32_t v, unsigned bytes)
 }
 
 /* RIFF, 8 bits, mono. */
-static void write_track(const char *path, unsigned number)
+void shop_write_track(const char *path, unsigned number)
 {
     static uint8_t wave[44 + RATE];
     memcpy(wave, "RIFF\0\0\0\0WAVEfmt ", 16);
@@ -56,25 +56,14 @@ void shop_publish(struct program *p, unsigned count)
         char path[256], title[32];
         snprintf(path, sizeof(path), "%s-track.wav", p->dir);
         snprintf(title, sizeof(title), "Track %02u", i + 1);
-        write_track(path, i + 1);
+        shop_write_track(path, i + 1);
         assert_int_equal(
             program_admin(p, "publish", path, "--title", title, "--price", SHOP_PRICE, "--max-copies", "50", NULL), 0);
         unlink(path);
     }
 }
 
-void shop_publish_freely(struct program *p)
-{
-    char path[256];
-    snprintf(path, sizeof(path), "%s-track.wav", p->dir);
-    write_track(path, 1);
-    assert_int_equal(program_admin(p, "publish", path, "--title", "Free", "--price", "0.01", "--copy-price", "0.00",
-                                   "--max-copies", "unlimited", NULL),
-                     0);
-    unlink(path);
-}
-
-unsigned shop_browse(struct client *c, struct shop_item items[SHOP_TRACKS_MAX])
+unsigned shop_browse_most(struct client *c, struct shop_item *items, unsigned most)
 {
     struct answer a = { 0 };
     unsigned count = 0;
@@ -86,14 +75,19 @@ unsigned shop_browse(struct client *c, struct shop_item items[SHOP_TRACKS_MAX])
         assert_true(a.there);
         assert_int_equal(a.type, msg_Type_CATALOGUE);
         assert_int_equal(CODEC_DECODE(msg_Catalogue, buf_slice(&a.message), &page), 0);
-        for (pb_size_t i = 0; i < page.items_count && count < SHOP_TRACKS_MAX; i++, count++) {
+        for (pb_size_t i = 0; i < page.items_count && count < most; i++, count++) {
             memcpy(items[count].content, page.items[i].content, 32);
             items[count].product = page.items[i].products[0].product;
         }
-        more = page.items_count > 0 && count < page.total && count < SHOP_TRACKS_MAX;
+        more = page.items_count > 0 && count < page.total && count < most;
     }
     answer_free(&a);
     return count;
+}
+
+unsigned shop_browse(struct client *c, struct shop_item items[SHOP_TRACKS_MAX])
+{
+    return shop_browse_most(c, items, SHOP_TRACKS_MAX);
 }
 
 void shop_quote(struct client *c, const struct shop_item *item, struct buf *items)

@@ -15,9 +15,7 @@
 void shop_add_user(struct program *p, const char *user);
 /* Publishes count tracks at SHOP_PRICE, each a second of noise. */
 void shop_publish(struct program *p, unsigned count);
-
-/* Publishes one track that may be copied without limit, for nothing. */
-void shop_publish_freely(struct program *p);
+void shop_write_track(const char *path, unsigned number); /* a second of noise, the same for the same number */
 
 struct shop_item {
     uint8_t content[32];
@@ -25,6 +23,7 @@ struct shop_item {
 };
 /* What is for sale, by the catalogue. */
 unsigned shop_browse(struct client *c, struct shop_item items[SHOP_TRACKS_MAX]);
+unsigned shop_browse_most(struct client *c, struct shop_item *items, unsigned most);
 /* Asks for a quote; appends the Purchase as an Item of a transaction. */
 void shop_quote(struct client *c, const struct shop_item *item, struct buf *items);
 int64_t shop_balance(struct client *c);
