@@ -97,6 +97,16 @@ int admin_error(struct admin *a, int r, const char *doing)
         return admin_fail(a, (enum reason)r, "Cannot %s: %s", doing, reason_text((enum reason)r));
     if (r == OPERATIONS_ABSENT)
         return admin_fail(a, REASON_NOT_FOUND, "Cannot %s: there is nothing of this name.", doing);
+    if (r == -EHOSTDOWN)
+        return admin_fail(a, REASON_OFFLINE, "Cannot %s: the database server cannot be reached. Nothing was changed.",
+                          doing);
+    if (r == -EAGAIN)
+        return admin_fail(a, REASON_IN_USE,
+                          "Cannot %s: the database server was interrupted. Nothing was changed; try again.", doing);
+    if (r == -EINPROGRESS)
+        return admin_fail(
+            a, REASON_TIMED_OUT,
+            "Cannot tell whether this was done (%s): the database server is gone. Look before you do it again.", doing);
     if (r == -EBUSY)
         return admin_fail(a, REASON_IN_USE, "Cannot %s: the database is in use. Try again.", doing);
     return admin_fail(a, admin_reason(r), "Cannot %s: %s.", doing, strerror(r < 0 ? -r : EINVAL));

@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "base/util.h"
 #include "distributor/admin.h"
+#include "distributor/database.h"
 #include "distributor/devices.h"
 #include "distributor/findings.h"
 #include "distributor/keyblocks.h"
@@ -75,6 +76,7 @@ enum {
     INIT_DIRECTORY,
     INIT_REGISTRATION,
     INIT_CREDIT,
+    INIT_DATABASE,
     INIT_COUNT
 };
 
@@ -102,6 +104,21 @@ static bool is_policy(const char *text)
     return strcmp(text, "invite") == 0 || strcmp(text, "open") == 0 || strcmp(text, "closed") == 0;
 }
 
+static int judge_database(struct admin *a, const char *database)
+{
+    switch (store_pg_judge(database)) {
+    case 0:
+        return 0;
+    case -ENOTSUP:
+        return admin_fail(a, REASON_NOT_PERMITTED, "This program was built without PostgreSQL.");
+    case -EACCES:
+        return admin_usage(a,
+                           "--database holds no password: put it into a password file (passfile=FILE, or ~/.pgpass)");
+    default:
+        return admin_usage(a, "--database is postgresql://HOST/NAME or \"postgresql:host=HOST dbname=NAME\"");
+    }
+}
+
 int admin_init(struct admin *a, int argc, char **argv)
 {
     struct admin_option options[INIT_COUNT] = { { .name = "name" },
@@ -110,7 +127,8 @@ int admin_init(struct admin *a, int argc, char **argv)
                                                 { .name = "address" },
                                                 { .name = "directory", .kind = ADMIN_FLAG },
                                                 { .name = "registration", .text = "invite" },
-                                                { .name = "credit-limit", .kind = ADMIN_MONEY } };
+                                                { .name = "credit-limit", .kind = ADMIN_MONEY },
+                                                { .name = "database" } };
     int r = admin_options(a, options, INIT_COUNT, &argc, argv);
     if (r != 0)
         return r;
@@ -130,6 +148,9 @@ int admin_init(struct admin *a, int argc, char **argv)
                                 .address = address,
                                 .directory = options[INIT_DIRECTORY].given,
                                 .now_ms = a->now_ms };
+    r = options[INIT_DATABASE].given ? judge_database(a, options[INIT_DATABASE].text) : 0;
+    if (r != 0)
+        return r;
     if (!operations_new_is_valid(&n))
         return admin_usage(a, "--name has 1 to 63 characters, --currency three capital letters");
     r = keys_create(a->state_dir, rng_system());
@@ -137,6 +158,8 @@ int admin_init(struct admin *a, int argc, char **argv)
         r = 0; /* a first try may have ended between keys and database */
     if (r == 0)
         r = make_directories(a);
+    if (r == 0 && options[INIT_DATABASE].given)
+        r = database_choose(a->state_dir, options[INIT_DATABASE].text);
     if (r == 0)
         r = keys_load(&a->keys, a->state_dir);
     if (r == 0)

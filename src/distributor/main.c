@@ -17,7 +17,7 @@ static int run_serve(struct admin *a, int argc, char **argv);
 static const struct admin_command commands[] = {
     { "init",
       "--name NAME [--currency EUR] [--listen HOST:PORT] [--address HOST:PORT] [--directory]\n"
-      "    [--registration invite|open|closed] [--credit-limit AMOUNT]",
+      "    [--registration invite|open|closed] [--credit-limit AMOUNT] [--database postgresql:CONNECTION]",
       "Make a new distributor in the state directory and print its URL.", admin_init },
     { "serve", "[--config FILE] [--listen HOST:PORT] [--pid-file FILE] [--address-file FILE]",
       "Serve devices, partners and the directory until SIGTERM.", run_serve },

@@ -6,13 +6,12 @@
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
-#include "base/file.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "base/util.h"
 #include "distributor/copies.h"
+#include "distributor/database.h"
 #include "distributor/erase.h"
 #include "distributor/findings.h"
 #include "distributor/keyblocks.h"
@@ -167,12 +166,6 @@ static int open_store(struct operations **out, const char *state_dir, const stru
         return -ENOMEM;
     if ((size_t)snprintf(o->state_dir, sizeof(o->state_dir), "%s", state_dir) >= sizeof(o->state_dir))
         return -ENAMETOOLONG;
-    char path[1100];
-    int r = file_join(path, sizeof(path), state_dir, "operations.db");
-    if (r != 0)
-        return r;
-    if (access(path, F_OK) != 0 && (!create || errno != ENOENT))
-        return -errno;
     static const struct {
         unsigned operations, store;
     } meanings[] = { { OPERATIONS_READ_ONLY, STORE_READ_ONLY },
@@ -180,7 +173,7 @@ static int open_store(struct operations **out, const char *state_dir, const stru
     o->schema = operations_schema;
     for (size_t i = 0; i < ARRAY_COUNT(meanings); i++)
         o->schema.flags |= flags & meanings[i].operations ? meanings[i].store : 0;
-    r = store_open(&o->store, path, &o->schema);
+    int r = database_open(&o->store, state_dir, &o->schema, create);
     if (r != 0)
         return r;
     *out = steal(&o);

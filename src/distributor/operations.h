@@ -1,4 +1,4 @@
-/* The operations database of one distributor (STATE/operations.db): opening, settings, counters, the periodic work.
+/* The operations database of one distributor (STATE/operations.db, or on a PostgreSQL server: database.h): opening, settings, counters, the periodic work.
  * The seed's eight tables and their companions are in operations_schema.c, every SQL statement in statements.c.
  *
  * One struct operations per thread and connection. All functions over it are synchronous; those that write expect an
@@ -57,7 +57,7 @@ enum operations_flags {
     OPERATIONS_READ_ONLY = 1,          /* for requests_is_read_only() ones, on a thread of their own */
     OPERATIONS_NO_AUTO_CHECKPOINT = 2, /* as STORE_NO_AUTO_CHECKPOINT */
 };
-/* Opens STATE/operations.db and brings it to the newest schema. keys and rng: borrowed for the life of it.
+/* Opens the database and brings it to the newest schema. keys and rng: borrowed for the life of it.
  * 0, owned by the caller; STORE_NEWER; -ENOENT when `init` has not been run; -errno. */
 int operations_open(struct operations **out, const char *state_dir, const struct keys *keys, const struct rng *rng,
                     unsigned flags) MUST_USE;

@@ -21,6 +21,7 @@
 #include "base/util.h"
 #include "distributor/announce.h"
 #include "distributor/collector.h"
+#include "distributor/database.h"
 #include "distributor/directory.h"
 #include "distributor/directory_client.h"
 #include "distributor/keyset.h"
@@ -163,17 +164,20 @@ static void on_signal(uv_signal_t *handle, int number)
 
 /* --- Only one ---------------------------------------------------------------------------------------------------------- */
 
-/* One server for a state directory; the admin's commands may run beside it. *fd holds the lock until it is closed. */
+/* One server for a state directory, several over a database on a server; the admin's commands may run beside them. *fd holds the lock until it
+ * is closed. */
 static int lock_state_dir(const struct server *server, int *fd)
 {
-    char path[PATH_MAX];
-    int r = file_join(path, sizeof(path), server->config.state_dir, "serve.lock");
+    char path[PATH_MAX], database[STORE_PG_DATABASE_BYTES];
+    int r = database_of(server->config.state_dir, database);
+    if (r == 0)
+        r = file_join(path, sizeof(path), server->config.state_dir, "serve.lock");
     if (r != 0)
         return r;
     int lock CLEANUP(closep) = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (lock < 0)
         return -errno;
-    if (flock(lock, LOCK_EX | LOCK_NB) != 0)
+    if (flock(lock, (database[0] != '\0' ? LOCK_SH : LOCK_EX) | LOCK_NB) != 0)
         return errno == EWOULDBLOCK ? -EBUSY : -errno;
     *fd = lock;
     lock = -1;

@@ -157,6 +157,9 @@ enum reason reason_of_error(int error)
     case -EMSGSIZE:
         return REASON_TOO_LARGE;
     case -ETIMEDOUT:
+    case -EAGAIN: /* a database server that was away, or is: nothing is lost by asking again */
+    case -EHOSTDOWN:
+    case -EINPROGRESS:
         return REASON_TIMED_OUT;
     default:
         return REASON_INTERNAL;

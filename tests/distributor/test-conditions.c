@@ -1,7 +1,6 @@
 /* Use conditions at their issuer: nothing sold twice over by renewing, buying again or moving to and fro. docs/USE-CONDITIONS.md. */
 #include "town.h"
 
-#include <sqlite3.h>
 #include <stdio.h>
 
 #include "base/util.h"
@@ -483,18 +482,8 @@ static int bring_log(struct gadget *g, uint64_t number, const uint8_t license[16
 static int64_t entries_of(const char *account)
 {
     char statement[128];
-    sqlite3 *db;
-    sqlite3_stmt *s;
     snprintf(statement, sizeof(statement), "SELECT count(*) FROM use_log WHERE account = '%s'", account);
-    char path[96];
-    snprintf(path, sizeof(path), "%s/operations.db", town.a.dir);
-    assert_int_equal(sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, NULL), SQLITE_OK);
-    assert_int_equal(sqlite3_prepare_v2(db, statement, -1, &s, NULL), SQLITE_OK);
-    assert_int_equal(sqlite3_step(s), SQLITE_ROW);
-    int64_t count = sqlite3_column_int64(s, 0);
-    sqlite3_finalize(s);
-    sqlite3_close(db);
-    return count;
+    return shop_ask(&town.a, statement);
 }
 
 /* The vault lets nothing play when its log is not taken: no entry may stop it for ever. */

@@ -3,12 +3,10 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <sqlite3.h>
 #include <unistd.h>
 
 #include "base/file.h"
 #include "base/util.h"
-#include "crypto/sha256.h"
 #include "distributor/accounts.h"
 #include "distributor/billing.h"
 #include "distributor/publish.h"
@@ -32,6 +30,7 @@ static void init_shop(struct town *t, struct shop *s, const char *name)
     char bodies[80];
     snprintf(bodies, sizeof(bodies), "%s/bodies", s->dir);
     assert_int_equal(file_make_dirs(bodies, 0700), 0);
+    town_db_make(s);
     assert_int_equal(keys_create(s->dir, &t->rng.rng), 0);
     assert_int_equal(keys_create(s->dir, &t->rng.rng), -EEXIST);
     assert_int_equal(keys_load(&s->keys, s->dir), 0);
@@ -72,6 +71,7 @@ static void deinit_shop(struct shop *s)
     char command[128];
     operations_close(s->o);
     keys_free(s->keys);
+    town_db_free(s);
     snprintf(command, sizeof(command), "rm -r %s", s->dir);
     assert_int_equal(system(command), 0);
 }
@@ -319,55 +319,4 @@ void shop_check(struct shop *s)
     assert_int_equal(audit.uneven_posting, 0);
     assert_int_equal(audit.drifted_entry, 0);
     assert_int_equal(store_verify(s->o->store), 0);
-}
-
-/* --- Digest ------------------------------------------------------------------------------------------------------ */
-
-static bool is_bookkeeping(const char *table)
-{
-    return strcmp(table, "device_session") == 0 || strcmp(table, "device_answer") == 0 ||
-           strcmp(table, "device_standing") == 0 || strncmp(table, "sqlite_", 7) == 0;
-}
-
-static void hash_table(sqlite3 *db, const char *table, struct sha256_state *state)
-{
-    char sql[160];
-    sqlite3_stmt *rows;
-    snprintf(sql, sizeof(sql), "SELECT * FROM \"%s\" ORDER BY 1, 2", table);
-    if (sqlite3_prepare_v2(db, sql, -1, &rows, NULL) != SQLITE_OK) { /* a table of one column */
-        sql[strlen(sql) - strlen(", 2")] = '\0';
-        assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &rows, NULL), SQLITE_OK);
-    }
-    while (sqlite3_step(rows) == SQLITE_ROW) {
-        for (int i = 0; i < sqlite3_column_count(rows); i++) {
-            const void *value = sqlite3_column_blob(rows, i);
-            uint32_t len = (uint32_t)sqlite3_column_bytes(rows, i);
-            sha256_update(state, slice(&len, sizeof(len)));
-            if (len > 0)
-                sha256_update(state, slice(value, len));
-        }
-    }
-    sqlite3_finalize(rows);
-}
-
-void shop_digest(struct shop *s, uint8_t out[32])
-{
-    char path[96];
-    sqlite3 *db;
-    sqlite3_stmt *tables;
-    struct sha256_state state;
-    snprintf(path, sizeof(path), "%s/operations.db", s->dir);
-    assert_int_equal(sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, NULL), SQLITE_OK);
-    assert_int_equal(
-        sqlite3_prepare_v2(db, "SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name", -1, &tables, NULL),
-        SQLITE_OK);
-    assert_int_equal(sha256_init(&state), 0);
-    while (sqlite3_step(tables) == SQLITE_ROW) {
-        const char *name = (const char *)sqlite3_column_text(tables, 0);
-        if (!is_bookkeeping(name))
-            hash_table(db, name, &state);
-    }
-    sqlite3_finalize(tables);
-    sqlite3_close(db);
-    sha256_final(&state, out);
 }

@@ -124,6 +124,13 @@ bool vault_plays(struct shop *issuer, const struct id *content, const struct key
 
 /* --- The whole database, to see what changed ------------------------------------------------------------------------ */
 
+/* On a PostgreSQL server when TOWN_POSTGRES names one (a connection string): a database of its own for each shop. */
+bool town_on_postgres(void);
+void town_db_make(struct shop *s);
+void town_db_free(struct shop *s);
+/* By another connection: the first value of the first row; does the statement succeed? */
+int64_t shop_ask(const struct shop *s, const char *sql);
+bool shop_change(const struct shop *s, const char *sql);
 /* Hash over every row of every table, leaving out those that every session or transaction writes. */
 void shop_digest(struct shop *s, uint8_t out[32]);
 int64_t shop_balance(struct shop *s, const char *user);

@@ -1,0 +1,36 @@
+/* The store over PostgreSQL (libpq): the same interface as store.h, for the operations database of a distributor. Linked by whoever
+ * needs it (store_pg_dep), into nothing else; without libpq postgres-fallback.c stands in, and opening says -ENOTSUP.
+ *
+ * The program's SQL is one text. It is written in what SQLite and PostgreSQL share, and what differs is translated word by word
+ * (pg_sql.h). Only what engines that speak PostgreSQL's protocol have is used: tables, SERIALIZABLE transactions, savepoints,
+ * ON CONFLICT, RETURNING. No LISTEN, advisory locks, sequences, triggers or functions of our own.
+ *
+ * Two tables beside the program's:
+ *   store_state    one row: the schema's version; `turn`, which every writing transaction raises first; `changes`, raised by
+ *                  each that changed something (store_outside_version)
+ *   store_writer   one row a connection that wrote: the turn of its last commit
+ *
+ * transaction_begin waits for its turn as SQLite's waits for the write lock: the row `turn` is taken by the first statement, so
+ * that of several processes one writes at a time and none has its work undone by another's. Whatever else runs on the database
+ * is held off by SERIALIZABLE.
+ *
+ * -EAGAIN: the transaction was undone because of somebody else, or because the connection broke: run it again from its beginning.
+ * Until it has ended every statement of it says the same.
+ * A connection that broke during COMMIT is made again, and the row in store_writer says what became of it: 0 or -EAGAIN.
+ * -EHOSTDOWN: the server cannot be reached, and nothing was kept. -EINPROGRESS, of transaction_commit: it can no longer be
+ * reached, and nobody knows whether it was kept. */
+#ifndef STORE_POSTGRES_H
+#define STORE_POSTGRES_H
+
+#include "store/store.h"
+
+#define STORE_PG_DATABASE_BYTES 1024
+
+/* Is it one? "postgresql://…" (a URI), or "postgresql:" and a connection string ("host=… dbname=…"). 0; -EINVAL: no; -EACCES: it holds a
+ * password, which belongs into a password file; -ENOTSUP: built without libpq. */
+int store_pg_judge(const char *database) MUST_USE;
+/* Connects, and brings the schema to its newest version as store_open does. create: an empty database becomes ours; otherwise one without
+ * our tables is -ENOENT. 0 and *out is owned by the caller; STORE_NEWER; -ESTALE, -EHOSTDOWN, -ENOTSUP, -EINVAL (no UTF-8 database), -errno. */
+int store_pg_open(struct store **out, const char *database, const struct store_schema *schema, bool create) MUST_USE;
+
+#endif

@@ -1,0 +1,412 @@
+/* The store over PostgreSQL: connecting, transactions, and what the server's codes mean here. Its statements are in pg_query.c, its
+ * migrations in pg_schema.c. Everything waits for the server: for threads that may. One thread at a time per store. */
+#define LOG_MODULE "store"
+#include "store/pg.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/rng.h"
+#include "base/text.h"
+#include "base/util.h"
+
+#define BUSY_MS 5000
+#define RECONNECT_EVERY_MS 100
+#define SETTLE_MS 10000 /* for the server to come back and say what became of a commit */
+#define SCHEME "postgresql:"
+#define URI SCHEME "//"
+
+void pg_clear(PGresult **r)
+{
+    PQclear(*r);
+    *r = NULL;
+}
+
+int64_t pg_now_ms(void) { return clock_mono_ms(clock_system()); }
+
+int64_t pg_deadline_ms(const struct pg_store *s)
+{
+    return pg_now_ms() + (s->base.schema->busy_ms ? s->base.schema->busy_ms : BUSY_MS);
+}
+
+/* --- Outcomes ---------------------------------------------------------------------------------------------------- */
+
+static const struct {
+    const char *state; /* the beginning of an SQLSTATE */
+    int outcome;
+} outcomes[] = {
+    { "40", -EAGAIN }, /* serialization failure, deadlock */
+    { "08", -EAGAIN },        { "57P", -EAGAIN },   { "25P03", -EAGAIN },
+    { "53300", -EAGAIN }, /* the connection's end */
+    { "23", STORE_CONFLICT }, { "55P03", -EBUSY },  { "25P02", -ECANCELED },
+    { "57014", -ECANCELED },  { "53100", -ENOSPC }, { "53200", -ENOMEM },
+    { "25006", -EROFS },      { "42501", -EACCES }, { "42P01", -ENOENT },
+    { "XX", -EUCLEAN },       { "58", -EIO },
+};
+
+static void complain(const struct pg_store *s, const PGresult *r, const char *state)
+{
+    char safe[512];
+    const char *text = r ? PQresultErrorField(r, PG_DIAG_MESSAGE_PRIMARY) : NULL;
+    text_safe(text ? text : PQerrorMessage(s->connection), safe, sizeof(safe));
+    log_error("database: state=%s text=%s", state, safe);
+}
+
+int pg_outcome(struct pg_store *s, const PGresult *r)
+{
+    ExecStatusType status = r ? PQresultStatus(r) : PGRES_FATAL_ERROR;
+    if (status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK || status == PGRES_EMPTY_QUERY)
+        return 0;
+    const char *state = r ? PQresultErrorField(r, PG_DIAG_SQLSTATE) : NULL;
+    int outcome = -EINVAL;
+    for (size_t i = 0; state && outcome == -EINVAL && i < ARRAY_COUNT(outcomes); i++)
+        if (strncmp(state, outcomes[i].state, strlen(outcomes[i].state)) == 0)
+            outcome = outcomes[i].outcome;
+    if (PQstatus(s->connection) == CONNECTION_BAD)
+        outcome = -EAGAIN;
+    if (outcome == -EAGAIN)
+        s->undone = true;
+    else if (outcome < 0 && outcome != -ECANCELED && outcome != -EBUSY)
+        complain(s, r, state ? state : "-");
+    return outcome;
+}
+
+int pg_run_script(struct pg_store *s, const char *sql, PGresult **last)
+{
+    PGresult *r CLEANUP(pg_clear) = PQexec(s->connection, sql);
+    int outcome = pg_outcome(s, r);
+    if (outcome == 0 && last)
+        *last = steal(&r);
+    return outcome;
+}
+
+/* --- Connecting -------------------------------------------------------------------------------------------------- */
+
+static const char *connection_string(const char *database)
+{
+    return strncmp(database, URI, strlen(URI)) == 0 ? database : database + strlen(SCHEME);
+}
+
+int store_pg_judge(const char *database)
+{
+    if (strncmp(database, SCHEME, strlen(SCHEME)) != 0 || strlen(database) >= STORE_PG_DATABASE_BYTES)
+        return -EINVAL;
+    PQconninfoOption *options = PQconninfoParse(connection_string(database), NULL);
+    int r = options ? 0 : -EINVAL;
+    for (PQconninfoOption *o = options; o && o->keyword; o++)
+        if (o->val && (strcmp(o->keyword, "password") == 0 || strcmp(o->keyword, "sslpassword") == 0))
+            r = -EACCES;
+    PQconninfoFree(options);
+    return r;
+}
+
+/* What the operator wrote comes between what may be overridden and what may not. */
+static PGconn *dial(const struct pg_store *s)
+{
+    static const char *const names[] = { "connect_timeout", "tcp_user_timeout", "application_name",
+                                         "dbname",          "client_encoding",  NULL };
+    const char *const values[] = { "5", "15000", "hearth-distributor", connection_string(s->database), "UTF8", NULL };
+    return PQconnectdbParams(names, values, 1);
+}
+
+static int set_up(struct pg_store *s)
+{
+    const char *encoding = PQparameterStatus(s->connection, "server_encoding");
+    if (!encoding || strcmp(encoding, "UTF8") != 0) {
+        log_error("the database is not one of UTF-8 encoding");
+        return -EINVAL;
+    }
+    char sql[512];
+    unsigned busy_ms = s->base.schema->busy_ms ? s->base.schema->busy_ms : BUSY_MS;
+    /* A process that hangs in a transaction must not keep the others waiting for ever. Acknowledged is durable, whatever the server's
+     * own setting says. */
+    snprintf(sql, sizeof(sql),
+             "SET lock_timeout = %u; SET idle_in_transaction_session_timeout = 20000;"
+             "SET default_transaction_isolation = 'serializable'; SET default_transaction_read_only = %s;"
+             "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'",
+             busy_ms, s->base.schema->flags & STORE_READ_ONLY ? "on" : "off");
+    return pg_run_script(s, sql, NULL);
+}
+
+static int try_connect(struct pg_store *s)
+{
+    PQfinish(s->connection);
+    s->connection = dial(s);
+    if (!s->connection)
+        return -ENOMEM;
+    s->number++;
+    if (PQstatus(s->connection) != CONNECTION_OK)
+        return -EHOSTDOWN;
+    int r = set_up(s);
+    return r == -EAGAIN ? -EHOSTDOWN : r;
+}
+
+int pg_connect(struct pg_store *s, int64_t deadline_ms)
+{
+    if (s->connection && PQstatus(s->connection) == CONNECTION_OK)
+        return 0;
+    bool was_there = s->connection != NULL;
+    int r;
+    while ((r = try_connect(s)) == -EHOSTDOWN && pg_now_ms() + RECONNECT_EVERY_MS <= deadline_ms)
+        usleep(RECONNECT_EVERY_MS * 1000);
+    if (r == -EHOSTDOWN)
+        complain(s, NULL, "-");
+    else if (r == 0 && was_there)
+        log_info("connected to the database again");
+    return r;
+}
+
+/* --- Transactions ------------------------------------------------------------------------------------------------ */
+
+void pg_roll_back(struct pg_store *s)
+{
+    s->in_transaction = false;
+    if (s->connection && PQstatus(s->connection) == CONNECTION_OK) {
+        int r = pg_run_script(s, "ROLLBACK", NULL);
+        (void)r; /* nothing was promised; a connection that is beyond use is made again */
+    }
+    s->undone = false;
+}
+
+static bool read_state(const PGresult *r, int64_t state[3])
+{
+    if (PQntuples(r) != 1 || PQnfields(r) != 3)
+        return false;
+    for (int i = 0; i < 3; i++)
+        state[i] = strtoll(PQgetvalue(r, 0, i), NULL, 10);
+    return true;
+}
+
+int pg_take_turn(struct pg_store *s, int64_t deadline_ms, int64_t state[3])
+{
+    for (;;) {
+        int r = pg_connect(s, deadline_ms);
+        if (r != 0)
+            return r;
+        PGresult *last CLEANUP(pg_clear) = NULL;
+        s->undone = false;
+        r = pg_run_script(s,
+                          "BEGIN ISOLATION LEVEL SERIALIZABLE;"
+                          "UPDATE store_state SET turn = turn + 1 WHERE one = 1 RETURNING schema, turn, changes",
+                          &last);
+        if (r == 0 && !read_state(last, state))
+            r = -ENOENT;
+        if (r == 0)
+            return 0;
+        pg_roll_back(s);
+        if (r != -EAGAIN && r != -EBUSY)
+            return r;
+        if (pg_now_ms() >= deadline_ms)
+            return -EBUSY;
+    }
+}
+
+static int begin_write(struct pg_store *s)
+{
+    int64_t state[3];
+    int r = pg_take_turn(s, pg_deadline_ms(s), state);
+    if (r != 0)
+        return r;
+    s->in_transaction = s->writes = true;
+    s->changed = false;
+    s->turn = state[1];
+    return 0;
+}
+
+/* What one sees stands still; nobody is waited for, and nobody waits. */
+static int begin_read(struct pg_store *s)
+{
+    int64_t deadline_ms = pg_deadline_ms(s);
+    for (;;) {
+        int r = pg_connect(s, deadline_ms);
+        if (r != 0)
+            return r;
+        s->undone = false;
+        r = pg_run_script(s, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", NULL);
+        s->in_transaction = r == 0;
+        s->writes = s->changed = false;
+        if (r != -EAGAIN || pg_now_ms() >= deadline_ms)
+            return r;
+    }
+}
+
+/* Did the commit of this turn happen? Whoever had the turn before us, perhaps our own former connection, has ended by now. */
+static int settle(struct pg_store *s)
+{
+    int64_t deadline_ms = pg_now_ms() + SETTLE_MS, state[3];
+    char sql[160];
+    snprintf(sql, sizeof(sql), "SELECT 1 FROM store_writer WHERE writer = decode('%s', 'hex') AND turn = %lld",
+             s->writer, (long long)s->turn);
+    int r;
+    do {
+        PGresult *found CLEANUP(pg_clear) = NULL;
+        r = pg_take_turn(s, deadline_ms, state);
+        if (r == 0)
+            r = pg_run_script(s, sql, &found);
+        if (r == 0) {
+            bool committed = PQntuples(found) == 1;
+            pg_roll_back(s);
+            log_info("a commit whose answer was lost: %s", committed ? "it was kept" : "it was undone");
+            s->own_changes += committed;
+            return committed ? 0 : -EAGAIN;
+        }
+        pg_roll_back(s);
+    } while (pg_now_ms() < deadline_ms);
+    log_error("what became of a commit is not known errno=%d", -r);
+    return -EINPROGRESS;
+}
+
+static int commit(struct pg_store *s)
+{
+    char sql[384];
+    if (s->undone || (s->writes && !s->changed)) {
+        bool undone = s->undone;
+        pg_roll_back(s);
+        return undone ? -EAGAIN : 0;
+    }
+    snprintf(sql, sizeof(sql),
+             "INSERT INTO store_writer (writer, turn) VALUES (decode('%s', 'hex'), %lld)"
+             " ON CONFLICT (writer) DO UPDATE SET turn = excluded.turn;"
+             "UPDATE store_state SET changes = changes + 1 WHERE one = 1;COMMIT",
+             s->writer, (long long)s->turn);
+    PGresult *last CLEANUP(pg_clear) = NULL;
+    int r = pg_run_script(s, s->writes ? sql : "COMMIT", &last);
+    if (r == 0 && strcmp(PQcmdStatus(last), "COMMIT") != 0)
+        r = -EAGAIN; /* it was beyond use, and was rolled back */
+    s->in_transaction = false;
+    if (r == 0)
+        s->own_changes += s->writes;
+    else if (s->writes && PQstatus(s->connection) != CONNECTION_OK)
+        return settle(s);
+    else
+        pg_roll_back(s);
+    return r;
+}
+
+static int run_own(struct store *store, enum own_statement which)
+{
+    struct pg_store *s = pg_of(store);
+    switch (which) {
+    case OWN_BEGIN:
+        return begin_write(s);
+    case OWN_BEGIN_READ:
+        return begin_read(s);
+    case OWN_COMMIT:
+        return commit(s);
+    case OWN_ROLLBACK:
+        pg_roll_back(s);
+        return 0;
+    default:
+        break;
+    }
+    if (s->undone) /* there is nothing left to undo */
+        return which == OWN_UNDO ? 0 : -EAGAIN;
+    return pg_run_script(s,
+                         which == OWN_SAVE      ? "SAVEPOINT inner_step"
+                         : which == OWN_RELEASE ? "RELEASE SAVEPOINT inner_step"
+                                                : "ROLLBACK TO SAVEPOINT inner_step",
+                         NULL);
+}
+
+static bool in_transaction(const struct store *store) { return ((const struct pg_store *)store)->in_transaction; }
+
+/* --- Looking after it -------------------------------------------------------------------------------------------- */
+
+static int nothing_to_do(struct store *store)
+{
+    (void)store; /* the server looks after its log, its free pages and its checksums itself */
+    return 0;
+}
+
+static int backup(struct store *store, const char *path)
+{
+    (void)store;
+    (void)path;
+    return -ENOTSUP; /* pg_dump */
+}
+
+static int outside_version(struct store *store, uint64_t *version)
+{
+    struct pg_store *s = pg_of(store);
+    PGresult *r CLEANUP(pg_clear) = NULL;
+    if (s->undone && s->in_transaction)
+        return -EAGAIN;
+    int outcome = s->in_transaction ? 0 : pg_connect(s, pg_deadline_ms(s));
+    if (outcome == 0)
+        outcome = pg_run_script(s, "SELECT changes FROM store_state WHERE one = 1", &r);
+    if (outcome != 0)
+        return outcome;
+    if (PQntuples(r) != 1)
+        return -EUCLEAN;
+    *version = strtoull(PQgetvalue(r, 0, 0), NULL, 10) - s->own_changes;
+    return 0;
+}
+
+static int64_t changed_count(const struct store *store) { return ((const struct pg_store *)store)->changed_count; }
+
+static int64_t last_id(const struct store *store)
+{
+    (void)store;
+    assert(!"the statement says RETURNING"); /* whoever numbers rows himself knows the number */
+    return 0;
+}
+
+/* --- Opening ----------------------------------------------------------------------------------------------------- */
+
+static void close_pg(struct store *store)
+{
+    struct pg_store *s = pg_of(store);
+    pg_statements_free(s);
+    PQfinish(s->connection);
+    free(s);
+}
+
+static const struct store_driver driver = {
+    .close = close_pg,
+    .bind = pg_bind,
+    .step = pg_step,
+    .rewind = pg_rewind,
+    .parameter_count = pg_parameter_count,
+    .column_count = pg_columns,
+    .column = pg_column,
+    .run_own = run_own,
+    .in_transaction = in_transaction,
+    .checkpoint = nothing_to_do,
+    .backup = backup,
+    .scrub = nothing_to_do,
+    .verify = nothing_to_do,
+    .outside_version = outside_version,
+    .changed_count = changed_count,
+    .last_id = last_id,
+};
+
+int store_pg_open(struct store **out, const char *database, const struct store_schema *schema, bool create)
+{
+    int r = store_pg_judge(database);
+    if (r != 0)
+        return r;
+    struct pg_store *s = calloc(1, sizeof(*s));
+    if (!s)
+        return -ENOMEM;
+    struct store *store CLEANUP(store_closep) = &s->base;
+    s->base.driver = &driver;
+    s->base.schema = schema;
+    memcpy(s->database, database, strlen(database) + 1);
+    uint8_t writer[PG_WRITER_BYTES];
+    rng_fill(rng_system(), writer, sizeof(writer));
+    hex_encode(SLICE_ARRAY(writer), s->writer);
+    s->base.in_use = calloc(schema->statement_count + 1, sizeof(*s->base.in_use));
+    r = s->base.in_use ? pg_statements_new(s) : -ENOMEM;
+    if (r == 0)
+        r = pg_connect(s, 0);
+    if (r == 0)
+        r = pg_migrate(s, create);
+    if (r != 0)
+        return r;
+    *out = steal(&store);
+    return 0;
+}
