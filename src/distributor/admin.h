@@ -135,7 +135,8 @@ int admin_product(struct admin *a, int argc, char **argv); /* admin_products.c *
 uint32_t admin_product_number(const char *word);           /* 0: it is no number */
 int admin_partner(struct admin *a, int argc, char **argv); /* admin_partners.c */
 int admin_directory(struct admin *a, int argc, char **argv);
-int admin_directory_check(struct admin *a); /* admin_directory.c */
+int admin_sync(struct admin *a, int argc, char **argv); /* admin_sync.c */
+int admin_directory_check(struct admin *a);             /* admin_directory.c */
 int admin_directory_members(struct admin *a);
 int admin_ledger(struct admin *a, int argc, char **argv); /* admin_money.c */
 int admin_refund(struct admin *a, int argc, char **argv); /* admin_refund.c */

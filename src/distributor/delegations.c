@@ -108,6 +108,7 @@ int delegations_partner_withdraw(struct operations *o, const struct id *id, int6
         return r;
     struct query q CLEANUP(query_end) = query(o->store, PARTNER_WITHDRAW);
     query_bind_i64(&q, 1, p.number);
+    query_bind_i64(&q, 2, now_ms);
     r = rows_run(&q);
     return r == 0 ? keyset_issue(o, now_ms) : r; /* its floor ends the delegations given before */
 }
@@ -260,6 +261,10 @@ int delegations_store(struct operations *o, const struct id *partner, struct sli
     if (!id_equal(d.partner, &o->keys->self) || memcmp(d.copy_key, p.copy_key, sizeof(d.copy_key)) != 0 ||
         d.max_certificate_ms > INT64_MAX || d.ends_ms > INT64_MAX || d.issued_ms > INT64_MAX)
         return REASON_DELEGATION_INVALID;
+    struct kept kept;
+    r = read_delegation(o, p.number, &kept, NULL);
+    if (r < 0 || (r == 0 && kept.issued_ms > (int64_t)d.issued_ms)) /* one from a medium that came late */
+        return r;
     struct query q CLEANUP(query_end) = query(o->store, DELEGATION_SET);
     query_bind_i64(&q, 1, p.number);
     query_bind_blob(&q, 2, delegation);
@@ -309,7 +314,7 @@ int delegations_grant_store(struct operations *o, const struct id *partner, stru
     r = keyblocks_newest(o, p.number, &newest);
     if (r < 0)
         return r;
-    if (r == 0 && newest.version > b.version)
+    if (r == 0 && (newest.version > b.version || (newest.version == b.version && newest.ends_ms >= (int64_t)g.ends_ms)))
         return 0; /* a slower answer than one that came later */
     return keyblocks_keep_granted(o, p.number, &b, block, entries, &root, (int64_t)g.ends_ms);
 }

@@ -5,6 +5,7 @@
 
 #include "distributor/operations.h"
 #include "protocol/documents.h"
+#include "share.pb.h"
 
 struct partner {
     int64_t number; /* in the table `distributor` */
@@ -43,6 +44,16 @@ int delegations_usable(struct operations *o, const struct partner *p, int64_t no
                        struct buf *delegation) MUST_USE;
 /* Our copy key for this partner, with its secret: wipe it. */
 int delegations_copy_pair(struct operations *o, const struct partner *p, struct sign_pair *out) MUST_USE;
+
+/* What we give a partner: a delegation to its copy key, and our newest block's partner root sealed to the newest sealing key of its keyset; envelopes
+ * appended. make writes. 0, REASON_KEYSET_INVALID (no sealing key), -errno. */
+struct keyblocks_newest;
+int delegations_make(struct operations *o, const struct partner *p, const uint8_t copy_key[32], int64_t now_ms,
+                     struct buf *envelope) MUST_USE;
+int delegations_grant_make(struct operations *o, const struct id *partner, const doc_Keyset *keyset,
+                           const struct keyblocks_newest *newest, int64_t now_ms, struct buf *envelope) MUST_USE;
+/* A copy that this partner's history says it issued for a client of ours: is it within what we gave? What is not is a finding. 0 or -errno. */
+int delegations_watch(struct operations *o, int64_t partner, const share_CopyHistory *row) MUST_USE;
 
 /* Entries in a block, to know how many pages to ask for; verifies under the partner's kept keyset. */
 int delegations_block_units(struct operations *o, const struct id *partner, struct slice block, uint32_t *count)

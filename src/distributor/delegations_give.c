@@ -9,6 +9,7 @@
 #include "crypto/seal.h"
 #include "distributor/delegations.h"
 #include "distributor/devices.h"
+#include "distributor/findings.h"
 #include "distributor/handlers.h"
 #include "distributor/keyblocks.h"
 #include "distributor/reply.h"
@@ -17,6 +18,7 @@
 #define DAY_MS INT64_C(86400000)
 #define GIVEN_LIFE_MS (30 * DAY_MS)
 #define CERTIFICATE_LIFE_MS (30 * DAY_MS)
+#define SKEW_MS (5 * 60 * 1000)
 
 static int find_asking(struct operations *o, const struct caller *who, struct partner *p)
 {
@@ -37,62 +39,129 @@ static int next_sequence(struct operations *o, int64_t number, uint64_t *sequenc
     return query_check(&q);
 }
 
+static int note_given(struct operations *o, int64_t number, uint64_t ends_ms)
+{
+    struct query q CLEANUP(query_end) = query(o->store, PARTNER_GIVEN_SET);
+    query_bind_i64(&q, 1, number);
+    query_bind_u64(&q, 2, ends_ms);
+    return rows_run(&q);
+}
+
+int delegations_make(struct operations *o, const struct partner *p, const uint8_t copy_key[32], int64_t now_ms,
+                     struct buf *envelope)
+{
+    doc_Delegation d = { .max_certificate_ms = CERTIFICATE_LIFE_MS,
+                         .issued_ms = (uint64_t)now_ms,
+                         .ends_ms = (uint64_t)(now_ms + GIVEN_LIFE_MS) };
+    int r = next_sequence(o, p->number, &d.sequence);
+    if (r == 0)
+        r = note_given(o, p->number, d.ends_ms);
+    if (r != 0)
+        return r;
+    memcpy(d.delegator, o->keys->self.bytes, ID_BYTES);
+    memcpy(d.partner, p->id.bytes, ID_BYTES);
+    memcpy(d.copy_key, copy_key, sizeof(d.copy_key));
+    struct signer signer;
+    signer_from_pair(&signer, &o->keys->license);
+    r = document_sign(envelope, DOCUMENT_DELEGATION, &d, &signer);
+    if (r == 0)
+        log_info("delegated: partner=%s sequence=%llu", p->name, (unsigned long long)d.sequence);
+    return r > 0 ? -EMSGSIZE : r;
+}
+
 int delegations_get(struct operations *o, const struct caller *who, struct slice message, struct slice tail,
                     struct reply *out)
 {
     (void)tail;
     msg_DelegationGet m;
     struct partner p;
-    doc_Delegation d = { .max_certificate_ms = CERTIFICATE_LIFE_MS,
-                         .issued_ms = (uint64_t)who->now_ms,
-                         .ends_ms = (uint64_t)(who->now_ms + GIVEN_LIFE_MS) };
+    msg_Delegation answer = msg_Delegation_init_zero;
+    struct buf envelope CLEANUP(buf_free) = buf(sizeof(answer.delegation.bytes));
     int r = REQUEST_DECODE(message, msg_DelegationGet, &m);
     if (r == 0)
         r = find_asking(o, who, &p);
     if (r == 0)
-        r = next_sequence(o, p.number, &d.sequence);
+        r = delegations_make(o, &p, m.copy_key, who->now_ms, &envelope);
     if (r != 0)
         return r;
-    memcpy(d.delegator, o->keys->self.bytes, ID_BYTES);
-    memcpy(d.partner, who->partner.bytes, ID_BYTES);
-    memcpy(d.copy_key, m.copy_key, sizeof(d.copy_key));
-    struct signer signer;
-    signer_from_pair(&signer, &o->keys->license);
-    msg_Delegation answer = msg_Delegation_init_zero;
-    struct buf envelope CLEANUP(buf_free) = buf(sizeof(answer.delegation.bytes));
-    r = document_sign(&envelope, DOCUMENT_DELEGATION, &d, &signer);
-    if (r != 0 || CODEC_SET_BYTES(answer.delegation, buf_slice(&envelope)) != 0)
-        return r < 0 ? r : -EMSGSIZE;
-    log_info("delegated: partner=%s sequence=%llu", p.name, (unsigned long long)d.sequence);
+    if (CODEC_SET_BYTES(answer.delegation, buf_slice(&envelope)) != 0)
+        return -EMSGSIZE;
     return REPLY(out, DELEGATION, msg_Delegation, &answer);
+}
+
+/* --- Is it within that? ------------------------------------------------------------------------------------------ */
+
+static int is_ours(struct operations *o, const uint8_t content[32], bool *ours)
+{
+    struct query q CLEANUP(query_end) = query(o->store, OWN_CONTENT_HAS);
+    query_bind_blob(&q, 1, slice(content, ID_BYTES));
+    int r = rows_one(&q);
+    *ours = r == 0;
+    return r == OPERATIONS_ABSENT ? 0 : r;
+}
+
+/* Its own history accuses it: devices refuse such a certificate anyway, but its operator should be asked. */
+int delegations_watch(struct operations *o, int64_t partner, const share_CopyHistory *row)
+{
+    int64_t ends_ms, withdrawn_ms;
+    bool ours;
+    {
+        struct query q CLEANUP(query_end) = query(o->store, PARTNER_GIVEN_GET);
+        query_bind_i64(&q, 1, partner);
+        int r = rows_one(&q);
+        if (r != 0)
+            return r == OPERATIONS_ABSENT ? 0
+                                          : r; /* a member that is no partner: nothing was given, nothing can be used */
+        ends_ms = query_i64(&q, 0);
+        withdrawn_ms = query_i64(&q, 1);
+        r = query_check(&q);
+        if (r != 0)
+            return r;
+    }
+    int r = is_ours(o, row->content, &ours);
+    if (r != 0)
+        return r;
+    const char *what = NULL;
+    if (withdrawn_ms > 0 && row->issued_ms > (uint64_t)withdrawn_ms + SKEW_MS)
+        what = "after it was withdrawn";
+    else if (row->ends_ms > row->issued_ms && row->ends_ms - row->issued_ms > (uint64_t)CERTIFICATE_LIFE_MS)
+        what = "for longer than its delegation lets a certificate last";
+    else if (ends_ms > 0 && row->ends_ms > (uint64_t)ends_ms)
+        what = "that ends after its delegation";
+    else if (ours)
+        what = "of content that we published";
+    if (what != NULL)
+        findings_note(
+            o, FINDING_BEYOND_DELEGATION, partner,
+            "Its own copy history has a certificate for a client of ours %s. Devices refuse it; ask its operator, or: "
+            "partner withdraw",
+            what);
+    return 0;
 }
 
 /* --- Grant ------------------------------------------------------------------------------------------------------- */
 
 /* HKDF(root, partner), sealed to the partner's newest sealing key. */
-static int seal_root(struct operations *o, const struct caller *who, const struct keyblocks_newest *newest,
-                     msg_Grant *answer)
+int delegations_grant_make(struct operations *o, const struct id *partner, const doc_Keyset *keyset,
+                           const struct keyblocks_newest *newest, int64_t now_ms, struct buf *envelope)
 {
-    const uint8_t *sealing_key = who->partner_keyset ? keyset_key(who->partner_keyset, KEY_SEALING) : NULL;
+    const uint8_t *sealing_key = keyset ? keyset_key(keyset, KEY_SEALING) : NULL;
     if (!sealing_key)
         return REASON_KEYSET_INVALID;
     struct key32 partner_root CLEANUP(key32_wipe);
-    contentkey_partner_root(&newest->root, &who->partner, &partner_root);
+    contentkey_partner_root(&newest->root, partner, &partner_root);
     doc_KeyGrant g = { .category = OPERATIONS_CATEGORY,
                        .version = newest->version,
-                       .issued_ms = (uint64_t)who->now_ms,
-                       .ends_ms = (uint64_t)(who->now_ms + GIVEN_LIFE_MS) };
+                       .issued_ms = (uint64_t)now_ms,
+                       .ends_ms = (uint64_t)(now_ms + GIVEN_LIFE_MS) };
     memcpy(g.distributor, o->keys->self.bytes, ID_BYTES);
-    memcpy(g.partner, who->partner.bytes, ID_BYTES);
+    memcpy(g.partner, partner->bytes, ID_BYTES);
     if (seal_to(sealing_key, SLICE_ARRAY(partner_root.bytes), g.sealed_root) != 0)
         return REASON_KEYSET_INVALID;
     struct signer signer;
     signer_from_pair(&signer, &o->keys->license);
-    struct buf envelope CLEANUP(buf_free) = buf(sizeof(answer->grant.bytes));
-    int r = document_sign(&envelope, DOCUMENT_KEY_GRANT, &g, &signer);
-    if (r != 0 || CODEC_SET_BYTES(answer->grant, buf_slice(&envelope)) != 0)
-        return r < 0 ? r : -EMSGSIZE;
-    return 0;
+    int r = document_sign(envelope, DOCUMENT_KEY_GRANT, &g, &signer);
+    return r > 0 ? -EMSGSIZE : r;
 }
 
 int delegations_grant_get(struct operations *o, const struct caller *who, struct slice message, struct slice tail,
@@ -108,18 +177,20 @@ int delegations_grant_get(struct operations *o, const struct caller *who, struct
         r = REASON_NOT_FOUND;
     struct keyblocks_newest block CLEANUP(keyblocks_newest_wipe) = { 0 };
     msg_Grant answer = { .first = m.first };
-    struct buf envelope CLEANUP(buf_free) = buf(sizeof(answer.block.bytes));
+    struct buf envelope CLEANUP(buf_free) = buf(sizeof(answer.block.bytes)),
+                        grant CLEANUP(buf_free) = buf(sizeof(answer.grant.bytes));
     if (r == 0)
         r = keyblocks_get(o, OPERATIONS_SELF, m.version, &block, &envelope);
     if (r == OPERATIONS_ABSENT)
         return REASON_NOT_FOUND; /* begin again with the newest */
     if (r == 0)
-        r = seal_root(o, who, &block, &answer);
+        r = delegations_grant_make(o, &who->partner, who->partner_keyset, &block, who->now_ms, &grant);
     if (r == 0)
         r = keyblocks_page(o, block.version, m.first, DELEGATIONS_PAGE_UNITS, &out->tail);
     if (r != 0)
         return r;
-    if (CODEC_SET_BYTES(answer.block, buf_slice(&envelope)) != 0)
+    if (CODEC_SET_BYTES(answer.block, buf_slice(&envelope)) != 0 ||
+        CODEC_SET_BYTES(answer.grant, buf_slice(&grant)) != 0)
         return -EMSGSIZE;
     return REPLY(out, GRANT, msg_Grant, &answer);
 }

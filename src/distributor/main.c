@@ -56,6 +56,8 @@ static const struct admin_command commands[] = {
       "Distributors whose devices may receive copies of what we sold.", admin_partner },
     { "directory", "set URL\ndirectory unset\ndirectory show\ndirectory check\ndirectory members",
       "The operations database shared by distributors.", admin_directory },
+    { "sync", "export DIR [--for PARTNER] [--all]\nsync import DIR",
+      "Shared rows, delegations and key grants as signed files, where there is no network.", admin_sync },
     { "ledger",
       "[list] [--account ACCOUNT] [--from DATE] [--to DATE] [--kind KIND] [--csv]\nledger check\nledger user NAME [--csv]\n"
       "ledger statement NAME [--from DATE] [--to DATE] [--csv]\nledger pay NAME AMOUNT [--text TEXT] [--reference TEXT]",

@@ -297,6 +297,14 @@ static const char certificates_found[] =
     "DROP INDEX certificate_by_license;"
     "CREATE INDEX certificate_by_pair ON certificate (license_id, source, destination, state, ends_ms);";
 
+/* Of a partner: its word on a medium (sync.h: how many of our rows it has, its copy key, when it said so), and what we gave it: until when a delegation
+ * of ours lasts, and since when it is withdrawn (0: it is not). */
+static const char media[] = "ALTER TABLE partner ADD COLUMN said_have INTEGER NOT NULL DEFAULT 0;"
+                            "ALTER TABLE partner ADD COLUMN said_copy_key BLOB CHECK (length(said_copy_key) = 32);"
+                            "ALTER TABLE partner ADD COLUMN said_ms INTEGER NOT NULL DEFAULT 0;"
+                            "ALTER TABLE partner ADD COLUMN given_ends_ms INTEGER NOT NULL DEFAULT 0;"
+                            "ALTER TABLE partner ADD COLUMN withdrawn_ms INTEGER NOT NULL DEFAULT 0;";
+
 static const char *const migrations[] = { first,
                                           billing_schema_ledger,
                                           billing_schema_settlement,
@@ -309,7 +317,8 @@ static const char *const migrations[] = { first,
                                           restored_vaults,
                                           key_block_masks,
                                           chains,
-                                          certificates_found };
+                                          certificates_found,
+                                          media };
 
 const struct store_schema operations_schema = {
     .migrations = migrations,

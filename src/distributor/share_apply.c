@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "distributor/copies.h"
+#include "distributor/delegations.h"
 #include "distributor/keyset.h"
 #include "distributor/link_rows.h"
 #include "distributor/roster.h"
@@ -215,7 +216,9 @@ static int apply_copy_history(const struct row *row)
     query_bind_u64(&q, 13, m.issued_ms);
     query_bind_u64(&q, 14, m.ends_ms);
     query_bind_i64(&q, 15, m.state);
-    return rows_run(&q);
+    int r = rows_run(&q);
+    bool for_us = id_equal(m.destination_distributor, &row->o->keys->self);
+    return r == 0 && for_us ? delegations_watch(row->o, row->origin, &m) : r;
 }
 
 /* --- Links, keysets, blocks, receipts ---------------------------------------------------------------------------- */

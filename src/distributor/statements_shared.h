@@ -25,6 +25,12 @@
     X(MARK_SET, "INSERT INTO directory_mark (one, origin, sequence, position) VALUES (1, ?1, ?2, ?3)"                  \
                 " ON CONFLICT (one) DO UPDATE SET origin = excluded.origin, sequence = excluded.sequence,"             \
                 " position = excluded.position")                                                                       \
+    X(PARTNER_SAID_GET, "SELECT said_have, said_copy_key FROM partner WHERE distributor = ?1")                         \
+    X(PARTNER_SAID_SET, "UPDATE partner SET said_have = ?2, said_copy_key = ?3, said_ms = ?4 WHERE distributor = ?1"   \
+                        " AND said_ms <= ?4")                                                                          \
+    X(PARTNER_GIVEN_GET, "SELECT given_ends_ms, withdrawn_ms FROM partner WHERE distributor = ?1")                     \
+    X(PARTNER_GIVEN_SET, "UPDATE partner SET given_ends_ms = ?2 WHERE distributor = ?1 AND given_ends_ms < ?2")        \
+    X(OWN_CONTENT_HAS, "SELECT 1 FROM content_license WHERE distributor = 1 AND content = ?1")                         \
     X(FINDING_GET, "SELECT settled_ms FROM finding WHERE kind = ?1 AND distributor = ?2")                              \
     X(FINDING_SET, "INSERT INTO finding (kind, distributor, text, first_ms, last_ms, count)"                           \
                    " VALUES (?1, ?2, ?3, ?4, ?4, ?5) ON CONFLICT (kind, distributor) DO UPDATE SET"                    \

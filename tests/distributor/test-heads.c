@@ -243,14 +243,93 @@ static void an_older_keyset_is_refused_and_found(void **state)
     assert_true(found(&town.b, FINDING_KEYSET_OLDER, &open) && open);
 }
 
+/* A's own history accuses it. */
+static void watch(const share_CopyHistory *row, const struct id *of_destination)
+{
+    doc_Share *share CLEANUP(freep) = calloc(1, sizeof(*share));
+    struct buf bytes CLEANUP(buf_free) = buf(4000), envelope CLEANUP(buf_free) = buf(SHARE_ENVELOPE_MAX);
+    struct share_progress p;
+    struct signer signer;
+    struct transaction t CLEANUP(transaction_end) = { 0 };
+    share_CopyHistory m = *row;
+    memcpy(m.destination_distributor, of_destination->bytes, ID_BYTES);
+    assert_int_equal(share_progress(town.b.o, number_of_a, &p), 0);
+    assert_int_equal(CODEC_ENCODE(share_CopyHistory, &bytes, &m), 0);
+    assert_int_equal(CODEC_SET_BYTES(share->row, buf_slice(&bytes)), 0);
+    memcpy(share->origin, town.a.keys->self.bytes, ID_BYTES);
+    share->sequence = p.taken + 1;
+    share->table = share_Table_COPY_HISTORY;
+    signer_from_pair(&signer, &town.a.keys->license);
+    assert_int_equal(document_sign(&envelope, DOCUMENT_SHARE, share, &signer), 0);
+    begin(&t, &town.b);
+    assert_int_equal(share_apply(town.b.o, buf_slice(&envelope), town.now_ms), 0);
+    assert_int_equal(transaction_commit(&t), 0);
+}
+
+static void copies_beyond_a_delegation_are_found(void **state)
+{
+    (void)state;
+    bool open;
+    const uint64_t now = (uint64_t)town.now_ms, day = (uint64_t)TOWN_DAY_MS;
+    const struct id *b = &town.b.keys->self;
+    share_CopyHistory row = {
+        .serial = { 1 }, .content = { 2 }, .issued_ms = now, .ends_ms = now + 7 * day, .state = 1
+    };
+    town_ask(&town.a, &town.b); /* B delegates for 30 days */
+    watch(&row, b);
+    assert_false(found(&town.b, FINDING_BEYOND_DELEGATION, &open));
+    row.ends_ms = now + 31 * day;
+    watch(&row, &town.a.keys->self); /* of another's clients: not ours to judge */
+    assert_false(found(&town.b, FINDING_BEYOND_DELEGATION, &open));
+    watch(&row, b); /* lasts longer than it may */
+    assert_true(found(&town.b, FINDING_BEYOND_DELEGATION, &open) && open);
+}
+
+static void copies_of_a_withdrawn_partner_are_found(void **state)
+{
+    (void)state;
+    bool open;
+    const uint64_t now = (uint64_t)town.now_ms, day = (uint64_t)TOWN_DAY_MS;
+    struct transaction t CLEANUP(transaction_end) = { 0 };
+    share_CopyHistory row = { .serial = { 1 }, .content = { 2 }, .issued_ms = now, .ends_ms = now + day, .state = 1 };
+    town_ask(&town.a, &town.b);
+    begin(&t, &town.b);
+    assert_int_equal(delegations_partner_withdraw(town.b.o, &town.a.keys->self, town.now_ms), 0);
+    assert_int_equal(transaction_commit(&t), 0);
+    watch(&row, &town.b.keys->self); /* from before */
+    assert_false(found(&town.b, FINDING_BEYOND_DELEGATION, &open));
+    row.issued_ms = now + day / 2;
+    watch(&row, &town.b.keys->self);
+    assert_true(found(&town.b, FINDING_BEYOND_DELEGATION, &open) && open);
+}
+
+static void copies_of_our_own_content_are_found(void **state)
+{
+    (void)state;
+    bool open;
+    const uint64_t now = (uint64_t)town.now_ms;
+    share_CopyHistory row = { .serial = { 1 }, .issued_ms = now, .ends_ms = now + 1000, .state = 1 };
+    struct id content = shop_publish(&town.b, "Ours", 100, 10, 3, 1);
+    memcpy(row.content, content.bytes, ID_BYTES);
+    town_ask(&town.a, &town.b);
+    watch(&row, &town.b.keys->self);
+    assert_true(found(&town.b, FINDING_BEYOND_DELEGATION, &open) && open);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(both_ends_come_to_the_same_head),      TEST(a_head_is_its_origins_word_alone),
-        TEST(rows_signed_twice_are_found),          TEST(rows_that_exist_and_do_not_come_are_found),
-        TEST(emptied_rows_keep_the_chain),          TEST(two_keysets_of_one_sequence_are_found),
+        TEST(both_ends_come_to_the_same_head),
+        TEST(a_head_is_its_origins_word_alone),
+        TEST(rows_signed_twice_are_found),
+        TEST(rows_that_exist_and_do_not_come_are_found),
+        TEST(emptied_rows_keep_the_chain),
+        TEST(two_keysets_of_one_sequence_are_found),
         TEST(an_older_keyset_is_refused_and_found),
+        TEST(copies_beyond_a_delegation_are_found),
+        TEST(copies_of_a_withdrawn_partner_are_found),
+        TEST(copies_of_our_own_content_are_found),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
