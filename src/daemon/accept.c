@@ -6,11 +6,11 @@
 #include <sys/statvfs.h>
 
 #include "daemon/accept_internal.h"
-#include "daemon/bodies.h"
 #include "daemon/events.h"
 #include "daemon/fetch.h"
 #include "daemon/library.h"
 #include "daemon/vault_client.h"
+#include "net/bodies.h"
 
 #define LOG_MODULE "accept"
 #include "base/log.h"

@@ -7,8 +7,8 @@
 #include "daemon/accept.h"
 #include "daemon/ask.h"
 #include "daemon/commit.h"
-#include "daemon/receive_run.h"
 #include "daemon/transfers_internal.h"
+#include "net/receive_run.h"
 #include "protocol/copy_in.h"
 
 struct accept {

@@ -102,6 +102,10 @@ static int on_ini(void *ctx, const char *section, const char *name, const char *
         r = set_bool(&c->discovery, value);
     else if (strcmp(key, "household.answer-fetch") == 0)
         r = set_fetch(&c->answer_fetch, value);
+    else if (strcmp(key, "downloads.places") == 0)
+        r = set_bool(&c->places, value);
+    else if (strcmp(key, "downloads.ca-file") == 0)
+        r = value[0] == '/' ? set(c->ca_file, sizeof(c->ca_file), value) : CONFIG_USAGE;
     if (r != 0)
         fprintf(stderr, "hearthd: configuration: %s is not known, or its value is not possible\n", key);
     return r == 0; /* inih: 0 means failure */
@@ -152,7 +156,7 @@ static bool from_systemd(char *out, size_t cap, const char *variable)
 static void set_defaults(struct config *c, char *file, size_t file_cap)
 {
     bool service = geteuid() == 0;
-    *c = (struct config){ .discovery = true };
+    *c = (struct config){ .discovery = true, .places = true };
     if (gethostname(c->name, sizeof(c->name) - 1) != 0 || !text_is_utf8(slice_str(c->name)) || c->name[0] == '\0')
         memcpy(c->name, "device", sizeof("device"));
     if (!from_systemd(c->state_dir, sizeof(c->state_dir), "STATE_DIRECTORY")) {

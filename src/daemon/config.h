@@ -27,6 +27,8 @@ struct config {
     uint16_t listen_port;                /* 0: any */
     bool discovery;                      /* publish and look for siblings by mDNS */
     enum config_fetch answer_fetch;
+    bool places;                     /* fetch bodies from the places that distributors name */
+    char ca_file[CONFIG_PATH_BYTES]; /* whose authorities are trusted for https:// places; "": the system's */
 };
 #define CONFIG_USAGE 1 /* what is wrong was said on standard error */
 #define CONFIG_HELP 2  /* help or version was asked for and printed */

@@ -4,9 +4,9 @@
  * copy_on_delivered; copy_reply_closed at any time. */
 #include <stdlib.h>
 
-#include "daemon/bodies.h"
 #include "daemon/copy_internal.h"
 #include "daemon/library.h"
+#include "net/bodies.h"
 
 #define LOG_MODULE "copy"
 #include "base/log.h"

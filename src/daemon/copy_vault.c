@@ -3,11 +3,11 @@
  * Callbacks, in order: on_vault; remove_work (pool), on_removed. */
 #include <stdlib.h>
 
-#include "daemon/bodies.h"
 #include "daemon/copy_internal.h"
 #include "daemon/library.h"
 #include "daemon/session.h"
 #include "daemon/vault_client.h"
+#include "net/bodies.h"
 #include "vault.pb.h"
 
 #define LOG_MODULE "copy"

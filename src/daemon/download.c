@@ -1,19 +1,21 @@
-/* Downloads: receive_run over the session of an account, again and again until the body is here.
+/* Downloads: receive_run over the places that the distributor names (sources.h), then over the session of an account, again and again until
+ * the body is here.
  *
- * Callbacks, in order: on_row (database), on_ready (session), then those of receive_run: on_progress, on_lost, on_end. */
+ * Callbacks, in order: on_row (database), on_ready (session), on_places, then those of receive_run: on_progress, on_lost, on_end. */
 #include "daemon/download.h"
 
 #include <stdlib.h>
 
 #include "base/util.h"
-#include "daemon/bodies.h"
 #include "daemon/db.h"
 #include "daemon/events.h"
 #include "daemon/library.h"
-#include "daemon/receive_run.h"
-#include "daemon/receive_run_internal.h"
 #include "daemon/session.h"
+#include "daemon/sources.h"
 #include "daemon/transfers_internal.h"
+#include "net/bodies.h"
+#include "net/receive_run.h"
+#include "net/receive_run_internal.h"
 
 #define LOG_MODULE "download"
 #include "base/log.h"
@@ -26,6 +28,7 @@ struct download {
     struct transfer t;
     struct account *account; /* a reference */
     struct receive_run *run;
+    struct sources sources;
     bool connecting;
     uint64_t lost_at_bytes;
     uint32_t empty_tries;
@@ -73,6 +76,7 @@ static void put_row(const struct download *l, bool add)
 
 static void let_go(struct download *l)
 {
+    sources_deinit(&l->sources);
     receive_run_free(steal(&l->run));
     account_unref(steal(&l->account));
     l->next_try_ms = 0;
@@ -108,9 +112,15 @@ static bool may_pass(enum reason why)
            why == REASON_INTERNAL || why == REASON_SESSION_REPLACED || why == REASON_NONE;
 }
 
+static void attach_next(struct download *l);
+
 static void on_lost(enum reason why, const char *detail, void *ctx)
 {
     struct download *l = ctx;
+    if (sources_leave(&l->sources, why)) { /* whatever was wrong there, elsewhere it need not be */
+        attach_next(l);
+        return;
+    }
     bool empty = l->t.done_bytes == l->lost_at_bytes;
     l->lost_at_bytes = l->t.done_bytes;
     l->empty_tries = empty ? l->empty_tries + 1 : 0;
@@ -148,16 +158,54 @@ static void on_end(enum reason why, const char *detail, void *ctx)
 
 /* ---- the source ---------------------------------------------------------------------------------------------- */
 
+/* The next place, or its distributor. */
+static void attach_next(struct download *l)
+{
+    if (sources_attach(&l->sources))
+        return;
+    struct peer *p = session_peer(l->account);
+    if (p != NULL)
+        receive_run_attach(l->run, p);
+    else
+        try_later(l, REASON_OFFLINE);
+}
+
+static bool is_wanted(const struct download *l)
+{
+    return !transfer_has_ended(&l->t) && !l->t.gone && l->t.state != TRANSFER_PAUSED && l->run != NULL &&
+           !receive_run_attached(l->run);
+}
+
+static void on_unreachable(void *ctx)
+{
+    struct download *l = ctx;
+    if (is_wanted(l))
+        attach_next(l);
+}
+
+static void on_places(void *ctx)
+{
+    struct download *l = ctx;
+    l->connecting = false;
+    if (is_wanted(l))
+        attach_next(l);
+    transfer_release(&l->t);
+}
+
 static void on_ready(const struct answer *answer, void *ctx)
 {
     struct download *l = ctx;
     l->connecting = false;
-    bool wanted = !transfer_has_ended(&l->t) && !l->t.gone && l->t.state != TRANSFER_PAUSED && l->run != NULL;
+    bool wanted = is_wanted(l);
     struct peer *p = wanted && answer->why == REASON_NONE ? session_peer(l->account) : NULL;
-    if (p != NULL && !receive_run_attached(l->run)) {
+    if (p != NULL) {
         transfer_set_state(&l->t, TRANSFER_RUNNING, REASON_NONE, NULL);
-        receive_run_attach(l->run, p);
-    } else if (wanted && p == NULL) {
+        if (!l->sources.known && sources_ask(&l->sources, l->account, on_places) == 0) {
+            l->connecting = true;
+            return; /* on_places goes on, and releases */
+        }
+        attach_next(l);
+    } else if (wanted) {
         /* Whoever has just asked for it hears at once that nobody is there; what has begun goes on by itself. */
         if (l->t.done_bytes == 0 && l->t.watchers != NULL && answer->why != REASON_NONE)
             end(l, TRANSFER_FAILED, answer->why, answer->refusal->text);
@@ -169,7 +217,7 @@ static void on_ready(const struct answer *answer, void *ctx)
 
 static void connect_source(struct download *l)
 {
-    if (l->connecting || l->run == NULL || receive_run_attached(l->run))
+    if (l->connecting || l->run == NULL || receive_run_attached(l->run) || l->sources.active)
         return;
     l->next_try_ms = 0;
     transfer_hold(&l->t);
@@ -187,6 +235,7 @@ static void pause_transfer(struct transfer *t)
 {
     struct download *l = download_of(t);
     receive_run_detach(l->run);
+    sources_leave(&l->sources, REASON_CANCELLED);
     l->next_try_ms = 0;
     transfer_set_state(t, TRANSFER_PAUSED, REASON_NONE, NULL);
 }
@@ -243,6 +292,7 @@ static int download_new(struct account *a, const struct id *content, struct down
         return r;
     }
     l->account = account_ref(a);
+    sources_init(&l->sources, d, l->run, on_unreachable, l);
     transfer_add(d, &l->t, TRANSFER_DOWNLOAD, content, &a->distributor, a->name, &actions);
     *out = l;
     return 0;

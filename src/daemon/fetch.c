@@ -13,10 +13,10 @@
 #include "daemon/device_link.h"
 #include "daemon/library.h"
 #include "daemon/listing.h"
-#include "daemon/receive_run.h"
 #include "daemon/shop.h"
 #include "daemon/siblings.h"
 #include "daemon/transfers_internal.h"
+#include "net/receive_run.h"
 
 #define LOG_MODULE "fetch"
 #include "base/log.h"

@@ -8,8 +8,8 @@
 #ifndef DAEMON_MEDIUM_H
 #define DAEMON_MEDIUM_H
 
-#include "daemon/bodies.h"
 #include "messages.pb.h"
+#include "net/bodies.h"
 
 #define MEDIUM_PATH_BYTES 1280
 #define MEDIUM_STEP_BYTES (16u << 20) /* moved by one pool job */

@@ -14,6 +14,7 @@
 #include "daemon/fetch.h"
 #include "daemon/library.h"
 #include "daemon/transfers_internal.h"
+#include "net/http.h"
 
 #define LOG_MODULE "transfers"
 #include "base/log.h"
@@ -358,6 +359,11 @@ int transfers_start(struct daemon *d)
     int r = serve_new(&s->serve, d->loop, path_of, d);
     if (r != 0)
         return r;
+    r = http_new(&s->http, d->loop, d->config.ca_file);
+    if (r != 0) {
+        serve_free(s->serve);
+        return r;
+    }
     s->daemon = d;
     s->last = &s->first;
     s->next_number = 1;
@@ -393,5 +399,6 @@ void transfers_stop(struct daemon *d)
         transfer_release(t);
     }
     links_stop(d);
+    http_free(steal(&s->http));
     transfers_release(s);
 }

@@ -5,6 +5,7 @@
 #include "daemon/transfers.h"
 #include "net/serve.h"
 
+struct http;
 struct link;
 struct receive_run;
 struct fetch;
@@ -21,6 +22,7 @@ struct transfers {
     struct transfer *first, **last; /* in order of number; ended ones stay for a while */
     uint32_t next_number, ended_count;
     struct serve *serve;
+    struct http *http;      /* for bodies at static servers */
     struct link *links;     /* device_link.c */
     struct fetch *fetches;  /* fetch.c */
     struct export *exports; /* export.c */

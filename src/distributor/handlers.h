@@ -44,6 +44,8 @@ HANDLER(copies_move_cancel);
 HANDLER(delegations_get); /* delegations.c */
 HANDLER(delegations_address);
 HANDLER(delegations_grant_get);
+HANDLER(places_get); /* places.c */
+HANDLER(places_bodies_get);
 HANDLER(share_rows_get); /* share_give.c */
 
 /* Items of a transaction, each inside a savepoint of its own; they fill the result. transact.c. */

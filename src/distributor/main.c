@@ -81,6 +81,8 @@ static const struct admin_command commands[] = {
       "settlement accept FILE [--agreed-only]\nsettlement paid|received PARTNER AMOUNT [--text TEXT] [--reference TEXT]\n"
       "settlement position",
       "Statements of what partners and we owe each other: made, checked row by row, settled.", admin_settlement },
+    { "place", "list\nplace add URL\nplace remove URL",
+      "Where bodies lie beside this server: HTTP directories, contents servers.", admin_place },
     { "certificate", "list [--user NAME] [--state STATE]\ncertificate give-back SERIAL [--text REASON]",
       "Copy certificates issued; count and price of an unused one given back by hand.", admin_certificate },
 };

@@ -305,6 +305,11 @@ static const char media[] = "ALTER TABLE partner ADD COLUMN said_have INTEGER NO
                             "ALTER TABLE partner ADD COLUMN given_ends_ms INTEGER NOT NULL DEFAULT 0;"
                             "ALTER TABLE partner ADD COLUMN withdrawn_ms INTEGER NOT NULL DEFAULT 0;";
 
+/* Where our bodies lie beside this server. server: the ID of a contents server; NULL: an HTTP directory. */
+static const char places[] =
+    "CREATE TABLE place (number INTEGER PRIMARY KEY, url TEXT NOT NULL UNIQUE, server BLOB CHECK (length(server) = 32),"
+    " added_ms INTEGER NOT NULL) STRICT;";
+
 static const char *const migrations[] = { first,
                                           billing_schema_ledger,
                                           billing_schema_settlement,
@@ -318,7 +323,8 @@ static const char *const migrations[] = { first,
                                           key_block_masks,
                                           chains,
                                           certificates_found,
-                                          media };
+                                          media,
+                                          places };
 
 const struct store_schema operations_schema = {
     .migrations = migrations,

@@ -56,6 +56,8 @@ static const struct kind kinds[] = {
     { msg_Type_MOVE_CANCEL, REQUESTS_DEVICE, false, copies_move_cancel },
     { msg_Type_USE_LOG, REQUESTS_DEVICE, false, use_log_take },
     { msg_Type_ADDRESS_GET, REQUESTS_DEVICE, true, delegations_address },
+    { msg_Type_PLACES_GET, REQUESTS_DEVICE, true, places_get },
+    { msg_Type_BODIES_GET, REQUESTS_CONTENTS, true, places_bodies_get },
     { msg_Type_DELEGATION_GET, REQUESTS_DISTRIBUTOR, false, delegations_get },
     { msg_Type_GRANT_GET, REQUESTS_DISTRIBUTOR, true, delegations_grant_get },
     { msg_Type_PARTNER_LINK, REQUESTS_DISTRIBUTOR, false, links_partner_link },

@@ -24,7 +24,7 @@
 #define REQUESTS_ASK_PARTNER 3002
 #define REQUESTS_PARTNERS_MAX 16
 
-enum requests_role { REQUESTS_DEVICE = 1, REQUESTS_DISTRIBUTOR = 2 }; /* as msg.Hello.role */
+enum requests_role { REQUESTS_DEVICE = 1, REQUESTS_DISTRIBUTOR = 2, REQUESTS_CONTENTS = 3 }; /* as msg.Hello.role */
 
 /* Who asks. Lives as long as the connection; the server sets it up and keeps session and user up to date. */
 struct caller {

@@ -102,6 +102,8 @@ void receive_prepared(struct receive *r, const uint8_t *have);
 int receive_block(struct receive *r, uint32_t index, size_t len, int64_t now_ms) MUST_USE;
 /* What became of it: written, or it did not fit its hash (asked again; RECEIVE_CORRUPT_MAX of them fail the transfer). */
 void receive_stored(struct receive *r, uint32_t index, bool right);
+/* Blocks that did not fit are not held against the next source. */
+void receive_forgive(struct receive *r);
 void receive_synced(struct receive *r);
 void receive_fail(struct receive *r, enum reason why);
 

@@ -2,7 +2,7 @@
 #ifndef TESTS_DAEMON_BODY_FIXTURE_H
 #define TESTS_DAEMON_BODY_FIXTURE_H
 
-#include "daemon/bodies.h"
+#include "net/bodies.h"
 
 struct body_fixture {
     char dir[64]; /* bodies/ of the source */

@@ -9,7 +9,7 @@
 
 #include "base/util.h"
 #include "body_fixture.h"
-#include "daemon/receive_run.h"
+#include "net/receive_run.h"
 
 #define WAIT_MS 20000
 

@@ -61,6 +61,7 @@ static const struct {
     { msg_Type_ACCOUNT_EXPORT, "msg_AccountExport" },
     { msg_Type_ACCOUNT_ERASE, "msg_AccountErase" },
     { msg_Type_SHARE_PUSH, "msg_SharePush" },
+    { msg_Type_BODIES_GET, "msg_BodiesGet" },
 };
 
 /* ---- asking --------------------------------------------------------------------------------------------------- */

@@ -335,6 +335,9 @@ class Year:
     def table_directory_mark(self, names, songs):
         assert self.sql("SELECT count(*) FROM directory_mark m JOIN distributor d ON d.id = m.origin") == self.sql("SELECT count(*) FROM directory_mark")
 
+    def table_place(self, names, songs):
+        assert not self.sql("SELECT 1 FROM place WHERE (server IS NULL) <> (url LIKE 'http%')")
+
     def table_finding(self, names, songs):
         """In a year of kills and power cuts nobody has cheated. Rows that are on their way may be missing for a moment."""
         assert not self.sql("SELECT kind, text FROM finding WHERE settled_ms IS NULL AND kind NOT IN ('rows-missing', 'directory-withholds')")

@@ -1,5 +1,5 @@
 /* Part files and their maps. What a map says is believed only as far as its header allows. Blocking; pool threads. */
-#include "daemon/bodies.h"
+#include "net/bodies.h"
 
 #include <fcntl.h>
 #include <stdio.h>

@@ -5,19 +5,18 @@
 #include <stdlib.h>
 
 #include "base/util.h"
-#include "daemon/receive_run_internal.h"
+#include "net/receive_run_internal.h"
 
 #define LOG_MODULE "receive"
 #include "base/log.h"
 
-static void queue(struct receive_run *r, uv_work_t *work, uv_work_cb run, uv_after_work_cb after)
+void receive_pool_queue(struct receive_run *r, uv_work_t *work, uv_work_cb run, uv_after_work_cb after)
 {
     r->busy++;
     (void)uv_queue_work(r->loop, work, run, after); /* fails only without a function */
 }
 
-/* One job less; true when nobody wants to hear of it any more. */
-static bool job_done(struct receive_run *r)
+bool receive_pool_done(struct receive_run *r)
 {
     r->busy--;
     if (!r->freed)
@@ -32,6 +31,7 @@ struct store_job { /* one block on the pool */
     uv_work_t work;
     struct receive_run *run;
     void *frame; /* owned; block lies inside it */
+    bool from_place;
     struct slice block;
     uint32_t index;
     bool right;
@@ -52,11 +52,11 @@ static void on_stored(uv_work_t *work, int status)
     struct store_job *j = work->data;
     struct receive_run *r = j->run;
     uint32_t index = j->index;
-    bool right = j->right;
+    bool right = j->right, from_place = j->from_place;
     int outcome = j->outcome;
     (void)status; /* never cancelled */
     free(j);
-    if (job_done(r))
+    if (receive_pool_done(r))
         return;
     if (outcome != 0) {
         log_error("a block could not be written: %s", strerror(-outcome));
@@ -65,25 +65,31 @@ static void on_stored(uv_work_t *work, int status)
     if (!right)
         log_warn("a block does not fit its hash index=%u", index);
     receive_stored(&r->exchange, index, right);
+    if (!right && from_place) { /* counts against the place alone, which is given up at once */
+        receive_forgive(&r->exchange);
+        if (r->http != NULL) {
+            receive_run_lose(r, REASON_BLOCK_CORRUPT, NULL);
+            return;
+        }
+    }
     receive_run_tell(r, false);
     receive_run_pump(r);
 }
 
-int receive_pool_store(struct receive_run *r, struct peer *p, uint32_t index, struct slice block)
+int receive_pool_store(struct receive_run *r, void *memory, uint32_t index, struct slice block)
 {
-    struct store_job *j = calloc(1, sizeof(*j));
-    if (!j)
-        return -ENOMEM;
-    j->frame = peer_keep_frame(p);
-    if (!j->frame) {
-        free(j);
+    struct store_job *j = memory ? calloc(1, sizeof(*j)) : NULL;
+    if (!j) {
+        free(memory);
         return -ENOMEM;
     }
+    j->frame = memory;
+    j->from_place = r->http != NULL;
     j->work.data = j;
     j->run = r;
     j->block = block;
     j->index = index;
-    queue(r, &j->work, store_work, on_stored);
+    receive_pool_queue(r, &j->work, store_work, on_stored);
     return 0;
 }
 
@@ -102,7 +108,7 @@ static void on_looked(uv_work_t *work, int status)
 {
     struct receive_run *r = work->data;
     (void)status;
-    if (job_done(r))
+    if (receive_pool_done(r))
         return;
     r->looked = true;
     int outcome = r->look_outcome;
@@ -138,7 +144,7 @@ static void on_prepared(uv_work_t *work, int status)
 {
     struct receive_run *r = work->data;
     (void)status;
-    if (job_done(r))
+    if (receive_pool_done(r))
         return;
     if (r->prepare_outcome != 0) {
         if (r->prepare_outcome < 0)
@@ -159,7 +165,7 @@ void receive_pool_prepare(struct receive_run *r)
         receive_fail(&r->exchange, REASON_INTERNAL);
         return;
     }
-    queue(r, &r->prepare, prepare_work, on_prepared);
+    receive_pool_queue(r, &r->prepare, prepare_work, on_prepared);
 }
 
 static void sync_work(uv_work_t *work)
@@ -172,7 +178,7 @@ static void on_synced(uv_work_t *work, int status)
 {
     struct receive_run *r = work->data;
     (void)status;
-    if (job_done(r))
+    if (receive_pool_done(r))
         return;
     if (r->sync_outcome != 0)
         receive_fail(&r->exchange, reason_of_error(r->sync_outcome));
@@ -190,7 +196,7 @@ void receive_pool_sync(struct receive_run *r)
         return;
     }
     memcpy(r->sync_marks, r->exchange.marks, count);
-    queue(r, &r->sync, sync_work, on_synced);
+    receive_pool_queue(r, &r->sync, sync_work, on_synced);
 }
 
 static void finish_work(uv_work_t *work)
@@ -203,15 +209,15 @@ static void on_finished(uv_work_t *work, int status)
 {
     struct receive_run *r = work->data;
     (void)status;
-    if (job_done(r))
+    if (receive_pool_done(r))
         return;
     receive_run_tell(r, true);
     receive_run_end(r, reason_of_error(r->finish_outcome), NULL);
 }
 
-void receive_pool_look(struct receive_run *r) { queue(r, &r->look, look_work, on_looked); }
+void receive_pool_look(struct receive_run *r) { receive_pool_queue(r, &r->look, look_work, on_looked); }
 
-void receive_pool_finish(struct receive_run *r) { queue(r, &r->finish, finish_work, on_finished); }
+void receive_pool_finish(struct receive_run *r) { receive_pool_queue(r, &r->finish, finish_work, on_finished); }
 
 /* ---- removing ------------------------------------------------------------------------------------------------ */
 

@@ -1,9 +1,9 @@
 /* Inside of a receive_run: receive_run.c (life, source, questions and answers) and receive_pool.c (what the pool does). */
-#ifndef DAEMON_RECEIVE_RUN_INTERNAL_H
-#define DAEMON_RECEIVE_RUN_INTERNAL_H
+#ifndef NET_RECEIVE_RUN_INTERNAL_H
+#define NET_RECEIVE_RUN_INTERNAL_H
 
-#include "daemon/bodies.h"
-#include "daemon/receive_run.h"
+#include "net/bodies.h"
+#include "net/receive_run.h"
 #include "protocol/receive.h"
 
 struct range { /* one BLOCKS_GET that is not answered to the end */
@@ -20,7 +20,8 @@ struct receive_run {
     char dir[BODIES_PATH_BYTES];
     struct receive exchange;
     struct body_part part;
-    struct peer *peer; /* NULL: no source */
+    struct peer *peer; /* NULL: no source, or: */
+    struct receive_http *http;
     uint32_t question; /* the open INFO_GET or LIST_GET; 0: none */
     uint32_t vigil;    /* a request nobody answers: tells that p closes, also when nothing is asked */
     struct range *ranges;
@@ -36,7 +37,9 @@ struct receive_run {
 };
 
 /* receive_run.c */
-void receive_run_pump(struct receive_run *r); /* does what the exchange says until it waits */
+void receive_run_lose(struct receive_run *r, enum reason why, const char *detail); /* the source; calls out: last */
+void receive_run_taken(struct receive_run *r, int outcome); /* of an input of the exchange; calls out: last */
+void receive_run_pump(struct receive_run *r);               /* does what the exchange says until it waits */
 void receive_run_end(struct receive_run *r, enum reason why, const char *detail); /* calls out: last */
 void receive_run_tell(struct receive_run *r, bool always);                        /* progress */
 void receive_run_release(struct receive_run *r);                                  /* frees it when it may go */
@@ -47,7 +50,17 @@ void receive_pool_sync(struct receive_run *r);
 void receive_pool_finish(struct receive_run *r);
 /* Removes what there is of a content: body, part, map. */
 void receive_pool_remove(uv_loop_t *loop, const char *dir, const struct id *content);
-/* Takes the frame that p has just delivered; block lies inside it. 0, -ENOMEM. */
-int receive_pool_store(struct receive_run *r, struct peer *p, uint32_t index, struct slice block) MUST_USE;
+/* Takes memory (malloc), also on failure; block lies inside it. 0, -ENOMEM. */
+int receive_pool_store(struct receive_run *r, void *memory, uint32_t index, struct slice block) MUST_USE;
+/* One job more, one less: true when nobody wants to hear of it any more. */
+void receive_pool_queue(struct receive_run *r, uv_work_t *work, uv_work_cb run, uv_after_work_cb after);
+bool receive_pool_done(struct receive_run *r) MUST_USE;
+
+/* receive_http.c: a body file at a URL as the source. */
+struct http;
+int receive_http_new(struct receive_http **out, struct receive_run *r, struct http *h, const char *url) MUST_USE;
+void receive_http_free(struct receive_http *s); /* what is under way is cancelled */
+/* Does what the exchange asks of its source; may feed it at once. 0, RECEIVE_UNASKED, -errno. */
+int receive_http_act(struct receive_http *s, const struct receive_action *a) MUST_USE;
 
 #endif

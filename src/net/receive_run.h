@@ -5,8 +5,8 @@
  *
  * Callbacks, in the order in which they fire: any number of on_progress and on_lost, then on_end once. None fires before the starting call
  * has returned, none after receive_run_free. Loop thread. */
-#ifndef DAEMON_RECEIVE_RUN_H
-#define DAEMON_RECEIVE_RUN_H
+#ifndef NET_RECEIVE_RUN_H
+#define NET_RECEIVE_RUN_H
 
 #include "base/clock.h"
 #include "net/peer.h"
@@ -29,6 +29,11 @@ int receive_run_new(struct receive_run **out, uv_loop_t *loop, const struct cloc
 void receive_run_offer_info(struct receive_run *r, struct slice info, const uint8_t list_root[32]);
 /* p: borrowed, until on_lost, on_end, receive_run_detach or p's on_closed. */
 void receive_run_attach(struct receive_run *r, struct peer *p);
+/* Instead of a peer: the body file behind this URL, at any HTTP server that answers ranges (http.h). Whatever is wrong there ends in on_lost, never in
+ * on_end: another source may do better. h: borrowed, until then. 0, -ENOMEM. */
+struct http;
+int receive_run_attach_url(struct receive_run *r, struct http *h, const char *url) MUST_USE;
+const struct id *receive_run_content(const struct receive_run *r);
 void receive_run_detach(struct receive_run *r); /* no on_lost follows */
 bool receive_run_attached(const struct receive_run *r);
 /* What has arrived is to be removed: once the pool, which may still write it, is done. Before receive_run_free; accepts NULL. */

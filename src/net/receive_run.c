@@ -1,13 +1,13 @@
 /* The driver of protocol/receive: peers on one side, part files on the other.
  *
  * Callbacks, in order: on_info, on_list, on_block (replies); on_timer, on_vigil at any time; and those of receive_pool.c. */
-#include "daemon/receive_run.h"
+#include "net/receive_run.h"
 
 #include <assert.h>
 #include <stdlib.h>
 
 #include "base/util.h"
-#include "daemon/receive_run_internal.h"
+#include "net/receive_run_internal.h"
 
 #define LOG_MODULE "receive"
 #include "base/log.h"
@@ -58,15 +58,18 @@ static void forget_questions(struct receive_run *r)
 
 void receive_run_detach(struct receive_run *r)
 {
-    if (!r->peer)
+    if (!r->peer && !r->http)
         return;
     forget_questions(r);
+    receive_http_free(steal(&r->http));
     r->peer = NULL;
     receive_lost(&r->exchange);
     (void)uv_timer_stop(&r->timer);
 }
 
-bool receive_run_attached(const struct receive_run *r) { return r->peer != NULL; }
+const struct id *receive_run_content(const struct receive_run *r) { return &r->exchange.content; }
+
+bool receive_run_attached(const struct receive_run *r) { return r->peer != NULL || r->http != NULL; }
 
 void receive_run_discard(struct receive_run *r)
 {
@@ -83,7 +86,7 @@ void receive_run_free(struct receive_run *r)
     uv_close((uv_handle_t *)&r->timer, on_timer_closed);
 }
 
-static void lose(struct receive_run *r, enum reason why, const char *detail)
+void receive_run_lose(struct receive_run *r, enum reason why, const char *detail)
 {
     receive_run_detach(r);
     if (!r->ended)
@@ -116,22 +119,22 @@ void receive_run_tell(struct receive_run *r, bool always)
 static bool is_lost(struct receive_run *r, const struct frame *reply, uint16_t type, enum reason why)
 {
     if (!reply) {
-        lose(r, why, NULL);
+        receive_run_lose(r, why, NULL);
         return true;
     }
     msg_Refusal refusal;
     why = peer_refusal(reply, type, &refusal);
     if (why == REASON_NONE)
         return false;
-    lose(r, why, reply->type == msg_Type_REFUSAL ? refusal.text : NULL);
+    receive_run_lose(r, why, reply->type == msg_Type_REFUSAL ? refusal.text : NULL);
     return true;
 }
 
 /* Outcome of an input of the exchange. */
-static void taken(struct receive_run *r, int outcome)
+void receive_run_taken(struct receive_run *r, int outcome)
 {
     if (outcome == RECEIVE_UNASKED)
-        lose(r, REASON_MALFORMED, NULL);
+        receive_run_lose(r, REASON_MALFORMED, NULL);
     else if (outcome < 0)
         receive_run_end(r, reason_of_error(outcome), NULL);
     else
@@ -149,7 +152,7 @@ static bool on_info(struct peer *p, const struct frame *reply, enum reason why, 
     int outcome = CODEC_DECODE(msg_Info, reply->message, &m) == 0
                       ? receive_info(&r->exchange, CODEC_BYTES(m.info), m.list_root, now(r))
                       : RECEIVE_UNASKED;
-    taken(r, outcome);
+    receive_run_taken(r, outcome);
     return false;
 }
 
@@ -164,7 +167,7 @@ static bool on_list(struct peer *p, const struct frame *reply, enum reason why, 
     int outcome = CODEC_DECODE(msg_List, reply->message, &m) == 0 && id_equal(m.content, &r->exchange.content)
                       ? receive_list(&r->exchange, m.first, reply->tail, now(r))
                       : RECEIVE_UNASKED;
-    taken(r, outcome);
+    receive_run_taken(r, outcome);
     return false;
 }
 
@@ -192,12 +195,12 @@ static bool on_block(struct peer *p, const struct frame *reply, enum reason why,
         id_equal(m.content, &r->exchange.content))
         outcome = receive_block(&r->exchange, m.index, reply->tail.len, now(r));
     if (outcome == 0)
-        outcome = receive_pool_store(r, p, m.index, reply->tail);
+        outcome = receive_pool_store(r, peer_keep_frame(p), m.index, reply->tail);
     bool more = outcome == 0 && ++g->index < g->end;
     if (!more)
         range_free(g);
     if (outcome != 0)
-        taken(r, outcome);
+        receive_run_taken(r, outcome);
     return more;
 }
 
@@ -241,6 +244,9 @@ static int ask_blocks(struct receive_run *r, uint32_t first, uint32_t count)
 /* 0, or -errno of sending. */
 static int act(struct receive_run *r, const struct receive_action *a)
 {
+    bool of_source = a->kind == RECEIVE_ASK_INFO || a->kind == RECEIVE_ASK_LIST || a->kind == RECEIVE_ASK_BLOCKS;
+    if (of_source && r->http != NULL)
+        return receive_http_act(r->http, a);
     switch (a->kind) {
     case RECEIVE_ASK_INFO:
         return ask_info(r);
@@ -272,7 +278,11 @@ void receive_run_pump(struct receive_run *r)
             break;
     }
     if (outcome != 0)
-        lose(r, outcome == -EPIPE ? REASON_OFFLINE : reason_of_error(outcome), NULL);
+        receive_run_lose(r,
+                         outcome == -EPIPE            ? REASON_OFFLINE
+                         : outcome == RECEIVE_UNASKED ? REASON_CONTENT_ID_MISMATCH
+                                                      : reason_of_error(outcome),
+                         NULL);
     else if (r->exchange.state == RECEIVE_FAILED)
         receive_run_end(r, r->exchange.why, NULL);
     else if (r->exchange.state == RECEIVE_FINISHED && r->finish_outcome == -EINPROGRESS) {
@@ -285,7 +295,7 @@ static void on_timer(uv_timer_t *timer)
 {
     struct receive_run *r = timer->data;
     if (receive_stalled(&r->exchange, now(r)))
-        lose(r, REASON_TIMED_OUT, NULL);
+        receive_run_lose(r, REASON_TIMED_OUT, NULL);
 }
 
 int receive_run_new(struct receive_run **out, uv_loop_t *loop, const struct clock *clock, const char *dir,
@@ -324,7 +334,7 @@ static bool on_vigil(struct peer *p, const struct frame *reply, enum reason why,
     (void)p;
     (void)reply; /* a PONG never comes here */
     r->vigil = 0;
-    lose(r, why, NULL);
+    receive_run_lose(r, why, NULL);
     return false;
 }
 
@@ -333,15 +343,15 @@ static void on_attached(uv_timer_t *timer)
 {
     struct receive_run *r = timer->data;
     (void)uv_timer_start(timer, on_timer, STALL_CHECK_MS, STALL_CHECK_MS);
-    if (!r->vigil)
-        lose(r, REASON_OFFLINE, NULL); /* it was closing already */
+    if (!r->vigil && !r->http)
+        receive_run_lose(r, REASON_OFFLINE, NULL); /* it was closing already */
     else
         receive_run_pump(r);
 }
 
 void receive_run_attach(struct receive_run *r, struct peer *p)
 {
-    assert(!r->peer);
+    assert(!receive_run_attached(r));
     if (r->ended)
         return;
     r->peer = p;
@@ -350,6 +360,19 @@ void receive_run_attach(struct receive_run *r, struct peer *p)
         r->vigil = 0;
     receive_connected(&r->exchange, now(r));
     (void)uv_timer_start(&r->timer, on_attached, 0, 0);
+}
+
+int receive_run_attach_url(struct receive_run *r, struct http *h, const char *url)
+{
+    assert(!receive_run_attached(r));
+    if (r->ended)
+        return 0;
+    int outcome = receive_http_new(&r->http, r, h, url);
+    if (outcome != 0)
+        return outcome;
+    receive_connected(&r->exchange, now(r));
+    (void)uv_timer_start(&r->timer, on_attached, 0, 0);
+    return 0;
 }
 
 bool receive_run_info(const struct receive_run *r, struct slice *info, const uint8_t **list_root)

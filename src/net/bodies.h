@@ -6,8 +6,8 @@
  *   2 synced (trusted always: set only after the data was made durable).
  * A body of at most BODIES_MAPLESS_BYTES has no map: after a kill it is sent again.
  * Source: seed S24, S25, S172; design section 6.5. */
-#ifndef DAEMON_BODIES_H
-#define DAEMON_BODIES_H
+#ifndef NET_BODIES_H
+#define NET_BODIES_H
 
 #include <limits.h>
 
