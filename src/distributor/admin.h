@@ -120,7 +120,8 @@ void out_csv_row(const struct out_field *fields, size_t count, bool first); /* a
 int admin_init(struct admin *a, int argc, char **argv); /* admin_init.c */
 int admin_id(struct admin *a, int argc, char **argv);
 int admin_settings(struct admin *a, int argc, char **argv);
-int admin_stats(struct admin *a, int argc, char **argv);
+int admin_stats(struct admin *a, int argc, char **argv); /* admin_operate.c */
+int admin_reload(struct admin *a, int argc, char **argv);
 int admin_invite(struct admin *a, int argc, char **argv); /* admin_people.c */
 int admin_user(struct admin *a, int argc, char **argv);
 int admin_export(struct admin *a, const char *user);                        /* admin_export.c: user export */

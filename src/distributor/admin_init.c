@@ -1,4 +1,4 @@
-/* Commands: init, id, settings, stats. One thread. */
+/* Commands: init, id, settings. One thread. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -9,7 +9,6 @@
 #include "distributor/admin.h"
 #include "distributor/database.h"
 #include "distributor/devices.h"
-#include "distributor/findings.h"
 #include "distributor/keyblocks.h"
 #include "distributor/rows.h"
 #include "distributor/tokens.h"
@@ -174,7 +173,7 @@ int admin_init(struct admin *a, int argc, char **argv)
     return r == 0 ? print_id(a) : r;
 }
 
-/* --- settings, stats --------------------------------------------------------------------------------------------- */
+/* --- settings ---------------------------------------------------------------------------------------------------- */
 
 static const char *const names[] = { "name",
                                      "currency",
@@ -291,33 +290,4 @@ int admin_settings(struct admin *a, int argc, char **argv)
         return r == 0 ? list_settings(a) : r;
     }
     return admin_usage(a, "there is no setting %s to change", argv[0]);
-}
-
-int admin_stats(struct admin *a, int argc, char **argv)
-{
-    int r = admin_options(a, NULL, 0, &argc, argv);
-    if (r == 0 && argc != 0)
-        r = admin_usage(a, "stats takes no arguments");
-    if (r == 0)
-        r = admin_open(a);
-    if (r != 0)
-        return r;
-    struct query q CLEANUP(query_end) = query(a->o->store, STATS);
-    r = rows_one(&q);
-    if (r != 0)
-        return admin_error(a, r, "read the database");
-    int64_t findings = 0;
-    r = findings_open(a->o, &findings);
-    if (r != 0)
-        return admin_error(a, r, "read the database");
-    const struct out_field fields[] = {
-        OUT_N("accounts", query_i64(&q, 0)),       OUT_N("devices", query_i64(&q, 1)),
-        OUT_N("contents", query_i64(&q, 2)),       OUT_N("licenses", query_i64(&q, 3)),
-        OUT_N("certificates", query_i64(&q, 4)),   OUT_N("certificates-open", query_i64(&q, 5)),
-        OUT_N("partners", query_i64(&q, 6)),       OUT_N("shared-rows", query_i64(&q, 7)),
-        OUT_N("revoked-leaves", query_i64(&q, 8)), OUT_N("key-block-version", query_i64(&q, 9)),
-        OUT_N("findings-open", findings),
-    };
-    out_object(a, fields, ARRAY_COUNT(fields));
-    return ADMIN_DONE;
 }

@@ -16,30 +16,50 @@ enum kind { TEXT, NUMBER };
 struct setting {
     const char *section, *name;
     enum kind kind;
-    size_t offset, cap; /* cap: bytes of a text */
-    uint32_t min, max;  /* of a number */
+    size_t offset, cap;  /* cap: bytes of a text */
+    uint32_t min, max;   /* of a number */
+    const char *choices; /* of a text: " one other "; NULL: anything */
+    bool at_start;       /* counts from the next start only */
 };
 
-#define TEXT_SETTING(section, name, field)                                                             \
-    {                                                                                                  \
-        section, name, TEXT, offsetof(struct config, field), sizeof(((struct config *)0)->field), 0, 0 \
+#define FIELD(field) offsetof(struct config, field), sizeof(((struct config *)0)->field)
+#define TEXT_AT_START(section, name, field)                             \
+    {                                                                   \
+        section, name, TEXT, FIELD(field), 0, 0, NULL, .at_start = true \
     }
-#define NUMBER_SETTING(section, name, field, min, max)                     \
-    {                                                                      \
-        section, name, NUMBER, offsetof(struct config, field), 0, min, max \
+#define CHOICE_SETTING(section, name, field, choices)           \
+    {                                                           \
+        section, name, TEXT, FIELD(field), 0, 0, choices, false \
+    }
+#define NUMBER_SETTING(section, name, field, min, max)             \
+    {                                                              \
+        section, name, NUMBER, FIELD(field), min, max, NULL, false \
+    }
+#define NUMBER_AT_START(section, name, field, min, max)           \
+    {                                                             \
+        section, name, NUMBER, FIELD(field), min, max, NULL, true \
     }
 
 static const struct setting settings[] = {
-    TEXT_SETTING("server", "state-dir", state_dir),
-    TEXT_SETTING("server", "listen", listen),
-    TEXT_SETTING("server", "pid-file", pid_file),
-    TEXT_SETTING("server", "address-file", address_file),
-    NUMBER_SETTING("limits", "connections", connections_max, 1, 1000000),
+    TEXT_AT_START("server", "state-dir", state_dir),
+    TEXT_AT_START("server", "listen", listen),
+    TEXT_AT_START("server", "pid-file", pid_file),
+    TEXT_AT_START("server", "address-file", address_file),
+    NUMBER_AT_START("limits", "connections", connections_max, 1, 1000000),
     NUMBER_SETTING("limits", "connections-per-address", connections_per_address_max, 1, 1000000),
     NUMBER_SETTING("limits", "requests-per-second", requests_per_second, 1, 1000000),
     NUMBER_SETTING("limits", "request-burst", request_burst, 1, 1000000),
     NUMBER_SETTING("limits", "queue-per-connection", queue_max, 1, 256),
     NUMBER_SETTING("limits", "idle-seconds", idle_seconds, 10, 86400),
+    NUMBER_SETTING("limits", "account-requests-per-minute", account_requests_per_minute, 0, 60000000),
+    NUMBER_SETTING("limits", "address-requests-per-minute", address_requests_per_minute, 0, 60000000),
+    NUMBER_SETTING("limits", "partner-requests-per-minute", partner_requests_per_minute, 0, 60000000),
+    NUMBER_SETTING("limits", "password-attempts", password_attempts, 1, 1000),
+    NUMBER_SETTING("limits", "stop-seconds", stop_seconds, 1, 600),
+    CHOICE_SETTING("log", "level", log_level, " error warn info debug "),
+    CHOICE_SETTING("log", "format", log_format, " text json "),
+    CHOICE_SETTING("log", "requests", log_requests, " none refused all "),
+    TEXT_AT_START("metrics", "listen", metrics_listen),
 };
 
 void config_init(struct config *c)
@@ -52,6 +72,20 @@ void config_init(struct config *c)
     c->request_burst = 800;
     c->queue_max = 16;
     c->idle_seconds = 180;
+    c->account_requests_per_minute = 30000;
+    c->partner_requests_per_minute = 60000;
+    c->password_attempts = 5;
+    c->stop_seconds = 10;
+    snprintf(c->log_requests, sizeof(c->log_requests), "refused");
+}
+
+void config_clear(struct config *c)
+{
+    static struct config defaults; /* large; filled with the same bytes each time */
+    config_init(&defaults);
+    for (size_t i = 0; i < ARRAY_COUNT(settings); i++)
+        if (!settings[i].at_start)
+            memcpy((char *)c + settings[i].offset, (const char *)&defaults + settings[i].offset, settings[i].cap);
 }
 
 static bool set_number(const struct setting *s, struct config *c, const char *value)
@@ -67,8 +101,16 @@ static bool set_number(const struct setting *s, struct config *c, const char *va
 
 static bool set_text(const struct setting *s, struct config *c, const char *value)
 {
+    char spaced[32];
     if (strlen(value) >= s->cap)
         return false;
+    if (s->choices != NULL && (strlen(value) > 16 || strchr(value, ' ') != NULL || value[0] == '\0'))
+        return false;
+    if (s->choices != NULL) {
+        snprintf(spaced, sizeof(spaced), " %s ", value);
+        if (strstr(s->choices, spaced) == NULL)
+            return false;
+    }
     memcpy((char *)c + s->offset, value, strlen(value) + 1);
     return true;
 }
@@ -109,4 +151,24 @@ int config_read(struct config *c, const char *path)
     snprintf(fresh->path, sizeof(fresh->path), "%s", file);
     *c = *fresh;
     return 0;
+}
+
+unsigned config_keep(const struct config *c, struct config *fresh, char *what, size_t cap)
+{
+    unsigned n = 0;
+    size_t len = 0;
+    what[0] = '\0';
+    for (size_t i = 0; i < ARRAY_COUNT(settings); i++) {
+        const struct setting *s = &settings[i];
+        const char *before = (const char *)c + s->offset;
+        char *now = (char *)fresh + s->offset;
+        bool same = s->kind == TEXT ? strcmp(before, now) == 0 : memcmp(before, now, s->cap) == 0;
+        if (!s->at_start || same)
+            continue;
+        memcpy(now, before, s->cap);
+        int more = snprintf(what + len, cap - len, "%s%s %s", n > 0 ? ", " : "", s->section, s->name);
+        len = more > 0 ? size_min(len + (size_t)more, cap - 1) : len;
+        n++;
+    }
+    return n;
 }

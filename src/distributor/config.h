@@ -16,11 +16,23 @@
  *     request-burst = 800
  *     queue-per-connection = 16
  *     idle-seconds = 180
+ *     account-requests-per-minute = 30000     ; of all devices of an account together; 0: no limit
+ *     address-requests-per-minute = 0         ; of those who have not said who they are
+ *     partner-requests-per-minute = 60000
+ *     password-attempts = 5                   ; wrong ones before the first delay
+ *     stop-seconds = 10                       ; for what runs when the server is stopped
+ *     [log]
+ *     level = info                            ; error, warn, info, debug; default: HEARTH_LOG
+ *     format = text                           ; text, json; default: HEARTH_LOG_FORMAT
+ *     requests = refused                      ; none, refused, all
+ *     [metrics]
+ *     listen = 127.0.0.1:9477                 ; for a scraper, plain HTTP: loopback only
  */
 #ifndef DISTRIBUTOR_CONFIG_H
 #define DISTRIBUTOR_CONFIG_H
 
 #include <limits.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/outcome.h"
@@ -41,12 +53,22 @@ struct config {
     uint32_t request_burst;
     uint32_t queue_max;    /* requests of one connection that wait; beyond, its socket is not read */
     uint32_t idle_seconds; /* a silent connection is closed */
+    uint32_t account_requests_per_minute, address_requests_per_minute, partner_requests_per_minute; /* 0: no limit */
+    uint32_t password_attempts;
+    uint32_t stop_seconds;
+    char log_level[8], log_format[8], log_requests[8]; /* level, format: "" leaves what the environment said */
+    char metrics_listen[CONFIG_LISTEN_BYTES];          /* "": nowhere */
 };
 
 void config_init(struct config *c);
+/* The defaults again for everything that a reload may change; what counts from the start stays as it is. */
+void config_clear(struct config *c);
 /* Reads path over *c. path NULL: the default file, whose absence is fine.
  * 0; CONFIG_MALFORMED (logged with the line; *c unchanged); -errno. */
 #define CONFIG_MALFORMED 1
 int config_read(struct config *c, const char *path) MUST_USE;
+/* For a reload: what of fresh is another than in c but counts from the next start only is put back in fresh, and named in
+ * what, "listen, pid-file", as far as there is room. Returns how many. */
+unsigned config_keep(const struct config *c, struct config *fresh, char *what, size_t cap);
 
 #endif

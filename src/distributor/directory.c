@@ -164,7 +164,7 @@ bool directory_pull_frame(struct session *s, const struct frame *f)
     if (CODEC_DECODE(msg_SharePull, f->message, &wanted) != 0 || wanted.after > INT64_MAX)
         session_refuse(s, f->request, REASON_MALFORMED, NULL, slice(NULL, 0));
     else if (count >= PULLS_MAX)
-        session_refuse(s, f->request, REASON_RATE_LIMITED, NULL, slice(NULL, 0));
+        session_refuse_later(s, f->request, TICK_MS);
     else
         start_pull(s, f->request, &wanted);
     return true;
@@ -231,7 +231,7 @@ static int run_push(struct writer_job *job, void *database)
 
 void directory_push(struct exchange *x, void (*on_done)(struct writer_job *job, int outcome))
 {
-    x->job = (struct writer_job){ .run = run_push, .on_done = on_done };
+    x->job = (struct writer_job){ .run = run_push, .on_done = on_done, .request = x->log_id };
     writer_submit(x->server->directory->writer, &x->job);
 }
 

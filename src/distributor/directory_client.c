@@ -302,6 +302,15 @@ void directory_client_check(struct directory_client *c)
         connect_now(c);
 }
 
+void directory_client_figures(const struct directory_client *c, struct directory_client_figures *out)
+{
+    bool known = c != NULL && c->caught_up_ms != 0;
+    *out = (struct directory_client_figures){
+        .connected = c != NULL && c->ready,
+        .caught_up_ms_ago = known ? clock_mono_ms(c->server->clock) - c->caught_up_ms : -1000,
+    };
+}
+
 /* --- Life --------------------------------------------------------------------------------------------------------------- */
 
 int directory_client_start(struct directory_client **out, struct server *server)

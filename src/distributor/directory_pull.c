@@ -244,6 +244,7 @@ static bool on_pulled(struct peer *peer, const struct frame *reply, enum reason 
     p->next = pulled.next;
     p->count = pulled.count;
     if (p->count == 0 && !p->is_probe) {
+        p->client->caught_up_ms = clock_mono_ms(p->client->server->clock);
         pull_end(p, false);
         return false;
     }

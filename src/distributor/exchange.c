@@ -3,6 +3,7 @@
 #define LOG_MODULE "exchange"
 #include "distributor/exchange.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,6 +16,7 @@
 #include "distributor/keyset.h"
 #include "distributor/login.h"
 #include "distributor/partners.h"
+#include "distributor/quotas.h"
 
 static void leave_asking(struct exchange *x);
 
@@ -33,6 +35,10 @@ static void exchange_free(struct exchange *x)
 static void exchange_end(struct exchange *x)
 {
     struct session *s = x->session;
+    uint64_t took_us = (uv_hrtime() - x->began_ns) / 1000;
+    metrics_request(x->server->metrics, x->type, x->outcome, took_us);
+    if (x->server->config.log_requests[0] == 'a' && x->outcome == METRICS_ANSWERED) /* "all" */
+        log_info("answered kind=%s ms=%.1f", metrics_kind_name(x->type), (double)took_us / 1000);
     exchange_free(x);
     session_exchange_ended(s);
 }
@@ -41,10 +47,35 @@ static void exchange_end(struct exchange *x)
 
 static bool is_answered(const struct exchange *x) { return x->type != msg_Type_COMMIT; }
 
+/* What went wrong on our side is told with the request's ID: whoever has it finds the lines of the log. */
+static bool is_ours(enum reason r)
+{
+    return r == REASON_INTERNAL || r == REASON_STORAGE_FULL || r == REASON_OFFLINE || r == REASON_TIMED_OUT;
+}
+
+static void log_refusal(struct exchange *x, enum reason reason)
+{
+    char client[ID_TEXT_BYTES];
+    x->outcome = reason == REASON_INTERNAL || reason == REASON_STORAGE_FULL ? METRICS_FAILED : METRICS_REFUSED;
+    if (x->server->config.log_requests[0] == 'n') /* "none" */
+        return;
+    id_text(x->session->id.bytes, client);
+    log_info("refused kind=%s peer=%s reason=%s", metrics_kind_name(x->type), client, reason_code(reason));
+}
+
 void exchange_refuse(struct exchange *x, enum reason reason, const char *detail)
 {
+    struct log_request scope CLEANUP(log_request_end) = log_request(x->log_id);
+    char text[sizeof(((msg_Refusal *)NULL)->text)], id[LOG_REQUEST_BYTES];
     if (detail == NULL && x->reply.detail[0] != '\0')
         detail = x->reply.detail;
+    const char *sentence = detail != NULL ? detail : reason_text(reason);
+    int len = is_ours(reason) ? snprintf(text, sizeof(text), "%.*s (request %s)", (int)sizeof(text) - 32, sentence,
+                                         log_request_text(x->log_id, id))
+                              : 0;
+    if (len > 0 && strlen(sentence) <= sizeof(text) - 32) /* a long one is not cut for it */
+        detail = text;
+    log_refusal(x, reason);
     if (is_answered(x))
         session_refuse(x->session, x->request, reason, detail, buf_slice(&x->reply.tail));
     exchange_end(x);
@@ -52,13 +83,10 @@ void exchange_refuse(struct exchange *x, enum reason reason, const char *detail)
 
 void exchange_refuse_later(struct exchange *x, uint64_t retry_ms)
 {
-    msg_Refusal refusal;
-    reason_refusal(&refusal, REASON_RATE_LIMITED, NULL);
-    refusal.has_retry_ms = true;
-    refusal.retry_ms = retry_ms;
-    struct peer *p = x->session->peer;
-    if (p != NULL && peer_send(p, msg_Type_REFUSAL, x->request, msg_Refusal_fields, &refusal, slice(NULL, 0)) != 0)
-        peer_close(p, REASON_INTERNAL);
+    struct log_request scope CLEANUP(log_request_end) = log_request(x->log_id);
+    log_refusal(x, REASON_RATE_LIMITED);
+    if (is_answered(x))
+        session_refuse_later(x->session, x->request, retry_ms);
     exchange_end(x);
 }
 
@@ -164,6 +192,7 @@ static void settle_asking(struct exchange *x)
 static void on_asked(void *ctx)
 {
     struct asking *a = ctx;
+    struct log_request scope CLEANUP(log_request_end) = log_request(a->exchange != NULL ? a->exchange->log_id : 0);
     a->pending--;
     a->news = true;
     if (a->exchange == NULL && a->pending == 0)
@@ -205,6 +234,7 @@ static void ask_directory(struct exchange *x)
 static void on_partner_asked(void *ctx, int outcome)
 {
     struct exchange *x = ctx;
+    struct log_request scope CLEANUP(log_request_end) = log_request(x->log_id);
     if (outcome != 0)
         log_info("a partner did not give what a request needs outcome=%d", outcome);
     run_again(x);
@@ -243,7 +273,7 @@ static void on_request_done(struct writer_job *job, int outcome)
 static void submit(struct exchange *x, struct writer *w, int (*run)(struct writer_job *, void *),
                    void (*on_done)(struct writer_job *, int))
 {
-    x->job = (struct writer_job){ .run = run, .on_done = on_done };
+    x->job = (struct writer_job){ .run = run, .on_done = on_done, .request = x->log_id };
     writer_submit(w, &x->job);
 }
 
@@ -336,6 +366,7 @@ static int run_link_store(struct writer_job *job, void *database)
 static void on_linked(void *ctx, int outcome, const char *user, const char *detail)
 {
     struct exchange *x = ctx;
+    struct log_request scope CLEANUP(log_request_end) = log_request(x->log_id);
     if (outcome == 0) {
         memcpy(x->partner_user, user, strlen(user) + 1);
         submit(x, x->server->writer, run_link_store, on_request_done);
@@ -394,6 +425,46 @@ static void fill_caller(struct caller *who, const struct session *s)
     memcpy(who->token, s->token, sizeof(who->token));
 }
 
+/* How long this one has to stay away: its household, the distributor, or, before it has said who it is, its address asks for too much. */
+static uint64_t over_quota_ms(const struct session *s)
+{
+    struct server *server = s->server;
+    enum quotas_kind kind = QUOTAS_ADDRESS;
+    struct slice name = slice(s->address->bytes, s->address->len);
+    uint32_t per_minute = server->config.address_requests_per_minute;
+    if (s->state == SESSION_READY && s->role == REQUESTS_DISTRIBUTOR) {
+        kind = QUOTAS_PARTNER;
+        name = slice(s->id.bytes, ID_BYTES);
+        per_minute = server->config.partner_requests_per_minute;
+    } else if (s->user != NULL) {
+        kind = QUOTAS_ACCOUNT;
+        name = slice(s->user->bytes, s->user->len);
+        per_minute = server->config.account_requests_per_minute;
+    }
+    uint64_t wait_ms = quotas_take(server->quotas, kind, name, per_minute);
+    if (wait_ms > 0)
+        server->metrics->over_quota[kind]++;
+    return wait_ms;
+}
+
+static void begin(struct exchange *x)
+{
+    struct session *s = x->session;
+    uint64_t wait_ms = x->type != msg_Type_COMMIT ? over_quota_ms(s) : 0; /* a commit has no answer, and only frees */
+    if (wait_ms > 0)
+        exchange_refuse_later(x, wait_ms);
+    else if (x->type == msg_Type_HELLO)
+        start_hello(x);
+    else if (login_is_for(x->type) && s->role == REQUESTS_DEVICE)
+        login_start(s->server->login, x);
+    else if (x->type == msg_Type_LINK && s->role == REQUESTS_DEVICE)
+        start_link(x);
+    else if (x->type == msg_Type_SHARE_PUSH && s->server->directory != NULL)
+        directory_push(x, on_request_done);
+    else
+        run_again(x);
+}
+
 int exchange_start(struct session *s, uint16_t type, uint32_t request, struct slice message, struct slice tail)
 {
     size_t len = message.len + tail.len; /* both bounded by the frame */
@@ -404,6 +475,8 @@ int exchange_start(struct session *s, uint16_t type, uint32_t request, struct sl
     x->session = s;
     x->type = type;
     x->request = request;
+    x->log_id = ++s->server->last_log_id;
+    x->began_ns = s->frame_ns;
     x->bytes_len = len;
     if (message.len > 0)
         memcpy(x->bytes, message.data, message.len);
@@ -413,16 +486,8 @@ int exchange_start(struct session *s, uint16_t type, uint32_t request, struct sl
     x->tail = slice(x->bytes + message.len, tail.len);
     reply_init(&x->reply);
     fill_caller(&x->who, s);
+    struct log_request scope CLEANUP(log_request_end) = log_request(x->log_id);
     s->running = x;
-    if (type == msg_Type_HELLO)
-        start_hello(x);
-    else if (login_is_for(type) && s->role == REQUESTS_DEVICE)
-        login_start(s->server->login, x);
-    else if (type == msg_Type_LINK && s->role == REQUESTS_DEVICE)
-        start_link(x);
-    else if (type == msg_Type_SHARE_PUSH && s->server->directory != NULL)
-        directory_push(x, on_request_done);
-    else
-        run_again(x);
+    begin(x);
     return 0;
 }

@@ -11,6 +11,7 @@
 #define DISTRIBUTOR_EXCHANGE_H
 
 #include "distributor/links.h"
+#include "distributor/metrics.h"
 #include "distributor/session.h"
 
 #define EXCHANGE_ASK_MS 5000
@@ -21,6 +22,9 @@ struct exchange {
     struct session *session; /* stays until the exchange has ended, though its peer may go */
     uint16_t type;
     uint32_t request;
+    uint64_t log_id; /* in every line of the log that is about it, on whichever thread */
+    uint64_t began_ns;
+    enum metrics_outcome outcome;
     struct caller who;
     struct reply reply;
     int64_t ask_deadline_ms;

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/util.h"
+#include "distributor/metrics.h"
 #include "net/address.h"
 
 #define PACE_TICK_MS 50
@@ -16,7 +17,6 @@
 #define RENEWED_A_SWEEP 50 /* hung up on for a new keyset: 100 a second come back */
 #define RENEW_IDLE_MS 2000
 #define STOP_TICK_MS 20
-#define STOP_WAIT_MS 2000
 
 struct lobby {
     struct server *server;
@@ -26,7 +26,7 @@ struct lobby {
     struct session *first_paced;
     uv_timer_t pace_timer, sweep_timer, stop_timer;
     int handles_open;
-    bool stopping;
+    bool shut, stopping;
     int64_t stop_at_ms;
     void (*on_stopped)(struct server *);
 };
@@ -43,19 +43,23 @@ static bool on_accept(struct peer *p, struct peer_callbacks *out, void **ctx, vo
 {
     struct server *server = listener_ctx;
     struct lobby *l = server->lobby;
-    if (l->stopping)
+    if (l->shut)
         return false;
     uint8_t host[THROTTLE_HOST_BYTES];
     size_t host_len = throttle_host(slice_str(peer_address(p)), host);
     struct name *address = names_take(&l->addresses, slice(host, host_len));
-    if (address == NULL)
+    if (address == NULL) {
+        server->metrics->turned_away++;
         return false;
+    }
     struct session *s =
         address->uses <= server->config.connections_per_address_max ? session_new(server, p, out) : NULL;
     if (s == NULL) {
+        server->metrics->turned_away++;
         names_drop(&l->addresses, address);
         return false;
     }
+    server->metrics->accepted++;
     s->address = address;
     s->next = l->first;
     if (l->first != NULL)
@@ -215,6 +219,19 @@ void lobby_visit_distributors(struct lobby *l, void (*visit)(struct session *s, 
     }
 }
 
+void lobby_figures(const struct lobby *l, struct lobby_figures *out)
+{
+    *out = (struct lobby_figures){ 0 };
+    for (const struct session *s = l != NULL ? l->first : NULL; s != NULL; s = s->next) {
+        bool greeted = s->state == SESSION_READY;
+        out->strangers += !greeted && s->state != SESSION_CLOSED;
+        out->devices += greeted && s->role == REQUESTS_DEVICE;
+        out->distributors += greeted && s->role == REQUESTS_DISTRIBUTOR;
+        out->running += s->running != NULL;
+        out->waiting += s->waiting_count;
+    }
+}
+
 /* --- Start and stop --------------------------------------------------------------------------------------------------- */
 
 /* "host:port"; port 0, which no address to dial has, takes a free one. */
@@ -266,8 +283,17 @@ static void on_handle_closed(uv_handle_t *h)
     stopped_when_empty(l);
 }
 
+/* A frame that answers nothing: whoever hears it knows that it is not the network. */
+static void say_goodbye(struct lobby *l)
+{
+    for (struct session *s = l->first; s != NULL; s = s->next)
+        if (s->peer != NULL && s->state == SESSION_READY)
+            session_refuse(s, 0, REASON_OFFLINE, "The distributor stops. Try again in a while.", slice(NULL, 0));
+}
+
 static void close_all(struct lobby *l)
 {
+    say_goodbye(l);
     if (l->listener != NULL)
         peer_listener_close(steal(&l->listener));
     l->pace_timer.data = l->sweep_timer.data = l->stop_timer.data = l;
@@ -286,15 +312,17 @@ static void on_stop(uv_timer_t *t)
         close_all(l);
 }
 
+void lobby_shut(struct lobby *l) { l->shut = true; }
+
 void lobby_stop(struct lobby *l, void (*on_stopped)(struct server *), struct server *server)
 {
     if (l == NULL) {
         on_stopped(server);
         return;
     }
-    l->stopping = true;
+    l->shut = l->stopping = true;
     l->on_stopped = on_stopped;
-    l->stop_at_ms = clock_mono_ms(server->clock) + STOP_WAIT_MS;
+    l->stop_at_ms = clock_mono_ms(server->clock) + (int64_t)server->config.stop_seconds * 1000;
     for (struct session *s = l->first; s != NULL; s = s->next)
         if (s->peer != NULL && s->state != SESSION_OPENING)
             peer_pause(s->peer);

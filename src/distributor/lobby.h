@@ -6,7 +6,9 @@
 
 /* Listens and accepts. *port: as bound. 0; -EINVAL (the address), -errno; what was begun is undone by lobby_stop. */
 int lobby_start(struct lobby **out, struct server *server, uint16_t *port) MUST_USE;
-/* Nobody comes in or is listened to any more; connections close once what they asked is answered (2 s at most).
+/* Nobody comes in any more; who is there is served on. */
+void lobby_shut(struct lobby *l);
+/* Nobody is listened to any more; once what runs is answered (config.stop_seconds at most) each session hears that we stop and is closed.
  * on_stopped fires once, when the last session is gone (at once for NULL). */
 void lobby_stop(struct lobby *l, void (*on_stopped)(struct server *), struct server *server);
 void lobby_free(struct lobby *l); /* after on_stopped; accepts NULL */
@@ -29,5 +31,11 @@ void lobby_push_roster(struct lobby *l, const char *user);
 const struct names *lobby_users(const struct lobby *l);
 /* Calls visit for each connected distributor. */
 void lobby_visit_distributors(struct lobby *l, void (*visit)(struct session *s, void *ctx), void *ctx);
+
+struct lobby_figures {
+    uint64_t strangers, devices, distributors; /* connections */
+    uint64_t running, waiting;                 /* requests */
+};
+void lobby_figures(const struct lobby *l, struct lobby_figures *out); /* walks through all; zeros for NULL */
 
 #endif

@@ -282,7 +282,7 @@ void login_start(struct login *l, struct exchange *x)
         return;
     }
     snprintf(a->address, sizeof(a->address), "%s", peer_address(x->session->peer));
-    a->job = (struct writer_job){ .run = run_find, .on_done = on_found };
+    a->job = (struct writer_job){ .run = run_find, .on_done = on_found, .request = x->log_id };
     writer_submit(l->server->reader, &a->job);
 }
 

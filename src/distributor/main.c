@@ -23,7 +23,9 @@ static const struct admin_command commands[] = {
       "Serve devices, partners and the directory until SIGTERM.", run_serve },
     { "id", "", "Print hearth://HOST:PORT#ID, which devices register with.", admin_id },
     { "settings", "[NAME VALUE]", "Show or change the operator's choices.", admin_settings },
-    { "stats", "", "Count what there is.", admin_stats },
+    { "stats", "[--openmetrics]", "Count what there is; or all figures of the running server, for a scraper.",
+      admin_stats },
+    { "reload", "", "The running server reads its configuration again; no connection is lost.", admin_reload },
     { "invite", "[--count N] [--days N]", "Make invitation codes for new accounts.", admin_invite },
     { "user",
       "list\nuser add NAME [--password-file FILE] [--full-name TEXT] [--email TEXT] [--credit AMOUNT]\n"

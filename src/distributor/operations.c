@@ -111,6 +111,23 @@ int operations_count(struct operations *o, const char *name, uint64_t *out)
     return query_check(&q);
 }
 
+int operations_counter(struct operations *o, const char *name, uint64_t *out)
+{
+    struct query q CLEANUP(query_end) = query(o->store, COUNTER_GET);
+    query_bind_text(&q, 1, name);
+    int r = rows_one(&q);
+    *out = r == 0 ? query_u64(&q, 0) : 0;
+    return r == OPERATIONS_ABSENT ? 0 : r != 0 ? r : query_check(&q);
+}
+
+int operations_counter_set(struct operations *o, const char *name, uint64_t value)
+{
+    struct query q CLEANUP(query_end) = query(o->store, COUNTER_SET);
+    query_bind_text(&q, 1, name);
+    query_bind_u64(&q, 2, value);
+    return rows_run(&q);
+}
+
 /* --- Distributors ------------------------------------------------------------------------------------------------ */
 
 int operations_distributor(struct operations *o, const struct id *id, int64_t *number)

@@ -97,6 +97,10 @@ int operations_setting_set(struct operations *o, const char *name, const char *v
 /* Rising numbers that are never given twice, even across processes: "license", "certificate", "keyset", ...
  * Writes *out = the next one, from 1. */
 int operations_count(struct operations *o, const char *name, uint64_t *out) MUST_USE;
+/* The last one given, 0 when none was. Read-only. */
+int operations_counter(struct operations *o, const char *name, uint64_t *out) MUST_USE;
+/* Sets it: for what is no rising number, and for what leaps (reserve.h). */
+int operations_counter_set(struct operations *o, const char *name, uint64_t value) MUST_USE;
 
 /* Number of a distributor in the table `distributor`: 0, OPERATIONS_ABSENT, -errno. */
 int operations_distributor(struct operations *o, const struct id *id, int64_t *number) MUST_USE;

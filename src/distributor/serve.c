@@ -1,8 +1,11 @@
 /* Start in this order: keys, database connections, threads, parts, listener, files that announce us. Stop in reverse, each
  * step when the one before has ended:
  *
- *   on_signal -> watch, collector, directory client, partners (what is asked ends) -> sessions (what is queued is answered)
- *             -> directory, writer, reader -> the loop has nothing left */
+ *   on_signal -> nobody is let in any more -> watch, collector, directory client, partners (what is asked ends)
+ *             -> sessions (what runs is answered, within a bound; then they hear that we stop) -> console -> directory, writer (what is
+ *             queued is committed), reader -> the loop has nothing left
+ *
+ * A second signal ends the process at once: what was acknowledged is on disk, and nothing else counts. */
 #define LOG_MODULE "serve"
 #include "distributor/serve.h"
 
@@ -21,14 +24,18 @@
 #include "base/util.h"
 #include "distributor/announce.h"
 #include "distributor/collector.h"
+#include "distributor/console.h"
 #include "distributor/database.h"
 #include "distributor/directory.h"
 #include "distributor/directory_client.h"
 #include "distributor/keyset.h"
 #include "distributor/lobby.h"
 #include "distributor/login.h"
+#include "distributor/metrics.h"
 #include "distributor/notify.h"
 #include "distributor/partners.h"
+#include "distributor/quotas.h"
+#include "distributor/reload.h"
 #include "distributor/throttle.h"
 #include "distributor/watch.h"
 
@@ -104,10 +111,15 @@ static void on_writer_stopped(void *ctx)
 
 static void on_directory_stopped(struct server *server) { writer_stop(server->writer, on_writer_stopped, server); }
 
+static void on_console_stopped(struct server *server)
+{
+    directory_stop(server->directory, on_directory_stopped, server);
+}
+
 static void on_sessions_stopped(struct server *server)
 {
     serve_free(steal(&server->bodies)); /* its clients are gone */
-    directory_stop(server->directory, on_directory_stopped, server);
+    console_stop(server->console, on_console_stopped, server);
 }
 
 static void on_partners_stopped(struct server *server) { lobby_stop(server->lobby, on_sessions_stopped, server); }
@@ -124,42 +136,38 @@ static void on_watch_stopped(struct server *server) { collector_stop(server->col
 static void stop(struct server *server)
 {
     notify_stopping();
+    if (server->lobby != NULL)
+        lobby_shut(server->lobby);
     watch_stop(server->watch, on_watch_stopped, server);
-}
-
-static void reload(struct server *server)
-{
-    struct config *fresh CLEANUP(freep) = malloc(sizeof(*fresh));
-    if (fresh == NULL || server->config.path[0] == '\0')
-        return;
-    *fresh = server->config;
-    if (config_read(fresh, server->config.path) != 0)
-        return; /* logged; the old one stays */
-    /* Where we are and listen stays until the next start. */
-    memcpy(fresh->state_dir, server->config.state_dir, sizeof(fresh->state_dir));
-    memcpy(fresh->listen, server->config.listen, sizeof(fresh->listen));
-    memcpy(fresh->pid_file, server->config.pid_file, sizeof(fresh->pid_file));
-    memcpy(fresh->address_file, server->config.address_file, sizeof(fresh->address_file));
-    server->config = *fresh;
-    directory_client_reload(server->directory_client);
-    log_info("configuration read again");
 }
 
 static void on_signal(uv_signal_t *handle, int number)
 {
     struct serve_signals *signals = handle->data;
+    char said[RELOAD_SAID_BYTES];
     if (number == SIGHUP) {
-        if (!signals->stopping)
-            reload(signals->server);
+        int r = signals->stopping ? 0 : reload(signals->server, said);
+        if (r != 0)
+            log_debug("not reloaded outcome=%d", r); /* it was said why */
         return;
     }
-    if (signals->stopping)
-        return;
+    if (signals->stopping) {
+        log_warn("ended at once signal=%d", number);
+        _exit(1);
+    }
     signals->stopping = true;
     log_info("stopping signal=%d", number);
     for (size_t i = 0; i < ARRAY_COUNT(signals->handles); i++)
-        uv_close((uv_handle_t *)&signals->handles[i], NULL);
+        uv_unref((uv_handle_t *)&signals
+                     ->handles[i]); /* a second one is heard for as long as there is something to wait for */
     stop(signals->server);
+}
+
+static void close_signals(struct serve_signals *signals)
+{
+    for (size_t i = 0; i < ARRAY_COUNT(signals->handles); i++)
+        if (!uv_is_closing((uv_handle_t *)&signals->handles[i]))
+            uv_close((uv_handle_t *)&signals->handles[i], NULL);
 }
 
 /* --- Only one ---------------------------------------------------------------------------------------------------------- */
@@ -244,6 +252,10 @@ static int start(struct server *server)
     if (r == 0)
         r = throttle_new(&server->throttle, server->clock, server->rng);
     if (r == 0)
+        r = quotas_new(&server->quotas, server->clock, server->rng);
+    if (r == 0)
+        reload_apply(server);
+    if (r == 0)
         r = announce_new(&server->announce, server);
     if (r == 0)
         r = login_new(&server->login, server);
@@ -251,6 +263,8 @@ static int start(struct server *server)
         r = serve_new(&server->bodies, &server->loop, path_of, server);
     if (r == 0 && serves_directory)
         r = directory_start(&server->directory, server);
+    if (r == 0)
+        r = console_start(&server->console, server);
     if (r == 0)
         r = lobby_start(&server->lobby, server, &port);
     if (r == 0)
@@ -272,6 +286,8 @@ static void release(struct server *server)
     login_free(server->login);
     announce_free(server->announce);
     throttle_free(server->throttle);
+    quotas_free(server->quotas);
+    free(server->metrics);
     operations_close(server->read_ops);
     operations_close(server->write_ops);
     peer_identity_free(server->identity);
@@ -291,11 +307,11 @@ static int run(struct server *server, struct serve_signals *signals)
         char safe[256];
         log_error("cannot serve state=%s listen=%s: %s", text_safe(server->config.state_dir, safe, sizeof(safe)),
                   server->config.listen, lock < 0 && r == -EBUSY ? "another server runs on it" : strerror(-r));
-        for (size_t i = 0; i < ARRAY_COUNT(signals->handles); i++)
-            if (!uv_is_closing((uv_handle_t *)&signals->handles[i]))
-                uv_close((uv_handle_t *)&signals->handles[i], NULL);
+        close_signals(signals);
         stop(server);
     }
+    uv_run(&server->loop, UV_RUN_DEFAULT);
+    close_signals(signals);
     uv_run(&server->loop, UV_RUN_DEFAULT);
     if (r == 0)
         unannounce(server);
@@ -326,6 +342,12 @@ int serve_main(const struct config *config)
     server->clock = clock_system();
     server->rng = rng_system();
     server->keyset = buf(KEYSET_ENVELOPE_MAX);
+    rng_fill(server->rng, &server->last_log_id, sizeof(server->last_log_id));
+    server->last_log_id &= INT64_MAX; /* never around to 0, which is none */
+    server->metrics = calloc(1, sizeof(*server->metrics));
+    if (server->metrics == NULL)
+        return -ENOMEM;
+    server->metrics->began_ms = clock_wall_ms(server->clock);
     int r = uv_loop_init(&server->loop);
     if (r != 0)
         return r;

@@ -12,6 +12,8 @@
  *   watch.c             what happens by itself: periodic work, changes made by the admin's commands
  *   collector.c         payments, handed to the operator's command one at a time (collector_hook.c)
  *   announce.c          who hears of a changed roster
+ *   console.c           figures for scrapers, `reload` for the operator: a Unix socket, and an address when there is one
+ *   metrics.c           what is counted while serving (measures.c: what lies in the database)
  *   writer.c            the threads that own the database connections */
 #ifndef DISTRIBUTOR_SERVER_H
 #define DISTRIBUTOR_SERVER_H
@@ -27,6 +29,9 @@
 
 struct lobby;
 struct throttle;
+struct quotas;
+struct metrics;
+struct console;
 struct login;
 struct partners;
 struct directory;
@@ -44,9 +49,13 @@ struct server {
     struct peer_identity *identity;
     struct operations *write_ops, *read_ops; /* each used by its thread only */
     struct writer *writer, *reader;
+    uint64_t last_log_id;       /* of a request; begins anywhere, so that those of another run are others */
     struct buf keyset;          /* our newest keyset envelope: the first frame of every connection */
     uint32_t keyset_generation; /* counts its changes */
     struct throttle *throttle;
+    struct quotas *quotas;
+    struct metrics *metrics;
+    struct console *console;
     struct serve *bodies;
     struct lobby *lobby;
     struct login *login;

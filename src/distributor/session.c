@@ -3,6 +3,8 @@
 #define LOG_MODULE "session"
 #include "distributor/session.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,6 +13,7 @@
 #include "distributor/directory.h"
 #include "distributor/exchange.h"
 #include "distributor/lobby.h"
+#include "distributor/metrics.h"
 
 #define STRANGER_TAIL_BYTES (8u << 10) /* a keyset */
 #define DEVICE_TAIL_BYTES (160u << 10) /* a full transaction: 256 items */
@@ -22,6 +25,7 @@ struct session_waiting {
     struct session_waiting *next;
     uint16_t type;
     uint32_t request;
+    uint64_t arrived_ns;
     size_t message_len, tail_len;
     uint8_t bytes[];
 };
@@ -95,6 +99,7 @@ static void on_closed(struct peer *p, enum reason why, void *ctx)
 {
     struct session *s = ctx;
     log_debug("closed address=%s reason=%s", peer_address(p), reason_code(why));
+    metrics_closed(s->server->metrics, why);
     directory_session_closed(s);
     serve_client_free(steal(&s->bodies));
     lobby_forget_connection(s);
@@ -148,14 +153,33 @@ void session_greeted_distributor(struct session *s, const struct id *id, doc_Key
     greeted(s, DISTRIBUTOR_TAIL_BYTES);
 }
 
-void session_refuse(struct session *s, uint32_t request, enum reason reason, const char *detail, struct slice tail)
+static void send_refusal(struct session *s, uint32_t request, enum reason reason, const msg_Refusal *refusal,
+                         struct slice tail)
 {
     if (s->peer == NULL)
         return;
+    metrics_refusal(s->server->metrics, reason);
+    if (peer_send(s->peer, msg_Type_REFUSAL, request, msg_Refusal_fields, refusal, tail) != 0)
+        peer_close(s->peer, REASON_INTERNAL);
+}
+
+void session_refuse(struct session *s, uint32_t request, enum reason reason, const char *detail, struct slice tail)
+{
     msg_Refusal refusal;
     reason_refusal(&refusal, reason, detail);
-    if (peer_send(s->peer, msg_Type_REFUSAL, request, msg_Refusal_fields, &refusal, tail) != 0)
-        peer_close(s->peer, REASON_INTERNAL);
+    send_refusal(s, request, reason, &refusal, tail);
+}
+
+void session_refuse_later(struct session *s, uint32_t request, uint64_t retry_ms)
+{
+    msg_Refusal refusal;
+    char detail[sizeof(refusal.text)];
+    snprintf(detail, sizeof(detail), "Too many requests or tries. Come back in %" PRIu64 " s.",
+             (retry_ms + 999) / 1000);
+    reason_refusal(&refusal, REASON_RATE_LIMITED, detail);
+    refusal.has_retry_ms = true;
+    refusal.retry_ms = retry_ms;
+    send_refusal(s, request, REASON_RATE_LIMITED, &refusal, slice(NULL, 0));
 }
 
 /* Whoever breaks the order of the protocol is told why, and hung up on. */
@@ -214,9 +238,11 @@ static void enqueue(struct session *s, const struct frame *f)
         hang_up(s, f->request, REASON_INTERNAL, NULL);
         return;
     }
-    *w = (struct session_waiting){
-        .type = f->type, .request = f->request, .message_len = f->message.len, .tail_len = f->tail.len
-    };
+    *w = (struct session_waiting){ .type = f->type,
+                                   .request = f->request,
+                                   .arrived_ns = uv_hrtime(),
+                                   .message_len = f->message.len,
+                                   .tail_len = f->tail.len };
     if (f->message.len > 0)
         memcpy(w->bytes, f->message.data, f->message.len);
     if (f->tail.len > 0)
@@ -248,6 +274,7 @@ static void start_next(struct session *s)
         quota_release(&s->quota, sizeof(*w) + len);
         struct frame f = { w->type, w->request, slice(w->bytes, w->message_len),
                            slice(w->bytes + w->message_len, w->tail_len) };
+        s->frame_ns = w->arrived_ns;
         start(s, &f);
         secret_wipe(w->bytes, w->message_len);
         free(w);
@@ -279,6 +306,7 @@ static void pace(struct session *s)
     uint64_t wait_ms = bucket_take(&s->pace, server->config.requests_per_second, server->config.request_burst, now_ms);
     if (wait_ms == 0 || s->paused_by_pace)
         return;
+    server->metrics->paced++;
     lobby_pace(s, wait_ms);
 }
 
@@ -287,6 +315,7 @@ static void on_frame(struct peer *p, const struct frame *f, void *ctx)
     struct session *s = ctx;
     (void)p;
     s->heard_ms = clock_mono_ms(s->server->clock);
+    s->frame_ns = uv_hrtime();
     if (!is_for_bodies(f->type))
         pace(s);
     if (s->state == SESSION_OPENING || s->state == SESSION_CLOSED)

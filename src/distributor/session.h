@@ -43,6 +43,7 @@ struct session {
     struct session *next_paced;
     int64_t pace_until_ms;
     int64_t greet_by_ms, heard_ms;
+    uint64_t frame_ns;          /* when the frame that is being started was whole */
     uint32_t keyset_generation; /* of the keyset that it was shown */
     struct quota quota;
     struct bucket pace;
@@ -67,5 +68,7 @@ void session_set_user(struct session *s, uint64_t number, const char *user);
 void session_set_login(struct session *s, const struct reply *r);
 /* Sends a refusal, its tail too (out-of-step). */
 void session_refuse(struct session *s, uint32_t request, enum reason reason, const char *detail, struct slice tail);
+/* rate-limited: come back after that. */
+void session_refuse_later(struct session *s, uint32_t request, uint64_t retry_ms);
 
 #endif

@@ -14,23 +14,6 @@
 #define CONFIRMED "outbox-confirmed"
 #define CURSOR "directory-cursor"
 
-static int counter_get(struct operations *o, const char *name, uint64_t *value)
-{
-    struct query q CLEANUP(query_end) = query(o->store, COUNTER_GET);
-    query_bind_text(&q, 1, name);
-    int r = rows_one(&q);
-    *value = r == 0 ? query_u64(&q, 0) : 0;
-    return r == OPERATIONS_ABSENT ? 0 : r != 0 ? r : query_check(&q);
-}
-
-static int counter_set(struct operations *o, const char *name, uint64_t value)
-{
-    struct query q CLEANUP(query_end) = query(o->store, COUNTER_SET);
-    query_bind_text(&q, 1, name);
-    query_bind_u64(&q, 2, value);
-    return rows_run(&q);
-}
-
 /* --- Outbox ------------------------------------------------------------------------------------------------------ */
 
 static int sign_row(struct operations *o, uint32_t table, bool removed, const pb_msgdesc_t *fields, const void *row,
@@ -106,19 +89,31 @@ int share_outbox_read(struct operations *o, uint64_t after, uint32_t max_count, 
     return r;
 }
 
-int share_outbox_confirmed(struct operations *o, uint64_t *sequence) { return counter_get(o, CONFIRMED, sequence); }
+int share_outbox_confirmed(struct operations *o, uint64_t *sequence)
+{
+    return operations_counter(o, CONFIRMED, sequence);
+}
 
-int share_outbox_confirm(struct operations *o, uint64_t sequence) { return counter_set(o, CONFIRMED, sequence); }
+int share_outbox_confirm(struct operations *o, uint64_t sequence)
+{
+    return operations_counter_set(o, CONFIRMED, sequence);
+}
 
-int share_cursor(struct operations *o, uint64_t *next) { return counter_get(o, CURSOR, next); }
+int share_cursor(struct operations *o, uint64_t *next) { return operations_counter(o, CURSOR, next); }
 
-int share_cursor_set(struct operations *o, uint64_t next) { return counter_set(o, CURSOR, next); }
+int share_cursor_set(struct operations *o, uint64_t next) { return operations_counter_set(o, CURSOR, next); }
 
-int share_check(struct operations *o, const char *which, uint64_t *times) { return counter_get(o, which, times); }
+int share_check(struct operations *o, const char *which, uint64_t *times)
+{
+    return operations_counter(o, which, times);
+}
 
-int share_check_set(struct operations *o, const char *which, uint64_t times) { return counter_set(o, which, times); }
+int share_check_set(struct operations *o, const char *which, uint64_t times)
+{
+    return operations_counter_set(o, which, times);
+}
 
-int share_outbox_last(struct operations *o, uint64_t *sequence) { return counter_get(o, "outbox", sequence); }
+int share_outbox_last(struct operations *o, uint64_t *sequence) { return operations_counter(o, "outbox", sequence); }
 
 int share_read_again(struct operations *o, int64_t now_ms)
 {

@@ -6,6 +6,7 @@
 
 #include "distributor/statements_erase.h"
 #include "distributor/statements_money.h"
+#include "distributor/statements_operate.h"
 #include "distributor/statements_partners.h"
 #include "distributor/statements_people.h"
 #include "distributor/statements_places.h"
@@ -14,6 +15,7 @@
 #include "distributor/statements_trade.h"
 
 #define STATEMENTS(X)      \
+    STATEMENTS_OPERATE(X)  \
     STATEMENTS_PEOPLE(X)   \
     STATEMENTS_TRADE(X)    \
     STATEMENTS_PARTNERS(X) \

@@ -20,6 +20,7 @@ struct entry {
 struct throttle {
     const struct clock *clock;
     uint8_t key[32]; /* so that nobody can choose names of one group */
+    uint32_t free_attempts;
     struct entry entries[THROTTLE_NAMES / WAYS][WAYS];
 };
 
@@ -29,12 +30,15 @@ int throttle_new(struct throttle **out, const struct clock *clock, const struct 
     if (l == NULL)
         return -ENOMEM;
     l->clock = clock;
+    l->free_attempts = THROTTLE_FREE_ATTEMPTS;
     rng_fill(rng, l->key, sizeof(l->key));
     *out = l;
     return 0;
 }
 
 void throttle_free(struct throttle *l) { free(l); }
+
+void throttle_set_free_attempts(struct throttle *l, uint32_t attempts) { l->free_attempts = attempts; }
 
 static size_t locate(const struct throttle *l, enum throttle_kind kind, struct slice name, uint8_t tag[TAG_BYTES])
 {
@@ -51,11 +55,11 @@ static bool has_expired(const struct entry *e, int64_t now_ms)
     return e->failures == 0 || now_ms - e->failed_ms > forget_ms;
 }
 
-static uint64_t delay_ms(const struct entry *e)
+static uint64_t delay_ms(const struct throttle *l, const struct entry *e)
 {
-    if (e->failures < THROTTLE_FREE_ATTEMPTS)
+    if (e->failures < l->free_attempts)
         return 0;
-    uint32_t doublings = e->failures - THROTTLE_FREE_ATTEMPTS;
+    uint32_t doublings = e->failures - l->free_attempts;
     uint64_t most = e->kind == THROTTLE_USER  ? THROTTLE_USER_MAX_MS
                     : e->kind == THROTTLE_PIN ? THROTTLE_PIN_MAX_MS
                                               : THROTTLE_FORGET_MS;
@@ -81,7 +85,7 @@ uint64_t throttle_wait_ms(const struct throttle *l, enum throttle_kind kind, str
     if (e == NULL || has_expired(e, now_ms))
         return 0;
     int64_t passed_ms = now_ms - e->failed_ms;
-    uint64_t wait_ms = delay_ms(e);
+    uint64_t wait_ms = delay_ms(l, e);
     return (uint64_t)passed_ms >= wait_ms ? 0 : wait_ms - (uint64_t)passed_ms;
 }
 

@@ -21,7 +21,7 @@ struct throttle;
 
 #define THROTTLE_NAMES \
     16384 /* names remembered at once; the least troublesome of a group of 8 is forgotten for a new one */
-#define THROTTLE_FREE_ATTEMPTS 5            /* wrong ones before the first delay */
+#define THROTTLE_FREE_ATTEMPTS 5            /* wrong ones before the first delay, unless told otherwise */
 #define THROTTLE_FIRST_MS 1000              /* the first delay; doubles with each further failure */
 #define THROTTLE_FORGET_MS (15 * 60 * 1000) /* without a failure for that long, a name starts anew */
 
@@ -37,6 +37,7 @@ enum throttle_kind {
 
 int throttle_new(struct throttle **out, const struct clock *clock, const struct rng *rng) MUST_USE; /* clock borrowed */
 void throttle_free(struct throttle *l);
+void throttle_set_free_attempts(struct throttle *l, uint32_t attempts); /* from 1 */
 /* How long this name still has to wait before another attempt: 0 means now. */
 uint64_t throttle_wait_ms(const struct throttle *l, enum throttle_kind kind, struct slice name);
 void throttle_failed(struct throttle *l, enum throttle_kind kind, struct slice name);

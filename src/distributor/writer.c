@@ -62,6 +62,12 @@ static void list_move(struct list *to, struct list *from)
 
 /* --- The thread -------------------------------------------------------------------------------------------------- */
 
+static int run_logged(struct writer *w, struct writer_job *job)
+{
+    struct log_request request CLEANUP(log_request_end) = log_request(job->request);
+    return job->run(job, w->d.database);
+}
+
 /* One job in its savepoint. Returns 0, or -errno when the transaction itself is beyond use. */
 static int run_saved(struct writer *w, struct writer_job *job)
 {
@@ -69,7 +75,7 @@ static int run_saved(struct writer *w, struct writer_job *job)
     int r = savepoint_begin(&p, w->d.store);
     if (r != 0)
         return r < 0 ? r : -EIO;
-    job->outcome = job->run(job, w->d.database);
+    job->outcome = run_logged(w, job);
     if (job->outcome != 0)
         return 0; /* undone by savepoint_end */
     r = savepoint_release(&p);
@@ -85,7 +91,7 @@ static int begin(struct writer *w, struct transaction *t)
 }
 
 /* Takes jobs off todo into batch and runs them inside one transaction. 0 or -errno (nothing of the batch is kept). */
-static int run_transaction(struct writer *w, struct list *todo, struct list *batch)
+static int run_transaction(struct writer *w, struct list *todo, struct list *batch, uint64_t *commit_us)
 {
     struct transaction t CLEANUP(transaction_end) = { 0 };
     int r = begin(w, &t);
@@ -98,7 +104,7 @@ static int run_transaction(struct writer *w, struct list *todo, struct list *bat
         if (!begun)
             continue;
         if (w->d.read_only)
-            job->outcome = job->run(job, w->d.database);
+            job->outcome = run_logged(w, job);
         else
             r = run_saved(w, job);
         if (r != 0 || uv_hrtime() - began_ns >= WRITER_BATCH_MS * 1000000ull)
@@ -106,25 +112,40 @@ static int run_transaction(struct writer *w, struct list *todo, struct list *bat
     }
     if (r != 0 || w->d.read_only)
         return r;
+    uint64_t commits_ns = uv_hrtime();
     r = transaction_commit(&t);
+    *commit_us = (uv_hrtime() - commits_ns) / 1000;
     return r > 0 ? -EIO : r;
+}
+
+/* Under lock. */
+static void count_batch(struct writer *w, const struct list *batch, int outcome, uint64_t commit_us)
+{
+    uint64_t jobs = 0;
+    for (const struct writer_job *job = batch->first; job != NULL; job = job->next)
+        jobs++;
+    w->figures.jobs += jobs;
+    w->figures.batches++;
+    w->figures.failed_batches += outcome != 0;
+    w->figures.waiting -= jobs;
+    histogram_add(&w->figures.batch_jobs, &histogram_sizes, jobs);
+    if (!w->d.read_only && outcome == 0)
+        histogram_add(&w->figures.commit_us, &histogram_latency, commit_us);
 }
 
 static void run_batch(struct writer *w, struct list *todo)
 {
     struct list batch;
     list_init(&batch);
-    int r = run_transaction(w, todo, &batch);
+    uint64_t commit_us = 0;
+    int r = run_transaction(w, todo, &batch, &commit_us);
     if (r != 0) {
         log_error("a transaction failed: nothing of it was kept errno=%d", -r);
         for (struct writer_job *job = batch.first; job != NULL; job = job->next)
             job->outcome = r;
     }
     uv_mutex_lock(&w->lock);
-    for (struct writer_job *job = batch.first; job != NULL; job = job->next)
-        w->figures.jobs++;
-    w->figures.batches++;
-    w->figures.failed_batches += r != 0;
+    count_batch(w, &batch, r, commit_us);
     list_move(&w->done, &batch);
     uv_mutex_unlock(&w->lock);
     uv_async_send(&w->on_batch);
@@ -157,8 +178,10 @@ static void deliver(struct writer *w)
     list_move(&done, &w->done);
     uv_mutex_unlock(&w->lock);
     struct writer_job *job;
-    while ((job = list_pop(&done)) != NULL)
+    while ((job = list_pop(&done)) != NULL) {
+        struct log_request request CLEANUP(log_request_end) = log_request(job->request);
         job->on_done(job, job->outcome);
+    }
 }
 
 static void on_batch(uv_async_t *a) { deliver(container_of(a, struct writer, on_batch)); }
@@ -218,6 +241,7 @@ void writer_submit(struct writer *w, struct writer_job *job)
         list_push(&w->done, job);
     } else {
         list_push(&w->waiting, job);
+        w->figures.waiting++;
     }
     uv_cond_signal(&w->wake);
     bool stopping = w->stopping;
@@ -247,6 +271,9 @@ void writer_stop(struct writer *w, void (*on_stopped)(void *ctx), void *ctx)
 
 void writer_figures(struct writer *w, struct writer_figures *out)
 {
+    *out = (struct writer_figures){ 0 };
+    if (w == NULL)
+        return;
     uv_mutex_lock(&w->lock);
     *out = w->figures;
     uv_mutex_unlock(&w->lock);

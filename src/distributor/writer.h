@@ -18,6 +18,7 @@
 #include <stdbool.h>
 #include <uv.h>
 
+#include "distributor/histogram.h"
 #include "store/store.h"
 
 #define WRITER_BATCH_MAX 64
@@ -30,6 +31,7 @@ struct writer_job {
     int (*run)(struct writer_job *job, void *database);
     /* outcome: what run returned, or -errno when the transaction around it failed, or -ECANCELED when it never ran. */
     void (*on_done)(struct writer_job *job, int outcome);
+    uint64_t request;        /* whose lines in the log this one's are (base/log.h); 0: nobody's */
     struct writer_job *next; /* the writer's */
     int outcome;             /* the writer's */
 };
@@ -49,8 +51,10 @@ void writer_submit(struct writer *w, struct writer_job *job);
 void writer_stop(struct writer *w, void (*on_stopped)(void *ctx), void *ctx);
 
 struct writer_figures {
+    uint64_t waiting; /* queued now */
     uint64_t jobs, batches, failed_batches;
+    struct histogram commit_us, batch_jobs; /* of a reader: no commits */
 };
-void writer_figures(struct writer *w, struct writer_figures *out);
+void writer_figures(struct writer *w, struct writer_figures *out); /* any thread; zeros for NULL */
 
 #endif

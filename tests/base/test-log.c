@@ -82,8 +82,74 @@ static void test_one_line(void **state)
     assert_ptr_equal(strchr(captured, '\n'), captured + len - 1);
 }
 
+static void write_requests(void)
+{
+    struct log_request outer CLEANUP(log_request_end) = log_request(0xabc);
+    log_error("one");
+    {
+        struct log_request inner CLEANUP(log_request_end) = log_request(UINT64_MAX);
+        log_error("two");
+    }
+    log_error("three");
+}
+
+static void write_after(void) { log_error("after"); }
+
+static void test_request(void **state)
+{
+    (void)state;
+    capture(write_requests);
+    assert_string_equal(captured, "prog error test: one request=0000000000000abc\n"
+                                  "prog error test: two request=ffffffffffffffff\n"
+                                  "prog error test: three request=0000000000000abc\n");
+    capture(write_after);
+    assert_string_equal(captured, "prog error test: after\n");
+}
+
+static void write_json(void)
+{
+    struct log_request r CLEANUP(log_request_end) = log_request(7);
+    log_error("title=%s", "a\"b\\c\nd \xc3\xa9 \xc3 \xed\xa0\x80 \xe0\x80\x80 \",\"level\":\"x");
+}
+
+static void test_json(void **state)
+{
+    (void)state;
+    assert_false(log_set_format("xml"));
+    assert_true(log_set_format("json"));
+    capture(write_json);
+    const char *rest = strstr(captured, "\",\"level\"");
+    assert_non_null(rest);
+    assert_memory_equal(captured, "{\"time\":\"2", 10);
+    assert_int_equal(rest - captured, strlen("{\"time\":\"2026-05-01T12:00:00.123Z"));
+    assert_string_equal(
+        rest, "\",\"level\":\"error\",\"program\":\"prog\",\"module\":\"test\",\"request\":\"0000000000000007\","
+              "\"message\":\"title=a\\\"b\\\\c?d \xc3\xa9 ? ??? ??? \\\",\\\"level\\\":\\\"x\"}\n");
+    capture(write_long);
+    size_t len = strlen(captured);
+    assert_true(len > 900 && len <= 1024);
+    assert_string_equal(captured + len - 4, "x\"}\n");
+    assert_true(log_set_format("text"));
+}
+
+static void write_debug(void) { log_debug("now"); }
+
+static void test_level_while_running(void **state)
+{
+    (void)state;
+    assert_false(log_set_level("loud"));
+    assert_true(log_set_level("debug"));
+    capture(write_debug);
+    assert_string_equal(captured, "prog debug test: now\n");
+    assert_true(log_set_level("error"));
+    capture(write_levels);
+    assert_string_equal(captured, "prog error test: one: n=1\n");
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_levels), cmocka_unit_test(test_one_line) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_levels), cmocka_unit_test(test_one_line),
+                                        cmocka_unit_test(test_request), cmocka_unit_test(test_json),
+                                        cmocka_unit_test(test_level_while_running) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

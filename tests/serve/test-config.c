@@ -98,11 +98,67 @@ static void test_mistakes(void **state)
     assert_int_equal(config_read(&c, path), -ENOENT); /* named by hand, it has to be there */
 }
 
+static void test_log_and_quotas(void **state)
+{
+    (void)state;
+    struct config c;
+    config_init(&c);
+    assert_string_equal(c.log_level, "");
+    assert_string_equal(c.log_requests, "refused");
+    assert_int_equal(read_text(&c,
+                               "[log]\nlevel = debug\nformat = json\nrequests = all\n[metrics]\nlisten = 127.0.0.1:1\n"
+                               "[limits]\naccount-requests-per-minute = 0\naddress-requests-per-minute = 3\n"
+                               "partner-requests-per-minute = 4\npassword-attempts = 2\nstop-seconds = 3\n"),
+                     0);
+    assert_string_equal(c.log_level, "debug");
+    assert_string_equal(c.log_format, "json");
+    assert_string_equal(c.log_requests, "all");
+    assert_string_equal(c.metrics_listen, "127.0.0.1:1");
+    assert_int_equal(c.account_requests_per_minute, 0);
+    assert_int_equal(c.address_requests_per_minute, 3);
+    assert_int_equal(c.partner_requests_per_minute, 4);
+    assert_int_equal(c.password_attempts, 2);
+    assert_int_equal(c.stop_seconds, 3);
+    static const char *const bad[] = { "[log]\nlevel = loud\n",      "[log]\nlevel = \n",
+                                       "[log]\nformat = xml\n",      "[log]\nrequests = some\n",
+                                       "[log]\nlevel = info warn\n", "[log]\nlevel = inf\n" };
+    for (size_t i = 0; i < ARRAY_COUNT(bad); i++)
+        assert_int_equal(read_text(&c, bad[i]), CONFIG_MALFORMED);
+    assert_string_equal(c.log_level, "debug");
+}
+
+/* What a reload may change, and what it only names. */
+static void test_reload(void **state)
+{
+    (void)state;
+    struct config c;
+    char what[128], little[8];
+    config_init(&c);
+    assert_int_equal(read_text(&c, "[server]\nlisten = a:1\n[limits]\nconnections = 5\nidle-seconds = 20\n"), 0);
+    struct config fresh = c;
+    config_clear(&fresh);
+    assert_int_equal(fresh.idle_seconds, 180);
+    assert_int_equal(fresh.connections_max, 5);
+    assert_int_equal(read_text(&fresh, "[server]\nlisten = b:2\n[limits]\nconnections = 6\nrequest-burst = 9\n"), 0);
+    struct config again = fresh;
+    assert_int_equal(config_keep(&c, &fresh, what, sizeof(what)), 2);
+    assert_string_equal(what, "server listen, limits connections");
+    assert_string_equal(fresh.listen, "a:1");
+    assert_int_equal(fresh.connections_max, 5);
+    assert_int_equal(fresh.request_burst, 9);
+    assert_int_equal(config_keep(&c, &again, little, sizeof(little)), 2);
+    assert_string_equal(little, "server ");
+    assert_int_equal(config_keep(&c, &again, what, sizeof(what)), 0);
+    assert_string_equal(what, "");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_all, setup, teardown),
         cmocka_unit_test_setup_teardown(test_mistakes, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_log_and_quotas, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_reload, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

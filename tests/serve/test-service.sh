@@ -52,7 +52,7 @@ check "the first one still listens" listens "$port"
 
 echo "== reload, once with a mistake"
 kill -HUP "$pid"
-wait_for "reload" grep -q "configuration read again" "$dir/log"
+wait_for "reload" grep -q "configuration was read again" "$dir/log"
 echo "nonsense = 5" >>"$dir/config.ini"
 kill -HUP "$pid"
 wait_for "refusal" grep -q "a setting is unknown" "$dir/log"
