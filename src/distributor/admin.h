@@ -122,6 +122,8 @@ int admin_id(struct admin *a, int argc, char **argv);
 int admin_settings(struct admin *a, int argc, char **argv);
 int admin_stats(struct admin *a, int argc, char **argv); /* admin_operate.c */
 int admin_reload(struct admin *a, int argc, char **argv);
+int admin_backup(struct admin *a, int argc, char **argv); /* admin_backup.c */
+int admin_restore(struct admin *a, int argc, char **argv);
 int admin_invite(struct admin *a, int argc, char **argv); /* admin_people.c */
 int admin_user(struct admin *a, int argc, char **argv);
 int admin_export(struct admin *a, const char *user);                        /* admin_export.c: user export */

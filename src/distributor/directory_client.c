@@ -10,7 +10,7 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "distributor/findings.h"
-#include "distributor/share.h"
+#include "distributor/share_own.h"
 
 #define PUSH_TIMEOUT_MS 15000
 #define PUSH_ROWS 256
@@ -58,6 +58,8 @@ static int run_setting(struct writer_job *job, void *database)
 {
     struct directory_client *c = container_of(job, struct directory_client, setting_job);
     int r = operations_setting(database, "directory-url", c->fresh_url, sizeof(c->fresh_url));
+    if (r == 0)
+        r = share_own_is_catching_up(database, &c->catches_up);
     return r != 0 ? r : share_cursor(database, &c->cursor);
 }
 
@@ -175,10 +177,14 @@ static int run_confirm(struct writer_job *job, void *database)
 static int run_ahead(struct writer_job *job, void *database)
 {
     struct directory_client *c = container_of(job, struct directory_client, push_job);
+    bool catches_up;
+    int r = share_own_is_catching_up(database, &catches_up);
+    if (r != 0 || catches_up) /* they are on their way here */
+        return r;
     findings_note(
         database, FINDING_OWN_ROWS_AHEAD, OPERATIONS_SELF,
         "The directory has %llu rows that we signed, and our database knows %llu: it was put back from an old copy. What was "
-        "sold since is unknown here; nothing is pushed until our rows are beyond that.",
+        "sold since is unknown here, and numbers would be used twice. Stop the server and run: hearth-distributor restore --here",
         (unsigned long long)c->push_stored, (unsigned long long)c->push_newest);
     return 0;
 }

@@ -37,6 +37,7 @@ struct directory_client {
     uint32_t pulls; /* under way */
     bool resynced;  /* once a connection */
     uint64_t cursor;
+    bool catches_up;      /* on our own rows, after a restore (share_own.h) */
     int64_t caught_up_ms; /* monotonic; 0: never */
     bool asking;
     struct directory_ask *asks; /* of the next asking pull */

@@ -4,6 +4,7 @@
  * that has changed (a directory put back from a backup, or one that lies) is read again from its beginning.
  * Callbacks, in the order in which they fire: on_pulled, run_apply (writer thread), on_applied. */
 #define LOG_MODULE "directory-client"
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,7 +14,7 @@
 #include "distributor/directory_client_internal.h"
 #include "distributor/findings.h"
 #include "distributor/partners.h"
-#include "distributor/share.h"
+#include "distributor/share_own.h"
 
 #define PULL_WAIT_MS 15000
 #define PULL_TIMEOUT_MS (PULL_WAIT_MS + 10000)
@@ -105,6 +106,8 @@ static int apply_row(struct pull *p, struct operations *o, struct slice envelope
     if (r == 0)
         r = savepoint_release(&row);
     p->repeated += r == 0 && known;
+    if (r == SHARE_AHEAD)
+        return r;
     if (r == SHARE_GAP)
         p->gap = true;
     else if (r > 0)
@@ -183,6 +186,58 @@ static int run_rows(struct pull *p, struct operations *o)
     return r == 0 ? move_cursor(p, o, cursor, envelope) : r;
 }
 
+/* --- Ours ------------------------------------------------------------------------------------------------------------ */
+
+static int run_caught_up(struct writer_job *job, void *database)
+{
+    uint64_t held;
+    (void)job;
+    int r = share_own_finish(database, &held);
+    if (r == 0)
+        log_info("our own rows are back from the directory held=%llu", (unsigned long long)held);
+    return r;
+}
+
+static void on_caught_up(struct writer_job *job, int outcome)
+{
+    struct pull *p = container_of(job, struct pull, job);
+    struct directory_client *c = p->client;
+    c->catches_up = outcome != 0;
+    pull_end(p, false);
+    directory_client_poke(c);
+}
+
+static int run_older(struct writer_job *job, void *database)
+{
+    struct pull *p = container_of(job, struct pull, job);
+    struct operations *o = database;
+    findings_note(
+        o, FINDING_OWN_ROWS_AHEAD, OPERATIONS_SELF,
+        "The directory has a row that we signed and do not know: this database is an older copy of itself. The server has "
+        "stopped. Run: hearth-distributor restore --here");
+    return findings_flush(o, clock_wall_ms(p->client->server->clock));
+}
+
+/* Whatever it gave out now could be a number that was given out before: it stops. */
+static void on_older(struct writer_job *job, int outcome)
+{
+    struct pull *p = container_of(job, struct pull, job);
+    (void)outcome;
+    log_error("this database is an older copy of itself: stop, and run hearth-distributor restore --here");
+    p->client->server->failure = -ESTALE;
+    p->client->ready = false;
+    pull_end(p, false);
+    raise(SIGTERM); /* as any other stop: what runs is answered */
+}
+
+static void then(struct pull *p, int (*run)(struct writer_job *, void *), void (*on_done)(struct writer_job *, int))
+{
+    p->job = (struct writer_job){ .run = run, .on_done = on_done };
+    writer_submit(p->client->server->writer, &p->job);
+}
+
+/* --------------------------------------------------------------------------------------------------------------------- */
+
 static int run_apply(struct writer_job *job, void *database)
 {
     struct pull *p = container_of(job, struct pull, job);
@@ -206,6 +261,9 @@ static void on_applied(struct writer_job *job, int outcome)
         } else if (p->after <= c->cursor && p->next > c->cursor) {
             c->cursor = p->next;
         }
+    } else if (outcome == SHARE_AHEAD) {
+        then(p, run_older, on_older);
+        return;
     } else if (outcome != -ECANCELED) {
         log_warn("shared rows could not be stored outcome=%d", outcome);
         if (c->ready)
@@ -245,7 +303,10 @@ static bool on_pulled(struct peer *peer, const struct frame *reply, enum reason 
     p->count = pulled.count;
     if (p->count == 0 && !p->is_probe) {
         p->client->caught_up_ms = clock_mono_ms(p->client->server->clock);
-        pull_end(p, false);
+        if (p->client->catches_up)
+            then(p, run_caught_up, on_caught_up);
+        else
+            pull_end(p, false);
         return false;
     }
     p->job = (struct writer_job){ .run = run_apply, .on_done = on_applied };

@@ -41,4 +41,8 @@ int keyblocks_keep_granted(struct operations *o, int64_t distributor, const doc_
 #define KEYBLOCKS_CONTEXT_BYTES (ID_BYTES + 8)
 void keyblocks_context(const struct id *distributor, uint64_t version, uint8_t out[KEYBLOCKS_CONTEXT_BYTES]);
 
+/* Blocks that cannot be read, which an earlier version made in another format: ours is issued anew, those of partners go, and are asked for again.
+ * Once for each connection that writes; cheap when there are none. 0 or -errno. Writes. */
+int keyblocks_replace_unreadable(struct operations *o, int64_t now_ms) MUST_USE;
+
 #endif

@@ -1,7 +1,9 @@
 /* Key blocks found in the operations database: the newest, a version, the entry of a leaf, a page for a partner. On the connection's
  * thread. */
+#define LOG_MODULE "keyblocks"
 #include <stdlib.h>
 
+#include "base/log.h"
 #include "base/util.h"
 #include "distributor/keyblocks.h"
 #include "distributor/keyblocks_parts.h"
@@ -220,4 +222,49 @@ int keyblocks_page(struct operations *o, uint64_t version, uint32_t first, uint3
     if (r != 0)
         return r == OPERATIONS_ABSENT ? -EUCLEAN : r;
     return keyblocks_parts_page(o, OPERATIONS_SELF, row.version, query_blob(&q, 0), first, most, out);
+}
+
+/* --- Blocks of another format -------------------------------------------------------------------------------------- */
+
+static int next_owner(struct operations *o, int64_t *distributor)
+{
+    struct query q CLEANUP(query_end) = query(o->store, BLOCK_OWNER_NEXT);
+    query_bind_i64(&q, 1, *distributor);
+    int r = rows_one(&q);
+    if (r == 0)
+        *distributor = query_i64(&q, 0);
+    return r == 0 ? query_check(&q) : r;
+}
+
+static int drop_blocks(struct operations *o, int64_t distributor, uint64_t version)
+{
+    struct query q CLEANUP(query_end) = query(o->store, BLOCK_PURGE);
+    query_bind_i64(&q, 1, distributor);
+    query_bind_u64(&q, 2, version);
+    return rows_run(&q);
+}
+
+int keyblocks_replace_unreadable(struct operations *o, int64_t now_ms)
+{
+    int64_t distributor = 0;
+    int r = 0;
+    while (!o->blocks_checked && (r = next_owner(o, &distributor)) == 0) {
+        struct block_row row;
+        struct operations_block loaded = { 0 };
+        r = read_block(o, distributor, 0, &row, NULL);
+        if (r != 0)
+            return r > 0 ? -EUCLEAN : r;
+        r = read_cover(o, distributor, &row, &loaded);
+        ekb_deinit(&loaded.ekb);
+        ekb_parts_deinit(&loaded.parts);
+        if (r == -EUCLEAN) {
+            log_warn("a key block cannot be read: %s",
+                     distributor == OPERATIONS_SELF ? "a new one is issued" : "asked for again");
+            r = distributor == OPERATIONS_SELF ? keyblocks_issue(o, now_ms) : drop_blocks(o, distributor, row.version);
+        }
+        if (r != 0)
+            return r;
+    }
+    o->blocks_checked = r == 0 || r == OPERATIONS_ABSENT;
+    return r == OPERATIONS_ABSENT ? 0 : r;
 }

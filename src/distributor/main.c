@@ -26,6 +26,11 @@ static const struct admin_command commands[] = {
     { "stats", "[--openmetrics]", "Count what there is; or all figures of the running server, for a scraper.",
       admin_stats },
     { "reload", "", "The running server reads its configuration again; no connection is lost.", admin_reload },
+    { "backup", "DIR [--without-bodies]",
+      "Everything of this distributor, keys included, into a new directory, while it serves.", admin_backup },
+    { "restore", "DIR [--replace]\nrestore --here\nrestore lost",
+      "Put a backup back; no number is given out twice. --here: the files were put back by other means.",
+      admin_restore },
     { "invite", "[--count N] [--days N]", "Make invitation codes for new accounts.", admin_invite },
     { "user",
       "list\nuser add NAME [--password-file FILE] [--full-name TEXT] [--email TEXT] [--credit AMOUNT]\n"

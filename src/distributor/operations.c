@@ -312,6 +312,8 @@ int operations_tick(struct operations *o, int64_t now_ms, bool *keyset_changed)
     bool changed = false;
     int r = keyset_keep_fresh(o, now_ms, &changed);
     if (r == 0)
+        r = keyblocks_replace_unreadable(o, now_ms);
+    if (r == 0)
         r = copies_end_overdue(o, now_ms);
     if (r == 0)
         r = settlements_make_due(o, now_ms);

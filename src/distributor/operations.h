@@ -45,6 +45,7 @@ struct operations {
     char currency[4];
     struct operations_block blocks[OPERATIONS_BLOCKS]; /* keyblocks.c */
     uint64_t block_uses;
+    bool blocks_checked;           /* keyblocks_replace_unreadable */
     struct verified *verified;     /* signatures that were good before */
     const struct caller *asking;   /* while a request runs: who asks (spending.h); else NULL */
     struct finding_note *findings; /* gathered, not written yet (findings.h) */

@@ -163,6 +163,10 @@ int roster_current(struct operations *o, const char *user, int64_t now_ms, uint6
         *sequence = kept.sequence;
         return envelope ? read_kept(o, user, &kept, envelope) : 0;
     }
+    if (r == OPERATIONS_ABSENT) /* it may have had one that a restored database has forgotten (reserve.h) */
+        r = operations_counter(o, "floor:roster", &kept.sequence);
+    if (r < 0)
+        return r;
     next.sequence = kept.sequence + 1;
     r = issue(o, user, roster, &next, envelope);
     if (r == 0)

@@ -315,7 +315,7 @@ static int run(struct server *server, struct serve_signals *signals)
     uv_run(&server->loop, UV_RUN_DEFAULT);
     if (r == 0)
         unannounce(server);
-    return r;
+    return r == 0 ? server->failure : r;
 }
 
 /* As many descriptors as connections may need; what the system does not give, the listener does without. */

@@ -9,6 +9,7 @@
 #include "crypto/sha256.h"
 #include "distributor/rows.h"
 #include "distributor/share_chain.h"
+#include "distributor/share_own.h"
 #include "distributor/share_rows.h"
 
 #define CONFIRMED "outbox-confirmed"
@@ -16,37 +17,41 @@
 
 /* --- Outbox ------------------------------------------------------------------------------------------------------ */
 
-static int sign_row(struct operations *o, uint32_t table, bool removed, const pb_msgdesc_t *fields, const void *row,
-                    uint64_t sequence, struct buf *envelope)
+static int sign_row(struct operations *o, uint32_t table, bool removed, struct slice row, uint64_t sequence,
+                    struct buf *envelope)
 {
     doc_Share *share CLEANUP(freep) = calloc(1, sizeof(*share));
-    struct buf encoded CLEANUP(buf_free) = buf(sizeof(share->row.bytes));
     if (!share)
         return -ENOMEM;
-    int r = codec_encode(&encoded, fields, row);
-    if (r != 0 || CODEC_SET_BYTES(share->row, buf_slice(&encoded)) != 0)
-        return r < 0 ? r : -EMSGSIZE;
+    if (CODEC_SET_BYTES(share->row, row) != 0)
+        return -EMSGSIZE;
     memcpy(share->origin, o->keys->self.bytes, ID_BYTES);
     share->sequence = sequence;
     share->table = table;
     share->removed = removed;
     struct signer signer;
     signer_from_pair(&signer, &o->keys->license);
-    r = document_sign(envelope, DOCUMENT_SHARE, share, &signer);
+    int r = document_sign(envelope, DOCUMENT_SHARE, share, &signer);
     return r > 0 ? -EMSGSIZE : r;
 }
 
-int share_put(struct operations *o, uint32_t table, bool removed, const pb_msgdesc_t *fields, const void *row)
+/* head: NULL of a row that is held. */
+static int add_row(struct operations *o, uint64_t sequence, struct slice envelope, const uint8_t *head)
 {
-    uint64_t sequence = 0;
-    struct buf envelope CLEANUP(buf_free) = buf(SHARE_ENVELOPE_MAX);
-    int r = operations_count(o, "outbox", &sequence);
-    if (r == 0)
-        r = sign_row(o, table, removed, fields, row, sequence, &envelope);
-    if (r != 0)
-        return r;
+    struct query q CLEANUP(query_end) = query(o->store, OUTBOX_ADD);
+    query_bind_u64(&q, 1, sequence);
+    query_bind_blob(&q, 2, envelope);
+    if (head)
+        query_bind_blob(&q, 3, slice(head, SHARE_CHAIN_BYTES));
+    else
+        query_bind_null(&q, 3);
+    return rows_run(&q);
+}
+
+int share_outbox_keep(struct operations *o, uint64_t sequence, const doc_Share *share, struct slice envelope)
+{
     uint8_t head[SHARE_CHAIN_BYTES], digest[32];
-    r = share_head_of_outbox(o, sequence - 1, head);
+    int r = share_head_of_outbox(o, sequence - 1, head);
     if (r == OPERATIONS_ABSENT) { /* rows from before there were heads */
         r = share_chain_fill(o);
         if (r == 0)
@@ -54,13 +59,37 @@ int share_put(struct operations *o, uint32_t table, bool removed, const pb_msgde
     }
     if (r != 0)
         return r == OPERATIONS_ABSENT ? -EUCLEAN : r;
-    sha256(buf_slice(&envelope), digest);
+    if (share)
+        share_digest(envelope, share, digest);
+    else
+        sha256(envelope, digest);
     share_chain_next(head, digest, head);
-    struct query q CLEANUP(query_end) = query(o->store, OUTBOX_ADD);
-    query_bind_u64(&q, 1, sequence);
-    query_bind_blob(&q, 2, buf_slice(&envelope));
-    query_bind_blob(&q, 3, SLICE_ARRAY(head));
-    return rows_run(&q);
+    return add_row(o, sequence, envelope, head);
+}
+
+int share_put_encoded(struct operations *o, uint32_t table, bool removed, struct slice row)
+{
+    uint64_t sequence = 0;
+    bool held = false;
+    struct buf envelope CLEANUP(buf_free) = buf(SHARE_ENVELOPE_MAX);
+    int r = share_own_is_catching_up(o, &held);
+    if (r == 0)
+        r = operations_count(o, held ? SHARE_HELD_COUNTER : "outbox", &sequence);
+    if (r == 0 && held)
+        sequence += SHARE_HELD;
+    if (r == 0)
+        r = sign_row(o, table, removed, row, sequence, &envelope);
+    if (r != 0)
+        return r;
+    return held ? add_row(o, sequence, buf_slice(&envelope), NULL)
+                : share_outbox_keep(o, sequence, NULL, buf_slice(&envelope));
+}
+
+int share_put(struct operations *o, uint32_t table, bool removed, const pb_msgdesc_t *fields, const void *row)
+{
+    struct buf encoded CLEANUP(buf_free) = buf(sizeof(((doc_Share *)NULL)->row.bytes));
+    int r = codec_encode(&encoded, fields, row);
+    return r == 0 ? share_put_encoded(o, table, removed, buf_slice(&encoded)) : r < 0 ? r : -EMSGSIZE;
 }
 
 int share_outbox_read(struct operations *o, uint64_t after, uint32_t max_count, size_t max_bytes, struct buf *tail,

@@ -33,9 +33,11 @@ int share_check_set(struct operations *o, const char *which, uint64_t times) MUS
 
 /* --- Rows of others --- */
 /* Verifies and stores one row. now_ms judges a keyset row's end. 0 (also: known already, ours, or a kind of row this version
- * does not know), SHARE_GAP, REASON_SIGNATURE_INVALID, REASON_KEYSET_INVALID, REASON_MALFORMED, -errno. Writes; users whose
+ * does not know), SHARE_GAP, SHARE_AHEAD (share_own.h), REASON_SIGNATURE_INVALID, REASON_KEYSET_INVALID, REASON_MALFORMED, -errno. Writes; users whose
  * roster may change are touched (roster.h). */
 int share_apply(struct operations *o, struct slice envelope, int64_t now_ms) MUST_USE; /* as SHARE_VIA_DIRECTORY */
+/* What a row says into our tables, under origin's number, whatever its sequence: for share_own.c. One that means nothing is passed over. 0, -errno. */
+int share_apply_row(struct operations *o, int64_t origin, const doc_Share *share, int64_t now_ms) MUST_USE;
 enum share_via { SHARE_VIA_DIRECTORY, SHARE_VIA_ORIGIN };
 /* The same, by which way it came. *known (may be NULL): it had come that way before. */
 int share_take(struct operations *o, struct slice envelope, enum share_via via, int64_t now_ms, bool *known) MUST_USE;

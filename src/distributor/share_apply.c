@@ -16,6 +16,7 @@
 #include "distributor/rows.h"
 #include "distributor/share.h"
 #include "distributor/share_chain.h"
+#include "distributor/share_own.h"
 #include "share.pb.h"
 
 struct row {
@@ -421,6 +422,17 @@ static int take_again(const struct row *row, uint64_t sequence, enum share_via v
     return r == 0 ? set_progress(row->o, row->origin, p, applied) : r;
 }
 
+int share_apply_row(struct operations *o, int64_t origin, const doc_Share *share, int64_t now_ms)
+{
+    struct row row = { .o = o,
+                       .origin = origin,
+                       .origin_id = id_from(share->origin),
+                       .removed = share->removed,
+                       .bytes = CODEC_BYTES(share->row),
+                       .now_ms = now_ms };
+    return apply_row(o, &row, share->table);
+}
+
 int share_take(struct operations *o, struct slice envelope, enum share_via via, int64_t now_ms, bool *known)
 {
     doc_Share *share CLEANUP(freep) = calloc(1, sizeof(*share));
@@ -431,8 +443,10 @@ int share_take(struct operations *o, struct slice envelope, enum share_via via, 
     int r = verify(o, envelope, now_ms, share, &number);
     if (known != NULL)
         *known = false;
-    if (r != 0 || number == OPERATIONS_SELF)
+    if (r != 0)
         return r;
+    if (number == OPERATIONS_SELF)
+        return via == SHARE_VIA_DIRECTORY ? share_own_apply(o, share, envelope, now_ms) : 0;
     r = share_progress(o, number, &p);
     if (r != 0)
         return r == OPERATIONS_ABSENT ? -EUCLEAN : r;

@@ -7,6 +7,8 @@
 
 /* Encodes row (a share_ struct), signs it as the next of our outbox. Same transaction as the change. 0 or -errno. */
 int share_put(struct operations *o, uint32_t table, bool removed, const pb_msgdesc_t *fields, const void *row) MUST_USE;
+/* The same of a row that is encoded already. */
+int share_put_encoded(struct operations *o, uint32_t table, bool removed, struct slice row) MUST_USE;
 #define SHARE_PUT(o, table, removed, T, row) share_put((o), share_Table_##table, (removed), T##_fields, (row))
 
 #endif

@@ -20,7 +20,8 @@ int standings_get(struct operations *o, const struct id *client, struct standing
     out->generation = query_u64(&q, 0);
     out->session = query_u64(&q, 1);
     query_fixed(&q, 2, out->nonce, sizeof(out->nonce));
-    out->has_nonce = true;
+    static const uint8_t none[STANDING_NONCE_BYTES]; /* after a restore of ours it is not known (reserve.c) */
+    out->has_nonce = memcmp(out->nonce, none, sizeof(none)) != 0;
     return query_check(&q);
 }
 

@@ -4,6 +4,11 @@
 #ifndef DISTRIBUTOR_STATEMENTS_H
 #define DISTRIBUTOR_STATEMENTS_H
 
+/* Numbers that rows of a table may not have any more: of those it has, and its floor after a restore (reserve.h). As a table of its own. */
+#define SQL_NUMBERS(table)                                                                                     \
+    "(SELECT max(number) AS n FROM " #table " UNION ALL SELECT value FROM counter WHERE name = 'floor:" #table \
+    "') numbers"
+
 #include "distributor/statements_erase.h"
 #include "distributor/statements_money.h"
 #include "distributor/statements_operate.h"

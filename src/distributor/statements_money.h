@@ -22,7 +22,7 @@
     X(POSTING_GET, "SELECT " SQL_POSTING " WHERE number = ?1")                                                         \
     X(POSTING_REFUND_OF, "SELECT number FROM posting WHERE refunds = ?1")                                              \
     X(LEDGER_ADD, "INSERT INTO ledger (number, posting, account, amount, balance)"                                     \
-                  " SELECT coalesce(max(number), 0) + 1, ?1, ?2, ?3, ?4 FROM ledger RETURNING number")                 \
+                  " SELECT coalesce(max(n), 0) + 1, ?1, ?2, ?3, ?4 FROM " SQL_NUMBERS(ledger) " RETURNING number")     \
     X(LEDGER_BALANCE, "SELECT balance FROM ledger WHERE account = ?1 ORDER BY number DESC LIMIT 1")                    \
     X(POSTING_SUM, "SELECT count(*), coalesce(sum(amount), 0) FROM ledger WHERE posting = ?1")                         \
     X(LEDGER_LINE, "SELECT " SQL_LINE " WHERE l.number = ?1")                                                          \
@@ -55,7 +55,7 @@
     X(PAYMENT_LAST, "SELECT state, ended_ms FROM payment WHERE user = ?1 AND state IN (3, 4)"                          \
                     " ORDER BY number DESC LIMIT 1")                                                                   \
     X(PAYMENT_ADD, "INSERT INTO payment (number, key, user, amount, payer, state, prepared_ms, next_ms)"               \
-                   " SELECT coalesce(max(number), 0) + 1, ?1, ?2, ?3, ?4, 1, ?5, ?5 FROM payment")                     \
+                   " SELECT coalesce(max(n), 0) + 1, ?1, ?2, ?3, ?4, 1, ?5, ?5 FROM " SQL_NUMBERS(payment))            \
     X(PAYMENT_OPEN, "SELECT " SQL_PAYMENT " WHERE user = ?1 AND state IN (1, 2)")                                      \
     X(PAYMENT_BY_KEY, "SELECT " SQL_PAYMENT " WHERE key = ?1")                                                         \
     X(PAYMENT_GET, "SELECT " SQL_PAYMENT " WHERE number = ?1")                                                         \

@@ -65,6 +65,8 @@
     X(BLOCK_PURGE, "DELETE FROM key_block WHERE distributor = ?1 AND version <= ?2")                                     \
     /* sharing */                                                                                                        \
     X(OUTBOX_ADD, "INSERT INTO outbox (sequence, envelope, head) VALUES (?1, ?2, ?3)")                                   \
-    X(OUTBOX_NEXT, "SELECT sequence, envelope FROM outbox WHERE sequence > ?1 ORDER BY sequence LIMIT ?2")
+    X(OUTBOX_NEXT,                                                                                                       \
+      "SELECT sequence, envelope FROM outbox WHERE sequence > ?1 AND sequence < 1152921504606846976" /* SHARE_HELD */    \
+      " ORDER BY sequence LIMIT ?2")
 
 #endif

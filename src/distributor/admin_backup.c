@@ -1,0 +1,217 @@
+/* Commands: backup, restore. One thread. */
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/util.h"
+#include "distributor/admin.h"
+#include "distributor/backup.h"
+#include "distributor/rows.h"
+
+int admin_backup(struct admin *a, int argc, char **argv)
+{
+    struct admin_option options[] = { { .name = "without-bodies", .kind = ADMIN_FLAG } };
+    struct backup b;
+    int r = admin_options(a, options, ARRAY_COUNT(options), &argc, argv);
+    if (r == 0 && argc != 1)
+        r = admin_usage(a, "backup needs a directory that is not there yet");
+    if (r == 0)
+        r = admin_open(a);
+    if (r != 0)
+        return r;
+    r = backup_make(a->o, argv[0], !options[0].given, a->now_ms, &b);
+    if (r == -EEXIST)
+        return admin_fail(a, REASON_ALREADY, "%s is there already. Give the backup a name of its own.", argv[0]);
+    if (r == -ENOTSUP)
+        return admin_fail(a, REASON_NOT_PERMITTED,
+                          "This distributor's database is a server's: back it up with that server's tools "
+                          "(pg_dump), and keys and bodies as files. After putting it back: restore --here");
+    if (r != 0)
+        return admin_error(a, r, "make the backup");
+    const struct out_field fields[] = { OUT_T("backup", argv[0]), OUT_MS("taken-ms", b.taken_ms),
+                                        OUT_N("bytes", b.bytes), OUT_N("bodies", b.bodies),
+                                        OUT_F("directory", b.has_directory) };
+    out_object(a, fields, ARRAY_COUNT(fields));
+    return ADMIN_DONE;
+}
+
+/* --- restore ----------------------------------------------------------------------------------------------------- */
+
+/* No server may run on it (serve.c holds the same lock). */
+static int lock_state(struct admin *a, int *fd)
+{
+    char path[1100];
+    int r = file_make_dirs(a->state_dir, 0700);
+    if (r == 0)
+        r = file_join(path, sizeof(path), a->state_dir, "serve.lock");
+    if (r != 0)
+        return admin_error(a, r, "use the state directory");
+    *fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (*fd < 0)
+        return admin_error(a, -errno, "lock the state directory");
+    if (flock(*fd, LOCK_EX | LOCK_NB) != 0)
+        return admin_fail(a, REASON_IN_USE, "A server runs on %s. Stop it first.", a->state_dir);
+    return 0;
+}
+
+static int tell(struct admin *a, const struct reserve_report *r)
+{
+    const struct out_field fields[] = {
+        OUT_N("restores", r->epoch),
+        OUT_MS("taken-ms", r->taken_ms),
+        OUT_N("numbers-skipped", r->leap),
+        OUT_F("catches-up-from-directory", r->catches_up),
+        OUT_F("was-collecting", r->was_collecting),
+        OUT_M("collect-at-before", r->collect_at),
+    };
+    out_object(a, fields, ARRAY_COUNT(fields));
+    if (a->json)
+        return ADMIN_DONE;
+    puts("\nWhat happened after the backup was taken is unknown here. Before customers come back:\n"
+         "  - payments received since: enter them (ledger pay NAME AMOUNT --reference TEXT)");
+    if (r->was_collecting)
+        puts("  - payments are not collected by themselves until you say so again (settings collect-at AMOUNT)");
+    puts("  - accounts erased, partners withdrawn, products and prices changed since: do it again\n"
+         "  - content published since: publish it again; devices that joined since register again\n"
+         "  - open invitations, link codes and logins have ended: make new ones");
+    puts(r->catches_up ? "Our own rows come back from the directory once the server has reached it; then: restore lost"
+                       : "There is no directory that could say what was given out since.");
+    return ADMIN_DONE;
+}
+
+static int explain(struct admin *a, const char *dir, int r)
+{
+    switch (r) {
+    case BACKUP_DAMAGED:
+        return admin_fail(a, REASON_SIGNATURE_INVALID,
+                          "%s is damaged or not whole: use another backup. Nothing was changed.", dir);
+    case BACKUP_NEWER:
+    case STORE_NEWER:
+        return admin_fail(a, REASON_NOT_PERMITTED, "%s was made by a newer version of this program.", dir);
+    case BACKUP_OTHER:
+        return admin_fail(a, REASON_SIGNATURE_INVALID, "Keys and database of %s are of different distributors.", dir);
+    case -ENOENT:
+        return admin_fail(a, REASON_NOT_FOUND, "%s is no backup: there is no backup.json in it.", dir);
+    case -EEXIST:
+        return admin_fail(a, REASON_ALREADY,
+                          "There is a distributor in %s. With --replace it is moved aside, and stays there.",
+                          a->state_dir);
+    case -ERANGE:
+        return admin_fail(a, REASON_CLOCK_UNTRUSTED,
+                          "The clock of this machine is before the backup. Set it, and try again.");
+    case -EOVERFLOW:
+        return admin_fail(a, REASON_TOO_LARGE, "Numbers for devices have run out.");
+    default:
+        return admin_error(a, r, "restore");
+    }
+}
+
+static int restore_from(struct admin *a, const char *dir, bool replace)
+{
+    struct backup b;
+    struct reserve_report report;
+    int lock CLEANUP(closep) = -1;
+    int r = backup_read(dir, &b); /* before anything is moved */
+    if (r != 0)
+        return explain(a, dir, r);
+    r = lock_state(a, &lock);
+    if (r != 0)
+        return r;
+    if (replace && a->now_ms < b.taken_ms)
+        return explain(a, dir, -ERANGE);
+    if (replace) {
+        r = backup_move_aside(a->state_dir, a->now_ms);
+        if (r != 0)
+            return admin_error(a, r, "move aside what is there");
+    }
+    r = backup_restore(dir, a->state_dir, rng_system(), a->now_ms, &b, &report);
+    if (r != 0)
+        return explain(a, dir, r);
+    r = admin_open(a); /* amounts are shown in its currency; and it opens */
+    return r == 0 ? tell(a, &report) : r;
+}
+
+/* The database was put back by other means: a copy of the files, a snapshot of the disk, the tools of a database server. */
+static int restore_here(struct admin *a)
+{
+    struct reserve_report report;
+    int64_t taken_ms;
+    int lock CLEANUP(closep) = -1;
+    int r = lock_state(a, &lock);
+    if (r == 0)
+        r = admin_begin(a);
+    if (r != 0)
+        return r;
+    r = reserve_newest(a->o, &taken_ms);
+    if (r == 0)
+        r = reserve_leap(a->o, taken_ms, a->now_ms, &report);
+    if (r != 0)
+        return explain(a, a->state_dir, r);
+    r = admin_commit(a);
+    return r == 0 ? tell(a, &report) : r;
+}
+
+static int list_lost(struct admin *a)
+{
+    static const char *const kinds[] = { "?", "license", "certificate", "device", "content" };
+    uint64_t catching_up = 0;
+    struct out_list l;
+    int r = admin_open(a);
+    if (r != 0)
+        return r;
+    r = operations_counter(a->o, "catching-up", &catching_up);
+    if (r != 0)
+        return admin_error(a, r, "read the database");
+    struct query q CLEANUP(query_end) = query(a->o->store, LOST);
+    out_list_begin(&l, a, "lost");
+    const struct out_field head[] = { OUT_F("catching-up", catching_up != 0) };
+    out_list_head(&l, head, ARRAY_COUNT(head));
+    while (rows_next(&q, &r)) {
+        uint32_t kind = query_u32(&q, 0);
+        char user[OPERATIONS_NAME_BYTES], subject[2 * ID_BYTES + 1] = "", client[ID_TEXT_BYTES];
+        uint8_t id[ID_BYTES];
+        query_text(&q, 1, user, sizeof(user));
+        struct slice bytes = query_blob(&q, 2);
+        for (size_t i = 0; i < bytes.len && i < ID_BYTES; i++)
+            snprintf(subject + 2 * i, 3, "%02x", bytes.data[i]);
+        query_fixed(&q, 3, id, sizeof(id));
+        id_text(id, client);
+        if (kind > 2 && bytes.len == ID_BYTES)
+            id_text(bytes.data, subject);
+        const struct out_field fields[] = { OUT_T("kind", kinds[kind < ARRAY_COUNT(kinds) ? kind : 0]),
+                                            OUT_T("user", user),
+                                            OUT_T("subject", subject),
+                                            OUT_T("device", kind < 4 ? client : ""),
+                                            OUT_N("sequence", query_i64(&q, 4)),
+                                            OUT_MS("time-ms", query_i64(&q, 5)) };
+        out_list_row(&l, fields, ARRAY_COUNT(fields));
+    }
+    if (r == 0)
+        r = query_check(&q);
+    if (r != 0) {
+        out_list_drop(&l);
+        return admin_error(a, r, "read the database");
+    }
+    out_list_end(&l);
+    return ADMIN_DONE;
+}
+
+int admin_restore(struct admin *a, int argc, char **argv)
+{
+    enum { REPLACE, HERE, COUNT };
+    struct admin_option options[COUNT] = { { .name = "replace", .kind = ADMIN_FLAG },
+                                           { .name = "here", .kind = ADMIN_FLAG } };
+    int r = admin_options(a, options, COUNT, &argc, argv);
+    if (r != 0)
+        return r;
+    if (options[HERE].given)
+        return argc == 0 && !options[REPLACE].given ? restore_here(a)
+                                                    : admin_usage(a, "restore --here takes nothing else");
+    if (argc == 1 && strcmp(argv[0], "lost") == 0 && !options[REPLACE].given)
+        return list_lost(a);
+    if (argc != 1)
+        return admin_usage(a, "restore needs the directory of a backup, or --here");
+    return restore_from(a, argv[0], options[REPLACE].given);
+}

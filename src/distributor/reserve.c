@@ -1,0 +1,222 @@
+/* Plain arithmetic over rows; who calls it holds the transaction. On the connection's thread. */
+#define LOG_MODULE "reserve"
+#include "distributor/reserve.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "base/util.h"
+#include "distributor/keyblocks.h"
+#include "distributor/keyset.h"
+#include "distributor/rows.h"
+#include "distributor/share.h"
+
+#define NUMBER_MAX (UINT64_C(1) << 62)
+
+/* Counters that are no rising numbers, or leap in their own way. A prefix ends in ':'. */
+static const char *const not_leaping[] = {
+    "outbox", "outbox-confirmed", "outbox-held", "directory-cursor", "scrub-due",    "leaf",
+    "epoch",  "catching-up",      "skipped:",    "floor:",           "check-wanted", "check-done"
+};
+
+static bool leaps(const char *name)
+{
+    for (size_t i = 0; i < ARRAY_COUNT(not_leaping); i++) {
+        size_t len = strlen(not_leaping[i]);
+        bool is_prefix = not_leaping[i][len - 1] == ':';
+        if (is_prefix ? strncmp(name, not_leaping[i], len) == 0 : strcmp(name, not_leaping[i]) == 0)
+            return false;
+    }
+    return true;
+}
+
+static int add(struct operations *o, const char *prefix, const char *name, uint64_t more)
+{
+    char full[128];
+    uint64_t value;
+    snprintf(full, sizeof(full), "%s%s", prefix, name);
+    int r = operations_counter(o, full, &value);
+    if (r == 0 && value + more > NUMBER_MAX)
+        r = -EOVERFLOW;
+    return r == 0 ? operations_counter_set(o, full, value + more) : r;
+}
+
+/* The name of the counter after this one. OPERATIONS_ABSENT: there is none. */
+static int next_counter(struct operations *o, char name[64])
+{
+    struct query q CLEANUP(query_end) = query(o->store, COUNTER_AFTER);
+    query_bind_text(&q, 1, name);
+    int r = rows_one(&q);
+    if (r == 0) {
+        query_text(&q, 0, name, 64);
+        r = query_check(&q);
+    }
+    return r;
+}
+
+static int leap_counters(struct operations *o, uint64_t leap)
+{
+    char name[64] = "";
+    int r;
+    while ((r = next_counter(o, name)) == 0) {
+        if (!leaps(name))
+            continue;
+        r = add(o, "", name, leap);
+        if (r == 0)
+            r = add(o, "skipped:", name, leap);
+        if (r != 0)
+            return r;
+    }
+    return r == OPERATIONS_ABSENT ? 0 : r;
+}
+
+static int leap_leaves(struct operations *o, uint64_t seconds)
+{
+    uint64_t leaf;
+    int r = operations_counter(o, "leaf", &leaf);
+    if (r != 0)
+        return r;
+    leaf += RESERVE_LEAVES_LEAST + seconds * RESERVE_LEAVES_A_SECOND;
+    return leaf > UINT32_MAX ? -EOVERFLOW : operations_counter_set(o, "leaf", leaf);
+}
+
+static int newest_number(struct operations *o, enum statement statement, uint64_t *out)
+{
+    struct query q CLEANUP(query_end) = query(o->store, statement);
+    int r = rows_one(&q);
+    if (r != 0)
+        return r > 0 ? -EUCLEAN : r;
+    *out = query_u64(&q, 0);
+    return query_check(&q);
+}
+
+static int leap_rows(struct operations *o, uint64_t leap, uint64_t seconds)
+{
+    const struct {
+        enum statement newest;
+        const char *name;
+        uint64_t leap;
+    } tables[] = { { LEDGER_NEWEST, "ledger", leap },
+                   { PAYMENT_NEWEST, "payment", leap },
+                   { PRODUCT_NEWEST, "product", RESERVE_PRODUCTS_LEAST + seconds / 60 } };
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < ARRAY_COUNT(tables); i++) {
+        char floor[64];
+        uint64_t newest, before;
+        snprintf(floor, sizeof(floor), "floor:%s", tables[i].name);
+        r = newest_number(o, tables[i].newest, &newest);
+        if (r == 0)
+            r = operations_counter(o, floor, &before);
+        uint64_t from = newest > before ? newest : before;
+        if (r == 0)
+            r = operations_counter_set(o, floor, from + tables[i].leap);
+        if (r == 0)
+            r = add(o, "skipped:", tables[i].name, from - newest + tables[i].leap);
+    }
+    return r;
+}
+
+static int leap_by(struct operations *o, enum statement statement, uint64_t leap)
+{
+    struct query q CLEANUP(query_end) = query(o->store, statement);
+    query_bind_u64(&q, 1, leap);
+    return rows_run(&q);
+}
+
+/* A device whose vault spoke after the copy was taken is not behind: what it said last is forgotten, how far it had come is not. */
+static int forget_nonces(struct operations *o)
+{
+    static const uint8_t none[16];
+    struct query q CLEANUP(query_end) = query(o->store, RESERVE_STANDINGS);
+    query_bind_blob(&q, 1, SLICE_ARRAY(none));
+    return rows_run(&q);
+}
+
+static int leap_peers(struct operations *o, uint64_t leap)
+{
+    int r = leap_by(o, RESERVE_SESSIONS, leap);
+    if (r == 0)
+        r = add(o, "floor:", "session", leap);
+    if (r == 0)
+        r = leap_by(o, RESERVE_ROSTERS, leap);
+    if (r == 0)
+        r = add(o, "floor:", "roster", leap);
+    if (r == 0)
+        r = leap_by(o, RESERVE_DELEGATIONS, leap);
+    return r == 0 ? forget_nonces(o) : r;
+}
+
+static int end_what_may_be_used_up(struct operations *o)
+{
+    static const enum statement ends[] = { RESERVE_INVITES, RESERVE_LINK_CODES, RESERVE_TOKENS, RESERVE_UNLOCKS };
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < ARRAY_COUNT(ends); i++)
+        r = store_run(o->store, ends[i]);
+    return r > 0 ? -EUCLEAN : r;
+}
+
+/* What was paid after the copy was taken is forgotten: nobody is asked to pay it again before the operator has looked. */
+static int hold_collection(struct operations *o, struct reserve_report *out)
+{
+    int r = operations_setting_i64(o, "collect-at", &out->collect_at);
+    out->was_collecting = r == 0 && out->collect_at > 0;
+    return r == 0 && out->was_collecting ? operations_setting_set(o, "collect-at", "0") : r;
+}
+
+static int catch_up(struct operations *o, int64_t now_ms, struct reserve_report *out)
+{
+    char url[256];
+    int r = operations_setting(o, "directory-url", url, sizeof(url));
+    out->catches_up = r == 0 && url[0] != '\0';
+    if (r == 0 && out->catches_up)
+        r = operations_counter_set(o, "catching-up", 1);
+    return r == 0 && out->catches_up ? share_read_again(o, now_ms) : r;
+}
+
+int reserve_newest(struct operations *o, int64_t *ms)
+{
+    struct query q CLEANUP(query_end) = query(o->store, RESERVE_NEWEST);
+    int r = rows_one(&q);
+    if (r != 0)
+        return r > 0 ? -EUCLEAN : r;
+    *ms = query_i64(&q, 0);
+    for (int column = 1; column < 4; column++)
+        if (query_i64(&q, column) > *ms)
+            *ms = query_i64(&q, column);
+    return query_check(&q);
+}
+
+int reserve_leap(struct operations *o, int64_t taken_ms, int64_t now_ms, struct reserve_report *out)
+{
+    int64_t newest_ms;
+    int r = reserve_newest(o, &newest_ms);
+    if (r != 0)
+        return r;
+    if (now_ms < taken_ms || now_ms < newest_ms)
+        return -ERANGE;
+    uint64_t seconds = (uint64_t)(now_ms - taken_ms) / 1000 + 1;
+    *out = (struct reserve_report){ .leap = RESERVE_LEAST + seconds * RESERVE_A_SECOND, .taken_ms = taken_ms };
+    r = leap_counters(o, out->leap);
+    if (r == 0)
+        r = leap_leaves(o, seconds);
+    if (r == 0)
+        r = leap_rows(o, out->leap, seconds);
+    if (r == 0)
+        r = leap_peers(o, out->leap);
+    if (r == 0)
+        r = end_what_may_be_used_up(o);
+    if (r == 0)
+        r = hold_collection(o, out);
+    if (r == 0)
+        r = catch_up(o, now_ms, out);
+    if (r == 0)
+        r = operations_count(o, "epoch", &out->epoch);
+    if (r == 0)
+        r = keyset_issue(o, now_ms);
+    if (r == 0)
+        r = keyblocks_issue(o, now_ms);
+    if (r == 0)
+        log_info("restored epoch=%llu leap=%llu", (unsigned long long)out->epoch, (unsigned long long)out->leap);
+    return r;
+}
