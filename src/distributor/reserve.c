@@ -103,7 +103,7 @@ static int leap_rows(struct operations *o, uint64_t leap, uint64_t seconds)
     int r = 0;
     for (size_t i = 0; r == 0 && i < ARRAY_COUNT(tables); i++) {
         char floor[64];
-        uint64_t newest, before;
+        uint64_t newest = 0, before = 0;
         snprintf(floor, sizeof(floor), "floor:%s", tables[i].name);
         r = newest_number(o, tables[i].newest, &newest);
         if (r == 0)
