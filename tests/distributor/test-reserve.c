@@ -280,10 +280,11 @@ static void test_own_rows(void **state)
 
 int main(void)
 {
-    if (town_on_postgres()) /* copies of files */
-        return 0;
 #define CASE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
-    const struct CMUnitTest tests[] = { CASE(test_numbers_leap), CASE(test_twice), CASE(test_clock),
-                                        CASE(test_what_ends), CASE(test_own_rows) };
+    const struct CMUnitTest tests[] = { CASE(test_numbers_leap), CASE(test_clock), CASE(test_what_ends),
+                                        CASE(test_twice), CASE(test_own_rows) };
+    const struct CMUnitTest anywhere[] = { CASE(test_numbers_leap), CASE(test_clock), CASE(test_what_ends) };
+    if (town_on_postgres()) /* the others put copies of files back */
+        return cmocka_run_group_tests(anywhere, NULL, NULL);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
