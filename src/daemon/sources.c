@@ -56,7 +56,7 @@ static void on_open(struct peer *p, void *ctx)
     struct place_link *l = ctx;
     l->open = true;
     if (l->sources != NULL)
-        receive_run_attach(l->sources->run, p);
+        receive_run_attach_place(l->sources->run, p);
 }
 
 static void on_frame(struct peer *p, const struct frame *f, void *ctx)

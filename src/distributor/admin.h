@@ -134,10 +134,11 @@ int admin_device(struct admin *a, int argc, char **argv);
 int admin_publish(struct admin *a, int argc, char **argv); /* admin_shop.c */
 int admin_withdraw(struct admin *a, int argc, char **argv);
 int admin_content(struct admin *a, int argc, char **argv);
-int admin_product(struct admin *a, int argc, char **argv); /* admin_products.c */
-uint32_t admin_product_number(const char *word);           /* 0: it is no number */
-int admin_place(struct admin *a, int argc, char **argv);   /* admin_places.c */
-int admin_partner(struct admin *a, int argc, char **argv); /* admin_partners.c */
+int admin_product(struct admin *a, int argc, char **argv);  /* admin_products.c */
+uint32_t admin_product_number(const char *word);            /* 0: it is no number */
+int admin_contents(struct admin *a, int argc, char **argv); /* admin_contents.c */
+int admin_place(struct admin *a, int argc, char **argv);    /* admin_places.c */
+int admin_partner(struct admin *a, int argc, char **argv);  /* admin_partners.c */
 int admin_directory(struct admin *a, int argc, char **argv);
 int admin_sync(struct admin *a, int argc, char **argv); /* admin_sync.c */
 int admin_directory_check(struct admin *a);             /* admin_directory.c */

@@ -60,6 +60,7 @@ static const struct setting settings[] = {
     CHOICE_SETTING("log", "format", log_format, " text json "),
     CHOICE_SETTING("log", "requests", log_requests, " none refused all "),
     TEXT_AT_START("metrics", "listen", metrics_listen),
+    NUMBER_SETTING("contents", "look-seconds", look_seconds, 1, 86400),
 };
 
 void config_init(struct config *c)
@@ -76,6 +77,7 @@ void config_init(struct config *c)
     c->partner_requests_per_minute = 60000;
     c->password_attempts = 5;
     c->stop_seconds = 10;
+    c->look_seconds = 60;
     snprintf(c->log_requests, sizeof(c->log_requests), "refused");
 }
 

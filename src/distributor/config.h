@@ -27,11 +27,14 @@
  *     requests = refused                      ; none, refused, all
  *     [metrics]
  *     listen = 127.0.0.1:9477                 ; for a scraper, plain HTTP: loopback only
+ *     [contents]                       ; serve --role contents
+ *     look-seconds = 60                ; between two looks for new bodies
  */
 #ifndef DISTRIBUTOR_CONFIG_H
 #define DISTRIBUTOR_CONFIG_H
 
 #include <limits.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -58,6 +61,8 @@ struct config {
     uint32_t stop_seconds;
     char log_level[8], log_format[8], log_requests[8]; /* level, format: "" leaves what the environment said */
     char metrics_listen[CONFIG_LISTEN_BYTES];          /* "": nowhere */
+    uint32_t look_seconds;                             /* a contents server's */
+    bool directory_only;                               /* serve --role directory: no device is greeted */
 };
 
 void config_init(struct config *c);

@@ -16,6 +16,7 @@
 #include "distributor/keyset.h"
 #include "distributor/login.h"
 #include "distributor/partners.h"
+#include "distributor/places.h"
 #include "distributor/quotas.h"
 
 static void leave_asking(struct exchange *x);
@@ -103,6 +104,8 @@ static void answer(struct exchange *x)
     if (x->type == msg_Type_HELLO && x->who.role == REQUESTS_DISTRIBUTOR) {
         session_greeted_distributor(s, &x->who.partner, steal(&x->keyset));
         partners_is_there(x->server->partners, &x->who.partner);
+    } else if (x->type == msg_Type_HELLO && x->who.role == REQUESTS_CONTENTS) {
+        session_greeted_contents(s);
     } else if (x->type == msg_Type_HELLO) {
         session_greeted(s, r->session, r->user, roster_sequence_of(r));
     } else if (x->type == msg_Type_REGISTER) {
@@ -323,17 +326,38 @@ static int run_distributor(struct writer_job *job, void *database)
     return r > 0 ? -EINVAL : r;
 }
 
+/* A contents server is known by its key: the operator has named it as a place. */
+static int run_contents(struct writer_job *job, void *database)
+{
+    struct exchange *x = container_of(job, struct exchange, job);
+    msg_Welcome welcome = { .registered = true };
+    int r = places_find_server(database, &x->who.client);
+    if (r != 0)
+        return r == OPERATIONS_ABSENT ? REASON_NOT_PERMITTED : r;
+    x->reply.type = msg_Type_WELCOME;
+    r = CODEC_ENCODE(msg_Welcome, &x->reply.message, &welcome);
+    return r > 0 ? -EINVAL : r;
+}
+
 static void start_hello(struct exchange *x)
 {
     msg_Hello hello;
     if (CODEC_DECODE(msg_Hello, x->message, &hello) != 0 ||
-        (hello.role != REQUESTS_DEVICE && hello.role != REQUESTS_DISTRIBUTOR)) {
+        (hello.role != REQUESTS_DEVICE && hello.role != REQUESTS_DISTRIBUTOR && hello.role != REQUESTS_CONTENTS)) {
         exchange_refuse(x, REASON_MALFORMED, NULL);
         return;
     }
     x->who.role = (enum requests_role)hello.role;
+    if (x->server->config.directory_only && x->who.role != REQUESTS_DISTRIBUTOR) {
+        exchange_refuse(x, REASON_NOT_PERMITTED, "This is a directory: it serves distributors only.");
+        return;
+    }
     if (x->who.role == REQUESTS_DEVICE) {
         run_again(x);
+        return;
+    }
+    if (x->who.role == REQUESTS_CONTENTS) {
+        submit(x, x->server->reader, run_contents, on_request_done);
         return;
     }
     x->keyset = malloc(sizeof(*x->keyset));

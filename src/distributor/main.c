@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "distributor/admin.h"
+#include "distributor/contents_server.h"
 #include "distributor/serve.h"
 
 static int run_serve(struct admin *a, int argc, char **argv);
@@ -88,6 +89,9 @@ static const struct admin_command commands[] = {
       "settlement accept FILE [--agreed-only]\nsettlement paid|received PARTNER AMOUNT [--text TEXT] [--reference TEXT]\n"
       "settlement position",
       "Statements of what partners and we owe each other: made, checked row by row, settled.", admin_settlement },
+    { "contents",
+      "init --listen HOST:PORT [--address HOST:PORT]\ncontents id\ncontents list\ncontents follow URL\ncontents unfollow URL",
+      "A contents server on a machine of its own; serve --role contents runs it.", admin_contents },
     { "place", "list\nplace add URL\nplace remove URL",
       "Where bodies lie beside this server: HTTP directories, contents servers.", admin_place },
     { "certificate", "list [--user NAME] [--state STATE]\ncertificate give-back SERIAL [--text REASON]",
@@ -129,13 +133,19 @@ static int copy_path(struct admin *a, char *to, size_t cap, const char *from)
 
 static int run_serve(struct admin *a, int argc, char **argv)
 {
-    enum { LISTEN, PID_FILE, ADDRESS_FILE, COUNT };
-    struct admin_option options[COUNT] = { { .name = "listen" }, { .name = "pid-file" }, { .name = "address-file" } };
+    enum { LISTEN, PID_FILE, ADDRESS_FILE, ROLE, COUNT };
+    struct admin_option options[COUNT] = {
+        { .name = "listen" }, { .name = "pid-file" }, { .name = "address-file" }, { .name = "role", .text = "all" }
+    };
     int r = admin_options(a, options, COUNT, &argc, argv);
     if (r != 0)
         return r;
     if (argc != 0)
         return admin_usage(a, "serve takes options only");
+    const char *role = options[ROLE].text;
+    bool contents = strcmp(role, "contents") == 0, directory = strcmp(role, "directory") == 0;
+    if (!contents && !directory && strcmp(role, "all") != 0)
+        return admin_usage(a, "the role is one of: all, contents, directory");
     struct config *config CLEANUP(freep) = malloc(sizeof(*config));
     if (!config)
         return admin_error(a, -ENOMEM, "serve");
@@ -152,7 +162,8 @@ static int run_serve(struct admin *a, int argc, char **argv)
         r = copy_path(a, config->address_file, sizeof(config->address_file), options[ADDRESS_FILE].text);
     if (r != 0)
         return r;
-    r = serve_main(config);
+    config->directory_only = directory;
+    r = contents ? contents_server_main(config) : serve_main(config);
     return r == 0 ? ADMIN_DONE : admin_error(a, r, "serve");
 }
 

@@ -249,6 +249,10 @@ static int start(struct server *server)
     }
     if (r == 0)
         r = start_database(server, &serves_directory);
+    if (r == 0 && server->config.directory_only && !serves_directory) {
+        log_error("this is no directory: hearth-distributor init --directory makes one");
+        r = -EINVAL;
+    }
     if (r == 0)
         r = throttle_new(&server->throttle, server->clock, server->rng);
     if (r == 0)

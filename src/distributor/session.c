@@ -144,6 +144,12 @@ void session_greeted(struct session *s, uint64_t number, const char *user, uint6
     greeted(s, DEVICE_TAIL_BYTES);
 }
 
+void session_greeted_contents(struct session *s)
+{
+    s->role = REQUESTS_CONTENTS;
+    greeted(s, STRANGER_TAIL_BYTES);
+}
+
 void session_greeted_distributor(struct session *s, const struct id *id, doc_Keyset *keyset)
 {
     s->role = REQUESTS_DISTRIBUTOR;

@@ -61,6 +61,7 @@ void session_exchange_ended(struct session *s);
 /* HELLO was judged: the session is ready. user "" when not registered; roster_sequence: as the device was told.
  * A distributor's keyset: takes it. */
 void session_greeted(struct session *s, uint64_t number, const char *user, uint64_t roster_sequence);
+void session_greeted_contents(struct session *s);
 void session_greeted_distributor(struct session *s, const struct id *id, doc_Keyset *keyset);
 /* The account changed (REGISTER, UNREGISTER: ""). */
 void session_set_user(struct session *s, uint64_t number, const char *user);

@@ -67,7 +67,7 @@ static void on_stored(uv_work_t *work, int status)
     receive_stored(&r->exchange, index, right);
     if (!right && from_place) { /* counts against the place alone, which is given up at once */
         receive_forgive(&r->exchange);
-        if (r->http != NULL) {
+        if (r->is_place && receive_run_attached(r)) {
             receive_run_lose(r, REASON_BLOCK_CORRUPT, NULL);
             return;
         }
@@ -84,7 +84,7 @@ int receive_pool_store(struct receive_run *r, void *memory, uint32_t index, stru
         return -ENOMEM;
     }
     j->frame = memory;
-    j->from_place = r->http != NULL;
+    j->from_place = r->is_place;
     j->work.data = j;
     j->run = r;
     j->block = block;

@@ -355,6 +355,7 @@ void receive_run_attach(struct receive_run *r, struct peer *p)
     if (r->ended)
         return;
     r->peer = p;
+    r->is_place = false;
     peer_set_tail_max(p, FRAME_TAIL_MAX);
     if (peer_request(p, msg_Type_PING, NULL, NULL, slice(NULL, 0), VIGIL_MS, on_vigil, r, &r->vigil) != 0)
         r->vigil = 0;
@@ -362,11 +363,18 @@ void receive_run_attach(struct receive_run *r, struct peer *p)
     (void)uv_timer_start(&r->timer, on_attached, 0, 0);
 }
 
+void receive_run_attach_place(struct receive_run *r, struct peer *p)
+{
+    receive_run_attach(r, p);
+    r->is_place = true;
+}
+
 int receive_run_attach_url(struct receive_run *r, struct http *h, const char *url)
 {
     assert(!receive_run_attached(r));
     if (r->ended)
         return 0;
+    r->is_place = true;
     int outcome = receive_http_new(&r->http, r, h, url);
     if (outcome != 0)
         return outcome;

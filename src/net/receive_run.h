@@ -29,6 +29,8 @@ int receive_run_new(struct receive_run **out, uv_loop_t *loop, const struct cloc
 void receive_run_offer_info(struct receive_run *r, struct slice info, const uint8_t list_root[32]);
 /* p: borrowed, until on_lost, on_end, receive_run_detach or p's on_closed. */
 void receive_run_attach(struct receive_run *r, struct peer *p);
+/* The same of one source among several: a block of its that does not fit its hash ends in on_lost at once, and is not held against the next. */
+void receive_run_attach_place(struct receive_run *r, struct peer *p);
 /* Instead of a peer: the body file behind this URL, at any HTTP server that answers ranges (http.h). Whatever is wrong there ends in on_lost, never in
  * on_end: another source may do better. h: borrowed, until then. 0, -ENOMEM. */
 struct http;

@@ -22,6 +22,7 @@ struct receive_run {
     struct body_part part;
     struct peer *peer; /* NULL: no source, or: */
     struct receive_http *http;
+    bool is_place;     /* the source is one of several: a block that does not fit ends it, not the transfer */
     uint32_t question; /* the open INFO_GET or LIST_GET; 0: none */
     uint32_t vigil;    /* a request nobody answers: tells that p closes, also when nothing is asked */
     struct range *ranges;

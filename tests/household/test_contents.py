@@ -365,7 +365,144 @@ def places_are_judged():
     at()
 
 
+# ---- contents servers on machines of their own ----
+
+class Contents:
+    def __init__(self, name):
+        self.name = name
+        self.dir = os.path.join(root, name)
+        self.port = free_port()
+        self.log = self.dir + ".log"
+        self.url = self.admin("contents", "init", "--listen", f"127.0.0.1:{self.port}")["url"]
+        self.conf = self.dir + ".conf"
+        with open(self.conf, "w") as f:
+            f.write("[contents]\nlook-seconds = 1\n")
+        self.process = None
+
+    def admin(self, *args):
+        return run_json([PROGRAMS["hearth-distributor"], "--state-dir", self.dir, "--json", *args])
+
+    def start(self):
+        self.process = Process([PROGRAMS["hearth-distributor"], "--config", self.conf, "--state-dir", self.dir, "serve", "--role", "contents"], self.log,
+                               dict(os.environ, HEARTH_LOG="debug"))
+        wait_for(f"{self.name} listens", lambda: socket.create_connection(("127.0.0.1", self.port), timeout=1))
+        return self
+
+    def has(self, content):
+        return os.path.exists(os.path.join(self.dir, "bodies", content + ".body"))
+
+
+first = Contents("first")
+second = Contents("second")  # the partner's: boreal's operator runs it
+
+
+def of_its_own():
+    """The operator names it as a place and it follows: what is there comes, and what is published later; devices fetch there."""
+    global first_content
+    first_content = publish(2000)
+    first.admin("contents", "follow", aurora.url)
+    first.start()
+    wait_for("it is told why it is not welcome", lambda: "not welcome" in open(first.log).read())
+    at(first.url)
+    first.process.stop()
+    first.start()
+    wait_for("the body is there", lambda: first.has(first_content))
+    later = publish(500)
+    wait_for("what was published later is there", lambda: first.has(later))
+    log = os.path.getsize(kitchen.log)
+    get(first_content)
+    get(later)
+    said = open(kitchen.log).read()[log:]
+    assert said.count("a body is fetched from place=hearth://") == 2 and "a place was left" not in said, said
+    names = sorted(os.listdir(first.dir))
+    assert names == ["bodies", "contents.conf", "contents.key"], names
+
+
+def of_a_partner():
+    """By agreement, a word on both sides: aurora names boreal's contents server, which follows aurora beside boreal."""
+    boreal = Distributor(root, "boreal")
+    own = boreal.admin("publish", wav("boreal.wav", 200, 4711), "--title", "Boreal's", "--price", "0.10")["published"][0]["content"]
+    boreal.start()
+    boreal.admin("place", "add", second.url)
+    second.admin("contents", "follow", boreal.url)
+    second.start()
+    wait_for("boreal's is there", lambda: second.has(own))
+    content = publish(400)
+    at(second.url)
+    second.admin("contents", "follow", aurora.url)
+    second.process.child.send_signal(1)
+    wait_for("aurora's is there too", lambda: second.has(content))
+    log = os.path.getsize(kitchen.log)
+    get(content)
+    assert f"place={second.url}" in open(kitchen.log).read()[log:]
+    # taken back: it learns of nothing new, and keeps what it has
+    aurora.admin("place", "remove", second.url)
+    late = publish(100)
+    wait_for("it is refused", lambda: "bodies are not told" in open(second.log).read() or "not welcome" in open(second.log).read())
+    assert not second.has(late)
+    second.admin("contents", "unfollow", boreal.url)
+    assert [f["distributor"] for f in second.admin("contents", "list")["follows"]] == [aurora.url]
+    boreal.stop()
+
+
+def killed():
+    """It ends in the middle of a download: the next place, at last the distributor; and it goes on itself after a kill in the middle of its own."""
+    at(first.url)
+    content = publish(20000)
+    first.process.child.send_signal(1)
+    wait_for("it has begun", lambda: any(f.startswith(content) for f in os.listdir(os.path.join(first.dir, "bodies"))))
+    first.process.kill()
+    first.start()
+    wait_for("the body is there", lambda: first.has(content), 30)
+    child = subprocess.Popen([PROGRAMS["hearth"], "--socket", kitchen.socket, "--json", "get", content, "--yes"], stdout=subprocess.DEVNULL)
+    wait_for("it comes", lambda: os.path.exists(os.path.join(kitchen.state, "bodies", content + ".part")) or has(kitchen, content))
+    first.process.kill()
+    assert child.wait(60) == 0 and has(kitchen, content)
+    first.start()
+
+
+def gives_bodies_only():
+    """Damaged on its disk: caught by the device. Anything but bodies is refused, and a distributor is not greeted there."""
+    path = os.path.join(first.dir, "bodies", first_content + ".body")
+    with open(path, "r+b") as f:
+        f.seek(-1000, 2)
+        byte = f.read(1)
+        f.seek(-1, 1)
+        f.write(bytes([byte[0] ^ 1]))
+    attic = Device(root, "attic2")
+    start(attic)
+    attic.register(aurora, "alice", password)
+    at(first.url)
+    attic("get", first_content, "--yes", "--again")
+    assert has(attic, first_content)
+    try:
+        Device(root, "lost").start().register(type("D", (), {"url": first.url}), "alice", password)
+    except Refused:
+        pass
+    else:
+        raise AssertionError("registered at a contents server")
+    attic.stop()
+
+
+def states():
+    for words, code in ((("contents", "init", "--listen", "127.0.0.1:1"), "already"), (("contents", "unfollow", second.url), "not-found")):
+        try:
+            first.admin(*words)
+        except Refused as refusal:
+            assert refusal.code == code, refusal
+        else:
+            raise AssertionError(words)
+    for words in (("contents", "follow", "http://127.0.0.1/"), ("contents", "init"), ("serve", "--role", "cook")):
+        try:
+            first.admin(*words)
+        except Refused as refusal:
+            assert refusal.status == 2, refusal
+        else:
+            raise AssertionError(words)
+
+
 run_cases([("from nginx, by ranges", from_nginx), ("by https", from_https), ("after a redirect", redirected), ("not there, so from the next place", not_there),
            ("resumed by ranges after a kill", resumed), ("outside the download period", outside_period), ("switched off on the device", switched_off),
            *[(f"hostile: {how}", hostile_case(how)) for how in WAYS], ("certificates that are not accepted", wrong_certificate), ("nobody there", nobody_there),
-           ("what is no place", places_are_judged)])
+           ("what is no place", places_are_judged), ("a contents server of its own", of_its_own), ("a partner's, by agreement", of_a_partner),
+           ("killed in the middle", killed), ("bodies only, and verified", gives_bodies_only), ("its commands", states)])

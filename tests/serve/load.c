@@ -201,6 +201,7 @@ void load_run(struct load *l, unsigned seconds, uint64_t rate, struct load_figur
 
 void load_connect(struct load *l)
 {
+    uv_update_time(l->loop); /* what came before may have taken longer than any deadline */
     for (unsigned i = 0; i < LOAD_DEVICES; i++) {
         struct load_device *d = &l->devices[i];
         assert_true(client_connect(&d->client, l->server.address));

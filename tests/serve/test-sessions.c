@@ -144,7 +144,8 @@ static void test_bad_hello(void **state)
         enum reason reason;
     } cases[] = {
         { "role 0", 0, "", REASON_MALFORMED },
-        { "role 3", 3, "", REASON_MALFORMED },
+        { "role 4", 4, "", REASON_MALFORMED },
+        { "a contents server that is no place of ours", 3, "", REASON_NOT_PERMITTED },
         { "a distributor without keyset", 2, "", REASON_MALFORMED },
         { "a distributor with something else", 2, "this is no keyset at all", REASON_MALFORMED },
     };
