@@ -106,6 +106,11 @@ void call_refuse(struct call *c, enum reason why, const char *detail)
 
 bool call_is_watched(const struct call *c) { return c->client != NULL; }
 
+bool call_shares_client(const struct call *a, const struct call *b)
+{
+    return a->client != NULL && a->client == b->client;
+}
+
 void call_on_gone(struct call *c, void (*on_gone)(struct call *c, void *ctx), void *ctx)
 {
     c->on_gone = on_gone;

@@ -2,10 +2,10 @@
 #include "daemon/account_data.h"
 #include "daemon/control.h"
 #include "daemon/copy.h"
+#include "daemon/deck.h"
 #include "daemon/events.h"
 #include "daemon/household.h"
 #include "daemon/login.h"
-#include "daemon/play.h"
 #include "daemon/register.h"
 #include "daemon/shop.h"
 #include "daemon/spending.h"
@@ -44,7 +44,13 @@ const struct control_entry control_table[] = {
     CONTROL_ENTRY(LIBRARY_GET, LibraryGet, library_handle),
     CONTROL_ENTRY(SHOW, Show, show_handle),
     CONTROL_ENTRY(REMOVE, Remove, remove_handle),
-    CONTROL_ENTRY(PLAY, Play, play_handle),
+    CONTROL_ENTRY(PLAY, Play, deck_play),
+    CONTROL_ENTRY(PLAY_CONTROL, PlayControl, deck_control),
+    CONTROL_ENTRY(NOW_GET, NowGet, deck_now),
+    CONTROL_ENTRY(QUEUE_GET, QueueGet, deck_queue_get),
+    CONTROL_ENTRY(QUEUE_ADD, QueueAdd, deck_queue_add),
+    CONTROL_ENTRY(QUEUE_DROP, QueueDrop, deck_queue_drop),
+    CONTROL_ENTRY(OUTPUTS_GET, OutputsGet, outputs_handle),
     CONTROL_ENTRY(COPY, Copy, copy_handle),
     CONTROL_ENTRY(FETCH, Fetch, fetch_handle),
     CONTROL_ENTRY(TRANSFERS_GET, TransfersGet, transfers_get),

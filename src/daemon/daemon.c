@@ -15,6 +15,7 @@
 #include "daemon/account.h"
 #include "daemon/control.h"
 #include "daemon/db.h"
+#include "daemon/deck.h"
 #include "daemon/events.h"
 #include "daemon/leases.h"
 #include "daemon/library.h"
@@ -22,6 +23,8 @@
 #include "daemon/notify.h"
 #include "daemon/outbox.h"
 #include "daemon/play.h"
+#include "daemon/play_memory.h"
+#include "daemon/player.h"
 #include "daemon/shop.h"
 #include "daemon/siblings.h"
 #include "daemon/transfers.h"
@@ -117,6 +120,8 @@ static int start_modules(struct daemon *d)
     if (r == 0)
         r = library_start(d);
     if (r == 0)
+        r = play_memory_start(d);
+    if (r == 0)
         r = outbox_start(d);
     if (r == 0)
         r = accounts_start(d);
@@ -196,7 +201,9 @@ void daemon_stop(struct daemon *d, int exit_code)
     d->exit_code = exit_code;
     notify_stopping();
     control_stop(d);
+    decks_stop(d);
     plays_stop(d);
+    players_stop(d);
     if (d->discovery != NULL)
         discovery_stop(steal(&d->discovery), NULL, NULL); /* says goodbye */
     if (d->transfers != NULL)

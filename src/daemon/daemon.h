@@ -61,7 +61,10 @@ struct daemon {
     struct discovery *discovery;
     uint16_t port; /* of the listener */
     struct control *control;
-    struct plays *plays;
+    struct plays *plays;     /* tracks being played (play.h) */
+    struct players *players; /* NULL until something is played (player.h) */
+    struct deck *decks;      /* list: queues being played (deck.h) */
+    uint32_t volume;         /* 0 to 100, of what is played in time */
 
     /* Set by device_link_start: takes a connection of another device. As peer_accept_fn. NULL: connections are refused. */
     bool (*on_device)(struct peer *p, struct peer_callbacks *callbacks, void **ctx, void *daemon);

@@ -29,6 +29,8 @@ static const char *const migrations[] = {
     "  state INTEGER NOT NULL, certificate BLOB, delegation BLOB, receipt BLOB) STRICT;"
     "CREATE TABLE download (content BLOB PRIMARY KEY CHECK (length(content) = 32), distributor BLOB NOT NULL) STRICT, WITHOUT ROWID;",
     "ALTER TABLE account ADD COLUMN guest INTEGER NOT NULL DEFAULT 0 CHECK (guest IN (0, 1));", /* account.h */
+    /* Where a track was left (play_memory.h). */
+    "CREATE TABLE position (content BLOB PRIMARY KEY CHECK (length(content) = 32), position_ms INTEGER NOT NULL) STRICT, WITHOUT ROWID;",
 };
 
 static const char *const statements[] = {
@@ -66,6 +68,10 @@ static const char *const statements[] = {
     [DB_DOWNLOAD_PUT] = "INSERT INTO download (content, distributor) VALUES (?1, ?2)"
                         " ON CONFLICT (content) DO UPDATE SET distributor = ?2",
     [DB_DOWNLOAD_DELETE] = "DELETE FROM download WHERE content = ?1",
+    [DB_POSITIONS] = "SELECT content, position_ms FROM position",
+    [DB_POSITION_PUT] = "INSERT INTO position (content, position_ms) VALUES (?1, ?2)"
+                        " ON CONFLICT (content) DO UPDATE SET position_ms = ?2",
+    [DB_POSITION_DELETE] = "DELETE FROM position WHERE content = ?1",
 };
 
 static const struct store_schema schema = {

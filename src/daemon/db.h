@@ -35,6 +35,9 @@ enum db_statement {
     DB_DOWNLOADS,       /* content, distributor */
     DB_DOWNLOAD_PUT,    /* content, distributor */
     DB_DOWNLOAD_DELETE, /* content */
+    DB_POSITIONS,       /* content, position_ms */
+    DB_POSITION_PUT,    /* content, position_ms */
+    DB_POSITION_DELETE, /* content */
     DB_STATEMENT_COUNT
 };
 

@@ -235,23 +235,54 @@ void leases_stop(struct daemon *d)
 
 /* --- After a play --------------------------------------------------------------------------------------------------- */
 
-static void on_count(const struct answer *answer, void *ctx)
+struct counting {
+    struct daemon *daemon;
+    unsigned open; /* answers to come, and one until all were asked for */
+    void (*on_counted)(void *ctx);
+    void *ctx;
+};
+
+static void counted(struct counting *c)
 {
-    vlt_UseSigned m;
-    if (answer->why == REASON_NONE && CODEC_DECODE(vlt_UseSigned, answer->frame->message, &m) == 0)
-        take_use(ctx, CODEC_BYTES(m.use));
+    if (--c->open > 0)
+        return;
+    c->on_counted(c->ctx);
+    free(c);
 }
 
-void leases_played(struct daemon *d, const struct id *content)
+static void on_count(const struct answer *answer, void *ctx)
 {
-    const struct track *t = library_find(d, content->bytes);
+    struct counting *c = ctx;
+    vlt_UseSigned m;
+    if (answer->why == REASON_NONE && CODEC_DECODE(vlt_UseSigned, answer->frame->message, &m) == 0)
+        take_use(c->daemon, CODEC_BYTES(m.use));
+    counted(c);
+}
+
+static void count(struct counting *c, const struct track *t)
+{
     for (size_t i = 0; t != NULL && i < t->license_count; i++) {
         const struct track_license *l = &t->licenses[i];
-        const doc_Conditions *c = &l->conditions;
-        if ((c->has_max_plays || c->has_max_play_ms || l->has_lease) &&
-            ask_use(d, &l->issuer, l->license_id, false, on_count, d) != 0)
-            log_debug("what was used is read again after the next start");
-        if (c->has_use_log && c->use_log)
-            use_log_bring(d, &l->issuer);
+        const doc_Conditions *allowed = &l->conditions;
+        if (allowed->has_max_plays || allowed->has_max_play_ms || l->has_lease) {
+            if (ask_use(c->daemon, &l->issuer, l->license_id, false, on_count, c) == 0)
+                c->open++;
+            else
+                log_debug("what was used is read again after the next start");
+        }
+        if (allowed->has_use_log && allowed->use_log)
+            use_log_bring(c->daemon, &l->issuer);
     }
+}
+
+void leases_played(struct daemon *d, const struct id *content, void (*on_counted)(void *ctx), void *ctx)
+{
+    struct counting *c = calloc(1, sizeof(*c));
+    if (c == NULL) {
+        on_counted(ctx);
+        return;
+    }
+    *c = (struct counting){ .daemon = d, .open = 1, .on_counted = on_counted, .ctx = ctx };
+    count(c, library_find(d, content->bytes));
+    counted(c);
 }

@@ -8,8 +8,9 @@
 void leases_start(struct daemon *d);
 void leases_stop(struct daemon *d);
 void leases_ready(struct account *a); /* its session is ready */
-/* A play of this content has ended: what was used is read again, and a log goes to its issuer. */
-void leases_played(struct daemon *d, const struct id *content);
+/* A play of this content has ended: what was used is read again, and a log goes to its issuer. on_counted fires once the library knows what was
+ * used, at once when nothing is counted. */
+void leases_played(struct daemon *d, const struct id *content, void (*on_counted)(void *ctx), void *ctx);
 
 /* use_log.c */
 void use_log_bring(struct daemon *d, const struct id *issuer);

@@ -39,6 +39,7 @@ struct track {
     struct id publisher;
     uint8_t list_root[32];
     bool has_body;
+    uint64_t position_ms; /* where playing was left; 0: nowhere */
     struct track_license *licenses;
     size_t license_count;
 };

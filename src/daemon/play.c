@@ -1,25 +1,22 @@
-/* From TRACK to sound: the body file is opened and checked, the vault judges the license and keeps the content key for a channel, and
+/* From a content ID to sound: the body file is opened and checked, the vault judges the license and keeps the content key for a channel, and
  * the player gets the other end of that channel and the file. hearthd sees neither key nor plaintext.
  *
- * Callbacks, in order: check_file (pool), on_checked, on_opened (vault), on_player (progress, end), on_control_closed, on_player_exit,
- * on_process_closed. */
+ * Callbacks, in order: check_file (pool), on_checked, on_opened (vault), on_player_frame ..., on_vault_closed, on_counted: on_end fires; and
+ * on_player_gone whenever that is. */
 #include "daemon/play.h"
 
 #include <fcntl.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/util.h"
-#include "daemon/child.h"
-#include "daemon/control.h"
 #include "daemon/events.h"
 #include "daemon/leases.h"
 #include "daemon/library.h"
+#include "daemon/player.h"
 #include "daemon/vault_client.h"
 #include "net/serve.h"
-#include "player.pb.h"
 
 #define LOG_MODULE "play"
 #include "base/log.h"
@@ -27,32 +24,39 @@
 #define MOVED_AWAY "Its license was moved from here to another device."
 #define EARLIER_REGISTRATION "Its license is of an earlier registration of this device."
 #define NOT_YET "Its usage period has not begun: hearth show TRACK says when it does."
-#define SILENCE_TIMEOUT_MS 30000 /* the player reports four times a second */
+#define NOT_HERE "Its content is not on this device: hearth get TRACK --download-only"
 
 struct play {
     struct daemon *daemon;
     struct play *next;
-    struct call *call; /* NULL once answered */
-    char title[128], media_type[64], path[CONFIG_PATH_BYTES + 80];
+    const struct play_callbacks *callbacks;
+    void *ctx;
     struct id content;
-    uint32_t output;
+    char path[CONFIG_PATH_BYTES + 80];
+    ply_Start start;
     uv_work_t work;
+    struct later_item later;
     struct serve_file file;
     int outcome;
     int body_fd, player_fd; /* -1 once they are gone */
     bool vault_open;        /* the vault plays number */
     uint64_t number;
-    uv_process_t process;
-    bool alive;
-    struct peer *control;
+    struct player *player; /* NULL: gone */
+    bool started;          /* the player has its START */
+    bool pause_first;      /* it begins with a pause */
+    bool under_way;        /* the pool or the vault will call back */
+    bool ended, told;      /* end is known; on_end has fired */
+    struct play_end end;
 };
 struct plays {
     struct play *first;
 };
 
+/* --- 5: the end --- */
+
 static void free_when_done(struct play *p)
 {
-    if (p->call != NULL || p->alive || p->control != NULL)
+    if (!p->told || p->player != NULL)
         return;
     for (struct play **at = &p->daemon->plays->first; *at != NULL; at = &(*at)->next)
         if (*at == p) {
@@ -65,174 +69,128 @@ static void free_when_done(struct play *p)
     free(p);
 }
 
-static void on_vault_closed(const struct answer *answer, void *ctx)
+static void tell_end(struct play *p)
 {
-    (void)ctx;
-    if (answer->why != REASON_NONE)
-        log_debug("the vault did not close a play reason=%s", answer->refusal->code);
-}
-
-/* Whatever is still there goes; the rest follows by callbacks. */
-static void wind_up(struct play *p)
-{
-    if (p->vault_open) {
-        vlt_PlayClose close_play = { .play = p->number };
-        p->vault_open = false;
-        if (vault_call(p->daemon->vault, &ASK(vlt_Type_PLAY_CLOSE, vlt_Type_DONE, vlt_PlayClose, &close_play),
-                       on_vault_closed, NULL) != 0)
-            log_debug("the vault ends the play when its channel closes");
-        leases_played(p->daemon, &p->content);
-    }
-    if (p->control != NULL)
-        peer_close(p->control, REASON_NONE);
+    p->told = true;
+    p->callbacks->on_end(&p->end, p->ctx);
     free_when_done(p);
 }
 
-static void refuse(struct play *p, enum reason why, const char *detail)
+static void on_counted(void *ctx) { tell_end(ctx); }
+
+static void on_vault_closed(const struct answer *answer, void *ctx)
 {
-    struct call *c = steal(&p->call);
-    if (c != NULL)
-        call_refuse(c, why, detail);
-    wind_up(p);
+    struct play *p = ctx;
+    if (answer->why != REASON_NONE)
+        log_debug("the vault did not close a play reason=%s", answer->refusal->code);
+    leases_played(p->daemon, &p->content, on_counted, p);
 }
 
-static void refuse_as(struct play *p, const msg_Refusal *refusal)
+/* What it was charged is settled before anybody hears of its end. */
+static void settle(struct play *p)
 {
-    struct call *c = steal(&p->call);
-    if (c != NULL)
-        call_refuse_as(c, refusal);
-    wind_up(p);
+    vlt_PlayClose close_play = { .play = p->number };
+    if (p->under_way)
+        return;
+    if (p->player != NULL)
+        player_close(p->player);
+    if (!p->vault_open) {
+        tell_end(p);
+        return;
+    }
+    p->vault_open = false;
+    if (vault_call(p->daemon->vault, &ASK(vlt_Type_PLAY_CLOSE, vlt_Type_DONE, vlt_PlayClose, &close_play),
+                   on_vault_closed, p) != 0)
+        tell_end(p); /* the vault is ending, and closes it by itself */
+}
+
+static void end_as(struct play *p, enum reason why, const msg_Refusal *refusal)
+{
+    if (p->ended)
+        return;
+    p->ended = true;
+    p->end.why = why;
+    p->end.refusal = *refusal;
+    settle(p);
+}
+
+static void end(struct play *p, enum reason why, const char *detail)
+{
+    msg_Refusal refusal;
+    reason_refusal(&refusal, why, detail);
+    end_as(p, why, &refusal);
 }
 
 /* --- 4: the player plays (S48-S50) --- */
 
 static void take_played(struct play *p, const struct frame *f)
 {
-    ply_Played played;
-    struct call *c = steal(&p->call);
-    if (CODEC_DECODE(ply_Played, f->message, &played) != 0) {
-        call_refuse(c, REASON_MALFORMED, NULL);
-    } else {
-        ctl_Played row = { .has_digest = played.has_digest,
-                           .has_format = played.has_format,
-                           .samples = played.samples };
-        CODEC_SET_TEXT(row.track_title, p->title);
-        memcpy(row.digest, played.digest, sizeof(row.digest));
-        CODEC_SET_TEXT(row.format, played.format);
-        event(p->daemon, "played", "%s was played", p->title);
-        CALL_ROW(c, PLAYED, Played, &row);
-        call_finish(c);
+    if (CODEC_DECODE(ply_Played, f->message, &p->end.played) != 0) {
+        end(p, REASON_MALFORMED, NULL);
+        return;
     }
-    wind_up(p);
+    event(p->daemon, "played", "%s was played", p->start.title);
+    p->ended = true;
+    settle(p);
 }
 
-static bool on_player(struct peer *peer, const struct frame *reply, enum reason why, void *ctx)
+static void on_player_frame(const struct frame *f, void *ctx)
 {
     struct play *p = ctx;
     msg_Refusal refusal;
     ply_Progress progress;
-    (void)peer;
-    if (p->call == NULL)
-        return false;
-    if (reply == NULL) {
-        refuse(p, why == REASON_TIMED_OUT ? REASON_TIMED_OUT : REASON_INTERNAL, "The player has ended unexpectedly.");
-        return false;
+    ply_Wish wish;
+    if (p->ended)
+        return;
+    if (f->type == ply_Type_PROGRESS && CODEC_DECODE(ply_Progress, f->message, &progress) == 0) {
+        p->callbacks->on_progress(&progress, p->ctx);
+        return;
     }
-    if (reply->type == ply_Type_PROGRESS && CODEC_DECODE(ply_Progress, reply->message, &progress) == 0) {
-        call_progress(p->call, progress.position_ms, progress.duration_ms, "playing");
-        return true;
+    if (f->type == ply_Type_WISH && CODEC_DECODE(ply_Wish, f->message, &wish) == 0) {
+        p->callbacks->on_wish(wish.wanted, p->ctx);
+        return;
     }
-    why = peer_refusal(reply, ply_Type_PLAYED, &refusal);
+    enum reason why = peer_refusal(f, ply_Type_PLAYED, &refusal);
     if (why == REASON_NONE)
-        take_played(p, reply);
-    else if (reply->type == msg_Type_REFUSAL)
-        refuse_as(p, &refusal);
+        take_played(p, f);
+    else if (f->type == msg_Type_REFUSAL)
+        end_as(p, why, &refusal);
     else
-        refuse(p, why, NULL);
-    return false;
+        end(p, why, NULL);
 }
 
-static void on_control_frame(struct peer *peer, const struct frame *f, void *ctx)
-{
-    (void)ctx;
-    log_warn("the player said something nobody asked for type=%u", (unsigned)f->type);
-    peer_close(peer, REASON_MALFORMED);
-}
-
-static void on_control_open(struct peer *peer, void *ctx)
-{
-    (void)peer;
-    (void)ctx;
-}
-
-static void on_control_closed(struct peer *peer, enum reason why, void *ctx)
+static void on_player_gone(enum reason why, int signal, void *ctx)
 {
     struct play *p = ctx;
-    (void)peer;
-    (void)why;
-    p->control = NULL;
-    if (p->alive && p->call == NULL && !uv_is_closing((uv_handle_t *)&p->process))
-        (void)uv_process_kill(&p->process, SIGKILL); /* it has nothing to lose, and may hang */
-    if (p->call != NULL)
-        refuse(p, REASON_INTERNAL, "The player has ended unexpectedly.");
-    else
+    char detail[96];
+    p->player = NULL;
+    if (p->ended) {
         free_when_done(p);
-}
-
-static void on_process_closed(uv_handle_t *handle)
-{
-    struct play *p = handle->data;
-    p->alive = false;
-    free_when_done(p);
-}
-
-static void on_player_exit(uv_process_t *process, int64_t status, int signal)
-{
-    if (signal != 0 && signal != SIGKILL) /* by us */
-        log_error("the player was ended signal=%d", signal);
-    else if (status != 0)
-        log_debug("the player has ended status=%d", (int)status);
-    uv_close((uv_handle_t *)process, on_process_closed);
+        return;
+    }
+    if (signal != 0)
+        (void)snprintf(detail, sizeof(detail), "The player has crashed (signal %d).", signal);
+    else
+        (void)snprintf(detail, sizeof(detail), "%s",
+                       why == REASON_TIMED_OUT ? "The player hung, and was ended."
+                                               : "The player has ended unexpectedly.");
+    end(p, why == REASON_TIMED_OUT ? why : REASON_INTERNAL, detail);
 }
 
 /* --- 3: the player starts --- */
 
 static int start_player(struct play *p)
 {
-    static const struct peer_callbacks callbacks = { .on_open = on_control_open,
-                                                     .on_frame = on_control_frame,
-                                                     .on_closed = on_control_closed };
-    char path[PATH_MAX];
-    int pair[2];
-    int r = child_find("hearth-player", "player", path);
-    if (r != 0) {
-        log_error("hearth-player was not found");
-        return r;
-    }
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0)
-        return -errno;
-    int ours CLEANUP(closep) = pair[0], theirs CLEANUP(closep) = pair[1];
-    char *argv[] = { path, NULL };
-    int fds[] = { p->player_fd, p->body_fd, theirs };
-    p->process.data = p;
-    r = child_start(&p->process, p->daemon->loop, path, argv, fds, 3, on_player_exit);
-    p->alive = true;
-    if (r != 0) {
-        uv_close((uv_handle_t *)&p->process, on_process_closed);
-        return r;
-    }
-    closep(&p->player_fd);
-    closep(&p->body_fd);
-    p->player_fd = p->body_fd = -1;
-    r = peer_from_fd(&p->control, p->daemon->loop, ours, &callbacks, p);
-    if (r != 0)
-        return r;
-    ours = -1;
-    ply_Start start = { .output = p->output };
-    CODEC_SET_TEXT(start.media_type, p->media_type);
-    CODEC_SET_TEXT(start.title, p->title);
-    return peer_request(p->control, ply_Type_START, ply_Start_fields, &start, slice(NULL, 0), SILENCE_TIMEOUT_MS,
-                        on_player, p, NULL);
+    ply_Pause pause = { .paused = true };
+    int body_fd = p->body_fd, player_fd = p->player_fd;
+    if (p->player == NULL)
+        return -EPIPE;
+    p->body_fd = p->player_fd = -1;
+    int r = player_start(p->player, body_fd, player_fd, &p->start);
+    p->started = r == 0;
+    if (r == 0 && p->pause_first)
+        player_tell(p->player, ply_Type_PAUSE, ply_Pause_fields, &pause);
+    return r;
 }
 
 /* --- 2: the vault judges (S42-S46) --- */
@@ -266,25 +224,22 @@ static void on_opened(const struct answer *answer, void *ctx)
 {
     struct play *p = ctx;
     vlt_PlayOpened opened;
+    p->under_way = false;
+    if (answer->why == REASON_NONE && CODEC_DECODE(vlt_PlayOpened, answer->frame->message, &opened) == 0) {
+        p->number = opened.play;
+        p->vault_open = true;
+    }
+    if (p->ended) { /* stopped meanwhile */
+        settle(p);
+        return;
+    }
     const char *text = answer->why != REASON_NONE ? explain(p, answer->why) : NULL;
-    if (text != NULL) {
-        refuse(p, answer->why, text);
-        return;
-    }
-    if (answer->why != REASON_NONE) {
-        refuse_as(p, answer->refusal);
-        return;
-    }
-    if (CODEC_DECODE(vlt_PlayOpened, answer->frame->message, &opened) != 0) {
-        refuse(p, REASON_INTERNAL, NULL);
-        return;
-    }
-    p->number = opened.play;
-    p->vault_open = true;
-    int r = p->call != NULL && call_is_watched(p->call) ? start_player(p) : REASON_CANCELLED;
-    if (r != 0)
-        refuse(p, r == -ENOENT ? REASON_UNPLAYABLE : reason_of_error(r),
-               r == -ENOENT ? "The player is not installed." : NULL);
+    if (text != NULL)
+        end(p, answer->why, text);
+    else if (answer->why != REASON_NONE)
+        end_as(p, answer->why, answer->refusal);
+    else if (!p->vault_open || start_player(p) != 0)
+        end(p, REASON_INTERNAL, NULL);
 }
 
 static int ask_vault(struct play *p)
@@ -315,96 +270,132 @@ static void on_checked(uv_work_t *work, int status)
 {
     struct play *p = work->data;
     (void)status;
+    p->under_way = false;
+    if (p->ended) {
+        settle(p);
+        return;
+    }
     int r = p->daemon->stopping ? REASON_CANCELLED : p->outcome;
     if (r == 0)
         r = ask_vault(p);
+    p->under_way = r == 0;
     if (r != 0)
-        refuse(p, reason_of_error(r), NULL);
+        end(p, reason_of_error(r), NULL);
 }
 
-/* Who asked has left: no sound for nobody. */
-static void on_gone(struct call *c, void *ctx)
+/* --- Start --- */
+
+/* What needs no vault to be refused (S42); with a body the vault judges. REASON_NONE */
+static enum reason judge_track(struct daemon *d, const struct track *t, const char **detail)
 {
-    struct play *p = ctx;
-    (void)c;
-    if (p->control != NULL)
-        peer_close(p->control, REASON_CANCELLED);
+    enum license_state license = t == NULL ? LICENSE_NONE : track_license_state(t, clock_wall_ms(d->clock));
+    *detail = NULL;
+    if (t != NULL && t->has_body)
+        return REASON_NONE;
+    if (license == LICENSE_SURRENDERED)
+        *detail = MOVED_AWAY;
+    if (license == LICENSE_NONE || license == LICENSE_SURRENDERED)
+        return REASON_NO_LICENSE;
+    *detail = NOT_HERE;
+    return REASON_NOT_FOUND;
 }
 
-static uint32_t output_of(const char *text)
+/* The player loads while the file and the license are looked at. */
+static void begin(struct later_item *item)
 {
-    return strcmp(text, "audio") == 0    ? ply_Output_OUTPUT_AUDIO
-           : strcmp(text, "digest") == 0 ? ply_Output_OUTPUT_DIGEST
-           : strcmp(text, "null") == 0   ? ply_Output_OUTPUT_NULL
-                                         : ply_Output_OUTPUT_NONE;
+    static const struct player_callbacks callbacks = { on_player_frame, on_player_gone };
+    struct play *p = container_of(item, struct play, later);
+    const struct track *t = library_find(p->daemon, p->content.bytes);
+    const char *detail;
+    enum reason why = judge_track(p->daemon, t, &detail);
+    p->under_way = false;
+    if (p->ended) {
+        settle(p);
+        return;
+    }
+    if (why != REASON_NONE) {
+        end(p, why, detail);
+        return;
+    }
+    int r = player_take(&p->player, p->daemon, &callbacks, p);
+    if (r != 0) {
+        end(p, r == -ENOENT ? REASON_UNPLAYABLE : reason_of_error(r),
+            r == -ENOENT ? "The player is not installed." : NULL);
+        return;
+    }
+    p->under_way = true;
+    (void)uv_queue_work(p->daemon->loop, &p->work, check_file, on_checked); /* fails only without a function */
 }
 
-static struct play *play_new(struct daemon *d, struct call *c, const struct track *t, uint32_t output)
+int play_start(struct play **out, struct daemon *d, const struct id *content, const ply_Start *start,
+               const struct play_callbacks *callbacks, void *ctx)
 {
     if (d->plays == NULL)
         d->plays = calloc(1, sizeof(*d->plays));
     struct play *p = d->plays == NULL ? NULL : calloc(1, sizeof(*p));
     if (p == NULL)
-        return NULL;
-    *p = (struct play){
-        .daemon = d, .call = c, .content = t->content, .output = output, .body_fd = -1, .player_fd = -1
-    };
-    if (library_body_path(d, &t->content, ".body", p->path, sizeof(p->path)) != 0) {
+        return -ENOMEM;
+    *p = (struct play){ .daemon = d,
+                        .callbacks = callbacks,
+                        .ctx = ctx,
+                        .content = *content,
+                        .start = *start,
+                        .body_fd = -1,
+                        .player_fd = -1,
+                        .under_way = true };
+    const struct track *t = library_find(d, content->bytes);
+    CODEC_SET_TEXT(p->start.title, t != NULL && t->has_info ? t->title : "");
+    CODEC_SET_TEXT(p->start.media_type, t != NULL && t->has_info ? t->media_type : "");
+    if (library_body_path(d, content, ".body", p->path, sizeof(p->path)) != 0) {
         free(p);
-        return NULL;
+        return -ENOMEM;
     }
-    CODEC_SET_TEXT(p->title, t->title);
-    CODEC_SET_TEXT(p->media_type, t->media_type);
+    p->work.data = p;
     p->next = d->plays->first;
     d->plays->first = p;
-    return p;
+    later_run(&d->later, &p->later, begin);
+    *out = p;
+    return 0;
 }
 
-void play_handle(struct daemon *d, struct call *c, const void *message)
+/* --- Controls --- */
+
+bool play_seek(struct play *p, uint64_t position_ms)
 {
-    const ctl_Play *m = message;
-    struct track *t;
-    char detail[256];
-    struct id id;
-    int r = library_resolve(d, m->track, &t, detail, sizeof(detail));
-    if (r == REASON_NOT_FOUND && id_parse(m->track, &id) == 0) {
-        r = REASON_NO_LICENSE; /* a content that this device knows nothing of, named in full */
-        detail[0] = '\0';
-    }
-    if (r != 0) {
-        call_refuse(c, reason_of_error(r), detail[0] != '\0' ? detail : NULL);
-        return;
-    }
-    if (output_of(m->output) == ply_Output_OUTPUT_NONE) {
-        call_refuse(c, REASON_MALFORMED, "The output is audio, digest or null.");
-        return;
-    }
-    enum license_state license = track_license_state(t, clock_wall_ms(d->clock));
-    if (!t->has_body &&
-        (license == LICENSE_NONE || license == LICENSE_SURRENDERED)) { /* S42; with a body the vault judges */
-        call_refuse(c, REASON_NO_LICENSE, license == LICENSE_SURRENDERED ? MOVED_AWAY : NULL);
-        return;
-    }
-    if (!t->has_body) {
-        call_refuse(c, REASON_NOT_FOUND, "Its content is not on this device: hearth get TRACK --download-only");
-        return;
-    }
-    struct play *p = play_new(d, c, t, output_of(m->output));
-    if (p == NULL) {
-        call_refuse(c, REASON_INTERNAL, NULL);
-        return;
-    }
-    call_on_gone(c, on_gone, p);
-    p->work.data = p;
-    (void)uv_queue_work(d->loop, &p->work, check_file, on_checked); /* fails only without a function */
+    ply_Seek m = { .position_ms = position_ms };
+    if (!p->started)
+        p->start.from_ms = position_ms;
+    else if (p->player != NULL)
+        player_tell(p->player, ply_Type_SEEK, ply_Seek_fields, &m);
+    return p->started;
 }
+
+void play_pause(struct play *p, bool paused)
+{
+    ply_Pause m = { .paused = paused };
+    if (!p->started)
+        p->pause_first = paused;
+    else if (p->player != NULL)
+        player_tell(p->player, ply_Type_PAUSE, ply_Pause_fields, &m);
+}
+
+void play_volume(struct play *p, uint32_t percent)
+{
+    ply_Volume m = { .percent = percent };
+    if (!p->started)
+        p->start.volume = percent;
+    else if (p->player != NULL)
+        player_tell(p->player, ply_Type_VOLUME, ply_Volume_fields, &m);
+}
+
+void play_stop(struct play *p) { end(p, REASON_CANCELLED, NULL); }
 
 void plays_stop(struct daemon *d)
 {
     struct play *next;
     for (struct play *p = d->plays == NULL ? NULL : d->plays->first; p != NULL; p = next) {
         next = p->next;
-        if (p->control != NULL)
-            peer_close(p->control, REASON_CANCELLED);
+        if (!p->told)
+            play_stop(p);
     }
 }

@@ -38,6 +38,8 @@ static const struct {
     { "tta", "audio/x-tta" },     { "mka", "audio/x-matroska" }, { "mkv", "video/x-matroska" },
     { "webm", "video/webm" },     { "ogv", "video/ogg" },        { "avi", "video/x-msvideo" },
     { "mov", "video/quicktime" }, { "mpg", "video/mpeg" },       { "ts", "video/mp2t" },
+    { "png", "image/png" },       { "jpg", "image/jpeg" },       { "jpeg", "image/jpeg" },
+    { "webp", "image/webp" },     { "bmp", "image/bmp" },        { "tif", "image/tiff" },
     { "wma", "audio/x-ms-wma" },  { "wmv", "video/x-ms-wmv" },   { "mid", "audio/midi" },
 };
 
@@ -93,6 +95,12 @@ static const char *type_of_content(struct slice head, const char *ending)
         return "audio/x-wavpack";
     if (HAS(head, 0, "MThd"))
         return "audio/midi";
+    if (HAS(head, 0, "\x89PNG\r\n\x1a\n"))
+        return "image/png";
+    if (HAS(head, 0, "\xff\xd8\xff"))
+        return "image/jpeg";
+    if (HAS(head, 0, "RIFF") && HAS(head, 8, "WEBP"))
+        return "image/webp";
     /* MPEG audio has no magic number: a tag, or a frame's sync bits and an ending that agrees. */
     if (HAS(head, 0, "ID3"))
         return ending ? ending : "audio/mpeg";

@@ -1,12 +1,13 @@
 /* hearth-player: child of hearthd. Wiring, and the conversation with hearthd.
  *
- *   fd 3  the vault, which decrypts block by block
- *   fd 4  the body file, read only
- *   fd 5  hearthd (player.proto) */
+ *   fd 3  hearthd (player.proto), which hands the body file and the connection to the vault over it
+ *
+ * A player may be started before there is something to play: its libraries are loaded by the time it waits for the first word. */
 #define LOG_MODULE "main"
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 
 #include "base/clock.h"
@@ -14,18 +15,19 @@
 #include "base/secret.h"
 #include "base/util.h"
 #include "player/digest.h"
+#include "player/options.h"
+#include "player/outputs.h"
 #include "player/player.h"
 #include "player/sandbox.h"
 
-#define VAULT_FD 3
-#define BODY_FD 4
-#define CONTROL_FD 5
+#define CONTROL_FD 3
 #define PROGRESS_MS 250
 
 struct session {
     struct channel control;
     uint32_t request; /* of START */
     ply_Start start;
+    int body_fd, vault_fd; /* -1: not here, or the track's by now */
     struct track *track;
     struct digest *digest;
     struct player *player;
@@ -33,28 +35,82 @@ struct session {
     const char *detail;
 };
 
-static int receive_start(struct session *s)
+/* --- What is to be done --- */
+
+static bool is_kind(const char *media_type, const char *kind) { return strncmp(media_type, kind, strlen(kind)) == 0; }
+
+static bool has_display(const ply_Start *s) { return s->has_display || s->has_wayland; }
+
+static int judge_start(struct session *s)
 {
-    struct frame f;
-    int r = channel_read(&s->control, true, &f);
-    if (r != 0)
-        return r > 0 ? -EPIPE : r;
-    s->request = f.request;
-    if (f.type != ply_Type_START || CODEC_DECODE(ply_Start, f.message, &s->start) != 0 ||
-        s->start.output < ply_Output_OUTPUT_AUDIO || s->start.output > ply_Output_OUTPUT_NULL)
+    const char *type = s->start.media_type;
+    bool picture = is_kind(type, "image/");
+    if (s->start.output < ply_Output_OUTPUT_AUDIO || s->start.output > ply_Output_OUTPUT_SILENT ||
+        s->start.volume > 100)
         return REASON_MALFORMED;
-    if (strncmp(s->start.media_type, "audio/", 6) != 0 && strncmp(s->start.media_type, "video/", 6) != 0) {
-        s->detail = "The player renders sound, this content is of another kind.";
+    if (!picture && !is_kind(type, "audio/") && !is_kind(type, "video/")) {
+        s->detail = "The player renders sound, pictures and video; this content is of another kind.";
+        return REASON_UNPLAYABLE;
+    }
+    if (picture && !has_display(&s->start)) {
+        s->detail = "A picture needs a window, and there is no display here.";
         return REASON_UNPLAYABLE;
     }
     return 0;
 }
 
+static int take_start(struct session *s, const struct frame *f)
+{
+    s->request = f->request;
+    if (CODEC_DECODE(ply_Start, f->message, &s->start) != 0 || s->body_fd < 0 || s->vault_fd < 0)
+        return REASON_MALFORMED;
+    return judge_start(s);
+}
+
+#define DONE_ALREADY 1000 /* no reason: there was nothing to play */
+
+static int receive_start(struct session *s)
+{
+    for (;;) {
+        struct frame f;
+        int r = channel_read(&s->control, true, &f);
+        if (r != 0)
+            return r == CHANNEL_CLOSED ? DONE_ALREADY : r > 0 ? -EPROTO : r;
+        if (f.type == ply_Type_START)
+            return take_start(s, &f);
+        if (f.type == ply_Type_OUTPUTS_GET)
+            return outputs_tell(&s->control, f.request) == 0 ? DONE_ALREADY : -EPIPE;
+        int *fd = f.type == ply_Type_BODY ? &s->body_fd : f.type == ply_Type_VAULT ? &s->vault_fd : NULL;
+        if (!fd || *fd >= 0)
+            return -EPROTO;
+        *fd = channel_take_fd(&s->control);
+    }
+}
+
+/* Where windows go: as libX11 and libwayland are told. Before any thread. */
+static int set_display(const ply_Start *m)
+{
+    if (m->has_display && setenv("DISPLAY", m->display, 1) != 0)
+        return -errno;
+    if (m->has_authority && setenv("XAUTHORITY", m->authority, 1) != 0)
+        return -errno;
+    return m->has_wayland && setenv("WAYLAND_DISPLAY", m->wayland, 1) != 0 ? -errno : 0;
+}
+
 static int prepare(struct session *s)
 {
-    int r = sandbox_enter(s->start.output == ply_Output_OUTPUT_AUDIO);
+    const struct sandbox needs = {
+        .sound = s->start.output == ply_Output_OUTPUT_AUDIO,
+        .window = options_window(&s->start),
+        .authority = s->start.has_authority ? s->start.authority : NULL,
+    };
+    int r = needs.window ? set_display(&s->start) : 0;
     if (r == 0)
-        r = track_open(&s->track, BODY_FD, VAULT_FD);
+        r = sandbox_enter(&needs);
+    if (r == 0) {
+        r = track_open(&s->track, s->body_fd, s->vault_fd);
+        s->body_fd = s->vault_fd = -1;
+    }
     if (r == 0 && s->start.output == ply_Output_OUTPUT_DIGEST)
         r = digest_start(&s->digest);
     if (r == 0)
@@ -62,21 +118,47 @@ static int prepare(struct session *s)
     return r != 0 ? r : player_load(s->player);
 }
 
+/* --- While it plays --- */
+
 static int report_progress(struct session *s)
 {
     ply_Progress m = { 0 };
-    player_position(s->player, &m.position_ms, &m.duration_ms);
+    player_state(s->player, &m);
     return channel_send(&s->control, ply_Type_PROGRESS, s->request, ply_Progress_fields, &m, slice(NULL, 0));
 }
 
-/* STOP, silence for good, or what is no frame. */
+static int report_wish(struct session *s, uint32_t wanted)
+{
+    ply_Wish m = { .wanted = wanted };
+    return channel_send(&s->control, ply_Type_WISH, s->request, ply_Wish_fields, &m, slice(NULL, 0));
+}
+
+/* What hearthd wants meanwhile. CHANNEL_CLOSED: to end, by STOP, by silence for good, or by what is no word of it. 0 */
+static int obey(struct session *s, const struct frame *f)
+{
+    ply_Pause pause;
+    ply_Seek seek;
+    ply_Volume volume;
+    if (f->type == ply_Type_PAUSE && CODEC_DECODE(ply_Pause, f->message, &pause) == 0)
+        player_pause(s->player, pause.paused);
+    else if (f->type == ply_Type_SEEK && CODEC_DECODE(ply_Seek, f->message, &seek) == 0)
+        player_seek(s->player, seek.position_ms);
+    else if (f->type == ply_Type_VOLUME && CODEC_DECODE(ply_Volume, f->message, &volume) == 0)
+        player_volume(s->player, volume.percent);
+    else
+        return CHANNEL_CLOSED;
+    return 0;
+}
+
 static bool is_told_to_stop(struct session *s)
 {
     struct frame f;
     int r;
-    do
+    do {
         r = channel_read(&s->control, false, &f);
-    while (r == 0 && f.type != ply_Type_STOP);
+        if (r == 0)
+            r = obey(s, &f);
+    } while (r == 0);
     return r != CHANNEL_NOTHING;
 }
 
@@ -96,12 +178,14 @@ static int play(struct session *s)
             return player_failure(s->player, &s->detail);
         if (r == 0)
             return 0;
-        if (clock_mono_ms(clock) - reported_ms >= PROGRESS_MS) {
+        uint32_t wanted = player_take_wish(s->player);
+        r = wanted != ply_Wanted_WANTED_NONE ? report_wish(s, wanted) : 0;
+        if (r == 0 && (player_take_news(s->player) || clock_mono_ms(clock) - reported_ms >= PROGRESS_MS)) {
             reported_ms = clock_mono_ms(clock);
             r = report_progress(s);
-            if (r != 0)
-                return r;
         }
+        if (r != 0)
+            return r;
     }
 }
 
@@ -149,26 +233,28 @@ static void release(struct session *s)
     if (s->digest && digest_finish(steal(&s->digest), hash, &bytes) != 0)
         log_warn("samples were lost");
     track_close(steal(&s->track));
+    closep(&s->body_fd);
+    closep(&s->vault_fd);
     channel_deinit(&s->control);
 }
 
 static bool is_given(int fd)
 {
     struct stat st;
-    return fstat(fd, &st) == 0 && fcntl(fd, F_SETFD, FD_CLOEXEC) == 0;
+    return fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode) && fcntl(fd, F_SETFD, FD_CLOEXEC) == 0;
 }
 
 int main(void)
 {
     log_init("hearth-player");
-    if (!is_given(VAULT_FD) || !is_given(BODY_FD) || !is_given(CONTROL_FD)) {
-        log_error("started by hearthd only, with descriptors 3, 4 and 5");
+    if (!is_given(CONTROL_FD)) {
+        log_error("started by hearthd only, with a socket as descriptor 3");
         return 2;
     }
     /* The terminal's interrupt reaches the whole group; hearthd closes the channel when it means it. */
     (void)signal(SIGINT, SIG_IGN);
     (void)signal(SIGPIPE, SIG_IGN);
-    struct session s = { 0 };
+    struct session s = { .body_fd = -1, .vault_fd = -1 };
     channel_init(&s.control, CONTROL_FD, 0);
     int r = secret_init();
     if (r == 0)
@@ -179,5 +265,5 @@ int main(void)
         log_error("playing failed: errno=%d", -r);
     int sent = s.request != 0 ? answer(&s, r) : 0;
     release(&s);
-    return r == 0 && sent == 0 ? 0 : 1;
+    return (r == 0 || r == DONE_ALREADY) && sent == 0 ? 0 : 1;
 }

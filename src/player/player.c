@@ -1,4 +1,4 @@
-/* libmpv: options, the stream it reads from, and its events. */
+/* libmpv: the stream it reads from, its events, and its controls. */
 #define LOG_MODULE "player"
 #include "player/player.h"
 
@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "base/util.h"
+#include "player/options.h"
 
 #define FORMAT_BYTES 64
 
@@ -20,7 +21,14 @@ struct player {
     struct track *track;
     uint64_t offset; /* of the stream; libmpv's thread */
     int event_fd;
-    bool wants_sound;
+    bool wants_sound, has_window;
+    bool shown;   /* a picture, in the window */
+    bool running; /* the first sound or picture is out */
+    bool news;
+    uint32_t wish; /* enum ply_Wanted */
+    uint32_t seeks_asked, seeks_done;
+    bool seek_waits; /* until something plays */
+    uint64_t seek_ms;
     char format[FORMAT_BYTES];
     unsigned frame_bytes;
     enum reason failure;
@@ -77,69 +85,6 @@ static void wake_up(void *ctx)
 
 /* --- Setting up --- */
 
-struct setting {
-    const char *name, *value;
-};
-/* The file is hostile: it may not name other files, and nothing but the track is opened. */
-static const struct setting common[] = {
-    { "config", "no" },
-    { "terminal", "no" },
-    { "load-scripts", "no" },
-    { "ytdl", "no" },
-    { "osc", "no" },
-    { "load-stats-overlay", "no" },
-    { "load-osd-console", "no" },
-    { "load-auto-profiles", "no" },
-    { "osd-level", "0" },
-    { "osd-font-provider", "none" },
-    { "sub-font-provider", "none" },
-    { "input-default-bindings", "no" },
-    { "autoload-files", "no" },
-    { "access-references", "no" },
-    { "load-unsafe-playlists", "no" },
-    { "ordered-chapters", "no" },
-    { "demuxer", "lavf" },
-    { "vid", "no" },
-    { "sid", "no" },
-    { "audio-display", "no" },
-    { "resume-playback", "no" },
-    { "cache", "no" },
-    { "demuxer-max-bytes", "4MiB" },
-    { "demuxer-max-back-bytes", "0" },
-    { "idle", "yes" }, /* until player_load; the end of the file is an event */
-    { "stop-screensaver", "no" },
-};
-
-static int set(struct player *p, const char *name, const char *value)
-{
-    int r = mpv_set_option_string(p->mpv, name, value);
-    if (r >= 0)
-        return 0;
-    log_error("libmpv does not take an option: name=%s error=%s", name, mpv_error_string(r));
-    return -EINVAL;
-}
-
-static int set_output(struct player *p, const ply_Start *start, int samples_fd)
-{
-    char path[32];
-    int r = 0;
-    switch (start->output) {
-    case ply_Output_OUTPUT_DIGEST:
-        snprintf(path, sizeof(path), "/dev/fd/%d", samples_fd);
-        r = set(p, "ao", "pcm");
-        if (r == 0)
-            r = set(p, "ao-pcm-file", path);
-        return r == 0 ? set(p, "ao-pcm-waveheader", "no") : r;
-    case ply_Output_OUTPUT_NULL:
-        r = set(p, "ao", "null");
-        return r == 0 ? set(p, "ao-null-untimed", "yes") : r;
-    default:
-        p->wants_sound = true;
-        r = set(p, "audio-client-name", "hearth");
-        return r == 0 ? set(p, "force-media-title", start->title) : r;
-    }
-}
-
 static int set_up(struct player *p, const ply_Start *start, int samples_fd)
 {
     p->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -148,11 +93,9 @@ static int set_up(struct player *p, const ply_Start *start, int samples_fd)
     p->mpv = mpv_create();
     if (!p->mpv)
         return -ENOMEM;
-    int r = 0;
-    for (size_t i = 0; r == 0 && i < ARRAY_COUNT(common); i++)
-        r = set(p, common[i].name, common[i].value);
-    if (r == 0)
-        r = set_output(p, start, samples_fd);
+    p->wants_sound = start->output == ply_Output_OUTPUT_AUDIO;
+    p->has_window = options_window(start);
+    int r = options_set(p->mpv, start, samples_fd);
     if (r != 0)
         return r;
     mpv_request_log_messages(p->mpv, "error");
@@ -161,6 +104,12 @@ static int set_up(struct player *p, const ply_Start *start, int samples_fd)
         return -ENOMEM;
     if (mpv_hook_add(p->mpv, 0, "on_unload", 0) < 0)
         return -EINVAL;
+    if (mpv_observe_property(p->mpv, 0, "pause", MPV_FORMAT_FLAG) < 0 ||
+        mpv_observe_property(p->mpv, 0, "volume", MPV_FORMAT_DOUBLE) < 0)
+        return -ENOMEM;
+    r = p->has_window ? options_bind_keys(p->mpv) : 0;
+    if (r != 0)
+        return r;
     return mpv_stream_cb_add_ro(p->mpv, "hearth", p, stream_open) < 0 ? -EINVAL : 0;
 }
 
@@ -225,21 +174,32 @@ static void note_format(struct player *p)
     mpv_free(format);
 }
 
+static bool has_shown(struct player *p)
+{
+    int shown = 0;
+    return p->has_window && p->running && mpv_get_property(p->mpv, "vo-configured", MPV_FORMAT_FLAG, &shown) >= 0 &&
+           shown;
+}
+
 static int ended(struct player *p, const mpv_event_end_file *end)
 {
     if (track_failure(p->track) != REASON_NONE) { /* whatever libmpv makes of a failed read: it may look like the end */
         p->failure = track_failure(p->track);
         return -EIO;
     }
-    if (end->reason == MPV_END_FILE_REASON_EOF && p->format[0] != '\0')
+    if (end->reason == MPV_END_FILE_REASON_EOF && p->running) /* without a stream to render it is no end but an error */
         return 0;
     p->failure = REASON_UNPLAYABLE;
     if (end->reason == MPV_END_FILE_REASON_ERROR && end->error == MPV_ERROR_AO_INIT_FAILED && p->wants_sound)
-        p->detail = "There is no sound output that works. Without sound: --output digest or --output null";
+        p->detail =
+            "This sound output does not work (hearth outputs lists those there are). Without sound: --output silent";
+    else if (end->reason == MPV_END_FILE_REASON_ERROR && end->error == MPV_ERROR_VO_INIT_FAILED)
+        p->detail = "No window could be opened on this display.";
     else if (end->reason == MPV_END_FILE_REASON_ERROR && end->error == MPV_ERROR_UNKNOWN_FORMAT)
         p->detail = "The player does not know this format.";
     else
-        p->detail = "The player finds no sound in this content.";
+        p->detail = p->has_window ? "The player finds neither sound nor pictures in this content."
+                                  : "The player finds no sound in this content.";
     return -EIO;
 }
 
@@ -249,6 +209,31 @@ static void log_message(const mpv_event_log_message *m)
     snprintf(line, sizeof(line), "%.*s", (int)strcspn(m->text, "\n"), m->text);
     text_safe(line, text, sizeof(text));
     log_info("libmpv: from=%s text=%s", m->prefix, text);
+}
+
+/* Sound or picture goes on: at the beginning, and after each seek. */
+static void on_restart(struct player *p)
+{
+    p->running = true;
+    note_format(p); /* a short track may be over, and its output gone, before the other events are seen */
+    p->shown = p->shown || has_shown(p);
+    p->seeks_done = p->seek_waits ? p->seeks_done : p->seeks_asked;
+    p->news = true;
+    if (p->seek_waits) {
+        p->seek_waits = false;
+        p->seeks_asked--;
+        player_seek(p, p->seek_ms);
+    }
+}
+
+static void on_message(struct player *p, const mpv_event_client_message *m)
+{
+    static const char *const wishes[] = {
+        [ply_Wanted_WANTED_NEXT] = "next", [ply_Wanted_WANTED_PREVIOUS] = "previous", [ply_Wanted_WANTED_STOP] = "stop"
+    };
+    for (uint32_t i = ply_Wanted_WANTED_NEXT; m->num_args == 1 && i < ARRAY_COUNT(wishes); i++)
+        if (strcmp(m->args[0], wishes[i]) == 0)
+            p->wish = i;
 }
 
 int player_step(struct player *p)
@@ -271,6 +256,19 @@ int player_step(struct player *p)
             break;
         case MPV_EVENT_LOG_MESSAGE:
             log_message(e->data);
+            break;
+        case MPV_EVENT_PLAYBACK_RESTART:
+            on_restart(p);
+            break;
+        case MPV_EVENT_PROPERTY_CHANGE:
+            p->news = true;
+            break;
+        case MPV_EVENT_COMMAND_REPLY: /* of a seek: what cannot be sought goes on where it is */
+            p->seeks_done = e->error < 0 ? p->seeks_asked : p->seeks_done;
+            p->news = p->news || e->error < 0;
+            break;
+        case MPV_EVENT_CLIENT_MESSAGE:
+            on_message(p, e->data);
             break;
         case MPV_EVENT_END_FILE:
             return ended(p, e->data);
@@ -297,10 +295,65 @@ static uint64_t milliseconds(struct player *p, const char *property)
     return (uint64_t)(seconds * 1000);
 }
 
-void player_position(struct player *p, uint64_t *position_ms, uint64_t *duration_ms)
+/* --- Controls: whatever libmpv is doing, these do not wait for it --- */
+
+void player_pause(struct player *p, bool paused)
 {
-    *position_ms = milliseconds(p, "time-pos");
-    *duration_ms = milliseconds(p, "duration");
+    int flag = paused;
+    (void)mpv_set_property_async(p->mpv, 0, "pause", MPV_FORMAT_FLAG, &flag);
+}
+
+void player_seek(struct player *p, uint64_t position_ms)
+{
+    char seconds[32];
+    const char *command[] = { "seek", seconds, "absolute", NULL };
+    p->seeks_asked++;
+    p->seek_ms = position_ms;
+    p->seek_waits = !p->running;
+    if (p->seek_waits)
+        return;
+    snprintf(seconds, sizeof(seconds), "%.3f", (double)position_ms / 1000);
+    if (mpv_command_async(p->mpv, 1, command) < 0)
+        p->seeks_done = p->seeks_asked;
+}
+
+void player_volume(struct player *p, uint32_t percent)
+{
+    double volume = percent > 100 ? 100 : percent;
+    (void)mpv_set_property_async(p->mpv, 0, "volume", MPV_FORMAT_DOUBLE, &volume);
+}
+
+void player_state(struct player *p, ply_Progress *out)
+{
+    int paused = 0;
+    double volume = 100;
+    (void)mpv_get_property(p->mpv, "pause", MPV_FORMAT_FLAG, &paused); /* both are always there */
+    (void)mpv_get_property(p->mpv, "volume", MPV_FORMAT_DOUBLE, &volume);
+    *out = (ply_Progress){
+        .position_ms = milliseconds(p, "time-pos"),
+        .duration_ms = milliseconds(p, "duration"),
+        .paused = paused != 0,
+        .volume = volume < 0     ? 0
+                  : volume > 100 ? 100
+                                 : (uint32_t)(volume + 0.5),
+        .seeks = p->seeks_done,
+        .running = p->running,
+        .picture = p->shown,
+    };
+}
+
+bool player_take_news(struct player *p)
+{
+    bool news = p->news;
+    p->news = false;
+    return news;
+}
+
+uint32_t player_take_wish(struct player *p)
+{
+    uint32_t wish = p->wish;
+    p->wish = ply_Wanted_WANTED_NONE;
+    return wish;
 }
 
 const char *player_format(const struct player *p, unsigned *frame_bytes)

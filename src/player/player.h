@@ -10,8 +10,7 @@
 
 struct player;
 
-/* Sets libmpv up: no configuration, no scripts, no network, no terminal, no video. samples_fd: where digest output writes, or -1.
- * t is borrowed until player_free. 0, -ENOMEM, -EINVAL: this libmpv lacks an option. */
+/* samples_fd: where digest output writes, or -1. t is borrowed until player_free. 0, -ENOMEM, -EINVAL: this libmpv lacks an option. */
 int player_new(struct player **out, const ply_Start *start, struct track *t, int samples_fd) MUST_USE;
 void player_free(struct player *p); /* stops and waits for its threads; accepts NULL */
 
@@ -23,7 +22,15 @@ int player_load(struct player *p) MUST_USE;  /* begins to play. 0 or -EIO */
 int player_step(struct player *p) MUST_USE;
 enum reason player_failure(const struct player *p,
                            const char **detail); /* why it ended otherwise; *detail may become NULL */
-void player_position(struct player *p, uint64_t *position_ms, uint64_t *duration_ms);
+
+/* All three return at once; what came of them is in player_state, and is news. */
+void player_pause(struct player *p, bool paused);
+void player_seek(struct player *p,
+                 uint64_t position_ms); /* before anything plays: kept until then; beyond the end: ends it */
+void player_volume(struct player *p, uint32_t percent);
+void player_state(struct player *p, ply_Progress *out);
+bool player_take_news(struct player *p);     /* something else than the position has changed since the last call */
+uint32_t player_take_wish(struct player *p); /* a key in the window: enum ply_Wanted */
 /* "s16/2ch/44100", or "" while nothing has been decoded; frame_bytes: of one sample of every channel, 0 when not known. */
 const char *player_format(const struct player *p, unsigned *frame_bytes);
 

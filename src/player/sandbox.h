@@ -1,4 +1,4 @@
-/* What the player can still do once it plays: decode in memory. With sound: also talk to the sound system. */
+/* What the player can still do once it plays: decode in memory. With sound or a window: also talk to the sound system, the display. */
 #ifndef PLAYER_SANDBOX_H
 #define PLAYER_SANDBOX_H
 
@@ -6,11 +6,17 @@
 
 #include "base/outcome.h"
 
-/* with_sound: read access to the sound system's configuration and plug-ins, its devices, and Unix sockets; without: no file, no socket.
- * Neither may use the network or start a program. Before the decoder starts its threads. 0 or -errno. */
-int sandbox_enter(bool with_sound) MUST_USE;
+struct sandbox {
+    bool sound; /* read access to the sound system's configuration and plug-ins; its devices; Unix sockets */
+    bool
+        window; /* read access to the display's locale and keyboard data; Unix sockets. No graphics device: pictures are drawn in memory */
+    const char *authority; /* of the X display: read access to this file; NULL */
+};
+/* Without both: no file, no socket. Neither may use the network or start a program. Before the decoder starts its threads. 0 or -errno. */
+int sandbox_enter(const struct sandbox *needs) MUST_USE;
 
 #define SANDBOX_NO_FILTER 1
-int sandbox_filter_calls(bool with_sound) MUST_USE; /* seccomp.c or seccomp-fallback.c. 0, SANDBOX_NO_FILTER, -errno */
+/* seccomp.c or seccomp-fallback.c. 0, SANDBOX_NO_FILTER, -errno */
+int sandbox_filter_calls(bool with_sockets) MUST_USE;
 
 #endif

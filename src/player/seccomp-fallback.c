@@ -1,8 +1,8 @@
 /* The build has no libseccomp: no system-call filter. */
 #include "player/sandbox.h"
 
-int sandbox_filter_calls(bool with_sound)
+int sandbox_filter_calls(bool with_sockets)
 {
-    (void)with_sound;
+    (void)with_sockets;
     return SANDBOX_NO_FILTER;
 }

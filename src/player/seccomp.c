@@ -71,9 +71,9 @@ static const int forbidden[] = {
     SCMP_SYS(modify_ldt),
 };
 
-static int forbid_sockets(scmp_filter_ctx filter, bool with_sound)
+static int forbid_sockets(scmp_filter_ctx filter, bool with_sockets)
 {
-    if (with_sound)
+    if (with_sockets)
         return seccomp_rule_add(filter, SCMP_ACT_ERRNO(EAFNOSUPPORT), SCMP_SYS(socket), 1,
                                 SCMP_A0(SCMP_CMP_NE, AF_UNIX));
     int r = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(socket), 0);
@@ -82,7 +82,7 @@ static int forbid_sockets(scmp_filter_ctx filter, bool with_sound)
     return r;
 }
 
-static int add_rules(scmp_filter_ctx filter, bool with_sound)
+static int add_rules(scmp_filter_ctx filter, bool with_sockets)
 {
     for (size_t i = 0; i < ARRAY_COUNT(forbidden); i++) {
         int r = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), forbidden[i], 0);
@@ -94,15 +94,15 @@ static int add_rules(scmp_filter_ctx filter, bool with_sound)
                              SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, 0));
     if (r == 0)
         r = seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
-    return r == 0 ? forbid_sockets(filter, with_sound) : r;
+    return r == 0 ? forbid_sockets(filter, with_sockets) : r;
 }
 
-int sandbox_filter_calls(bool with_sound)
+int sandbox_filter_calls(bool with_sockets)
 {
     scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
     if (!filter)
         return -ENOMEM;
-    int r = add_rules(filter, with_sound);
+    int r = add_rules(filter, with_sockets);
     if (r == 0)
         r = seccomp_load(filter);
     seccomp_release(filter);

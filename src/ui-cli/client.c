@@ -1,6 +1,7 @@
 /* The control connection of the command line: connect, send one request, read rows until it is finished. Blocking. */
 #include "ui-cli/client.h"
 
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -17,6 +18,9 @@ struct client {
     struct buf in;
     char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
     msg_Refusal refusal;
+    int watched_fd; /* -1: none */
+    int (*on_ready)(void *ctx);
+    void *ready_ctx;
 };
 
 int client_default_path(char *out, size_t cap)
@@ -39,7 +43,7 @@ int client_open(struct client **out, const char *socket_path)
     if (c == NULL)
         return -ENOMEM;
     c->in = buf(FRAME_MAX);
-    c->fd = -1;
+    c->fd = c->watched_fd = -1;
     int r;
     if (socket_path != NULL)
         r = snprintf(c->path, sizeof(c->path), "%s", socket_path) < (int)sizeof(c->path) ? 0 : -ENAMETOOLONG;
@@ -86,6 +90,30 @@ static int send_all(int fd, struct slice bytes)
     return 0;
 }
 
+void client_watch(struct client *c, int fd, int (*on_ready)(void *ctx), void *ctx)
+{
+    c->watched_fd = fd;
+    c->on_ready = on_ready;
+    c->ready_ctx = ctx;
+}
+
+/* Until the daemon has something to say. 0, -errno, what on_ready returned. */
+static int wait_for_daemon(struct client *c)
+{
+    while (c->watched_fd >= 0) {
+        struct pollfd fds[] = { { c->fd, POLLIN, 0 }, { c->watched_fd, POLLIN, 0 } };
+        if (poll(fds, ARRAY_COUNT(fds), -1) < 0) {
+            if (errno != EINTR)
+                return -errno;
+            continue;
+        }
+        int r = fds[1].revents != 0 ? c->on_ready(c->ready_ctx) : 0;
+        if (r != 0 || fds[0].revents != 0)
+            return r;
+    }
+    return 0;
+}
+
 /* The next whole frame; borrows from c->in until `used` bytes are consumed. */
 static int read_frame(struct client *c, struct frame *f, size_t *used)
 {
@@ -99,6 +127,9 @@ static int read_frame(struct client *c, struct frame *f, size_t *used)
         r = buf_reserve(&c->in, need > c->in.len ? need - c->in.len : 1);
         if (r != 0)
             return r < 0 ? r : -EPROTO;
+        r = wait_for_daemon(c);
+        if (r != 0)
+            return r;
         ssize_t n = recv(c->fd, c->in.data + c->in.len, c->in.cap - c->in.len, 0);
         if (n < 0 && errno == EINTR)
             continue;
@@ -110,18 +141,32 @@ static int read_frame(struct client *c, struct frame *f, size_t *used)
     }
 }
 
-int client_call(struct client *c, uint16_t type, const pb_msgdesc_t *fields, const void *message, client_row_fn on_row,
-                void *ctx)
+static int send_request(struct client *c, uint16_t type, const pb_msgdesc_t *fields, const void *message,
+                        uint32_t *request)
 {
-    uint32_t request = ++c->next_request;
     struct buf out = buf(FRAME_MAX);
-    int r = codec_frame(&out, type, request, fields, message, slice(NULL, 0));
+    *request = ++c->next_request;
+    int r = codec_frame(&out, type, *request, fields, message, slice(NULL, 0));
     if (r == 0)
         r = send_all(c->fd, buf_slice(&out));
     secret_wipe(out.data, out.len); /* it may hold a password */
     buf_free(&out);
+    return r > 0 ? -EMSGSIZE : r;
+}
+
+int client_send(struct client *c, uint16_t type, const pb_msgdesc_t *fields, const void *message)
+{
+    uint32_t request;
+    return send_request(c, type, fields, message, &request);
+}
+
+int client_call(struct client *c, uint16_t type, const pb_msgdesc_t *fields, const void *message, client_row_fn on_row,
+                void *ctx)
+{
+    uint32_t request;
+    int r = send_request(c, type, fields, message, &request);
     if (r != 0)
-        return r < 0 ? r : -EMSGSIZE;
+        return r;
     for (;;) {
         struct frame f;
         size_t used;
@@ -129,7 +174,7 @@ int client_call(struct client *c, uint16_t type, const pb_msgdesc_t *fields, con
         if (r != 0)
             return r;
         if (f.request != request) {
-            buf_consume(&c->in, used); /* of an earlier call that was left */
+            buf_consume(&c->in, used); /* of an earlier call that was left, or of client_send */
             continue;
         }
         if (f.type == msg_Type_REFUSAL) {

@@ -23,6 +23,11 @@ typedef int (*client_row_fn)(const struct frame *row, void *ctx);
 int client_call(struct client *c, uint16_t type, const pb_msgdesc_t *fields, const void *message, client_row_fn on_row,
                 void *ctx) MUST_USE;
 
+/* A request whose answer nobody reads. 0 or -errno. For what a person does while a call waits. */
+int client_send(struct client *c, uint16_t type, const pb_msgdesc_t *fields, const void *message) MUST_USE;
+/* While a call waits, on_ready fires whenever fd can be read; non-zero ends the call with that value. fd -1: no more. */
+void client_watch(struct client *c, int fd, int (*on_ready)(void *ctx), void *ctx);
+
 /* The default socket path into out. */
 int client_default_path(char *out, size_t cap) MUST_USE;
 

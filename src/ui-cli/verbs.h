@@ -11,7 +11,10 @@ extern const struct verb verb_limit, verb_unlock;                               
 extern const struct verb verb_devices;                                                  /* verbs_devices.c */
 extern const struct verb verb_browse, verb_get, verb_restore;                           /* verbs_shop.c */
 extern const struct verb verb_renew, verb_own, verb_refresh, verb_return, verb_use_log; /* verbs_rights.c */
-extern const struct verb verb_library, verb_show, verb_play, verb_remove;               /* verbs_library.c */
+extern const struct verb verb_library, verb_show, verb_remove;                          /* verbs_library.c */
+extern const struct verb verb_play;                                                     /* verbs_play.c */
+extern const struct verb verb_pause, verb_seek, verb_volume, verb_next, verb_previous, verb_stop, verb_now, verb_queue,
+    verb_outputs; /* verbs_deck.c */
 extern const struct verb verb_copy, verb_move, verb_fetch, verb_transfers, verb_checkout,
     verb_checkin;                                  /* verbs_transfers.c */
 extern const struct verb verb_export, verb_import; /* verbs_medium.c */
@@ -25,6 +28,13 @@ json_t *verb_track_json(const ctl_TrackRow *t);
 const char *verb_license_word(const ctl_TrackRow *t);
 json_t *verb_transfer_json(const ctl_TransferRow *t);
 int verb_on_track(const struct frame *f, void *ctx); /* a row handler: one ctl_TrackRow */
+
+/* verbs_play.c: what plays, as others show it too */
+json_t *verb_playing_json(const ctl_Playing *s);
+const char *verb_playing_line(const ctl_Playing *s, char out[256]);
+int verb_skip_row(const struct frame *f, void *ctx); /* a row handler that wants none; verbs_deck.c */
+/* verbs_rights.c: `hearth renew` of this track, in the middle of something else. yes: the price is agreed to. An exit code. */
+int verb_renew_track(struct cli *cli, const char *track, bool yes);
 
 /* verbs_limit.c: as cli_call, for what may cost something. Beyond the household's spending limit the PIN is asked for (or read from pin_file),
  * the limit is lifted at the distributor, and the request made again. */

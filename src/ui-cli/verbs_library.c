@@ -1,4 +1,4 @@
-/* library, show, play, remove: what this device has. */
+/* library, show, remove: what this device has. */
 #include "ui-cli/verbs.h"
 
 #include <stdio.h>
@@ -40,6 +40,8 @@ json_t *verb_track_json(const ctl_TrackRow *t)
         json_object_set_new(o, "lease", lease);
     }
     json_put_text(o, "lender", t->has_lender, t->lender);
+    if (t->has_position_ms)
+        json_object_set_new(o, "position_ms", json_integer((json_int_t)t->position_ms));
     if (t->has_plays)
         json_object_set_new(o, "plays", json_integer(t->plays));
     if (t->has_play_ms)
@@ -133,6 +135,8 @@ static int run_show(struct cli *cli, int argc, char **argv)
         output_line(&cli->output, "played      %u time%s", (unsigned)t.plays, t.plays == 1 ? "" : "s");
     if (t.has_play_ms)
         output_line(&cli->output, "playing     %s used", output_duration(t.play_ms, text));
+    if (t.has_position_ms)
+        output_line(&cli->output, "left at     %s: hearth play TRACK --resume", output_duration(t.position_ms, text));
     if (t.has_lease)
         output_line(&cli->output, "lease       until %s; refreshed by itself before that",
                     output_time(t.lease.until_ms, text));
@@ -142,70 +146,6 @@ static int run_show(struct cli *cli, int argc, char **argv)
     return EXIT_DONE;
 }
 const struct verb verb_show = { "show", "TRACK", "Shows everything about one track.", NULL, run_show };
-
-struct playing {
-    struct cli *cli;
-    ctl_Played played;
-};
-
-static int on_playing(const struct frame *f, void *ctx)
-{
-    struct playing *p = ctx;
-    ctl_Progress progress;
-    if (f->type == ctl_Type_PROGRESS && CODEC_DECODE(ctl_Progress, f->message, &progress) == 0) {
-        if (p->cli->output.progress) {
-            char done[24], total[24], line[128];
-            /* for playing, done and total are milliseconds */
-            snprintf(line, sizeof(line), "%s / %s", output_duration(progress.done + 1, done),
-                     output_duration(progress.total, total));
-            ctl_Progress shown = ctl_Progress_init_zero;
-            memcpy(shown.text, line, sizeof(shown.text));
-            p->cli->output.progress_shown = false;
-            output_progress(&p->cli->output, &shown);
-        }
-        return 0;
-    }
-    return f->type == ctl_Type_PLAYED && CODEC_DECODE(ctl_Played, f->message, &p->played) == 0 ? 0 : -EPROTO;
-}
-
-static int run_play(struct cli *cli, int argc, char **argv)
-{
-    const char *output = "audio";
-    const struct option_spec specs[] = { { "output", &output, NULL } };
-    char **args;
-    int count, code = cli_options(cli, argc, argv, specs, 1, 1, 1, &args, &count);
-    if (code >= 0)
-        return code;
-    if (strcmp(output, "audio") != 0 && strcmp(output, "digest") != 0 && strcmp(output, "null") != 0)
-        return cli_usage(cli, "--output is audio, digest or null");
-    ctl_Play m = ctl_Play_init_zero;
-    if (!cli_text(cli, m.track, sizeof(m.track), args[0], "TRACK"))
-        return EXIT_USAGE;
-    snprintf(m.output, sizeof(m.output), "%s", output);
-    struct playing p = { .cli = cli };
-    code = CLI_CALL(cli, PLAY, ctl_Play, &m, on_playing, &p);
-    if (code != EXIT_DONE)
-        return code;
-    char hex[HEX_TEXT_BYTES(32)] = "";
-    if (p.played.has_digest)
-        hex_encode(slice(p.played.digest, 32), hex);
-    if (cli->output.json) {
-        json_t *o = json_pack("{s:s, s:I}", "title", p.played.track_title, "samples", (json_int_t)p.played.samples);
-        json_put_text(o, "digest", p.played.has_digest, hex);
-        json_put_text(o, "format", p.played.has_format, p.played.format);
-        output_json(&cli->output, o);
-    } else if (p.played.has_digest) {
-        output_line(&cli->output, "%s  %s", hex, p.played.has_format ? p.played.format : "");
-    } else {
-        output_line(&cli->output, "Played %s.", p.played.track_title);
-    }
-    return EXIT_DONE;
-}
-const struct verb verb_play = {
-    "play", "TRACK [--output audio|digest|null]", "Plays a track.",
-    "--output digest decodes as fast as it can and prints the SHA-256 of the decoded samples; null only decodes.",
-    run_play
-};
 
 static int run_remove(struct cli *cli, int argc, char **argv)
 {

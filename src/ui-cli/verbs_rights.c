@@ -33,7 +33,14 @@ static int buy_more(struct cli *cli, ctl_QuoteGet *ask, const char *question, bo
     id_text(quote.content, m.track); /* what was confirmed */
     const struct paying paying = { ctl_Type_GET, ctl_Get_fields, &m, quote.distributor_name, m.track, pin_file };
     code = verb_call_paying(cli, &paying, verb_on_got, &g);
-    return code == EXIT_DONE ? say_track(cli, &g.track, done) : code;
+    return code == EXIT_DONE && done != NULL ? say_track(cli, &g.track, done) : code;
+}
+
+int verb_renew_track(struct cli *cli, const char *track, bool yes)
+{
+    ctl_QuoteGet ask = { .has_kind = true, .kind = 2 };
+    snprintf(ask.track, sizeof(ask.track), "%s", track);
+    return buy_more(cli, &ask, "Renew it? [y/N] ", yes, NULL, cli->output.json ? NULL : "renewed");
 }
 
 static int run_renew(struct cli *cli, int argc, char **argv)

@@ -263,7 +263,8 @@ static void refuses_what_is_not_there(void **state)
     ctl_CatalogueRow item;
     (void)state;
     strcpy(show.track, "nothing");
-    strcpy(play.track, "1");
+    play.tracks_count = 1;
+    strcpy(play.tracks[0], "1");
     strcpy(play.output, "null");
     strcpy(rename.device, "nobody");
     strcpy(rename.name, "somebody");

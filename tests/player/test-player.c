@@ -13,6 +13,7 @@
 #include "base/file.h"
 #include "crypto/sha256.h"
 #include "player.pb.h"
+#include "protocol/output.h"
 #include "rig.h"
 
 static struct rig rig;
@@ -104,14 +105,11 @@ static void publish(const char *name, const char *media_type, uint32_t block_byt
 
 static const char *trace_path; /* when set, strace watches */
 
-static void exec_player(int vault, int body, int control)
+static void exec_player(int control)
 {
-    int fds[] = { vault, body, control }, high[3];
-    for (int i = 0; i < 3; i++)
-        high[i] = fcntl(fds[i], F_DUPFD, 20);
-    for (int i = 0; i < 3; i++)
-        dup2(high[i], 3 + i);
-    closefrom(6);
+    int high = fcntl(control, F_DUPFD, 20);
+    dup2(high, 3);
+    closefrom(4);
     setenv("ASAN_OPTIONS", "detect_leaks=0", 0); /* as in rig.c */
     if (trace_path)
         execlp("strace", "strace", "-f", "-qq", "-o", trace_path, getenv("HEARTH_PLAYER"), NULL);
@@ -119,27 +117,55 @@ static void exec_player(int vault, int body, int control)
     _exit(127);
 }
 
-static void start(struct session *s, const struct content *c, uint32_t output, const char *media_type)
+/* A frame with a descriptor beside it. Takes fd. */
+static void hand_over(struct session *s, uint16_t type, int fd)
 {
-    int vault, control[2];
-    char path[128];
+    uint8_t frame[FRAME_HEADER_BYTES];
+    char control[CMSG_SPACE(sizeof(int))] = { 0 };
+    struct iovec part = { frame, sizeof(frame) };
+    struct msghdr m = { .msg_iov = &part, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control) };
+    frame_header(frame, type, 0, 0, 0);
+    struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+    c->cmsg_level = SOL_SOCKET;
+    c->cmsg_type = SCM_RIGHTS;
+    c->cmsg_len = CMSG_LEN(sizeof(int));
+    memcpy(CMSG_DATA(c), &fd, sizeof(fd));
+    assert_int_equal(sendmsg(s->control.fd, &m, 0), sizeof(frame));
+    close(fd);
+}
+
+static void spawn(struct session *s)
+{
+    int control[2];
     memset(s, 0, sizeof(*s));
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, control), 0);
+    s->pid = fork();
+    if (s->pid == 0)
+        exec_player(control[1]);
+    close(control[1]);
+    channel_init(&s->control, control[0], 0);
+}
+
+static void start_as(struct session *s, const struct content *c, const ply_Start *m)
+{
+    int vault;
+    char path[128];
+    spawn(s);
     assert_int_equal(rig_play(&rig, c, &vault, &s->play), 0);
     snprintf(path, sizeof(path), "%s/body", dir);
     int body = open(path, O_RDONLY | O_CLOEXEC);
     assert_true(body >= 0);
-    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, control), 0);
-    s->pid = fork();
-    if (s->pid == 0)
-        exec_player(vault, body, control[1]);
-    close(vault);
-    close(body);
-    close(control[1]);
-    channel_init(&s->control, control[0], 0);
-    ply_Start m = { .output = output };
+    hand_over(s, ply_Type_BODY, body);
+    hand_over(s, ply_Type_VAULT, vault);
+    assert_int_equal(channel_send(&s->control, ply_Type_START, 7, ply_Start_fields, m, slice(NULL, 0)), 0);
+}
+
+static void start(struct session *s, const struct content *c, uint32_t output, const char *media_type)
+{
+    ply_Start m = { .output = output, .volume = 100 };
     CODEC_SET_TEXT(m.media_type, media_type);
     CODEC_SET_TEXT(m.title, "A title");
-    assert_int_equal(channel_send(&s->control, ply_Type_START, 7, ply_Start_fields, &m, slice(NULL, 0)), 0);
+    start_as(s, c, &m);
 }
 
 /* Until the answer: 0 and s->played, or the refusal's reason, or -EPIPE. Asserts that the player then ends. */
@@ -441,6 +467,123 @@ static void sound_system(void **state)
     content_deinit(&c);
 }
 
+/* The next progress that fits; fails after a while. */
+static ply_Progress await(struct session *s, bool (*fits)(const ply_Progress *p, uint64_t value), uint64_t value)
+{
+    ply_Progress p;
+    struct frame f;
+    for (unsigned i = 0; i < 60; i++) { /* four a second */
+        assert_int_equal(channel_read(&s->control, true, &f), 0);
+        if (f.type != ply_Type_PROGRESS)
+            fail_msg("type %u", f.type);
+        assert_int_equal(CODEC_DECODE(ply_Progress, f.message, &p), 0);
+        if (fits(&p, value))
+            return p;
+    }
+    fail_msg("not within 60 reports: position %llu paused %d seeks %u", (unsigned long long)p.position_ms, p.paused,
+             p.seeks);
+    return p;
+}
+static bool is_running(const ply_Progress *p, uint64_t value) { return p->running && p->position_ms >= value; }
+static bool is_paused(const ply_Progress *p, uint64_t value) { return p->paused == (value != 0); }
+static bool has_sought(const ply_Progress *p, uint64_t value) { return p->seeks == value; }
+static bool has_volume(const ply_Progress *p, uint64_t value) { return p->volume == value; }
+
+static void tell(struct session *s, uint16_t type, const pb_msgdesc_t *fields, const void *message)
+{
+    assert_int_equal(channel_send(&s->control, type, 0, fields, message, slice(NULL, 0)), 0);
+}
+
+static void controls(void **state)
+{
+    (void)state;
+    struct content c;
+    struct session s;
+    ply_Pause pause = { .paused = true };
+    ply_Seek seek = { .position_ms = 40000 };
+    ply_Volume volume = { .percent = 35 };
+    ply_Start m = { .output = ply_Output_OUTPUT_SILENT, .volume = 80, .from_ms = 20000 };
+    need("ffmpeg");
+    assert_int_equal(run("ffmpeg -y -f lavfi -i anoisesrc=d=60:r=48000:seed=5 -ac 2 -sample_fmt s16 long.flac"), 0);
+    publish("long.flac", "audio/flac", 65536, &c);
+    CODEC_SET_TEXT(m.media_type, "audio/flac");
+    start_as(&s, &c, &m);
+    ply_Progress p = await(&s, is_running, 1);
+    assert_in_range(p.position_ms, 19900, 21500);
+    assert_in_range(p.duration_ms, 59900, 60100);
+    assert_int_equal(p.volume, 80);
+    tell(&s, ply_Type_PAUSE, ply_Pause_fields, &pause);
+    p = await(&s, is_paused, true);
+    uint64_t at = p.position_ms;
+    for (unsigned i = 0; i < 3; i++)
+        p = await(&s, is_paused, true);
+    assert_in_range(p.position_ms, at, at + 100);
+    tell(&s, ply_Type_SEEK, ply_Seek_fields, &seek);
+    p = await(&s, has_sought, 1);
+    assert_in_range(p.position_ms, 39600, 40300); /* what is buffered has not been heard */
+    pause.paused = false;
+    tell(&s, ply_Type_PAUSE, ply_Pause_fields, &pause);
+    await(&s, is_running, 40300);
+    tell(&s, ply_Type_VOLUME, ply_Volume_fields, &volume);
+    await(&s, has_volume, 35);
+    seek.position_ms = 59500;
+    tell(&s, ply_Type_SEEK, ply_Seek_fields, &seek);
+    assert_int_equal(finish(&s), 0);
+    content_deinit(&c);
+}
+
+/* What comes before START ends a player, whatever it is; a player that is told nothing ends with its channel. */
+static void before_start(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        uint16_t types[2];
+    } cases[] = { { "nothing", { 0, 0 } },
+                  { "a pause", { ply_Type_PAUSE, 0 } },
+                  { "a body without a file", { ply_Type_BODY, ply_Type_SEEK } },
+                  { "START without a file", { ply_Type_START, 0 } } };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct session s;
+        int status;
+        print_message("%s\n", cases[i].name);
+        spawn(&s);
+        for (size_t n = 0; n < 2 && cases[i].types[n] != 0; n++)
+            assert_int_equal(
+                channel_send(&s.control, cases[i].types[n], 3, ply_Stop_fields, &(ply_Stop){ 0 }, slice(NULL, 0)), 0);
+        shutdown(s.control.fd, SHUT_WR);
+        assert_int_equal(waitpid(s.pid, &status, 0), s.pid);
+        assert_true(WIFEXITED(status));
+        assert_int_equal(WEXITSTATUS(status) == 0, i == 0);
+        channel_deinit(&s.control);
+    }
+}
+
+static void outputs(void **state)
+{
+    (void)state;
+    struct session s;
+    struct frame f;
+    int status;
+    spawn(&s);
+    tell(&s, ply_Type_OUTPUTS_GET, ply_OutputsGet_fields, &(ply_OutputsGet){ 0 });
+    do {
+        ply_Device d;
+        assert_int_equal(channel_read(&s.control, true, &f), 0);
+        if (f.type == ply_Type_OUTPUT) {
+            assert_int_equal(CODEC_DECODE(ply_Device, f.message, &d), 0);
+            print_message("%s: %s\n", d.name, d.description);
+            assert_true(output_is_device(d.name));
+        }
+    } while (f.type == ply_Type_OUTPUT);
+    assert_int_equal(f.type, ply_Type_OUTPUTS_DONE);
+    assert_int_equal(waitpid(s.pid, &status, 0), s.pid);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    channel_deinit(&s.control);
+    assert_true(output_is_device("alsa/null") && output_is_device("pulse") && !output_is_device("alsa/") &&
+                !output_is_device("pcm") && !output_is_device("") && !output_is_device("alsaa"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -451,6 +594,9 @@ int main(void)
         cmocka_unit_test(stopping),
         cmocka_unit_test(confined),
         cmocka_unit_test(sound_system),
+        cmocka_unit_test(controls),
+        cmocka_unit_test(before_start),
+        cmocka_unit_test(outputs),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

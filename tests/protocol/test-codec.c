@@ -49,7 +49,7 @@ static void fill(const pb_msgdesc_t *fields, void *message, bool full)
             uint8_t *element = (uint8_t *)f.pData + (size_t)i * f.data_size;
             switch (PB_LTYPE(f.type)) {
             case PB_LTYPE_STRING:
-                memset(element, 'a' + i, full ? f.data_size - 1u : size_min(5, f.data_size - 1u));
+                memset(element, 'a' + i % 26, full ? f.data_size - 1u : size_min(5, f.data_size - 1u));
                 break;
             case PB_LTYPE_BYTES: {
                 pb_bytes_array_t *bytes = (pb_bytes_array_t *)(void *)element;

@@ -1,0 +1,436 @@
+/* One track after the other.
+ *
+ * Callbacks, in order, for each track: on_progress and on_wish ..., on_end; on_gone when the client leaves. */
+#include "daemon/deck.h"
+
+#include <stdlib.h>
+
+#include "base/util.h"
+#include "daemon/deck_internal.h"
+#include "daemon/events.h"
+#include "daemon/library.h"
+#include "daemon/play_memory.h"
+#include "daemon/player.h"
+#include "protocol/output.h"
+
+#define NOTE_MS 10000       /* how much of a track is played between two notes of where */
+#define PICTURE_MS 8000     /* how long a picture of several stays */
+#define ALMOST_OVER_MS 2000 /* left so near its end, a track begins anew */
+
+/* --- What others see --- */
+
+struct deck *deck_in_time(struct daemon *d)
+{
+    struct deck *k = d->decks;
+    while (k != NULL && (!k->in_time || k->stopping))
+        k = k->next;
+    return k;
+}
+
+enum deck_state deck_state(const struct deck *k)
+{
+    return k->waiting             ? DECK_WAITING
+           : !k->progress.running ? DECK_STARTING
+           : k->progress.paused   ? DECK_PAUSED
+                                  : DECK_PLAYING;
+}
+
+uint64_t deck_position_ms(const struct deck *k)
+{
+    if (!k->progress.running)
+        return k->first_ms;
+    return k->seeks != k->progress.seeks ? k->sought_ms : k->progress.position_ms;
+}
+
+void deck_row(const struct deck *k, ctl_Playing *out)
+{
+    const struct deck_track *t = &k->tracks[k->current];
+    *out = (ctl_Playing){ .state = deck_state(k),
+                          .number = k->current + 1,
+                          .count = k->count,
+                          .position_ms = deck_position_ms(k),
+                          .duration_ms = k->progress.duration_ms != 0 ? k->progress.duration_ms : t->duration_ms,
+                          .volume = k->in_time ? k->daemon->volume : 100,
+                          .picture = k->progress.picture };
+    memcpy(out->content, t->content.bytes, ID_BYTES);
+    CODEC_SET_TEXT(out->title, t->title);
+    CODEC_SET_TEXT(out->output, k->output);
+}
+
+static void tell_state(struct deck *k)
+{
+    ctl_Playing row;
+    if (k->call == NULL || !call_has_room(k->call))
+        return;
+    deck_row(k, &row);
+    CALL_ROW(k->call, PLAYING, Playing, &row);
+}
+
+/* --- Controls that wait --- */
+
+static bool is_done(const struct deck *k, const struct deck_waiter *w)
+{
+    switch (w->what) {
+    case WAIT_RUN:
+        return k->waiting || (k->progress.running && (int32_t)(k->plays - w->value) >= 0);
+    case WAIT_SEEK:
+        return (int32_t)(k->progress.seeks - w->value) >= 0;
+    case WAIT_PAUSE:
+        return k->progress.paused == (w->value != 0);
+    case WAIT_VOLUME:
+        return k->progress.volume == w->value;
+    default:
+        return false;
+    }
+}
+
+static void answer_waiters(struct deck *k)
+{
+    ctl_Playing row;
+    for (struct deck_waiter **at = &k->waiters; *at != NULL;) {
+        struct deck_waiter *w = *at;
+        if (!is_done(k, w)) {
+            at = &w->next;
+            continue;
+        }
+        *at = w->next;
+        deck_row(k, &row);
+        CALL_ROW(w->call, PLAYING, Playing, &row);
+        call_finish(w->call);
+        free(w);
+    }
+}
+
+/* The track they were about is over: whatever plays next is the answer. */
+static void await_next(struct deck *k)
+{
+    for (struct deck_waiter *w = k->waiters; w != NULL; w = w->next)
+        if (w->what != WAIT_END) {
+            w->what = WAIT_RUN;
+            w->value = k->plays + 1;
+        }
+}
+
+/* No row: nothing plays any more. That is what came of it, also of a seek that led to the end. */
+static void end_waiters(struct deck *k)
+{
+    struct deck_waiter *w;
+    while ((w = k->waiters) != NULL) {
+        k->waiters = w->next;
+        call_finish(w->call);
+        free(w);
+    }
+}
+
+/* --- The end --- */
+
+static void deck_free(struct deck *k)
+{
+    for (struct deck **at = &k->daemon->decks; *at != NULL; at = &(*at)->next)
+        if (*at == k) {
+            *at = k->next;
+            break;
+        }
+    end_waiters(k);
+    free(k);
+}
+
+static void finish(struct deck *k)
+{
+    struct call *c = steal(&k->call);
+    if (c != NULL && k->played == 0 && k->refused > 0 && !k->stopping)
+        call_refuse_as(c, &k->refusal);
+    else if (c != NULL)
+        call_finish(c);
+    deck_free(k);
+}
+
+/* --- One track --- */
+
+static void play_current(struct deck *k);
+
+static void note_position(struct deck *k, uint64_t position_ms)
+{
+    if (!k->in_time)
+        return;
+    k->noted_ms = position_ms;
+    play_memory_left(k->daemon, &k->tracks[k->current].content, position_ms);
+}
+
+static void on_progress(const ply_Progress *progress, void *ctx)
+{
+    struct deck *k = ctx;
+    bool first = progress->running && !k->progress.running;
+    bool paused = progress->paused && !k->progress.paused;
+    uint64_t at = progress->position_ms;
+    k->progress = *progress;
+    if (k->in_time && progress->volume != k->daemon->volume && !first)
+        play_memory_volume(k->daemon, progress->volume); /* by a key in the window, too */
+    if (progress->running && (paused || at > k->noted_ms + NOTE_MS || at + NOTE_MS < k->noted_ms))
+        note_position(k, at);
+    if (first && k->in_time)
+        player_prepare(k->daemon); /* the next one is at hand */
+    answer_waiters(k);
+    tell_state(k);
+    if (first && k->background && k->call != NULL)
+        call_finish(steal(&k->call));
+}
+
+static void on_wish(uint32_t wanted, void *ctx)
+{
+    struct deck *k = ctx;
+    if (wanted == ply_Wanted_WANTED_STOP)
+        deck_stop(k);
+    else if (wanted == ply_Wanted_WANTED_NEXT)
+        deck_go(k, k->current + 1);
+    else if (wanted == ply_Wanted_WANTED_PREVIOUS)
+        deck_go(k, k->current > 0 ? k->current - 1 : 0);
+}
+
+static void tell_played(struct deck *k, const ply_Played *played)
+{
+    ctl_Played row = { .has_digest = played->has_digest, .has_format = played->has_format, .samples = played->samples };
+    k->played++;
+    if (k->call == NULL)
+        return;
+    CODEC_SET_TEXT(row.track_title, k->tracks[k->current].title);
+    memcpy(row.digest, played->digest, sizeof(row.digest));
+    CODEC_SET_TEXT(row.format, played->format);
+    CALL_ROW(k->call, PLAYED, Played, &row);
+}
+
+/* What a person can mend at the terminal, and then go on. */
+static bool is_mendable(enum reason why) { return why == REASON_LICENSE_EXPIRED || why == REASON_USE_EXHAUSTED; }
+
+static void take_refusal(struct deck *k, enum reason why, const msg_Refusal *refusal)
+{
+    ctl_PlayFailed row = { .number = k->current + 1, .refusal = *refusal };
+    k->refused++;
+    k->refusal = *refusal;
+    k->waiting = k->asks && k->call != NULL && is_mendable(why);
+    event(k->daemon, "not-played", "%s was not played: %s", k->tracks[k->current].title, refusal->text);
+    if (k->call == NULL || (k->count == 1 && !k->waiting)) /* one track: the call's own refusal says it */
+        return;
+    row.waits = k->waiting;
+    CODEC_SET_TEXT(row.title, k->tracks[k->current].title);
+    memcpy(row.content, k->tracks[k->current].content.bytes, ID_BYTES);
+    CALL_ROW(k->call, PLAY_FAILED, PlayFailed, &row);
+}
+
+static void on_end(const struct play_end *end, void *ctx)
+{
+    struct deck *k = ctx;
+    int64_t to = k->move_to >= 0 ? k->move_to : (int64_t)k->current + 1;
+    uint64_t at = deck_position_ms(k);
+    k->play = NULL;
+    k->left_ms = at;
+    if (end->why == REASON_NONE) {
+        note_position(k, 0);
+        tell_played(k, &end->played);
+    } else {
+        if (k->progress.running)
+            note_position(k, at);
+        if (end->why != REASON_CANCELLED)
+            take_refusal(k, end->why, &end->refusal);
+    }
+    k->progress = (ply_Progress){ 0 };
+    await_next(k);
+    if (k->waiting && !k->stopping) {
+        answer_waiters(k);
+        tell_state(k);
+        return;
+    }
+    k->waiting = false;
+    if (k->stopping || to >= k->count) {
+        finish(k);
+        return;
+    }
+    k->current = (uint32_t)to;
+    k->first_ms = 0;
+    play_current(k);
+}
+
+static void play_current(struct deck *k)
+{
+    static const struct play_callbacks callbacks = { on_progress, on_wish, on_end };
+    ply_Start start = k->start;
+    k->move_to = -1;
+    k->waiting = false;
+    k->plays++;
+    k->seeks = 0;
+    k->noted_ms = k->first_ms;
+    k->progress = (ply_Progress){ 0 };
+    start.from_ms = k->first_ms;
+    start.volume = k->in_time ? k->daemon->volume : 100;
+    start.picture_ms = k->count > 1 ? PICTURE_MS : 0;
+    if (play_start(&k->play, k->daemon, &k->tracks[k->current].content, &start, &callbacks, k) == 0) {
+        tell_state(k);
+        return;
+    }
+    k->refused++;
+    reason_refusal(&k->refusal, REASON_INTERNAL, NULL);
+    finish(k);
+}
+
+/* --- Controls --- */
+
+void deck_seek(struct deck *k, uint64_t position_ms)
+{
+    uint64_t end = k->progress.duration_ms != 0 ? k->progress.duration_ms : UINT64_MAX;
+    position_ms = u64_min(position_ms, end);
+    k->sought_ms = position_ms;
+    if (k->play == NULL || !play_seek(k->play, position_ms))
+        k->first_ms = position_ms;
+    else
+        k->seeks++;
+}
+
+void deck_volume(struct deck *k, uint32_t percent)
+{
+    play_memory_volume(k->daemon, percent);
+    if (k->play != NULL)
+        play_volume(k->play, percent);
+}
+
+void deck_go(struct deck *k, uint32_t index)
+{
+    k->move_to = index;
+    if (k->play != NULL) {
+        play_stop(k->play); /* on_end goes on */
+    } else if (index >= k->count) {
+        finish(k);
+    } else {
+        k->first_ms = k->waiting && index == k->current ? k->left_ms : 0; /* again: from there */
+        k->current = index;
+        play_current(k);
+    }
+}
+
+void deck_stop(struct deck *k)
+{
+    k->stopping = true;
+    deck_go(k, k->count);
+}
+
+void decks_stop(struct daemon *d)
+{
+    struct deck *next;
+    for (struct deck *k = d->decks; k != NULL; k = next) {
+        next = k->next;
+        deck_stop(k);
+    }
+}
+
+/* --- PLAY --- */
+
+/* Who asked has left: no sound for nobody. */
+static void on_gone(struct call *c, void *ctx)
+{
+    struct deck *k = ctx;
+    (void)c;
+    if (!k->stopping)
+        deck_stop(k);
+}
+
+int deck_add(struct deck *k, const char (*names)[128], size_t count, char *detail, size_t detail_cap)
+{
+    uint32_t before = k->count;
+    struct id id;
+    int r = count <= DECK_TRACKS_MAX - k->count ? 0 : REASON_TOO_LARGE;
+    detail[0] = '\0';
+    for (size_t i = 0; r == 0 && i < count; i++) {
+        struct track *t;
+        struct deck_track *added = &k->tracks[k->count];
+        r = library_resolve(k->daemon, names[i], &t, detail, detail_cap);
+        if (r == REASON_NOT_FOUND && id_parse(names[i], &id) == 0) {
+            r = REASON_NO_LICENSE; /* a content that this device knows nothing of, named in full */
+            detail[0] = '\0';
+        }
+        if (r != 0)
+            break;
+        *added = (struct deck_track){ .content = t->content, .duration_ms = t->duration_ms };
+        CODEC_SET_TEXT(added->title, t->has_info ? t->title : "");
+        k->count++;
+    }
+    if (r != 0)
+        k->count = before;
+    return r;
+}
+
+static bool set_output(struct deck *k, const char *text)
+{
+    static const struct {
+        const char *word;
+        uint32_t output;
+    } words[] = { { "audio", ply_Output_OUTPUT_AUDIO },
+                  { "silent", ply_Output_OUTPUT_SILENT },
+                  { "digest", ply_Output_OUTPUT_DIGEST },
+                  { "null", ply_Output_OUTPUT_NULL } };
+    CODEC_SET_TEXT(k->output, text);
+    k->start.has_device = output_is_device(text);
+    if (k->start.has_device) {
+        k->start.output = ply_Output_OUTPUT_AUDIO;
+        CODEC_SET_TEXT(k->start.device, text);
+    }
+    for (size_t i = 0; i < ARRAY_COUNT(words); i++)
+        if (strcmp(words[i].word, text) == 0)
+            k->start.output = words[i].output;
+    k->in_time = k->start.output == ply_Output_OUTPUT_AUDIO || k->start.output == ply_Output_OUTPUT_SILENT;
+    return k->start.output != ply_Output_OUTPUT_NONE;
+}
+
+static void set_display(struct deck *k, const ctl_Play *m)
+{
+    k->start.has_display = m->has_display;
+    k->start.has_authority = m->has_authority;
+    k->start.has_wayland = m->has_wayland;
+    CODEC_SET_TEXT(k->start.display, m->display);
+    CODEC_SET_TEXT(k->start.authority, m->authority);
+    CODEC_SET_TEXT(k->start.wayland, m->wayland);
+}
+
+static int set_up(struct deck *k, const ctl_Play *m, char *detail, size_t detail_cap)
+{
+    if (!set_output(k, m->output)) {
+        (void)snprintf(detail, detail_cap,
+                       "The output is audio, silent, digest, null, or a device that `hearth outputs` lists.");
+        return REASON_MALFORMED;
+    }
+    if (m->tracks_count == 0)
+        return REASON_MALFORMED;
+    if (k->in_time && deck_in_time(k->daemon) != NULL) {
+        (void)snprintf(detail, detail_cap,
+                       "Something is played already: hearth queue TRACK adds to it, hearth stop ends it.");
+        return REASON_IN_USE;
+    }
+    set_display(k, m);
+    k->asks = m->ask;
+    k->background = m->background;
+    return deck_add(k, m->tracks, m->tracks_count, detail, detail_cap);
+}
+
+void deck_play(struct daemon *d, struct call *c, const void *message)
+{
+    const ctl_Play *m = message;
+    char detail[256] = "";
+    struct deck *k = calloc(1, sizeof(*k));
+    if (k == NULL) {
+        call_refuse(c, REASON_INTERNAL, NULL);
+        return;
+    }
+    k->daemon = d;
+    int r = set_up(k, m, detail, sizeof(detail));
+    if (r != 0) {
+        free(k);
+        call_refuse(c, reason_of_error(r), detail[0] != '\0' ? detail : NULL);
+        return;
+    }
+    const struct track *t = library_find(d, k->tracks[0].content.bytes);
+    if (m->resume && k->in_time && t != NULL && t->position_ms + ALMOST_OVER_MS < t->duration_ms)
+        k->first_ms = t->position_ms;
+    k->call = c;
+    k->next = d->decks;
+    d->decks = k;
+    call_on_gone(c, on_gone, k);
+    play_current(k);
+}

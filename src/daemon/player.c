@@ -1,0 +1,262 @@
+/* Starting, using, losing players.
+ *
+ * Callbacks, in order: on_reply (START's answers), on_closed (the channel), on_exit (the process), on_handle_closed: both gone, on_gone fires. */
+#include "daemon/player.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/util.h"
+#include "daemon/child.h"
+#include "player.pb.h"
+
+#define LOG_MODULE "player"
+#include "base/log.h"
+
+#define SPARE_MS 120000 /* how long one waits without anything being played */
+
+struct player {
+    struct daemon *daemon;
+    const struct player_callbacks *callbacks; /* NULL: it waits, or its owner has gone */
+    void *ctx;
+    uv_process_t process;
+    struct peer *control; /* NULL once closed */
+    bool alive, hung, dropped;
+    int signal;
+};
+struct players {
+    struct player *spare;
+    uv_timer_t timer;
+};
+
+/* --- Life --- */
+
+static void free_when_gone(struct player *p)
+{
+    if (p->alive || p->control != NULL)
+        return;
+    if (p->daemon->players != NULL && p->daemon->players->spare == p)
+        p->daemon->players->spare = NULL;
+    const struct player_callbacks *callbacks = p->callbacks;
+    void *ctx = p->ctx;
+    enum reason why = p->hung ? REASON_TIMED_OUT : p->dropped ? REASON_CANCELLED : REASON_INTERNAL;
+    int signal = p->signal;
+    free(p);
+    if (callbacks != NULL)
+        callbacks->on_gone(why, signal, ctx);
+}
+
+static void on_handle_closed(uv_handle_t *handle)
+{
+    struct player *p = handle->data;
+    p->alive = false;
+    free_when_gone(p);
+}
+
+static void on_exit_(uv_process_t *process, int64_t status, int signal)
+{
+    struct player *p = process->data;
+    bool ours = p->dropped || p->hung;
+    p->signal = ours ? 0 : signal;
+    if (signal != 0 && !ours)
+        log_error("a player was ended signal=%d", signal);
+    else if (status != 0)
+        log_debug("a player has ended status=%d", (int)status);
+    if (p->control != NULL)
+        peer_close(p->control, REASON_NONE);
+    uv_close((uv_handle_t *)process, on_handle_closed);
+}
+
+/* It has nothing to lose, and may hang. */
+static void end_process(struct player *p)
+{
+    if (p->alive && !uv_is_closing((uv_handle_t *)&p->process))
+        (void)uv_process_kill(&p->process, SIGKILL);
+}
+
+static void on_closed(struct peer *peer, enum reason why, void *ctx)
+{
+    struct player *p = ctx;
+    (void)peer;
+    (void)why;
+    p->control = NULL;
+    if (p->dropped || p->hung)
+        end_process(p);
+    free_when_gone(p);
+}
+
+static void on_frame(struct peer *peer, const struct frame *f, void *ctx)
+{
+    struct player *p = ctx;
+    log_warn("the player said something nobody asked for type=%u", (unsigned)f->type);
+    p->dropped = true;
+    peer_close(peer, REASON_MALFORMED);
+}
+
+static void on_open(struct peer *peer, void *ctx)
+{
+    (void)peer;
+    (void)ctx;
+}
+
+static int start_process(struct player *p, const char *path, int theirs)
+{
+    char *argv[] = { (char *)path, NULL };
+    p->process.data = p;
+    int r = child_start(&p->process, p->daemon->loop, path, argv, &theirs, 1, on_exit_);
+    p->alive = true;
+    if (r != 0) {
+        p->dropped = true;
+        uv_close((uv_handle_t *)&p->process, on_handle_closed);
+    }
+    return r;
+}
+
+static int player_new(struct player **out, struct daemon *d)
+{
+    static const struct peer_callbacks callbacks = { .on_open = on_open, .on_frame = on_frame, .on_closed = on_closed };
+    char path[PATH_MAX];
+    int pair[2];
+    int r = child_find("hearth-player", "player", path);
+    if (r != 0) {
+        log_error("hearth-player was not found");
+        return r;
+    }
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0)
+        return -errno;
+    int ours CLEANUP(closep) = pair[0], theirs CLEANUP(closep) = pair[1];
+    struct player *p = calloc(1, sizeof(*p));
+    if (p == NULL)
+        return -ENOMEM;
+    p->daemon = d;
+    r = start_process(p, path, theirs); /* from here on p is freed by callbacks */
+    if (r != 0)
+        return r;
+    r = peer_from_fd(&p->control, d->loop, ours, &callbacks, p);
+    if (r != 0) {
+        p->dropped = true;
+        end_process(p);
+        return r;
+    }
+    ours = -1;
+    *out = p;
+    return 0;
+}
+
+/* --- The one that waits --- */
+
+static struct players *players_of(struct daemon *d);
+
+static void on_idle(uv_timer_t *timer)
+{
+    struct daemon *d = timer->data;
+    struct player *spare = d->players != NULL ? steal(&d->players->spare) : NULL;
+    if (spare != NULL)
+        player_close(spare);
+}
+
+static struct players *players_of(struct daemon *d)
+{
+    if (d->players != NULL || d->stopping)
+        return d->players;
+    d->players = calloc(1, sizeof(*d->players));
+    if (d->players == NULL)
+        return NULL;
+    (void)uv_timer_init(d->loop, &d->players->timer); /* cannot fail */
+    d->players->timer.data = d;
+    return d->players;
+}
+
+void player_prepare(struct daemon *d)
+{
+    struct players *all = players_of(d);
+    if (all == NULL || d->stopping)
+        return;
+    (void)uv_timer_start(&all->timer, on_idle, SPARE_MS, 0);
+    if (all->spare == NULL && player_new(&all->spare, d) != 0)
+        log_debug("no player waits");
+}
+
+static void on_timer_closed(uv_handle_t *handle) { free(container_of((uv_timer_t *)handle, struct players, timer)); }
+
+void players_stop(struct daemon *d)
+{
+    struct players *all = steal(&d->players);
+    if (all == NULL)
+        return;
+    if (all->spare != NULL)
+        player_close(all->spare);
+    uv_close((uv_handle_t *)&all->timer, on_timer_closed);
+}
+
+/* --- Use --- */
+
+int player_take(struct player **out, struct daemon *d, const struct player_callbacks *callbacks, void *ctx)
+{
+    struct player *p = d->players != NULL ? steal(&d->players->spare) : NULL;
+    int r = p != NULL && p->control != NULL ? 0 : player_new(&p, d);
+    if (r != 0)
+        return r;
+    p->callbacks = callbacks;
+    p->ctx = ctx;
+    *out = p;
+    return 0;
+}
+
+static bool on_reply(struct peer *peer, const struct frame *reply, enum reason why, void *ctx)
+{
+    struct player *p = ctx;
+    if (reply == NULL) {
+        p->hung = why == REASON_TIMED_OUT;
+        if (p->hung)
+            log_error("a player says nothing any more");
+        peer_close(peer, why);
+        return false;
+    }
+    if (p->callbacks != NULL)
+        p->callbacks->on_frame(reply, p->ctx);
+    return reply->type != ply_Type_PLAYED && reply->type != ply_Type_OUTPUTS_DONE;
+}
+
+int player_start(struct player *p, int body_fd, int vault_fd, const void *start)
+{
+    static const ply_Body body;
+    static const ply_Vault vault;
+    int r = p->control != NULL ? 0 : -EPIPE;
+    if (r != 0)
+        closep(&body_fd);
+    else
+        r = peer_send_fd(p->control, ply_Type_BODY, 0, ply_Body_fields, &body, body_fd);
+    if (r != 0)
+        closep(&vault_fd);
+    else
+        r = peer_send_fd(p->control, ply_Type_VAULT, 0, ply_Vault_fields, &vault, vault_fd);
+    return r != 0 ? r
+                  : peer_request(p->control, ply_Type_START, ply_Start_fields, start, slice(NULL, 0), PLAYER_SILENCE_MS,
+                                 on_reply, p, NULL);
+}
+
+int player_ask_outputs(struct player *p)
+{
+    static const ply_OutputsGet ask;
+    if (p->control == NULL)
+        return -EPIPE;
+    return peer_request(p->control, ply_Type_OUTPUTS_GET, ply_OutputsGet_fields, &ask, slice(NULL, 0),
+                        PLAYER_SILENCE_MS, on_reply, p, NULL);
+}
+
+void player_tell(struct player *p, uint16_t type, const pb_msgdesc_t *fields, const void *message)
+{
+    if (p->control == NULL || peer_send(p->control, type, 0, fields, message, slice(NULL, 0)) != 0)
+        log_debug("a player could not be told type=%u", (unsigned)type);
+}
+
+void player_close(struct player *p)
+{
+    p->dropped = true;
+    end_process(p);
+    if (p->control != NULL)
+        peer_close(p->control, REASON_CANCELLED);
+}

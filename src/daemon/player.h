@@ -1,0 +1,36 @@
+/* Players: hearth-player processes, and the one that waits to be used. Loop thread.
+ *
+ * A player takes longer to load its libraries than everything else that stands between a command and its sound. So the next one is started
+ * while one plays, and waits; it is let go a while after the last one has ended.
+ *
+ * Callbacks of one player, in order: on_frame ..., on_gone (once; also when it hung, crashed, or was closed). None fires before
+ * the starting call has returned. */
+#ifndef DAEMON_PLAYER_H
+#define DAEMON_PLAYER_H
+
+#include "daemon/daemon.h"
+#include "net/peer.h"
+
+struct player;
+struct player_callbacks {
+    void (*on_frame)(const struct frame *f, void *ctx); /* what it says about START or OUTPUTS_GET */
+    /* REASON_TIMED_OUT: it said nothing for PLAYER_SILENCE_MS and was killed; REASON_INTERNAL: it ended, signal tells how (0: by itself);
+     * REASON_CANCELLED: player_close. The player is gone. */
+    void (*on_gone)(enum reason why, int signal, void *ctx);
+};
+#define PLAYER_SILENCE_MS 10000 /* it reports four times a second, whatever its decoder does */
+
+/* One that waits, or a new one. 0, -ENOENT: the program is not installed, -errno. */
+int player_take(struct player **out, struct daemon *d, const struct player_callbacks *callbacks, void *ctx) MUST_USE;
+/* Takes both descriptors, also on failure. fields and message: ply START. -errno: on_gone does not fire, player_close does. */
+int player_start(struct player *p, int body_fd, int vault_fd, const void *start) MUST_USE;
+int player_ask_outputs(struct player *p) MUST_USE;
+/* PAUSE, SEEK, VOLUME: nothing comes back but progress. One that cannot be told is about to go. */
+void player_tell(struct player *p, uint16_t type, const pb_msgdesc_t *fields, const void *message);
+/* Ends it, now. From any callback but on_gone, after which it is gone anyway. */
+void player_close(struct player *p);
+
+void player_prepare(struct daemon *d); /* starts one that waits, when none does */
+void players_stop(struct daemon *d);
+
+#endif

@@ -1,0 +1,66 @@
+/* OUTPUTS_GET: libmpv's list of audio devices, without those that are no device a person would choose. */
+#define LOG_MODULE "outputs"
+#include "player/outputs.h"
+
+#include <mpv/client.h>
+#include <string.h>
+
+#include "base/util.h"
+#include "player.pb.h"
+#include "player/options.h"
+#include "player/sandbox.h"
+#include "protocol/output.h"
+
+static const char *text_of(const mpv_node_list *map, const char *key)
+{
+    for (int i = 0; i < map->num; i++)
+        if (strcmp(map->keys[i], key) == 0 && map->values[i].format == MPV_FORMAT_STRING)
+            return map->values[i].u.string;
+    return "";
+}
+
+static int tell_one(struct channel *control, uint32_t request, const mpv_node *node)
+{
+    ply_Device m = { 0 };
+    if (node->format != MPV_FORMAT_NODE_MAP)
+        return 0;
+    const char *name = text_of(node->u.list, "name");
+    if (!output_is_device(name) || strlen(name) >= sizeof(m.name))
+        return 0;
+    CODEC_SET_TEXT(m.name, name);
+    CODEC_SET_TEXT(m.description, text_of(node->u.list, "description"));
+    return channel_send(control, ply_Type_OUTPUT, request, ply_Device_fields, &m, slice(NULL, 0));
+}
+
+static int tell_all(struct channel *control, uint32_t request, mpv_handle *mpv)
+{
+    mpv_node list;
+    if (mpv_get_property(mpv, "audio-device-list", MPV_FORMAT_NODE, &list) < 0)
+        return -EIO;
+    int r = 0;
+    for (int i = 0; r == 0 && list.format == MPV_FORMAT_NODE_ARRAY && i < list.u.list->num; i++)
+        r = tell_one(control, request, &list.u.list->values[i]);
+    mpv_free_node_contents(&list);
+    return r;
+}
+
+int outputs_tell(struct channel *control, uint32_t request)
+{
+    const struct sandbox needs = { .sound = true };
+    ply_OutputsDone done = { 0 };
+    int r = sandbox_enter(&needs);
+    if (r != 0)
+        return r;
+    mpv_handle *mpv = mpv_create();
+    if (!mpv)
+        return -ENOMEM;
+    r = options_set_common(mpv);
+    if (r == 0)
+        r = mpv_initialize(mpv) < 0 ? -EIO : 0;
+    if (r == 0)
+        r = tell_all(control, request, mpv);
+    mpv_terminate_destroy(mpv);
+    return r != 0
+               ? r
+               : channel_send(control, ply_Type_OUTPUTS_DONE, request, ply_OutputsDone_fields, &done, slice(NULL, 0));
+}

@@ -1,0 +1,10 @@
+/* The sound devices there are, as libmpv finds them. Main thread. */
+#ifndef PLAYER_OUTPUTS_H
+#define PLAYER_OUTPUTS_H
+
+#include "net/channel.h"
+
+/* Enters the sandbox of a player with sound, then answers OUTPUTS_GET: ply OUTPUT ..., OUTPUTS_DONE. 0 or -errno. */
+int outputs_tell(struct channel *control, uint32_t request) MUST_USE;
+
+#endif

@@ -1,0 +1,10 @@
+/* Names of sound devices, as libmpv has them and as people give them: "alsa", "pulse/NAME", ... */
+#ifndef PROTOCOL_OUTPUT_H
+#define PROTOCOL_OUTPUT_H
+
+#include <stdbool.h>
+
+/* A sound system that the player may use, alone or with a device of it. */
+bool output_is_device(const char *name);
+
+#endif

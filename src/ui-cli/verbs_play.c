@@ -1,0 +1,350 @@
+/* play: S41-S50, with the keyboard while it lasts. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/text.h"
+#include "base/util.h"
+#include "crypto/id.h"
+#include "protocol/output.h"
+#include "ui-cli/keys.h"
+#include "ui-cli/prompt.h"
+#include "ui-cli/verbs.h"
+
+#define OFFER_MS 10000 /* left later than this, going on there is offered */
+#define LIST_BYTES_MAX (256 * 1024)
+
+struct playing {
+    struct cli *cli;
+    bool follow, agreed; /* --follow; --renew: any price of a renewal */
+    bool many;
+    json_t *played, *failed; /* with --json */
+    ctl_Played last;
+    unsigned played_count, failed_count;
+    uint32_t mended; /* number of the track that was renewed last: once is enough */
+};
+
+/* --- The keyboard --- */
+
+static const struct {
+    int key;
+    uint32_t action;
+    int64_t value;
+} bound[] = {
+    { ' ', 3, 0 },           { 'p', 3, 0 },        { KEY_LEFT, 8, -10000 }, { KEY_RIGHT, 8, 10000 },
+    { KEY_DOWN, 8, -60000 }, { KEY_UP, 8, 60000 }, { '-', 10, -5 },         { '+', 10, 5 },
+    { '=', 10, 5 },          { 'n', 4, 0 },        { 'b', 5, 0 },           { 'q', 6, 0 },
+};
+#define KEYS_TEXT "space pauses; left, right, up, down seek; - + volume; n next, b back, q quits"
+
+static int on_keys(void *ctx)
+{
+    struct playing *p = ctx;
+    for (int key; (key = keys_next()) != KEY_NONE;) {
+        if (key == KEY_END) {
+            client_watch(p->cli->client, -1, NULL, NULL);
+            return 0;
+        }
+        for (size_t i = 0; i < ARRAY_COUNT(bound); i++) {
+            ctl_PlayControl m = { .action = bound[i].action, .value = bound[i].value };
+            int r = bound[i].key != key
+                        ? 0
+                        : client_send(p->cli->client, ctl_Type_PLAY_CONTROL, ctl_PlayControl_fields, &m);
+            if (r != 0)
+                return r;
+        }
+    }
+    return 0;
+}
+
+static void take_keys(struct playing *p)
+{
+    if (!p->cli->output.json && keys_start())
+        client_watch(p->cli->client, STDIN_FILENO, on_keys, p);
+}
+
+static void leave_keys(struct playing *p)
+{
+    client_watch(p->cli->client, -1, NULL, NULL);
+    keys_stop();
+}
+
+/* --- What comes while it plays --- */
+
+static const char *state_word(uint32_t state)
+{
+    static const char *const words[] = { "stopped", "starting", "playing", "paused", "waiting" };
+    return state < ARRAY_COUNT(words) ? words[state] : "unknown";
+}
+
+json_t *verb_playing_json(const ctl_Playing *s)
+{
+    return json_pack("{s:s, s:s, s:o, s:i, s:i, s:I, s:I, s:i, s:s, s:b}", "state", state_word(s->state), "title",
+                     s->title, "content", json_id(s->content), "number", (int)s->number, "count", (int)s->count,
+                     "position_ms", (json_int_t)s->position_ms, "duration_ms", (json_int_t)s->duration_ms, "volume",
+                     (int)s->volume, "output", s->output, "picture", s->picture);
+}
+
+const char *verb_playing_line(const ctl_Playing *s, char out[256])
+{
+    char at[24], all[24], number[32] = "", volume[16] = "";
+    if (s->count > 1)
+        snprintf(number, sizeof(number), "%u/%u ", (unsigned)s->number, (unsigned)s->count);
+    if (s->volume != 100)
+        snprintf(volume, sizeof(volume), "  volume %u", (unsigned)s->volume);
+    snprintf(out, 256, "%s%s  %s / %s%s%s%s", number, s->title, output_duration(s->position_ms + 1, at),
+             output_duration(s->duration_ms, all), volume, s->state == 2 ? "" : "  ",
+             s->state == 2 ? "" : state_word(s->state));
+    return out;
+}
+
+static int on_state(struct playing *p, const ctl_Playing *s)
+{
+    char line[256];
+    ctl_Progress shown = ctl_Progress_init_zero;
+    if (p->follow) {
+        output_json(&p->cli->output, verb_playing_json(s));
+        return 0;
+    }
+    snprintf(shown.text, sizeof(shown.text), "%s", verb_playing_line(s, line));
+    p->cli->output.progress_shown = false; /* the line is written over */
+    output_progress(&p->cli->output, &shown);
+    return 0;
+}
+
+static int on_played(struct playing *p, const ctl_Played *played)
+{
+    char hex[HEX_TEXT_BYTES(32)] = "";
+    p->last = *played;
+    p->played_count++;
+    if (played->has_digest)
+        hex_encode(slice(played->digest, 32), hex);
+    output_progress_end(&p->cli->output);
+    if (p->cli->output.json) {
+        json_t *o = json_pack("{s:s, s:I}", "title", played->track_title, "samples", (json_int_t)played->samples);
+        json_put_text(o, "digest", played->has_digest, hex);
+        json_put_text(o, "format", played->has_format, played->format);
+        json_array_append_new(p->played, o);
+    } else if (played->has_digest) {
+        output_line(&p->cli->output, "%s  %s%s%s", hex, played->has_format ? played->format : "", p->many ? "  " : "",
+                    p->many ? played->track_title : "");
+    } else {
+        output_line(&p->cli->output, "Played %s.", played->track_title);
+    }
+    return 0;
+}
+
+/* An expired license is renewed when the person agrees to the price (S45), and playing goes on; else it goes on with the next. On a connection
+ * of its own: this one is in the middle of a call. */
+static int mend(struct playing *p, const ctl_PlayFailed *f)
+{
+    char track[ID_TEXT_BYTES];
+    struct cli side = { .verb = p->cli->verb, .socket_path = p->cli->socket_path, .output = p->cli->output };
+    int code = EXIT_REFUSED;
+    id_text(f->content, track);
+    leave_keys(p);
+    if (p->mended != f->number)
+        code = verb_renew_track(&side, track, p->agreed);
+    p->mended = f->number;
+    client_free(side.client);
+    take_keys(p);
+    p->failed_count += code != EXIT_DONE;
+    ctl_PlayControl m = { .action = code == EXIT_DONE ? 11 : 12 };
+    return client_send(p->cli->client, ctl_Type_PLAY_CONTROL, ctl_PlayControl_fields, &m);
+}
+
+static int on_failed(struct playing *p, const ctl_PlayFailed *f)
+{
+    const msg_Refusal *r = &f->refusal;
+    char line[512];
+    output_progress_end(&p->cli->output);
+    if (!p->cli->output.json) {
+        snprintf(line, sizeof(line), "%s was not played: %s", f->title, r->text);
+        output_error(&p->cli->output, r->code, line, r->has_remedy && !f->waits ? r->remedy : NULL);
+    }
+    if (f->waits)
+        return mend(p, f);
+    p->failed_count++;
+    if (p->failed != NULL)
+        json_array_append_new(p->failed,
+                              json_pack("{s:s, s:s, s:s}", "title", f->title, "code", r->code, "message", r->text));
+    return 0;
+}
+
+static int on_row(const struct frame *f, void *ctx)
+{
+    struct playing *p = ctx;
+    ctl_Playing state;
+    ctl_Played played;
+    ctl_PlayFailed failed;
+    if (f->type == ctl_Type_PLAYING && CODEC_DECODE(ctl_Playing, f->message, &state) == 0)
+        return on_state(p, &state);
+    if (f->type == ctl_Type_PLAYED && CODEC_DECODE(ctl_Played, f->message, &played) == 0)
+        return on_played(p, &played);
+    if (f->type == ctl_Type_PLAY_FAILED && CODEC_DECODE(ctl_PlayFailed, f->message, &failed) == 0)
+        return on_failed(p, &failed);
+    return -EPROTO;
+}
+
+/* --- What is to be played --- */
+
+static bool add_track(struct cli *cli, ctl_Play *m, const char *track)
+{
+    if (m->tracks_count == ARRAY_COUNT(m->tracks)) {
+        cli_usage(cli, "at most 64 tracks at a time: hearth queue TRACK... adds more");
+        return false;
+    }
+    return cli_text(cli, m->tracks[m->tracks_count++], sizeof(m->tracks[0]), track, "TRACK");
+}
+
+/* A TRACK a line; empty lines and lines that begin with # are left out. */
+static bool add_list(struct cli *cli, ctl_Play *m, const char *path)
+{
+    struct buf text CLEANUP(buf_free) = buf(LIST_BYTES_MAX);
+    static const char zero;
+    char message[256], *rest;
+    int r = file_read(path, &text);
+    if (r == 0)
+        r = buf_append(&text, slice(&zero, 1));
+    if (r != 0) {
+        snprintf(message, sizeof(message), "%s cannot be read: %s", path, r < 0 ? strerror(-r) : "it is too long");
+        cli_fail(cli, "not-found", message, NULL);
+        return false;
+    }
+    for (char *line = strtok_r((char *)text.data, "\r\n", &rest); line != NULL; line = strtok_r(NULL, "\r\n", &rest))
+        if (line[0] != '#' && line[strspn(line, " \t")] != '\0' && !add_track(cli, m, line))
+            return false;
+    return true;
+}
+
+/* Where a window could be opened: this terminal's display, not that of hearthd. */
+static void set_display(ctl_Play *m)
+{
+    const char *display = getenv("DISPLAY"), *authority = getenv("XAUTHORITY"), *wayland = getenv("WAYLAND_DISPLAY"),
+               *runtime = getenv("XDG_RUNTIME_DIR"), *home = getenv("HOME");
+    int n;
+    if (display != NULL && display[0] != '\0')
+        m->has_display = snprintf(m->display, sizeof(m->display), "%s", display) < (int)sizeof(m->display);
+    if (authority != NULL)
+        n = snprintf(m->authority, sizeof(m->authority), "%s", authority);
+    else
+        n = snprintf(m->authority, sizeof(m->authority), "%s/.Xauthority", home != NULL ? home : "");
+    m->has_authority = m->has_display && n < (int)sizeof(m->authority) && access(m->authority, R_OK) == 0;
+    if (wayland == NULL || wayland[0] == '\0' || (wayland[0] != '/' && runtime == NULL))
+        return;
+    n = wayland[0] == '/' ? snprintf(m->wayland, sizeof(m->wayland), "%s", wayland)
+                          : snprintf(m->wayland, sizeof(m->wayland), "%s/%s", runtime, wayland);
+    m->has_wayland = n < (int)sizeof(m->wayland);
+}
+
+static bool is_output(const char *output)
+{
+    return strcmp(output, "audio") == 0 || strcmp(output, "silent") == 0 || strcmp(output, "digest") == 0 ||
+           strcmp(output, "null") == 0 || output_is_device(output);
+}
+
+static bool in_time(const char *output) { return strcmp(output, "digest") != 0 && strcmp(output, "null") != 0; }
+
+/* Asked before the daemon is: going on where it was left. */
+static int offer_position(struct cli *cli, ctl_Play *m)
+{
+    ctl_Show ask = ctl_Show_init_zero;
+    ctl_TrackRow t = ctl_TrackRow_init_zero;
+    char at[24], question[64];
+    if (m->resume || cli->output.json || m->background || !in_time(m->output) || !prompt_possible())
+        return EXIT_DONE;
+    memcpy(ask.track, m->tracks[0], sizeof(ask.track));
+    int code = cli_call_except(cli, ctl_Type_SHOW, ctl_Show_fields, &ask, verb_on_track, &t, REASON_NOT_FOUND);
+    if (code > 0)
+        return code;
+    snprintf(question, sizeof(question), "Go on at %s? [y/N] ", output_duration(t.position_ms, at));
+    m->resume = code == EXIT_DONE && t.position_ms >= OFFER_MS && prompt_yes(question);
+    return EXIT_DONE;
+}
+
+/* --- play --- */
+
+static int say_result(struct playing *p, const ctl_Play *m)
+{
+    struct cli *cli = p->cli;
+    if (!cli->output.json)
+        return p->failed_count > 0 ? EXIT_REFUSED : EXIT_DONE;
+    bool one = m->tracks_count == 1 && p->played_count == 1 && p->failed_count == 0;
+    json_t *o = one ? json_incref(json_array_get(p->played, 0))
+                    : json_pack("{s:O, s:O}", "played", p->played, "failed", p->failed);
+    output_json(&cli->output, o);
+    return p->failed_count > 0 ? EXIT_REFUSED : EXIT_DONE;
+}
+
+static int play(struct playing *p, const ctl_Play *m)
+{
+    struct cli *cli = p->cli;
+    int code = EXIT_DONE;
+    if (!m->background && in_time(m->output)) {
+        if (cli->client == NULL)
+            code = CLI_CALL(cli, STATUS_GET, ctl_StatusGet, &(ctl_StatusGet){ 0 }, verb_skip_row, NULL);
+        if (code != EXIT_DONE)
+            return code;
+        take_keys(p);
+        if (cli->output.progress)
+            fprintf(stderr, "%s\n", KEYS_TEXT);
+    }
+    code = CLI_CALL(cli, PLAY, ctl_Play, m, on_row, p);
+    keys_stop();
+    if (cli->client != NULL)
+        client_watch(cli->client, -1, NULL, NULL);
+    return code == EXIT_DONE ? say_result(p, m) : code;
+}
+
+static int run_play(struct cli *cli, int argc, char **argv)
+{
+    const char *output = "audio", *list = NULL;
+    struct playing p = { .cli = cli };
+    ctl_Play m = ctl_Play_init_zero;
+    const struct option_spec specs[] = { { "output", &output, NULL },           { "list", &list, NULL },
+                                         { "resume", NULL, &m.resume },         { "renew", NULL, &p.agreed },
+                                         { "background", NULL, &m.background }, { "follow", NULL, &p.follow } };
+    char **args;
+    int count, code = cli_options(cli, argc, argv, specs, ARRAY_COUNT(specs), 0, -1, &args, &count);
+    if (code >= 0)
+        return code;
+    p.follow = p.follow && cli->output.json;
+    if (count == 0 && list == NULL)
+        return cli_usage(cli, "an argument is missing");
+    if (!is_output(output))
+        return cli_usage(cli, "--output is audio, silent, digest, null, or a device that hearth outputs lists");
+    if (!cli_text(cli, m.output, sizeof(m.output), output, "the output"))
+        return EXIT_USAGE;
+    for (int i = 0; i < count; i++)
+        if (!add_track(cli, &m, args[i]))
+            return EXIT_USAGE;
+    if (list != NULL && !add_list(cli, &m, list))
+        return EXIT_REFUSED;
+    if (m.tracks_count == 0)
+        return cli_fail(cli, "not-found", "the list names no track", NULL);
+    set_display(&m);
+    code = offer_position(cli, &m);
+    if (code != EXIT_DONE)
+        return code;
+    m.ask = p.agreed || (!cli->output.json && prompt_possible());
+    p.many = m.tracks_count > 1;
+    p.played = cli->output.json ? json_array() : NULL;
+    p.failed = cli->output.json ? json_array() : NULL;
+    code = play(&p, &m);
+    json_decref(p.played);
+    json_decref(p.failed);
+    return code;
+}
+const struct verb verb_play = {
+    "play", "TRACK... [--list FILE] [--output OUTPUT] [--resume] [--renew] [--background] [--follow]",
+    "Plays tracks, one after the other.",
+    "At a terminal, " KEYS_TEXT ".\n"
+    "The same from other commands: hearth pause, seek, volume, next, previous, stop, now, queue. Pictures and video open a window\n"
+    "where there is a display. FILE has a TRACK a line. --resume goes on where the first track was left (at a terminal it is offered).\n"
+    "When a license has ended, renewing it is offered, and playing goes on; --renew agrees to any price beforehand.\n"
+    "OUTPUT is audio, or a device that `hearth outputs` lists; silent plays in time without sound; digest decodes as fast as it can and\n"
+    "prints the SHA-256 of the samples; null only decodes. --background returns once it plays. --json --follow prints each state.",
+    run_play
+};

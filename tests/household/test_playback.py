@@ -1,0 +1,457 @@
+"""Playback worth using, through the real programs: codecs, queue, controls from other commands and from the keyboard, positions, windows, renewal in
+the middle, players that crash and hang."""
+import fcntl
+import os
+import pty
+import re
+import select
+import signal
+import shutil
+import struct
+import subprocess
+import sys
+import tempfile
+import termios
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from household import PROGRAMS, Device, Distributor, Refused, enter_namespace, reference_digest, run_cases, wait_for  # noqa: E402
+
+enter_namespace()
+root = tempfile.mkdtemp(prefix="hearth-playback-")
+songs = {}  # name: content ID
+files = {}
+
+
+def ffmpeg(name, *options):
+    files[name] = os.path.join(root, name)
+    subprocess.run(["ffmpeg", "-v", "error", "-y", *options, files[name]], check=True, stdin=subprocess.DEVNULL)
+    return files[name]
+
+
+def noise(seconds, seed):
+    return ["-f", "lavfi", "-i", f"aevalsrc=0.3*sin(2*PI*t*{200 + seed})+0.1*(random({seed})-0.5)|0.2*sin(2*PI*t*{300 + seed}):s=44100:d={seconds}"]
+
+
+def publish(name, *options):
+    songs[name] = aurora.admin("publish", files[name], "--title", name, *options)["published"][0]["content"]
+    return songs[name]
+
+
+def bring(name, *options):
+    one = publish(name, "--price", "1", *options)
+    kitchen("get", one, "--yes")
+    return one
+
+
+def set_up():
+    global aurora, kitchen
+    aurora = Distributor(root, "aurora")
+    password = aurora.user("alice")
+    aurora.start()
+    kitchen = Device(root, "kitchen").start()
+    kitchen.register(aurora, "alice", password)
+    codecs = {"a.flac": ["-sample_fmt", "s16"], "b.ogg": ["-c:a", "libvorbis"], "c.mp3": ["-c:a", "libmp3lame"], "d.m4a": ["-c:a", "aac"]}
+    ffmpeg("noise.wav", *noise(30, 1))
+    jobs = [(name, "-i", files["noise.wav"], *options) for name, options in codecs.items()]
+    jobs.append(("green.mp4", "-f", "lavfi", "-i", "color=c=0x20c040:s=320x240:d=20:r=10", "-i", files["noise.wav"], "-t", "20", "-c:v", "mpeg4", "-q:v", "2", "-c:a", "aac", "-shortest"))
+    jobs.append(("mute.avi", "-f", "lavfi", "-i", "color=c=0x2040e0:s=160x120:d=1:r=10", "-c:v", "mjpeg"))
+    jobs.append(("red.png", "-f", "lavfi", "-i", "color=c=0xe02020:s=200x150", "-frames:v", "1"))
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda job: ffmpeg(*job), jobs))
+    del files["noise.wav"]
+    for name in list(files):
+        bring(name)
+
+
+# ---- helpers ----
+
+def now():
+    return kitchen("now")
+
+
+def silent(*names, options=()):
+    """A play in time, left running."""
+    return kitchen("play", *[songs[n] for n in names], "--output", "silent", "--background", *options)
+
+
+def nothing_plays():
+    try:
+        kitchen("stop")
+    except Refused as refused:
+        assert refused.code == "not-found", refused
+
+
+def players():
+    pid = kitchen.process.child.pid
+    found = []
+    for child in open(f"/proc/{pid}/task/{pid}/children").read().split():
+        try:
+            if b"hearth-player" in open(f"/proc/{child}/cmdline", "rb").read():
+                found.append(int(child))
+        except OSError:
+            pass
+    return found
+
+
+def player():
+    """The one that plays: it has libmpv's threads, the one that waits has a single one."""
+    return wait_for("a player plays", lambda: [p for p in players() if len(os.listdir(f"/proc/{p}/task")) > 3])[0]
+
+
+class Terminal:
+    """`hearth play` on a terminal of its own."""
+
+    def __init__(self, *args, env=None, shell=None):
+        self.master, slave = pty.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 120, 0, 0))
+        self.slave = slave
+        self.before = termios.tcgetattr(slave)
+        self.text = b""
+
+        def own_terminal():
+            os.setsid()
+            fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+        argv = [PROGRAMS["hearth"], "--socket", kitchen.socket, "play", *args]
+        if shell:
+            argv = ["bash", "-m", "-c", shell, "bash", *argv]
+        self.child = subprocess.Popen(argv, stdin=slave, stdout=slave, stderr=slave, preexec_fn=own_terminal,
+                                      env=dict(os.environ, **(env or {})))
+
+    def read(self):
+        while select.select([self.master], [], [], 0)[0]:
+            self.text += os.read(self.master, 65536)
+        return self.text.decode(errors="replace")
+
+    def sees(self, pattern, seconds=10):
+        return wait_for(f"the terminal shows {pattern}", lambda: re.search(pattern, self.read()), seconds)
+
+    def type(self, text):
+        self.text = b""
+        os.write(self.master, text.encode())
+
+    def is_raw(self):
+        return not termios.tcgetattr(self.slave)[3] & termios.ICANON
+
+    def ends(self, status=None):
+        def over():
+            self.read()  # a full terminal would hold it up
+            return self.child.poll() is not None
+        wait_for("hearth play ends", over)
+        assert status is None or self.child.returncode == status, (self.child.returncode, self.text)
+        assert termios.tcgetattr(self.slave) == self.before, "the terminal is not as it was"
+        os.close(self.master)
+        os.close(self.slave)
+
+
+def stopped():
+    try:
+        now()
+    except Refused as refused:
+        return refused.code == "not-found"
+    return False
+
+
+def alone(case):
+    """A case begins with nothing playing, whatever became of the one before."""
+    def run():
+        nothing_plays()
+        return case()
+    return run
+
+
+# ---- cases ----
+
+def codecs():
+    names = ["a.flac", "b.ogg", "c.mp3", "d.m4a", "green.mp4"]
+    with ThreadPoolExecutor(2) as pool:
+        expected = list(pool.map(lambda n: reference_digest(files[n]), names))
+    played = kitchen("play", *[songs[n] for n in names], "--output", "digest")
+    assert played["failed"] == []
+    assert [(p["title"], p["digest"]) for p in played["played"]] == list(zip(names, expected))
+
+
+def counted_at_once():
+    ffmpeg("counted.flac", *noise(1, 20))
+    one = bring("counted.flac", "--max-plays", "3")
+    for i in (1, 2, 3):
+        kitchen("play", one, "--output", "digest")
+        assert kitchen("show", one)["plays"] == i  # without waiting
+    kitchen.refused("use-exhausted", "play", one, "--output", "digest")
+    assert kitchen("show", one)["license"] == "used-up"
+
+
+def from_other_commands():
+    kitchen.refused("not-found", "now")
+    kitchen.refused("not-found", "pause")
+    kitchen.refused("not-found", "queue", songs["a.flac"])
+    silent("a.flac", "b.ogg")
+    assert (now()["title"], now()["state"], now()["count"], now()["output"]) == ("a.flac", "playing", 2, "silent")
+    kitchen.refused("in-use", "play", songs["c.mp3"], "--output", "silent")
+    paused = kitchen("pause")
+    assert paused["state"] == "paused"
+    time.sleep(0.3)  # nothing may happen meanwhile
+    assert abs(now()["position_ms"] - paused["position_ms"]) < 50
+    assert kitchen("pause", "--off")["state"] == "playing"
+    assert 19500 <= kitchen("seek", "0:20")["position_ms"] <= 20800
+    assert 9300 <= kitchen("seek", "-10")["position_ms"] <= 11500
+    assert 12300 <= kitchen("seek", "+3")["position_ms"] <= 14500
+    assert kitchen("volume", "40")["volume"] == 40
+    assert kitchen("volume", "-5")["volume"] == 35
+    assert kitchen("volume")["volume"] == 35
+    queue = kitchen("queue", songs["c.mp3"], songs["d.m4a"])["queue"]
+    assert [q["title"] for q in queue] == ["a.flac", "b.ogg", "c.mp3", "d.m4a"] and queue[0]["current"]
+    assert [q["title"] for q in kitchen("queue", "--drop", "3")["queue"]] == ["a.flac", "b.ogg", "d.m4a"]
+    kitchen.refused("in-use", "queue", "--drop", "1")
+    kitchen.refused("not-found", "queue", "--drop", "9")
+    kitchen.refused("not-found", "queue", "no such track")
+    moved = kitchen("next")
+    assert (moved["title"], moved["number"], moved["volume"]) == ("b.ogg", 2, 35)
+    assert kitchen("next")["title"] == "d.m4a"
+    kitchen.refused("not-found", "next")
+    assert kitchen("previous")["title"] == "b.ogg"
+    kitchen("seek", "10")
+    back = kitchen("previous")  # far into it: its own beginning
+    assert back["title"] == "b.ogg" and back["position_ms"] < 1500
+    kitchen("seek", "29.5")
+    wait_for("the next follows the end", lambda: now()["title"] == "d.m4a")
+    assert kitchen("stop") == {"state": "stopped"}
+    kitchen.refused("not-found", "now")
+    kitchen("play", songs["a.flac"], "--output", "silent", "--background")
+    assert now()["volume"] == 35  # remembered
+    kitchen("volume", "100")
+    kitchen("stop")
+
+
+def keyboard():
+    t = Terminal(songs["a.flac"], songs["b.ogg"], "--output", "silent")
+    t.sees("1/2 a.flac")
+    wait_for("it plays", lambda: now()["state"] == "playing")
+    assert t.is_raw()
+    t.type(" ")
+    t.sees("paused")
+    t.type(" ")
+    wait_for("it plays again", lambda: now()["state"] == "playing")
+    t.type("\x1b[C")
+    wait_for("ten seconds on", lambda: now()["position_ms"] >= 10000)
+    t.type("\x1b[D")
+    wait_for("and back", lambda: now()["position_ms"] < 9000)
+    t.type("---")
+    wait_for("quieter", lambda: now()["volume"] == 85)
+    t.type("+++")
+    wait_for("louder", lambda: now()["volume"] == 100)
+    t.type("\x1b[Z~n")  # a key that means nothing, and the next track
+    t.sees("2/2 b.ogg")
+    t.type("b")
+    t.sees("1/2 a.flac")
+    t.type("q")
+    t.ends(0)
+    asleep = os.path.join(root, "asleep")
+    t = Terminal(songs["a.flac"], "--output", "silent", shell=f'"$@"; stty -a >{asleep}; sleep 0.2; fg >{asleep}.fg')
+    wait_for("it plays", lambda: t.is_raw() and now()["state"] == "playing")
+    os.write(t.master, b"\x1a")  # Ctrl-Z: a shell with the terminal as it was; then fg
+    wait_for("it sleeps", lambda: os.path.exists(asleep + ".fg"))
+    modes = open(asleep).read().split()
+    assert "icanon;" not in modes and "icanon" in modes and "echo" in modes, modes
+    wait_for("it has the keys again", t.is_raw)
+    t.type("q")
+    t.ends()
+    kitchen.refused("not-found", "now")
+
+
+def every_way_out():
+    for sign in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGSEGV):
+        t = Terminal(songs["a.flac"], "--output", "silent")
+        wait_for("keys are taken", t.is_raw)
+        t.sees("a.flac")
+        t.child.send_signal(sign)
+        t.ends(-sign)
+    t = Terminal(songs["a.flac"], "--output", "silent")
+    wait_for("keys are taken", t.is_raw)
+    os.write(t.master, b"\x03")  # Ctrl-C at the terminal
+    t.ends(-signal.SIGINT)
+    wait_for("nobody listens: nothing plays", stopped)
+    t = Terminal("no such track", "--output", "silent")
+    t.ends(1)
+
+
+def positions():
+    silent("a.flac")
+    kitchen("seek", "12")
+    kitchen("stop")
+    left = kitchen("show", songs["a.flac"])["position_ms"]
+    assert 11500 <= left <= 13500
+    silent("a.flac", options=["--resume"])
+    assert left - 500 <= now()["position_ms"] <= left + 2000
+    kitchen("seek", "21")
+    kitchen("pause")
+    wait_for("it is known", lambda: 20500 <= kitchen("show", songs["a.flac"])["position_ms"] <= 22500)
+    stop_and_start(kill=True)
+    assert 20500 <= kitchen("show", songs["a.flac"])["position_ms"] <= 22500
+    t = Terminal(songs["a.flac"], "--output", "silent")
+    t.sees(r"Go on at 0:2\d\?")
+    t.type("y\n")
+    wait_for("it goes on there", lambda: now()["position_ms"] >= 20500)
+    t.type("q")
+    t.ends(0)
+    silent("a.flac")  # without --resume: from the beginning
+    assert now()["position_ms"] < 2000
+    kitchen("seek", "29.8")
+    wait_for("it ends", stopped)
+    assert "position_ms" not in kitchen("show", songs["a.flac"])  # heard to its end
+
+
+def stop_and_start(kill=False):
+    # what was acknowledged is on the disk already; the position of a pause follows at once
+    time.sleep(0.1)
+    (kitchen.kill if kill else kitchen.stop)()
+    kitchen.start()
+
+
+def lists():
+    path = os.path.join(root, "evening.m3u")
+    with open(path, "w") as f:
+        f.write(f"#EXTM3U\n{songs['d.m4a']}\n\n# a comment\r\n{songs['a.flac'][:12]}\n")
+    played = kitchen("play", "--list", path, "--output", "null")
+    assert [p["title"] for p in played["played"]] == ["d.m4a", "a.flac"]
+    kitchen.refused("not-found", "play", "--list", path + ".not", "--output", "null")
+    kitchen.refused("not-found", "play", songs["a.flac"], "no such track", "--output", "null")  # nothing of it is played
+    assert kitchen.refused("usage", "play", songs["a.flac"], "--output", "gramophone").status == 2
+
+
+def renewed_in_the_middle():
+    ffmpeg("once.flac", *noise(1, 30))
+    one = bring("once.flac", "--max-plays", "1", "--renew-price", "0.50")
+    kitchen("play", one, "--output", "null")
+    played = kitchen.anyhow("play", one, songs["d.m4a"], "--output", "null")  # nobody to ask: the next one
+    assert [p["title"] for p in played["played"]] == ["d.m4a"] and [f["code"] for f in played["failed"]] == ["use-exhausted"]
+    played = kitchen("play", one, songs["d.m4a"], "--output", "null", "--renew")
+    assert [p["title"] for p in played["played"]] == ["once.flac", "d.m4a"] and played["failed"] == []
+    assert kitchen("show", one)["conditions"]["max_plays"] == 2
+    t = Terminal(one, songs["d.m4a"], "--output", "null")
+    t.sees(r"0\.50")
+    t.sees(r"Renew it\? \[y/N\]")
+    t.type("n\n")  # not agreed: it costs nothing, and the next one plays
+    t.sees("Played d.m4a")
+    t.ends(1)
+    assert kitchen("show", one)["conditions"]["max_plays"] == 2
+    t = Terminal(one, "--output", "null")
+    t.sees(r"Renew it\? \[y/N\]")
+    t.type("y\n")
+    t.sees("Played once.flac")
+    t.ends(0)
+    assert (kitchen("show", one)["conditions"]["max_plays"], kitchen("show", one)["plays"]) == (3, 3)
+
+
+def crashed_and_hung():
+    vault, daemon = kitchen.vault_pid(), kitchen.process.child.pid
+    with ThreadPoolExecutor(1) as pool:
+        crashing = pool.submit(kitchen.anyhow, "play", songs["a.flac"], songs["b.ogg"], "--output", "silent")
+        wait_for("the first plays", lambda: now()["title"] == "a.flac" and now()["state"] == "playing")
+        os.kill(player(), signal.SIGSEGV)
+        wait_for("the second plays", lambda: now()["title"] == "b.ogg" and now()["state"] == "playing")
+        os.kill(player(), signal.SIGSTOP)  # says nothing any more
+        refused = crashing.result(20)
+    assert refused["error"]["code"] == "timed-out", refused  # neither was played to its end
+    assert (kitchen.vault_pid(), kitchen.process.child.pid) == (vault, daemon)
+    assert kitchen.digest(songs["a.flac"]) == reference_digest(files["a.flac"])
+    wait_for("no hung player is left", lambda: len(players()) <= 1)
+
+
+def outputs():
+    listed = kitchen("outputs")["outputs"]
+    assert all(o["name"].split("/")[0] in ("alsa", "pulse", "pipewire", "jack") for o in listed), listed
+    kitchen.refused("unplayable", "play", songs["a.flac"], "--output", "alsa/no-such-card")
+
+
+class Screen:
+    """An X server without a screen; what it shows is a file."""
+
+    def __init__(self):
+        self.dir = tempfile.mkdtemp(dir=root)
+        read, write = os.pipe()
+        os.set_inheritable(write, True)
+        log = open(os.path.join(self.dir, "log"), "wb")
+        self.child = subprocess.Popen(["Xvfb", "-displayfd", str(write), "-screen", "0", "640x480x24", "-fbdir", self.dir, "-nolisten", "tcp"], stdin=subprocess.DEVNULL, stdout=log,
+                                      stderr=log, close_fds=False)
+        os.close(write)
+        with os.fdopen(read) as told:
+            self.display = ":" + told.readline().strip()
+
+    def shows(self, red, green, blue):
+        """How many pixels have about this colour."""
+        with open(os.path.join(self.dir, "Xvfb_screen0"), "rb") as f:
+            data = f.read()
+        header, = struct.unpack_from(">I", data, 0)
+        colours, = struct.unpack_from(">I", data, 76)
+        pixels = data[header + 12 * colours:]
+        wanted = 0
+        for at in range(0, len(pixels) - 3, 4 * 7):  # a sample is enough
+            b, g, r = pixels[at], pixels[at + 1], pixels[at + 2]
+            wanted += abs(r - red) < 24 and abs(g - green) < 24 and abs(b - blue) < 24
+        return wanted * 7
+
+    def stop(self):
+        self.child.terminate()
+        self.child.wait()
+
+
+def windows():
+    for name in ("red.png", "mute.avi"):
+        os.environ.pop("DISPLAY", None)
+        os.environ.pop("WAYLAND_DISPLAY", None)
+        kitchen.refused("unplayable", "play", songs[name], "--output", "silent")
+    if not shutil.which("Xvfb"):
+        return "SKIP Xvfb is not installed"
+    screen = Screen()
+    os.environ["DISPLAY"] = screen.display
+    try:
+        silent("green.mp4")
+        wait_for("the video is on the screen", lambda: screen.shows(0x20, 0xC0, 0x40) > 60000)
+        assert now()["picture"]
+        pid = player()
+        status = open(f"/proc/{pid}/status").read()
+        assert "Seccomp:\t2" in status and "NoNewPrivs:\t1" in status
+        with open(f"/proc/{pid}/maps") as f:
+            assert "/dev/dri" not in f.read()
+        at = kitchen("seek", "10")["position_ms"]
+        assert 9500 <= at <= 11000 and kitchen("pause")["state"] == "paused"
+        kitchen("stop")
+        wait_for("the window is gone", lambda: screen.shows(0x20, 0xC0, 0x40) == 0)
+        silent("red.png")
+        wait_for("the picture is on the screen", lambda: screen.shows(0xE0, 0x20, 0x20) > 20000)
+        kitchen("stop")
+        played = kitchen("play", songs["mute.avi"], "--output", "silent")  # no sound in it: pictures are enough
+        assert played["title"] == "mute.avi"
+        os.environ["DISPLAY"] = ":77"
+        assert kitchen("play", songs["d.m4a"], "--output", "null")["title"] == "d.m4a"
+        kitchen.refused("unplayable", "play", songs["red.png"], "--output", "silent")
+    finally:
+        os.environ.pop("DISPLAY", None)
+        nothing_plays()
+        screen.stop()
+    return None
+
+
+try:
+    set_up()
+    run_cases([(name, alone(case)) for name, case in [
+        ("four codecs and a video's sound, sample by sample", codecs),
+        ("a play is counted by the time its answer is here", counted_at_once),
+        ("pause, seek, volume, next, previous, queue from other commands", from_other_commands),
+        ("the same from the keyboard", keyboard),
+        ("the terminal is as it was, whatever ends the program", every_way_out),
+        ("where a track was left is remembered and resumed", positions),
+        ("a list is played in its order", lists),
+        ("what is used up is renewed when the person agrees, and goes on", renewed_in_the_middle),
+        ("a player that crashes or hangs takes nothing else down", crashed_and_hung),
+        ("the sound devices are listed, and one that is none is refused", outputs),
+        ("video and pictures in a window", windows),
+    ] if os.environ.get("HEARTH_PLAYBACK_ONLY", "") in name])
+finally:
+    kitchen.kill()
+    aurora.kill()
+    if os.environ.get("HEARTH_TEST_KEEP") != "1":
+        shutil.rmtree(root, ignore_errors=True)
