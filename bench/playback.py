@@ -1,0 +1,103 @@
+"""How fast playing answers, and what decryption costs. Called by scripts/bench; HEARTH_BUILD is a release build.
+
+Start: from the command to the first sound at the output. Seek: from the command to sound from there. Decryption: processor time of the vault for a
+whole FLAC file, beside that of decoding it (flac -t, which does nothing else; and mpv, whose decoder the player uses)."""
+import json
+import os
+import random
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "tests", "household"))
+from household import PROGRAMS, Device, Distributor, wait_for  # noqa: E402
+
+ROUNDS = int(os.environ.get("HEARTH_BENCH_ROUNDS", "5"))
+os.environ["HEARTH_LOG"] = "warn"
+root = tempfile.mkdtemp(prefix="playback-", dir=os.environ.get("HEARTH_BENCH_DIR"))
+
+
+def milliseconds(values):
+    return f"median {1000 * statistics.median(values):6.1f} ms, worst {1000 * max(values):6.1f} ms"
+
+
+def start(track):
+    """Seconds until the first sound; ends it again."""
+    began = time.monotonic()
+    child = subprocess.Popen([PROGRAMS["hearth"], "--socket", device.socket, "--json", "play", track, "--output", "silent", "--follow"], stdin=subprocess.DEVNULL,
+                             stdout=subprocess.PIPE)
+    for line in child.stdout:
+        if json.loads(line)["state"] == "playing":
+            break
+    took = time.monotonic() - began
+    time.sleep(1)  # nobody hears less of a track; the next player loads meanwhile
+    device("stop")
+    child.stdout.read()
+    child.wait()
+    return took
+
+
+def cold_start(track):
+    device.stop()
+    device.start()
+    return start(track)
+
+
+def seek(duration_s):
+    place = f"{random.uniform(1, duration_s - 10):.1f}"
+    began = time.monotonic()
+    subprocess.run([PROGRAMS["hearth"], "--socket", device.socket, "--json", "seek", place], check=True, stdout=subprocess.DEVNULL)
+    return time.monotonic() - began
+
+
+def processor(pid):
+    fields = open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def processor_of(argv):
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run(argv, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def decryption(track, path):
+    vault = device.vault_pid()
+    before = processor(vault)
+    for _ in range(ROUNDS):
+        device("play", track, "--output", "null")
+    used = (processor(vault) - before) / ROUNDS
+    flac = statistics.median(processor_of(["flac", "-t", "-s", path]) for _ in range(3))
+    mpv = statistics.median(processor_of(["mpv", "--no-config", "--no-video", "--ao=null", "--ao-null-untimed", path]) for _ in range(3))
+    print(f"decryption   vault {used:.3f} s for {os.path.getsize(path) / 2**20:.0f} MiB of FLAC; flac -t {flac:.3f} s: {100 * used / flac:.1f} %; mpv {mpv:.3f} s: {100 * used / mpv:.1f} %  (at most 5 %)")
+
+
+try:
+    aurora = Distributor(root, "aurora")
+    password = aurora.user("alice")
+    aurora.start()
+    device = Device(root, "kitchen").start()
+    device.register(aurora, "alice", password)
+    path = os.path.join(root, "long.flac")
+    # tones, their beats and some noise: about as dense as music
+    wave = "aevalsrc=0.4*sin(2*PI*t*220)*sin(2*PI*t*0.7)+0.2*sin(2*PI*t*1370)+0.02*(random(1)-0.5)|0.4*sin(2*PI*t*331)*sin(2*PI*t*0.9)+0.02*(random(2)-0.5):s=44100:d=600"
+    subprocess.run(["ffmpeg", "-v", "error", "-f", "lavfi", "-i", wave, "-sample_fmt", "s16", path], check=True, stdin=subprocess.DEVNULL)
+    track = aurora.admin("publish", path, "--title", "Long", "--price", "1")["published"][0]["content"]
+    device("get", track, "--yes")
+    print(f"start, cold  {milliseconds([cold_start(track) for _ in range(ROUNDS)])}  (100 ms; right after hearthd has started)")
+    start(track)
+    print(f"start        {milliseconds([start(track) for _ in range(3 * ROUNDS)])}  (100 ms; after something was played)")
+    device("play", track, "--output", "silent", "--background")
+    wait_for("it plays", lambda: device("now")["state"] == "playing")
+    print(f"seek         {milliseconds([seek(600) for _ in range(5 * ROUNDS)])}  (50 ms)")
+    device("stop")
+    decryption(track, path)
+finally:
+    device.kill()
+    aurora.kill()
+    shutil.rmtree(root, ignore_errors=True)
