@@ -9,6 +9,7 @@
 
 struct session;
 struct transact;
+struct queued;
 
 struct account {
     struct daemon *daemon;
@@ -24,6 +25,7 @@ struct account {
     struct buf roster_envelope; /* the same, as signed */
     struct session *session;    /* never NULL while listed */
     struct transact *transact;  /* never NULL while listed */
+    struct queued *queued;      /* a round of queued.c; NULL: none */
 };
 
 /* Reads the accounts and their transactions from the database and the rosters from the vault, and starts their sessions. */

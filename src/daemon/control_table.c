@@ -6,6 +6,7 @@
 #include "daemon/events.h"
 #include "daemon/household.h"
 #include "daemon/login.h"
+#include "daemon/queued.h"
 #include "daemon/register.h"
 #include "daemon/shop.h"
 #include "daemon/spending.h"
@@ -23,6 +24,7 @@ const struct control_entry control_table[] = {
     CONTROL_ENTRY(LIMIT_GET, LimitGet, limit_get_handle),
     CONTROL_ENTRY(LIMIT_SET, LimitSet, limit_set_handle),
     CONTROL_ENTRY(UNLOCK_SPENDING, UnlockSpending, unlock_spending_handle),
+    CONTROL_ENTRY(AUTO_COPY, AutoCopy, auto_copy_handle),
     CONTROL_ENTRY(LINK_CODE_GET, LinkCodeGet, link_code_handle),
     CONTROL_ENTRY(LINK, Link, link_handle),
     CONTROL_ENTRY(UNLINK, Unlink, unlink_handle),

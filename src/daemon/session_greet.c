@@ -11,6 +11,7 @@
 #include "daemon/events.h"
 #include "daemon/leases.h"
 #include "daemon/outbox.h"
+#include "daemon/queued.h"
 #include "daemon/transact.h"
 #include "daemon/vault_client.h"
 
@@ -86,6 +87,7 @@ static void become_ready(struct session *s)
         transact_ready(a->transact);
         outbox_ready(a);
         leases_ready(a);
+        queued_ready(a);
     } else if (session_may_transact(s)) {
         transact_ready(a->transact);
         leases_ready(a);
@@ -287,6 +289,8 @@ static void on_frame(struct peer *p, const struct frame *f, void *ctx)
             session_greet_step(s);
     } else if (s->state == SESSION_READY && f->type == msg_Type_ROSTER_CHANGED) {
         session_fetch_roster(s);
+    } else if (s->state == SESSION_READY && f->type == msg_Type_QUEUE_CHANGED) {
+        queued_ready(s->account);
     } else if (s->state == SESSION_READY && f->request != 0 &&
                peer_refuse(p, f->request, REASON_NOT_PERMITTED, NULL) != 0) {
         session_hang_up(s, REASON_INTERNAL, NULL);

@@ -39,6 +39,8 @@ int copies_add(struct operations *o, const struct copy *c, const doc_Leaf *leaf,
 int copies_set_state(struct operations *o, const struct copy *c, enum certificate_state state, struct slice receipt,
                      struct slice surrender) MUST_USE;
 
+/* It was handed to its destination itself, in the transaction that issued it (copy_queue.h): redeemed without a receipt. Writes. */
+int copies_enter(struct operations *o, const struct copy *c, struct slice document, int64_t now_ms) MUST_USE;
 /* What issuing it has counted against the source's license: to count it, sign 1, or to take it back, -1. */
 struct licenses_made copies_made(const struct copy *c, int sign);
 /* A move's certificate that its source's vault can never release: it was used meanwhile (copy_judge.c). Count and price come back. */

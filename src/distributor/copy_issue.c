@@ -194,3 +194,51 @@ int copy_issue_run(struct operations *o, const struct caller *who, const msg_Cop
         r = record(&m, buf_slice(&document));
     return r == 0 ? fill_result(&m, buf_slice(&document), buf_slice(&m.authority.delegation), result) : r;
 }
+
+/* --- To the device that asks ---------------------------------------------------------------------------------------- */
+
+static int hand_over(struct making *m, const struct device *d, struct slice document, msg_Result *result)
+{
+    struct content_halves halves CLEANUP(content_halves_wipe) = { 0 };
+    doc_CopyCertificate *c CLEANUP(freep) = calloc(1, sizeof(*c));
+    struct buf header CLEANUP(buf_free) = buf(sizeof(result->header.bytes));
+    uint8_t signer[32];
+    if (!c)
+        return -ENOMEM;
+    int r = document_open(DOCUMENT_COPY_CERTIFICATE, document, c, sizeof(*c), signer);
+    if (r == 0)
+        r = contents_halves(m->o, &m->content.id, &halves);
+    if (r == 0)
+        r = licenses_header(m->o, d, &m->content.id, &halves, &header);
+    if (r != 0)
+        return r > 0 ? -EUCLEAN : r;
+    return license_result(CODEC_BYTES(c->license), buf_slice(&header), slice(NULL, 0), result);
+}
+
+int copy_issue_here(struct operations *o, const struct caller *who, const struct id *source,
+                    const uint8_t license_id[16], const struct device *d, const struct id *content, msg_Result *result,
+                    struct reply *out)
+{
+    struct caller as_source = *who;
+    msg_CopyAsk ask = msg_CopyAsk_init_zero;
+    as_source.client = *source;
+    memcpy(ask.content, content->bytes, ID_BYTES);
+    memcpy(ask.license_id, license_id, sizeof(ask.license_id));
+    memcpy(ask.destination, d->client.bytes, ID_BYTES);
+    struct making m CLEANUP(making_deinit) = {
+        .o = o, .who = &as_source, .ask = &ask, .out = out, .authority = { .delegation = buf(1024) }
+    };
+    struct buf document CLEANUP(buf_free) = buf(4096);
+    int r = copy_judge_parties(&m);
+    if (r == 0)
+        r = copy_judge_terms(&m);
+    if (r == 0)
+        r = make_certificate(&m, &document);
+    if (r == 0)
+        r = record(&m, buf_slice(&document));
+    if (r == 0)
+        r = copies_enter(o, &m.copy, buf_slice(&document), who->now_ms);
+    if (r == REQUESTS_ASK_DIRECTORY || r == REQUESTS_ASK_PARTNER) /* both are ours */
+        r = REASON_NOT_OWNED;
+    return r == 0 ? hand_over(&m, d, buf_slice(&document), result) : r;
+}

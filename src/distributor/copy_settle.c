@@ -135,6 +135,12 @@ static int enter_license(struct operations *o, const struct copy *c, struct slic
     return r == 0 ? licenses_record_content(o, l.user, &l.content, &l.client, l.license_id, now_ms) : r;
 }
 
+int copies_enter(struct operations *o, const struct copy *c, struct slice document, int64_t now_ms)
+{
+    int r = enter_license(o, c, document, now_ms);
+    return r == 0 ? copies_set_state(o, c, CERTIFICATE_REDEEMED, slice(NULL, 0), slice(NULL, 0)) : r;
+}
+
 static int settle_stored(struct operations *o, const struct copy *c, struct slice document, const struct settlement *s)
 {
     if (c->state == CERTIFICATE_REFUSED)

@@ -179,6 +179,8 @@ static int delete_rows(struct erasure *e)
         { ERASE_REVOKED_LEAVES, false },
         { ERASE_TOKENS, false },
         { ERASE_UNLOCKS, false },
+        { ERASE_QUEUE, false },
+        { ERASE_AUTO_COPY, false },
         { ERASE_LIMIT, false },
         { ERASE_LINK_CODES, false },
         { ERASE_LINKS_OF_OTHERS, false },

@@ -14,6 +14,7 @@
 #include "distributor/directory.h"
 #include "distributor/directory_client.h"
 #include "distributor/keyset.h"
+#include "distributor/lobby.h"
 #include "distributor/login.h"
 #include "distributor/partners.h"
 #include "distributor/places.h"
@@ -116,6 +117,8 @@ static void answer(struct exchange *x)
     session_set_login(s, r);
     for (size_t i = 0; i < r->unlinked_count; i++) /* UNLINK: as far as the partner can be reached now */
         partners_unlink(x->server->partners, &r->unlinked[i].partner, r->unlinked[i].user, r->unlinked[i].partner_user);
+    if (r->queued_user[0] != '\0')
+        lobby_push_queue(x->server->lobby, r->queued_user);
     if (s->peer == NULL || r->type == msg_Type_NONE)
         return;
     uint8_t *tail = steal(&r->tail.data); /* sent as it is */

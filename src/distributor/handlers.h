@@ -60,6 +60,12 @@ struct device;
 struct license;
 int restore_find(struct operations *o, const struct device *d, const struct id *content, int64_t now_ms,
                  struct license *out) MUST_USE;
+/* A copy for a device that asks itself, of the license that another of its account has: certificate and charge as by copy_issue_run, the license
+ * out of it as the result, with a header. */
+struct id;
+int copy_issue_here(struct operations *o, const struct caller *who, const struct id *source,
+                    const uint8_t license_id[16], const struct device *d, const struct id *content, msg_Result *result,
+                    struct reply *out) MUST_USE;
 int copy_issue_run(struct operations *o, const struct caller *who, const msg_CopyAsk *item, msg_Result *result,
                    struct reply *out) MUST_USE;
 

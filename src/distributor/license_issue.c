@@ -6,6 +6,7 @@
 
 #include "base/util.h"
 #include "distributor/billing.h"
+#include "distributor/copy_queue.h"
 #include "distributor/give.h"
 #include "distributor/handlers.h"
 #include "distributor/keyset.h"
@@ -144,5 +145,7 @@ int license_issue_purchase(struct operations *o, const struct caller *who, const
         return r;
     struct license l = license_of(&f, &quote);
     r = license_give(o, who, &f.device, &l, result, out); /* S79-S84 */
-    return r == 0 ? charge(o, &l, &f) : r;                /* S85 */
+    if (r == 0)
+        r = charge(o, &l, &f); /* S85 */
+    return r == 0 && f.kind == OFFER_PURCHASE ? copy_queue_add(o, &l, who->now_ms, out) : r;
 }

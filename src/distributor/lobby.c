@@ -197,15 +197,19 @@ void lobby_forget_connection(struct session *s)
 
 /* --- Announcements ---------------------------------------------------------------------------------------------------- */
 
-void lobby_push_roster(struct lobby *l, const char *user)
+static void push(struct lobby *l, const char *user, uint16_t type)
 {
     const struct name *name = names_find(&l->users, slice_str(user));
     if (name == NULL)
         return;
     for (struct session *one = name->data; one != NULL; one = one->next_of_user)
-        if (one->peer != NULL && peer_send(one->peer, msg_Type_ROSTER_CHANGED, 0, NULL, NULL, slice(NULL, 0)) != 0)
+        if (one->peer != NULL && peer_send(one->peer, type, 0, NULL, NULL, slice(NULL, 0)) != 0)
             peer_close(one->peer, REASON_INTERNAL);
 }
+
+void lobby_push_roster(struct lobby *l, const char *user) { push(l, user, msg_Type_ROSTER_CHANGED); }
+
+void lobby_push_queue(struct lobby *l, const char *user) { push(l, user, msg_Type_QUEUE_CHANGED); }
 
 const struct names *lobby_users(const struct lobby *l) { return &l->users; }
 

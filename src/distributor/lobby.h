@@ -27,6 +27,8 @@ bool lobby_is_stopping(const struct lobby *l);
 void lobby_renew_keyset(struct lobby *l);
 /* ROSTER_CHANGED to every session of a user. */
 void lobby_push_roster(struct lobby *l, const char *user);
+/* QUEUE_CHANGED likewise. */
+void lobby_push_queue(struct lobby *l, const char *user);
 /* Users who are online, as names whose value is the roster sequence announced last (watch.c). */
 const struct names *lobby_users(const struct lobby *l);
 /* Calls visit for each connected distributor. */

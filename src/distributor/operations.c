@@ -326,6 +326,8 @@ int operations_tick(struct operations *o, int64_t now_ms, bool *keyset_changed)
     if (r == 0)
         r = purge(o, SPENDING_LOCK_PURGE, now_ms);
     if (r == 0)
+        r = purge(o, QUEUE_PURGE, now_ms);
+    if (r == 0)
         r = erase_tick(o, now_ms);
     if (r == 0)
         r = share_chain_fill(o);

@@ -309,6 +309,15 @@ static const char media[] = "ALTER TABLE partner ADD COLUMN said_have INTEGER NO
 static const char places[] =
     "CREATE TABLE place (number INTEGER PRIMARY KEY, url TEXT NOT NULL UNIQUE, server BLOB CHECK (length(server) = 32),"
     " added_ms INTEGER NOT NULL) STRICT;";
+/* Copies that wait for devices (copy_queue.h); who wants that has a row in auto_copy. */
+static const char copy_queue[] =
+    "CREATE TABLE auto_copy (user TEXT PRIMARY KEY REFERENCES account (user), since_ms INTEGER NOT NULL) STRICT;"
+    "CREATE TABLE copy_queue (client BLOB NOT NULL CHECK (length(client) = 32),"
+    " content BLOB NOT NULL CHECK (length(content) = 32), license_id BLOB NOT NULL CHECK (length(license_id) = 16),"
+    " source BLOB NOT NULL CHECK (length(source) = 32), user TEXT NOT NULL, queued_ms INTEGER NOT NULL,"
+    " ends_ms INTEGER NOT NULL, taken INTEGER NOT NULL CHECK (taken IN (0, 1)), PRIMARY KEY (client, content)) STRICT;"
+    "CREATE INDEX copy_queue_by_user ON copy_queue (user);"
+    "CREATE INDEX copy_queue_by_end ON copy_queue (ends_ms);";
 
 static const char *const migrations[] = { first,
                                           billing_schema_ledger,
@@ -324,7 +333,8 @@ static const char *const migrations[] = { first,
                                           chains,
                                           certificates_found,
                                           media,
-                                          places };
+                                          places,
+                                          copy_queue };
 
 const struct store_schema operations_schema = {
     .migrations = migrations,

@@ -35,6 +35,8 @@ static const struct {
     { "payments", EXPORT_PAYMENTS },
     { "logins", EXPORT_LOGINS },
     { "spending_limit", EXPORT_LIMIT },
+    { "auto_copy", EXPORT_AUTO_COPY },
+    { "queued", EXPORT_QUEUED },
     { "unlocked", EXPORT_UNLOCKED },
     { "invitations", EXPORT_INVITATIONS },
 };

@@ -6,6 +6,7 @@
 
 #include "base/util.h"
 #include "distributor/accounts.h"
+#include "distributor/copy_queue.h"
 #include "distributor/devices.h"
 #include "distributor/handlers.h"
 #include "distributor/reply.h"
@@ -47,6 +48,9 @@ static const struct kind kinds[] = {
     { msg_Type_QUOTE_GET, REQUESTS_DEVICE, true, quotes_get },
     { msg_Type_HEADER_GET, REQUESTS_DEVICE, false, license_issue_header },
     { msg_Type_RESTORABLE_GET, REQUESTS_DEVICE, true, restore_list },
+    { msg_Type_AUTO_COPY, REQUESTS_DEVICE, false, copy_queue_switch },
+    { msg_Type_QUEUED_GET, REQUESTS_DEVICE, true, copy_queue_list },
+    { msg_Type_QUEUED_DONE, REQUESTS_DEVICE, false, copy_queue_done },
     { msg_Type_PRESENT, REQUESTS_DEVICE, false, standings_present },
     { msg_Type_CATCH_UP_GET, REQUESTS_DEVICE, true, catch_up_get },
     { msg_Type_TRANSACT, REQUESTS_DEVICE, false, transact_run },
@@ -96,7 +100,8 @@ static int judge_removed(struct operations *o, const struct caller *who, uint16_
 static bool needs_login(uint16_t type)
 {
     return type == msg_Type_DEVICE_RENAME || type == msg_Type_DEVICE_REMOVE || type == msg_Type_LINK_CODE_GET ||
-           type == msg_Type_UNLINK || type == msg_Type_LIMIT_SET || type == msg_Type_ACCOUNT_EXPORT;
+           type == msg_Type_UNLINK || type == msg_Type_LIMIT_SET || type == msg_Type_AUTO_COPY ||
+           type == msg_Type_ACCOUNT_EXPORT;
 }
 
 int requests_run(struct operations *o, const struct caller *who, uint16_t type, struct slice message, struct slice tail,

@@ -4,6 +4,7 @@
 #define LOG_MODULE "restore"
 #include "base/log.h"
 #include "base/util.h"
+#include "distributor/copy_queue.h"
 #include "distributor/give.h"
 #include "distributor/handlers.h"
 #include "distributor/keyset.h"
@@ -173,6 +174,11 @@ int restore_run(struct operations *o, const struct caller *who, const msg_Restor
     int r = devices_caller(o, who, &d);
     if (r == 0)
         r = restore_find(o, &d, &content, who->now_ms, &lost);
+    if (r == OPERATIONS_ABSENT) {
+        r = copy_queue_give(o, who, &d, &content, result, out);
+        if (r != OPERATIONS_ABSENT)
+            return r;
+    }
     if (r == OPERATIONS_ABSENT)
         return reply_refuse(out, REASON_NO_LICENSE,
                             "There is nothing to get back: no license of the account was lost.");

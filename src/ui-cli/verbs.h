@@ -7,6 +7,7 @@
 extern const struct verb verb_status, verb_doctor, verb_events; /* verbs_daemon.c */
 extern const struct verb verb_register, verb_unregister, verb_login, verb_logout, verb_passwd, verb_link, verb_unlink,
     verb_accounts, verb_bills;                                                          /* verbs_accounts.c */
+extern const struct verb verb_auto_copy;                                                /* verbs_auto_copy.c */
 extern const struct verb verb_limit, verb_unlock;                                       /* verbs_limit.c */
 extern const struct verb verb_devices;                                                  /* verbs_devices.c */
 extern const struct verb verb_browse, verb_get, verb_restore;                           /* verbs_shop.c */
