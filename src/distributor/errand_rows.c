@@ -99,8 +99,11 @@ static int run_take(struct writer_job *job, void *database)
     int r = take_rows(e, o);
     if (r == 0)
         r = judge_heads(e, o);
+    uint64_t before = e->after;
     if (r == 0)
         r = errand_rows_find(e, o);
+    if (r == 0 && e->rows.count > 0 && e->after == before) /* the same again would never end */
+        r = REASON_OUT_OF_STEP;
     int collected = announce_collect(o, &e->touched, &e->touched_count);
     return r == 0 ? collected : r;
 }

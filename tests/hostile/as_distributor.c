@@ -1,6 +1,6 @@
 /* A hostile distributor: listens, and lets down every device that comes. Runs until it is ended (SIGTERM).
  * First line of output: port and distributor ID, for whoever registers. */
-#include "as_distributor.h"
+#include "as_distributor_internal.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,26 +8,6 @@
 #include "base/clock.h"
 #include "base/util.h"
 #include "net/peer_internal.h"
-
-#define HOUR_MS UINT64_C(3600000)
-
-struct host;
-struct act { /* what it does; every part may be absent */
-    const char *name;
-    void (*greet)(struct host *h, struct line *l);                              /* instead of a good keyset */
-    void (*bend)(struct host *h, doc_Keyset *k);                                /* before the keyset is signed */
-    void (*on_hello)(struct host *h, struct line *l, const struct heard *f);    /* instead of a good welcome */
-    void (*on_register)(struct host *h, struct line *l, const struct heard *f); /* instead of a refusal */
-    void (*idle)(struct host *h, struct line *l);                               /* again and again */
-};
-struct host {
-    struct wire wire;
-    struct key32 root, license;
-    struct id id;
-    const struct act *act;
-    struct line *lines[64];
-    size_t line_count; /* accepted so far */
-};
 
 static uint64_t now_ms(void) { return (uint64_t)clock_wall_ms(clock_system()); }
 
@@ -57,6 +37,8 @@ static void make_keyset(struct host *h, struct buf *out)
     list_key(k, KEY_TLS, h->wire.key.public_key);
     list_key(k, KEY_LICENSE, license);
     list_key(k, KEY_ROSTER, license);
+    if (h->act->on_partner)
+        list_key(k, KEY_SEALING, h->sealing);
     if (h->act->bend)
         h->act->bend(h, k);
     signer_from_seed(&root, &h->root);
@@ -332,12 +314,24 @@ static bool on_accept(struct peer *p, struct peer_callbacks *callbacks, void **c
     return true;
 }
 
+static void note_visitor(struct host *h, const struct heard *f)
+{
+    doc_Keyset *k CLEANUP(freep) = calloc(1, sizeof(*k));
+    uint8_t signer[32];
+    if (k && document_open(DOCUMENT_KEYSET, f->tail, k, sizeof(*k), signer) == 0)
+        h->visitor = id_from(k->distributor);
+}
+
 static void answer(struct host *h, struct line *l, const struct heard *f)
 {
+    if (f->type == msg_Type_HELLO && f->tail.len > 0)
+        note_visitor(h, f);
     if (f->type == msg_Type_HELLO)
         (h->act->on_hello ? h->act->on_hello : say_welcome)(h, l, f);
     else if (f->type == msg_Type_REGISTER && h->act->on_register)
         h->act->on_register(h, l, f);
+    else if (h->act->on_partner && f->request != 0)
+        h->act->on_partner(h, l, f);
     else if (f->request != 0)
         refuse(l, f, REASON_BAD_CREDENTIALS);
 }
@@ -367,11 +361,15 @@ int as_distributor(const char *name)
     for (size_t i = 0; i < ARRAY_COUNT(acts); i++)
         if (strcmp(acts[i].name, name) == 0)
             h.act = &acts[i];
+    for (size_t i = 0; i < partner_act_count; i++)
+        if (strcmp(partner_acts[i].name, name) == 0)
+            h.act = &partner_acts[i];
     if (!h.act)
         return 2;
     wire_init(&h.wire, 0);
     rng_fill(rng_system(), h.root.bytes, sizeof(h.root.bytes));
     rng_fill(rng_system(), h.license.bytes, sizeof(h.license.bytes));
+    rng_fill(rng_system(), h.sealing, sizeof(h.sealing));
     sign_public_key(&h.root, public_key);
     h.id = id_of_key(public_key);
     if (peer_listen(&listener, &h.wire.loop, h.wire.identity, "127.0.0.1", 0, ARRAY_COUNT(h.lines), on_accept, &h,
@@ -391,4 +389,6 @@ void as_distributor_list(void)
 {
     for (size_t i = 0; i < ARRAY_COUNT(acts); i++)
         puts(acts[i].name);
+    for (size_t i = 0; i < partner_act_count; i++)
+        puts(partner_acts[i].name);
 }

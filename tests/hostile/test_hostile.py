@@ -2,8 +2,9 @@
 """Hostile peers against real programs: each is let down as expected, and afterwards the program still serves the honest
 and has not grown. The hostile ends are played by the program beside this file (hostile.c).
 
-usage: test_hostile.py distributor|device|source|host     which of the programs is attacked, or by whom"""
+usage: test_hostile.py distributor|device|source|host|partner     which of the programs is attacked, or by whom"""
 import os
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -293,12 +294,84 @@ def from_a_source():
 
 
 def from_a_host():
-    assert set(PARTS) | {"older_keyset"} == set(play("parts").split())
+    assert set(PARTS) | {"older_keyset"} | set(PARTNER_PARTS) == set(play("parts").split())
     yield from (registers(part, codes) for part, codes in PARTS.items())
     yield "an older keyset than before", older_keyset
 
 
-SETS = {"distributor": against_the_distributor, "device": against_the_device, "source": from_a_source, "host": from_a_host}
+# ---- partners that let a distributor down ----
+
+PARTNER_PARTS = {  # what the operator is told, and how many of its rows are believed
+    "partner_silence": (None, 0),
+    "partner_garbage": (None, 0),
+    "partner_other_answers": (None, 0),
+    "partner_delegation_forged": (None, 0),
+    "partner_delegation_for_another": (None, 0),
+    "partner_rows_forged": ("row-refused", 0),
+    "partner_rows_of_another": ("row-refused", 0),
+    "partner_rows_with_a_gap": ("row-refused", 0),
+    "partner_rows_again_and_again": ("rows-differ", 1),
+    "partner_rows_that_lie": ("rows-differ", 2),
+}
+
+
+def operations(statement, *values):
+    db = sqlite3.connect(f"file:{os.path.join(h.aurora.dir, 'operations.db')}?mode=ro", uri=True)
+    try:
+        return db.execute(statement, values).fetchall()
+    finally:
+        db.close()
+
+
+def partner(part, finding, rows):
+    def case():
+        devices = sorted(d["name"] for d in h.kitchen("devices")["devices"])
+        process, url = hostile_distributor(part)
+        name = url.rsplit("#", 1)[1]
+        try:
+            h.aurora.admin("partner", "add", url, "--name", "wolf")
+            wait_for("it is asked", lambda: operations("SELECT 1 FROM distributor WHERE name = 'wolf' AND keyset IS NOT NULL"))
+            told = h.aurora.admin("directory", "check")
+            assert told["asked"], told
+            found = {f["finding"] for f in told["findings"] if f["distributor"] == name and f["open"]}
+            if finding:
+                assert finding in found or {f["finding"] for f in h.aurora.admin("directory", "check")["findings"] if f["distributor"] == name and f["open"]} >= {finding}, (found, finding)
+            number = operations("SELECT number FROM distributor WHERE name = 'wolf' ORDER BY number DESC LIMIT 1")[0][0]
+            assert operations("SELECT chain_sequence FROM distributor WHERE number = ?", number) == [(rows,)]
+            assert not operations("SELECT 1 FROM delegation WHERE distributor = ?", number)
+            assert not operations("SELECT 1 FROM key_block WHERE distributor = ?", number)
+            assert process.running(), "it was asked without end"
+        finally:
+            h.aurora.admin("partner", "withdraw", name)
+            process.kill()
+        distributor_serves()
+        assert sorted(d["name"] for d in h.kitchen("devices")["devices"]) == devices
+        assert h.bedroom("accounts")["accounts"]
+    return part.replace("_", " "), case
+
+
+def selling_beside_a_silent_partner():
+    """A partner that never answers keeps nobody waiting: the other one is asked as always."""
+    process, url = hostile_distributor("partner_silence")
+    try:
+        h.aurora.admin("partner", "add", url, "--name", "wolf")
+        begin = time.monotonic()
+        h.kitchen("copy", content, "--to", "bedroom")
+        assert h.bedroom.track(content)["license"] == "valid"
+        assert time.monotonic() - begin < 15
+    finally:
+        h.aurora.admin("partner", "withdraw", url.rsplit("#", 1)[1])
+        process.kill()
+
+
+def from_a_partner():
+    yield remember(server, "distributor")
+    yield from (partner(part, *expected) for part, expected in PARTNER_PARTS.items())
+    yield "selling beside a silent one", selling_beside_a_silent_partner
+    yield bounded(server, "distributor", distributor_serves)
+
+
+SETS = {"partner": from_a_partner, "distributor": against_the_distributor, "device": against_the_device, "source": from_a_source, "host": from_a_host}
 if len(sys.argv) != 2 or sys.argv[1] not in SETS:
     sys.exit(f"usage: {sys.argv[0]} {'|'.join(SETS)}")
 cases = list(SETS[sys.argv[1]]())

@@ -51,6 +51,40 @@ def a_device_that_was_removed():
         assert refusal.code in ("device-revoked", "not-owned", "not-registered", "not-found"), str(refusal)
 
 
+def a_partner_is_withdrawn():
+    """One command at boreal ends what aurora may sign for its clients: also what was signed before and not used yet. Taken back, it works again."""
+    other = h.publish(make_track(os.path.join(h.root, "other.flac"), seconds=1, seed=2), "--price", "1.29", "--copy-price", "0", "--max-copies", "9", "--copy-depth", "1",
+                      "--max-removable", "9")
+    h.kitchen("get", other, "--yes")
+    stick = os.path.join(h.root, "stick")
+    os.mkdir(stick)
+    h.kitchen("export", other, "--to", "bedroom", stick)
+    before = sql(h.aurora, "SELECT count(*) FROM certificate")
+    met = open(h.bedroom.log).read().count("kind=distributor-online")
+    h.boreal.admin("partner", "withdraw", "aurora")
+    floor = sql(h.boreal, "SELECT lowest_sequence FROM partner")[0][0]
+    assert floor > 0
+    wait_for("bedroom has heard of it", lambda: open(h.bedroom.log).read().count("kind=distributor-online") > met)
+    assert refusal_of(h.bedroom, "import", stick) == "delegation-invalid"
+    assert not any(t["content"] == other and t["has_body"] for t in h.bedroom.library())
+    wait_for("aurora signs no more", lambda: refusal_of(h.kitchen, "copy", other, "--to", "bedroom") is not None)
+    assert sql(h.aurora, "SELECT count(*) FROM certificate") >= before
+    h.boreal.admin("partner", "add", h.aurora.url, "--name", "aurora")
+
+    def copied():
+        h.kitchen("copy", other, "--to", "bedroom")
+        return h.bedroom.track(other)["license"] == "valid"
+    wait_for("taken back, under a new delegation, it works again", copied, 30)
+
+
+def refusal_of(device, *words):
+    try:
+        device(*words)
+    except Refused as refusal:
+        return refusal.code
+    return None
+
+
 def unlinked():
     h.bedroom("unlink", h.aurora.id)
     wait_for("aurora hears of it", lambda: not sql(h.aurora, "SELECT 1 FROM link"), 20)
@@ -69,5 +103,6 @@ run_cases([("two accounts are linked and their devices see each other", a_househ
            ("a copy from one distributor's device to the other's, and its receipt", a_copy_across),
            ("a device that its distributor never told of is asked for", a_device_that_is_new),
            ("a removed device is heard of", a_device_that_was_removed),
-           ("so is an account that is unlinked", unlinked),
-           ("both have taken what the other has signed", they_agree)])
+           ("both have taken what the other has signed", they_agree),
+           ("a partner is withdrawn by one command, and taken back", a_partner_is_withdrawn),
+           ("an account that is unlinked is heard of", unlinked)])
