@@ -189,14 +189,39 @@ static void prove_login(struct session *s, struct slice challenge)
     (void)session_vault_step(s, &ASK(vlt_Type_LOGIN_PROVE, vlt_Type_LOGIN_PROOF, vlt_LoginProve, &prove), on_proof);
 }
 
-static void check_keyset(struct session *s, struct slice envelope)
+static void ask_keyset(struct session *s, struct slice envelope, answer_fn on_answer)
 {
     vlt_KeysetCheck check = { .has_tls_key = true };
     memcpy(check.distributor, s->account->distributor.bytes, ID_BYTES);
     memcpy(check.tls_key, peer_key(s->peer), sizeof(check.tls_key));
     struct ask ask = ASK(vlt_Type_KEYSET_CHECK, vlt_Type_KEYSET_CHECKED, vlt_KeysetCheck, &check);
     ask.tail = envelope;
-    (void)session_vault_step(s, &ask, on_keyset_checked);
+    (void)session_vault_step(s, &ask, on_answer);
+}
+
+static void on_new_keyset(const struct answer *answer, void *ctx)
+{
+    struct session *s = session_step_end(ctx);
+    if (s == NULL)
+        return;
+    s->keyset_busy = false;
+    enum reason why = answer->why;
+    if (why == REASON_NONE)
+        why = reason_of_error(keep_keyset(s->account, buf_slice(&s->greet.keyset)));
+    if (why != REASON_NONE) /* what the next connection shows decides */
+        session_hang_up(s, why, answer->refusal != NULL ? answer->refusal->text : NULL);
+}
+
+/* The distributor has changed its keys: judged as the first one was, by the vault, which hears of it before of anything that follows it here. */
+static void take_new_keyset(struct session *s, struct slice envelope)
+{
+    buf_clear(&s->greet.keyset);
+    if (s->keyset_busy || buf_append(&s->greet.keyset, envelope) != 0) {
+        session_hang_up(s, REASON_OFFLINE, NULL);
+        return;
+    }
+    s->keyset_busy = true;
+    ask_keyset(s, buf_slice(&s->greet.keyset), on_new_keyset);
 }
 
 /* --- The connection --- */
@@ -245,7 +270,7 @@ void session_greet_step(struct session *s)
     case GREET_WAIT:
         break;
     case GREET_CHECK_KEYSET:
-        check_keyset(s, a.message);
+        ask_keyset(s, a.message, on_keyset_checked);
         break;
     case GREET_SEND:
         send_greeting(s, msg_Type_HELLO, a.message);
@@ -291,6 +316,8 @@ static void on_frame(struct peer *p, const struct frame *f, void *ctx)
         session_fetch_roster(s);
     } else if (s->state == SESSION_READY && f->type == msg_Type_QUEUE_CHANGED) {
         queued_ready(s->account);
+    } else if (s->state == SESSION_READY && f->type == msg_Type_KEYSET) {
+        take_new_keyset(s, f->tail);
     } else if (s->state == SESSION_READY && f->request != 0 &&
                peer_refuse(p, f->request, REASON_NOT_PERMITTED, NULL) != 0) {
         session_hang_up(s, REASON_INTERNAL, NULL);

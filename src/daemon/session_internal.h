@@ -37,6 +37,7 @@ struct session {
     uint32_t server_bit;
     uint64_t roster_sequence; /* what the distributor has */
     bool roster_busy, roster_again;
+    bool keyset_busy;               /* the vault judges a keyset that came after the first one */
     bool presenting, present_again; /* session_present */
     bool skew_known;
     int64_t skew_ms;

@@ -12,17 +12,22 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "base/util.h"
+#include "distributor/rotation.h"
 
 /* --- Opening ----------------------------------------------------------------------------------------------------- */
 
 int admin_open(struct admin *a)
 {
-    int r = keys_load(&a->keys, a->state_dir);
+    int r = rotation_load(&a->keys, a->state_dir);
     if (r == 0)
         r = operations_open(&a->o, a->state_dir, a->keys, rng_system(), 0);
     if (r == -ENOENT)
         return admin_fail(a, REASON_NOT_FOUND,
                           "%s is not the state of a distributor. Make one: hearth-distributor init", a->state_dir);
+    if (r == -ENXIO || r == -EACCES)
+        return admin_fail(a, REASON_NOT_PERMITTED, "The keys of %s cannot be opened: %s", a->state_dir,
+                          r == -ENXIO ? "the token that wraps them is not there."
+                                      : "a file or the token refuses; the log line above says which.");
     if (r == STORE_NEWER)
         return admin_fail(a, REASON_NOT_PERMITTED, "%s was made by a newer version of this program.", a->state_dir);
     return r == 0 ? 0 : admin_error(a, r, "open the state directory");

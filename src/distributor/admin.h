@@ -3,6 +3,7 @@
 #ifndef DISTRIBUTOR_ADMIN_H
 #define DISTRIBUTOR_ADMIN_H
 
+#include <limits.h>
 #include <stdio.h>
 
 #include <jansson.h>
@@ -149,6 +150,9 @@ int admin_certificate(struct admin *a, int argc, char **argv);
 int admin_tariff(struct admin *a, int argc, char **argv);
 int admin_payment(struct admin *a, int argc, char **argv);    /* admin_payment.c */
 int admin_settlement(struct admin *a, int argc, char **argv); /* admin_settlement.c */
+/* An option that names a file, which is kept and read later from elsewhere: its absolute path, in out. 0 or an exit code. admin_keys.c */
+int admin_absolute(struct admin *a, struct admin_option *o, char out[PATH_MAX]) MUST_USE;
+int admin_keys(struct admin *a, int argc, char **argv); /* admin_keys.c */
 int admin_partner_terms(struct admin *a, int argc, char **argv);
 int admin_holder(struct admin *a, int argc, char **argv); /* admin_holders.c */
 

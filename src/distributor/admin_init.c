@@ -76,6 +76,9 @@ enum {
     INIT_REGISTRATION,
     INIT_CREDIT,
     INIT_DATABASE,
+    INIT_ROOT_TOKEN,
+    INIT_PIN_FILE,
+    INIT_MODULE,
     INIT_COUNT
 };
 
@@ -127,7 +130,11 @@ int admin_init(struct admin *a, int argc, char **argv)
                                                 { .name = "directory", .kind = ADMIN_FLAG },
                                                 { .name = "registration", .text = "invite" },
                                                 { .name = "credit-limit", .kind = ADMIN_MONEY },
-                                                { .name = "database" } };
+                                                { .name = "database" },
+                                                { .name = "root-token" },
+                                                { .name = "pin-file" },
+                                                { .name = "module" } };
+    char pin[PATH_MAX], module[PATH_MAX];
     int r = admin_options(a, options, INIT_COUNT, &argc, argv);
     if (r != 0)
         return r;
@@ -147,12 +154,17 @@ int admin_init(struct admin *a, int argc, char **argv)
                                 .address = address,
                                 .directory = options[INIT_DIRECTORY].given,
                                 .now_ms = a->now_ms };
+    if ((r = admin_absolute(a, &options[INIT_PIN_FILE], pin)) != 0 ||
+        (r = admin_absolute(a, &options[INIT_MODULE], module)) != 0)
+        return r;
+    const struct token_place root = { options[INIT_ROOT_TOKEN].text, options[INIT_MODULE].text,
+                                      options[INIT_PIN_FILE].text };
     r = options[INIT_DATABASE].given ? judge_database(a, options[INIT_DATABASE].text) : 0;
     if (r != 0)
         return r;
     if (!operations_new_is_valid(&n))
         return admin_usage(a, "--name has 1 to 63 characters, --currency three capital letters");
-    r = keys_create(a->state_dir, rng_system());
+    r = keys_create(a->state_dir, rng_system(), options[INIT_ROOT_TOKEN].given ? &root : NULL);
     if (r == -EEXIST)
         r = 0; /* a first try may have ended between keys and database */
     if (r == 0)
@@ -165,6 +177,9 @@ int admin_init(struct admin *a, int argc, char **argv)
         r = operations_create(a->state_dir, a->keys, rng_system(), &n);
     if (r == -EEXIST)
         return admin_fail(a, REASON_ALREADY, "%s is the state of a distributor already.", a->state_dir);
+    if (r == KEYS_TOKEN)
+        return admin_fail(a, REASON_NOT_PERMITTED,
+                          "The token does not serve as root key; the log line above says why.");
     if (r != 0)
         return admin_error(a, r, "make the distributor");
     keys_free(a->keys);

@@ -110,7 +110,7 @@ int delegations_partner_withdraw(struct operations *o, const struct id *id, int6
     query_bind_i64(&q, 1, p.number);
     query_bind_i64(&q, 2, now_ms);
     r = rows_run(&q);
-    return r == 0 ? keyset_issue(o, now_ms) : r; /* its floor ends the delegations given before */
+    return r == 0 ? keyset_issue(o, NULL, now_ms) : r; /* its floor ends the delegations given before */
 }
 
 int delegations_copy_pair(struct operations *o, const struct partner *p, struct sign_pair *out)

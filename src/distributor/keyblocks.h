@@ -9,6 +9,8 @@
 bool keyblocks_kind_is_valid(const char *name) MUST_USE;
 /* Builds, signs, stores and announces our next version: all leaves except the revoked ones. Writes. */
 int keyblocks_issue(struct operations *o, int64_t now_ms) MUST_USE;
+/* Appends the envelope of our newest one. 0, OPERATIONS_ABSENT, -errno. */
+int keyblocks_newest_envelope(struct operations *o, struct buf *out) MUST_USE;
 /* Revokes our client's leaf and issues a block without it; of a block in parts only the leaf's part is made anew. 0, OPERATIONS_ABSENT without a leaf. Writes. */
 int keyblocks_revoke(struct operations *o, const struct id *client, int64_t now_ms) MUST_USE;
 /* The next leaf that was never given: counted up, skipping nothing but the revoked. REASON_TOO_LARGE when all are given. */

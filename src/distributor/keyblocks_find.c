@@ -42,6 +42,12 @@ static int read_block(struct operations *o, int64_t distributor, uint64_t versio
     return query_check(&q);
 }
 
+int keyblocks_newest_envelope(struct operations *o, struct buf *out)
+{
+    struct block_row row;
+    return read_block(o, OPERATIONS_SELF, 0, &row, out);
+}
+
 void keyblocks_newest_wipe(struct keyblocks_newest *n) { key32_wipe(&n->root); }
 
 int keyblocks_get(struct operations *o, int64_t distributor, uint64_t version, struct keyblocks_newest *out,

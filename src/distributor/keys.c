@@ -1,4 +1,4 @@
-/* Key files: making, loading, and protecting secrets in the database. Not keysets (keyset.c). Any thread. */
+/* Key files: making, loading, rotating, and protecting secrets in the database. Not keysets (keyset.c), not tokens (keys_token.c). Any thread. */
 #define LOG_MODULE "keys"
 #include "distributor/keys.h"
 
@@ -10,14 +10,16 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/util.h"
-#include "crypto/hkdf.h"
 #include "crypto/seal.h"
+#include "distributor/keys_internal.h"
 
-static const char *const files[] = { "root.key",    "tls.key",  "license.key", "roster.key",
-                                     "sealing.key", "tree.key", "storage.key" };
-enum { FILE_ROOT, FILE_TLS, FILE_LICENSE, FILE_ROSTER, FILE_SEALING, FILE_TREE, FILE_STORAGE };
+const char *const keys_files[KEYS_FILE_COUNT] = {
+    [FILE_ROOT] = "root.key",      [FILE_TLS] = "tls.key",         [FILE_LICENSE] = "license.key",
+    [FILE_ROSTER] = "roster.key",  [FILE_SEALING] = "sealing.key", [FILE_TREE] = "tree.key",
+    [FILE_STORAGE] = "storage.key"
+};
 
-static int path_of(const char *state_dir, const char *file, char *out, size_t cap)
+int keys_path(const char *state_dir, const char *file, char *out, size_t cap)
 {
     char dir[1024];
     int r = file_join(dir, sizeof(dir), state_dir, "keys");
@@ -26,61 +28,167 @@ static int path_of(const char *state_dir, const char *file, char *out, size_t ca
     return file_join(out, cap, dir, file);
 }
 
-int keys_create(const char *state_dir, const struct rng *rng)
+static int next_name(enum key_purpose purpose, char out[KEYS_NAME_BYTES])
 {
-    char path[1100];
-    int r = path_of(state_dir, NULL, path, sizeof(path));
+    return snprintf(out, KEYS_NAME_BYTES, "%s.new", keys_files[purpose]) < KEYS_NAME_BYTES ? 0 : -ENAMETOOLONG;
+}
+
+/* --- One file ------------------------------------------------------------------------------------------------------ */
+
+/* "tls.key" and "tls.key.new" hold the same kind of key. */
+static struct slice name_of(const char *file)
+{
+    size_t len = strlen(file), tail = strlen(".new");
+    return slice(file, len > tail && strcmp(file + len - tail, ".new") == 0 ? len - tail : len);
+}
+
+int keys_write(const struct keys *k, const char *state_dir, const struct rng *rng, const char *file,
+               const struct key32 *key)
+{
+    uint8_t wrapped[KEYS_STORED_BYTES];
+    char path[KEYS_PATH_BYTES];
+    int r = keys_path(state_dir, file, path, sizeof(path));
+    if (r != 0)
+        return r;
+    if (k == NULL || !k->is_wrapped)
+        return file_replace(path, SLICE_ARRAY(key->bytes), 0600);
+    rng_fill(rng, wrapped, AEAD_IV_BYTES);
+    r = aead_seal(&k->wrap, wrapped, name_of(file), SLICE_ARRAY(key->bytes), wrapped + AEAD_IV_BYTES);
+    return r == 0 ? file_replace(path, SLICE_ARRAY(wrapped), 0600) : r;
+}
+
+static int open_private(const char *path, size_t *len)
+{
+    struct stat st;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0)
+        return -errno;
+    int r = fstat(fd, &st) != 0 ? -errno : !S_ISREG(st.st_mode) ? -EUCLEAN : 0;
+    if (r == 0 && (st.st_mode & 077) != 0) {
+        log_error("key file can be read by others, refusing it: path=%s mode=%o", path, (unsigned)(st.st_mode & 07777));
+        r = -EPERM;
+    }
+    if (r != 0) {
+        closep(&fd);
+        return r;
+    }
+    *len = (size_t)st.st_size;
+    return fd;
+}
+
+int keys_read_file(const char *path, struct buf *out)
+{
+    size_t len = 0;
+    int fd CLEANUP(closep) = open_private(path, &len);
+    if (fd < 0)
+        return fd;
+    int r = buf_reserve(out, len);
+    if (r == 0)
+        r = file_pread_all(fd, out->data + out->len, len, 0);
+    if (r == 0)
+        out->len += len;
+    return r > 0 ? -EUCLEAN : r;
+}
+
+int keys_read(const struct keys *k, const char *state_dir, const char *file, struct key32 *out)
+{
+    char path[KEYS_PATH_BYTES];
+    uint8_t bytes[KEYS_STORED_BYTES];
+    size_t len = 0;
+    int r = keys_path(state_dir, file, path, sizeof(path));
+    if (r != 0)
+        return r;
+    int fd CLEANUP(closep) = open_private(path, &len);
+    if (fd < 0)
+        return fd;
+    bool wrapped = k != NULL && k->is_wrapped && len == sizeof(bytes);
+    r = wrapped || len == sizeof(out->bytes) ? file_pread_all(fd, bytes, len, 0) : -EUCLEAN;
+    if (r == 0 && !wrapped)
+        memcpy(out->bytes, bytes, sizeof(out->bytes));
+    else if (r == 0)
+        r = aead_open(&k->wrap, bytes, name_of(file), slice(bytes + AEAD_IV_BYTES, len - AEAD_IV_BYTES), out->bytes);
+    secret_wipe(bytes, sizeof(bytes));
+    if (r == -EUCLEAN || r > 0) {
+        log_error("key file is damaged, or wrapped by another key: path=%s", path);
+        r = -EUCLEAN;
+    }
+    return r;
+}
+
+/* --- All of them --------------------------------------------------------------------------------------------------- */
+
+static int exists(const char *state_dir, const char *file)
+{
+    char path[KEYS_PATH_BYTES];
+    int r = keys_path(state_dir, file, path, sizeof(path));
+    return r != 0 ? r : access(path, F_OK) == 0 ? -EEXIST : 0;
+}
+
+int keys_create(const char *state_dir, const struct rng *rng, const struct token_place *root)
+{
+    char path[KEYS_PATH_BYTES];
+    int r = keys_path(state_dir, NULL, path, sizeof(path));
     if (r == 0)
         r = file_make_dirs(path, 0700);
     if (r == 0)
-        r = path_of(state_dir, files[FILE_ROOT], path, sizeof(path));
-    if (r != 0)
-        return r;
-    if (access(path, F_OK) == 0)
-        return -EEXIST;
+        r = exists(state_dir, keys_files[FILE_ROOT]);
+    if (r == 0)
+        r = exists(state_dir, KEYS_ROOT_PUBLIC);
     /* The root key last: its presence says that all the others are there. */
-    for (size_t i = ARRAY_COUNT(files); i-- > 0;) {
+    for (size_t i = KEYS_FILE_COUNT; r == 0 && i-- > 0;) {
         struct key32 key CLEANUP(key32_wipe);
+        if (i == FILE_ROOT && root != NULL)
+            return keys_root_create(state_dir, root);
         rng_fill(rng, key.bytes, sizeof(key.bytes));
-        r = path_of(state_dir, files[i], path, sizeof(path));
-        if (r == 0)
-            r = file_replace(path, SLICE_ARRAY(key.bytes), 0600);
-        if (r != 0)
-            return r;
+        r = keys_write(NULL, state_dir, rng, keys_files[i], &key);
     }
-    return 0;
+    return r;
 }
 
-static int load_file(const char *state_dir, const char *file, struct key32 *out)
-{
-    char path[1100];
-    int r = path_of(state_dir, file, path, sizeof(path));
-    if (r != 0)
-        return r;
-    int fd CLEANUP(closep) = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    if (fd < 0)
-        return -errno;
-    struct stat st;
-    if (fstat(fd, &st) != 0)
-        return -errno;
-    if (!S_ISREG(st.st_mode) || st.st_size != (off_t)sizeof(out->bytes)) {
-        log_error("key file is damaged: path=%s", path);
-        return -EUCLEAN;
-    }
-    if ((st.st_mode & 077) != 0) {
-        log_error("key file can be read by others, refusing it: path=%s mode=%o", path, (unsigned)(st.st_mode & 07777));
-        return -EPERM;
-    }
-    return file_pread_all(fd, out->bytes, sizeof(out->bytes), 0);
-}
-
-static int load_pair(const char *state_dir, const char *file, struct sign_pair *pair)
+static int load_pair(const struct keys *k, const char *state_dir, const char *file, struct sign_pair *pair)
 {
     struct key32 seed CLEANUP(key32_wipe);
-    int r = load_file(state_dir, file, &seed);
+    int r = keys_read(k, state_dir, file, &seed);
     if (r == 0)
         sign_pair_init(pair, &seed);
     return r;
+}
+
+static int load_root(struct keys *k, const char *state_dir)
+{
+    struct buf public_key CLEANUP(buf_free) = buf(sizeof(k->root_public));
+    char path[KEYS_PATH_BYTES];
+    int r = load_pair(k, state_dir, keys_files[FILE_ROOT], &k->root);
+    k->has_root = r == 0;
+    if (r == 0)
+        memcpy(k->root_public, k->root.public_key, sizeof(k->root_public));
+    if (r != -ENOENT)
+        return r;
+    r = keys_path(state_dir, KEYS_ROOT_PUBLIC, path, sizeof(path));
+    if (r == 0)
+        r = file_read(path, &public_key);
+    if (r == 0 && public_key.len != sizeof(k->root_public))
+        r = -EUCLEAN;
+    if (r == 0)
+        memcpy(k->root_public, public_key.data, sizeof(k->root_public));
+    return r > 0 ? -EUCLEAN : r;
+}
+
+static int load_next(struct keys *k, const char *state_dir, enum key_purpose purpose)
+{
+    struct keys_next *next = &k->next[purpose - 1];
+    char name[KEYS_NAME_BYTES];
+    int r = next_name(purpose, name);
+    if (r == 0)
+        r = keys_read(k, state_dir, name, &next->secret);
+    if (r != 0)
+        return r == -ENOENT ? 0 : r;
+    next->there = true;
+    if (purpose == KEY_SEALING)
+        seal_public_key(&next->secret, next->public_key);
+    else
+        sign_public_key(&next->secret, next->public_key);
+    return 0;
 }
 
 int keys_load(struct keys **out, const char *state_dir)
@@ -88,23 +196,28 @@ int keys_load(struct keys **out, const char *state_dir)
     struct keys *k CLEANUP(keys_freep) = secret_alloc(sizeof(*k));
     if (!k)
         return -ENOMEM;
-    int r = load_pair(state_dir, files[FILE_ROOT], &k->root);
+    *k = (struct keys){ 0 };
+    int r = keys_load_wrap(k, state_dir);
     if (r == 0)
-        r = load_pair(state_dir, files[FILE_TLS], &k->tls);
+        r = load_root(k, state_dir);
     if (r == 0)
-        r = load_pair(state_dir, files[FILE_LICENSE], &k->license);
+        r = load_pair(k, state_dir, keys_files[FILE_TLS], &k->tls);
     if (r == 0)
-        r = load_pair(state_dir, files[FILE_ROSTER], &k->roster);
+        r = load_pair(k, state_dir, keys_files[FILE_LICENSE], &k->license);
     if (r == 0)
-        r = load_file(state_dir, files[FILE_SEALING], &k->sealing);
+        r = load_pair(k, state_dir, keys_files[FILE_ROSTER], &k->roster);
     if (r == 0)
-        r = load_file(state_dir, files[FILE_TREE], &k->tree);
+        r = keys_read(k, state_dir, keys_files[FILE_SEALING], &k->sealing);
     if (r == 0)
-        r = load_file(state_dir, files[FILE_STORAGE], &k->storage);
+        r = keys_read(k, state_dir, keys_files[FILE_TREE], &k->tree);
+    if (r == 0)
+        r = keys_read(k, state_dir, keys_files[FILE_STORAGE], &k->storage);
+    for (enum key_purpose p = KEY_TLS; r == 0 && p <= KEY_SEALING; p++)
+        r = load_next(k, state_dir, p);
     if (r != 0)
         return r;
     seal_public_key(&k->sealing, k->sealing_public);
-    k->self = id_of_key(k->root.public_key);
+    k->self = id_of_key(k->root_public);
     *out = steal(&k);
     return 0;
 }
@@ -115,6 +228,40 @@ void keys_freep(struct keys **k)
 {
     keys_free(*k);
     *k = NULL;
+}
+
+const uint8_t *keys_public(const struct keys *k, enum key_purpose purpose)
+{
+    return purpose == KEY_TLS       ? k->tls.public_key
+           : purpose == KEY_LICENSE ? k->license.public_key
+           : purpose == KEY_ROSTER  ? k->roster.public_key
+                                    : k->sealing_public;
+}
+
+/* --- Rotating ------------------------------------------------------------------------------------------------------ */
+
+int keys_prepare(const struct keys *k, const char *state_dir, const struct rng *rng, enum key_purpose purpose)
+{
+    struct key32 key CLEANUP(key32_wipe);
+    char name[KEYS_NAME_BYTES];
+    int r = next_name(purpose, name);
+    if (r != 0 || k->next[purpose - 1].there)
+        return r;
+    rng_fill(rng, key.bytes, sizeof(key.bytes));
+    return keys_write(k, state_dir, rng, name, &key);
+}
+
+int keys_adopt(const char *state_dir, enum key_purpose purpose)
+{
+    char name[KEYS_NAME_BYTES], from[KEYS_PATH_BYTES], to[KEYS_PATH_BYTES];
+    int r = next_name(purpose, name);
+    if (r == 0)
+        r = keys_path(state_dir, name, from, sizeof(from));
+    if (r == 0)
+        r = keys_path(state_dir, keys_files[purpose], to, sizeof(to));
+    if (r == 0 && rename(from, to) != 0)
+        return errno == ENOENT ? 0 : -errno; /* somebody else, who saw the same keyset, was faster */
+    return r == 0 ? file_sync_parent(to) : r;
 }
 
 /* label || context, as associated data: a stored secret means one thing in one row. */

@@ -1,12 +1,16 @@
 /* A distributor's secret keys, in STATE/keys (files of mode 0600, one key each), and what they protect in the database.
  *
- *   root.key     Ed25519  signs keysets, nothing else; its public key hashes to the distributor ID
+ *   root.key     Ed25519  signs keysets, nothing else; its public key hashes to the distributor ID. It may be elsewhere: root.token then says in
+ *                         which token, and without that one it is offline; root.pub is its public key
  *   tls.key      Ed25519  the key of TLS connections
  *   license.key  Ed25519  signs licenses, certificates, quotes, delegations, key blocks, grants, shares, times
  *   roster.key   Ed25519  signs rosters
  *   sealing.key  X25519   what partners seal to us
  *   tree.key     the tree secret of the device node keys (crypto/keytree.h)
  *   storage.key  AES-256: content halves, block root keys and copy keys lie in the database only under it
+ *   NAME.key.new the next key of a purpose, from before the keyset that lists it until it has taken the other's place (rotation.h)
+ *   wrap.token, wrap.key  say in which token is the RSA key under which the key lies that wraps the others: 32 bytes as they are, or wrapped
+ *                         as IV:12 || AES-256-GCM(wrapping key, associated data = file name without ".new")
  *
  * Loaded once; read-only afterwards, so one struct keys serves every thread. Not here: keysets (keyset.h). */
 #ifndef DISTRIBUTOR_KEYS_H
@@ -18,20 +22,70 @@
 #include "crypto/aead.h"
 #include "crypto/id.h"
 #include "crypto/sign.h"
+#include "crypto/token.h"
+#include "protocol/documents.h"
 
+#define KEYS_PURPOSES 4   /* of enum key_purpose: those that are rotated */
+#define KEYS_NO_ROOT 2201 /* the root key is not on this machine */
+#define KEYS_TOKEN 2202   /* its token is not there, refuses the PIN, or holds another key: said in the log */
+
+struct keys_next {
+    bool there;
+    struct key32 secret;
+    uint8_t public_key[32];
+};
 struct keys {       /* in guarded memory */
     struct id self; /* the distributor ID */
+    uint8_t root_public[32];
+    bool has_root; /* in a file here */
     struct sign_pair root, tls, license, roster;
     struct key32 sealing, tree, storage;
     uint8_t sealing_public[32];
+    struct keys_next next[KEYS_PURPOSES]; /* by purpose - 1 */
+    bool is_wrapped;
+    struct key32 wrap;
 };
 
-/* Makes STATE/keys with fresh keys. 0; -EEXIST when there are some already; -errno. */
-int keys_create(const char *state_dir, const struct rng *rng) MUST_USE;
-/* Returns owned (keys_free). 0; -ENOENT without keys; -EPERM when a key file is readable by others; -EUCLEAN; -errno. */
+/* Makes STATE/keys with fresh keys. root: where the root key is; NULL: it is made too, as a file. 0; -EEXIST when there are some already;
+ * KEYS_TOKEN; -errno. */
+int keys_create(const char *state_dir, const struct rng *rng, const struct token_place *root) MUST_USE;
+/* Returns owned (keys_free). 0; -ENOENT without keys; -EPERM when a key file is readable by others; -EUCLEAN; -ENXIO: the token that wraps them is
+ * not there; -EACCES: it refuses the PIN; -errno. */
 int keys_load(struct keys **out, const char *state_dir) MUST_USE;
 void keys_free(struct keys *k); /* wipes; accepts NULL */
 void keys_freep(struct keys **k);
+/* Our key of a purpose, and the one that is to follow it. */
+const uint8_t *keys_public(const struct keys *k, enum key_purpose purpose);
+
+/* --- Rotating ---------------------------------------------------------------------------------------------------- */
+
+/* Makes the next key of a purpose, when there is none yet. 0, -errno. */
+int keys_prepare(const struct keys *k, const char *state_dir, const struct rng *rng, enum key_purpose purpose) MUST_USE;
+/* The next key takes the place of the one before, which is gone. Idempotent. 0, -errno. */
+int keys_adopt(const char *state_dir, enum key_purpose purpose) MUST_USE;
+
+/* --- The root key ------------------------------------------------------------------------------------------------ */
+
+/* Whoever signs keysets, while it is open. */
+struct root_signer {
+    struct signer signer;
+    struct token *token;
+};
+/* k, state_dir: borrowed until keys_root_close. 0; KEYS_NO_ROOT; KEYS_TOKEN; -errno. */
+int keys_root_open(const struct keys *k, const char *state_dir, struct root_signer *out) MUST_USE;
+void keys_root_close(struct root_signer *r); /* idempotent */
+/* Takes the root key off this machine: writes it to path (PKCS#8 in PEM; never over a file), then removes it here. 0; KEYS_NO_ROOT; -EEXIST; -errno. */
+int keys_root_export(const struct keys *k, const char *state_dir, const char *path) MUST_USE;
+/* Reads such a file. 0; -EUCLEAN: another kind of file; -EPERM: readable by others; -errno. */
+int keys_root_read(const char *path, struct sign_pair *out) MUST_USE;
+/* Keysets are signed by the token from now on, which must hold the same root key; a root.key is removed. 0; KEYS_TOKEN; -errno. */
+int keys_root_to_token(const struct keys *k, const char *state_dir, const struct token_place *place) MUST_USE;
+
+/* --- Wrapping ---------------------------------------------------------------------------------------------------- */
+
+/* Wraps every key file under a new key that is sealed to the token. What was interrupted is finished by doing it again. 0; KEYS_TOKEN; -EALREADY:
+ * they are; -errno. */
+int keys_wrap(const char *state_dir, const struct rng *rng, const struct token_place *place) MUST_USE;
 
 /* A 32-byte secret as it lies in the database: IV:12 || AES-256-GCM(storage key, associated data = label || context). */
 #define KEYS_STORED_BYTES (AEAD_IV_BYTES + 32 + AEAD_TAG_BYTES)

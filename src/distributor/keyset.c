@@ -11,7 +11,8 @@
 #include "distributor/share_rows.h"
 #include "distributor/verified.h"
 
-#define DAY_MS INT64_C(86400000)
+#define HOUR_MS INT64_C(3600000)
+#define DAY_MS (24 * HOUR_MS)
 #define KEYSET_LIFE_MS (90 * DAY_MS)
 #define KEY_LIFE_MS (730 * DAY_MS) /* documents outlive the keyset they were issued under */
 
@@ -90,12 +91,81 @@ int keyset_lowest(struct operations *o, const struct id *distributor, uint64_t *
 
 /* --- Issuing ----------------------------------------------------------------------------------------------------- */
 
-static void add_key(doc_Keyset *k, enum key_purpose purpose, const uint8_t key[32], uint64_t ends_ms)
+static void add_key(doc_Keyset *k, enum key_purpose purpose, const uint8_t key[32], int64_t ends_ms)
 {
+    if (k->keys_count == ARRAY_COUNT(k->keys))
+        return;
     doc_Key *added = &k->keys[k->keys_count++];
     added->purpose = purpose;
     memcpy(added->key, key, sizeof(added->key));
-    added->ends_ms = ends_ms;
+    added->ends_ms = (uint64_t)ends_ms;
+}
+
+static bool is_withdrawn(const struct keyset_change *c, const uint8_t key[32])
+{
+    for (size_t i = 0; i < c->withdrawn_count; i++)
+        if (memcmp(c->withdrawn[i], key, 32) == 0)
+            return true;
+    return false;
+}
+
+static bool has_key(const doc_Keyset *k, const uint8_t key[32])
+{
+    for (pb_size_t i = 0; i < k->keys_count; i++)
+        if (memcmp(k->keys[i].key, key, 32) == 0)
+            return true;
+    return false;
+}
+
+/* Of what is in use: a connection of the day before goes on; what was signed meanwhile elsewhere on this machine still counts. */
+static int64_t retired_end(enum key_purpose purpose, int64_t now_ms)
+{
+    return now_ms + (purpose == KEY_TLS ? DAY_MS : HOUR_MS);
+}
+
+static void add_ours(struct operations *o, const struct keyset_change *c, int64_t now_ms, doc_Keyset *k)
+{
+    for (enum key_purpose p = KEY_TLS; p <= KEY_SEALING; p++) {
+        const struct keys_next *next = &o->keys->next[p - 1];
+        const uint8_t *ours = keys_public(o->keys, p);
+        if (next->there)
+            add_key(k, p, next->public_key, now_ms + KEY_LIFE_MS);
+        if (!is_withdrawn(c, ours))
+            add_key(k, p, ours, c->retire[p] && next->there ? retired_end(p, now_ms) : now_ms + KEY_LIFE_MS);
+        else if (p == KEY_LICENSE)
+            add_key(k, KEY_SHARED, ours, now_ms);
+    }
+}
+
+static int by_end(const void *a, const void *b)
+{
+    uint64_t x = ((const doc_Key *)a)->ends_ms, y = ((const doc_Key *)b)->ends_ms;
+    return x < y ? 1 : x > y ? -1 : 0;
+}
+
+/* Those that were ours: what they signed is judged by the time it was signed, so they stay listed after their end, the latest first, as many
+ * as there is room for. Only of signatures: an old connection and what was sealed to us do not come back. */
+static void add_former(const doc_Keyset *before, const struct keyset_change *c, int64_t now_ms, doc_Keyset *k)
+{
+    doc_Key former[ARRAY_COUNT(before->keys)];
+    size_t count = 0;
+    for (pb_size_t i = 0; i < before->keys_count; i++) {
+        doc_Key f = before->keys[i];
+        enum key_purpose p = (enum key_purpose)f.purpose;
+        if (has_key(k, f.key) || (is_withdrawn(c, f.key) && p != KEY_LICENSE))
+            continue;
+        if (is_withdrawn(c, f.key)) {
+            f.purpose = KEY_SHARED;
+            f.ends_ms = u64_min(f.ends_ms, (uint64_t)now_ms);
+        }
+        f.ends_ms = u64_min(f.ends_ms, (uint64_t)retired_end(p, now_ms));
+        bool over = f.ends_ms < (uint64_t)now_ms && (p == KEY_TLS || p == KEY_SEALING);
+        if (!over && (int64_t)f.ends_ms > now_ms - KEY_LIFE_MS)
+            former[count++] = f;
+    }
+    qsort(former, count, sizeof(former[0]), by_end);
+    for (size_t i = 0; i < count; i++)
+        add_key(k, (enum key_purpose)former[i].purpose, former[i].key, (int64_t)former[i].ends_ms);
 }
 
 static int add_floors(struct operations *o, doc_Keyset *k)
@@ -110,40 +180,100 @@ static int add_floors(struct operations *o, doc_Keyset *k)
     return r < 0 ? r : query_check(&q);
 }
 
-int keyset_issue(struct operations *o, int64_t now_ms)
+/* The number after the last one: it is taken when the keyset is stored. */
+static int next_sequence(struct operations *o, uint64_t *sequence)
 {
+    struct query q CLEANUP(query_end) = query(o->store, COUNTER_GET);
+    query_bind_text(&q, 1, "keyset");
+    int r = rows_one(&q);
+    *sequence = r == 0 ? u64_add(query_u64(&q, 0), 1) : 1;
+    return r == OPERATIONS_ABSENT ? 0 : r == 0 ? query_check(&q) : r;
+}
+
+static int take_sequence(struct operations *o, uint64_t sequence)
+{
+    struct query q CLEANUP(query_end) = query(o->store, COUNTER_SET);
+    query_bind_text(&q, 1, "keyset");
+    query_bind_u64(&q, 2, sequence);
+    return rows_run(&q);
+}
+
+int keyset_propose(struct operations *o, const struct keyset_change *change, int64_t now_ms, doc_Keyset *out)
+{
+    static const struct keyset_change none = { .withdrawn_count = 0 };
+    doc_Keyset *before CLEANUP(freep) = calloc(1, sizeof(*before));
     doc_Keyset *k CLEANUP(freep) = calloc(1, sizeof(*k));
-    if (!k)
+    if (!k || !before)
         return -ENOMEM;
     memcpy(k->distributor, o->keys->self.bytes, ID_BYTES);
     CODEC_SET_TEXT(k->name, o->name);
     k->issued_ms = (uint64_t)now_ms;
     k->ends_ms = (uint64_t)(now_ms + KEYSET_LIFE_MS);
-    uint64_t keys_end_ms = (uint64_t)(now_ms + KEY_LIFE_MS);
-    add_key(k, KEY_TLS, o->keys->tls.public_key, keys_end_ms);
-    add_key(k, KEY_LICENSE, o->keys->license.public_key, keys_end_ms);
-    add_key(k, KEY_ROSTER, o->keys->roster.public_key, keys_end_ms);
-    add_key(k, KEY_SEALING, o->keys->sealing_public, keys_end_ms);
-    int r = add_floors(o, k);
+    add_ours(o, change != NULL ? change : &none, now_ms, k);
+    int r = keyset_of(o, OPERATIONS_SELF, before);
     if (r == 0)
-        r = operations_count(o, "keyset", &k->sequence);
-    if (r != 0)
-        return r;
-    struct signer signer;
-    signer_from_pair(&signer, &o->keys->root);
-    struct buf envelope CLEANUP(buf_free) = buf(KEYSET_ENVELOPE_MAX);
-    r = document_sign(&envelope, DOCUMENT_KEYSET, k, &signer);
+        add_former(before, change != NULL ? change : &none, now_ms, k);
+    if (r == 0 || r == OPERATIONS_ABSENT)
+        r = add_floors(o, k);
     if (r == 0)
-        r = write_keyset(o, OPERATIONS_SELF, k, buf_slice(&envelope));
-    if (r != 0)
-        return r > 0 ? -EINVAL : r;
+        r = next_sequence(o, &k->sequence);
+    if (r == 0)
+        *out = *k;
+    return r;
+}
+
+static int publish(struct operations *o, const doc_Keyset *k, struct slice envelope)
+{
     share_Keyset row = share_Keyset_init_zero;
-    if (CODEC_SET_BYTES(row.keyset, buf_slice(&envelope)) != 0)
+    if (CODEC_SET_BYTES(row.keyset, envelope) != 0)
         return -EINVAL;
-    r = SHARE_PUT(o, KEYSET, false, share_Keyset, &row);
+    int r = take_sequence(o, k->sequence);
+    if (r == 0)
+        r = write_keyset(o, OPERATIONS_SELF, k, envelope);
+    if (r == 0)
+        r = SHARE_PUT(o, KEYSET, false, share_Keyset, &row);
     if (r == 0)
         log_info("keyset issued: sequence=%llu", (unsigned long long)k->sequence);
     return r;
+}
+
+int keyset_issue(struct operations *o, const struct keyset_change *change, int64_t now_ms)
+{
+    doc_Keyset *k CLEANUP(freep) = calloc(1, sizeof(*k));
+    struct buf envelope CLEANUP(buf_free) = buf(KEYSET_ENVELOPE_MAX);
+    struct root_signer root = { .token = NULL };
+    if (!k)
+        return -ENOMEM;
+    int r = keyset_propose(o, change, now_ms, k);
+    if (r == 0)
+        r = keys_root_open(o->keys, o->state_dir, &root);
+    if (r != 0)
+        return r;
+    r = document_sign(&envelope, DOCUMENT_KEYSET, k, &root.signer);
+    keys_root_close(&root);
+    if (r != 0)
+        return r > 0 ? -EINVAL : r;
+    return publish(o, k, buf_slice(&envelope));
+}
+
+int keyset_install(struct operations *o, struct slice envelope, int64_t now_ms)
+{
+    doc_Keyset *k CLEANUP(freep) = calloc(1, sizeof(*k));
+    uint64_t lowest = 0;
+    if (!k)
+        return -ENOMEM;
+    int r = next_sequence(o, &lowest);
+    if (r == 0)
+        r = keyset_judge(envelope, &o->keys->self, lowest, NULL, now_ms, k);
+    if (r == 0 && (k->sequence > INT64_MAX || envelope.len > KEYSET_ENVELOPE_MAX))
+        r = REASON_KEYSET_INVALID;
+    for (enum key_purpose p = KEY_TLS; r == 0 && p <= KEY_SEALING; p++) {
+        const struct keys_next *next = &o->keys->next[p - 1];
+        if (!keyset_lists(k, p, keys_public(o->keys, p), now_ms) &&
+            !(next->there && keyset_lists(k, p, next->public_key, now_ms)))
+            r = REASON_KEYSET_INVALID; /* asked for before a key was changed again: nobody could be served with it */
+    }
+    return r == 0 ? publish(o, k, envelope) : r;
 }
 
 int keyset_keep_fresh(struct operations *o, int64_t now_ms, bool *changed)
@@ -153,9 +283,14 @@ int keyset_keep_fresh(struct operations *o, int64_t now_ms, bool *changed)
     int r = read_keyset(o, OPERATIONS_SELF, NULL, &sequence, &issued_ms, &ends_ms);
     if (r < 0 || (r == 0 && now_ms < issued_ms + (ends_ms - issued_ms) / 2))
         return r;
-    r = keyset_issue(o, now_ms);
+    r = keyset_issue(o, NULL, now_ms);
     if (r == 0)
         *changed = true;
+    if (r == KEYS_NO_ROOT || r == KEYS_TOKEN) { /* the operator carries it: what is served goes on until the end */
+        log_warn("the keyset ends in %lld days, and its root key is not here: hearth-distributor keys request FILE",
+                 (long long)((ends_ms - now_ms) / DAY_MS));
+        return 0;
+    }
     return r;
 }
 

@@ -12,9 +12,22 @@
 int keyset_current(struct operations *o, struct buf *out) MUST_USE;
 /* The same, decoded. */
 int keyset_own(struct operations *o, doc_Keyset *out) MUST_USE;
-/* Issues a new one (keys added or floors raised) and shares it. Writes. */
-int keyset_issue(struct operations *o, int64_t now_ms) MUST_USE;
-/* Issues a new one when less than half of its life is left. Writes. */
+/* What the next keyset is to say of keys. */
+struct keyset_change {
+    bool retire[KEYS_PURPOSES +
+                1]; /* by purpose: the next key takes over; ours counts for what was signed before, and for a while */
+    uint8_t (*withdrawn)[32]; /* not listed any more */
+    size_t withdrawn_count;
+};
+#define KEYSET_WITHDRAWN_MAX 8
+/* The next keyset, unsigned: our keys, the next ones that there are, those that were ours and still count, the partners' floors. */
+int keyset_propose(struct operations *o, const struct keyset_change *change, int64_t now_ms, doc_Keyset *out) MUST_USE;
+/* Issues a new one (keys changed or floors raised) and shares it. change: NULL: nothing changed. KEYS_NO_ROOT, KEYS_TOKEN: nothing was issued. Writes. */
+int keyset_issue(struct operations *o, const struct keyset_change *change, int64_t now_ms) MUST_USE;
+/* Takes over one that was signed elsewhere. 0; a reason: not ours, not signed by our root key, older than what there is, or without the keys in
+ * use; -errno. Writes. */
+int keyset_install(struct operations *o, struct slice envelope, int64_t now_ms) MUST_USE;
+/* Issues a new one when less than half of its life is left; without the root key it only says so in the log. Writes. */
 int keyset_keep_fresh(struct operations *o, int64_t now_ms, bool *changed) MUST_USE;
 
 /* Keysets of others, by number. keyset_of: 0, OPERATIONS_ABSENT, -errno. It verified when it was stored. */

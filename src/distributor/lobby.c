@@ -144,10 +144,10 @@ void lobby_pace(struct session *s, uint64_t wait_ms)
 
 /* --- Greeting -------------------------------------------------------------------------------------------------------- */
 
-/* Idle, and shown a keyset that is not the newest. */
+/* A distributor that was shown a keyset that is not the newest: it comes back when it needs us. Devices are shown the new one. */
 static bool is_outdated(const struct session *s)
 {
-    return s->state == SESSION_READY && s->role == REQUESTS_DEVICE &&
+    return s->state == SESSION_READY && s->role == REQUESTS_DISTRIBUTOR &&
            s->keyset_generation != s->server->keyset_generation;
 }
 
@@ -184,7 +184,28 @@ void lobby_expect_greeting(struct session *s)
     sweep(s->server->lobby);
 }
 
-void lobby_renew_keyset(struct lobby *l) { sweep(l); }
+void lobby_show_keyset(struct lobby *l)
+{
+    struct session *next;
+    for (struct session *s = l->first; s != NULL; s = next) {
+        next = s->next;
+        bool greeting = s->state == SESSION_STRANGER || s->state == SESSION_GREETING,
+             device = s->state == SESSION_READY && s->role == REQUESTS_DEVICE;
+        if (device)
+            s->keyset_generation = s->server->keyset_generation;
+        /* Who is in the middle of a greeting begins it again: it has seen the old one, and would not know the next one's signatures. */
+        if (greeting ||
+            (device && peer_send(s->peer, msg_Type_KEYSET, 0, NULL, NULL, buf_slice(&s->server->keyset)) != 0))
+            peer_close(s->peer, REASON_OFFLINE);
+    }
+    sweep(l);
+}
+
+void lobby_set_identity(struct lobby *l, const struct peer_identity *identity)
+{
+    if (l->listener != NULL)
+        peer_listener_set_identity(l->listener, identity);
+}
 
 /* --- The end of a connection ------------------------------------------------------------------------------------------ */
 

@@ -22,9 +22,11 @@ void lobby_forget_connection(struct session *s);          /* its peer is gone */
 bool lobby_is_stopping(const struct lobby *l);
 
 /* --- For everybody --- */
-/* The keyset is another one: devices that were shown the old one are hung up on while they are idle, a few at a time. They
- * come back and see the new one: its keys, its end, the delegations that it no longer honours. */
-void lobby_renew_keyset(struct lobby *l);
+/* The keyset is another one: KEYSET to every device, which judges it as the first one. Distributors are hung up on while they are idle, a few at a
+ * time; they come back and see the new one: its keys, its end, the delegations that it no longer honours. */
+void lobby_show_keyset(struct lobby *l);
+/* Connections from now on. Borrowed until the lobby is freed. */
+void lobby_set_identity(struct lobby *l, const struct peer_identity *identity);
 /* ROSTER_CHANGED to every session of a user. */
 void lobby_push_roster(struct lobby *l, const char *user);
 /* QUEUE_CHANGED likewise. */

@@ -18,7 +18,8 @@ static int run_serve(struct admin *a, int argc, char **argv);
 static const struct admin_command commands[] = {
     { "init",
       "--name NAME [--currency EUR] [--listen HOST:PORT] [--address HOST:PORT] [--directory]\n"
-      "    [--registration invite|open|closed] [--credit-limit AMOUNT] [--database postgresql:CONNECTION]",
+      "    [--registration invite|open|closed] [--credit-limit AMOUNT] [--database postgresql:CONNECTION]\n"
+      "    [--root-token URL [--pin-file F] [--module F]]",
       "Make a new distributor in the state directory and print its URL.", admin_init },
     { "serve", "[--config FILE] [--listen HOST:PORT] [--pid-file FILE] [--address-file FILE]",
       "Serve devices, partners and the directory until SIGTERM.", run_serve },
@@ -62,6 +63,12 @@ static const struct admin_command commands[] = {
       "partner terms NAME [--pays-fee AMOUNT] [--pays-share N] [--gets-fee AMOUNT] [--gets-share N]\n"
       "    [--charges AMOUNT] [--accepts-charges AMOUNT]",
       "Distributors whose devices may receive copies of what we sold.", admin_partner },
+    { "keys",
+      "list\nkeys rotate [tls] [license] [roster] [sealing] [--request FILE]\nkeys withdraw KEY [--request FILE]\nkeys request FILE\n"
+      "keys sign REQUEST OUT (--root FILE | --token URL [--pin-file F] [--module F])\nkeys install FILE\nkeys root export FILE\n"
+      "keys root token --token URL [--pin-file F] [--module F]\nkeys wrap --token URL [--pin-file F] [--module F]",
+      "The keys customers and partners know us by: changed while serving, withdrawn, kept offline or in a token.",
+      admin_keys },
     { "directory", "set URL\ndirectory unset\ndirectory show\ndirectory check\ndirectory members",
       "The operations database shared by distributors.", admin_directory },
     { "sync", "export DIR [--for PARTNER] [--all]\nsync import DIR",

@@ -17,6 +17,7 @@
 #include "distributor/keyblocks.h"
 #include "distributor/keyset.h"
 #include "distributor/operations_schema.h"
+#include "distributor/rotation.h"
 #include "distributor/rows.h"
 #include "distributor/settlements.h"
 #include "distributor/share_chain.h"
@@ -271,7 +272,7 @@ static int fill_new(struct operations *o, const struct operations_new *n)
     for (size_t i = 0; r == 0 && i < ARRAY_COUNT(settings); i++)
         r = operations_setting_set(o, settings[i].name, settings[i].value);
     if (r == 0)
-        r = keyset_issue(o, n->now_ms);
+        r = keyset_issue(o, NULL, n->now_ms);
     if (r == 0)
         r = keyblocks_issue(o, n->now_ms);
     return r;
@@ -313,6 +314,8 @@ int operations_tick(struct operations *o, int64_t now_ms, bool *keyset_changed)
     int r = keyset_keep_fresh(o, now_ms, &changed);
     if (r == 0)
         r = keyblocks_replace_unreadable(o, now_ms);
+    if (r == 0)
+        r = rotation_sign_again(o, now_ms);
     if (r == 0)
         r = copies_end_overdue(o, now_ms);
     if (r == 0)

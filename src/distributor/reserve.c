@@ -213,7 +213,7 @@ int reserve_leap(struct operations *o, int64_t taken_ms, int64_t now_ms, struct 
     if (r == 0)
         r = operations_count(o, "epoch", &out->epoch);
     if (r == 0)
-        r = keyset_issue(o, now_ms);
+        r = keyset_issue(o, NULL, now_ms);
     if (r == 0)
         r = keyblocks_issue(o, now_ms);
     if (r == 0)

@@ -36,6 +36,8 @@
 #include "distributor/partners.h"
 #include "distributor/quotas.h"
 #include "distributor/reload.h"
+#include "distributor/renew.h"
+#include "distributor/rotation.h"
 #include "distributor/throttle.h"
 #include "distributor/watch.h"
 
@@ -242,7 +244,7 @@ static int start(struct server *server)
     bool serves_directory = false;
     uint16_t port;
     struct signer tls;
-    int r = keys_load(&server->keys, server->config.state_dir);
+    int r = rotation_load(&server->keys, server->config.state_dir);
     if (r == 0) {
         signer_from_pair(&tls, &server->keys->tls);
         r = peer_identity_new(&server->identity, &tls);
@@ -294,6 +296,7 @@ static void release(struct server *server)
     free(server->metrics);
     operations_close(server->read_ops);
     operations_close(server->write_ops);
+    renew_free(server);
     peer_identity_free(server->identity);
     keys_free(server->keys);
     buf_free(&server->keyset);

@@ -11,6 +11,7 @@
  *   directory.c         the directory's own side of that
  *   watch.c             what happens by itself: periodic work, changes made by the admin's commands
  *   collector.c         payments, handed to the operator's command one at a time (collector_hook.c)
+ *   renew.c             a new keyset and new keys, without a pause
  *   announce.c          who hears of a changed roster
  *   console.c           figures for scrapers, `reload` for the operator: a Unix socket, and an address when there is one
  *   metrics.c           what is counted while serving (measures.c: what lies in the database)
@@ -39,6 +40,7 @@ struct directory_client;
 struct watch;
 struct collector;
 struct announce;
+struct renewed;
 
 struct server {
     uv_loop_t loop;
@@ -66,6 +68,7 @@ struct server {
     struct announce *announce;
     struct watch *watch;
     struct collector *collector;
+    struct renewed *renewed; /* renew.c: keys and identities of before */
 };
 
 #endif

@@ -333,7 +333,7 @@ static int verify(struct operations *o, struct slice envelope, int64_t now_ms, d
         r = keyset_of(o, *number, keyset);
     if (r != 0)
         return r == OPERATIONS_ABSENT ? REASON_KEYSET_INVALID : r;
-    return keyset_lists(keyset, KEY_LICENSE, signer, 0) ? 0 : REASON_SIGNATURE_INVALID;
+    return keyset_lists_shared(keyset, signer) ? 0 : REASON_SIGNATURE_INVALID;
 }
 
 /* --- In order ---------------------------------------------------------------------------------------------------- */

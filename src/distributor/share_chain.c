@@ -206,7 +206,7 @@ int share_head_take(struct operations *o, struct slice envelope, int64_t *number
         r = keyset_of(o, *number, keyset);
     if (r != 0 || *number == OPERATIONS_SELF)
         return r == OPERATIONS_ABSENT ? REASON_KEYSET_INVALID : r;
-    if (!keyset_lists(keyset, KEY_LICENSE, signer, 0))
+    if (!keyset_lists_shared(keyset, signer))
         return REASON_SIGNATURE_INVALID;
     if (share->sequence != 0 || share->table != share_Table_HEAD ||
         CODEC_DECODE(share_Head, CODEC_BYTES(share->row), head) != 0 || head->at > INT64_MAX)

@@ -77,6 +77,9 @@
                               " VALUES (?1, ?2, ?3, ?4) ON CONFLICT (distributor, client)"                                                                                   \
                               " DO UPDATE SET certificate = excluded.certificate, ends_ms = excluded.ends_ms")                                                               \
     X(DEVICE_CERTIFICATE_DELETE, "DELETE FROM client_certificate WHERE distributor = ?1 AND client = ?2")                                                                    \
+    X(DEVICE_CERTIFICATE_AFTER,                                                                                                                                              \
+      "SELECT client, certificate FROM client_certificate WHERE distributor = ?1 AND client > ?2"                                                                            \
+      " ORDER BY client LIMIT 1")                                                                                                                                            \
     X(DEVICE_CERTIFICATE_ENDS, "SELECT ends_ms FROM client_certificate WHERE distributor = ?1 AND client = ?2")                                                              \
     X(DEVICE_GET, "SELECT user, name, registered_ms, revoked FROM client_user WHERE distributor = ?1 AND client = ?2")                                                       \
     X(DEVICE_FIND, "SELECT distributor, user, name, registered_ms, revoked FROM client_user WHERE client = ?1"                                                               \
@@ -133,6 +136,7 @@
       "SELECT count(*) FROM member m JOIN client_user c ON c.distributor = m.distributor AND c.user = m.user"                                                                \
       " AND c.revoked = 0")                                                                                                                                                  \
     X(ROSTER_GET, "SELECT sequence, digest, issued_ms, envelope FROM roster WHERE user = ?1")                                                                                \
+    X(ROSTER_EXPIRE, "UPDATE roster SET digest = ?1")                                                                                                                        \
     X(ROSTER_SET, "INSERT INTO roster (user, sequence, digest, issued_ms, envelope) VALUES (?1, ?2, ?3, ?4, ?5)"                                                             \
                   " ON CONFLICT (user) DO UPDATE SET sequence = excluded.sequence, digest = excluded.digest,"                                                                \
                   " issued_ms = excluded.issued_ms, envelope = excluded.envelope")                                                                                           \

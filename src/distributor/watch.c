@@ -18,6 +18,7 @@
 #include "distributor/keyset.h"
 #include "distributor/lobby.h"
 #include "distributor/partners.h"
+#include "distributor/renew.h"
 #include "distributor/share.h"
 #include "distributor/share_chain.h"
 
@@ -39,6 +40,7 @@ struct watch {
     uint64_t version; /* of the database, as others change it */
     bool has_version, changed, keyset_changed;
     struct buf keyset; /* read again */
+    struct keys *keys; /* that go with it; NULL: as before */
     char (*touched)[OPERATIONS_NAME_BYTES];
     size_t touched_count;
 
@@ -64,6 +66,7 @@ static void stopped_when_idle(struct watch *w)
         operations_close(w->checkpoint_ops);
         store_close(w->directory_store);
         buf_free(&w->keyset);
+        keys_free(w->keys);
         free(w->touched);
         server->watch = NULL;
         free(w);
@@ -73,25 +76,9 @@ static void stopped_when_idle(struct watch *w)
 
 /* --- What the admin's commands changed ------------------------------------------------------------------------------ */
 
-static void take_keyset(struct watch *w)
-{
-    struct server *server = w->server;
-    if (w->keyset.len == 0 || slice_equal(buf_slice(&w->keyset), buf_slice(&server->keyset)))
-        return;
-    buf_free(&server->keyset);
-    server->keyset = w->keyset;
-    server->keyset_generation++;
-    w->keyset = buf(KEYSET_ENVELOPE_MAX);
-    log_info("the keyset is a new one");
-    lobby_renew_keyset(server->lobby);
-}
+static void take_keyset(struct watch *w) { renew_take(w->server, &w->keyset, steal(&w->keys)); }
 
-static int read_keyset(struct watch *w, struct operations *o)
-{
-    buf_clear(&w->keyset);
-    int r = keyset_current(o, &w->keyset);
-    return r > 0 ? -EUCLEAN : r;
-}
+static int read_keyset(struct watch *w, struct operations *o) { return renew_read(o, &w->keyset, &w->keys); }
 
 /* A distributor that is connected to us and no partner any more. */
 struct partner_check {

@@ -60,6 +60,11 @@ static void remove_path(const struct peer_listener *l)
         unlink(l->path.sun_path);
 }
 
+void peer_listener_set_identity(struct peer_listener *l, const struct peer_identity *identity)
+{
+    l->identity = identity;
+}
+
 void peer_listener_close(struct peer_listener *l)
 {
     if (!l || l->closing)

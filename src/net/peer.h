@@ -61,6 +61,8 @@ int peer_listen(struct peer_listener **out, uv_loop_t *loop, const struct peer_i
 /* Unix socket, mode 0600; a peer whose SO_PEERCRED uid is not ours (or root) is refused. Replaces a stale socket file. */
 int peer_listen_unix(struct peer_listener **out, uv_loop_t *loop, const char *path, uint32_t max_peers,
                      peer_accept_fn on_accept, void *ctx) MUST_USE;
+/* Of connections that are accepted from now on; the one before is still that of its own. */
+void peer_listener_set_identity(struct peer_listener *l, const struct peer_identity *identity);
 void peer_listener_close(struct peer_listener *l); /* also its peers; l is freed later, by itself */
 /* A peer over an already connected stream socket (socketpair to a child, a connected control socket). Takes fd on success. No TLS.
  * It asks with odd request IDs, like who dials; of two ends made by this function only one may ask. */

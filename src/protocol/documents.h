@@ -44,9 +44,13 @@ int document_sign(struct buf *out, enum document d, const void *payload, const s
 int document_open(enum document d, struct slice envelope, void *payload, size_t payload_size, uint8_t signer_key[32])
     MUST_USE;
 
-enum key_purpose { KEY_TLS = 1, KEY_LICENSE = 2, KEY_ROSTER = 3, KEY_SEALING = 4 };
+/* KEY_SHARED: a license key that was withdrawn; it counts for what it has signed for the directory, which takes rows only in order and from their
+ * origin's own connection, and for nothing else. */
+enum key_purpose { KEY_TLS = 1, KEY_LICENSE = 2, KEY_ROSTER = 3, KEY_SEALING = 4, KEY_SHARED = 5 };
 /* Is key listed for this purpose, with an end date not before at_ms? */
 bool keyset_lists(const doc_Keyset *k, enum key_purpose purpose, const uint8_t key[32], int64_t at_ms);
+/* A license key, or one that was, for rows of the directory, which say nothing of their time. */
+bool keyset_lists_shared(const doc_Keyset *k, const uint8_t key[32]);
 /* The newest key of a purpose (latest end date); NULL when there is none. */
 const uint8_t *keyset_key(const doc_Keyset *k, enum key_purpose purpose);
 

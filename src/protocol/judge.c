@@ -19,6 +19,11 @@ bool keyset_lists(const doc_Keyset *k, enum key_purpose purpose, const uint8_t k
     return false;
 }
 
+bool keyset_lists_shared(const doc_Keyset *k, const uint8_t key[32])
+{
+    return keyset_lists(k, KEY_LICENSE, key, 0) || keyset_lists(k, KEY_SHARED, key, 0);
+}
+
 const uint8_t *keyset_key(const doc_Keyset *k, enum key_purpose purpose)
 {
     const doc_Key *newest = NULL;
@@ -214,8 +219,7 @@ int share_judge(struct slice envelope, const doc_Keyset *origin, doc_Share *out)
     int r = document_open(DOCUMENT_SHARE, envelope, &read, sizeof(read), signer);
     if (r)
         return r;
-    /* A row says nothing of its time: any license key the keyset still lists will do. */
-    if (!keyset_lists(origin, KEY_LICENSE, signer, 0) || !id_equal(read.origin, origin->distributor))
+    if (!keyset_lists_shared(origin, signer) || !id_equal(read.origin, origin->distributor))
         return REASON_SIGNATURE_INVALID;
     *out = read;
     return 0;

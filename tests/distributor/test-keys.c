@@ -97,7 +97,7 @@ static void an_older_keyset_never_replaces_a_newer(void **state)
     uint64_t lowest;
     assert_int_equal(keyset_current(town.b.o, &old), 0);
     begin(&t, &town.b);
-    assert_int_equal(keyset_issue(town.b.o, town.now_ms), 0);
+    assert_int_equal(keyset_issue(town.b.o, NULL, town.now_ms), 0);
     assert_int_equal(transaction_commit(&t), 0);
     assert_int_equal(keyset_current(town.b.o, &new), 0);
     begin(&t, &town.a);

@@ -68,7 +68,7 @@ static void open_up(struct shop *s)
     struct operations_new n = {
         .name = "boreal", .currency = "EUR", .listen = "127.0.0.1:1", .address = "127.0.0.1:1", .now_ms = WORLD_NOW_MS
     };
-    CHECK(keys_create(directory, &s->rng.rng) == 0 && keys_load(&s->keys, directory) == 0);
+    CHECK(keys_create(directory, &s->rng.rng, NULL) == 0 && keys_load(&s->keys, directory) == 0);
     CHECK(operations_create(directory, s->keys, &s->rng.rng, &n) == 0);
     CHECK(operations_open(&s->operations, directory, s->keys, &s->rng.rng, 0) == 0);
 }

@@ -6,7 +6,7 @@ import records as r
 from formats import Refused, refuse_unless
 
 SKEW_MS = 5 * 60 * 1000
-TLS, LICENSE, ROSTER, SEALING = 1, 2, 3, 4
+TLS, LICENSE, ROSTER, SEALING, SHARED = 1, 2, 3, 4, 5
 
 
 def in_its_times(document, now_ms):
@@ -107,7 +107,10 @@ def time(envelope, of, client):
 
 
 def share(envelope, of):
-    return by_license_key("share", envelope, of, lambda d: d["origin"])
+    document, signer = r.document_open("share", envelope)
+    refuse_unless(lists(of, LICENSE, signer, 0) or lists(of, SHARED, signer, 0), "signature-invalid")
+    refuse_unless(document["origin"] == of["distributor"], "signature-invalid")
+    return document
 
 
 def receipt(envelope):

@@ -1,0 +1,413 @@
+/* keys: what there is, rotating, withdrawing, and where the root key is. One thread. */
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/text.h"
+#include "base/util.h"
+#include "distributor/admin.h"
+#include "distributor/keyset.h"
+#include "distributor/rotation.h"
+
+static const char *const purposes[] = { NULL, "tls", "license", "roster", "sealing", "shared" };
+
+/* 0: there is no such purpose that is rotated. */
+static enum key_purpose purpose_of(const char *word)
+{
+    for (enum key_purpose p = KEY_TLS; p <= KEY_SEALING; p++)
+        if (strcmp(purposes[p], word) == 0)
+            return p;
+    return 0;
+}
+
+static int root_failed(struct admin *a, int r, const char *doing)
+{
+    if (r == KEYS_NO_ROOT)
+        return admin_fail(
+            a, REASON_NOT_PERMITTED,
+            "Cannot %s: the root key is not on this machine. Carry a request to it: hearth-distributor keys request FILE",
+            doing);
+    if (r == KEYS_TOKEN)
+        return admin_fail(a, REASON_NOT_PERMITTED, "Cannot %s: the token does not do it; the log line above says why.",
+                          doing);
+    return admin_error(a, r, doing);
+}
+
+/* --- list ---------------------------------------------------------------------------------------------------------- */
+
+static const char *state_of(const struct admin *a, const doc_Key *k)
+{
+    enum key_purpose p = (enum key_purpose)k->purpose;
+    if (p > KEY_SEALING)
+        return "withdrawn";
+    if (memcmp(k->key, keys_public(a->keys, p), sizeof(k->key)) == 0)
+        return "in use";
+    const struct keys_next *next = &a->keys->next[p - 1];
+    return next->there && memcmp(k->key, next->public_key, sizeof(k->key)) == 0 ? "next" : "former";
+}
+
+static int keys_list(struct admin *a)
+{
+    doc_Keyset *k CLEANUP(freep) = malloc(sizeof(*k));
+    struct out_list l;
+    int r = k != NULL ? admin_open(a) : -ENOMEM;
+    if (r != 0)
+        return r > 0 ? r : admin_error(a, r, "list the keys");
+    r = keyset_own(a->o, k);
+    if (r != 0)
+        return admin_error(a, r, "list the keys");
+    const struct out_field head[] = { OUT_N("sequence", k->sequence), OUT_MS("ends", k->ends_ms),
+                                      OUT_F("root-here", a->keys->has_root), OUT_F("wrapped", a->keys->is_wrapped) };
+    out_list_begin(&l, a, "keys");
+    out_list_head(&l, head, ARRAY_COUNT(head));
+    for (pb_size_t i = 0; i < k->keys_count; i++) {
+        struct id id = id_from(k->keys[i].key);
+        const char *purpose =
+            k->keys[i].purpose < ARRAY_COUNT(purposes) && k->keys[i].purpose > 0 ? purposes[k->keys[i].purpose] : "?";
+        const struct out_field fields[] = { OUT_T("purpose", purpose), OUT_T("state", state_of(a, &k->keys[i])),
+                                            OUT_MS("ends", k->keys[i].ends_ms), OUT_I("key", &id) };
+        out_list_row(&l, fields, ARRAY_COUNT(fields));
+    }
+    out_list_end(&l);
+    return ADMIN_DONE;
+}
+
+/* --- rotate, withdraw ---------------------------------------------------------------------------------------------- */
+
+static int reopen(struct admin *a)
+{
+    admin_close(a);
+    return admin_open(a);
+}
+
+/* The next keys of these purposes are on disk, and loaded. 0 or an exit code. */
+static int prepare(struct admin *a, const bool wanted[KEYS_PURPOSES + 1])
+{
+    int r = admin_open(a);
+    for (enum key_purpose p = KEY_TLS; r == 0 && p <= KEY_SEALING; p++) {
+        if (!wanted[p])
+            continue;
+        int made = keys_prepare(a->keys, a->state_dir, rng_system(), p);
+        if (made != 0)
+            return admin_error(a, made, "make a key");
+    }
+    return r == 0 ? reopen(a) : r;
+}
+
+/* The keyset is stored; what stands behind it follows. 0 or an exit code. */
+static int finish(struct admin *a)
+{
+    bool changed;
+    int r = admin_commit(a);
+    if (r != 0)
+        return r;
+    r = rotation_settle(a->o, &changed);
+    if (r != 0)
+        return admin_error(a, r, "put the new keys in place; the next command or start goes on with it");
+    return keys_list(a);
+}
+
+/* What a withdrawn key has signed: rosters are issued anew when they are asked for, the rest by a server or the next command. */
+static int issue(struct admin *a, const struct keyset_change *change, bool rosters, const char *doing)
+{
+    int r = admin_begin(a);
+    if (r != 0)
+        return r;
+    r = keyset_issue(a->o, change, a->now_ms);
+    if (r == 0 && rosters)
+        r = rotation_expire_rosters(a->o);
+    return r == 0 ? finish(a) : root_failed(a, r, doing);
+}
+
+/* What is changed while the root key is elsewhere is in the request. */
+static int keys_change(struct admin *a, const struct keyset_change *change, bool rosters, const char *request,
+                       const char *doing)
+{
+    if (request == NULL)
+        return issue(a, change, rosters, doing);
+    doc_Keyset *k CLEANUP(freep) = malloc(sizeof(*k));
+    struct buf bytes CLEANUP(buf_free) = buf(KEYSET_ENVELOPE_MAX);
+    int r = k != NULL ? keyset_propose(a->o, change, a->now_ms, k) : -ENOMEM;
+    if (r == 0)
+        r = CODEC_ENCODE(doc_Keyset, &bytes, k);
+    if (r == 0)
+        r = file_replace(request, buf_slice(&bytes), 0600);
+    if (r != 0)
+        return admin_error(a, r > 0 ? -EMSGSIZE : r, "write the request");
+    const struct out_field fields[] = { OUT_T("request", request), OUT_N("sequence", k->sequence),
+                                        OUT_N("keys", k->keys_count) };
+    out_object(a, fields, ARRAY_COUNT(fields));
+    return ADMIN_DONE;
+}
+
+static int keys_rotate(struct admin *a, int argc, char **argv, const char *request)
+{
+    struct keyset_change change = { .withdrawn_count = 0 };
+    for (int i = 0; i < argc; i++) {
+        enum key_purpose p = purpose_of(argv[i]);
+        if (p == 0)
+            return admin_usage(a, "keys rotate [tls] [license] [roster] [sealing]; without a word, all of them");
+        change.retire[p] = true;
+    }
+    for (enum key_purpose p = KEY_TLS; argc == 0 && p <= KEY_SEALING; p++)
+        change.retire[p] = true;
+    int r = prepare(a, change.retire);
+    return r == 0 ? keys_change(a, &change, false, request, "rotate the keys") : r;
+}
+
+/* By a prefix of the key, as `keys list` shows it, or by the purpose: the one in use. */
+static int find_key(struct admin *a, const char *word, doc_Key *out)
+{
+    doc_Keyset *k CLEANUP(freep) = malloc(sizeof(*k));
+    enum key_purpose p = purpose_of(word);
+    unsigned found = 0;
+    int r = k != NULL ? keyset_own(a->o, k) : -ENOMEM;
+    for (pb_size_t i = 0; r == 0 && i < k->keys_count; i++) {
+        char text[ID_TEXT_BYTES];
+        struct id id = id_from(k->keys[i].key);
+        id_text(&id, text);
+        if (k->keys[i].purpose > KEY_SEALING)
+            continue;
+        if (p != 0 ? memcmp(k->keys[i].key, keys_public(a->keys, p), 32) != 0 : strncmp(text, word, strlen(word)) != 0)
+            continue;
+        *out = k->keys[i];
+        found++;
+    }
+    if (r != 0)
+        return admin_error(a, r, "look for the key");
+    if (found == 1)
+        return 0;
+    return found == 0 ? admin_fail(a, REASON_NOT_FOUND,
+                                   "No key that is listed begins with %s: hearth-distributor keys list", word)
+                      : admin_fail(a, REASON_AMBIGUOUS, "%s fits several keys.", word);
+}
+
+static int keys_withdraw(struct admin *a, const char *word, const char *request)
+{
+    doc_Key key;
+    uint8_t withdrawn[1][32];
+    struct keyset_change change = { .withdrawn = withdrawn, .withdrawn_count = 1 };
+    bool wanted[KEYS_PURPOSES + 1] = { false };
+    int r = admin_open(a);
+    if (r == 0)
+        r = find_key(a, word, &key);
+    if (r != 0)
+        return r;
+    memcpy(withdrawn[0], key.key, sizeof(withdrawn[0]));
+    if (memcmp(key.key, keys_public(a->keys, (enum key_purpose)key.purpose), sizeof(key.key)) == 0) {
+        wanted[key.purpose] = true; /* it is in use: another one takes its place */
+        admin_close(a);
+        r = prepare(a, wanted);
+    }
+    return r == 0 ? keys_change(a, &change, key.purpose == KEY_ROSTER, request, "withdraw the key") : r;
+}
+
+/* --- The root key, elsewhere --------------------------------------------------------------------------------------- */
+
+static int read_whole(struct admin *a, const char *path, struct buf *out)
+{
+    int r = file_read(path, out);
+    return r == 0          ? 0
+           : r == BUF_FULL ? admin_fail(a, REASON_TOO_LARGE, "%s is no such file: it is too large.", path)
+                           : admin_error(a, r, "read the file");
+}
+
+static void show(struct admin *a, const doc_Keyset *k, const char *out)
+{
+    struct out_list l;
+    struct id self = id_from(k->distributor);
+    const struct out_field head[] = { OUT_T("signed", out),
+                                      OUT_T("name", k->name),
+                                      OUT_I("distributor", &self),
+                                      OUT_N("sequence", k->sequence),
+                                      OUT_MS("issued", k->issued_ms),
+                                      OUT_MS("ends", k->ends_ms),
+                                      OUT_N("partners-limited", k->floors_count) };
+    out_list_begin(&l, a, "keys");
+    out_list_head(&l, head, ARRAY_COUNT(head));
+    for (pb_size_t i = 0; i < k->keys_count; i++) {
+        struct id id = id_from(k->keys[i].key);
+        const struct out_field fields[] = { OUT_T("purpose",
+                                                  k->keys[i].purpose < ARRAY_COUNT(purposes) && k->keys[i].purpose > 0
+                                                      ? purposes[k->keys[i].purpose]
+                                                      : "?"),
+                                            OUT_MS("ends", k->keys[i].ends_ms), OUT_I("key", &id) };
+        out_list_row(&l, fields, ARRAY_COUNT(fields));
+    }
+    out_list_end(&l);
+}
+
+/* On the machine of the root key: no state directory is opened. */
+static int sign_request(struct admin *a, const struct signer *signer, const char *request, const char *out)
+{
+    doc_Keyset *k CLEANUP(freep) = malloc(sizeof(*k));
+    struct buf bytes CLEANUP(buf_free) = buf(KEYSET_ENVELOPE_MAX),
+                     envelope CLEANUP(buf_free) = buf(KEYSET_ENVELOPE_MAX);
+    struct id root = id_of_key(signer->public_key);
+    if (k == NULL)
+        return admin_error(a, -ENOMEM, "sign");
+    int r = read_whole(a, request, &bytes);
+    if (r != 0)
+        return r;
+    if (CODEC_DECODE(doc_Keyset, buf_slice(&bytes), k) != 0)
+        return admin_fail(a, REASON_MALFORMED, "%s is no request for a keyset.", request);
+    if (!id_equal(k->distributor, &root))
+        return admin_fail(a, REASON_NOT_PERMITTED, "%s is of another distributor than this root key's.", request);
+    r = document_sign(&envelope, DOCUMENT_KEYSET, k, signer);
+    if (r == 0)
+        r = file_replace(out, buf_slice(&envelope), 0600);
+    if (r != 0)
+        return admin_error(a, r > 0 ? -EMSGSIZE : r, "sign");
+    show(a, k, out);
+    return ADMIN_DONE;
+}
+
+static int keys_sign(struct admin *a, const char *root_file, const struct token_place *place, const char *request,
+                     const char *out)
+{
+    struct sign_pair pair = { .public_key = { 0 } };
+    struct token *token = NULL;
+    struct signer signer;
+    int r = root_file != NULL ? keys_root_read(root_file, &pair) : token_open(&token, place);
+    if (r == 0 && root_file != NULL)
+        signer_from_pair(&signer, &pair);
+    else if (r == 0)
+        r = token_signer(token, &signer);
+    if (r == 0)
+        r = sign_request(a, &signer, request, out);
+    else if (root_file != NULL)
+        r = r == -EUCLEAN ? admin_fail(a, REASON_MALFORMED, "%s is no root key (Ed25519, PKCS#8 in PEM).", root_file)
+                          : admin_error(a, r, "read the root key");
+    else
+        r = r < 0 ? admin_error(a, r, "use the token")
+                  : admin_fail(a, REASON_NOT_PERMITTED,
+                               r == TOKEN_WRONG_PIN ? "The token refused the PIN; it was not tried again."
+                               : r == TOKEN_UNFIT   ? "The token's key is no Ed25519 key."
+                                                    : "The token is not there, or holds no such key.");
+    secret_wipe(&pair, sizeof(pair));
+    token_free(token);
+    return r;
+}
+
+static int keys_install(struct admin *a, const char *file)
+{
+    struct buf envelope CLEANUP(buf_free) = buf(KEYSET_ENVELOPE_MAX);
+    doc_Keyset *before CLEANUP(freep) = malloc(sizeof(*before)), *after CLEANUP(freep) = malloc(sizeof(*after));
+    if (before == NULL || after == NULL)
+        return admin_error(a, -ENOMEM, "install the keyset");
+    int r = read_whole(a, file, &envelope);
+    if (r == 0)
+        r = admin_begin(a);
+    if (r != 0)
+        return r;
+    r = keyset_own(a->o, before);
+    if (r == 0)
+        r = keyset_install(a->o, buf_slice(&envelope), a->now_ms);
+    if (r > 0 && r < REASON_COUNT)
+        return admin_fail(
+            a, REASON_KEYSET_INVALID,
+            "%s is not taken: it is not signed by this distributor's root key, is older than the keyset there is, has ended, or does not list the keys in use. "
+            "Make a new request: hearth-distributor keys request FILE",
+            file);
+    if (r == 0)
+        r = keyset_own(a->o, after);
+    for (pb_size_t i = 0; r == 0 && i < before->keys_count; i++)
+        if (before->keys[i].purpose == KEY_ROSTER && !keyset_lists(after, KEY_ROSTER, before->keys[i].key, 0)) {
+            r = rotation_expire_rosters(a->o);
+            break;
+        }
+    return r == 0 ? finish(a) : admin_error(a, r, "install the keyset");
+}
+
+static int print_root(struct admin *a, const char *where)
+{
+    const struct out_field fields[] = { OUT_T("root-key", where), OUT_I("distributor", &a->keys->self) };
+    out_object(a, fields, ARRAY_COUNT(fields));
+    return ADMIN_DONE;
+}
+
+static int root_export(struct admin *a, const char *path)
+{
+    int r = admin_open(a);
+    if (r != 0)
+        return r;
+    r = keys_root_export(a->keys, a->state_dir, path);
+    return r == 0 ? print_root(a, path) : root_failed(a, r, "take the root key away");
+}
+
+static int root_token(struct admin *a, const struct token_place *place)
+{
+    int r = admin_open(a);
+    if (r != 0)
+        return r;
+    r = keys_root_to_token(a->keys, a->state_dir, place);
+    return r == 0 ? print_root(a, place->url) : root_failed(a, r, "use the root key of the token");
+}
+
+static int keys_wrap_all(struct admin *a, const struct token_place *place)
+{
+    int r = keys_wrap(a->state_dir, rng_system(), place);
+    if (r == -EALREADY)
+        return admin_fail(a, REASON_ALREADY, "The keys are wrapped already.");
+    if (r != 0)
+        return root_failed(a, r, "wrap the keys");
+    r = admin_open(a);
+    return r == 0 ? print_root(a, a->keys->has_root ? "wrapped, in a file" : "elsewhere") : r;
+}
+
+/* --- The command --------------------------------------------------------------------------------------------------- */
+
+enum { KEYS_REQUEST, KEYS_ROOT, KEYS_TOKEN_URL, KEYS_MODULE, KEYS_PIN_FILE, KEYS_OPTIONS };
+
+int admin_absolute(struct admin *a, struct admin_option *o, char out[PATH_MAX])
+{
+    if (!o->given)
+        return 0;
+    if (realpath(o->text, out) == NULL)
+        return admin_fail(a, REASON_NOT_FOUND, "There is no file %s.", o->text);
+    o->text = out;
+    return 0;
+}
+
+int admin_keys(struct admin *a, int argc, char **argv)
+{
+    struct admin_option options[KEYS_OPTIONS] = {
+        { .name = "request" }, { .name = "root" }, { .name = "token" }, { .name = "module" }, { .name = "pin-file" }
+    };
+    char module[PATH_MAX], pin[PATH_MAX];
+    int r = admin_options(a, options, KEYS_OPTIONS, &argc, argv);
+    if (r == 0)
+        r = admin_absolute(a, &options[KEYS_MODULE], module);
+    if (r == 0)
+        r = admin_absolute(a, &options[KEYS_PIN_FILE], pin);
+    if (r != 0)
+        return r;
+    const struct token_place place = { options[KEYS_TOKEN_URL].text, options[KEYS_MODULE].text,
+                                       options[KEYS_PIN_FILE].text };
+    const char *verb = argc > 0 ? argv[0] : "list", *request = options[KEYS_REQUEST].text;
+    if (strcmp(verb, "list") == 0 && argc <= 1)
+        return keys_list(a);
+    if (strcmp(verb, "rotate") == 0)
+        return keys_rotate(a, argc - 1, argv + 1, request);
+    if (strcmp(verb, "withdraw") == 0 && argc == 2)
+        return keys_withdraw(a, argv[1], request);
+    if (strcmp(verb, "request") == 0 && argc == 2) {
+        r = admin_open(a);
+        return r == 0 ? keys_change(a, NULL, false, argv[1], "ask for a keyset") : r;
+    }
+    if (strcmp(verb, "sign") == 0 && argc == 3 && options[KEYS_ROOT].given != options[KEYS_TOKEN_URL].given)
+        return keys_sign(a, options[KEYS_ROOT].text, &place, argv[1], argv[2]);
+    if (strcmp(verb, "install") == 0 && argc == 2)
+        return keys_install(a, argv[1]);
+    if (strcmp(verb, "root") == 0 && argc == 3 && strcmp(argv[1], "export") == 0)
+        return root_export(a, argv[2]);
+    if (strcmp(verb, "root") == 0 && argc == 2 && strcmp(argv[1], "token") == 0 && options[KEYS_TOKEN_URL].given)
+        return root_token(a, &place);
+    if (strcmp(verb, "wrap") == 0 && argc == 1 && options[KEYS_TOKEN_URL].given)
+        return keys_wrap_all(a, &place);
+    return admin_usage(
+        a,
+        "keys list | rotate | withdraw KEY | request FILE | sign REQUEST OUT | install FILE | root export FILE | root token | wrap; see keys --help");
+}

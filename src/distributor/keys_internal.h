@@ -1,0 +1,38 @@
+/* Shared by the files of keys.h only: keys.c, keys_token.c. */
+#ifndef DISTRIBUTOR_KEYS_INTERNAL_H
+#define DISTRIBUTOR_KEYS_INTERNAL_H
+
+#include "distributor/keys.h"
+
+#define KEYS_PATH_BYTES 1200
+#define KEYS_NAME_BYTES 32
+#define KEYS_ROOT_PUBLIC "root.pub"
+
+/* Those of a purpose have its number. */
+enum {
+    FILE_ROOT,
+    FILE_TLS = KEY_TLS,
+    FILE_LICENSE = KEY_LICENSE,
+    FILE_ROSTER = KEY_ROSTER,
+    FILE_SEALING = KEY_SEALING,
+    FILE_TREE,
+    FILE_STORAGE,
+    KEYS_FILE_COUNT
+};
+extern const char *const keys_files[KEYS_FILE_COUNT];
+
+/* STATE/keys/FILE; file NULL: the directory. */
+int keys_path(const char *state_dir, const char *file, char *out, size_t cap) MUST_USE;
+/* k: its wrapping key; NULL: as it is. */
+int keys_write(const struct keys *k, const char *state_dir, const struct rng *rng, const char *file,
+               const struct key32 *key) MUST_USE;
+int keys_read(const struct keys *k, const char *state_dir, const char *file, struct key32 *out) MUST_USE;
+/* A whole file that nobody else may read. 0, -EPERM, -EUCLEAN: longer than out may be; -errno. */
+int keys_read_file(const char *path, struct buf *out) MUST_USE;
+
+/* keys_token.c: reads wrap.key, when there is one. As keys_load. */
+int keys_load_wrap(struct keys *k, const char *state_dir) MUST_USE;
+/* root.token and root.pub of a new distributor. 0, KEYS_TOKEN, -errno. */
+int keys_root_create(const char *state_dir, const struct token_place *place) MUST_USE;
+
+#endif

@@ -1,0 +1,291 @@
+/* Where keys are that are not in plain files: the root key in a token or offline, the others wrapped under a token's key. */
+#define LOG_MODULE "keys"
+#include <errno.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/util.h"
+#include "crypto/pkcs8.h"
+#include "distributor/keys_internal.h"
+
+#define ROOT_TOKEN "root.token"
+#define WRAP_TOKEN "wrap.token"
+#define WRAP_KEY "wrap.key"
+#define PLACE_BYTES 2048
+
+/* --- Where a token is: three lines, URL, module or nothing, PIN file or nothing ----------------------------------------- */
+
+struct place {
+    struct token_place place;
+    char text[PLACE_BYTES];
+};
+
+static int write_place(const char *state_dir, const char *file, const struct token_place *place)
+{
+    char text[PLACE_BYTES], path[KEYS_PATH_BYTES];
+    const char *module = place->module != NULL ? place->module : "",
+               *pin = place->pin_file != NULL ? place->pin_file : "";
+    int len = snprintf(text, sizeof(text), "%s\n%s\n%s\n", place->url, module, pin);
+    if (len < 0 || (size_t)len >= sizeof(text) || strchr(place->url, '\n') != NULL || strchr(module, '\n') != NULL ||
+        strchr(pin, '\n') != NULL)
+        return -EINVAL;
+    int r = keys_path(state_dir, file, path, sizeof(path));
+    return r == 0 ? file_replace(path, slice(text, (size_t)len), 0600) : r;
+}
+
+static const char *take_line(char **at)
+{
+    char *line = *at, *end = strchr(line, '\n');
+    if (end == NULL)
+        return NULL;
+    *end = '\0';
+    *at = end + 1;
+    return line;
+}
+
+static int read_place(const char *state_dir, const char *file, struct place *out)
+{
+    char path[KEYS_PATH_BYTES];
+    struct buf text CLEANUP(buf_free) = buf(sizeof(out->text) - 1);
+    int r = keys_path(state_dir, file, path, sizeof(path));
+    if (r == 0)
+        r = file_read(path, &text);
+    if (r != 0)
+        return r > 0 ? -EUCLEAN : r;
+    memcpy(out->text, text.data, text.len);
+    out->text[text.len] = '\0';
+    char *at = out->text;
+    const char *url = take_line(&at), *module = url != NULL ? take_line(&at) : NULL,
+               *pin = module != NULL ? take_line(&at) : NULL;
+    if (pin == NULL)
+        return -EUCLEAN;
+    out->place = (struct token_place){ url, module[0] != '\0' ? module : NULL, pin[0] != '\0' ? pin : NULL };
+    return 0;
+}
+
+/* Says in the log what a person has to do; a token never says why to anybody else. */
+static int open_token(struct token **out, const struct token_place *place, const char *what)
+{
+    int r = token_open(out, place);
+    if (r == TOKEN_ABSENT)
+        log_error("%s: its token is not there, or holds no such key url=%s", what, place->url);
+    else if (r == TOKEN_WRONG_PIN)
+        log_error("%s: the token refused the PIN; it was not tried again url=%s pin-file=%s", what, place->url,
+                  place->pin_file != NULL ? place->pin_file : "(none)");
+    else if (r == -EPERM || r == -ENOENT)
+        log_error("%s: the PIN file %s pin-file=%s", what,
+                  r == -EPERM ? "can be read by others, refusing it" : "is not there", place->pin_file);
+    return r;
+}
+
+/* --- The root key ------------------------------------------------------------------------------------------------------- */
+
+static int open_root_token(const struct token_place *place, struct root_signer *out)
+{
+    int r = open_token(&out->token, place, "the root key");
+    if (r != 0)
+        return r > 0 ? KEYS_TOKEN : r;
+    r = token_signer(out->token, &out->signer);
+    if (r == 0)
+        return 0;
+    log_error("the root key: the token's key is no Ed25519 key url=%s", place->url);
+    keys_root_close(out);
+    return r > 0 ? KEYS_TOKEN : r;
+}
+
+int keys_root_open(const struct keys *k, const char *state_dir, struct root_signer *out)
+{
+    struct place place;
+    *out = (struct root_signer){ .token = NULL };
+    if (k->has_root) {
+        signer_from_pair(&out->signer, &k->root);
+        return 0;
+    }
+    int r = read_place(state_dir, ROOT_TOKEN, &place);
+    if (r == 0)
+        r = open_root_token(&place.place, out);
+    if (r == 0 && memcmp(out->signer.public_key, k->root_public, sizeof(k->root_public)) != 0) {
+        log_error("the root key: the token holds another key than this distributor's url=%s", place.place.url);
+        keys_root_close(out);
+        return KEYS_TOKEN;
+    }
+    return r == -ENOENT ? KEYS_NO_ROOT : r;
+}
+
+void keys_root_close(struct root_signer *r)
+{
+    token_free(r->token);
+    *r = (struct root_signer){ .token = NULL };
+}
+
+static int write_public(const char *state_dir, const uint8_t public_key[32])
+{
+    char path[KEYS_PATH_BYTES];
+    int r = keys_path(state_dir, KEYS_ROOT_PUBLIC, path, sizeof(path));
+    return r == 0 ? file_replace(path, slice(public_key, 32), 0600) : r;
+}
+
+int keys_root_create(const char *state_dir, const struct token_place *place)
+{
+    struct root_signer root = { .token = NULL };
+    int r = open_root_token(place, &root);
+    if (r == 0)
+        r = write_place(state_dir, ROOT_TOKEN, place);
+    if (r == 0)
+        r = write_public(state_dir, root.signer.public_key);
+    keys_root_close(&root);
+    return r;
+}
+
+/* Only after whatever takes its place is durable. */
+static int remove_root(const char *state_dir)
+{
+    char path[KEYS_PATH_BYTES];
+    int r = keys_path(state_dir, keys_files[FILE_ROOT], path, sizeof(path));
+    if (r == 0 && unlink(path) != 0 && errno != ENOENT)
+        r = -errno;
+    return r == 0 ? file_sync_parent(path) : r;
+}
+
+int keys_root_to_token(const struct keys *k, const char *state_dir, const struct token_place *place)
+{
+    struct root_signer root = { .token = NULL };
+    int r = open_root_token(place, &root);
+    if (r == 0 && memcmp(root.signer.public_key, k->root_public, sizeof(k->root_public)) != 0) {
+        log_error("the root key: the token holds another key than this distributor's url=%s", place->url);
+        r = KEYS_TOKEN;
+    }
+    keys_root_close(&root);
+    if (r == 0)
+        r = write_public(state_dir, k->root_public);
+    if (r == 0)
+        r = write_place(state_dir, ROOT_TOKEN, place);
+    return r == 0 ? remove_root(state_dir) : r;
+}
+
+int keys_root_export(const struct keys *k, const char *state_dir, const char *path)
+{
+    char pem[PKCS8_PEM_BYTES];
+    if (!k->has_root)
+        return KEYS_NO_ROOT;
+    if (access(path, F_OK) == 0)
+        return -EEXIST;
+    int r = file_replace(path, slice(pem, pkcs8_encode(&k->root.seed, pem)), 0600);
+    secret_wipe(pem, sizeof(pem));
+    if (r == 0)
+        r = write_public(state_dir, k->root_public);
+    return r == 0 ? remove_root(state_dir) : r;
+}
+
+int keys_root_read(const char *path, struct sign_pair *out)
+{
+    struct buf pem CLEANUP(buf_free) = buf(2 * PKCS8_PEM_BYTES);
+    struct key32 seed CLEANUP(key32_wipe);
+    int r = keys_read_file(path, &pem);
+    if (r == 0 && !pkcs8_decode(buf_slice(&pem), &seed))
+        r = -EUCLEAN;
+    if (r == 0)
+        sign_pair_init(out, &seed);
+    if (pem.data != NULL)
+        secret_wipe(pem.data, pem.len);
+    return r;
+}
+
+/* --- Wrapping ----------------------------------------------------------------------------------------------------------- */
+
+static int unseal_wrap(struct keys *k, const struct token_place *place, struct slice sealed)
+{
+    struct token *token = NULL;
+    int r = open_token(&token, place, "the key files");
+    if (r == 0)
+        r = token_unseal(token, sealed, &k->wrap);
+    token_free(token);
+    if (r == TOKEN_UNFIT || r == -EUCLEAN)
+        log_error("the key files: they were wrapped for another key than the token's url=%s", place->url);
+    k->is_wrapped = r == 0;
+    return r == TOKEN_WRONG_PIN ? -EACCES : r > 0 ? -ENXIO : r;
+}
+
+int keys_load_wrap(struct keys *k, const char *state_dir)
+{
+    struct place place;
+    char path[KEYS_PATH_BYTES];
+    struct buf sealed CLEANUP(buf_free) = buf(TOKEN_SEALED_MAX);
+    int r = keys_path(state_dir, WRAP_KEY, path, sizeof(path));
+    if (r == 0)
+        r = keys_read_file(path, &sealed);
+    if (r == -ENOENT) /* not wrapped */
+        return 0;
+    if (r == 0)
+        r = read_place(state_dir, WRAP_TOKEN, &place);
+    if (r != 0)
+        return r == -ENOENT ? -EUCLEAN : r;
+    return unseal_wrap(k, &place.place, buf_slice(&sealed));
+}
+
+/* A key that the token can open, durable before anything is wrapped under it. */
+static int make_wrap(struct keys *k, const char *state_dir, const struct rng *rng, const struct token_place *place)
+{
+    struct buf sealed CLEANUP(buf_free) = buf(TOKEN_SEALED_MAX);
+    struct token *token = NULL;
+    char path[KEYS_PATH_BYTES];
+    rng_fill(rng, k->wrap.bytes, sizeof(k->wrap.bytes));
+    int r = open_token(&token, place, "the key files");
+    if (r == 0)
+        r = token_seal(token, &k->wrap, &sealed);
+    token_free(token);
+    if (r == TOKEN_UNFIT)
+        log_error("the key files: the token's key is no RSA key of 2048 bits or more url=%s", place->url);
+    if (r != 0)
+        return r > 0 ? KEYS_TOKEN : r;
+    r = write_place(state_dir, WRAP_TOKEN, place);
+    if (r == 0)
+        r = keys_path(state_dir, WRAP_KEY, path, sizeof(path));
+    if (r == 0)
+        r = file_replace(path, buf_slice(&sealed), 0600);
+    k->is_wrapped = r == 0;
+    return r;
+}
+
+static int wrap_file(const struct keys *k, const char *state_dir, const struct rng *rng, const char *file,
+                     bool *changed)
+{
+    struct key32 key CLEANUP(key32_wipe);
+    struct stat st;
+    char path[KEYS_PATH_BYTES];
+    int r = keys_path(state_dir, file, path, sizeof(path));
+    if (r != 0)
+        return r;
+    if (stat(path, &st) != 0)
+        return errno == ENOENT ? 0 : -errno;
+    if (st.st_size == KEYS_STORED_BYTES)
+        return 0;
+    *changed = true;
+    r = keys_read(k, state_dir, file, &key);
+    return r == 0 ? keys_write(k, state_dir, rng, file, &key) : r;
+}
+
+int keys_wrap(const char *state_dir, const struct rng *rng, const struct token_place *place)
+{
+    struct keys *k CLEANUP(keys_freep) = secret_alloc(sizeof(*k));
+    bool changed = false;
+    if (k == NULL)
+        return -ENOMEM;
+    *k = (struct keys){ 0 };
+    int r = keys_load_wrap(k, state_dir);
+    if (r == 0 && !k->is_wrapped) {
+        changed = true;
+        r = make_wrap(k, state_dir, rng, place);
+    }
+    for (size_t i = 0; r == 0 && i < KEYS_FILE_COUNT; i++) {
+        char next[KEYS_NAME_BYTES];
+        (void)snprintf(next, sizeof(next), "%s.new", keys_files[i]);
+        r = wrap_file(k, state_dir, rng, keys_files[i], &changed);
+        if (r == 0)
+            r = wrap_file(k, state_dir, rng, next, &changed);
+    }
+    return r == 0 && !changed ? -EALREADY : r;
+}
