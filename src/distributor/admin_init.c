@@ -121,6 +121,17 @@ static int judge_database(struct admin *a, const char *database)
     }
 }
 
+/* *chosen: it had none before, and has none again when this fails. */
+static int choose_database(struct admin *a, const char *database, bool *chosen)
+{
+    char before[STORE_PG_DATABASE_BYTES];
+    int r = database_of(a->state_dir, before);
+    if (r == 0)
+        r = database_choose(a->state_dir, database);
+    *chosen = r == 0 && before[0] == '\0';
+    return r;
+}
+
 int admin_init(struct admin *a, int argc, char **argv)
 {
     struct admin_option options[INIT_COUNT] = { { .name = "name" },
@@ -169,12 +180,15 @@ int admin_init(struct admin *a, int argc, char **argv)
         r = 0; /* a first try may have ended between keys and database */
     if (r == 0)
         r = make_directories(a);
+    bool chosen = false;
     if (r == 0 && options[INIT_DATABASE].given)
-        r = database_choose(a->state_dir, options[INIT_DATABASE].text);
+        r = choose_database(a, options[INIT_DATABASE].text, &chosen);
     if (r == 0)
         r = keys_load(&a->keys, a->state_dir);
     if (r == 0)
         r = operations_create(a->state_dir, a->keys, rng_system(), &n);
+    if (r != 0 && chosen)
+        database_unchoose(a->state_dir);
     if (r == -EEXIST)
         return admin_fail(a, REASON_ALREADY, "%s is the state of a distributor already.", a->state_dir);
     if (r == KEYS_TOKEN)

@@ -59,6 +59,13 @@ int database_choose(const char *state_dir, const char *database)
     return file_replace(path, slice_str(line), 0600);
 }
 
+void database_unchoose(const char *state_dir)
+{
+    char path[1100];
+    if (choice_path(state_dir, path, sizeof(path)) == 0)
+        unlink(path);
+}
+
 int database_open(struct store **out, const char *state_dir, const struct store_schema *schema, bool create)
 {
     char database[STORE_PG_DATABASE_BYTES], path[1100];

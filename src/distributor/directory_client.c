@@ -178,8 +178,12 @@ static int run_ahead(struct writer_job *job, void *database)
 {
     struct directory_client *c = container_of(job, struct directory_client, push_job);
     bool catches_up;
+    uint64_t last = 0;
     int r = share_own_is_catching_up(database, &catches_up);
     if (r != 0 || catches_up) /* they are on their way here */
+        return r;
+    r = share_outbox_last(database, &last);
+    if (r != 0 || last >= c->push_stored) /* another server over this database pushed them since we looked */
         return r;
     findings_note(
         database, FINDING_OWN_ROWS_AHEAD, OPERATIONS_SELF,
@@ -249,6 +253,7 @@ static bool on_pushed(struct peer *p, const struct frame *reply, enum reason why
 static int run_outbox(struct writer_job *job, void *database)
 {
     struct directory_client *c = container_of(job, struct directory_client, push_job);
+    buf_free(&c->push_rows); /* of a run before */
     c->push_rows = buf(PUSH_BYTES + SHARE_ENVELOPE_MAX + sizeof(uint32_t));
     int r = share_outbox_confirmed(database, &c->push_after);
     if (r == 0)

@@ -319,6 +319,8 @@ static int judge_distributor(struct exchange *x, struct operations *o)
 static int run_distributor(struct writer_job *job, void *database)
 {
     struct exchange *x = container_of(job, struct exchange, job);
+    reply_free(&x->reply);
+    reply_init(&x->reply);
     int r = judge_distributor(x, database);
     if (r != 0)
         return r;

@@ -194,6 +194,16 @@ static int lock_state_dir(const struct server *server, int *fd)
     return 0;
 }
 
+/* Whatever the operations database is, the directory's is one process's. */
+static int lock_alone(int lock)
+{
+    if (flock(lock, LOCK_EX | LOCK_NB) == 0)
+        return 0;
+    int r = errno == EWOULDBLOCK ? -EBUSY : -errno;
+    log_error("who serves the directory is one process, and another server runs on this state directory");
+    return r;
+}
+
 /* --- Start ----------------------------------------------------------------------------------------------------------- */
 
 static int start_signals(struct serve_signals *signals, struct server *server)
@@ -239,7 +249,7 @@ static int start_database(struct server *server, bool *serves_directory)
     return r;
 }
 
-static int start(struct server *server)
+static int start(struct server *server, int lock)
 {
     bool serves_directory = false;
     uint16_t port;
@@ -267,6 +277,8 @@ static int start(struct server *server)
         r = login_new(&server->login, server);
     if (r == 0)
         r = serve_new(&server->bodies, &server->loop, path_of, server);
+    if (r == 0 && serves_directory)
+        r = lock_alone(lock);
     if (r == 0 && serves_directory)
         r = directory_start(&server->directory, server);
     if (r == 0)
@@ -309,7 +321,7 @@ static int run(struct server *server, struct serve_signals *signals)
     if (r == 0)
         r = lock_state_dir(server, &lock);
     if (r == 0)
-        r = start(server);
+        r = start(server, lock);
     if (r != 0) {
         char safe[256];
         log_error("cannot serve state=%s listen=%s: %s", text_safe(server->config.state_dir, safe, sizeof(safe)),

@@ -22,8 +22,9 @@
 #include "distributor/share.h"
 #include "distributor/share_chain.h"
 
-#define LOOK_MS 1000  /* for changes by others */
-#define TICK_MS 30000 /* the database's periodic work */
+#define LOOK_MS 1000    /* for changes by others */
+#define SWEEP_USER_MS 5 /* until the next sweep, for each user who is connected */
+#define TICK_MS 30000   /* the database's periodic work */
 #define CHECKPOINT_MS 2000
 #define CHECK_MS 4000
 #define CHECK_LOOKS 5
@@ -37,8 +38,10 @@ struct watch {
 
     struct writer_job look_job, tick_job;
     bool look_runs, tick_runs;
-    uint64_t version; /* of the database, as others change it */
+    uint64_t version, seen; /* of the database, as others change it; seen: by a look that may be undone */
     bool has_version, changed, keyset_changed;
+    bool sweep_due; /* everybody's roster is to be looked at */
+    int64_t sweep_after_ms;
     struct buf keyset; /* read again */
     struct keys *keys; /* that go with it; NULL: as before */
     char (*touched)[OPERATIONS_NAME_BYTES];
@@ -196,12 +199,24 @@ static int run_look(struct writer_job *job, void *database)
     if (r != 0)
         return r;
     w->changed = !w->has_version || version != w->version;
-    w->version = version;
-    w->has_version = true;
+    w->seen = version;
     r = findings_flush(o, clock_wall_ms(w->server->clock));
     if (r == 0 && w->changed)
         r = share_check(o, SHARE_CHECK_WANTED, &w->check_wanted);
     return r == 0 && w->changed ? read_keyset(w, o) : r;
+}
+
+/* Other servers over the same database may change something every second: looking at everybody's roster takes a tenth of the writer's time at
+ * most. */
+static void sweep_in_time(struct watch *w)
+{
+    struct server *server = w->server;
+    int64_t now_ms = clock_mono_ms(server->clock);
+    if (!w->sweep_due || now_ms < w->sweep_after_ms)
+        return;
+    w->sweep_due = false;
+    w->sweep_after_ms = now_ms + SWEEP_USER_MS * (int64_t)lobby_users(server->lobby)->count;
+    announce_everybody(server->announce);
 }
 
 static void on_look_done(struct writer_job *job, int outcome)
@@ -209,9 +224,15 @@ static void on_look_done(struct writer_job *job, int outcome)
     struct watch *w = container_of(job, struct watch, look_job);
     struct server *server = w->server;
     w->look_runs = false;
+    if (outcome == 0) {
+        w->version = w->seen;
+        w->has_version = true;
+        w->sweep_due |= w->changed;
+    }
+    if (outcome == 0 && !w->stopping)
+        sweep_in_time(w);
     if (outcome == 0 && w->changed && !w->stopping) {
         take_keyset(w);
-        announce_everybody(server->announce);
         lobby_visit_distributors(server->lobby, check_partner, server);
         directory_client_reload(server->directory_client);
         directory_client_poke(server->directory_client);

@@ -9,7 +9,8 @@
 #include "base/log.h"
 #include "base/util.h"
 
-#define BEGIN_TRIES 3 /* the admin's commands write to the same database now and then */
+#define BEGIN_TRIES 3         /* the admin's commands write to the same database now and then */
+#define AGAIN_NS 20000000000u /* so long the jobs of a transaction that others undid are run again */
 
 struct list {
     struct writer_job *first, **last;
@@ -23,6 +24,7 @@ struct writer {
     struct list waiting, done; /* under lock, as the next three */
     bool stopping;
     struct writer_figures figures;
+    uint64_t again; /* the thread's, until it has the lock */
     void (*on_stopped)(void *ctx);
     void *stopped_ctx;
 };
@@ -110,7 +112,7 @@ static int run_transaction(struct writer *w, struct list *todo, struct list *bat
         if (r != 0 || uv_hrtime() - began_ns >= WRITER_BATCH_MS * 1000000ull)
             break;
     }
-    if (r != 0 || w->d.read_only)
+    if (r != 0)
         return r;
     uint64_t commits_ns = uv_hrtime();
     r = transaction_commit(&t);
@@ -131,6 +133,21 @@ static void count_batch(struct writer *w, const struct list *batch, int outcome,
     histogram_add(&w->figures.batch_jobs, &histogram_sizes, jobs);
     if (!w->d.read_only && outcome == 0)
         histogram_add(&w->figures.commit_us, &histogram_latency, commit_us);
+    w->figures.again += w->again;
+    w->again = 0;
+}
+
+/* What others undid, a database server's restart for one, is run once more in the same order: nobody has heard of it yet. */
+static int run_until_kept(struct writer *w, struct list *todo, struct list *batch, uint64_t *commit_us)
+{
+    const uint64_t began_ns = uv_hrtime();
+    int r;
+    while ((r = run_transaction(w, todo, batch, commit_us)) == -EAGAIN && uv_hrtime() - began_ns < AGAIN_NS) {
+        list_move(batch, todo); /* behind what goes first once more */
+        list_move(todo, batch);
+        w->again++;
+    }
+    return r;
 }
 
 static void run_batch(struct writer *w, struct list *todo)
@@ -138,7 +155,7 @@ static void run_batch(struct writer *w, struct list *todo)
     struct list batch;
     list_init(&batch);
     uint64_t commit_us = 0;
-    int r = run_transaction(w, todo, &batch, &commit_us);
+    int r = run_until_kept(w, todo, &batch, &commit_us);
     if (r != 0) {
         log_error("a transaction failed: nothing of it was kept errno=%d", -r);
         for (struct writer_job *job = batch.first; job != NULL; job = job->next)

@@ -9,9 +9,13 @@
  * only after the batch is durable, so nothing is ever promised that a power cut could take back. When the commit fails, every
  * job of the batch is told so, and the database holds nothing of it.
  *
+ * Over a database that others write to as well (PostgreSQL), a batch that was undone because of them, or because the server was
+ * restarted, is run again from its first job: so run leaves nothing behind in memory that a second run would not overwrite. -EAGAIN, -EBUSY
+ * and -EHOSTDOWN reach on_done only when that has gone on for too long; -EINPROGRESS, when nobody can say what became of a commit.
+ *
  * A reader is the same thread over a read-only connection: each batch sees one consistent view, nothing is committed.
  *
- * Callbacks: run (on the writer's thread, once), then on_done (on the loop thread, once, also when the writer stops). */
+ * Callbacks: run (on the writer's thread, once or several times), then on_done (on the loop thread, once, also when the writer stops). */
 #ifndef DISTRIBUTOR_WRITER_H
 #define DISTRIBUTOR_WRITER_H
 
@@ -54,6 +58,7 @@ struct writer_figures {
     uint64_t waiting; /* queued now */
     uint64_t jobs, batches, failed_batches;
     struct histogram commit_us, batch_jobs; /* of a reader: no commits */
+    uint64_t again;                         /* batches that were run once more */
 };
 void writer_figures(struct writer *w, struct writer_figures *out); /* any thread; zeros for NULL */
 

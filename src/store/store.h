@@ -1,4 +1,4 @@
-/* SQLite with one way to open, one way to ask and one way to fail.
+/* A database with one way to open, one way to ask and one way to fail: SQLite, or PostgreSQL (store/postgres.h opens that).
  *
  * A program describes its database once: migrations (SQL scripts, script i leads from version i to i + 1) and a
  * table of statements indexed by its own enum. What the tables mean is the program's business, never this layer's.
@@ -38,6 +38,7 @@ struct store;
 
 /* Outcomes of this header. Fatal ones are -errno: -ENOSPC disk full, -EBUSY another writer stayed longer than the
  * timeout, -EUCLEAN damaged database or a value of another type than asked for, -EROFS, -EACCES, -ENOMEM, -EIO.
+ * Over PostgreSQL also -EAGAIN (the transaction was undone: run it again from its beginning), -EHOSTDOWN, -EINPROGRESS (store/postgres.h).
  * A failed sync stops the program. */
 #define STORE_ROW 1      /* query_step: a row may be read */
 #define STORE_CONFLICT 2 /* a UNIQUE, CHECK, NOT NULL or FOREIGN KEY constraint refused the statement */
@@ -81,7 +82,7 @@ int store_verify(struct store *s) MUST_USE;
 int store_outside_version(struct store *s, uint64_t *version) MUST_USE;
 
 int64_t store_changed_count(const struct store *s); /* rows changed by the last INSERT, UPDATE or DELETE */
-int64_t store_last_id(const struct store *s);       /* rowid of the last INSERT */
+int64_t store_last_id(const struct store *s);       /* rowid of the last INSERT; SQLite only: elsewhere RETURNING */
 
 /* --- Transactions: rolled back at the end of the scope unless committed ------------------------------------------ */
 

@@ -13,7 +13,7 @@ import cluster  # noqa: E402
 
 def run(test, connection):
     ended = subprocess.run([test], env={**os.environ, "TOWN_POSTGRES": connection}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                           timeout=100, check=False)
+                           timeout=250, check=False)
     return os.path.basename(test), ended.returncode, ended.stdout.decode(errors="replace")
 
 

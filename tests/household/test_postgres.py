@@ -1,0 +1,242 @@
+#!/usr/bin/python3
+"""Two servers of one distributor over one PostgreSQL database: real devices buy, copy and get refunds at both, while the servers are killed and
+PostgreSQL is killed and restarted under them. Afterwards SQL of this test's own counts: nothing acknowledged is lost, nothing is charged twice.
+HEARTH_KILLS, HEARTH_SEED: how often, which."""
+import atexit
+import base64
+import os
+import random
+import subprocess
+import threading
+import time
+
+import cluster
+from household import PROGRAMS, Device, Distributor, Household, Process, Refused, enter_namespace, free_port, make_track, reference_digest, run_cases, run_json, wait_for
+
+enter_namespace()
+KILLS = int(os.environ.get("HEARTH_KILLS", "5"))
+random.seed(int(os.environ.get("HEARTH_SEED", "1")))
+PRICE, COPY_PRICE, CONTENTS = 129, 10, 12
+pg = cluster.Cluster(durable=True).__enter__()
+atexit.register(pg.__exit__)
+pg.create("aurora")
+
+
+class OnPostgres(Distributor):
+    """Two servers over one state directory and one database: process and port, second and second_port."""
+
+    def __init__(self, root, name, directory=False):
+        if name != "aurora":
+            super().__init__(root, name, directory)
+            return
+        self.name, self.dir, self.port, self.second_port = name, os.path.join(root, name), free_port(), free_port()
+        self.log, self.process, self.second = self.dir + ".log", None, None
+        self.admin("init", "--name", name, "--listen", f"127.0.0.1:{self.port}", "--database", f"postgresql:{pg.connection} dbname=aurora")
+        self.url = self.admin("id")["url"]
+        self.id = self.url.rsplit("#", 1)[1]
+
+    def start(self):
+        super().start()
+        return self if self.name != "aurora" else self.start_second()
+
+    def start_second(self):
+        self.second = Process([PROGRAMS["hearth-distributor"], "--state-dir", self.dir, "serve", "--listen", f"127.0.0.1:{self.second_port}"], self.log)
+        return self
+
+
+def household():
+    import household as module
+    module.Distributor = OnPostgres
+    return Household().settle()
+
+
+h = household()
+second_url = h.aurora.url.replace(f":{h.aurora.port}#", f":{h.aurora.second_port}#")
+kettle = Device(h.root, "kettle").start()  # a customer of the other server
+kettle("register", second_url, "--user", "mallory", "--password-file", h.passwords["mallory"])
+h.devices["kettle"] = kettle
+paths = [make_track(os.path.join(h.root, f"t{i}.flac"), 1, seed=60 + i) for i in range(CONTENTS)]
+contents = [h.publish(paths[0], "--price", "1.29", "--copy-price", "0.10", "--max-copies", "9", "--copy-depth", "1")]
+contents += [h.publish(p, "--product", "1") for p in paths[1:]]
+acknowledged, copied, refunded, ended = {}, [], [], threading.Event()
+
+
+def sql(text):
+    return pg.rows("aurora", text)
+
+
+def the_story():
+    h.kitchen("get", contents[0], "--yes")
+    assert h.kitchen.digest(contents[0]) == reference_digest(paths[0])
+    h.kitchen("copy", contents[0], "--to", "bedroom")  # across distributors
+    wait_for("bedroom has it", lambda: h.bedroom.track(contents[0]))
+    assert h.bedroom.digest(contents[0]) == reference_digest(paths[0])
+    kettle("get", contents[0], "--yes")
+    assert kettle.digest(contents[0]) == reference_digest(paths[0])
+    assert not os.path.exists(os.path.join(h.aurora.dir, "operations.db"))
+    assert os.stat(os.path.join(h.aurora.dir, "database")).st_mode & 0o777 == 0o600
+
+
+def what_one_server_changes_the_other_announces():
+    """The account's devices are on different servers; a removal at one counts at the other."""
+    spare = Device(h.root, "spare").start()
+    h.devices["spare"] = spare
+    spare("register", second_url, "--user", "alice", "--password-file", h.passwords["alice"])
+    wait_for("kitchen hears of spare", lambda: any(d["name"] == "spare" for d in h.kitchen("devices")["devices"]), 30)
+    h.kitchen("devices", "remove", "spare")
+    try:
+        spare("get", contents[1], "--yes")
+        raise AssertionError("a removed device bought at the other server")
+    except Refused as refused:
+        assert refused.code in ("device-revoked", "not-registered"), refused
+    spare.stop()
+
+
+def refusals():
+    other = os.path.join(h.root, "other")
+    for database, code in (("postgresql:host=/x password=secret", "usage"), ("mysql://x", "usage"), ("postgresql:host=/nowhere dbname=x", "offline")):
+        try:
+            run_json([PROGRAMS["hearth-distributor"], "--state-dir", other, "--json", "init", "--name", "o", "--database", database])
+            raise AssertionError(database)
+        except Refused as refused:
+            assert refused.code == code, refused
+    pg.create("other")  # what was refused left nothing behind
+    made = [PROGRAMS["hearth-distributor"], "--state-dir", other, "--json"]
+    run_json([*made, "init", "--name", "other", "--directory", "--listen", "127.0.0.1:0", "--database", f"postgresql:{pg.connection} dbname=other"])
+    assert run_json([*made, "stats"])["accounts"] == 0
+    first = Process([*made, "serve"], other + ".log")
+    wait_for("it serves", lambda: "serving listen" in open(other + ".log").read())
+    assert subprocess.run([*made, "serve"], capture_output=True, timeout=20).returncode == 1  # a directory is one process
+    first.stop()
+    try:
+        h.aurora.admin("init", "--name", "aurora", "--database", f"postgresql:{pg.connection} dbname=postgres")
+        raise AssertionError("a second database")
+    except Refused as refused:
+        assert refused.code == "already", refused
+
+
+AWAY = ("offline", "timed-out", "cancelled", "internal", "in-use", "session-replaced", "rate-limited", "out-of-step", "already")
+
+
+def until_done(until, *command):
+    """A command that is repeated while something is away: what it was to do is done once. False: not in time."""
+    while time.monotonic() < until:
+        try:
+            command[0](*command[1:])
+            return True
+        except Refused as refused:
+            assert refused.code in AWAY, refused
+            time.sleep(0.05)
+    return False
+
+
+def buy(device, until):
+    for content in contents[1:]:
+        if until_done(until, device, "get", content, "--yes"):
+            acknowledged.setdefault(device.name, []).append(content)
+        time.sleep(random.uniform(0, 0.03 * KILLS))  # as long as the kills last
+
+
+def copy(until):
+    for content in contents[1:]:
+        while content not in acknowledged.get("kitchen", []) and time.monotonic() < until:
+            time.sleep(0.05)
+        if until_done(until, h.kitchen, "copy", content, "--to", "attic"):
+            copied.append(content)
+
+
+def refund(until):
+    """Every third purchase of mallory's, by a command that is repeated until it is done or is said to be done."""
+    while not ended.is_set() and time.monotonic() < until:
+        time.sleep(0.1)
+        try:
+            entries = h.aurora.admin("ledger", "list", "--account", "user:mallory", "--kind", "license")["entries"]
+        except Refused:
+            continue
+        for number in [e["number"] for e in entries if e["number"] % 3 == 0 and e["number"] not in refunded]:
+            try:
+                h.aurora.admin("refund", str(number))
+                refunded.append(number)
+            except Refused as refused:
+                assert refused.code in AWAY, refused
+                if refused.code == "already":
+                    refunded.append(number)
+
+
+def hurt(number):
+    if number % 3 == 0:
+        h.aurora.process.kill()
+        h.aurora.process = Process([PROGRAMS["hearth-distributor"], "--state-dir", h.aurora.dir, "serve"], h.aurora.log)
+    elif number % 3 == 1:
+        pg.kill() if number % 2 else pg.stop()
+        pg.start()
+    else:
+        h.aurora.second.kill()
+        h.aurora.start_second()
+
+
+def storm():
+    until = time.monotonic() + 150  # a busy machine
+    threads = [threading.Thread(target=buy, args=(d, until)) for d in (h.kitchen, kettle)]
+    threads += [threading.Thread(target=work, args=(until,)) for work in (copy, refund)]
+    for t in threads:
+        t.start()
+    for number in range(KILLS):
+        time.sleep(random.uniform(0.1, 0.6))
+        hurt(number)
+    for t in threads[:3]:
+        t.join()
+    ended.set()
+    threads[3].join()
+    assert sorted(acknowledged["kitchen"]) == sorted(acknowledged["kettle"]) == sorted(copied) == sorted(contents[1:])
+
+
+def id_hex(text):
+    return base64.b32decode(text.upper() + "=" * (-len(text) % 8)).hex()
+
+
+def nothing_is_lost_and_nothing_double():
+    assert not sql("SELECT posting FROM ledger GROUP BY posting HAVING sum(amount) <> 0 OR count(*) < 2")
+    assert not sql("SELECT l.number FROM ledger l LEFT JOIN posting p ON p.number = l.posting WHERE p.number IS NULL")
+    assert not sql("SELECT p.number FROM posting p LEFT JOIN ledger l ON p.number = l.posting WHERE l.number IS NULL")
+    assert not sql("SELECT 1 FROM (SELECT balance, sum(amount) OVER (PARTITION BY account ORDER BY number) AS s FROM ledger) AS x WHERE s <> balance")
+    assert sql("SELECT sum(amount) FROM ledger") == [["0"]]
+    assert h.aurora.admin("ledger", "check")["balanced"]
+    # Each license that was acknowledged is there, and each that is there was charged once.
+    for device in (h.kitchen, kettle):
+        client = id_hex(device("status")["client"])
+        held = {row[0] for row in sql(f"SELECT encode(content, 'hex') FROM license WHERE client = decode('{client}', 'hex')")}
+        assert {id_hex(c) for c in acknowledged[device.name]} <= held
+    assert not sql("SELECT license_id, client FROM posting WHERE kind = 1 GROUP BY license_id, client HAVING count(*) <> 1")
+    assert not sql("SELECT serial FROM posting WHERE kind = 2 GROUP BY serial HAVING count(*) <> 1")
+    sold = int(pg.one("aurora", "SELECT count(*) FROM posting WHERE kind = 1"))
+    assert sold == 2 * CONTENTS, sold
+    copies = int(pg.one("aurora", "SELECT count(*) FROM certificate WHERE destination_number = 1"))
+    assert copies == len(copied) == CONTENTS - 1, (copies, len(copied))
+    # What was given back was given back once, and what was said to be is.
+    back = {row[0] for row in sql("SELECT l.number FROM ledger l JOIN posting r ON r.refunds = l.posting WHERE l.account = 'user:mallory'")}
+    assert back == {str(n) for n in refunded}, (back, refunded)
+    alice, mallory = (int(pg.one("aurora", f"SELECT sum(amount) FROM ledger WHERE account = 'user:{u}'")) for u in ("alice", "mallory"))
+    assert mallory == -PRICE * (CONTENTS - len(refunded)), mallory
+    assert alice == -PRICE * CONTENTS - COPY_PRICE * CONTENTS, alice  # one copy more went to bedroom
+    # Two servers push to one directory, and neither takes the other's rows for a sign that the database is an old copy.
+    assert not sql("SELECT kind, text FROM finding")
+    # The outbox has no gap, and the directory has all of it.
+    assert pg.one("aurora", "SELECT max(sequence) - count(*) FROM outbox") == "0"
+    wait_for("the directory has everything", lambda: pg.one("aurora", "SELECT (SELECT value FROM counter WHERE name = 'outbox-confirmed')"
+                                                                       " = (SELECT max(sequence) FROM outbox)") == "t", 30)
+
+
+def everything_plays():
+    for device in (h.kitchen, h.attic, kettle):
+        assert device.digest(contents[3]) == reference_digest(paths[3])
+
+
+def stopping():
+    h.aurora.second.stop()
+    h.aurora.stop()
+    h.aurora.start()
+
+
+run_cases([(f.__name__.replace("_", " "), f) for f in (
+    the_story, what_one_server_changes_the_other_announces, refusals, storm, nothing_is_lost_and_nothing_double, everything_plays, stopping)])
