@@ -4,6 +4,7 @@
 #include "daemon/daemon.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,6 +39,8 @@
 
 #define DEVICES_MAX 64 /* accepted connections at a time */
 #define STOP_MS 5000
+#define LOCK_TRIES 20
+#define LOCK_WAIT_MS 100
 
 /* --- Storage --- */
 
@@ -51,8 +54,14 @@ static int lock_state(struct daemon *d)
     d->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (d->lock_fd < 0)
         return -errno;
-    if (flock(d->lock_fd, LOCK_EX | LOCK_NB) == 0)
-        return 0;
+    /* One that was ended a moment ago may have left a child between fork and exec, which still holds it. */
+    for (int i = 0; i < LOCK_TRIES; i++) {
+        if (flock(d->lock_fd, LOCK_EX | LOCK_NB) == 0)
+            return 0;
+        if (errno != EWOULDBLOCK)
+            break;
+        poll(NULL, 0, LOCK_WAIT_MS);
+    }
     r = errno == EWOULDBLOCK ? -EBUSY : -errno;
     if (r == -EBUSY)
         log_error("another hearthd uses %s", d->config.state_dir);
