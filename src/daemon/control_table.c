@@ -6,6 +6,7 @@
 #include "daemon/events.h"
 #include "daemon/household.h"
 #include "daemon/login.h"
+#include "daemon/programs.h"
 #include "daemon/queued.h"
 #include "daemon/register.h"
 #include "daemon/shop.h"
@@ -59,6 +60,10 @@ const struct control_entry control_table[] = {
     CONTROL_ENTRY(TRANSFER_CONTROL, TransferControl, transfer_control),
     CONTROL_ENTRY(EXPORT, Export, export_handle),
     CONTROL_ENTRY(IMPORT, Import, import_handle),
+    CONTROL_ENTRY(PROGRAMS_GET, ProgramsGet, programs_handle),
+    CONTROL_ENTRY(PROGRAM_GET, ProgramGet, program_get_handle),
+    CONTROL_ENTRY(PROGRAM_REMOVE, ProgramRemove, program_remove_handle),
+    CONTROL_ENTRY(PROGRAM_SAVE, ProgramSave, program_save_handle),
     CONTROL_ENTRY(EVENTS_GET, EventsGet, events_get),
     CONTROL_ENTRY(DOCTOR, Doctor, doctor_handle),
     { 0 },

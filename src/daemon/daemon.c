@@ -26,6 +26,7 @@
 #include "daemon/play.h"
 #include "daemon/play_memory.h"
 #include "daemon/player.h"
+#include "daemon/programs.h"
 #include "daemon/shop.h"
 #include "daemon/siblings.h"
 #include "daemon/transfers.h"
@@ -77,6 +78,8 @@ static int open_storage(struct daemon *d)
         r = file_make_dirs(d->config.runtime_dir, 0700);
     if (r == 0)
         r = lock_state(d);
+    if (r == 0)
+        r = programs_start(d);
     if (r == 0)
         r = db_open(&d->db, d->loop, d->config.state_dir);
     if (r == STORE_NEWER) {

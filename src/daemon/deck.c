@@ -263,7 +263,7 @@ static void play_current(struct deck *k)
     start.from_ms = k->first_ms;
     start.volume = k->in_time ? k->daemon->volume : 100;
     start.picture_ms = k->count > 1 ? PICTURE_MS : 0;
-    if (play_start(&k->play, k->daemon, &k->tracks[k->current].content, &start, &callbacks, k) == 0) {
+    if (play_start(&k->play, k->daemon, &k->tracks[k->current].content, &start, k->plugin, &callbacks, k) == 0) {
         tell_state(k);
         return;
     }
@@ -404,6 +404,7 @@ static int set_up(struct deck *k, const ctl_Play *m, char *detail, size_t detail
         return REASON_IN_USE;
     }
     set_display(k, m);
+    CODEC_SET_TEXT(k->plugin, m->plugin);
     k->asks = m->ask;
     k->background = m->background;
     return deck_add(k, m->tracks, m->tracks_count, detail, detail_cap);

@@ -28,7 +28,8 @@ struct deck {
     struct call *call; /* NULL: nobody watches */
     bool in_time, asks, background, stopping;
     char output[128];
-    ply_Start start; /* output, device and display of every track */
+    ply_Start start;  /* output, device and display of every track */
+    char plugin[128]; /* of every track; "": none */
     struct deck_track tracks[DECK_TRACKS_MAX];
     uint32_t count, current;
     uint64_t first_ms; /* where the next play begins; 0 but for a resumed one */

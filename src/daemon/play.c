@@ -1,7 +1,7 @@
 /* From a content ID to sound: the body file is opened and checked, the vault judges the license and keeps the content key for a channel, and
  * the player gets the other end of that channel and the file. hearthd sees neither key nor plaintext.
  *
- * Callbacks, in order: check_file (pool), on_checked, on_opened (vault), on_player_frame ..., on_vault_closed, on_counted: on_end fires; and
+ * Callbacks, in order: check_file (pool), on_checked, on_programs (with a plug-in), on_opened (vault), on_player_frame ..., on_vault_closed, on_counted: on_end fires; and
  * on_player_gone whenever that is. */
 #include "daemon/play.h"
 
@@ -15,6 +15,7 @@
 #include "daemon/leases.h"
 #include "daemon/library.h"
 #include "daemon/player.h"
+#include "daemon/programs.h"
 #include "daemon/vault_client.h"
 #include "net/serve.h"
 
@@ -38,8 +39,9 @@ struct play {
     struct later_item later;
     struct serve_file file;
     int outcome;
-    int body_fd, player_fd; /* -1 once they are gone */
-    bool vault_open;        /* the vault plays number */
+    int body_fd, player_fd, plugin_fd;       /* -1 once they are gone */
+    char plugin[32], plugin_distributor[64]; /* plugin "": none */
+    bool vault_open;                         /* the vault plays number */
     uint64_t number;
     struct player *player; /* NULL: gone */
     bool started;          /* the player has its START */
@@ -65,6 +67,7 @@ static void free_when_done(struct play *p)
         }
     closep(&p->body_fd);
     closep(&p->player_fd);
+    closep(&p->plugin_fd);
     serve_file_deinit(&p->file);
     free(p);
 }
@@ -182,11 +185,11 @@ static void on_player_gone(enum reason why, int signal, void *ctx)
 static int start_player(struct play *p)
 {
     ply_Pause pause = { .paused = true };
-    int body_fd = p->body_fd, player_fd = p->player_fd;
+    int body_fd = p->body_fd, player_fd = p->player_fd, plugin_fd = p->plugin_fd;
     if (p->player == NULL)
         return -EPIPE;
-    p->body_fd = p->player_fd = -1;
-    int r = player_start(p->player, body_fd, player_fd, &p->start);
+    p->body_fd = p->player_fd = p->plugin_fd = -1;
+    int r = player_start(p->player, body_fd, player_fd, plugin_fd, &p->start);
     p->started = r == 0;
     if (r == 0 && p->pause_first)
         player_tell(p->player, ply_Type_PAUSE, ply_Pause_fields, &pause);
@@ -242,10 +245,13 @@ static void on_opened(const struct answer *answer, void *ctx)
         end(p, REASON_INTERNAL, NULL);
 }
 
-static int ask_vault(struct play *p)
+static int ask_vault(struct play *p, const vlt_ProgramName *plugin)
 {
     vlt_PlayOpen open_play = vlt_PlayOpen_init_zero;
     int pair[2];
+    open_play.has_plugin = plugin != NULL;
+    if (plugin != NULL)
+        open_play.plugin = *plugin;
     if (CODEC_SET_BYTES(open_play.info, buf_slice(&p->file.info)) != 0)
         return -EPROTO;
     memcpy(open_play.content, p->content.bytes, ID_BYTES);
@@ -255,6 +261,45 @@ static int ask_vault(struct play *p)
     p->player_fd = pair[0];
     return vault_call_fd(p->daemon->vault, &ASK(vlt_Type_PLAY_OPEN, vlt_Type_PLAY_OPENED, vlt_PlayOpen, &open_play),
                          pair[1], on_opened, p);
+}
+
+/* The plug-in as it lies there, sealed; the player has the vault open it. */
+static int open_plugin(struct play *p, const vlt_Program *plugin, const char **text)
+{
+    char path[PROGRAMS_PATH_BYTES];
+    int r = programs_path(p->daemon, plugin, path);
+    if (r != 0)
+        return r;
+    p->plugin_fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (p->plugin_fd >= 0)
+        return ask_vault(p, &plugin->name);
+    *text = "The plug-in's file is gone: hearth programs get NAME";
+    return errno == ENOENT ? REASON_BLOCK_CORRUPT : -errno;
+}
+
+static void on_programs(const vlt_Program *all, size_t count, const msg_Refusal *refusal, void *ctx)
+{
+    struct play *p = ctx;
+    const vlt_Program *plugin = NULL;
+    p->under_way = false;
+    if (p->ended) {
+        settle(p);
+        return;
+    }
+    if (refusal != NULL) {
+        end_as(p, reason_of_code(refusal->code), refusal);
+        return;
+    }
+    int r = p->daemon->stopping ? REASON_CANCELLED
+                                : programs_choose(p->daemon, all, count, p->plugin, p->plugin_distributor, &plugin);
+    const char *text = r == REASON_UNKNOWN_PROGRAM ? "There is no such plug-in on this device: hearth programs get NAME"
+                       : r == REASON_AMBIGUOUS     ? "Several distributors gave one of this name: NAME@DISTRIBUTOR."
+                                                   : NULL;
+    if (r == 0)
+        r = open_plugin(p, plugin, &text);
+    p->under_way = r == 0;
+    if (r != 0)
+        end(p, reason_of_error(r), text);
 }
 
 /* --- 1: the file (S48) --- */
@@ -277,7 +322,7 @@ static void on_checked(uv_work_t *work, int status)
     }
     int r = p->daemon->stopping ? REASON_CANCELLED : p->outcome;
     if (r == 0)
-        r = ask_vault(p);
+        r = p->plugin[0] != '\0' ? programs_collect(p->daemon, on_programs, p) : ask_vault(p, NULL);
     p->under_way = r == 0;
     if (r != 0)
         end(p, reason_of_error(r), NULL);
@@ -328,7 +373,7 @@ static void begin(struct later_item *item)
 }
 
 int play_start(struct play **out, struct daemon *d, const struct id *content, const ply_Start *start,
-               const struct play_callbacks *callbacks, void *ctx)
+               const char *plugin, const struct play_callbacks *callbacks, void *ctx)
 {
     if (d->plays == NULL)
         d->plays = calloc(1, sizeof(*d->plays));
@@ -342,8 +387,10 @@ int play_start(struct play **out, struct daemon *d, const struct id *content, co
                         .start = *start,
                         .body_fd = -1,
                         .player_fd = -1,
+                        .plugin_fd = -1,
                         .under_way = true };
     const struct track *t = library_find(d, content->bytes);
+    programs_split(plugin, p->plugin, p->plugin_distributor);
     CODEC_SET_TEXT(p->start.title, t != NULL && t->has_info ? t->title : "");
     CODEC_SET_TEXT(p->start.media_type, t != NULL && t->has_info ? t->media_type : "");
     if (library_body_path(d, content, ".body", p->path, sizeof(p->path)) != 0) {

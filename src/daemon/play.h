@@ -23,9 +23,9 @@ struct play_callbacks {
     void (*on_end)(const struct play_end *end, void *ctx);
 };
 
-/* start: what the player is told, media type and title excepted. 0, -ENOMEM. Everything else comes through on_end. */
+/* start: what the player is told, media type and title excepted. plugin: "NAME", "NAME@DISTRIBUTOR", or "" for none. 0, -ENOMEM. Everything else comes through on_end. */
 int play_start(struct play **out, struct daemon *d, const struct id *content, const ply_Start *start,
-               const struct play_callbacks *callbacks, void *ctx) MUST_USE;
+               const char *plugin, const struct play_callbacks *callbacks, void *ctx) MUST_USE;
 /* false: the player has not begun, and will begin with that. */
 bool play_seek(struct play *p, uint64_t position_ms);
 void play_pause(struct play *p, bool paused);

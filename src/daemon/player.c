@@ -220,19 +220,25 @@ static bool on_reply(struct peer *peer, const struct frame *reply, enum reason w
     return reply->type != ply_Type_PLAYED && reply->type != ply_Type_OUTPUTS_DONE;
 }
 
-int player_start(struct player *p, int body_fd, int vault_fd, const void *start)
+/* Takes fd, also when r says that it is not to be sent any more. */
+static int hand_over(struct player *p, int r, uint16_t type, const pb_msgdesc_t *fields, const void *message, int fd)
+{
+    if (r == 0)
+        return peer_send_fd(p->control, type, 0, fields, message, fd);
+    closep(&fd);
+    return r;
+}
+
+int player_start(struct player *p, int body_fd, int vault_fd, int plugin_fd, const void *start)
 {
     static const ply_Body body;
     static const ply_Vault vault;
+    static const ply_Plugin plugin;
     int r = p->control != NULL ? 0 : -EPIPE;
-    if (r != 0)
-        closep(&body_fd);
-    else
-        r = peer_send_fd(p->control, ply_Type_BODY, 0, ply_Body_fields, &body, body_fd);
-    if (r != 0)
-        closep(&vault_fd);
-    else
-        r = peer_send_fd(p->control, ply_Type_VAULT, 0, ply_Vault_fields, &vault, vault_fd);
+    r = hand_over(p, r, ply_Type_BODY, ply_Body_fields, &body, body_fd);
+    r = hand_over(p, r, ply_Type_VAULT, ply_Vault_fields, &vault, vault_fd);
+    if (plugin_fd >= 0)
+        r = hand_over(p, r, ply_Type_PLUGIN, ply_Plugin_fields, &plugin, plugin_fd);
     return r != 0 ? r
                   : peer_request(p->control, ply_Type_START, ply_Start_fields, start, slice(NULL, 0), PLAYER_SILENCE_MS,
                                  on_reply, p, NULL);

@@ -154,6 +154,7 @@ int admin_settlement(struct admin *a, int argc, char **argv); /* admin_settlemen
 int admin_absolute(struct admin *a, struct admin_option *o, char out[PATH_MAX]) MUST_USE;
 int admin_keys(struct admin *a, int argc, char **argv); /* admin_keys.c */
 int admin_partner_terms(struct admin *a, int argc, char **argv);
-int admin_holder(struct admin *a, int argc, char **argv); /* admin_holders.c */
+int admin_holder(struct admin *a, int argc, char **argv);  /* admin_holders.c */
+int admin_program(struct admin *a, int argc, char **argv); /* admin_programs.c */
 
 #endif

@@ -14,6 +14,7 @@
 #include "distributor/devices.h"
 #include "distributor/handlers.h"
 #include "distributor/payments.h"
+#include "distributor/program_history.h"
 #include "distributor/reply.h"
 #include "distributor/roster.h"
 #include "distributor/rows.h"
@@ -337,7 +338,9 @@ int erase_scrub(struct operations *o)
     int r = scrub_due(o, &due);
     if (r != 0 || due == 0)
         return r;
-    r = store_scrub(o->store);
+    r = program_history_forget(o);
+    if (r == 0)
+        r = store_scrub(o->store);
     if (r != 0)
         return r;
     struct transaction t CLEANUP(transaction_end) = { 0 };

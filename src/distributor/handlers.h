@@ -34,9 +34,12 @@ HANDLER(quotes_get);           /* quotes.c */
 HANDLER(license_issue_header); /* license_issue.c */
 HANDLER(use_log_take);         /* leases.c */
 HANDLER(restore_list);         /* restore.c */
-HANDLER(standings_present);    /* standings.c */
-HANDLER(catch_up_get);         /* catch_up.c */
-HANDLER(transact_run);         /* transact.c */
+HANDLER(programs_list);        /* program_give.c */
+HANDLER(programs_get);
+HANDLER(programs_blocks);
+HANDLER(standings_present); /* standings.c */
+HANDLER(catch_up_get);      /* catch_up.c */
+HANDLER(transact_run);      /* transact.c */
 HANDLER(transact_commit);
 HANDLER(copies_redeem); /* copy_settle.c */
 HANDLER(copies_move_done);

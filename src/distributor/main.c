@@ -101,6 +101,14 @@ static const struct admin_command commands[] = {
       "A contents server on a machine of its own; serve --role contents runs it.", admin_contents },
     { "place", "list\nplace add URL\nplace remove URL",
       "Where bodies lie beside this server: HTTP directories, contents servers.", admin_place },
+    { "program",
+      "publish FILE (--signature FILE | --key KEY --name NAME --version 1.2.3 --kind plug-in|update) [--note TEXT]\n"
+      "program list\nprogram withdraw NAME [--version 1.2.3] [--undo]\n"
+      "program history [--name NAME] [--client CLIENT] [--mark MARK]\n"
+      "program provider add ID --name NAME\nprogram provider list\nprogram provider withdraw NAME [--undo]\n"
+      "program key FILE\nprogram sign FILE --key KEY --name NAME --version 1.2.3 --kind plug-in|update [--signature FILE]",
+      "Programs for devices: what is given out, who signs it, who got it. key and sign are for providers.",
+      admin_program },
     { "certificate", "list [--user NAME] [--state STATE]\ncertificate give-back SERIAL [--text REASON]",
       "Copy certificates issued; count and price of an unused one given back by hand.", admin_certificate },
 };
@@ -205,7 +213,7 @@ static int global_options(struct admin *a, int *argc, char **argv, bool *help, b
             a->json = true;
         else if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0)
             *help = true;
-        else if (strcmp(word, "--version") == 0)
+        else if (kept == 0 && strcmp(word, "--version") == 0) /* `program` has one of its own */
             *version = true;
         else
             argv[kept++] = argv[i];

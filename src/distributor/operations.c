@@ -17,6 +17,7 @@
 #include "distributor/keyblocks.h"
 #include "distributor/keyset.h"
 #include "distributor/operations_schema.h"
+#include "distributor/program_history.h"
 #include "distributor/rotation.h"
 #include "distributor/rows.h"
 #include "distributor/settlements.h"
@@ -227,6 +228,7 @@ void operations_close(struct operations *o)
         ekb_deinit(&o->blocks[i].ekb);
         ekb_parts_deinit(&o->blocks[i].parts);
     }
+    program_history_close(o->history);
     store_close(o->store);
     free(o->touched);
     findings_drop(o);

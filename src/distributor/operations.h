@@ -33,7 +33,8 @@ struct operations_block {
 #define OPERATIONS_BLOCKS 8
 
 struct verified; /* verified.h */
-struct caller;   /* requests.h */
+struct program_history;
+struct caller; /* requests.h */
 
 struct operations {
     struct store *store;
@@ -45,10 +46,11 @@ struct operations {
     char currency[4];
     struct operations_block blocks[OPERATIONS_BLOCKS]; /* keyblocks.c */
     uint64_t block_uses;
-    bool blocks_checked;           /* keyblocks_replace_unreadable */
-    struct verified *verified;     /* signatures that were good before */
-    const struct caller *asking;   /* while a request runs: who asks (spending.h); else NULL */
-    struct finding_note *findings; /* gathered, not written yet (findings.h) */
+    bool blocks_checked;             /* keyblocks_replace_unreadable */
+    struct program_history *history; /* program_history.h; NULL until it is needed */
+    struct verified *verified;       /* signatures that were good before */
+    const struct caller *asking;     /* while a request runs: who asks (spending.h); else NULL */
+    struct finding_note *findings;   /* gathered, not written yet (findings.h) */
     size_t finding_count;
     char (*touched)[OPERATIONS_NAME_BYTES]; /* roster.h */
     size_t touched_count, touched_cap;

@@ -319,6 +319,16 @@ static const char copy_queue[] =
     "CREATE INDEX copy_queue_by_user ON copy_queue (user);"
     "CREATE INDEX copy_queue_by_end ON copy_queue (ends_ms);";
 
+/* The public store of programs (programs.c): what is given to anybody's device. Who got what is elsewhere (program_history.h). */
+static const char programs[] =
+    "CREATE TABLE program_provider (provider BLOB PRIMARY KEY CHECK (length(provider) = 32), name TEXT NOT NULL UNIQUE,"
+    " added_ms INTEGER NOT NULL, withdrawn INTEGER NOT NULL DEFAULT 0 CHECK (withdrawn IN (0, 1))) STRICT, WITHOUT ROWID;"
+    "CREATE TABLE program (name TEXT NOT NULL, version INTEGER NOT NULL,"
+    " provider BLOB NOT NULL REFERENCES program_provider (provider), kind INTEGER NOT NULL, program_bytes INTEGER NOT NULL,"
+    " digest BLOB NOT NULL CHECK (length(digest) = 32), document BLOB NOT NULL, note TEXT NOT NULL,"
+    " published_ms INTEGER NOT NULL, withdrawn INTEGER NOT NULL DEFAULT 0 CHECK (withdrawn IN (0, 1)),"
+    " PRIMARY KEY (name, version)) STRICT, WITHOUT ROWID;";
+
 static const char *const migrations[] = { first,
                                           billing_schema_ledger,
                                           billing_schema_settlement,
@@ -334,7 +344,8 @@ static const char *const migrations[] = { first,
                                           certificates_found,
                                           media,
                                           places,
-                                          copy_queue };
+                                          copy_queue,
+                                          programs };
 
 const struct store_schema operations_schema = {
     .migrations = migrations,

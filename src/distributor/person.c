@@ -8,11 +8,13 @@
 #include "distributor/devices.h"
 #include "distributor/handlers.h"
 #include "distributor/operations_schema.h"
+#include "distributor/program_history.h"
 #include "distributor/reply.h"
 #include "distributor/rows.h"
 
 #define PAGE_ROWS 256
 #define PAGE_BYTES (256 * 1024)
+#define FROM_HISTORY STATEMENT_COUNT /* the confidential history of programs is a database of its own */
 
 static const struct {
     const char *name;
@@ -39,6 +41,7 @@ static const struct {
     { "queued", EXPORT_QUEUED },
     { "unlocked", EXPORT_UNLOCKED },
     { "invitations", EXPORT_INVITATIONS },
+    { "programs", FROM_HISTORY },
 };
 const unsigned person_part_count = ARRAY_COUNT(parts);
 
@@ -67,8 +70,36 @@ static void name_ids(const char *row, char out[PERSON_ROW_BYTES])
     out[at] = '\0'; /* never longer than it was */
 }
 
+/* What devices of the account were given; the secret part is nobody's to read. */
+static int read_history(struct operations *o, const char *user, uint64_t first, person_row_fn *on_row, void *ctx)
+{
+    struct program_allotment at = { 0 };
+    struct device d;
+    uint64_t number = 0;
+    int r;
+    while ((r = program_history_next(o, &at)) == 0) {
+        char row[512], version[PROGRAM_VERSION_BYTES], client[ID_TEXT_BYTES], mark[HEX_TEXT_BYTES(PROGRAM_MARK_BYTES)];
+        r = devices_find_own(o, &at.client, &d);
+        if (r < 0)
+            return r;
+        if (r != 0 || strcmp(d.user, user) != 0 || number++ < first)
+            continue;
+        id_text(&at.client, client);
+        hex_encode(SLICE_ARRAY(at.mark), mark);
+        snprintf(row, sizeof(row),
+                 "{\"name\":\"%s\",\"version\":\"%s\",\"client\":\"%s\",\"mark\":\"%s\",\"given_ms\":%lld}", at.name,
+                 program_version_text(at.version, version), client, mark, (long long)at.given_ms);
+        r = on_row(row, ctx);
+        if (r != 0)
+            return r;
+    }
+    return r == OPERATIONS_ABSENT ? 0 : r;
+}
+
 int person_read(struct operations *o, const char *user, unsigned part, uint64_t first, person_row_fn *on_row, void *ctx)
 {
+    if (parts[part].statement == FROM_HISTORY)
+        return read_history(o, user, first, on_row, ctx);
     char text[PERSON_ROW_BYTES], named[PERSON_ROW_BYTES];
     uint64_t number = 0;
     int r;

@@ -79,11 +79,12 @@ void reply_free(struct reply *r); /* idempotent */
  * Types served: HELLO REGISTER LOGIN_PROVE LOGIN LOGOUT PASSWORD_SET LIMIT_SET UNLOCK_SPENDING ACCOUNT_EXPORT ACCOUNT_ERASE UNREGISTER DEVICE_RENAME DEVICE_REMOVE ROSTER_GET LINK_CODE_GET UNLINK ACCOUNT_GET
  * BILLS_GET CATALOGUE_GET QUOTE_GET HEADER_GET TRANSACT COMMIT REDEEM MOVE_DONE MOVE_CANCEL USE_LOG ADDRESS_GET AUTO_COPY QUEUED_GET QUEUED_DONE of devices;
  * DELEGATION_GET GRANT_GET PARTNER_LINK PARTNER_UNLINK ROWS_GET of partners (whose HELLO is the server's own business).
+ * PROGRAMS_GET PROGRAM_GET PROGRAM_BLOCKS_GET of devices too (programs.h).
  * LINK: links.h. Any other type, or one of the other role: REASON_NOT_PERMITTED.
  * Source: seed S1-S4, S11-S14, S21-S23, S31-S38, S71-S85, S121-S141. */
 int requests_run(struct operations *o, const struct caller *who, uint16_t type, struct slice message, struct slice tail,
                  struct reply *out) MUST_USE;
-/* Needs no write transaction: CATALOGUE_GET, QUOTE_GET, ACCOUNT_GET, ACCOUNT_EXPORT, BILLS_GET, GRANT_GET, ADDRESS_GET, ROWS_GET, QUEUED_GET. May run on a connection opened
+/* Needs no write transaction: CATALOGUE_GET, QUOTE_GET, ACCOUNT_GET, ACCOUNT_EXPORT, BILLS_GET, GRANT_GET, ADDRESS_GET, ROWS_GET, QUEUED_GET, PROGRAMS_GET, PROGRAM_BLOCKS_GET. May run on a connection opened
  * with OPERATIONS_READ_ONLY, which sees what was committed. */
 bool requests_is_read_only(uint16_t type);
 

@@ -15,6 +15,7 @@
 #include "distributor/statements_partners.h"
 #include "distributor/statements_people.h"
 #include "distributor/statements_places.h"
+#include "distributor/statements_programs.h"
 #include "distributor/statements_queue.h"
 #include "distributor/statements_shared.h"
 #include "distributor/statements_standing.h"
@@ -26,7 +27,8 @@
     STATEMENTS_TRADE(X)    \
     STATEMENTS_PARTNERS(X) \
     STATEMENTS_MONEY(X)    \
-    STATEMENTS_ERASE(X) STATEMENTS_STANDING(X) STATEMENTS_SHARED(X) STATEMENTS_PLACES(X) STATEMENTS_QUEUE(X)
+    STATEMENTS_ERASE(X)    \
+    STATEMENTS_STANDING(X) STATEMENTS_SHARED(X) STATEMENTS_PROGRAMS(X) STATEMENTS_PLACES(X) STATEMENTS_QUEUE(X)
 
 #define STATEMENT_NAME(name, sql) name,
 enum statement { STATEMENTS(STATEMENT_NAME) STATEMENT_COUNT };

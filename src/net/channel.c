@@ -130,6 +130,39 @@ int channel_send(struct channel *c, uint16_t type, uint32_t request, const pb_ms
     return channel_write(c, buf_slice(&c->out));
 }
 
+/* With the first byte; what does not fit at once follows without it. */
+static int write_with_fd(struct channel *c, struct slice bytes, int fd)
+{
+    union {
+        char bytes[CMSG_SPACE(sizeof(int))];
+        struct cmsghdr align;
+    } control = { 0 };
+    struct iovec part = { (void *)bytes.data, bytes.len };
+    struct msghdr m = { .msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control) };
+    struct cmsghdr *head = CMSG_FIRSTHDR(&m);
+    head->cmsg_level = SOL_SOCKET;
+    head->cmsg_type = SCM_RIGHTS;
+    head->cmsg_len = CMSG_LEN(sizeof(int));
+    memcpy(CMSG_DATA(head), &fd, sizeof(int));
+    ssize_t put;
+    do
+        put = sendmsg(c->fd, &m, MSG_NOSIGNAL);
+    while (put < 0 && errno == EINTR);
+    if (put < 0)
+        return errno == EAGAIN || errno == EWOULDBLOCK ? -ETIMEDOUT : -errno;
+    return channel_write(c, slice_sub(bytes, (size_t)put, bytes.len - (size_t)put));
+}
+
+int channel_send_fd(struct channel *c, uint16_t type, uint32_t request, const pb_msgdesc_t *fields, const void *message,
+                    int fd)
+{
+    buf_clear(&c->out);
+    int r = codec_frame(&c->out, type, request, fields, message, slice(NULL, 0));
+    if (r != 0)
+        return r == BUF_FULL ? -EMSGSIZE : r;
+    return write_with_fd(c, buf_slice(&c->out), fd);
+}
+
 int channel_refuse(struct channel *c, uint32_t request, enum reason reason, const char *detail)
 {
     msg_Refusal refusal;

@@ -37,6 +37,9 @@ int channel_take_fd(struct channel *c);
 int channel_write(struct channel *c, struct slice bytes) MUST_USE;
 int channel_send(struct channel *c, uint16_t type, uint32_t request, const pb_msgdesc_t *fields, const void *message,
                  struct slice tail) MUST_USE;
+/* The same with a copy of a descriptor beside it; fd stays the caller's. No tail. */
+int channel_send_fd(struct channel *c, uint16_t type, uint32_t request, const pb_msgdesc_t *fields, const void *message,
+                    int fd) MUST_USE;
 /* A Refusal; detail (may be NULL) replaces the standard sentence. */
 int channel_refuse(struct channel *c, uint32_t request, enum reason reason, const char *detail) MUST_USE;
 

@@ -18,6 +18,7 @@
 #include "player/options.h"
 #include "player/outputs.h"
 #include "player/player.h"
+#include "player/plugin.h"
 #include "player/sandbox.h"
 
 #define CONTROL_FD 3
@@ -28,8 +29,10 @@ struct session {
     uint32_t request; /* of START */
     ply_Start start;
     int body_fd, vault_fd; /* -1: not here, or the track's by now */
+    int plugin_fd;         /* -1: there is none, or it is loaded */
     struct track *track;
     struct digest *digest;
+    struct plugin *plugin;
     struct player *player;
     ply_Played played;
     const char *detail;
@@ -80,7 +83,10 @@ static int receive_start(struct session *s)
             return take_start(s, &f);
         if (f.type == ply_Type_OUTPUTS_GET)
             return outputs_tell(&s->control, f.request) == 0 ? DONE_ALREADY : -EPIPE;
-        int *fd = f.type == ply_Type_BODY ? &s->body_fd : f.type == ply_Type_VAULT ? &s->vault_fd : NULL;
+        int *fd = f.type == ply_Type_BODY     ? &s->body_fd
+                  : f.type == ply_Type_VAULT  ? &s->vault_fd
+                  : f.type == ply_Type_PLUGIN ? &s->plugin_fd
+                                              : NULL;
         if (!fd || *fd >= 0)
             return -EPROTO;
         *fd = channel_take_fd(&s->control);
@@ -107,6 +113,10 @@ static int prepare(struct session *s)
     int r = needs.window ? set_display(&s->start) : 0;
     if (r == 0)
         r = sandbox_enter(&needs);
+    if (r == 0 && s->plugin_fd >= 0) { /* code of others: it must not run before the sandbox is closed */
+        r = plugin_open(&s->plugin, s->plugin_fd, s->vault_fd, &s->detail);
+        s->plugin_fd = -1;
+    }
     if (r == 0) {
         r = track_open(&s->track, s->body_fd, s->vault_fd);
         s->body_fd = s->vault_fd = -1;
@@ -114,7 +124,7 @@ static int prepare(struct session *s)
     if (r == 0 && s->start.output == ply_Output_OUTPUT_DIGEST)
         r = digest_start(&s->digest);
     if (r == 0)
-        r = player_new(&s->player, &s->start, s->track, s->digest ? digest_fd(s->digest) : -1);
+        r = player_new(&s->player, &s->start, s->track, s->plugin, s->digest ? digest_fd(s->digest) : -1);
     return r != 0 ? r : player_load(s->player);
 }
 
@@ -233,8 +243,10 @@ static void release(struct session *s)
     if (s->digest && digest_finish(steal(&s->digest), hash, &bytes) != 0)
         log_warn("samples were lost");
     track_close(steal(&s->track));
+    plugin_close(steal(&s->plugin));
     closep(&s->body_fd);
     closep(&s->vault_fd);
+    closep(&s->plugin_fd);
     channel_deinit(&s->control);
 }
 
@@ -254,7 +266,7 @@ int main(void)
     /* The terminal's interrupt reaches the whole group; hearthd closes the channel when it means it. */
     (void)signal(SIGINT, SIG_IGN);
     (void)signal(SIGPIPE, SIG_IGN);
-    struct session s = { .body_fd = -1, .vault_fd = -1 };
+    struct session s = { .body_fd = -1, .vault_fd = -1, .plugin_fd = -1 };
     channel_init(&s.control, CONTROL_FD, 0);
     int r = secret_init();
     if (r == 0)

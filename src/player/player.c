@@ -19,7 +19,8 @@
 struct player {
     mpv_handle *mpv;
     struct track *track;
-    uint64_t offset; /* of the stream; libmpv's thread */
+    const struct plugin *plugin; /* NULL: none */
+    uint64_t offset;             /* of the stream; libmpv's thread */
     int event_fd;
     bool wants_sound, has_window;
     bool shown;   /* a picture, in the window */
@@ -96,6 +97,8 @@ static int set_up(struct player *p, const ply_Start *start, int samples_fd)
     p->wants_sound = start->output == ply_Output_OUTPUT_AUDIO;
     p->has_window = options_window(start);
     int r = options_set(p->mpv, start, samples_fd);
+    if (r == 0 && p->plugin && mpv_set_option_string(p->mpv, "af", plugin_filter(p->plugin)) < 0)
+        r = -EINVAL;
     if (r != 0)
         return r;
     mpv_request_log_messages(p->mpv, "error");
@@ -113,13 +116,15 @@ static int set_up(struct player *p, const ply_Start *start, int samples_fd)
     return mpv_stream_cb_add_ro(p->mpv, "hearth", p, stream_open) < 0 ? -EINVAL : 0;
 }
 
-int player_new(struct player **out, const ply_Start *start, struct track *t, int samples_fd)
+int player_new(struct player **out, const ply_Start *start, struct track *t, const struct plugin *plugin,
+               int samples_fd)
 {
     struct player *p = calloc(1, sizeof(*p));
     if (!p)
         return -ENOMEM;
     p->event_fd = -1;
     p->track = t;
+    p->plugin = plugin;
     int r = set_up(p, start, samples_fd);
     if (r != 0) {
         player_free(p);
@@ -181,6 +186,16 @@ static bool has_shown(struct player *p)
            shown;
 }
 
+/* libmpv plays on without a filter that it cannot use: only the plug-in itself knows whether it was asked. Of what has no sound it is not. */
+static int judge_plugin(struct player *p)
+{
+    if (!p->plugin || p->format[0] == '\0' || plugin_frames(p->plugin) > 0)
+        return 0;
+    p->failure = REASON_PROGRAM_UNUSABLE;
+    p->detail = "The plug-in did not take part: the sound did not go through it.";
+    return -EIO;
+}
+
 static int ended(struct player *p, const mpv_event_end_file *end)
 {
     if (track_failure(p->track) != REASON_NONE) { /* whatever libmpv makes of a failed read: it may look like the end */
@@ -188,7 +203,7 @@ static int ended(struct player *p, const mpv_event_end_file *end)
         return -EIO;
     }
     if (end->reason == MPV_END_FILE_REASON_EOF && p->running) /* without a stream to render it is no end but an error */
-        return 0;
+        return judge_plugin(p);
     p->failure = REASON_UNPLAYABLE;
     if (end->reason == MPV_END_FILE_REASON_ERROR && end->error == MPV_ERROR_AO_INIT_FAILED && p->wants_sound)
         p->detail =
@@ -259,6 +274,8 @@ int player_step(struct player *p)
             break;
         case MPV_EVENT_PLAYBACK_RESTART:
             on_restart(p);
+            if (judge_plugin(p) != 0) /* sound is out */
+                return -EIO;
             break;
         case MPV_EVENT_PROPERTY_CHANGE:
             p->news = true;

@@ -36,6 +36,8 @@ static const struct kind kinds[DOCUMENT_COUNT] = {
     [DOCUMENT_STANDING] = KIND("standing", doc_Standing),
     [DOCUMENT_GENERATION] = KIND("generation", doc_Generation),
     [DOCUMENT_CATCH_UP] = KIND("catch-up", doc_CatchUp),
+    [DOCUMENT_PROGRAM] = KIND("program", doc_Program),
+    [DOCUMENT_PROGRAM_GRANT] = KIND("program-grant", doc_ProgramGrant),
 };
 
 static const struct kind *kind_of(enum document d)

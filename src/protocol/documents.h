@@ -34,6 +34,8 @@ enum document {
     DOCUMENT_STANDING,
     DOCUMENT_GENERATION,
     DOCUMENT_CATCH_UP,
+    DOCUMENT_PROGRAM,
+    DOCUMENT_PROGRAM_GRANT,
     DOCUMENT_COUNT
 };
 const char *document_type(enum document d); /* "hearth/license/1" */

@@ -100,6 +100,16 @@ static const struct entry entries[REASON_COUNT] = {
                               "Connect it to the distributor, then look again: hearth doctor" },
     [REASON_CATCH_UP_NEEDED] = { "catch-up-needed", "The device has not shown that it is not an older copy of itself.",
                                  "Let it connect again; if that does not help, update it and see: hearth doctor" },
+    [REASON_UNKNOWN_PROGRAM] = { "unknown-program", "There is no program of this name.",
+                                 "See which there are: hearth programs" },
+    [REASON_PROGRAM_WITHDRAWN] = { "program-withdrawn", "This program is not given out any more.",
+                                   "See what is: hearth programs" },
+    [REASON_PROGRAM_OUTDATED] = { "program-outdated", "This device has, or had, a later version of the program.",
+                                  "If the older one is wanted all the same: hearth programs get NAME --older" },
+    [REASON_PROVIDER_UNKNOWN] = { "provider-unknown", "The program is signed by another provider than it should be.",
+                                  "Ask the distributor who provides it before using it." },
+    [REASON_PROGRAM_UNUSABLE] = { "program-unusable", "The program does not work here.",
+                                  "Look for a later version: hearth programs get NAME" },
 };
 
 static const struct entry *entry_of(enum reason r)

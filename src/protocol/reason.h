@@ -60,6 +60,11 @@ enum reason {
     REASON_STILL_OWED,   /* still-owed: an account ends when nothing is owed on either side */
     REASON_VAULT_BEHIND, /* vault-behind: the vault is an older copy of itself and has not caught up */
     REASON_CATCH_UP_NEEDED, /* catch-up-needed: the same, said by a distributor; or the vault has not spoken in this session */
+    REASON_UNKNOWN_PROGRAM,   /* unknown-program */
+    REASON_PROGRAM_WITHDRAWN, /* program-withdrawn: it is not given out any more */
+    REASON_PROGRAM_OUTDATED,  /* program-outdated: not later than what this device has, or had */
+    REASON_PROVIDER_UNKNOWN, /* provider-unknown: signed by somebody nobody vouches for, or by another one than before */
+    REASON_PROGRAM_UNUSABLE, /* program-unusable: it is whole, but does not do what its kind must */
     REASON_COUNT
 };
 const char *reason_code(enum reason r);       /* "no-license" */

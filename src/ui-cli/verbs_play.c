@@ -300,12 +300,16 @@ static int play(struct playing *p, const ctl_Play *m)
 
 static int run_play(struct cli *cli, int argc, char **argv)
 {
-    const char *output = "audio", *list = NULL;
+    const char *output = "audio", *list = NULL, *plugin = NULL;
     struct playing p = { .cli = cli };
     ctl_Play m = ctl_Play_init_zero;
-    const struct option_spec specs[] = { { "output", &output, NULL },           { "list", &list, NULL },
-                                         { "resume", NULL, &m.resume },         { "renew", NULL, &p.agreed },
-                                         { "background", NULL, &m.background }, { "follow", NULL, &p.follow } };
+    const struct option_spec specs[] = { { "output", &output, NULL },
+                                         { "list", &list, NULL },
+                                         { "resume", NULL, &m.resume },
+                                         { "renew", NULL, &p.agreed },
+                                         { "background", NULL, &m.background },
+                                         { "follow", NULL, &p.follow },
+                                         { "plugin", &plugin, NULL } };
     char **args;
     int count, code = cli_options(cli, argc, argv, specs, ARRAY_COUNT(specs), 0, -1, &args, &count);
     if (code >= 0)
@@ -316,6 +320,11 @@ static int run_play(struct cli *cli, int argc, char **argv)
     if (!is_output(output))
         return cli_usage(cli, "--output is audio, silent, digest, null, or a device that hearth outputs lists");
     if (!cli_text(cli, m.output, sizeof(m.output), output, "the output"))
+        return EXIT_USAGE;
+    if (plugin != NULL && plugin[0] == '\0')
+        return cli_usage(cli, "--plugin names one that is here: hearth programs");
+    m.has_plugin = plugin != NULL;
+    if (plugin != NULL && !cli_text(cli, m.plugin, sizeof(m.plugin), plugin, "the plug-in's name"))
         return EXIT_USAGE;
     for (int i = 0; i < count; i++)
         if (!add_track(cli, &m, args[i]))
@@ -338,13 +347,13 @@ static int run_play(struct cli *cli, int argc, char **argv)
     return code;
 }
 const struct verb verb_play = {
-    "play", "TRACK... [--list FILE] [--output OUTPUT] [--resume] [--renew] [--background] [--follow]",
+    "play", "TRACK... [--list FILE] [--output OUTPUT] [--plugin NAME] [--resume] [--renew] [--background] [--follow]",
     "Plays tracks, one after the other.",
     "At a terminal, " KEYS_TEXT ".\n"
     "The same from other commands: hearth pause, seek, volume, next, previous, stop, now, queue. Pictures and video open a window\n"
     "where there is a display. FILE has a TRACK a line. --resume goes on where the first track was left (at a terminal it is offered).\n"
     "When a license has ended, renewing it is offered, and playing goes on; --renew agrees to any price beforehand.\n"
     "OUTPUT is audio, or a device that `hearth outputs` lists; silent plays in time without sound; digest decodes as fast as it can and\n"
-    "prints the SHA-256 of the samples; null only decodes. --background returns once it plays. --json --follow prints each state.",
+    "prints the SHA-256 of the samples; null only decodes. --plugin NAME: the sound goes through a plug-in (hearth programs). --background returns once it plays. --json --follow prints each state.",
     run_play
 };

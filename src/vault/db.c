@@ -142,7 +142,15 @@ static const char version_5[] = "CREATE TABLE standing ("
                                 "  PRIMARY KEY (issuer, license_id)"
                                 ") STRICT, WITHOUT ROWID;";
 
-static const char *const migrations[] = { version_1, version_2, version_3, version_4, version_5 };
+/* programs.c; a row stays when its program was removed. */
+static const char version_6[] = "CREATE TABLE program ("
+                                "  distributor BLOB NOT NULL,"
+                                "  name TEXT NOT NULL,"
+                                "  sealed BLOB NOT NULL," /* highest version, provider, grant */
+                                "  PRIMARY KEY (distributor, name)"
+                                ") STRICT;";
+
+static const char *const migrations[] = { version_1, version_2, version_3, version_4, version_5, version_6 };
 
 static const char *const statements[DB_STATEMENT_COUNT] = {
     [DB_DEVICE_GET] = "SELECT generation, sealed FROM device",
@@ -255,6 +263,13 @@ static const char *const statements[DB_STATEMENT_COUNT] = {
     [DB_USE_LOG_TAKEN] = "UPDATE use_log SET taken = 1 WHERE issuer = ?1 AND number <= ?2 AND taken = 0",
     [DB_USE_LOG_PAGE] = "SELECT row, issuer, number, license_id, content, began_ms, play_ms, taken FROM use_log"
                         " WHERE row < ?1 ORDER BY row DESC LIMIT ?2",
+
+    [DB_PROGRAM_GET] = "SELECT sealed FROM program WHERE distributor = ?1 AND name = ?2",
+    [DB_PROGRAM_PUT] = "INSERT INTO program (distributor, name, sealed) VALUES (?1, ?2, ?3)"
+                       " ON CONFLICT (distributor, name) DO UPDATE SET sealed = excluded.sealed",
+    [DB_PROGRAM_PAGE] = "SELECT distributor, name, sealed FROM program ORDER BY name, distributor LIMIT ?2 OFFSET ?1",
+    [DB_PROGRAM_COUNT] = "SELECT count(*) FROM program",
+    [DB_PROGRAM_FORGET] = "DELETE FROM program WHERE distributor = ?1 AND name = ?2",
 };
 
 static const struct store_schema schema = {

@@ -12,6 +12,7 @@
 #include "vault/keys.h"
 #include "vault/licenses.h"
 #include "vault/player_channel.h"
+#include "vault/programs.h"
 #include "vault/service.h"
 #include "vault/trusted_time.h"
 #include "vault/use.h"
@@ -181,16 +182,25 @@ static int judge_info(const vlt_PlayOpen *m, doc_ContentInfo *info, struct id *c
 }
 
 static int open_slot(struct plays *all, int fd, const struct choice *c, const struct body_shape *shape,
-                     uint64_t *number)
+                     const struct program_secret *plugin, uint64_t *number)
 {
     unsigned i = free_slot(all); /* play_open has seen to it */
     const struct player_limit limit = { .duration_ms = c->duration_ms, .budget_ms = c->use.budget_ms };
-    int r = player_channel_open(&all->slots[i].channel, fd, &c->key, c->nonce, shape, &limit);
+    int r = player_channel_open(&all->slots[i].channel, fd, &c->key, c->nonce, shape, &limit, plugin);
     if (r != 0)
         return r;
     all->slots[i].use = c->use;
     *number = all->slots[i].number = ++all->last_number;
     return 0;
+}
+
+/* Before the license is looked at: without it there is no play, and none is charged. */
+static int find_plugin(struct vault *v, const vlt_PlayOpen *m, struct program_secret *out, struct reply *reply)
+{
+    int r = programs_find(v, &m->plugin, PROGRAM_PLUGIN, out);
+    if (r == REASON_NOT_PERMITTED)
+        reply->detail = "This program is an update, the player takes plug-ins.";
+    return r;
 }
 
 int play_open(struct vault *v, const struct request *rq, struct reply *reply)
@@ -200,11 +210,14 @@ int play_open(struct vault *v, const struct request *rq, struct reply *reply)
     struct body_shape shape;
     struct id content;
     struct choice c = { .nonce = info.nonce, .reply = reply, .reason = REASON_NO_LICENSE };
+    struct program_secret plugin CLEANUP(program_secret_wipe);
     if (*rq->fd < 0)
         return REASON_MALFORMED;
     int r = judge_info(m, &info, &content, &shape);
     if (r == 0)
         r = plays_close_ended(v);
+    if (r == 0 && m->has_plugin)
+        r = find_plugin(v, m, &plugin, reply);
     if (r == 0 && free_slot(v->plays) == PLAY_COUNT_MAX)
         r = REASON_IN_USE;
     c.record = m->has_record && m->record;
@@ -222,7 +235,7 @@ int play_open(struct vault *v, const struct request *rq, struct reply *reply)
     if (r == CHOSEN) {
         int fd = *rq->fd;
         *rq->fd = -1;
-        r = open_slot(v->plays, fd, &c, &shape, &reply->play.play);
+        r = open_slot(v->plays, fd, &c, &shape, m->has_plugin ? &plugin : NULL, &reply->play.play);
     }
     key32_wipe(&c.key);
     reply->type = vlt_Type_PLAY_OPENED;

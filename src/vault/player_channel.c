@@ -1,4 +1,5 @@
-/* Serving BLOCK_OPEN. The thread touches nothing but its own struct: no database, no file, no other play.
+/* Serving BLOCK_OPEN and PLUGIN_OPEN. The thread touches nothing but its own struct and the memory that a player hands over: no database, no
+ * file, no other play.
  * Source: seed S49. */
 #define LOG_MODULE "player-channel"
 #include "vault/player_channel.h"
@@ -13,6 +14,7 @@
 #include "base/util.h"
 #include "net/channel.h"
 #include "vault.pb.h"
+#include "vault/programs.h"
 
 #define STACK_BYTES ((size_t)256 * 1024)
 
@@ -20,7 +22,9 @@
 struct open_content {
     struct key32 key;
     uint8_t nonce[32];
-    uint8_t plain[]; /* one block */
+    bool has_plugin;
+    struct program_secret plugin;
+    uint8_t plain[]; /* one block, of the content or the plug-in */
 };
 
 struct player_channel {
@@ -88,6 +92,28 @@ static int open_block(struct player_channel *p, const struct frame *f, vlt_Block
     return 0;
 }
 
+/* Opened in the player's own memory, which comes with the request. */
+static int open_plugin(struct player_channel *p, const struct frame *f)
+{
+    const struct program_secret *plugin = &p->content->plugin;
+    int fd CLEANUP(closep) = channel_take_fd(&p->channel);
+    vlt_PluginOpened message = { .program_bytes = plugin->program_bytes };
+    int r = f->tail.len > 0 || f->message.len > 0 || fd < 0 ? REASON_MALFORMED : 0;
+    if (r == 0)
+        r = p->content->has_plugin ? program_unseal(fd, plugin, p->content->plain, true) : REASON_UNKNOWN_PROGRAM;
+    if (r == REASON_BLOCK_CORRUPT)
+        return channel_refuse(&p->channel, f->request, REASON_BLOCK_CORRUPT,
+                              "The plug-in's file is damaged, or another device's: hearth programs get NAME");
+    if (r != 0)
+        return channel_refuse(&p->channel, f->request, reason_of_error(r), NULL);
+    memcpy(message.digest, plugin->digest, sizeof(message.digest));
+    memcpy(message.information, plugin->information.bytes, sizeof(message.information));
+    r = channel_send(&p->channel, vlt_Type_PLUGIN_OPENED, f->request, vlt_PluginOpened_fields, &message,
+                     slice(NULL, 0));
+    secret_wipe(&message, sizeof(message));
+    return r;
+}
+
 static int serve_one(struct player_channel *p)
 {
     struct frame f;
@@ -96,6 +122,8 @@ static int serve_one(struct player_channel *p)
     int r = channel_read(&p->channel, true, &f);
     if (r != 0)
         return r;
+    if (f.type == vlt_Type_PLUGIN_OPEN)
+        return open_plugin(p, &f);
     r = open_block(p, &f, &m, &len);
     if (r != 0)
         return channel_refuse(&p->channel, f.request, reason_of_error(r), NULL);
@@ -131,7 +159,8 @@ static int start_thread(struct player_channel *p)
 }
 
 int player_channel_open(struct player_channel **out, int fd, const struct key32 *key, const uint8_t nonce[32],
-                        const struct body_shape *shape, const struct player_limit *limit)
+                        const struct body_shape *shape, const struct player_limit *limit,
+                        const struct program_secret *plugin)
 {
     struct player_channel *p = calloc(1, sizeof(*p));
     if (!p) {
@@ -142,11 +171,14 @@ int player_channel_open(struct player_channel **out, int fd, const struct key32 
     p->shape = *shape;
     p->limit = *limit;
     p->seen = calloc((size_t)shape->block_count / 8 + 1, 1);
-    p->content = secret_alloc(sizeof(*p->content) + shape->block_bytes);
+    p->content = secret_alloc(sizeof(*p->content) + size_max(shape->block_bytes, plugin ? PROGRAM_BLOCK_BYTES : 0));
     int r = p->content && p->seen ? 0 : -ENOMEM;
     if (r == 0) {
         p->content->key = *key;
         memcpy(p->content->nonce, nonce, sizeof(p->content->nonce));
+        p->content->has_plugin = plugin != NULL;
+        if (plugin)
+            p->content->plugin = *plugin;
         r = start_thread(p);
     }
     if (r != 0) {

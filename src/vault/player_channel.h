@@ -7,15 +7,19 @@
 #include "base/secret.h"
 #include "crypto/body.h"
 
+struct program_secret;
+
 struct player_channel;
 
 /* How much may be opened: blocks in proportion to duration_ms, each counted once, as long as less than budget_ms was opened before. */
 struct player_limit {
     uint64_t duration_ms, budget_ms;
 };
-/* Takes fd, also on failure. key is copied; wipe yours. 0 or -errno. */
+/* Takes fd, also on failure. key and plugin (NULL: none) are copied; wipe yours. The player may have the plug-in opened as often as it
+ * likes: REASON_UNKNOWN_PROGRAM without one, and those of program_unseal. 0 or -errno. */
 int player_channel_open(struct player_channel **out, int fd, const struct key32 *key, const uint8_t nonce[32],
-                        const struct body_shape *shape, const struct player_limit *limit) MUST_USE;
+                        const struct body_shape *shape, const struct player_limit *limit,
+                        const struct program_secret *plugin) MUST_USE;
 /* What was opened so far, each block once. */
 uint64_t player_channel_opened_ms(const struct player_channel *p);
 bool player_channel_opened_any(const struct player_channel *p);

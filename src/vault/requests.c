@@ -17,6 +17,7 @@
 #include "vault/logins.h"
 #include "vault/moves.h"
 #include "vault/play.h"
+#include "vault/programs.h"
 #include "vault/rosters.h"
 #include "vault/service.h"
 #include "vault/trusted_time.h"
@@ -34,6 +35,7 @@ union any_request {
     vlt_CertificateRefuse certificate_refuse;
     vlt_MoveRelease move_release;
     vlt_PlayOpen play_open;
+    vlt_ProgramStore program_store;
     uint64_t align;
 };
 
@@ -77,6 +79,11 @@ static const struct {
     ROW(USE_LOG_TAKEN, vlt_UseLogTaken, use_log_taken),
     ROW(USE_LIST_GET, vlt_UseListGet, use_list),
     ROW(BODY_STORED, vlt_BodyStored, use_body_stored),
+    ROW(PROGRAM_CHECK, vlt_ProgramCheck, programs_check),
+    ROW(PROGRAM_STORE, vlt_ProgramStore, programs_store),
+    ROW(PROGRAMS_GET, vlt_ProgramsGet, programs_list),
+    ROW(PROGRAM_DROP, vlt_ProgramDrop, programs_drop),
+    ROW(PROGRAM_OPEN, vlt_ProgramOpen, programs_open),
 };
 
 int requests_identity(struct vault *v, const struct request *rq, struct reply *reply)
@@ -117,6 +124,11 @@ static int answer(struct batch *b, uint32_t id)
     return codec_frame(&b->replies, reply->type, id, reply->fields, &reply->identity, buf_slice(&reply->tail));
 }
 
+static bool brings_fd(uint16_t type)
+{
+    return type == vlt_Type_PLAY_OPEN || type == vlt_Type_PROGRAM_STORE || type == vlt_Type_PROGRAM_OPEN;
+}
+
 /* Decodes and runs one. As a handler. */
 static int run(struct batch *b, const struct frame *f)
 {
@@ -127,7 +139,7 @@ static int run(struct batch *b, const struct frame *f)
         int r = codec_decode(table[i].fields, table[i].wire_max, f->message, &b->message, table[i].size);
         if (r != 0)
             return r > 0 ? REASON_MALFORMED : r;
-        int fd CLEANUP(closep) = f->type == vlt_Type_PLAY_OPEN ? channel_take_fd(b->channel) : -1;
+        int fd CLEANUP(closep) = brings_fd(f->type) ? channel_take_fd(b->channel) : -1;
         struct request rq = { &b->message, f->tail, &fd };
         return table[i].handler(b->v, &rq, &b->reply);
     }

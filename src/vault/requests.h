@@ -34,6 +34,8 @@ struct reply {
         vlt_UseSigned use_signed;
         vlt_UseLog use_log;
         vlt_UseList use_list;
+        vlt_Program program;
+        vlt_Programs programs;
     };
     struct buf tail;
     const char *detail; /* beside a reason: a sentence better than the standard one; constant text */

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/util.h"
+#include "protocol/program.h"
 #include "protocol/standing.h"
 #include "fuzz.h"
 #include "world.h"
@@ -237,6 +238,37 @@ static void judge_use_log_taken(const struct opened *o)
 static void judge_certificate(const struct opened *o) { (void)o; } /* fuzz-certificate.c */
 
 typedef void judge_fn(const struct opened *o);
+static void check_program(const doc_Program *p)
+{
+    CHECK(program_name_is_valid(p->name) && program_version_is_valid(p->version));
+    CHECK(p->kind == PROGRAM_PLUGIN || p->kind == PROGRAM_UPDATE);
+    CHECK(p->program_bytes > 0 && p->program_bytes <= PROGRAM_BYTES_MAX);
+    uint32_t count = program_block_count(p->program_bytes), last = count - 1;
+    CHECK(program_block_offset(last) + program_block_len(p->program_bytes, last) + BLOCK_OVERHEAD_BYTES ==
+          program_sealed_bytes(p->program_bytes));
+}
+
+static void judge_program(const struct opened *o)
+{
+    const doc_Program *p = o->payload;
+    doc_Program out;
+    if (program_judge(o->envelope, &out) != 0)
+        return;
+    CHECK(id_equal(p->provider, &o->w->ids[o->signer]));
+    check_program(&out);
+}
+
+static void judge_program_grant(const struct opened *o)
+{
+    const doc_ProgramGrant *g = o->payload;
+    doc_ProgramGrant out;
+    doc_Program program;
+    if (program_grant_judge(o->envelope, &o->w->own, &o->w->ids[WHO_SELF], &out, &program) != 0)
+        return;
+    CHECK(by_license_key(o, g->issued_ms) && is_own(o, g->distributor) && id_equal(g->client, &o->w->ids[WHO_SELF]));
+    check_program(&program);
+}
+
 static judge_fn *const judges[DOCUMENT_COUNT] = {
     [DOCUMENT_KEYSET] = judge_keyset,
     [DOCUMENT_DEVICE] = judge_device,
@@ -258,6 +290,8 @@ static judge_fn *const judges[DOCUMENT_COUNT] = {
     [DOCUMENT_STANDING] = judge_standing,
     [DOCUMENT_GENERATION] = judge_generation,
     [DOCUMENT_CATCH_UP] = judge_catch_up,
+    [DOCUMENT_PROGRAM] = judge_program,
+    [DOCUMENT_PROGRAM_GRANT] = judge_program_grant,
 };
 
 static enum who who_signed(const struct world *w, const uint8_t key[32])

@@ -63,6 +63,9 @@ static const struct {
     { msg_Type_UNLOCK_SPENDING, "msg_UnlockSpending" },
     { msg_Type_ACCOUNT_EXPORT, "msg_AccountExport" },
     { msg_Type_ACCOUNT_ERASE, "msg_AccountErase" },
+    { msg_Type_PROGRAMS_GET, "msg_ProgramsGet" },
+    { msg_Type_PROGRAM_GET, "msg_ProgramGet" },
+    { msg_Type_PROGRAM_BLOCKS_GET, "msg_ProgramBlocksGet" },
     { msg_Type_SHARE_PUSH, "msg_SharePush" },
     { msg_Type_BODIES_GET, "msg_BodiesGet" },
 };

@@ -345,7 +345,7 @@ static void ask_paper(struct run *r, struct input *in)
     memcpy(keyset.tls_key, r->w->keys[WHO_OWN_TLS].public_key, 32);
     memcpy(roster.distributor, r->w->own.distributor, ID_BYTES);
     memcpy(time.distributor, r->w->own.distributor, ID_BYTES);
-    switch (input_u8(in) % 3) {
+    switch (input_u8(in) % 4) {
     case 0: {
         doc_Keyset k = r->w->own;
         k.sequence = input_u8(in) & 1 ? input_u64(in) : UINT64_C(7) + input_u8(in);
@@ -357,6 +357,18 @@ static void ask_paper(struct run *r, struct input *in)
         make(r, in, DOCUMENT_ROSTER, r->w->documents[DOCUMENT_ROSTER], WHO_OWN_ROSTER, &envelope);
         queue(r, vlt_Type_ROSTER_CHECK, vlt_RosterCheck_fields, &roster, buf_slice(&envelope));
         break;
+    case 3: {
+        static const uint8_t information[32];
+        vlt_ProgramCheck check = { .older = input_u8(in) & 1 };
+        doc_ProgramGrant grant;
+        memcpy(&grant, r->w->documents[DOCUMENT_PROGRAM_GRANT], sizeof(grant));
+        memcpy(grant.client, r->keys->client.bytes, ID_BYTES);
+        CHECK(seal_to(r->keys->sealing_key, SLICE_ARRAY(information), grant.information) == 0);
+        memcpy(check.distributor, r->w->own.distributor, ID_BYTES);
+        make(r, in, DOCUMENT_PROGRAM_GRANT, &grant, WHO_OWN_LICENSE, &envelope);
+        queue(r, vlt_Type_PROGRAM_CHECK, vlt_ProgramCheck_fields, &check, buf_slice(&envelope));
+        break;
+    }
     default: {
         doc_SignedTime t = { .time_ms = input_u8(in) & 1 ? input_u64(in) : (uint64_t)WORLD_NOW_MS + input_u32(in) };
         memcpy(t.distributor, r->w->own.distributor, ID_BYTES);
@@ -392,16 +404,19 @@ static void ask_service(struct run *r, struct input *in)
 /* Any type, any bytes, or the message of its type as zeros with edits. */
 static void ask_any(struct run *r, struct input *in)
 {
-    static const char *const names[] = { "vlt_LicensesGet",      "vlt_PlayOpen",        "vlt_PlayClose",
-                                         "vlt_ServiceDrop",      "vlt_HeaderStore",     "vlt_MoveRelease",
-                                         "vlt_CertificateCheck", "vlt_RosterGet",       "vlt_MoveCancel",
-                                         "vlt_LicenseStore",     "vlt_DistributorsGet", "vlt_IdentityGet",
-                                         "vlt_LoginStore",       "vlt_LoginProve",      "vlt_LoginDrop" };
+    static const char *const names[] = {
+        "vlt_LicensesGet",     "vlt_PlayOpen",         "vlt_PlayClose",   "vlt_ServiceDrop",  "vlt_HeaderStore",
+        "vlt_MoveRelease",     "vlt_CertificateCheck", "vlt_RosterGet",   "vlt_MoveCancel",   "vlt_LicenseStore",
+        "vlt_DistributorsGet", "vlt_IdentityGet",      "vlt_LoginStore",  "vlt_LoginProve",   "vlt_LoginDrop",
+        "vlt_ProgramsGet",     "vlt_ProgramDrop",      "vlt_ProgramOpen", "vlt_ProgramStore", "vlt_ProgramCheck"
+    };
     static const uint16_t types[] = { vlt_Type_LICENSES_GET,      vlt_Type_PLAY_OPEN,        vlt_Type_PLAY_CLOSE,
                                       vlt_Type_SERVICE_DROP,      vlt_Type_HEADER_STORE,     vlt_Type_MOVE_RELEASE,
                                       vlt_Type_CERTIFICATE_CHECK, vlt_Type_ROSTER_GET,       vlt_Type_MOVE_CANCEL,
                                       vlt_Type_LICENSE_STORE,     vlt_Type_DISTRIBUTORS_GET, vlt_Type_IDENTITY_GET,
-                                      vlt_Type_LOGIN_STORE,       vlt_Type_LOGIN_PROVE,      vlt_Type_LOGIN_DROP };
+                                      vlt_Type_LOGIN_STORE,       vlt_Type_LOGIN_PROVE,      vlt_Type_LOGIN_DROP,
+                                      vlt_Type_PROGRAMS_GET,      vlt_Type_PROGRAM_DROP,     vlt_Type_PROGRAM_OPEN,
+                                      vlt_Type_PROGRAM_STORE,     vlt_Type_PROGRAM_CHECK };
     size_t index = input_u8(in) % ARRAY_COUNT(names);
     const struct message *m = message_named(names[index]);
     void *zero CLEANUP(freep) = calloc(1, m->struct_bytes);

@@ -74,10 +74,12 @@ static void put_message(const struct message *m, const char *name, const void *m
 static void seed_messages(const struct world *w)
 {
     static const char *const types[DOCUMENT_COUNT] = {
-        "doc_Keyset",     "doc_DeviceCertificate", "doc_Roster", "doc_License", "doc_CopyCertificate", "doc_Delegation",
-        "doc_Ekb",        "doc_KeyGrant",          "doc_Quote",  "doc_Receipt", "doc_Surrender",       "doc_SignedTime",
-        "doc_Share",      "doc_Settlement",        "doc_Use",    "doc_UseLog",  "doc_UseLogTaken",     "doc_Standing",
-        "doc_Generation", "doc_CatchUp",
+        "doc_Keyset",          "doc_DeviceCertificate", "doc_Roster",     "doc_License",
+        "doc_CopyCertificate", "doc_Delegation",        "doc_Ekb",        "doc_KeyGrant",
+        "doc_Quote",           "doc_Receipt",           "doc_Surrender",  "doc_SignedTime",
+        "doc_Share",           "doc_Settlement",        "doc_Use",        "doc_UseLog",
+        "doc_UseLogTaken",     "doc_Standing",          "doc_Generation", "doc_CatchUp",
+        "doc_Program",         "doc_ProgramGrant",
     };
     for (int d = 0; d < DOCUMENT_COUNT; d++)
         put_message(message_named(types[d]), types[d], w->documents[d]);
@@ -328,6 +330,8 @@ static void seed_vault(void)
     PUT("vault", "moved-and-given-again", BYTES(VAULT_LICENSE, VAULT_MOVE, VAULT_MOVED, VAULT_LICENSE, VAULT_LIST));
     PUT("vault", "papers", BYTES(138, 1, 0, 0, 9, 0, 138, 0, 1, 0, 138, 0, 2, 0, 0, 0, 0, 9, 0));
     PUT("vault", "at-once", BYTES(0, 0, 0, 0, 0, 1, 2, 0, 4, 0, 0, 0, 1, 5, 0, 0, 0, 11));
+    PUT("vault", "programs",
+        BYTES(138, 0, 3, 0, 0, 0, 0, 138, 0, 3, 1, 0, 0, 0, 140, 15, 0, 0, 140, 16, 0, 0, 140, 17, 0, 0));
     PUT("vault", "play", BYTES(VAULT_CHECK, VAULT_COMMIT, 140, 1, 0, 0));
 }
 

@@ -34,6 +34,8 @@ static const struct document_kind kinds[DOCUMENT_COUNT] = {
     [DOCUMENT_STANDING] = KIND(doc_Standing, WHO_OWN_LICENSE),
     [DOCUMENT_GENERATION] = KIND(doc_Generation, WHO_SELF),
     [DOCUMENT_CATCH_UP] = KIND(doc_CatchUp, WHO_OWN_LICENSE),
+    [DOCUMENT_PROGRAM] = KIND(doc_Program, WHO_STRANGER),
+    [DOCUMENT_PROGRAM_GRANT] = KIND(doc_ProgramGrant, WHO_OWN_LICENSE),
 };
 
 const struct document_kind *world_kind(enum document d) { return &kinds[d]; }
@@ -298,6 +300,22 @@ static void make_papers(struct world *w)
         e->has_sequence = i > 0;
         e->has_license_id = e->has_content = e->has_destination = e->has_digest = i == 2;
     }
+
+    doc_Program *program = document(w, DOCUMENT_PROGRAM);
+    COPY_ID(program->provider, w->ids[WHO_STRANGER]);
+    CODEC_SET_TEXT(program->name, "tone");
+    program->kind = 1;
+    program->version = 1ull << 32;
+    program->program_bytes = 40000;
+    program->signed_ms = now;
+
+    doc_ProgramGrant *granted = document(w, DOCUMENT_PROGRAM_GRANT);
+    struct buf signed_program CLEANUP(buf_free) = buf(4096);
+    COPY_ID(granted->distributor, w->ids[WHO_OWN_ROOT]);
+    COPY_ID(granted->client, w->ids[WHO_SELF]);
+    world_envelope(w, DOCUMENT_PROGRAM, &signed_program);
+    CHECK(CODEC_SET_BYTES(granted->program, buf_slice(&signed_program)) == 0);
+    granted->issued_ms = now;
 
     doc_SignedTime *time = document(w, DOCUMENT_TIME);
     COPY_ID(time->distributor, w->ids[WHO_OWN_ROOT]);

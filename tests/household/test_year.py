@@ -306,6 +306,13 @@ class Year:
         """Each vault's last word is of its device's last session, and no later than the vault is now."""
         assert not self.sql("SELECT 1 FROM device_standing v LEFT JOIN device_session s ON s.client = v.client WHERE s.session IS NULL OR v.session > s.session")
 
+    def table_program(self, names, songs):
+        """What is given out lies there as it was signed; nothing of it is about anybody."""
+        assert not self.sql("SELECT 1 FROM program WHERE document IS NULL OR provider NOT IN (SELECT provider FROM program_provider)")
+
+    def table_program_provider(self, names, songs):
+        assert not self.sql("SELECT 1 FROM program_provider WHERE length(provider) != 32")
+
     def table_relayed_serial(self, names, songs):
         """What was passed on for boreal is in boreal's copy history, as used."""
         assert not self.sql("SELECT 1 FROM relayed_serial r WHERE NOT EXISTS (SELECT 1 FROM copy_history h WHERE h.serial = r.serial AND h.destination = r.client AND h.state IN (2, 3))")

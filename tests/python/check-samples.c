@@ -14,6 +14,7 @@
 #include "crypto/body.h"
 #include "crypto/contentkey.h"
 #include "crypto/ekb.h"
+#include "protocol/program.h"
 #include "protocol/standing.h"
 #include "vectorfile.h"
 
@@ -172,6 +173,21 @@ static int judge_catch_up(const struct vector *v, struct slice d)
     static doc_CatchUp out;
     struct id client = id_field(v, "reader");
     return catch_up_judge(d, &keyset, &client, &out);
+}
+
+static int judge_program(const struct vector *v, struct slice d)
+{
+    doc_Program out;
+    (void)v;
+    return program_judge(d, &out);
+}
+
+static int judge_program_grant(const struct vector *v, struct slice d)
+{
+    doc_ProgramGrant out;
+    doc_Program program;
+    struct id client = id_field(v, "reader");
+    return program_grant_judge(d, &keyset, &client, &out, &program);
 }
 
 static int judge_share(const struct vector *v, struct slice d)
@@ -353,6 +369,8 @@ static const struct kind {
     { "standing", judge_standing },
     { "generation", judge_generation },
     { "catch-up", judge_catch_up },
+    { "program", judge_program },
+    { "program-grant", judge_program_grant },
     { "share", judge_share },
     { "body", judge_body },
     { "copy-certificate", judge_certificate },

@@ -1,5 +1,6 @@
 """docs/FORMATS.md in Python: who may sign what, when a copy certificate is good, how content opens (sections 5, 6, 9 to 11)."""
 import hashlib
+import re
 
 import formats as f
 import records as r
@@ -174,6 +175,33 @@ def catch_up(envelope, of, client):
         refuse_unless(before < place, "malformed")
     refuse_unless(document["last"] or document["entries"], "malformed")
     return document
+
+
+def program(envelope):
+    document, signer = r.document_open("program", envelope)
+    refuse_unless(f.id_of_key(signer) == document["provider"], "signature-invalid")
+    name, version = document["name"], document["version"]
+    refuse_unless(re.fullmatch("[a-z0-9]([a-z0-9-]*[a-z0-9])?", name) and document["kind"] in (1, 2), "malformed")
+    refuse_unless(0 < version < 1 << 48 and 0 < document["program_bytes"] <= 1 << 24, "malformed")
+    return document
+
+
+def program_grant(envelope, of, client):
+    """The grant and the program inside."""
+    document = by_license_key("program-grant", envelope, of, lambda d: d["distributor"])
+    refuse_unless(document["client"] == client, "wrong-destination")
+    return document, program(document["program"])
+
+
+def program_open(grant, document, sealed, sealing):
+    """The program, from its sealed form and the device's sealing key."""
+    size, block, whole = document["program_bytes"], 16384, 16384 + 44
+    count = (size + block - 1) // block
+    refuse_unless(len(sealed) == size + 44 * count, "malformed")
+    key = f.hkdf(f.box_open(sealing, grant["information"]), "hearth program", document["digest"])
+    plain = b"".join(f.block_open(key, document["digest"], i, count, sealed[i * whole:(i + 1) * whole]) for i in range(count))
+    refuse_unless(f.sha256(plain) == document["digest"], "forged")
+    return plain
 
 
 # ---- section 9 ----------------------------------------------------------------------------------------------------

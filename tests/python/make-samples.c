@@ -16,7 +16,7 @@
 #include "crypto/seal.h"
 #include "crypto/sha256.h"
 #include "messages.pb.h"
-#include "protocol/documents.h"
+#include "protocol/program.h"
 
 #define NOW_MS 1700000000000
 #define YEAR_MS (365ull * 24 * 3600 * 1000)
@@ -437,6 +437,41 @@ static void write_small(const struct content *c, const struct distributor *a, co
     write_signed("a.share", DOCUMENT_SHARE, &share, &a->license_signer);
 }
 
+/* A plug-in of three blocks, sealed for source. */
+static void write_program(const struct distributor *a, const struct device *source)
+{
+    static uint8_t plain[2 * PROGRAM_BLOCK_BYTES + 77], sealed[sizeof(plain) + 3 * BLOCK_OVERHEAD_BYTES];
+    struct key32 provider, information, key;
+    struct signer signer;
+    draw(&provider);
+    draw(&information);
+    rng_fill(&chance.rng, plain, sizeof(plain));
+    signer_from_seed(&signer, &provider);
+    doc_Program program = { .name = "tone-2",
+                            .kind = PROGRAM_PLUGIN,
+                            .version = 1ull << 32 | 2 << 16 | 3,
+                            .program_bytes = sizeof(plain),
+                            .signed_ms = NOW_MS };
+    struct id by = id_of_key(signer.public_key);
+    SET(program.provider, by.bytes);
+    sha256(SLICE_ARRAY(plain), program.digest);
+    struct buf envelope CLEANUP(buf_free) = sign(DOCUMENT_PROGRAM, &program, &signer);
+    doc_ProgramGrant grant = { .issued_ms = NOW_MS };
+    SET(grant.distributor, a->id.bytes);
+    SET(grant.client, source->client.bytes);
+    must(CODEC_SET_BYTES(grant.program, buf_slice(&envelope)) == 0);
+    must(seal_to(source->sealing_public, SLICE_ARRAY(information.bytes), grant.information) == 0);
+    program_key(information.bytes, program.digest, &key);
+    for (uint32_t i = 0; i < program_block_count(sizeof(plain)); i++)
+        must(block_seal(&chance.rng, &key, program.digest, i, 3,
+                        slice(plain + (size_t)i * PROGRAM_BLOCK_BYTES, program_block_len(sizeof(plain), i)),
+                        sealed + program_block_offset(i)) == 0);
+    write_file("provider.program", buf_slice(&envelope));
+    write_signed("a.program-grant", DOCUMENT_PROGRAM_GRANT, &grant, &a->license_signer);
+    write_file("program", SLICE_ARRAY(plain));
+    write_file("source.program-sealed", SLICE_ARRAY(sealed));
+}
+
 /* The certificate file of a medium, from files written before. */
 static void write_medium_certificate(struct slice delegation)
 {
@@ -489,6 +524,7 @@ static void write_all(void)
     make_device(&sibling, &a, 13);
     make_device(&destination, &b, 79);
     write_devices(&b, &source, &destination, revoked[2]);
+    write_program(&a, &source);
     write_keyset("a.keyset", &a, &b);
     write_keyset("b.keyset", &b, &a);
     write_roster(&a, &source, &b, &destination);

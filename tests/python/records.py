@@ -86,6 +86,10 @@ SETTLEMENT = Record((1, "issuer", fixed(32)), (2, "partner", fixed(32)), (3, "nu
 SETTLEMENT_ROW = Record((1, "entry", U64), (2, "kind", U32), (3, "serial", fixed(16)), (4, "content", fixed(32)),
                         (5, "destination", fixed(32)), (6, "user", text(63)), (7, "price", I64), (8, "amount", I64),
                         (9, "time_ms", U64), (10, "reverses", U64))
+PROGRAM = Record((1, "provider", fixed(32)), (2, "name", text(31)), (3, "kind", U32), (4, "version", U64),
+                 (5, "program_bytes", U64), (6, "digest", fixed(32)), (7, "signed_ms", U64))
+PROGRAM_GRANT = Record((1, "distributor", fixed(32)), (2, "client", fixed(32)), (3, "program", upto(320)),
+                       (4, "information", fixed(80)), (5, "issued_ms", U64))
 SHARE = Record((1, "origin", fixed(32)), (2, "sequence", U64), (3, "table", U32), (4, "removed", BOOL),
                (5, "row", upto(4000)))
 CONTENT_INFO = Record((1, "publisher", fixed(32)), (2, "media_type", text(63)), (3, "title", text(127)),
@@ -102,6 +106,7 @@ TYPES = {
     "surrender": SURRENDER, "time": TIME, "share": SHARE, "settlement": SETTLEMENT,
     "use": USE, "use-log": USE_LOG, "use-log-taken": USE_LOG_TAKEN,
     "standing": STANDING, "generation": GENERATION, "catch-up": CATCH_UP,
+    "program": PROGRAM, "program-grant": PROGRAM_GRANT,
 }
 
 FORBIDDEN = [(0x00, 0x1F), (0x7F, 0x9F), (0x61C, 0x61C), (0x200E, 0x200F), (0x2028, 0x202E), (0x2066, 0x2069),

@@ -68,6 +68,8 @@ class ReadSamples(unittest.TestCase):
             "a.standing": lambda d: j.standing(d, self.a, k["source"]),
             "source.generation": lambda d: j.generation(d, k["source"], k["distributor_a"]),
             "a.catch-up": lambda d: j.catch_up(d, self.a, k["source"]),
+            "provider.program": j.program,
+            "a.program-grant": lambda d: j.program_grant(d, self.a, k["source"])[0],
             "a.time": lambda d: j.time(d, self.a, k["source"]),
             "a.share": lambda d: j.share(d, self.a),
         }
@@ -211,6 +213,20 @@ class ReadSamples(unittest.TestCase):
         half = f.unwrap_half(root, document["content"], inner["license_id"], document["wrapped_half"])
         header = r.decode(r.HEADER, self.read("destination.header"))
         self.assertEqual(half, f.unwrap_half(root, header["content"], header["license_id"], header["wrapped_half"]))
+
+    def test_program_opens_on_its_device_only(self):
+        k = self.keys
+        grant, program = j.program_grant(self.read("a.program-grant"), self.a, k["source"])
+        sealed, plain = self.read("source.program-sealed"), self.read("program")
+        self.assertEqual((program["name"], program["kind"], program["version"]), ("tone-2", 1, 1 << 32 | 2 << 16 | 3))
+        self.assertEqual(j.program_open(grant, program, sealed, k["source_sealing"]), plain)
+        self.assertRefused("wrong-destination", j.program_grant, self.read("a.program-grant"), self.a, k["destination"])
+        self.assertRefused("forged", j.program_open, grant, program, sealed, k["destination_sealing"])
+        for at in (0, 16, 28, 16384, 16428, len(sealed) - 1):
+            self.assertRefused("forged", j.program_open, grant, program, sealed[:at] + bytes([sealed[at] ^ 1]) + sealed[at + 1:], k["source_sealing"])
+        self.assertRefused("malformed", j.program_open, grant, program, sealed[:-1], k["source_sealing"])
+        mixed = sealed[16428:2 * 16428] + sealed[:16428] + sealed[2 * 16428:]
+        self.assertRefused("forged", j.program_open, grant, program, mixed, k["source_sealing"])
 
     def test_altered_body_is_refused(self):
         content = self.keys["content"]

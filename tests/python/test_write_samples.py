@@ -134,6 +134,7 @@ class Writer:
         self.simple("use-log-taken", "good", "ok", sign("use-log-taken", w.taken_fields(), w.a.license), w.a,
                     lambda d, k: j.use_log_taken(d, k, w.source.id), reader=w.source.id)
         self.standings_good()
+        self.programs()
         full = {**w.license_fields(w.source), "lease": {"until_ms": NOW, "grace_ms": 0, "max_plays": 3}, "lender": w.sibling.id}
         full["conditions"] = {**w.conditions(), "max_plays": 1, "max_play_ms": 2, "max_checkouts": 3, "record": True, "own_price": -1, "use_log": False}
         self.license("every field there is", "ok", sign("license", full, w.a.license))
@@ -295,6 +296,39 @@ class Writer:
         reader = reader or w.source.id
         self.simple("generation", name, outcome, r.document_sign("generation", fields, signer or w.source.signer), w.a,
                     lambda d, k: j.generation(d, reader, k["distributor"]), reader=reader)
+
+    def program(self, case, outcome, signer=None, **changes):
+        w = self.w
+        self.cases.add(case, "program", r.document_sign("program", {**w.program_fields(), **changes}, signer or w.provider), outcome, j.program)
+
+    def program_grant(self, name, outcome, signer=None, reader=None, **changes):
+        w = self.w
+        reader = reader or w.source.id
+        self.simple("program-grant", name, outcome, r.document_sign("program-grant", {**w.grant_of_program_fields(), **changes}, signer or w.a.license),
+                    w.a, lambda d, k: j.program_grant(d, k, reader), reader=reader)
+
+    def programs(self):
+        w = self.w
+        sign = r.document_sign
+        self.program("as high and large as may be", "ok")
+        self.program("as low and small as may be", "ok", version=1, program_bytes=1, kind=1)
+        self.program("a long name", "ok", name="1-" + "z" * 29)
+        self.program("signed by another", "signature-invalid", signer=w.a.license)
+        for changes in ({"kind": 0}, {"kind": 3}, {"version": 0}, {"version": 1 << 48}, {"program_bytes": 0}, {"program_bytes": (1 << 24) + 1},
+                        {"name": ""}, {"name": "-a"}, {"name": "a-"}, {"name": "A"}, {"name": "a b"}, {"name": "a/b"}, {"name": "ä"}, {"name": "a_b"}):
+            self.program(f"unlike any program: {changes}", "malformed", **changes)
+        self.program_grant("good", "ok")
+        self.program_grant("to another device", "wrong-destination", reader=w.sibling.id)
+        self.program_grant("for another device", "wrong-destination", client=w.sibling.id)
+        self.program_grant("by another distributor", "signature-invalid", signer=w.b.license)
+        self.program_grant("in another's name", "signature-invalid", distributor=w.b.id)
+        self.program_grant("by the provider", "signature-invalid", signer=w.provider)
+        self.program_grant("by the device itself", "signature-invalid", signer=w.source.signer)
+        self.program_grant("after the key's end", "signature-invalid", issued_ms=NOW + YEAR + 1)
+        self.program_grant("beyond all time", "signature-invalid", issued_ms=2**64 - 1)
+        self.program_grant("of a forged program", "signature-invalid", program=sign("program", w.program_fields(), w.a.license))
+        self.program_grant("of what is no program", "malformed", program=sign("time", w.time_fields(), w.a.license))
+        self.program_grant("of a program without a kind", "malformed", program=sign("program", {**w.program_fields(), "kind": 7}, w.provider))
 
     def standings_good(self):
         w = self.w

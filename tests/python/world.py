@@ -58,6 +58,7 @@ class World:
         self.source, self.sibling = Device(self, self.a, 0), Device(self, self.a, 4294967295)
         self.destination, self.revoked = Device(self, self.b, 5), Device(self, self.b, 1000)
         self.copy_key = f.Signer(self.draw())
+        self.provider, self.digest = f.Signer(self.draw()), self.draw()
         self.license_id = self.draw(16)
         self.header_half, self.license_half = self.draw(), self.draw()
         self.plain = self.draw(4096 * 4 + 1)
@@ -167,6 +168,14 @@ class World:
     def catch_up_fields(self, *entries, after=bytes(49), last=True):
         return {"distributor": self.a.id, "client": self.source.id, "nonce": bytes(16), "generation": NOW, "after": after,
                 "last": last, "time_ms": NOW, "entries": list(entries)}
+
+    def program_fields(self):
+        return {"provider": f.id_of_key(self.provider.public), "name": "a", "kind": 2, "version": 2**48 - 1, "program_bytes": 1 << 24,
+                "digest": self.digest, "signed_ms": 0}
+
+    def grant_of_program_fields(self, program=None):
+        return {"distributor": self.a.id, "client": self.source.id, "program": program or r.document_sign("program", self.program_fields(), self.provider),
+                "information": f.box_seal(f.box_public(self.source.sealing), self.draw(32)), "issued_ms": NOW}
 
     def time_fields(self):
         return {"distributor": self.a.id, "client": self.source.id, "time_ms": NOW}
