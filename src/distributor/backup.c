@@ -16,8 +16,10 @@
 #include "base/text.h"
 #include "base/util.h"
 #include "distributor/backup_files.h"
+#include "distributor/program_history.h"
 
 #define MANIFEST "backup.json"
+#define HISTORY "programs.db"
 #define MANIFEST_MAX (1u << 20)
 #define RESTORING "restore.tmp" /* in the state directory */
 
@@ -105,6 +107,29 @@ static int copy_keys(struct making *m)
     return r == 0 ? file_sync_dir(to) : r;
 }
 
+/* What is specific to each device's copy of a program: without it a device would get another. */
+static int copy_history(struct operations *o, struct making *m)
+{
+    char path[PATH_MAX];
+    bool any = false;
+    int r = file_join(path, sizeof(path), m->to, HISTORY);
+    if (r == 0)
+        r = program_history_backup(o, path, &any);
+    return r == 0 && any ? list_database(m, HISTORY) : r;
+}
+
+static int link_programs(const char *from_dir, const char *to_dir)
+{
+    char from[PATH_MAX], to[PATH_MAX];
+    uint64_t count;
+    int r = file_join(from, sizeof(from), from_dir, "programs");
+    if (r == 0 && access(from, F_OK) != 0)
+        return 0;
+    if (r == 0)
+        r = file_join(to, sizeof(to), to_dir, "programs");
+    return r == 0 ? backup_link_folder(from, to, &count) : r;
+}
+
 /* After the database: a body is there before the row that names it. */
 static int link_bodies(const char *state_dir, const char *to_dir, uint64_t *count)
 {
@@ -135,7 +160,11 @@ static int fill(struct operations *o, struct making *m, bool with_bodies, struct
     if (r == 0)
         r = copy_directory(m, &b->has_directory);
     if (r == 0)
+        r = copy_history(o, m);
+    if (r == 0)
         r = copy_keys(m);
+    if (r == 0)
+        r = link_programs(m->state_dir, m->to);
     if (r == 0 && with_bodies)
         r = link_bodies(m->state_dir, m->to, &b->bodies);
     b->bytes = m->bytes;
@@ -273,6 +302,21 @@ static int copy_key_here(void *ctx, const char *name)
     return copy_here(s->keys_from, s->keys_to, name);
 }
 
+static int copy_history_here(const struct restoring *s)
+{
+    char from[PATH_MAX], dir[PATH_MAX], to[PATH_MAX];
+    int r = file_join(from, sizeof(from), s->dir, HISTORY);
+    if (r == 0 && access(from, F_OK) != 0)
+        return 0;
+    if (r == 0)
+        r = file_join(dir, sizeof(dir), s->tmp, "confidential");
+    if (r == 0)
+        r = file_join(to, sizeof(to), dir, "programs.db");
+    if (r == 0)
+        r = file_make_dirs(dir, 0700);
+    return r == 0 ? backup_copy_file(from, to, 0600, NULL, NULL) : r;
+}
+
 static int copy_back(struct restoring *s, const struct backup *b)
 {
     int r = file_join(s->keys_from, sizeof(s->keys_from), s->dir, "keys");
@@ -286,6 +330,8 @@ static int copy_back(struct restoring *s, const struct backup *b)
         r = backup_each(s->keys_from, copy_key_here, s);
     if (r == 0)
         r = copy_here(s->dir, s->tmp, "operations.db");
+    if (r == 0)
+        r = copy_history_here(s);
     return r == 0 && b->has_directory ? copy_here(s->dir, s->tmp, "directory.db") : r;
 }
 
@@ -334,6 +380,14 @@ static int move_in(const struct restoring *s, const struct backup *b)
         r = backup_remove_folder(old);
     if (r == 0)
         r = move(s->tmp, s->state_dir, "keys");
+    if (r == 0)
+        r = file_join(old, sizeof(old), s->state_dir, "confidential");
+    if (r == 0 && s->again)
+        r = backup_remove_folder(old);
+    if (r == 0) {
+        r = move(s->tmp, s->state_dir, "confidential");
+        r = r == -ENOENT ? 0 : r;
+    }
     if (r == 0 && b->has_directory)
         r = move(s->tmp, s->state_dir, "directory.db");
     if (r == 0)
@@ -361,7 +415,8 @@ int backup_restore(const char *dir, const char *state_dir, const struct rng *rng
     uint64_t bodies;
     int r = backup_read(dir, &b);
     s.again = r == 0 && holds(state_dir, RESTORING);
-    if (r == 0 && (holds(state_dir, "operations.db") || (holds(state_dir, "keys") && !s.again)))
+    if (r == 0 && (holds(state_dir, "operations.db") ||
+                   ((holds(state_dir, "keys") || holds(state_dir, "confidential")) && !s.again)))
         r = -EEXIST;
     if (r == 0)
         r = file_make_dirs(state_dir, 0700);
@@ -373,6 +428,8 @@ int backup_restore(const char *dir, const char *state_dir, const struct rng *rng
         r = leap(&s, rng, now_ms, &b, out);
     if (r == 0)
         r = link_bodies(dir, state_dir, &bodies);
+    if (r == 0)
+        r = link_programs(dir, state_dir);
     if (r == 0)
         r = move_in(&s, &b);
     if (r == 0)
@@ -386,7 +443,7 @@ int backup_move_aside(const char *state_dir, int64_t now_ms)
 {
     static const char *const names[] = { "operations.db", "operations.db-wal", "operations.db-shm",
                                          "directory.db",  "directory.db-wal",  "directory.db-shm",
-                                         "keys" };
+                                         "keys",          "confidential" };
     char name[64], aside[PATH_MAX];
     snprintf(name, sizeof(name), "replaced-%lld", (long long)now_ms);
     int r = file_join(aside, sizeof(aside), state_dir, name);

@@ -3,6 +3,8 @@
  *     operations.db     one consistent state of the database
  *     directory.db      of a directory
  *     keys/             as they are: who reads the backup has the keys
+ *     programs.db       what is specific to each device's copy of a program (program_history.h), when there is any
+ *     programs/         programs as they were signed, linked as bodies are
  *     bodies/           encrypted content; links to the same files where the file system allows it, for they never change
  *     backup.json       whose it is, when it was begun, and the SHA-256 of the files above it; written last
  *

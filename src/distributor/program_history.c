@@ -251,17 +251,27 @@ static int forget_client(struct operations *o, const struct id *client)
     return r == 0 ? transaction_commit(&t) : r;
 }
 
-int program_history_forget(struct operations *o)
+static bool is_there(const struct operations *o)
 {
     char path[1200];
+    return file_join(path, sizeof(path), o->state_dir, "confidential/programs.db") == 0 && access(path, F_OK) == 0;
+}
+
+int program_history_backup(struct operations *o, const char *path, bool *any)
+{
+    *any = is_there(o);
+    int r = *any ? open_history(o) : 0;
+    if (r == 0 && *any)
+        r = store_backup(o->history->store, path);
+    return r > 0 ? -EUCLEAN : r;
+}
+
+int program_history_forget(struct operations *o)
+{
     struct id at = { 0 };
     struct device d;
     bool any = false;
-    int r = file_join(path, sizeof(path), o->state_dir, "confidential/programs.db");
-    if (r == 0 && access(path, F_OK) != 0)
-        return 0; /* nothing was ever given */
-    if (r == 0)
-        r = open_history(o);
+    int r = is_there(o) ? open_history(o) : OPERATIONS_ABSENT; /* nothing was ever given */
     while (r == 0 && (r = next_client(o, &at)) == 0) {
         r = devices_find_own(o, &at, &d);
         if (r == OPERATIONS_ABSENT) {

@@ -32,6 +32,8 @@ int program_history_next(struct operations *o, struct program_allotment *at) MUS
 /* Devices that are not known here any more, in any state (their account was erased), leave the history, and the file is written anew.
  * Not in a transaction. 0 or -errno. */
 int program_history_forget(struct operations *o) MUST_USE;
+/* A consistent copy in a new file, for a backup. *any: there is a history at all; without one nothing is written. Not in a transaction. 0 or -errno. */
+int program_history_backup(struct operations *o, const char *path, bool *any) MUST_USE;
 void program_history_close(struct program_history *h); /* accepts NULL */
 
 #endif

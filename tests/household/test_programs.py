@@ -319,6 +319,21 @@ def killed():
     assert [f for f in os.listdir(os.path.join(h.kitchen.state, "programs")) if "part" in f] == []
 
 
+def backed_up():
+    """A backup holds programs and history; what is put back gives each device the same information as before."""
+    before, good, at = program("history")["history"], play(h.kitchen), os.path.join(h.root, "backup")
+    h.aurora.admin("backup", at)
+    assert os.stat(os.path.join(at, "programs.db")).st_mode & 0o777 == 0o600
+    h.aurora.stop()
+    h.aurora.admin("restore", at, "--replace")
+    assert os.stat(os.path.join(h.aurora.dir, "confidential")).st_mode & 0o777 == 0o700
+    h.aurora.start()
+    assert program("history")["history"] == before
+    wait_for("it is connected again", lambda: h.kitchen("accounts")["accounts"][0]["online"], 60)
+    h.kitchen("programs", "get", "mark")
+    assert play(h.kitchen) == good and program("history")["history"] == before
+
+
 def in_the_export():
     """What a person was given is in the export of the account; the secret part is nowhere."""
     held = h.aurora.admin("user", "export", "alice")["programs"]
@@ -334,4 +349,4 @@ def removed_device():
 
 run_cases([("providers", providers), ("got and loaded", got_and_loaded), ("again the same", again_the_same), ("another device", another_device),
            ("tampered", tampered), ("withdrawn", withdrawn), ("no step back", no_step_back), ("another signer", another_signer),
-           ("unusable", unusable), ("updates", updates), ("killed", killed), ("in the export", in_the_export), ("a removed device", removed_device)])
+           ("unusable", unusable), ("updates", updates), ("killed", killed), ("backed up", backed_up), ("in the export", in_the_export), ("a removed device", removed_device)])
