@@ -208,8 +208,11 @@ static void on_new_keyset(const struct answer *answer, void *ctx)
     enum reason why = answer->why;
     if (why == REASON_NONE)
         why = reason_of_error(keep_keyset(s->account, buf_slice(&s->greet.keyset)));
-    if (why != REASON_NONE) /* what the next connection shows decides */
-        session_hang_up(s, why, answer->refusal != NULL ? answer->refusal->text : NULL);
+    if (why !=
+        REASON_NONE) { /* this connection's key may be the one that was withdrawn: what the next one shows decides */
+        log_warn("%s: a new keyset was not taken reason=%s", session_label(s), reason_code(why));
+        session_hang_up(s, REASON_OFFLINE, NULL);
+    }
 }
 
 /* The distributor has changed its keys: judged as the first one was, by the vault, which hears of it before of anything that follows it here. */

@@ -110,26 +110,25 @@ static int finish(struct admin *a)
 }
 
 /* What a withdrawn key has signed: rosters are issued anew when they are asked for, the rest by a server or the next command. */
-static int issue(struct admin *a, const struct keyset_change *change, bool rosters, const char *doing)
+static int issue(struct admin *a, const uint8_t *withdrawn, bool rosters, const char *doing)
 {
     int r = admin_begin(a);
     if (r != 0)
         return r;
-    r = keyset_issue(a->o, change, a->now_ms);
+    r = keyset_issue(a->o, withdrawn, a->now_ms);
     if (r == 0 && rosters)
         r = rotation_expire_rosters(a->o);
     return r == 0 ? finish(a) : root_failed(a, r, doing);
 }
 
 /* What is changed while the root key is elsewhere is in the request. */
-static int keys_change(struct admin *a, const struct keyset_change *change, bool rosters, const char *request,
-                       const char *doing)
+static int keys_change(struct admin *a, const uint8_t *withdrawn, bool rosters, const char *request, const char *doing)
 {
     if (request == NULL)
-        return issue(a, change, rosters, doing);
+        return issue(a, withdrawn, rosters, doing);
     doc_Keyset *k CLEANUP(freep) = malloc(sizeof(*k));
     struct buf bytes CLEANUP(buf_free) = buf(KEYSET_ENVELOPE_MAX);
-    int r = k != NULL ? keyset_propose(a->o, change, a->now_ms, k) : -ENOMEM;
+    int r = k != NULL ? keyset_propose(a->o, withdrawn, a->now_ms, k) : -ENOMEM;
     if (r == 0)
         r = CODEC_ENCODE(doc_Keyset, &bytes, k);
     if (r == 0)
@@ -144,17 +143,17 @@ static int keys_change(struct admin *a, const struct keyset_change *change, bool
 
 static int keys_rotate(struct admin *a, int argc, char **argv, const char *request)
 {
-    struct keyset_change change = { .withdrawn_count = 0 };
+    bool wanted[KEYS_PURPOSES + 1] = { false };
     for (int i = 0; i < argc; i++) {
         enum key_purpose p = purpose_of(argv[i]);
         if (p == 0)
             return admin_usage(a, "keys rotate [tls] [license] [roster] [sealing]; without a word, all of them");
-        change.retire[p] = true;
+        wanted[p] = true;
     }
     for (enum key_purpose p = KEY_TLS; argc == 0 && p <= KEY_SEALING; p++)
-        change.retire[p] = true;
-    int r = prepare(a, change.retire);
-    return r == 0 ? keys_change(a, &change, false, request, "rotate the keys") : r;
+        wanted[p] = true;
+    int r = prepare(a, wanted);
+    return r == 0 ? keys_change(a, NULL, false, request, "rotate the keys") : r;
 }
 
 /* By a prefix of the key, as `keys list` shows it, or by the purpose: the one in use. */
@@ -187,21 +186,18 @@ static int find_key(struct admin *a, const char *word, doc_Key *out)
 static int keys_withdraw(struct admin *a, const char *word, const char *request)
 {
     doc_Key key;
-    uint8_t withdrawn[1][32];
-    struct keyset_change change = { .withdrawn = withdrawn, .withdrawn_count = 1 };
     bool wanted[KEYS_PURPOSES + 1] = { false };
     int r = admin_open(a);
     if (r == 0)
         r = find_key(a, word, &key);
     if (r != 0)
         return r;
-    memcpy(withdrawn[0], key.key, sizeof(withdrawn[0]));
     if (memcmp(key.key, keys_public(a->keys, (enum key_purpose)key.purpose), sizeof(key.key)) == 0) {
         wanted[key.purpose] = true; /* it is in use: another one takes its place */
         admin_close(a);
         r = prepare(a, wanted);
     }
-    return r == 0 ? keys_change(a, &change, key.purpose == KEY_ROSTER, request, "withdraw the key") : r;
+    return r == 0 ? keys_change(a, key.key, key.purpose == KEY_ROSTER, request, "withdraw the key") : r;
 }
 
 /* --- The root key, elsewhere --------------------------------------------------------------------------------------- */

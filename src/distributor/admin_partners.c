@@ -56,8 +56,19 @@ static int partner_withdraw(struct admin *a, const char *word)
         r = admin_find_partner(a, word, &p);
     if (r != 0)
         return r;
-    r = delegations_partner_withdraw(a->o, &p.id, a->now_ms);
-    return r == 0 ? admin_commit(a) : admin_error(a, r, "withdraw the partner");
+    bool told;
+    r = delegations_partner_withdraw(a->o, &p.id, a->now_ms, &told);
+    if (r != 0)
+        return admin_error(a, r, "withdraw the partner");
+    r = admin_commit(a);
+    if (r != 0 || told)
+        return r;
+    /* Nothing more is given; what it holds counts until devices see it in a keyset. */
+    const struct out_field fields[] = {
+        OUT_T("partner", p.name), OUT_T("needed", "the root key is not here: hearth-distributor keys request FILE")
+    };
+    out_object(a, fields, ARRAY_COUNT(fields));
+    return ADMIN_DONE;
 }
 
 int admin_partner(struct admin *a, int argc, char **argv)

@@ -100,9 +100,10 @@ int delegations_partner_add(struct operations *o, const struct id *id, const cha
     return r == 0 ? insert_partner(o, number, id, address) : r;
 }
 
-int delegations_partner_withdraw(struct operations *o, const struct id *id, int64_t now_ms)
+int delegations_partner_withdraw(struct operations *o, const struct id *id, int64_t now_ms, bool *told)
 {
     struct partner p;
+    *told = true;
     int r = delegations_partner_find(o, id, &p);
     if (r != 0 || p.withdrawn)
         return r;
@@ -110,7 +111,7 @@ int delegations_partner_withdraw(struct operations *o, const struct id *id, int6
     query_bind_i64(&q, 1, p.number);
     query_bind_i64(&q, 2, now_ms);
     r = rows_run(&q);
-    return r == 0 ? keyset_issue(o, NULL, now_ms) : r; /* its floor ends the delegations given before */
+    return r == 0 ? keyset_issue_if_possible(o, now_ms, told) : r; /* its floor ends the delegations given before */
 }
 
 int delegations_copy_pair(struct operations *o, const struct partner *p, struct sign_pair *out)

@@ -21,8 +21,9 @@ int delegations_partner_find(struct operations *o, const struct id *id, struct p
 int delegations_partner_next(struct operations *o, int64_t after, struct partner *out) MUST_USE;
 /* Operator's side. add: 0, REASON_ALREADY with the address and name replaced. Writes. */
 int delegations_partner_add(struct operations *o, const struct id *id, const char *name, const char *address) MUST_USE;
-/* No new delegations, and a floor in the next keyset that ends the old ones. 0, OPERATIONS_ABSENT. Writes. */
-int delegations_partner_withdraw(struct operations *o, const struct id *id, int64_t now_ms) MUST_USE;
+/* No new delegations, and a floor in the next keyset that ends the old ones. *told: that keyset is issued; else it waits for the root key.
+ * 0, OPERATIONS_ABSENT. Writes. */
+int delegations_partner_withdraw(struct operations *o, const struct id *id, int64_t now_ms, bool *told) MUST_USE;
 
 /* --- What we fetch from a partner, over a connection the server opens: keyset (keyset_store), DELEGATION_GET, GRANT_GET --- */
 

@@ -101,12 +101,9 @@ static void add_key(doc_Keyset *k, enum key_purpose purpose, const uint8_t key[3
     added->ends_ms = (uint64_t)ends_ms;
 }
 
-static bool is_withdrawn(const struct keyset_change *c, const uint8_t key[32])
+static bool is_same(const uint8_t *withdrawn, const uint8_t key[32])
 {
-    for (size_t i = 0; i < c->withdrawn_count; i++)
-        if (memcmp(c->withdrawn[i], key, 32) == 0)
-            return true;
-    return false;
+    return withdrawn != NULL && memcmp(withdrawn, key, 32) == 0;
 }
 
 static bool has_key(const doc_Keyset *k, const uint8_t key[32])
@@ -123,15 +120,16 @@ static int64_t retired_end(enum key_purpose purpose, int64_t now_ms)
     return now_ms + (purpose == KEY_TLS ? DAY_MS : HOUR_MS);
 }
 
-static void add_ours(struct operations *o, const struct keyset_change *c, int64_t now_ms, doc_Keyset *k)
+/* A next key takes over as soon as it is listed (rotation.h): ours is a former one then. */
+static void add_ours(struct operations *o, const uint8_t *withdrawn, int64_t now_ms, doc_Keyset *k)
 {
     for (enum key_purpose p = KEY_TLS; p <= KEY_SEALING; p++) {
         const struct keys_next *next = &o->keys->next[p - 1];
         const uint8_t *ours = keys_public(o->keys, p);
         if (next->there)
             add_key(k, p, next->public_key, now_ms + KEY_LIFE_MS);
-        if (!is_withdrawn(c, ours))
-            add_key(k, p, ours, c->retire[p] && next->there ? retired_end(p, now_ms) : now_ms + KEY_LIFE_MS);
+        if (!is_same(withdrawn, ours))
+            add_key(k, p, ours, next->there ? retired_end(p, now_ms) : now_ms + KEY_LIFE_MS);
         else if (p == KEY_LICENSE)
             add_key(k, KEY_SHARED, ours, now_ms);
     }
@@ -145,16 +143,17 @@ static int by_end(const void *a, const void *b)
 
 /* Those that were ours: what they signed is judged by the time it was signed, so they stay listed after their end, the latest first, as many
  * as there is room for. Only of signatures: an old connection and what was sealed to us do not come back. */
-static void add_former(const doc_Keyset *before, const struct keyset_change *c, int64_t now_ms, doc_Keyset *k)
+static void add_former(const doc_Keyset *before, const uint8_t *withdrawn, int64_t now_ms, doc_Keyset *k)
 {
     doc_Key former[ARRAY_COUNT(before->keys)];
     size_t count = 0;
     for (pb_size_t i = 0; i < before->keys_count; i++) {
         doc_Key f = before->keys[i];
         enum key_purpose p = (enum key_purpose)f.purpose;
-        if (has_key(k, f.key) || (is_withdrawn(c, f.key) && p != KEY_LICENSE))
+        bool gone = is_same(withdrawn, f.key);
+        if (has_key(k, f.key) || (gone && p != KEY_LICENSE))
             continue;
-        if (is_withdrawn(c, f.key)) {
+        if (gone) {
             f.purpose = KEY_SHARED;
             f.ends_ms = u64_min(f.ends_ms, (uint64_t)now_ms);
         }
@@ -198,9 +197,8 @@ static int take_sequence(struct operations *o, uint64_t sequence)
     return rows_run(&q);
 }
 
-int keyset_propose(struct operations *o, const struct keyset_change *change, int64_t now_ms, doc_Keyset *out)
+int keyset_propose(struct operations *o, const uint8_t *withdrawn, int64_t now_ms, doc_Keyset *out)
 {
-    static const struct keyset_change none = { .withdrawn_count = 0 };
     doc_Keyset *before CLEANUP(freep) = calloc(1, sizeof(*before));
     doc_Keyset *k CLEANUP(freep) = calloc(1, sizeof(*k));
     if (!k || !before)
@@ -209,10 +207,10 @@ int keyset_propose(struct operations *o, const struct keyset_change *change, int
     CODEC_SET_TEXT(k->name, o->name);
     k->issued_ms = (uint64_t)now_ms;
     k->ends_ms = (uint64_t)(now_ms + KEYSET_LIFE_MS);
-    add_ours(o, change != NULL ? change : &none, now_ms, k);
+    add_ours(o, withdrawn, now_ms, k);
     int r = keyset_of(o, OPERATIONS_SELF, before);
     if (r == 0)
-        add_former(before, change != NULL ? change : &none, now_ms, k);
+        add_former(before, withdrawn, now_ms, k);
     if (r == 0 || r == OPERATIONS_ABSENT)
         r = add_floors(o, k);
     if (r == 0)
@@ -237,14 +235,14 @@ static int publish(struct operations *o, const doc_Keyset *k, struct slice envel
     return r;
 }
 
-int keyset_issue(struct operations *o, const struct keyset_change *change, int64_t now_ms)
+int keyset_issue(struct operations *o, const uint8_t *withdrawn, int64_t now_ms)
 {
     doc_Keyset *k CLEANUP(freep) = calloc(1, sizeof(*k));
     struct buf envelope CLEANUP(buf_free) = buf(KEYSET_ENVELOPE_MAX);
     struct root_signer root = { .token = NULL };
     if (!k)
         return -ENOMEM;
-    int r = keyset_propose(o, change, now_ms, k);
+    int r = keyset_propose(o, withdrawn, now_ms, k);
     if (r == 0)
         r = keys_root_open(o->keys, o->state_dir, &root);
     if (r != 0)
@@ -254,6 +252,31 @@ int keyset_issue(struct operations *o, const struct keyset_change *change, int64
     if (r != 0)
         return r > 0 ? -EINVAL : r;
     return publish(o, k, buf_slice(&envelope));
+}
+
+int keyset_issue_if_possible(struct operations *o, int64_t now_ms, bool *issued)
+{
+    int r = keyset_issue(o, NULL, now_ms);
+    *issued = r == 0;
+    if (r != KEYS_NO_ROOT && r != KEYS_TOKEN)
+        return r;
+    log_warn("a new keyset is due, and the root key is not here: hearth-distributor keys request FILE");
+    return 0;
+}
+
+/* What was withdrawn from a partner since it was asked for is not given back. */
+static int judge_floors(struct operations *o, const doc_Keyset *k)
+{
+    doc_Keyset *now CLEANUP(freep) = calloc(1, sizeof(*now));
+    int r = now != NULL ? add_floors(o, now) : -ENOMEM;
+    for (pb_size_t i = 0; r == 0 && i < now->floors_count; i++) {
+        bool kept = false;
+        for (pb_size_t j = 0; j < k->floors_count; j++)
+            kept = kept || (id_equal(k->floors[j].partner, now->floors[i].partner) &&
+                            k->floors[j].lowest_sequence >= now->floors[i].lowest_sequence);
+        r = kept ? 0 : REASON_KEYSET_INVALID;
+    }
+    return r;
 }
 
 int keyset_install(struct operations *o, struct slice envelope, int64_t now_ms)
@@ -273,6 +296,8 @@ int keyset_install(struct operations *o, struct slice envelope, int64_t now_ms)
             !(next->there && keyset_lists(k, p, next->public_key, now_ms)))
             r = REASON_KEYSET_INVALID; /* asked for before a key was changed again: nobody could be served with it */
     }
+    if (r == 0)
+        r = judge_floors(o, k);
     return r == 0 ? publish(o, k, envelope) : r;
 }
 
@@ -283,15 +308,7 @@ int keyset_keep_fresh(struct operations *o, int64_t now_ms, bool *changed)
     int r = read_keyset(o, OPERATIONS_SELF, NULL, &sequence, &issued_ms, &ends_ms);
     if (r < 0 || (r == 0 && now_ms < issued_ms + (ends_ms - issued_ms) / 2))
         return r;
-    r = keyset_issue(o, NULL, now_ms);
-    if (r == 0)
-        *changed = true;
-    if (r == KEYS_NO_ROOT || r == KEYS_TOKEN) { /* the operator carries it: what is served goes on until the end */
-        log_warn("the keyset ends in %lld days, and its root key is not here: hearth-distributor keys request FILE",
-                 (long long)((ends_ms - now_ms) / DAY_MS));
-        return 0;
-    }
-    return r;
+    return keyset_issue_if_possible(o, now_ms, changed); /* without the root key what is served goes on until the end */
 }
 
 /* --- Others ------------------------------------------------------------------------------------------------------ */

@@ -12,20 +12,15 @@
 int keyset_current(struct operations *o, struct buf *out) MUST_USE;
 /* The same, decoded. */
 int keyset_own(struct operations *o, doc_Keyset *out) MUST_USE;
-/* What the next keyset is to say of keys. */
-struct keyset_change {
-    bool retire[KEYS_PURPOSES +
-                1]; /* by purpose: the next key takes over; ours counts for what was signed before, and for a while */
-    uint8_t (*withdrawn)[32]; /* not listed any more */
-    size_t withdrawn_count;
-};
-#define KEYSET_WITHDRAWN_MAX 8
-/* The next keyset, unsigned: our keys, the next ones that there are, those that were ours and still count, the partners' floors. */
-int keyset_propose(struct operations *o, const struct keyset_change *change, int64_t now_ms, doc_Keyset *out) MUST_USE;
-/* Issues a new one (keys changed or floors raised) and shares it. change: NULL: nothing changed. KEYS_NO_ROOT, KEYS_TOKEN: nothing was issued. Writes. */
-int keyset_issue(struct operations *o, const struct keyset_change *change, int64_t now_ms) MUST_USE;
+/* The next keyset, unsigned: our keys, the next ones that there are, those that were ours and still count, the partners' floors. withdrawn: a key
+ * that is not listed any more; NULL: none. */
+int keyset_propose(struct operations *o, const uint8_t *withdrawn, int64_t now_ms, doc_Keyset *out) MUST_USE;
+/* Issues it and shares it. KEYS_NO_ROOT, KEYS_TOKEN: nothing was issued. Writes. */
+int keyset_issue(struct operations *o, const uint8_t *withdrawn, int64_t now_ms) MUST_USE;
+/* The same where something else does not wait for it: without the root key only the log says so. Writes. */
+int keyset_issue_if_possible(struct operations *o, int64_t now_ms, bool *issued) MUST_USE;
 /* Takes over one that was signed elsewhere. 0; a reason: not ours, not signed by our root key, older than what there is, or without the keys in
- * use; -errno. Writes. */
+ * use or a partner's floor; -errno. Writes. */
 int keyset_install(struct operations *o, struct slice envelope, int64_t now_ms) MUST_USE;
 /* Issues a new one when less than half of its life is left; without the root key it only says so in the log. Writes. */
 int keyset_keep_fresh(struct operations *o, int64_t now_ms, bool *changed) MUST_USE;

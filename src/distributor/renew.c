@@ -27,16 +27,40 @@ static bool are_other(const struct keys *a, const struct keys *b)
     return false;
 }
 
-int renew_read(struct operations *o, struct buf *out, struct keys **keys)
+struct renew_reading renew_reading(void)
+{
+    return (struct renew_reading){ .keyset = buf(KEYSET_ENVELOPE_MAX), .last = buf(KEYSET_ENVELOPE_MAX) };
+}
+
+void renew_reading_free(struct renew_reading *r)
+{
+    buf_free(&r->keyset);
+    buf_free(&r->last);
+    keys_free(steal(&r->keys));
+}
+
+static int load_keys(struct operations *o, struct keys **out)
 {
     struct keys *loaded CLEANUP(keys_freep) = NULL;
-    buf_clear(out);
-    int r = keyset_current(o, out);
-    if (r == 0)
-        r = rotation_load(&loaded, o->state_dir);
+    int r = rotation_load(&loaded, o->state_dir);
     if (r == 0 && are_other(loaded, o->keys))
-        *keys = steal(&loaded);
-    return r > 0 ? -EUCLEAN : r;
+        *out = steal(&loaded);
+    return r;
+}
+
+/* A job may run again: what it had read before goes. */
+int renew_read(struct operations *o, struct renew_reading *r)
+{
+    buf_clear(&r->keyset);
+    keys_free(steal(&r->keys));
+    int outcome = keyset_current(o, &r->keyset);
+    if (outcome == 0 && slice_equal(buf_slice(&r->keyset), buf_slice(&r->last))) {
+        buf_clear(&r->keyset);
+        return 0;
+    }
+    if (outcome == 0)
+        outcome = load_keys(o, &r->keys);
+    return outcome > 0 ? -EUCLEAN : outcome;
 }
 
 /* --- Going over ------------------------------------------------------------------------------------------------------ */
@@ -91,20 +115,26 @@ static int go_over(struct server *server, struct keys *keys)
     return r == 0 ? swap_in(server->reader, keys) : r;
 }
 
-void renew_take(struct server *server, struct buf *keyset, struct keys *keys)
+void renew_take(struct server *server, struct renew_reading *read)
 {
-    if (keyset->len == 0 || slice_equal(buf_slice(keyset), buf_slice(&server->keyset))) {
+    struct keys *keys = steal(&read->keys);
+    if (read->keyset.len > 0) {
+        buf_clear(&read->last);
+        if (buf_append(&read->last, buf_slice(&read->keyset)) != 0)
+            buf_clear(&read->last); /* no memory: it is read once more */
+    }
+    if (read->keyset.len == 0 || slice_equal(buf_slice(&read->keyset), buf_slice(&server->keyset))) {
         keys_free(keys); /* of a keyset that was taken already */
         return;
     }
     buf_free(&server->keyset);
-    server->keyset = *keyset;
-    *keyset = buf(KEYSET_ENVELOPE_MAX);
+    server->keyset = read->keyset;
+    read->keyset = buf(KEYSET_ENVELOPE_MAX);
     server->keyset_generation++;
     log_info("the keyset is a new one%s", keys != NULL ? ", with new keys" : "");
     lobby_show_keyset(server->lobby);
     int r = keys != NULL ? go_over(server, keys) : 0;
-    if (r != 0) /* the old keys are listed still: nobody is refused */
+    if (r != 0) /* signatures of a key that was retired count for an hour, those of a withdrawn one no more */
         log_error("cannot go over to the new keys, restart the server errno=%d", -r);
 }
 

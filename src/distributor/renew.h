@@ -4,11 +4,18 @@
 
 #include "distributor/server.h"
 
-/* Takes both: what was read of the database, and the keys that belong to it (NULL: as before). Nothing happens when the keyset is the one that is
- * shown already. Loop thread. */
-void renew_take(struct server *server, struct buf *keyset, struct keys *keys);
-/* Database thread: the keyset into *out and, when its keys are others than o's, those into *keys. 0, -errno. */
-int renew_read(struct operations *o, struct buf *out, struct keys **keys) MUST_USE;
+/* What one job has read of keyset and keys, for the loop to take when the job is done. A job has one of its own. */
+struct renew_reading {
+    struct buf keyset; /* empty: the newest one was read before */
+    struct keys *keys; /* that go with it; NULL: as before */
+    struct buf last;   /* what was taken last: keys are loaded, and a token asked, only when it is another one */
+};
+struct renew_reading renew_reading(void);
+void renew_reading_free(struct renew_reading *r);
+/* Database thread. 0, -errno. */
+int renew_read(struct operations *o, struct renew_reading *r) MUST_USE;
+/* Takes what was read. Nothing happens when the keyset is the one that is shown already. Loop thread. */
+void renew_take(struct server *server, struct renew_reading *r);
 void renew_free(struct server *server); /* when nothing runs any more */
 
 #endif

@@ -190,6 +190,7 @@ int reserve_newest(struct operations *o, int64_t *ms)
 int reserve_leap(struct operations *o, int64_t taken_ms, int64_t now_ms, struct reserve_report *out)
 {
     int64_t newest_ms;
+    bool issued; /* without the root key the log says what to do: until then devices refuse the keyset of before */
     int r = reserve_newest(o, &newest_ms);
     if (r != 0)
         return r;
@@ -213,7 +214,7 @@ int reserve_leap(struct operations *o, int64_t taken_ms, int64_t now_ms, struct 
     if (r == 0)
         r = operations_count(o, "epoch", &out->epoch);
     if (r == 0)
-        r = keyset_issue(o, NULL, now_ms);
+        r = keyset_issue_if_possible(o, now_ms, &issued);
     if (r == 0)
         r = keyblocks_issue(o, now_ms);
     if (r == 0)

@@ -42,8 +42,7 @@ struct watch {
     bool has_version, changed, keyset_changed;
     bool sweep_due; /* everybody's roster is to be looked at */
     int64_t sweep_after_ms;
-    struct buf keyset; /* read again */
-    struct keys *keys; /* that go with it; NULL: as before */
+    struct renew_reading look_reading, tick_reading;
     char (*touched)[OPERATIONS_NAME_BYTES];
     size_t touched_count;
 
@@ -68,8 +67,8 @@ static void stopped_when_idle(struct watch *w)
         void (*on_stopped)(struct server *) = steal(&w->on_stopped);
         operations_close(w->checkpoint_ops);
         store_close(w->directory_store);
-        buf_free(&w->keyset);
-        keys_free(w->keys);
+        renew_reading_free(&w->look_reading);
+        renew_reading_free(&w->tick_reading);
         free(w->touched);
         server->watch = NULL;
         free(w);
@@ -78,10 +77,6 @@ static void stopped_when_idle(struct watch *w)
 }
 
 /* --- What the admin's commands changed ------------------------------------------------------------------------------ */
-
-static void take_keyset(struct watch *w) { renew_take(w->server, &w->keyset, steal(&w->keys)); }
-
-static int read_keyset(struct watch *w, struct operations *o) { return renew_read(o, &w->keyset, &w->keys); }
 
 /* A distributor that is connected to us and no partner any more. */
 struct partner_check {
@@ -203,7 +198,7 @@ static int run_look(struct writer_job *job, void *database)
     r = findings_flush(o, clock_wall_ms(w->server->clock));
     if (r == 0 && w->changed)
         r = share_check(o, SHARE_CHECK_WANTED, &w->check_wanted);
-    return r == 0 && w->changed ? read_keyset(w, o) : r;
+    return r == 0 && w->changed ? renew_read(o, &w->look_reading) : r;
 }
 
 /* Other servers over the same database may change something every second: looking at everybody's roster takes a tenth of the writer's time at
@@ -232,7 +227,7 @@ static void on_look_done(struct writer_job *job, int outcome)
     if (outcome == 0 && !w->stopping)
         sweep_in_time(w);
     if (outcome == 0 && w->changed && !w->stopping) {
-        take_keyset(w);
+        renew_take(server, &w->look_reading);
         lobby_visit_distributors(server->lobby, check_partner, server);
         directory_client_reload(server->directory_client);
         directory_client_poke(server->directory_client);
@@ -266,7 +261,7 @@ static int run_tick(struct writer_job *job, void *database)
     int r = operations_tick(database, clock_wall_ms(w->server->clock), &w->keyset_changed);
     int collected = announce_collect(database, &w->touched, &w->touched_count);
     if (r == 0 && w->keyset_changed)
-        r = read_keyset(w, database);
+        r = renew_read(database, &w->tick_reading);
     return r == 0 ? collected : r;
 }
 
@@ -275,7 +270,7 @@ static void on_tick_done(struct writer_job *job, int outcome)
     struct watch *w = container_of(job, struct watch, tick_job);
     w->tick_runs = false;
     if (outcome == 0 && w->keyset_changed)
-        take_keyset(w);
+        renew_take(w->server, &w->tick_reading);
     if (outcome == 0)
         announce_users(w->server->announce, w->touched, w->touched_count);
     else if (outcome != -ECANCELED)
@@ -357,7 +352,8 @@ int watch_start(struct watch **out, struct server *server)
     if (w == NULL)
         return -ENOMEM;
     w->server = server;
-    w->keyset = buf(KEYSET_ENVELOPE_MAX);
+    w->look_reading = renew_reading();
+    w->tick_reading = renew_reading();
     int r = operations_open(&w->checkpoint_ops, server->config.state_dir, server->keys, server->rng,
                             OPERATIONS_NO_AUTO_CHECKPOINT);
     if (r == 0 && server->directory != NULL)

@@ -262,7 +262,9 @@ static void without_a_delegation_nothing_leaves(void **state)
     assert_int_equal(copy_to(&kitchen, &bedroom, &result), 0);
     struct transaction t CLEANUP(transaction_end) = { 0 };
     assert_int_equal(transaction_begin(&t, town.b.o->store), 0);
-    assert_int_equal(delegations_partner_withdraw(town.b.o, &town.a.keys->self, town.now_ms), 0);
+    bool told;
+    assert_int_equal(delegations_partner_withdraw(town.b.o, &town.a.keys->self, town.now_ms, &told), 0);
+    assert_true(told);
     assert_int_equal(transaction_commit(&t), 0);
     town_share(&town); /* its new keyset has the floor */
     assert_int_equal(copy_to(&kitchen, &bedroom, &result), REASON_DELEGATION_INVALID);

@@ -294,7 +294,9 @@ static void copies_of_a_withdrawn_partner_are_found(void **state)
     share_CopyHistory row = { .serial = { 1 }, .content = { 2 }, .issued_ms = now, .ends_ms = now + day, .state = 1 };
     town_ask(&town.a, &town.b);
     begin(&t, &town.b);
-    assert_int_equal(delegations_partner_withdraw(town.b.o, &town.a.keys->self, town.now_ms), 0);
+    bool told;
+    assert_int_equal(delegations_partner_withdraw(town.b.o, &town.a.keys->self, town.now_ms, &told), 0);
+    assert_true(told);
     assert_int_equal(transaction_commit(&t), 0);
     watch(&row, &town.b.keys->self); /* from before */
     assert_false(found(&town.b, FINDING_BEYOND_DELEGATION, &open));

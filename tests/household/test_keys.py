@@ -176,6 +176,30 @@ def a_roster_key():
     wait_for("the kitchen sees its siblings", lambda: h.kitchen.sees("attic") and h.kitchen.sees("bedroom"), 40)
 
 
+def a_tls_key():
+    """The devices' connections are under it: they come back over one with the new key."""
+    name, known = in_use("tls"), device_keyset()
+    h.aurora.admin("keys", "withdraw", "tls")
+    assert in_use("tls") != name and not any(k["key"] == name for k in keys()["keys"])
+    wait_for("the kitchen has the keyset", lambda: device_keyset() > known)
+    wait_for("the kitchen is back", lambda: h.kitchen("status")["distributors_online"] == 1)
+    assert h.kitchen("browse")["catalogue"]
+    assert "bedroom" in [d["name"] for d in h.kitchen("devices")["devices"]]
+
+
+def partner_withdrawn_meanwhile(before, sign):
+    """Without the root key nothing more is given at once; a keyset asked for earlier would give it back, and is not taken."""
+    request, answer = os.path.join(h.root, "later"), os.path.join(h.root, "later-signed")
+    told = h.aurora.admin("partner", "withdraw", "boreal")
+    assert "keys request" in told["needed"], told
+    assert [p["withdrawn"] for p in h.aurora.admin("partner", "list")["partners"]] == [True]
+    refused("keyset-invalid", "keys", "install", before)
+    h.aurora.admin("keys", "request", request)
+    assert sign(request, answer).returncode == 0
+    h.aurora.admin("keys", "install", answer)
+    h.aurora.admin("partner", "add", h.boreal.url, "--name", "boreal")
+
+
 def root_offline():
     root, request, answer = (os.path.join(h.root, name) for name in ("root.pem", "request", "answer"))
     h.aurora.admin("keys", "root", "export", root)
@@ -215,6 +239,9 @@ def root_offline():
     refused("keyset-invalid", "keys", "install", answer)  # not newer
     h.kitchen("get", songs[0], "--yes", "--again")
     assert h.kitchen.digest(songs[0])
+    h.aurora.admin("keys", "request", request)
+    assert sign("--root", root, request, answer).returncode == 0
+    partner_withdrawn_meanwhile(answer, lambda asked, signed: sign("--root", root, asked, signed))
 
 
 def hsm(name):
@@ -300,7 +327,7 @@ def wrapped_by_a_token():
 have_hsm = os.path.exists(SOFTHSM) and shutil.which("softhsm2-util") and shutil.which("pkcs11-tool")
 cases = [("rotated while devices buy and copy, and no request fails", rotated_under_load), ("what was bought before plays on", what_was_bought_plays_on),
          ("one purpose alone", one_purpose_only), ("a stolen license key is withdrawn", a_stolen_key), ("a partner's is", a_partners_stolen_key),
-         ("a roster key is", a_roster_key), ("the root key is taken offline", root_offline)]
+         ("a roster key is", a_roster_key), ("a TLS key is", a_tls_key), ("the root key is taken offline", root_offline)]
 if have_hsm:
     cases += [("the root key lives in a token", root_in_a_token), ("the other keys are wrapped by one", wrapped_by_a_token)]
 else:
