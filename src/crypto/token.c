@@ -12,21 +12,26 @@
 
 #include "base/util.h"
 
-#define PIN_BYTES 64
 #define RSA_BITS_MIN 2048
 
 struct token {
     gnutls_privkey_t key;
-    char pin[PIN_BYTES];
-    bool pin_refused;
+    char pin[TOKEN_PIN_BYTES];
+    bool pin_refused, pin_missing;
 };
+static token_ask_pin ask_pin;
+
+void token_ask_with(token_ask_pin ask) { ask_pin = ask; }
 
 /* Asked again when the token refused it: then it is wrong, and one more try might lock the token. */
 static int give_pin(void *ctx, int attempt, const char *url, const char *label, unsigned flags, char *pin, size_t cap)
 {
     struct token *t = ctx;
     (void)url;
-    (void)label;
+    if (t->pin[0] == '\0' && !(ask_pin != NULL && ask_pin(label, t->pin) && t->pin[0] != '\0')) {
+        t->pin_missing = true;
+        return -1;
+    }
     if (attempt > 0 || (flags & GNUTLS_PIN_WRONG) != 0 || strlen(t->pin) >= cap) {
         t->pin_refused = true;
         return -1;
@@ -35,7 +40,7 @@ static int give_pin(void *ctx, int attempt, const char *url, const char *label, 
     return 0;
 }
 
-static int read_pin(const char *path, char out[PIN_BYTES])
+static int read_pin(const char *path, char out[TOKEN_PIN_BYTES])
 {
     int fd CLEANUP(closep) = open(path, O_RDONLY | O_CLOEXEC);
     struct stat st;
@@ -43,18 +48,23 @@ static int read_pin(const char *path, char out[PIN_BYTES])
         return -errno;
     if (!S_ISREG(st.st_mode) || (st.st_mode & 077) != 0)
         return -EPERM;
-    ssize_t n = read(fd, out, PIN_BYTES - 1);
+    ssize_t n = read(fd, out, TOKEN_PIN_BYTES);
     if (n < 0)
         return -errno;
-    out[n] = '\0';
-    out[strcspn(out, "\r\n")] = '\0';
-    return 0;
+    size_t len = 0;
+    while (len < (size_t)n && out[len] != '\n' && out[len] != '\r')
+        len++;
+    bool fits = len > 0 && len < TOKEN_PIN_BYTES && memchr(out, '\0', len) == NULL;
+    secret_wipe(out + len, TOKEN_PIN_BYTES - len); /* and what follows the line */
+    return fits ? 0 : -EUCLEAN;
 }
 
 static int outcome_of(const struct token *t, int code)
 {
     if (code >= 0)
         return 0;
+    if (t->pin_missing)
+        return TOKEN_NO_PIN;
     if (t->pin_refused || code == GNUTLS_E_PKCS11_PIN_ERROR || code == GNUTLS_E_PKCS11_PIN_LOCKED ||
         code == GNUTLS_E_PKCS11_PIN_EXPIRED)
         return TOKEN_WRONG_PIN;
@@ -70,8 +80,16 @@ static int load_module(const char *module)
     return r >= 0 || r == GNUTLS_E_INT_RET_0 ? 0 : TOKEN_ABSENT;
 }
 
+/* RFC 7512's attributes of that kind; GnuTLS would take them. */
+static bool holds_pin(const char *url)
+{
+    return strstr(url, "pin-value=") != NULL || strstr(url, "pin-source=") != NULL;
+}
+
 int token_open(struct token **out, const struct token_place *place)
 {
+    if (holds_pin(place->url))
+        return TOKEN_PIN_URL;
     struct token *t = secret_alloc(sizeof(*t));
     if (t == NULL)
         return -ENOMEM;

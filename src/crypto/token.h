@@ -8,6 +8,13 @@
 #define TOKEN_ABSENT 1    /* no such token or key: not plugged in, another label */
 #define TOKEN_WRONG_PIN 2 /* the PIN was refused; it is not tried again: tokens lock themselves */
 #define TOKEN_UNFIT 3     /* the key is of another kind than asked for */
+#define TOKEN_NO_PIN 4    /* it wants a PIN, and there is neither a file nor somebody to ask */
+#define TOKEN_PIN_URL 5   /* the URL holds or names a PIN: others see command lines; never show that URL */
+
+#define TOKEN_PIN_BYTES 64
+/* Who is asked for a PIN where no file has it: false when there is nobody. Whole process; NULL (at first): nobody. */
+typedef bool (*token_ask_pin)(const char *label, char pin[TOKEN_PIN_BYTES]);
+void token_ask_with(token_ask_pin ask);
 
 struct token_place {
     const char *url;      /* RFC 7512, names a private key: "pkcs11:token=shop;object=root" */
@@ -15,7 +22,7 @@ struct token_place {
     const char *pin_file; /* first line; readable by its owner alone */
 };
 struct token;
-/* Returns owned (token_free). place: borrowed for the call. 0; TOKEN_ABSENT; TOKEN_WRONG_PIN; -EPERM: the PIN file can be read by others;
+/* Returns owned (token_free). place: borrowed for the call. 0; TOKEN_ABSENT; TOKEN_WRONG_PIN; TOKEN_NO_PIN; TOKEN_PIN_URL; -EUCLEAN: no PIN in the file; -EPERM: the PIN file can be read by others;
  * -ENOENT: there is none; -ENOMEM, -EIO. */
 int token_open(struct token **out, const struct token_place *place) MUST_USE;
 void token_free(struct token *t); /* accepts NULL */

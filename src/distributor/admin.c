@@ -12,7 +12,13 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "base/util.h"
+#include "distributor/endings.h"
 #include "distributor/rotation.h"
+
+/* Typed once a command, which may open its token more than once. */
+static struct typed_pin {
+    char label[64], pin[TOKEN_PIN_BYTES];
+} * typed_pin;
 
 /* --- Opening ----------------------------------------------------------------------------------------------------- */
 
@@ -38,6 +44,8 @@ void admin_close(struct admin *a)
     transaction_end(&a->open);
     operations_close(a->o);
     keys_free(a->keys);
+    secret_free(typed_pin);
+    typed_pin = NULL;
     a->o = NULL;
     a->keys = NULL;
 }
@@ -55,6 +63,22 @@ int admin_commit(struct admin *a)
 {
     int r = transaction_commit(&a->open);
     return r == 0 ? 0 : admin_error(a, r > 0 ? -EUCLEAN : r, "store the change");
+}
+
+void admin_warn(struct admin *a)
+{
+    struct endings *e CLEANUP(freep) = malloc(sizeof(*e));
+    char safe[2 * ENDINGS_TEXT_BYTES];
+    if (e == NULL || a->o == NULL || endings_read(a->o, a->now_ms, e) != 0) /* what was done was done */
+        return;
+    for (size_t i = 0; i < e->count; i++) {
+        text_safe(e->texts[i], safe, sizeof(safe));
+        fprintf(stderr, "hearth-distributor: warning: %s\n", safe);
+    }
+    if (e->more > 0)
+        fprintf(stderr,
+                "hearth-distributor: warning: %zu more end; all dates: hearth-distributor stats --openmetrics\n",
+                e->more);
 }
 
 /* --- Errors ------------------------------------------------------------------------------------------------------ */
@@ -334,6 +358,29 @@ static int ask_terminal(const char *prompt, char out[ADMIN_PASSWORD_BYTES])
     tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
     fputc('\n', stderr);
     return r;
+}
+
+static void type_pin(struct typed_pin *t)
+{
+    char prompt[128], line[ADMIN_PASSWORD_BYTES] = "";
+    snprintf(prompt, sizeof(prompt), "PIN of token %s: ", t->label);
+    if (ask_terminal(prompt, line) == 0 && strlen(line) < TOKEN_PIN_BYTES)
+        memcpy(t->pin, line, strlen(line) + 1);
+    secret_wipe(line, sizeof(line));
+}
+
+bool admin_ask_pin(const char *label, char pin[TOKEN_PIN_BYTES])
+{
+    struct typed_pin now = { .pin = "" };
+    text_safe(label != NULL ? label : "", now.label, sizeof(now.label));
+    if (typed_pin == NULL && (typed_pin = secret_alloc(sizeof(*typed_pin))) == NULL)
+        return false;
+    if (typed_pin->pin[0] == '\0' || strcmp(typed_pin->label, now.label) != 0) {
+        *typed_pin = now;
+        type_pin(typed_pin);
+    }
+    memcpy(pin, typed_pin->pin, TOKEN_PIN_BYTES);
+    return pin[0] != '\0';
 }
 
 int admin_password(struct admin *a, const char *file, char out[ADMIN_PASSWORD_BYTES])

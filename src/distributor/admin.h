@@ -36,6 +36,8 @@ void admin_close(struct admin *a);
 /* admin_open and a write transaction; admin_commit ends it. Both: 0 or an exit code. */
 int admin_begin(struct admin *a) MUST_USE;
 int admin_commit(struct admin *a) MUST_USE;
+/* After a command that opened: a line of standard error for each thing that ends soon (endings.h). */
+void admin_warn(struct admin *a);
 /* Say why, return the exit code. admin_error: r is a reason or -errno; doing: what failed, as in "publish %s". */
 int admin_fail(struct admin *a, enum reason reason, const char *format, ...) PRINTF_LIKE(3, 4);
 int admin_error(struct admin *a, int r, const char *doing);
@@ -62,6 +64,8 @@ int admin_parse_url(const char *url, char address[OPERATIONS_ADDRESS_BYTES], str
 /* A password from a file (first line), or from the terminal without echo. 0 or an exit code. Wipe it. */
 #define ADMIN_PASSWORD_BYTES 256
 int admin_password(struct admin *a, const char *file, char out[ADMIN_PASSWORD_BYTES]) MUST_USE;
+/* A token's PIN from the terminal, without echo; false without one (token_ask_with). */
+bool admin_ask_pin(const char *label, char pin[TOKEN_PIN_BYTES]);
 
 /* --- Output: JSON with --json, else text for a terminal ---------------------------------------------------------- */
 

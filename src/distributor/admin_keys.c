@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "base/util.h"
 #include "distributor/admin.h"
+#include "distributor/endings.h"
 #include "distributor/keyset.h"
 #include "distributor/rotation.h"
 
@@ -58,8 +59,13 @@ static int keys_list(struct admin *a)
     r = keyset_own(a->o, k);
     if (r != 0)
         return admin_error(a, r, "list the keys");
+    struct endings *e CLEANUP(freep) = malloc(sizeof(*e));
+    r = e != NULL ? endings_read(a->o, a->now_ms, e) : -ENOMEM;
+    if (r != 0)
+        return admin_error(a, r, "list the keys");
     const struct out_field head[] = { OUT_N("sequence", k->sequence), OUT_MS("ends", k->ends_ms),
-                                      OUT_F("root-here", a->keys->has_root), OUT_F("wrapped", a->keys->is_wrapped) };
+                                      OUT_F("root-here", a->keys->has_root), OUT_F("wrapped", a->keys->is_wrapped),
+                                      OUT_N("ending-soon", e->count + e->more) };
     out_list_begin(&l, a, "keys");
     out_list_head(&l, head, ARRAY_COUNT(head));
     for (pb_size_t i = 0; i < k->keys_count; i++) {
@@ -277,11 +283,15 @@ static int keys_sign(struct admin *a, const char *root_file, const struct token_
         r = r == -EUCLEAN ? admin_fail(a, REASON_MALFORMED, "%s is no root key (Ed25519, PKCS#8 in PEM).", root_file)
                           : admin_error(a, r, "read the root key");
     else
-        r = r < 0 ? admin_error(a, r, "use the token")
-                  : admin_fail(a, REASON_NOT_PERMITTED,
-                               r == TOKEN_WRONG_PIN ? "The token refused the PIN; it was not tried again."
-                               : r == TOKEN_UNFIT   ? "The token's key is no Ed25519 key."
-                                                    : "The token is not there, or holds no such key.");
+        r = r < 0
+                ? admin_error(a, r, "use the token")
+                : admin_fail(a, REASON_NOT_PERMITTED,
+                             r == TOKEN_WRONG_PIN ? "The token refused the PIN; it was not tried again."
+                             : r == TOKEN_NO_PIN  ? "The token wants a PIN: --pin-file FILE, or run this at a terminal."
+                             : r == TOKEN_PIN_URL
+                                 ? "The token's URL holds a PIN, and others see command lines: use --pin-file FILE."
+                             : r == TOKEN_UNFIT ? "The token's key is no Ed25519 key."
+                                                : "The token is not there, or holds no such key.");
     secret_wipe(&pair, sizeof(pair));
     token_free(token);
     return r;

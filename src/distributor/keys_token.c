@@ -75,9 +75,16 @@ static int open_token(struct token **out, const struct token_place *place, const
     else if (r == TOKEN_WRONG_PIN)
         log_error("%s: the token refused the PIN; it was not tried again url=%s pin-file=%s", what, place->url,
                   place->pin_file != NULL ? place->pin_file : "(none)");
-    else if (r == -EPERM || r == -ENOENT)
+    else if (r == TOKEN_NO_PIN)
+        log_error("%s: the token wants a PIN; give it with --pin-file, or at a terminal url=%s", what, place->url);
+    else if (r == TOKEN_PIN_URL)
+        log_error("%s: the token's URL holds a PIN, and others see command lines: use --pin-file", what);
+    else if (r == -EPERM || r == -ENOENT || r == -EUCLEAN)
         log_error("%s: the PIN file %s pin-file=%s", what,
-                  r == -EPERM ? "can be read by others, refusing it" : "is not there", place->pin_file);
+                  r == -EPERM    ? "can be read by others, refusing it"
+                  : r == -ENOENT ? "is not there"
+                                 : "has no PIN in its first line",
+                  place->pin_file);
     return r;
 }
 
@@ -200,13 +207,14 @@ static int unseal_wrap(struct keys *k, const struct token_place *place, struct s
 {
     struct token *token = NULL;
     int r = open_token(&token, place, "the key files");
-    if (r == 0)
-        r = token_unseal(token, sealed, &k->wrap);
+    if (r != 0)
+        return r == TOKEN_WRONG_PIN || r == TOKEN_NO_PIN || r == -EUCLEAN ? -EACCES : r > 0 ? -ENXIO : r;
+    r = token_unseal(token, sealed, &k->wrap);
     token_free(token);
     if (r == TOKEN_UNFIT || r == -EUCLEAN)
         log_error("the key files: they were wrapped for another key than the token's url=%s", place->url);
     k->is_wrapped = r == 0;
-    return r == TOKEN_WRONG_PIN ? -EACCES : r > 0 ? -ENXIO : r;
+    return r > 0 ? -ENXIO : r;
 }
 
 int keys_load_wrap(struct keys *k, const char *state_dir)

@@ -264,8 +264,12 @@ int main(int argc, char **argv)
     r = choose_state_dir(&a, &config);
     if (r == 0 && secret_init() != 0)
         r = admin_fail(&a, REASON_INTERNAL, "Cannot protect memory.");
+    if (strcmp(argv[0], "serve") != 0) /* a server starts again by itself, with nobody there */
+        token_ask_with(admin_ask_pin);
     if (r == 0)
         r = command->run(&a, argc - 1, argv + 1);
+    if (r == ADMIN_DONE)
+        admin_warn(&a);
     admin_close(&a);
     if (fflush(stdout) != 0 && r == 0)
         r = ADMIN_FAILED;

@@ -8,7 +8,9 @@
 
 #include "base/file.h"
 #include "base/util.h"
+#include "distributor/endings.h"
 #include "distributor/keyblocks.h"
+#include "distributor/rotation.h"
 
 static struct town town;
 
@@ -151,6 +153,142 @@ static void settings_have_defaults(void **state)
     assert_int_equal(operations_setting_i64(town.a.o, "credit-limit", &number), -EUCLEAN);
 }
 
+/* --- What ends soon ------------------------------------------------------------------------------------------------ */
+
+static void what_ends_is_said_in_time(void **state)
+{
+    (void)state;
+    static struct measures m;
+    static struct endings e;
+    const int64_t now = TOWN_START_MS, day = TOWN_DAY_MS;
+    const struct {
+        const char *name;
+        int64_t keyset, license, delegation, grant; /* days from now */
+        bool has_root;
+        const char *says[2]; /* NULL: nothing */
+    } cases[] = {
+        { "nothing ends", 89, 700, 29, 29, true, { NULL } },
+        { "the keyset in a month, to the day", 30, 700, 29, 29, true, { NULL } },
+        { "the keyset in less", 29, 700, 29, 29, true, { "The keyset ends", "hearth-distributor keys rotate" } },
+        { "the keyset has ended", -1, 700, 29, 29, true, { "The keyset has ended", "keys rotate" } },
+        { "the keyset, without its root key", 3, 700, 29, 29, false, { "The keyset ends", "keys request FILE" } },
+        { "a key", 89, 12, 29, 29, true, { "The license key ends", "keys rotate license" } },
+        { "a delegation in two days renews itself", 89, 700, 2, 29, true, { NULL } },
+        { "a delegation has not", 89, 700, 0, 29, true, { "The delegation of partner boreal", "partner list" } },
+        { "a grant has ended", 89, 700, 29, -4, true, { "The key grant of partner boreal has ended", "partner list" } },
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+        m = (struct measures){ .now_ms = now,
+                               .keyset_ends_ms = now + cases[i].keyset * day,
+                               .keys = { { KEY_LICENSE, now + day }, /* retires */
+                                         { KEY_LICENSE, now + cases[i].license * day },
+                                         { KEY_SHARED, now - day } },
+                               .key_count = 3,
+                               .partners = { { "boreal", now + cases[i].delegation * day + 1,
+                                               now + cases[i].grant * day + 1 },
+                                             { "nobody yet", 0, 0 } },
+                               .partner_count = 2 };
+        endings_of(&m, cases[i].has_root, &e);
+        if (e.count != (cases[i].says[0] != NULL ? 1 : 0))
+            fail_msg("%s: %zu sentences: %s", cases[i].name, e.count, e.texts[0]);
+        for (size_t j = 0; j < 2 && cases[i].says[j] != NULL; j++)
+            if (strstr(e.texts[0], cases[i].says[j]) == NULL)
+                fail_msg("%s: %s", cases[i].name, e.texts[0]);
+    }
+}
+
+/* Whatever the clock says: no crash, no more sentences than there is room for, and those that are left out are counted. */
+static void a_clock_that_is_far_off(void **state)
+{
+    (void)state;
+    static const int64_t clocks[] = {
+        INT64_MIN, -1, 0, TOWN_START_MS - 3650 * TOWN_DAY_MS, TOWN_START_MS + 3650 * TOWN_DAY_MS, INT64_MAX
+    };
+    static struct measures m;
+    static struct endings e;
+    for (size_t i = 0; i < ARRAY_COUNT(clocks); i++) {
+        assert_int_equal(measures_read(town.a.o, TOWN_START_MS, &m), 0);
+        m.now_ms = clocks[i];
+        m.partner_count = MEASURES_PARTNERS;
+        for (size_t j = 0; j < MEASURES_PARTNERS; j++)
+            m.partners[j] = (struct measures_partner){ "boreal", TOWN_START_MS, TOWN_START_MS };
+        endings_of(&m, true, &e);
+        bool late = clocks[i] > TOWN_START_MS;
+        assert_int_equal(e.count, late ? ENDINGS_MAX : 0);
+        assert_int_equal(e.more, late ? 5 + 2 * MEASURES_PARTNERS - ENDINGS_MAX : 0);
+    }
+}
+
+/* --- Rotating ------------------------------------------------------------------------------------------------------ */
+
+static void copy_key(uint8_t out[32], enum key_purpose p) { memcpy(out, keys_public(town.a.keys, p), 32); }
+
+/* The next keyset, by somebody who has just loaded the keys. */
+static void list_again(void)
+{
+    struct keys *k CLEANUP(keys_freep) = NULL;
+    struct operations *o CLEANUP(operations_closep) = NULL;
+    struct transaction t CLEANUP(transaction_end) = { 0 };
+    assert_int_equal(keys_load(&k, town.a.dir), 0);
+    assert_int_equal(operations_open(&o, town.a.dir, k, rng_system(), 0), 0);
+    assert_int_equal(transaction_begin(&t, o->store), 0);
+    assert_int_equal(keyset_issue(o, NULL, town.now_ms), 0);
+    assert_int_equal(transaction_commit(&t), 0);
+}
+
+/* Each time it is interrupted somewhere else, the next load goes on. */
+static void a_rotation_goes_on_where_it_was_interrupted(void **state)
+{
+    (void)state;
+    for (enum key_purpose p = KEY_TLS; p <= KEY_SEALING; p++) {
+        struct keys *k CLEANUP(keys_freep) = NULL, *again CLEANUP(keys_freep) = NULL;
+        uint8_t before[32], next[32];
+        copy_key(before, p);
+        assert_int_equal(keys_prepare(town.a.keys, town.a.dir, rng_system(), p), 0);
+        assert_int_equal(rotation_load(&k, town.a.dir), 0); /* 1: on disk; not listed, so the one before stays */
+        assert_memory_equal(keys_public(k, p), before, 32);
+        assert_true(k->next[p - 1].there);
+        memcpy(next, k->next[p - 1].public_key, 32);
+        assert_int_equal(keys_prepare(k, town.a.dir, rng_system(), p), 0); /* no second one */
+        list_again();
+        assert_int_equal(rotation_load(&again, town.a.dir), 0); /* 2: listed; it takes the other's place */
+        assert_memory_equal(keys_public(again, p), next, 32);
+        assert_false(again->next[p - 1].there);
+        assert_int_equal(keys_adopt(town.a.dir, p), 0); /* somebody was faster: nothing happens */
+    }
+}
+
+static void a_next_key_that_is_damaged_changes_nothing(void **state)
+{
+    (void)state;
+    const struct {
+        const char *name;
+        size_t len;
+        mode_t mode;
+        int outcome;
+    } cases[] = {
+        { "empty", 0, 0600, -EUCLEAN },      { "cut off", 31, 0600, -EUCLEAN },
+        { "too long", 33, 0600, -EUCLEAN },  { "as long as a wrapped one", KEYS_STORED_BYTES, 0600, -EUCLEAN },
+        { "group reads", 32, 0640, -EPERM }, { "others read", 32, 0604, -EPERM }
+    };
+    static const uint8_t bytes[64] = { 1 };
+    char path[128];
+    uint8_t before[32];
+    copy_key(before, KEY_LICENSE);
+    snprintf(path, sizeof(path), "%s/keys/license.key.new", town.a.dir);
+    for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+        struct keys *k CLEANUP(keys_freep) = NULL;
+        assert_int_equal(file_replace(path, slice(bytes, cases[i].len), 0600), 0);
+        assert_int_equal(chmod(path, cases[i].mode), 0);
+        int r = rotation_load(&k, town.a.dir);
+        if (r != cases[i].outcome)
+            fail_msg("%s: %d", cases[i].name, r);
+        assert_int_equal(unlink(path), 0);
+        assert_int_equal(rotation_load(&k, town.a.dir), 0);
+        assert_memory_equal(keys_public(k, KEY_LICENSE), before, 32);
+    }
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -161,6 +299,10 @@ int main(void)
         TEST(an_older_keyset_never_replaces_a_newer),
         TEST(a_rolled_back_block_is_not_remembered),
         TEST(settings_have_defaults),
+        TEST(what_ends_is_said_in_time),
+        TEST(a_clock_that_is_far_off),
+        TEST(a_rotation_goes_on_where_it_was_interrupted),
+        TEST(a_next_key_that_is_damaged_changes_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
