@@ -57,6 +57,12 @@ static bool is_wanted(const char *variable)
 int child_start(uv_process_t *process, uv_loop_t *loop, const char *path, char **argv, const int *fds, int fd_count,
                 uv_exit_cb on_exit)
 {
+    return child_start_reading(process, loop, path, argv, -1, fds, fd_count, on_exit);
+}
+
+int child_start_reading(uv_process_t *process, uv_loop_t *loop, const char *path, char **argv, int input,
+                        const int *fds, int fd_count, uv_exit_cb on_exit)
+{
     char *environment[CHILD_VARIABLES_MAX + 1];
     unsigned count = 0;
     for (char **e = environ; *e != NULL && count < CHILD_VARIABLES_MAX; e++)
@@ -71,6 +77,10 @@ int child_start(uv_process_t *process, uv_loop_t *loop, const char *path, char *
     };
     if (fd_count > CHILD_FDS_MAX)
         return -EINVAL;
+    if (input >= 0) {
+        stdio[0].flags = UV_INHERIT_FD;
+        stdio[0].data.fd = input;
+    }
     for (int i = 0; i < fd_count; i++) {
         stdio[3 + i].flags = UV_INHERIT_FD;
         stdio[3 + i].data.fd = fds[i];

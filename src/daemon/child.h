@@ -15,4 +15,8 @@ int child_find(const char *program, const char *part, char out[PATH_MAX]) MUST_U
 int child_start(uv_process_t *process, uv_loop_t *loop, const char *path, char **argv, const int *fds, int fd_count,
                 uv_exit_cb on_exit) MUST_USE;
 
+/* The same with input as descriptor 0; -1: /dev/null. */
+int child_start_reading(uv_process_t *process, uv_loop_t *loop, const char *path, char **argv, int input,
+                        const int *fds, int fd_count, uv_exit_cb on_exit) MUST_USE;
+
 #endif

@@ -64,6 +64,7 @@ struct daemon {
     struct plays *plays;     /* tracks being played (play.h) */
     struct players *players; /* NULL until something is played (player.h) */
     struct deck *decks;      /* list: queues being played (deck.h) */
+    struct burn *burn;       /* the one under way (burn.h) */
     uint32_t volume;         /* 0 to 100, of what is played in time */
 
     /* Set by device_link_start: takes a connection of another device. As peer_accept_fn. NULL: connections are refused. */

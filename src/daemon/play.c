@@ -25,6 +25,8 @@
 #define MOVED_AWAY "Its license was moved from here to another device."
 #define EARLIER_REGISTRATION "Its license is of an earlier registration of this device."
 #define NOT_YET "Its usage period has not begun: hearth show TRACK says when it does."
+#define NO_RECORD \
+    "Its license does not give the right to record it on a disc: hearth browse TRACK shows what does, by itself or with an option."
 #define NOT_HERE "Its content is not on this device: hearth get TRACK --download-only"
 
 struct play {
@@ -39,7 +41,9 @@ struct play {
     struct later_item later;
     struct serve_file file;
     int outcome;
-    int body_fd, player_fd, plugin_fd;       /* -1 once they are gone */
+    int body_fd, player_fd, plugin_fd; /* -1 once they are gone */
+    int disc_fd;                       /* the same; -1: nothing is recorded */
+    bool record;
     char plugin[32], plugin_distributor[64]; /* plugin "": none */
     bool vault_open;                         /* the vault plays number */
     uint64_t number;
@@ -68,6 +72,7 @@ static void free_when_done(struct play *p)
     closep(&p->body_fd);
     closep(&p->player_fd);
     closep(&p->plugin_fd);
+    closep(&p->disc_fd);
     serve_file_deinit(&p->file);
     free(p);
 }
@@ -188,8 +193,16 @@ static int start_player(struct play *p)
     int body_fd = p->body_fd, player_fd = p->player_fd, plugin_fd = p->plugin_fd;
     if (p->player == NULL)
         return -EPIPE;
-    p->body_fd = p->player_fd = p->plugin_fd = -1;
-    int r = player_start(p->player, body_fd, player_fd, plugin_fd, &p->start);
+    int disc_fd = p->disc_fd;
+    p->body_fd = p->player_fd = p->plugin_fd = p->disc_fd = -1;
+    int r = disc_fd >= 0 ? player_give_disc(p->player, disc_fd) : 0;
+    if (r != 0) {
+        closep(&body_fd);
+        closep(&player_fd);
+        closep(&plugin_fd);
+        return r;
+    }
+    r = player_start(p->player, body_fd, player_fd, plugin_fd, &p->start);
     p->started = r == 0;
     if (r == 0 && p->pause_first)
         player_tell(p->player, ply_Type_PAUSE, ply_Pause_fields, &pause);
@@ -207,6 +220,15 @@ static void void_licenses(struct track *t)
             t->licenses[i].state = LICENSE_SURRENDERED;
 }
 
+static bool may_record(const struct track *t)
+{
+    bool may = false;
+    for (size_t i = 0; t != NULL && i < t->license_count; i++)
+        may = may || (t->licenses[i].state == LICENSE_VALID && t->licenses[i].conditions.has_record &&
+                      t->licenses[i].conditions.record);
+    return may;
+}
+
 /* What the vault's reason means here. NULL: no more than it says. */
 static const char *explain(struct play *p, enum reason why)
 {
@@ -218,6 +240,10 @@ static const char *explain(struct play *p, enum reason why)
     }
     if (l != NULL && why == REASON_NO_LICENSE && l->state == LICENSE_SURRENDERED)
         return MOVED_AWAY;
+    if (why == REASON_NOT_PERMITTED && p->record && !may_record(t))
+        return NO_RECORD;
+    if (why == REASON_USE_EXHAUSTED && p->record)
+        return "What is left of its plays or playing time is less than a recording takes: hearth renew TRACK";
     if (l != NULL && why == REASON_NOT_PERMITTED && l->conditions.has_usage_from_ms)
         return NOT_YET;
     return NULL;
@@ -250,6 +276,7 @@ static int ask_vault(struct play *p, const vlt_ProgramName *plugin)
     vlt_PlayOpen open_play = vlt_PlayOpen_init_zero;
     int pair[2];
     open_play.has_plugin = plugin != NULL;
+    open_play.has_record = open_play.record = p->record;
     if (plugin != NULL)
         open_play.plugin = *plugin;
     if (CODEC_SET_BYTES(open_play.info, buf_slice(&p->file.info)) != 0)
@@ -388,6 +415,7 @@ int play_start(struct play **out, struct daemon *d, const struct id *content, co
                         .body_fd = -1,
                         .player_fd = -1,
                         .plugin_fd = -1,
+                        .disc_fd = -1,
                         .under_way = true };
     const struct track *t = library_find(d, content->bytes);
     programs_split(plugin, p->plugin, p->plugin_distributor);
@@ -403,6 +431,12 @@ int play_start(struct play **out, struct daemon *d, const struct id *content, co
     later_run(&d->later, &p->later, begin);
     *out = p;
     return 0;
+}
+
+void play_record(struct play *p, int fd)
+{
+    p->disc_fd = fd;
+    p->record = true;
 }
 
 /* --- Controls --- */

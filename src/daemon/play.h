@@ -26,6 +26,8 @@ struct play_callbacks {
 /* start: what the player is told, media type and title excepted. plugin: "NAME", "NAME@DISTRIBUTOR", or "" for none. 0, -ENOMEM. Everything else comes through on_end. */
 int play_start(struct play **out, struct daemon *d, const struct id *content, const ply_Start *start,
                const char *plugin, const struct play_callbacks *callbacks, void *ctx) MUST_USE;
+/* Right after play_start with disc output: the vault is asked for the right to record, and the samples go into fd. Takes fd. */
+void play_record(struct play *p, int fd);
 /* false: the player has not begun, and will begin with that. */
 bool play_seek(struct play *p, uint64_t position_ms);
 void play_pause(struct play *p, bool paused);

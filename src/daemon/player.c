@@ -244,6 +244,12 @@ int player_start(struct player *p, int body_fd, int vault_fd, int plugin_fd, con
                                  on_reply, p, NULL);
 }
 
+int player_give_disc(struct player *p, int fd)
+{
+    static const ply_Disc disc;
+    return hand_over(p, p->control != NULL ? 0 : -EPIPE, ply_Type_DISC, ply_Disc_fields, &disc, fd);
+}
+
 int player_ask_outputs(struct player *p)
 {
     static const ply_OutputsGet ask;

@@ -15,6 +15,7 @@
 #include "base/secret.h"
 #include "base/util.h"
 #include "player/digest.h"
+#include "player/disc.h"
 #include "player/options.h"
 #include "player/outputs.h"
 #include "player/player.h"
@@ -30,8 +31,10 @@ struct session {
     ply_Start start;
     int body_fd, vault_fd; /* -1: not here, or the track's by now */
     int plugin_fd;         /* -1: there is none, or it is loaded */
+    int disc_fd;           /* -1: there is none, or the disc has it */
     struct track *track;
     struct digest *digest;
+    struct disc *disc;
     struct plugin *plugin;
     struct player *player;
     ply_Played played;
@@ -48,8 +51,8 @@ static int judge_start(struct session *s)
 {
     const char *type = s->start.media_type;
     bool picture = is_kind(type, "image/");
-    if (s->start.output < ply_Output_OUTPUT_AUDIO || s->start.output > ply_Output_OUTPUT_SILENT ||
-        s->start.volume > 100)
+    if (s->start.output < ply_Output_OUTPUT_AUDIO || s->start.output > ply_Output_OUTPUT_DISC ||
+        s->start.volume > 100 || (s->start.output == ply_Output_OUTPUT_DISC) != (s->disc_fd >= 0))
         return REASON_MALFORMED;
     if (!picture && !is_kind(type, "audio/") && !is_kind(type, "video/")) {
         s->detail = "The player renders sound, pictures and video; this content is of another kind.";
@@ -86,6 +89,7 @@ static int receive_start(struct session *s)
         int *fd = f.type == ply_Type_BODY     ? &s->body_fd
                   : f.type == ply_Type_VAULT  ? &s->vault_fd
                   : f.type == ply_Type_PLUGIN ? &s->plugin_fd
+                  : f.type == ply_Type_DISC   ? &s->disc_fd
                                               : NULL;
         if (!fd || *fd >= 0)
             return -EPROTO;
@@ -113,6 +117,8 @@ static int prepare(struct session *s)
     int r = needs.window ? set_display(&s->start) : 0;
     if (r == 0)
         r = sandbox_enter(&needs);
+    if (r == 0 && s->disc_fd >= 0)
+        r = disc_judge(s->vault_fd);
     if (r == 0 && s->plugin_fd >= 0) { /* code of others: it must not run before the sandbox is closed */
         r = plugin_open(&s->plugin, s->plugin_fd, s->vault_fd, &s->detail);
         s->plugin_fd = -1;
@@ -123,8 +129,15 @@ static int prepare(struct session *s)
     }
     if (r == 0 && s->start.output == ply_Output_OUTPUT_DIGEST)
         r = digest_start(&s->digest);
+    if (r == 0 && s->disc_fd >= 0) {
+        r = disc_start(&s->disc, s->disc_fd);
+        s->disc_fd = -1;
+    }
     if (r == 0)
-        r = player_new(&s->player, &s->start, s->track, s->plugin, s->digest ? digest_fd(s->digest) : -1);
+        r = player_new(&s->player, &s->start, s->track, s->plugin,
+                       s->digest ? digest_fd(s->digest)
+                       : s->disc ? disc_fd(s->disc)
+                                 : -1);
     return r != 0 ? r : player_load(s->player);
 }
 
@@ -188,6 +201,9 @@ static int play(struct session *s)
             return player_failure(s->player, &s->detail);
         if (r == 0)
             return 0;
+        r = s->disc ? disc_failure(s->disc) : 0;
+        if (r != 0)
+            return r;
         uint32_t wanted = player_take_wish(s->player);
         r = wanted != ply_Wanted_WANTED_NONE ? report_wish(s, wanted) : 0;
         if (r == 0 && (player_take_news(s->player) || clock_mono_ms(clock) - reported_ms >= PROGRESS_MS)) {
@@ -206,6 +222,11 @@ static int summarize(struct session *s)
     CODEC_SET_TEXT(s->played.format, player_format(s->player, &frame_bytes));
     s->played.has_format = s->played.format[0] != '\0';
     player_free(steal(&s->player));
+    if (s->disc) {
+        bool fits = strcmp(s->played.format, DISC_FORMAT) == 0;
+        int r = disc_finish(steal(&s->disc), &s->played.samples);
+        return r != 0 || fits ? r : -EIO;
+    }
     if (!s->digest)
         return 0;
     uint64_t bytes;
@@ -242,11 +263,14 @@ static void release(struct session *s)
     player_free(steal(&s->player));
     if (s->digest && digest_finish(steal(&s->digest), hash, &bytes) != 0)
         log_warn("samples were lost");
+    if (s->disc && disc_finish(steal(&s->disc), &bytes) != 0)
+        log_warn("the disc is not whole");
     track_close(steal(&s->track));
     plugin_close(steal(&s->plugin));
     closep(&s->body_fd);
     closep(&s->vault_fd);
     closep(&s->plugin_fd);
+    closep(&s->disc_fd);
     channel_deinit(&s->control);
 }
 
@@ -266,7 +290,7 @@ int main(void)
     /* The terminal's interrupt reaches the whole group; hearthd closes the channel when it means it. */
     (void)signal(SIGINT, SIG_IGN);
     (void)signal(SIGPIPE, SIG_IGN);
-    struct session s = { .body_fd = -1, .vault_fd = -1, .plugin_fd = -1 };
+    struct session s = { .body_fd = -1, .vault_fd = -1, .plugin_fd = -1, .disc_fd = -1 };
     channel_init(&s.control, CONTROL_FD, 0);
     int r = secret_init();
     if (r == 0)

@@ -70,14 +70,25 @@ static int set_sound(mpv_handle *mpv, const ply_Start *start)
     return r;
 }
 
+/* What an audio CD holds. */
+static const struct setting disc[] = {
+    { "audio-format", "s16" },
+    { "audio-samplerate", "44100" },
+    { "audio-channels", "stereo" },
+};
+
 static int set_output(mpv_handle *mpv, const ply_Start *start, int samples_fd)
 {
     char path[32];
     int r = 0;
     switch (start->output) {
+    case ply_Output_OUTPUT_DISC:
     case ply_Output_OUTPUT_DIGEST:
+        if (start->output == ply_Output_OUTPUT_DISC)
+            r = set_all(mpv, disc, ARRAY_COUNT(disc));
         snprintf(path, sizeof(path), "/dev/fd/%d", samples_fd);
-        r = set(mpv, "ao", "pcm");
+        if (r == 0)
+            r = set(mpv, "ao", "pcm");
         if (r == 0)
             r = set(mpv, "ao-pcm-file", path);
         return r == 0 ? set(mpv, "ao-pcm-waveheader", "no") : r;

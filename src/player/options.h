@@ -12,7 +12,7 @@
 bool options_window(const ply_Start *start);
 /* No configuration, no scripts, no network, no terminal. 0, -EINVAL: this libmpv lacks an option. */
 int options_set_common(mpv_handle *mpv) MUST_USE;
-/* Those, and what START says. samples_fd: where digest output writes, or -1. Before mpv_initialize. As above. */
+/* Those, and what START says. samples_fd: where digest and disc output write, or -1. Before mpv_initialize. As above. */
 int options_set(mpv_handle *mpv, const ply_Start *start, int samples_fd) MUST_USE;
 /* Keys of the window, as `hearth play` has them at the terminal; after mpv_initialize. 0, -EINVAL */
 int options_bind_keys(mpv_handle *mpv) MUST_USE;

@@ -11,7 +11,7 @@
 
 struct player;
 
-/* samples_fd: where digest output writes, or -1. plugin: what the sound goes through, or NULL. t and plugin are borrowed until player_free. 0, -ENOMEM,
+/* samples_fd: where digest and disc output write, or -1. plugin: what the sound goes through, or NULL. t and plugin are borrowed until player_free. 0, -ENOMEM,
  * -EINVAL: this libmpv lacks an option. */
 int player_new(struct player **out, const ply_Start *start, struct track *t, const struct plugin *plugin,
                int samples_fd) MUST_USE;

@@ -19,6 +19,7 @@ extern const struct verb verb_pause, verb_seek, verb_volume, verb_next, verb_pre
 extern const struct verb verb_copy, verb_move, verb_fetch, verb_transfers, verb_checkout,
     verb_checkin;                                  /* verbs_transfers.c */
 extern const struct verb verb_export, verb_import; /* verbs_medium.c */
+extern const struct verb verb_burn;                /* verbs_burn.c */
 extern const struct verb verb_programs;            /* verbs_programs.c */
 
 /* verbs_account_data.c: `hearth accounts export|erase`, argv[0] being that word. */

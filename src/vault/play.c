@@ -136,6 +136,15 @@ static int judge_leaf(struct vault *v, const doc_License *l)
     return r != 0 ? r : service_has_leaf(s, &l->leaf) ? 0 : REASON_NO_LICENSE;
 }
 
+/* A disc with half a track on it is of no use to anybody. */
+static int judge_whole(struct vault *v, const struct choice *c)
+{
+    if (c->use.budget_ms >= c->duration_ms)
+        return 0;
+    int r = use_end(v, &c->use, false, 0);
+    return r != 0 ? r : REASON_USE_EXHAUSTED;
+}
+
 static int judge_license(struct vault *v, const struct license_row *row, struct choice *c)
 {
     if (row->state != LICENSE_VALID)
@@ -155,7 +164,9 @@ static int judge_license(struct vault *v, const struct license_row *row, struct 
         r = use_judge_download(v, &row->license);
     if (r == 0)
         r = derive(v, &row->license, c->nonce, &c->key);
-    return r != 0 ? r : use_begin(v, row, c->duration_ms, &c->use); /* last: it charges */
+    if (r == 0)
+        r = use_begin(v, row, c->duration_ms, &c->use); /* last: it charges */
+    return r == 0 && c->record ? judge_whole(v, c) : r;
 }
 
 static int try_license(struct vault *v, const struct license_row *row, void *ctx)
@@ -185,7 +196,9 @@ static int open_slot(struct plays *all, int fd, const struct choice *c, const st
                      const struct program_secret *plugin, uint64_t *number)
 {
     unsigned i = free_slot(all); /* play_open has seen to it */
-    const struct player_limit limit = { .duration_ms = c->duration_ms, .budget_ms = c->use.budget_ms };
+    const struct player_limit limit = { .duration_ms = c->duration_ms,
+                                        .budget_ms = c->use.budget_ms,
+                                        .record = c->record };
     int r = player_channel_open(&all->slots[i].channel, fd, &c->key, c->nonce, shape, &limit, plugin);
     if (r != 0)
         return r;

@@ -1,4 +1,4 @@
-/* Serving BLOCK_OPEN and PLUGIN_OPEN. The thread touches nothing but its own struct and the memory that a player hands over: no database, no
+/* Serving BLOCK_OPEN, RECORD_ASK and PLUGIN_OPEN. The thread touches nothing but its own struct and the memory that a player hands over: no database, no
  * file, no other play.
  * Source: seed S49. */
 #define LOG_MODULE "player-channel"
@@ -114,6 +114,16 @@ static int open_plugin(struct player_channel *p, const struct frame *f)
     return r;
 }
 
+/* Whatever hearthd tells it, a player records nothing without this word. */
+static int judge_record(struct player_channel *p, const struct frame *f)
+{
+    static const vlt_Done done;
+    int r = f->tail.len > 0 || f->message.len > 0 ? REASON_MALFORMED : p->limit.record ? 0 : REASON_NOT_PERMITTED;
+    if (r != 0)
+        return channel_refuse(&p->channel, f->request, (enum reason)r, NULL);
+    return channel_send(&p->channel, vlt_Type_DONE, f->request, vlt_Done_fields, &done, slice(NULL, 0));
+}
+
 static int serve_one(struct player_channel *p)
 {
     struct frame f;
@@ -124,6 +134,8 @@ static int serve_one(struct player_channel *p)
         return r;
     if (f.type == vlt_Type_PLUGIN_OPEN)
         return open_plugin(p, &f);
+    if (f.type == vlt_Type_RECORD_ASK)
+        return judge_record(p, &f);
     r = open_block(p, &f, &m, &len);
     if (r != 0)
         return channel_refuse(&p->channel, f.request, reason_of_error(r), NULL);

@@ -14,6 +14,7 @@ struct player_channel;
 /* How much may be opened: blocks in proportion to duration_ms, each counted once, as long as less than budget_ms was opened before. */
 struct player_limit {
     uint64_t duration_ms, budget_ms;
+    bool record; /* RECORD_ASK is answered with yes */
 };
 /* Takes fd, also on failure. key and plugin (NULL: none) are copied; wipe yours. The player may have the plug-in opened as often as it
  * likes: REASON_UNKNOWN_PROGRAM without one, and those of program_unseal. 0 or -errno. */

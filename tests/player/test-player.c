@@ -146,6 +146,15 @@ static void spawn(struct session *s)
     channel_init(&s->control, control[0], 0);
 }
 
+static int disc_to_hand_over = -1;
+
+static int steal_disc(void)
+{
+    int fd = disc_to_hand_over;
+    disc_to_hand_over = -1;
+    return fd;
+}
+
 static void start_as(struct session *s, const struct content *c, const ply_Start *m)
 {
     int vault;
@@ -157,6 +166,8 @@ static void start_as(struct session *s, const struct content *c, const ply_Start
     assert_true(body >= 0);
     hand_over(s, ply_Type_BODY, body);
     hand_over(s, ply_Type_VAULT, vault);
+    if (disc_to_hand_over >= 0)
+        hand_over(s, ply_Type_DISC, steal_disc());
     assert_int_equal(channel_send(&s->control, ply_Type_START, 7, ply_Start_fields, m, slice(NULL, 0)), 0);
 }
 
@@ -270,6 +281,29 @@ static void digests_equal_the_reference(void **state)
         content_deinit(&c);
         buf_free(&reference);
     }
+}
+
+/* What a disc gets: only with the vault's word, whole sectors, and nothing into a pipe that nobody reads. */
+static void disc_output(void **state)
+{
+    (void)state;
+    struct content c;
+    struct session s;
+    ply_Start m = { .output = ply_Output_OUTPUT_DISC, .volume = 100, .media_type = "audio/flac", .title = "A title" };
+    char path[128];
+    need("ffmpeg");
+    assert_int_equal(run(digests[0].make), 0);
+    publish("a.flac", "audio/flac", 65536, &c);
+    assert_int_equal(play(&s, &c, ply_Output_OUTPUT_DISC, "audio/flac"), REASON_MALFORMED); /* nowhere to write */
+    snprintf(path, sizeof(path), "%s/disc", dir);
+    int disc = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    disc_to_hand_over = disc;
+    start_as(&s, &c, &m);
+    assert_int_equal(finish(&s), REASON_NOT_PERMITTED); /* opened to be played */
+    struct buf written = slurp("disc");
+    assert_int_equal(written.len, 0);
+    buf_free(&written);
+    content_deinit(&c);
 }
 
 static void null_output(void **state)
@@ -588,6 +622,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(digests_equal_the_reference),
+        cmocka_unit_test(disc_output),
         cmocka_unit_test(null_output),
         cmocka_unit_test(unplayable),
         cmocka_unit_test(corrupt_body),

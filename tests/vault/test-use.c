@@ -257,6 +257,24 @@ static void only_leases_are_returned(void **state)
     close(player);
 }
 
+/* What a player asks before it lets samples out. */
+static int ask_to_record(int player)
+{
+    static const vlt_RecordAsk ask;
+    struct channel c;
+    struct frame f;
+    msg_Refusal refusal;
+    channel_init(&c, player, 0);
+    assert_int_equal(channel_send(&c, vlt_Type_RECORD_ASK, 3, vlt_RecordAsk_fields, &ask, slice(NULL, 0)), 0);
+    assert_int_equal(channel_read(&c, true, &f), 0);
+    assert_int_equal(f.request, 3);
+    int r = f.type == vlt_Type_DONE ? 0 : -1;
+    if (f.type == msg_Type_REFUSAL && CODEC_DECODE(msg_Refusal, f.message, &refusal) == 0)
+        r = reason_of_code(refusal.code);
+    channel_deinit(&c);
+    return r;
+}
+
 static int play_to_record(void)
 {
     static vlt_PlayOpen ask;
@@ -271,8 +289,12 @@ static int play_to_record(void)
     uint32_t id = rig_send(&rig, vlt_Type_PLAY_OPEN, vlt_PlayOpen_fields, &ask, slice(NULL, 0), ends[1]);
     close(ends[1]);
     int r = rig_receive(&rig, id, vlt_Type_PLAY_OPENED, vlt_PlayOpened_fields, vlt_PlayOpened_size, &out, sizeof(out));
-    close(ends[0]);
-    return r != 0 ? r : rig_play_close(&rig, out.play);
+    if (r != 0) {
+        close(ends[0]);
+        return r;
+    }
+    assert_int_equal(ask_to_record(ends[0]), 0);
+    return rig_play_close(&rig, out.play);
 }
 
 static void recording(void **state)
@@ -290,6 +312,30 @@ static void recording(void **state)
     l.conditions.has_record = l.conditions.record = true;
     give(&l);
     assert_int_equal(play_to_record(), 0);
+
+    int player; /* opened to be played: whatever hearthd tells the player, it is not recorded */
+    uint64_t play;
+    assert_int_equal(rig_play(&rig, &song, &player, &play), 0);
+    assert_int_equal(ask_to_record(player), REASON_NOT_PERMITTED);
+    assert_int_equal(rig_play_close(&rig, play), 0);
+}
+
+/* What is left is less than the track takes: refused as a whole, and nothing is charged. */
+static void half_a_recording(void **state)
+{
+    (void)state;
+    doc_License l = license_of(5);
+    give(&l);
+    l = license_of(6);
+    l.conditions.has_record = l.conditions.record = true;
+    l.conditions.has_max_plays = l.conditions.has_max_play_ms = true;
+    l.conditions.max_plays = used().plays + 3;
+    l.conditions.max_play_ms = used().play_ms + 1;
+    give(&l);
+    doc_Use before = used();
+    assert_int_equal(play_to_record(), REASON_USE_EXHAUSTED);
+    assert_int_equal(used().plays, before.plays);
+    assert_int_equal(used().play_ms, before.play_ms);
 }
 
 static void download_period(void **state)
@@ -481,6 +527,7 @@ int main(void)
         TEST(counters_are_sealed),
         TEST(only_leases_are_returned),
         TEST(recording),
+        TEST(half_a_recording),
         TEST(download_period),
         TEST(a_move_gives_what_is_left),
         TEST(the_use_log_is_owed),

@@ -1,0 +1,154 @@
+/* Writing the files of an image. */
+#include "daemon/burn_image.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/text.h"
+#include "base/util.h"
+#include "protocol/reason.h"
+
+#define WAV_HEAD_BYTES 44
+#define RATE 44100
+#define FRAME_BYTES 4
+
+static bool ends_in(const char *path, const char *suffix)
+{
+    size_t len = strlen(path), of = strlen(suffix);
+    return len > of && strcmp(path + len - of, suffix) == 0 && path[len - of - 1] != '/';
+}
+
+int burn_image_name(struct burn_image *image, const char *path)
+{
+    *image = (struct burn_image){ .fd = -1, .wav = ends_in(path, ".wav") };
+    size_t len = strlen(path);
+    if (path[0] != '/' || len + sizeof(".part") > BURN_PATH_BYTES ||
+        !(image->wav || ends_in(path, ".bin") || ends_in(path, ".cue")))
+        return REASON_MALFORMED;
+    memcpy(image->audio, path, len + 1);
+    if (!image->wav) {
+        memcpy(image->cue, path, len + 1);
+        memcpy(image->audio + len - 4, ".bin", 4);
+        memcpy(image->cue + len - 4, ".cue", 4);
+    }
+    (void)snprintf(image->part, sizeof(image->part), "%s.part", path);
+    return 0;
+}
+
+static bool exists(const char *path)
+{
+    struct stat st;
+    return path[0] != '\0' && lstat(path, &st) == 0;
+}
+
+int burn_image_begin(struct burn_image *image)
+{
+    static const uint8_t room[WAV_HEAD_BYTES];
+    if (exists(image->audio) || exists(image->cue))
+        return REASON_ALREADY;
+    if (unlink(image->part) != 0 && errno != ENOENT) /* left by one that was interrupted */
+        return -errno;
+    image->fd = open(image->part, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (image->fd < 0)
+        return -errno;
+    if (image->wav && write(image->fd, room, sizeof(room)) != (ssize_t)sizeof(room))
+        return errno != 0 ? -errno : -EIO;
+    return 0;
+}
+
+/* 0 "RIFF" | 4 bytes that follow | 8 "WAVEfmt " | 16 16:4 | 20 PCM:2 | 22 channels:2 | 24 rate:4 | 28 bytes a second:4 | 32 bytes a frame:2 |
+ * 34 bits a sample:2 | 36 "data" | 40 bytes that follow; all little-endian */
+static void wav_head(uint8_t head[WAV_HEAD_BYTES], uint32_t bytes)
+{
+    const struct {
+        uint8_t at, len;
+        uint32_t value;
+    } numbers[] = {
+        { 4, 4, bytes + WAV_HEAD_BYTES - 8 }, { 16, 4, 16 },          { 20, 2, 1 },  { 22, 2, 2 },    { 24, 4, RATE },
+        { 28, 4, RATE * FRAME_BYTES },        { 32, 2, FRAME_BYTES }, { 34, 2, 16 }, { 40, 4, bytes }
+    };
+    memcpy(head, "RIFF", 4);
+    memcpy(head + 8, "WAVEfmt ", 8);
+    memcpy(head + 36, "data", 4);
+    for (size_t i = 0; i < ARRAY_COUNT(numbers); i++)
+        for (unsigned b = 0; b < numbers[i].len; b++)
+            head[numbers[i].at + b] = (uint8_t)(numbers[i].value >> (8 * b));
+}
+
+/* Without a name that another file has already. */
+static int give_name(const char *part, const char *path)
+{
+    if (renameat2(AT_FDCWD, part, AT_FDCWD, path, RENAME_NOREPLACE) == 0)
+        return 0;
+    if (errno == EEXIST)
+        return REASON_ALREADY;
+    if (errno != EINVAL && errno != ENOSYS)
+        return -errno;
+    if (exists(path)) /* a file system that cannot do it at once */
+        return REASON_ALREADY;
+    return rename(part, path) == 0 ? 0 : -errno;
+}
+
+static int write_cue(const struct burn_image *image, const char *title)
+{
+    char name[256], label[128];
+    const char *slash = strrchr(image->audio, '/');
+    (void)snprintf(name, sizeof(name), "%.255s", slash + 1);
+    (void)snprintf(label, sizeof(label), "%.79s", title);
+    for (char *c = label; *c != '\0'; c++) /* the format has no way to quote a quote */
+        *c = *c == '"' ? '\'' : *c;
+    for (char *c = name; *c != '\0'; c++)
+        if (*c == '"' || *c == '\n')
+            return -EINVAL;
+    int fd CLEANUP(closep) = open(image->cue, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0)
+        return errno == EEXIST ? REASON_ALREADY : -errno;
+    int n = dprintf(fd, "FILE \"%s\" BINARY\n  TRACK 01 AUDIO\n    TITLE \"%s\"\n    INDEX 01 00:00:00\n", name, label);
+    if (n < 0 || fsync(fd) != 0) {
+        int r = -errno;
+        (void)unlink(image->cue);
+        return r;
+    }
+    return 0;
+}
+
+int burn_image_end(struct burn_image *image, const char *title, uint64_t *sectors)
+{
+    uint8_t head[WAV_HEAD_BYTES];
+    struct stat st;
+    if (fstat(image->fd, &st) != 0)
+        return -errno;
+    uint64_t bytes = (uint64_t)st.st_size - (image->wav ? WAV_HEAD_BYTES : 0);
+    if (bytes == 0 || bytes % BURN_SECTOR_BYTES != 0 || bytes > UINT32_MAX - WAV_HEAD_BYTES)
+        return -EIO;
+    wav_head(head, (uint32_t)bytes);
+    if (image->wav && pwrite(image->fd, head, sizeof(head), 0) != (ssize_t)sizeof(head))
+        return -EIO;
+    if (fsync(image->fd) != 0)
+        return -errno;
+    int r = image->cue[0] != '\0' ? write_cue(image, title) : 0;
+    if (r != 0)
+        return r;
+    r = give_name(image->part, image->audio);
+    if (r != 0 && image->cue[0] != '\0')
+        (void)unlink(image->cue);
+    if (r == 0)
+        *sectors = bytes / BURN_SECTOR_BYTES;
+    closep(&image->fd);
+    if (r == 0)
+        image->part[0] = '\0';
+    image->fd = -1;
+    return r;
+}
+
+void burn_image_abandon(struct burn_image *image)
+{
+    closep(&image->fd);
+    image->fd = -1;
+    if (image->part[0] != '\0')
+        (void)unlink(image->part);
+    image->part[0] = '\0';
+}
