@@ -40,8 +40,9 @@ int share_rows_get(struct operations *o, const struct caller *who, struct slice 
     int r = REQUEST_DECODE(message, msg_RowsGet, &m);
     if (r == 0 && m.after > INT64_MAX)
         r = REASON_MALFORMED;
-    if (r == 0)
-        r = delegations_partner_find(o, &who->partner, &p);
+    if (r != 0)
+        return r;
+    r = delegations_partner_find(o, &who->partner, &p);
     if (r == OPERATIONS_ABSENT || (r == 0 && p.withdrawn))
         return REASON_UNKNOWN_DISTRIBUTOR;
     if (r == 0)
