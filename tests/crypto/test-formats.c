@@ -15,6 +15,7 @@
 #include "crypto/dsse.h"
 #include "crypto/ekb_parts.h"
 #include "crypto/sha256.h"
+#include "protocol/program.h"
 #include "vectorfile.h"
 
 static const uint8_t *bytes_of(const struct vector *v, const char *field, size_t len)
@@ -242,6 +243,29 @@ static const char *check_content_id(const struct vector *v)
     return same(v, "id", id.bytes, sizeof(id.bytes));
 }
 
+static const char *check_program(const struct vector *v)
+{
+    static uint8_t plain[3 * PROGRAM_BLOCK_BYTES];
+    struct slice sealed = vector_bytes(v, "sealed");
+    const uint8_t *digest = bytes_of(v, "digest", 32);
+    uint64_t len = vector_number(v, "bytes");
+    uint8_t hash[SHA256_BYTES];
+    struct key32 key;
+    assert_in_range(len, 1, sizeof(plain));
+    if (sealed.len != program_sealed_bytes(len))
+        return "malformed";
+    program_key(bytes_of(v, "information", PROGRAM_INFORMATION_BYTES), digest, &key);
+    for (uint32_t i = 0; i < program_block_count(len); i++) {
+        struct slice block =
+            slice_sub(sealed, program_block_offset(i), program_block_len(len, i) + BLOCK_OVERHEAD_BYTES);
+        int r = block_open(&key, digest, i, program_block_count(len), block, plain + i * PROGRAM_BLOCK_BYTES);
+        if (r != 0)
+            return "forged";
+    }
+    sha256(slice(plain, len), hash);
+    return memcmp(hash, digest, sizeof(hash)) == 0 ? "ok" : "wrong";
+}
+
 static const struct kind {
     const char *name;
     const char *(*outcome)(const struct vector *v);
@@ -261,6 +285,7 @@ static const struct kind {
     { "license-half", check_license_half },
     { "block", check_block },
     { "content-id", check_content_id },
+    { "program", check_program },
 };
 
 static void check(const struct vector *v)

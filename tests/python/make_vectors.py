@@ -208,9 +208,42 @@ def bodies():
                id=f.content_id(b"info", fill("list")))
 
 
+def program_seal(information, plain, digest):
+    key, parts = f.hkdf(information, "hearth program", digest), [plain[at:at + 16384] for at in range(0, len(plain), 16384)]
+    return b"".join(f.block_seal(key, digest, i, len(parts), part, fill(f"seed {i}")[:16], fill(f"iv {i}")[:12]) for i, part in enumerate(parts))
+
+
+def programs():
+    """What a device gets: opened with its own information only, whole, block by block in its place (section 13)."""
+    plain, information = b"a program", fill("information")
+    digest = f.sha256(plain)
+    sealed = program_seal(information, plain, digest)
+    give = lambda name, expect, **changes: case(name, "program", expect, **{
+        "information": information, "digest": digest, "bytes": len(plain), "sealed": sealed, **changes})
+    yield give("program", "ok")
+    yield give("with another device's information", "forged", information=fill("x"))
+    yield give("with a mark changed", "forged", information=flip(information, 0))
+    yield give("as another version", "forged", digest=fill("x"))
+    yield give("other bytes than were signed", "wrong", digest=f.sha256(b"other"), sealed=program_seal(information, plain, f.sha256(b"other")))
+    yield give("seed changed", "forged", sealed=flip(sealed, 0))
+    yield give("iv changed", "forged", sealed=flip(sealed, 16))
+    yield give("ciphertext changed", "forged", sealed=flip(sealed, 28))
+    yield give("tag changed", "forged", sealed=flip(sealed, len(sealed) - 1))
+    yield give("cut", "malformed", sealed=sealed[:-1])
+    yield give("a byte behind", "malformed", sealed=sealed + b"\0")
+    yield give("nothing", "malformed", sealed=b"")
+    yield give("signed as shorter", "malformed", bytes=len(plain) - 1)
+    two = fill("two") * 512 + b"end"
+    sealed = program_seal(information, two, f.sha256(two))
+    yield give("program of two blocks", "ok", digest=f.sha256(two), bytes=len(two), sealed=sealed)
+    long = fill("two") * 1024
+    sealed = program_seal(information, long, f.sha256(long))
+    yield give("blocks exchanged", "forged", digest=f.sha256(long), bytes=len(long), sealed=sealed[16428:] + sealed[:16428])
+
+
 def main():
     out = HEAD
-    for part in (identities, envelopes, tree, key_blocks, key_blocks_in_parts, content_keys, bodies):
+    for part in (identities, envelopes, tree, key_blocks, key_blocks_in_parts, content_keys, bodies, programs):
         out += "".join(part())
     if len(sys.argv) == 1:
         sys.stdout.write(out)
