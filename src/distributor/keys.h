@@ -50,7 +50,7 @@ struct keys {       /* in guarded memory */
  * KEYS_TOKEN; -errno. */
 int keys_create(const char *state_dir, const struct rng *rng, const struct token_place *root) MUST_USE;
 /* Returns owned (keys_free). 0; -ENOENT without keys; -EPERM when a key file is readable by others; -EUCLEAN; -ENXIO: the token that wraps them is
- * not there; -EACCES: it refuses the PIN; -errno. */
+ * not there; -EACCES: it refuses the PIN, or the PIN file is none; -errno. */
 int keys_load(struct keys **out, const char *state_dir) MUST_USE;
 void keys_free(struct keys *k); /* wipes; accepts NULL */
 void keys_freep(struct keys **k);

@@ -55,7 +55,8 @@ static int read_place(const char *state_dir, const char *file, struct place *out
         r = file_read(path, &text);
     if (r != 0)
         return r > 0 ? -EUCLEAN : r;
-    memcpy(out->text, text.data, text.len);
+    if (text.len > 0)
+        memcpy(out->text, text.data, text.len);
     out->text[text.len] = '\0';
     char *at = out->text;
     const char *url = take_line(&at), *module = url != NULL ? take_line(&at) : NULL,
@@ -65,6 +66,9 @@ static int read_place(const char *state_dir, const char *file, struct place *out
     out->place = (struct token_place){ url, module[0] != '\0' ? module : NULL, pin[0] != '\0' ? pin : NULL };
     return 0;
 }
+
+/* Outcomes of the PIN file, which must not be taken for those of a key file. */
+static bool is_pin_file(int r) { return r == -ENOENT || r == -EPERM || r == -EUCLEAN; }
 
 /* Says in the log what a person has to do; a token never says why to anybody else. */
 static int open_token(struct token **out, const struct token_place *place, const char *what)
@@ -79,7 +83,7 @@ static int open_token(struct token **out, const struct token_place *place, const
         log_error("%s: the token wants a PIN; give it with --pin-file, or at a terminal url=%s", what, place->url);
     else if (r == TOKEN_PIN_URL)
         log_error("%s: the token's URL holds a PIN, and others see command lines: use --pin-file", what);
-    else if (r == -EPERM || r == -ENOENT || r == -EUCLEAN)
+    else if (is_pin_file(r))
         log_error("%s: the PIN file %s pin-file=%s", what,
                   r == -EPERM    ? "can be read by others, refusing it"
                   : r == -ENOENT ? "is not there"
@@ -94,13 +98,13 @@ static int open_root_token(const struct token_place *place, struct root_signer *
 {
     int r = open_token(&out->token, place, "the root key");
     if (r != 0)
-        return r > 0 ? KEYS_TOKEN : r;
+        return r > 0 || is_pin_file(r) ? KEYS_TOKEN : r;
     r = token_signer(out->token, &out->signer);
     if (r == 0)
         return 0;
     log_error("the root key: the token's key is no Ed25519 key url=%s", place->url);
     keys_root_close(out);
-    return r > 0 ? KEYS_TOKEN : r;
+    return r > 0 || is_pin_file(r) ? KEYS_TOKEN : r;
 }
 
 int keys_root_open(const struct keys *k, const char *state_dir, struct root_signer *out)
@@ -208,7 +212,7 @@ static int unseal_wrap(struct keys *k, const struct token_place *place, struct s
     struct token *token = NULL;
     int r = open_token(&token, place, "the key files");
     if (r != 0)
-        return r == TOKEN_WRONG_PIN || r == TOKEN_NO_PIN || r == -EUCLEAN ? -EACCES : r > 0 ? -ENXIO : r;
+        return r == TOKEN_WRONG_PIN || r == TOKEN_NO_PIN || is_pin_file(r) ? -EACCES : r > 0 ? -ENXIO : r;
     r = token_unseal(token, sealed, &k->wrap);
     token_free(token);
     if (r == TOKEN_UNFIT || r == -EUCLEAN)
@@ -248,7 +252,7 @@ static int make_wrap(struct keys *k, const char *state_dir, const struct rng *rn
     if (r == TOKEN_UNFIT)
         log_error("the key files: the token's key is no RSA key of 2048 bits or more url=%s", place->url);
     if (r != 0)
-        return r > 0 ? KEYS_TOKEN : r;
+        return r > 0 || is_pin_file(r) ? KEYS_TOKEN : r;
     r = write_place(state_dir, WRAP_TOKEN, place);
     if (r == 0)
         r = keys_path(state_dir, WRAP_KEY, path, sizeof(path));

@@ -289,6 +289,76 @@ static void a_next_key_that_is_damaged_changes_nothing(void **state)
     }
 }
 
+/* --- The root key, elsewhere --------------------------------------------------------------------------------------- */
+
+static void put_file(const char *name, const void *bytes, size_t len)
+{
+    char path[128];
+    snprintf(path, sizeof(path), "%s/keys/%s", town.a.dir, name);
+    if (bytes == NULL)
+        assert_int_equal(unlink(path), 0);
+    else
+        assert_int_equal(file_replace(path, slice(bytes, len), 0600), 0);
+}
+
+static int load(void)
+{
+    struct keys *k CLEANUP(keys_freep) = NULL;
+    return keys_load(&k, town.a.dir);
+}
+
+static void a_root_key_elsewhere_is_named_whole(void **state)
+{
+    (void)state;
+    static const uint8_t longer[33];
+    static const struct {
+        const char *name, *text;
+        size_t len;
+        int outcome;
+    } places[] = {
+        { "empty", "", 0, -EUCLEAN },
+        { "one line", "pkcs11:token=a\n", 15, -EUCLEAN },
+        { "the last line cut off", "pkcs11:token=a\n\n/pin", 20, -EUCLEAN },
+        { "a zero in it", "pkcs11:\0oken=a\n\n\n", 17, -EUCLEAN },
+        { "a module that is none", "pkcs11:token=a\n/nowhere/module.so\n\n", 35, KEYS_TOKEN },
+        { "a PIN file that is not there", "pkcs11:token=a\n/nowhere/module.so\n/nowhere/pin\n", 47, KEYS_TOKEN },
+        { "a PIN in the URL", "pkcs11:token=a?pin-value=1\n\n\n", 29, KEYS_TOKEN },
+    };
+    struct keys *k CLEANUP(keys_freep) = NULL;
+    struct root_signer root;
+    put_file("root.key", NULL, 0);
+    assert_int_equal(load(), -ENOENT);
+    put_file("root.pub", town.a.keys->root_public, 31);
+    assert_int_equal(load(), -EUCLEAN);
+    put_file("root.pub", longer, sizeof(longer));
+    assert_int_equal(load(), -EUCLEAN);
+    put_file("root.pub", town.a.keys->root_public, 32);
+    assert_int_equal(keys_load(&k, town.a.dir), 0);
+    assert_true(!k->has_root && id_equal(&k->self, &town.a.keys->self));
+    assert_int_equal(keys_root_open(k, town.a.dir, &root), KEYS_NO_ROOT);
+    for (size_t i = 0; i < ARRAY_COUNT(places); i++) {
+        put_file("root.token", places[i].text, places[i].len);
+        int r = keys_root_open(k, town.a.dir, &root);
+        if (r != places[i].outcome)
+            fail_msg("%s: %d", places[i].name, r);
+    }
+}
+
+static void a_wrapping_key_without_its_token_opens_nothing(void **state)
+{
+    (void)state;
+    put_file("wrap.key", "sealed", 6);
+    assert_int_equal(load(), -EUCLEAN); /* nobody knows in which token */
+    put_file("wrap.token", "pkcs11:token=a\n", 15);
+    assert_int_equal(load(), -EUCLEAN);
+    put_file("wrap.token", "pkcs11:token=a\n/nowhere/module.so\n\n", 35);
+    assert_int_equal(load(), -ENXIO);
+    put_file("wrap.token", "pkcs11:token=a\n/nowhere/module.so\n/nowhere/pin\n", 47);
+    assert_int_equal(load(), -EACCES); /* not -ENOENT, which says that there is no distributor here */
+    put_file("wrap.key", NULL, 0);
+    assert_int_equal(load(), 0); /* nothing was wrapped: a first try had ended before */
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -303,6 +373,8 @@ int main(void)
         TEST(a_clock_that_is_far_off),
         TEST(a_rotation_goes_on_where_it_was_interrupted),
         TEST(a_next_key_that_is_damaged_changes_nothing),
+        TEST(a_root_key_elsewhere_is_named_whole),
+        TEST(a_wrapping_key_without_its_token_opens_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
