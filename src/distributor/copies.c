@@ -81,7 +81,7 @@ int copies_find_move(struct operations *o, const uint8_t license_id[16], const s
     return query_check(&q);
 }
 
-static int add_certificate(struct operations *o, const struct copy *c, struct slice document, struct slice delegation)
+int copies_add_certificate(struct operations *o, const struct copy *c, struct slice document, struct slice delegation)
 {
     struct query q CLEANUP(query_end) = query(o->store, CERTIFICATE_ADD);
     query_bind_blob(&q, 1, SLICE_ARRAY(c->serial));
@@ -151,13 +151,18 @@ static int set_history(struct operations *o, const share_CopyHistory *row)
     return r == 0 ? SHARE_PUT(o, COPY_HISTORY, false, share_CopyHistory, row) : r;
 }
 
-int copies_add(struct operations *o, const struct copy *c, const doc_Leaf *leaf, struct slice document,
-               struct slice delegation)
+int copies_add_history(struct operations *o, const struct copy *c, const doc_Leaf *leaf)
 {
     share_CopyHistory row;
     history_of(c, leaf, &row);
-    int r = add_certificate(o, c, document, delegation);
-    return r == 0 ? set_history(o, &row) : r;
+    return set_history(o, &row);
+}
+
+int copies_add(struct operations *o, const struct copy *c, const doc_Leaf *leaf, struct slice document,
+               struct slice delegation)
+{
+    int r = copies_add_certificate(o, c, document, delegation);
+    return r == 0 ? copies_add_history(o, c, leaf) : r;
 }
 
 static int read_history(struct operations *o, const uint8_t serial[16], share_CopyHistory *row)

@@ -35,6 +35,10 @@ int copies_find_move(struct operations *o, const uint8_t license_id[16], const s
 /* Stores certificate and history row (seed table (8), shared). leaf: the destination's. Source: seed S141. */
 int copies_add(struct operations *o, const struct copy *c, const doc_Leaf *leaf, struct slice document,
                struct slice delegation) MUST_USE;
+/* The two halves of that: what is known before it is signed, and the rest. */
+int copies_add_history(struct operations *o, const struct copy *c, const doc_Leaf *leaf) MUST_USE;
+int copies_add_certificate(struct operations *o, const struct copy *c, struct slice document, struct slice delegation)
+    MUST_USE;
 /* receipt, surrender: empty when there is none. */
 int copies_set_state(struct operations *o, const struct copy *c, enum certificate_state state, struct slice receipt,
                      struct slice surrender) MUST_USE;

@@ -13,6 +13,7 @@
 #include "distributor/billing.h"
 #include "distributor/copy_issue_internal.h"
 #include "distributor/handlers.h"
+#include "distributor/late.h"
 #include "distributor/reply.h"
 
 #define REUSE_REMAINING_MS (60 * 60 * 1000) /* a certificate that is asked for again and has less left is issued anew */
@@ -25,45 +26,19 @@ static void making_deinit(struct making *m)
 
 /* --- Making it: S136-S139 ------------------------------------------------------------------------------------------ */
 
-static int make_license(struct making *m, const struct signer *signer, const struct content_halves *halves,
-                        struct buf *document)
+static int describe_license(struct making *m, doc_License *d)
 {
     struct license l = m->license;
     l.client = m->destination.client;
     l.conditions = copy_conditions_there(m);
     l.has_lender = m->copy.checkout;
     l.lender = m->copy.source;
-    return licenses_sign(m->o, &l, &m->destination_certificate, &halves->license, m->who->now_ms, signer, document);
+    return licenses_describe(m->o, &l, &m->destination_certificate, m->who->now_ms, d);
 }
 
-static void wipe_pair(struct sign_pair *p) { key32_wipe(&p->seed); }
-
-static int make_certificate(struct making *m, struct buf *document)
+static void describe_certificate(const struct making *m, doc_CopyCertificate *d)
 {
-    struct operations *o = m->o;
-    struct content_halves halves CLEANUP(content_halves_wipe) = { 0 };
-    struct sign_pair copy_pair CLEANUP(wipe_pair) = { 0 };
-    struct signer signer;
-    doc_CopyCertificate *d CLEANUP(freep) = calloc(1, sizeof(*d));
-    struct buf license CLEANUP(buf_free) = buf(sizeof(d->license.bytes));
-    uint64_t sequence = 0;
-    int r = d ? contents_halves(o, &m->content.id, &halves) : -ENOMEM;
-    if (r == 0)
-        r = give_signer(o, &m->authority, &copy_pair, &signer);
-    if (r == 0)
-        r = make_license(m, &signer, &halves, &license);
-    if (r == 0)
-        r = operations_count(o, "certificate", &sequence);
-    if (r == 0)
-        r = contentkey_wrap(o->rng, &m->block.root, &m->content.id, m->license.license_id, &halves.header,
-                            d->wrapped_half);
-    if (r == 0)
-        r = keyblocks_entry(o, m->destination.distributor, m->destination_certificate.leaf.number, &d->key_block);
-    if (r != 0)
-        return r == OPERATIONS_ABSENT ? -EUCLEAN : r;
-    put_be64(m->copy.serial, sequence);
-    rng_fill(o->rng, m->copy.serial + 8, 8);
-    memcpy(d->issuer, o->keys->self.bytes, ID_BYTES);
+    memcpy(d->issuer, m->o->keys->self.bytes, ID_BYTES);
     memcpy(d->serial, m->copy.serial, sizeof(d->serial));
     memcpy(d->source, m->copy.source.bytes, ID_BYTES);
     memcpy(d->destination, m->copy.destination.bytes, ID_BYTES);
@@ -77,15 +52,54 @@ static int make_certificate(struct making *m, struct buf *document)
     d->play_ms_before = d->has_play_ms_before && m->has_held ? m->held.play_ms : 0;
     d->issued_ms = (uint64_t)m->copy.issued_ms;
     d->ends_ms = (uint64_t)m->copy.ends_ms;
-    if (CODEC_SET_BYTES(d->license, buf_slice(&license)) != 0)
-        return -EMSGSIZE;
-    r = document_sign(document, DOCUMENT_COPY_CERTIFICATE, d, &signer);
-    return r > 0 ? -EMSGSIZE : r;
+}
+
+/* All that the database says of it; papers: zeroed. */
+static int prepare(struct making *m, struct copy_papers *papers)
+{
+    struct operations *o = m->o;
+    struct content_halves halves CLEANUP(content_halves_wipe) = { 0 };
+    doc_CopyCertificate *d = &papers->certificate;
+    uint64_t sequence = 0;
+    int r = contents_halves(o, &m->content.id, &halves);
+    if (r == 0)
+        r = give_pair(o, &m->authority, &papers->copy_pair, &papers->pair);
+    if (r == 0)
+        r = describe_license(m, &papers->license);
+    if (r == 0)
+        r = operations_count(o, "certificate", &sequence);
+    if (r == 0)
+        r = contentkey_wrap(o->rng, &m->block.root, &m->content.id, m->license.license_id, &halves.header,
+                            d->wrapped_half);
+    if (r == 0)
+        r = keyblocks_entry(o, m->destination.distributor, m->destination_certificate.leaf.number, &d->key_block);
+    if (r != 0)
+        return r == OPERATIONS_ABSENT ? -EUCLEAN : r;
+    put_be64(m->copy.serial, sequence);
+    rng_fill(o->rng, m->copy.serial + 8, 8);
+    describe_certificate(m, d);
+    memcpy(papers->sealing_key, m->destination_certificate.sealing_key, sizeof(papers->sealing_key));
+    papers->license_half = halves.license;
+    return 0;
+}
+
+static void papers_freep(struct copy_papers **p)
+{
+    if (*p != NULL)
+        copy_papers_wipe(*p);
+    free(*p);
+}
+
+static int make_certificate(struct making *m, struct buf *document)
+{
+    struct copy_papers *papers CLEANUP(papers_freep) = calloc(1, sizeof(*papers));
+    int r = papers ? prepare(m, papers) : -ENOMEM;
+    return r == 0 ? copy_papers_make(papers, document) : r;
 }
 
 /* --- Recording and charging: S141, S85 ----------------------------------------------------------------------------- */
 
-static int record(struct making *m, struct slice document)
+static int charge(struct making *m)
 {
     struct copy *c = &m->copy;
     char text[256];
@@ -103,12 +117,18 @@ static int record(struct making *m, struct slice document)
     if (r == 0 && m->authority.is_partners)
         r = settlements_fee(m->o, c, &m->authority.partner.id, c->price, m->who->now_ms);
     if (r == 0)
-        r = copies_add(m->o, c, &m->destination_certificate.leaf, document, buf_slice(&m->authority.delegation));
-    if (r == 0)
         r = licenses_count(m->o, c->license_id, &c->source, c->edition, copies_made(c, 1));
     if (r == 0 && c->move)
         r = licenses_set_state(m->o, c->license_id, &c->source, c->edition, LICENSE_MOVING);
     return r;
+}
+
+static int record(struct making *m, struct slice document)
+{
+    int r = charge(m);
+    return r == 0 ? copies_add(m->o, &m->copy, &m->destination_certificate.leaf, document,
+                               buf_slice(&m->authority.delegation))
+                  : r;
 }
 
 static int fill_result(struct making *m, struct slice document, struct slice delegation, msg_Result *result)
@@ -176,6 +196,31 @@ static int reuse(struct making *m, msg_Result *result)
     return good ? fill_result(m, buf_slice(&document), buf_slice(&delegation), result) : OPERATIONS_ABSENT;
 }
 
+static int issue(struct making *m, msg_Result *result)
+{
+    struct buf document CLEANUP(buf_free) = buf(4096);
+    int r = make_certificate(m, &document);
+    if (r == 0)
+        r = record(m, buf_slice(&document));
+    return r == 0 ? fill_result(m, buf_slice(&document), buf_slice(&m->authority.delegation), result) : r;
+}
+
+/* All but what its signatures go into; the rest is late.c's. */
+static int issue_late(struct making *m, struct late_copy *late)
+{
+    int r = prepare(m, &late->papers);
+    if (r == 0)
+        r = charge(m);
+    if (r == 0)
+        r = copies_add_history(m->o, &m->copy, &m->destination_certificate.leaf);
+    if (r == 0)
+        r = buf_append(&late->delegation, buf_slice(&m->authority.delegation));
+    late->copy = m->copy;
+    if (r != 0)
+        late_cancel(m->o);
+    return r;
+}
+
 int copy_issue_run(struct operations *o, const struct caller *who, const msg_CopyAsk *item, msg_Result *result,
                    struct reply *out)
 {
@@ -186,13 +231,11 @@ int copy_issue_run(struct operations *o, const struct caller *who, const msg_Cop
         r = reuse(&m, result);
     if (r != OPERATIONS_ABSENT)
         return r;
-    struct buf document CLEANUP(buf_free) = buf(4096);
     r = copy_judge_terms(&m);
-    if (r == 0)
-        r = make_certificate(&m, &document);
-    if (r == 0)
-        r = record(&m, buf_slice(&document));
-    return r == 0 ? fill_result(&m, buf_slice(&document), buf_slice(&m.authority.delegation), result) : r;
+    if (r != 0)
+        return r;
+    struct late_copy *late = item->move ? NULL : late_begin(o); /* a move's is sealed once more */
+    return late ? issue_late(&m, late) : issue(&m, result);
 }
 
 /* --- To the device that asks ---------------------------------------------------------------------------------------- */

@@ -279,7 +279,9 @@ static void on_request_done(struct writer_job *job, int outcome)
 static void submit(struct exchange *x, struct writer *w, int (*run)(struct writer_job *, void *),
                    void (*on_done)(struct writer_job *, int))
 {
-    x->job = (struct writer_job){ .run = run, .on_done = on_done, .request = x->log_id };
+    bool beside = run == run_request &&
+                  (x->type == msg_Type_TRANSACT || x->type == msg_Type_COMMIT); /* transact.c looks itself */
+    x->job = (struct writer_job){ .run = run, .on_done = on_done, .beside = beside, .request = x->log_id };
     writer_submit(w, &x->job);
 }
 

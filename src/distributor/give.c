@@ -44,16 +44,22 @@ int give_authority(struct operations *o, const struct caller *who, int64_t distr
                         "%s could not be asked for its permission now. Try again later.", name);
 }
 
+int give_pair(struct operations *o, const struct give_authority *a, struct sign_pair *copy_pair,
+              const struct sign_pair **pair)
+{
+    int r = a->is_partners ? delegations_copy_pair(o, &a->partner, copy_pair) : 0;
+    if (r == 0)
+        *pair = a->is_partners ? copy_pair : &o->keys->license;
+    return r;
+}
+
 int give_signer(struct operations *o, const struct give_authority *a, struct sign_pair *copy_pair,
                 struct signer *signer)
 {
-    if (!a->is_partners) {
-        signer_from_pair(signer, &o->keys->license);
-        return 0;
-    }
-    int r = delegations_copy_pair(o, &a->partner, copy_pair);
+    const struct sign_pair *pair;
+    int r = give_pair(o, a, copy_pair, &pair);
     if (r == 0)
-        signer_from_pair(signer, copy_pair);
+        signer_from_pair(signer, pair);
     return r;
 }
 

@@ -17,7 +17,9 @@ void give_authority_deinit(struct give_authority *a);
 /* For devices of that distributor. 0; REASON_DELEGATION_INVALID (worded in out); REQUESTS_ASK_PARTNER (out->ask is set); -errno. */
 int give_authority(struct operations *o, const struct caller *who, int64_t distributor, struct reply *out,
                    struct give_authority *a) MUST_USE;
-/* Who signs then: the license key, or the copy key in *copy_pair (wipe it). */
+/* Who signs then: the license key, or the copy key in *copy_pair (wipe it). *pair: borrowed of keys or copy_pair. */
+int give_pair(struct operations *o, const struct give_authority *a, struct sign_pair *copy_pair,
+              const struct sign_pair **pair) MUST_USE;
 int give_signer(struct operations *o, const struct give_authority *a, struct sign_pair *copy_pair,
                 struct signer *signer) MUST_USE;
 

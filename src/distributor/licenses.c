@@ -149,29 +149,44 @@ int licenses_count(struct operations *o, const uint8_t license_id[16], const str
     return rows_run(&q);
 }
 
-int licenses_sign(struct operations *o, struct license *l, const doc_DeviceCertificate *device,
-                  const struct key32 *license_half, int64_t now_ms, const struct signer *signer, struct buf *document)
+int licenses_describe(struct operations *o, struct license *l, const doc_DeviceCertificate *device, int64_t now_ms,
+                      doc_License *d)
 {
     int r = operations_count(o, "license", &l->sequence);
     if (r != 0)
         return r;
     l->issued_ms = now_ms;
-    doc_License d = { .sequence = l->sequence,
-                      .issued_ms = (uint64_t)now_ms,
-                      .conditions = l->conditions,
-                      .has_lease = l->has_lease,
-                      .lease = l->lease,
-                      .has_lender = l->has_lender };
-    memcpy(d.lender, l->lender.bytes, ID_BYTES);
-    memcpy(d.issuer, o->keys->self.bytes, ID_BYTES);
-    memcpy(d.license_id, l->license_id, sizeof(d.license_id));
-    memcpy(d.content, l->content.bytes, ID_BYTES);
-    memcpy(d.client, l->client.bytes, ID_BYTES);
-    d.leaf = device->leaf; /* S80, S137 */
-    r = contentkey_seal_license_half(device->sealing_key, license_half, &l->content, d.license_half);
+    *d = (doc_License){ .sequence = l->sequence,
+                        .issued_ms = (uint64_t)now_ms,
+                        .conditions = l->conditions,
+                        .has_lease = l->has_lease,
+                        .lease = l->lease,
+                        .has_lender = l->has_lender };
+    memcpy(d->lender, l->lender.bytes, ID_BYTES);
+    memcpy(d->issuer, o->keys->self.bytes, ID_BYTES);
+    memcpy(d->license_id, l->license_id, sizeof(d->license_id));
+    memcpy(d->content, l->content.bytes, ID_BYTES);
+    memcpy(d->client, l->client.bytes, ID_BYTES);
+    d->leaf = device->leaf; /* S80, S137 */
+    return 0;
+}
+
+int licenses_seal(doc_License *d, const uint8_t sealing_key[32], const struct key32 *license_half,
+                  const struct signer *signer, struct buf *document)
+{
+    struct id content = id_from(d->content);
+    int r = contentkey_seal_license_half(sealing_key, license_half, &content, d->license_half);
     if (r == 0)
-        r = document_sign(document, DOCUMENT_LICENSE, &d, signer);
+        r = document_sign(document, DOCUMENT_LICENSE, d, signer);
     return r > 0 ? -EMSGSIZE : r;
+}
+
+int licenses_sign(struct operations *o, struct license *l, const doc_DeviceCertificate *device,
+                  const struct key32 *license_half, int64_t now_ms, const struct signer *signer, struct buf *document)
+{
+    doc_License d;
+    int r = licenses_describe(o, l, device, now_ms, &d);
+    return r == 0 ? licenses_seal(&d, device->sealing_key, license_half, signer, document) : r;
 }
 
 int licenses_header(struct operations *o, const struct device *d, const struct id *content,

@@ -50,7 +50,13 @@ struct licenses_made {
 int licenses_count(struct operations *o, const uint8_t license_id[16], const struct id *client, uint64_t sequence,
                    struct licenses_made made) MUST_USE;
 
-/* Fills l->sequence and l->issued_ms and signs: l's content, client and conditions, the leaf and sealing key of the
+/* What the license says, all but its sealed half: fills l->sequence and l->issued_ms, and d. 0, -errno. */
+int licenses_describe(struct operations *o, struct license *l, const doc_DeviceCertificate *device, int64_t now_ms,
+                      doc_License *d) MUST_USE;
+/* Seals and signs it. No database, any thread. 0, -EMSGSIZE, -errno. */
+int licenses_seal(doc_License *d, const uint8_t sealing_key[32], const struct key32 *license_half,
+                  const struct signer *signer, struct buf *document) MUST_USE;
+/* Both. Fills l->sequence and l->issued_ms and signs: l's content, client and conditions, the leaf and sealing key of the
  * device's certificate. Source: seed S79-S82, S137. */
 int licenses_sign(struct operations *o, struct license *l, const doc_DeviceCertificate *device,
                   const struct key32 *license_half, int64_t now_ms, const struct signer *signer, struct buf *document)

@@ -16,6 +16,7 @@
 #include "distributor/findings.h"
 #include "distributor/keyblocks.h"
 #include "distributor/keyset.h"
+#include "distributor/late.h"
 #include "distributor/operations_schema.h"
 #include "distributor/program_history.h"
 #include "distributor/rotation.h"
@@ -228,6 +229,7 @@ void operations_close(struct operations *o)
         ekb_deinit(&o->blocks[i].ekb);
         ekb_parts_deinit(&o->blocks[i].parts);
     }
+    late_free(o->late);
     program_history_close(o->history);
     store_close(o->store);
     free(o->touched);

@@ -35,6 +35,7 @@ struct operations_block {
 struct verified; /* verified.h */
 struct program_history;
 struct caller; /* requests.h */
+struct late;
 
 struct operations {
     struct store *store;
@@ -49,6 +50,7 @@ struct operations {
     bool blocks_checked;             /* keyblocks_replace_unreadable */
     struct program_history *history; /* program_history.h; NULL until it is needed */
     struct verified *verified;       /* signatures that were good before */
+    struct late *late;               /* late.h; owned; NULL: everything is done at once */
     const struct caller *asking;     /* while a request runs: who asks (spending.h); else NULL */
     struct finding_note *findings;   /* gathered, not written yet (findings.h) */
     size_t finding_count;

@@ -11,6 +11,7 @@
  *                              who.directory_asked set, whether or not the directory could be reached
  *     REQUESTS_ASK_PARTNER     roll back, fetch delegation and key grant from the distributor reply.ask
  *                              (delegations.h), run again with its ID added to who.partners_asked
+ *     REQUESTS_FINISH_FIRST    roll back, late_finish() (late.h), run again; only with o->late
  *     negative                 roll back, send reason_of_error()
  * An answer may leave the process only after the transaction is committed. Several requests of one group see each
  * other's changes in the order in which they ran. */
@@ -22,6 +23,7 @@
 
 #define REQUESTS_ASK_DIRECTORY 3001
 #define REQUESTS_ASK_PARTNER 3002
+#define REQUESTS_FINISH_FIRST 3003
 #define REQUESTS_PARTNERS_MAX 16
 
 enum requests_role { REQUESTS_DEVICE = 1, REQUESTS_DISTRIBUTOR = 2, REQUESTS_CONTENTS = 3 }; /* as msg.Hello.role */

@@ -29,6 +29,7 @@
 #include "distributor/directory.h"
 #include "distributor/directory_client.h"
 #include "distributor/keyset.h"
+#include "distributor/late.h"
 #include "distributor/lobby.h"
 #include "distributor/login.h"
 #include "distributor/metrics.h"
@@ -241,11 +242,14 @@ static int start_database(struct server *server, bool *serves_directory)
         snprintf(server->config.listen, sizeof(server->config.listen), "%s",
                  listen[0] != '\0' ? listen : SERVE_LISTEN_DEFAULT);
     *serves_directory = strcmp(directory, "yes") == 0;
-    r = writer_start(&server->writer, &server->loop,
-                     &(struct writer_database){ server->write_ops, server->write_ops->store, false });
+    static const struct writer_unfinished unfinished = { REQUESTS_FINISH_FIRST, late_ended, late_finish, late_over };
+    r = late_new(&server->write_ops->late);
+    if (r == 0)
+        r = writer_start(&server->writer, &server->loop,
+                         &(struct writer_database){ server->write_ops, server->write_ops->store, false, &unfinished });
     if (r == 0)
         r = writer_start(&server->reader, &server->loop,
-                         &(struct writer_database){ server->read_ops, server->read_ops->store, true });
+                         &(struct writer_database){ server->read_ops, server->read_ops->store, true, NULL });
     return r;
 }
 

@@ -7,6 +7,7 @@
 
 #include "base/util.h"
 #include "crypto/sha256.h"
+#include "distributor/late.h"
 #include "distributor/rows.h"
 #include "distributor/share_chain.h"
 #include "distributor/share_own.h"
@@ -17,20 +18,20 @@
 
 /* --- Outbox ------------------------------------------------------------------------------------------------------ */
 
-static int sign_row(struct operations *o, uint32_t table, bool removed, struct slice row, uint64_t sequence,
-                    struct buf *envelope)
+int share_row_sign(const struct keys *keys, uint32_t table, bool removed, struct slice row, uint64_t sequence,
+                   struct buf *envelope)
 {
     doc_Share *share CLEANUP(freep) = calloc(1, sizeof(*share));
     if (!share)
         return -ENOMEM;
     if (CODEC_SET_BYTES(share->row, row) != 0)
         return -EMSGSIZE;
-    memcpy(share->origin, o->keys->self.bytes, ID_BYTES);
+    memcpy(share->origin, keys->self.bytes, ID_BYTES);
     share->sequence = sequence;
     share->table = table;
     share->removed = removed;
     struct signer signer;
-    signer_from_pair(&signer, &o->keys->license);
+    signer_from_pair(&signer, &keys->license);
     int r = document_sign(envelope, DOCUMENT_SHARE, share, &signer);
     return r > 0 ? -EMSGSIZE : r;
 }
@@ -71,6 +72,8 @@ int share_put_encoded(struct operations *o, uint32_t table, bool removed, struct
 {
     uint64_t sequence = 0;
     bool held = false;
+    if (late_takes_row(o, table, removed, row))
+        return 0;
     struct buf envelope CLEANUP(buf_free) = buf(SHARE_ENVELOPE_MAX);
     int r = share_own_is_catching_up(o, &held);
     if (r == 0)
@@ -78,7 +81,7 @@ int share_put_encoded(struct operations *o, uint32_t table, bool removed, struct
     if (r == 0 && held)
         sequence += SHARE_HELD;
     if (r == 0)
-        r = sign_row(o, table, removed, row, sequence, &envelope);
+        r = share_row_sign(o->keys, table, removed, row, sequence, &envelope);
     if (r != 0)
         return r;
     return held ? add_row(o, sequence, buf_slice(&envelope), NULL)

@@ -9,6 +9,9 @@
 int share_put(struct operations *o, uint32_t table, bool removed, const pb_msgdesc_t *fields, const void *row) MUST_USE;
 /* The same of a row that is encoded already. */
 int share_put_encoded(struct operations *o, uint32_t table, bool removed, struct slice row) MUST_USE;
+/* Signs a row under its number; appends it to envelope. No database, any thread. 0, -EMSGSIZE, -errno. */
+int share_row_sign(const struct keys *keys, uint32_t table, bool removed, struct slice row, uint64_t sequence,
+                   struct buf *envelope) MUST_USE;
 #define SHARE_PUT(o, table, removed, T, row) share_put((o), share_Table_##table, (removed), T##_fields, (row))
 
 #endif

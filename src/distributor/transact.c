@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "distributor/handlers.h"
+#include "distributor/late.h"
 #include "distributor/reply.h"
 #include "distributor/rows.h"
 #include "distributor/sessions.h"
@@ -20,6 +21,8 @@ static int run_item(struct operations *o, const struct caller *who, const msg_It
 {
     if (item->has_purchase + item->has_copy + item->has_restore + item->has_refresh != 1)
         return REASON_MALFORMED;
+    if (!item->has_copy && late_is_pending(o)) /* it may look at copies that are not written yet */
+        return REQUESTS_FINISH_FIRST;
     if (item->has_purchase)
         return license_issue_purchase(o, who, &item->purchase, result, out);
     if (item->has_restore)
@@ -46,7 +49,7 @@ static int judge_item(struct operations *o, const struct caller *who, const msg_
         r = run_item(o, who, item, result, out);
     if (r == 0)
         return savepoint_release(&p);
-    if (r < 0 || r == REQUESTS_ASK_DIRECTORY || r == REQUESTS_ASK_PARTNER)
+    if (r < 0 || r == REQUESTS_ASK_DIRECTORY || r == REQUESTS_ASK_PARTNER || r == REQUESTS_FINISH_FIRST)
         return r;
     *result = (msg_Result)msg_Result_init_zero;
     result->has_refusal = true;
@@ -116,16 +119,20 @@ static int out_of_step(struct operations *o, const struct caller *who, const str
 static int execute(struct operations *o, const struct caller *who, const msg_Transact *m, struct slice tail,
                    struct txn_server *s, struct reply *out)
 {
+    late_allow(o, m->count == 1);
     int r = run_items(o, who, tail, m->count, out);
+    late_allow(o, false);
     if (r != 0)
         return r;
     msg_Transacted answer = { .bit = m->bit, .count = m->count };
     memcpy(answer.transaction, m->transaction, sizeof(answer.transaction));
-    r = REPLY(out, TRANSACTED, msg_Transacted, &answer);
-    if (r != 0)
-        return r;
     txn_server_answered(s, m->bit, m->transaction);
     r = sessions_save(o, &who->client, s, who->now_ms);
+    if (r == 0)
+        r = late_answer(o, &who->client, &answer, out);
+    if (r != OPERATIONS_ABSENT) /* late.c completes the answer and keeps it */
+        return r;
+    r = REPLY(out, TRANSACTED, msg_Transacted, &answer);
     return r == 0 ? sessions_keep_answer(o, &who->client, buf_slice(&out->message), buf_slice(&out->tail)) : r;
 }
 
@@ -134,6 +141,8 @@ int transact_run(struct operations *o, const struct caller *who, struct slice me
 {
     msg_Transact m;
     struct txn_server s;
+    if (late_is_of(o, &who->client))
+        return REQUESTS_FINISH_FIRST;
     int r = REQUEST_DECODE(message, msg_Transact, &m);
     if (r == 0 && (m.count == 0 || m.count > ITEMS_MAX))
         r = REASON_MALFORMED;
@@ -163,6 +172,8 @@ int transact_commit(struct operations *o, const struct caller *who, struct slice
     (void)tail;
     msg_Commit m;
     struct txn_server s;
+    if (late_is_of(o, &who->client))
+        return REQUESTS_FINISH_FIRST;
     out->type = msg_Type_NONE;
     int r = REQUEST_DECODE(message, msg_Commit, &m);
     if (r == 0)

@@ -70,8 +70,7 @@ static int run_logged(struct writer *w, struct writer_job *job)
     return job->run(job, w->d.database);
 }
 
-/* One job in its savepoint. Returns 0, or -errno when the transaction itself is beyond use. */
-static int run_saved(struct writer *w, struct writer_job *job)
+static int run_in_savepoint(struct writer *w, struct writer_job *job)
 {
     struct savepoint p CLEANUP(savepoint_end) = { 0 };
     int r = savepoint_begin(&p, w->d.store);
@@ -84,6 +83,32 @@ static int run_saved(struct writer *w, struct writer_job *job)
     return r > 0 ? -EIO : r;
 }
 
+static int run_once(struct writer *w, struct writer_job *job)
+{
+    int r = run_in_savepoint(w, job);
+    if (r == 0 && w->d.unfinished != NULL)
+        w->d.unfinished->ended(w->d.database, job->outcome);
+    return r;
+}
+
+static int finish(struct writer *w)
+{
+    int r = w->d.unfinished != NULL ? w->d.unfinished->finish(w->d.database) : 0;
+    return r > 0 ? -EIO : r;
+}
+
+/* One job in its savepoint. Returns 0, or -errno when the transaction itself is beyond use. */
+static int run_saved(struct writer *w, struct writer_job *job)
+{
+    int r = job->beside ? 0 : finish(w);
+    if (r == 0)
+        r = run_once(w, job);
+    if (r != 0 || w->d.unfinished == NULL || job->outcome != w->d.unfinished->first)
+        return r;
+    r = finish(w);
+    return r == 0 ? run_once(w, job) : r;
+}
+
 static int begin(struct writer *w, struct transaction *t)
 {
     int r = -EBUSY;
@@ -93,7 +118,7 @@ static int begin(struct writer *w, struct transaction *t)
 }
 
 /* Takes jobs off todo into batch and runs them inside one transaction. 0 or -errno (nothing of the batch is kept). */
-static int run_transaction(struct writer *w, struct list *todo, struct list *batch, uint64_t *commit_us)
+static int run_jobs(struct writer *w, struct list *todo, struct list *batch, uint64_t *commit_us)
 {
     struct transaction t CLEANUP(transaction_end) = { 0 };
     int r = begin(w, &t);
@@ -112,12 +137,22 @@ static int run_transaction(struct writer *w, struct list *todo, struct list *bat
         if (r != 0 || uv_hrtime() - began_ns >= WRITER_BATCH_MS * 1000000ull)
             break;
     }
+    if (r == 0)
+        r = finish(w);
     if (r != 0)
         return r;
     uint64_t commits_ns = uv_hrtime();
     r = transaction_commit(&t);
     *commit_us = (uv_hrtime() - commits_ns) / 1000;
     return r > 0 ? -EIO : r;
+}
+
+static int run_transaction(struct writer *w, struct list *todo, struct list *batch, uint64_t *commit_us)
+{
+    int r = run_jobs(w, todo, batch, commit_us);
+    if (w->d.unfinished != NULL)
+        w->d.unfinished->over(w->d.database, r == 0);
+    return r;
 }
 
 /* Under lock. */

@@ -35,15 +35,26 @@ struct writer_job {
     int (*run)(struct writer_job *job, void *database);
     /* outcome: what run returned, or -errno when the transaction around it failed, or -ECANCELED when it never ran. */
     void (*on_done)(struct writer_job *job, int outcome);
+    bool beside;             /* runs while others of its batch are unfinished; otherwise they are finished first */
     uint64_t request;        /* whose lines in the log this one's are (base/log.h); 0: nobody's */
     struct writer_job *next; /* the writer's */
     int outcome;             /* the writer's */
+};
+
+/* Jobs that leave something unfinished until the end of their batch, so that it is made on another thread meanwhile. On the writer's thread. */
+struct writer_unfinished {
+    int first; /* a job returns it: undone, the unfinished is finished, and it is run again */
+    void (*ended)(void *database, int outcome); /* after each job's savepoint: 0: kept, otherwise undone */
+    int (*finish)(
+        void *database); /* between savepoints, and before the commit. 0, or -errno: nothing of the batch is kept */
+    void (*over)(void *database, bool kept); /* after each transaction */
 };
 
 struct writer_database {
     void *database;      /* handed to every run; used by the writer's thread only from now on */
     struct store *store; /* its connection */
     bool read_only;
+    const struct writer_unfinished *unfinished; /* or NULL */
 };
 
 /* Starts the thread. d is copied, what it points to is borrowed until writer_stop has returned. 0 or -errno. */

@@ -5,6 +5,7 @@
 
 #include <assert.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -88,6 +89,11 @@ int sqlite_prepare(sqlite3 *db, const char *sql, sqlite3_stmt **out)
     *out = statement;
     return 0;
 }
+
+/* Nobody asks SQLite how much memory it has; counting takes a lock at every allocation. Says no when SQLite is in use already: as well. */
+static void configure_library(void) { (void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0); }
+
+static pthread_once_t configured = PTHREAD_ONCE_INIT;
 
 /* Made before SQLite sees it: SQLite gives its journal files the mode of the database. A file that is there already is looked at by
  * its name, never opened: closing a descriptor of it would drop the locks of every connection this process has to it. */
@@ -329,6 +335,7 @@ int store_open(struct store **out, const char *path, const struct store_schema *
     s->base.in_use = calloc(schema->statement_count + 1, sizeof(*s->base.in_use));
     if (!s->statements || !s->base.in_use)
         return -ENOMEM;
+    pthread_once(&configured, configure_library);
     int mode = read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
     int code = sqlite3_open_v2(path, &s->db, mode | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL);
     if (code != SQLITE_OK)

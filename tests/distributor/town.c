@@ -9,6 +9,7 @@
 #include "base/util.h"
 #include "distributor/accounts.h"
 #include "distributor/billing.h"
+#include "distributor/late.h"
 #include "distributor/publish.h"
 
 /* --- Life -------------------------------------------------------------------------------------------------------- */
@@ -17,6 +18,8 @@ static void open_shop(struct shop *s)
 {
     assert_int_equal(operations_open(&s->o, s->dir, s->keys, &s->town->rng.rng, 0), 0);
     assert_int_equal(keyset_own(s->o, &s->keyset), 0);
+    if (!getenv("TOWN_RESTART")) /* so that copies are issued both ways: late, and at once */
+        assert_int_equal(late_new(&s->o->late), 0);
 }
 
 static void begin(struct transaction *t, struct shop *s) { assert_int_equal(transaction_begin(t, s->o->store), 0); }
@@ -209,7 +212,13 @@ static int run_once(struct shop *s, struct caller *who, uint16_t type, struct sl
     if (r == 0)
         assert_int_equal(savepoint_release(&p), 0);
     savepoint_end(&p);
+    if (s->o->late) {
+        late_ended(s->o, r);
+        assert_int_equal(late_finish(s->o), 0);
+    }
     commit(&t);
+    if (s->o->late)
+        late_over(s->o, true);
     return r;
 }
 

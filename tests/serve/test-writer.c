@@ -221,6 +221,145 @@ static void test_reader(void **state)
     store_close(store);
 }
 
+/* --- What is unfinished until the end of a batch -------------------------------------------------------------------- */
+
+#define LATE 1000 /* what a job leaves unfinished is written as its number and so much more */
+#define FIRST 99
+
+struct desk { /* the database, as these jobs see it */
+    struct store *store;
+    int64_t open, pending[JOBS];
+    unsigned pending_count, finishes_to_fail, finishes, lost;
+};
+
+static int add_row(struct store *store, int64_t number)
+{
+    struct query q CLEANUP(query_end) = query(store, ADD);
+    query_bind_i64(&q, 1, number);
+    return query_run(&q);
+}
+
+static void on_ended(void *database, int outcome)
+{
+    struct desk *d = database;
+    if (outcome == 0 && d->open != 0)
+        d->pending[d->pending_count++] = d->open;
+    d->open = 0;
+}
+
+static int on_finish(void *database)
+{
+    struct desk *d = database;
+    d->finishes++;
+    for (; d->pending_count > 0; d->pending_count--) {
+        if (d->finishes_to_fail > 0) {
+            d->finishes_to_fail--;
+            return -EAGAIN;
+        }
+        int r = add_row(d->store, d->pending[d->pending_count - 1] + LATE);
+        if (r != 0)
+            return r;
+    }
+    return 0;
+}
+
+static void on_over(void *database, bool kept)
+{
+    struct desk *d = database;
+    if (kept)
+        assert_int_equal(d->pending_count, 0);
+    d->lost += d->pending_count;
+    d->pending_count = 0;
+}
+
+static int run_late(struct writer_job *job, void *database)
+{
+    struct work *k = container_of(job, struct work, job);
+    struct desk *d = database;
+    d->open = k->number;
+    k->others_see = 0;
+    return k->kind == REFUSED ? 7 : add_row(d->store, k->number);
+}
+
+/* Sees what is written; says so first when it may not be all. */
+static int run_look(struct writer_job *job, void *database)
+{
+    struct work *k = container_of(job, struct work, job);
+    struct desk *d = database;
+    if (k->kind == REFUSED && d->pending_count > 0)
+        return FIRST;
+    k->others_see = count_rows(d->store);
+    return 0;
+}
+
+static void on_late_done(struct writer_job *job, int outcome)
+{
+    struct work *k = container_of(job, struct work, job);
+    int64_t seen = k->others_see;
+    on_done(job, outcome);
+    if (job->run == run_look)
+        k->others_see = seen;
+}
+
+static void late_setup(struct world *w, struct desk *d)
+{
+    static const struct writer_unfinished unfinished = { FIRST, on_ended, on_finish, on_over };
+    writer_stop(w->writer, NULL, NULL);
+    uv_run(&w->loop, UV_RUN_NOWAIT);
+    *d = (struct desk){ .store = w->store };
+    assert_int_equal(
+        writer_start(&w->writer, &w->loop,
+                     &(struct writer_database){ .database = d, .store = w->store, .unfinished = &unfinished }),
+        0);
+}
+
+static void submit_late(struct world *w, struct work *k, int64_t number, enum kind kind, bool look, bool beside)
+{
+    *k = (struct work){ .world = w, .kind = kind, .number = number };
+    k->job = (struct writer_job){ .run = look ? run_look : run_late, .on_done = on_late_done, .beside = beside };
+    writer_submit(w->writer, &k->job);
+}
+
+static void test_unfinished(void **state)
+{
+    struct world *w = *state;
+    struct desk d;
+    struct work k[5];
+    late_setup(w, &d);
+    submit_late(w, &k[0], 1, GOOD, false, true);
+    submit_late(w, &k[1], 2, REFUSED, false, true); /* what it left is undone with it */
+    submit_late(w, &k[2], 3, REFUSED, true, true);  /* may run beside, and asks for the rest first */
+    submit_late(w, &k[3], 4, GOOD, false, true);
+    submit_late(w, &k[4], 5, GOOD, true, false); /* runs beside nothing */
+    run_until(w, 5);
+    assert_int_equal(k[0].outcome, 0);
+    assert_true(k[0].others_see >= 2); /* durable as a whole before anyone hears of it */
+    assert_int_equal(k[1].outcome, 7);
+    assert_int_equal(k[2].outcome, 0);
+    assert_int_equal(k[2].others_see, 2);
+    assert_int_equal(k[4].outcome, 0);
+    assert_int_equal(k[4].others_see, 4);
+    assert_int_equal(count_rows(w->other), 4);
+    stop(w);
+}
+
+static void test_unfinished_again(void **state)
+{
+    struct world *w = *state;
+    struct desk d;
+    struct work k[2];
+    late_setup(w, &d);
+    d.finishes_to_fail = 2;
+    submit_late(w, &k[0], 1, GOOD, false, true);
+    submit_late(w, &k[1], 2, GOOD, false, true);
+    run_until(w, 2);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(k[i].outcome, 0);
+    assert_int_equal(count_rows(w->other), 4); /* nothing of the first tries, all of the last */
+    assert_true(d.lost >= 2);
+    stop(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -228,6 +367,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_failed_commit, setup, teardown),
         cmocka_unit_test_setup_teardown(test_stop, setup, teardown),
         cmocka_unit_test_setup_teardown(test_reader, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_unfinished, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_unfinished_again, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
