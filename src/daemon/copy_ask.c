@@ -201,6 +201,8 @@ static int choose_license(struct daemon *d, const struct track *t, bool checkout
         bool over = !back && l->conditions.has_usage_until_ms && l->conditions.usage_until_ms <= (uint64_t)now_ms;
         if (l->state == LICENSE_SUSPENDED)
             why = REASON_LICENSE_SUSPENDED;
+        else if (l->state == LICENSE_SURRENDERED && l->has_borrower && why == REASON_NO_LICENSE)
+            why = REASON_IN_USE;
         else if (l->state == LICENSE_VALID && over)
             why = REASON_LICENSE_EXPIRED;
         else if (l->state == LICENSE_VALID && is_better(d, l, best))
@@ -236,6 +238,7 @@ int copy_begin(struct daemon *d, const struct copy_wish *wish, struct transfer *
 {
     const struct track *t = library_find(d, wish->content.bytes);
     const struct track_license *license;
+    char lent[LIBRARY_LENT_BYTES];
     detail[0] = '\0';
     if (d->transfers == NULL || d->transfers->stopping)
         return REASON_CANCELLED;
@@ -250,6 +253,10 @@ int copy_begin(struct daemon *d, const struct copy_wish *wish, struct transfer *
     int r = choose_license(d, t, wish->checkout, &license);
     if (is_done(d, wish, r))
         return REASON_ALREADY;
+    if (r == REASON_IN_USE)
+        (void)snprintf(detail, cap, "%s", library_lent(d, track_license(t), lent));
+    if (r == REASON_IN_USE)
+        return r;
     if (!t->has_body) {
         (void)snprintf(detail, cap, "Its content is not on this device: hearth get TRACK --download-only");
         return REASON_NOT_FOUND;
@@ -337,7 +344,10 @@ void checkin_handle(struct daemon *d, struct call *c, const void *message)
     int r = library_resolve(d, m->track, &t, detail, sizeof(detail));
     const struct track_license *l = r == 0 ? track_license(t) : NULL;
     if (r == 0 && (l == NULL || !l->has_lender || l->state == LICENSE_SURRENDERED)) {
-        call_refuse(c, REASON_NOT_PERMITTED, "It is not checked out to this device.");
+        char lent[LIBRARY_LENT_BYTES] = "";
+        if (l != NULL)
+            (void)library_lent(d, l, lent);
+        call_refuse(c, REASON_NOT_PERMITTED, lent[0] != '\0' ? lent : "It is not checked out to this device.");
         return;
     }
     if (r == 0) {

@@ -77,14 +77,26 @@ void copy_ask_release(struct copy *c, struct slice sealed)
         copy_out_released(&c->m, REASON_INTERNAL, NULL, slice(NULL, 0), copy_now_ms(c));
 }
 
+/* It comes back, unless this is its way back. */
+static void note_loan(struct copy *c)
+{
+    struct track_license *l = library_license(c->t.daemon, c->m.about.issuer.bytes, c->m.about.license_id, NULL);
+    if (l == NULL || l->has_lender || !c->m.about.checkout)
+        return;
+    l->has_borrower = true;
+    l->borrower = c->m.about.destination;
+}
+
 static void on_surrendered(struct copy *c, const struct answer *answer)
 {
     vlt_MoveFinished finished = vlt_MoveFinished_init_zero;
     enum reason why = answer->why;
     if (why == REASON_NONE && CODEC_DECODE(vlt_MoveFinished, answer->frame->message, &finished) != 0)
         why = REASON_INTERNAL;
-    if (why == REASON_NONE)
+    if (why == REASON_NONE) {
         note_license(c, LICENSE_SURRENDERED);
+        note_loan(c);
+    }
     copy_out_surrendered(&c->m, why, CODEC_BYTES(finished.surrender), copy_now_ms(c));
 }
 

@@ -213,11 +213,36 @@ void leases_ready(struct account *a)
     use_log_bring(a->daemon, &a->distributor);
 }
 
+#define GUESTS_MAX 8 /* in one tick */
+
+/* To issuers that this device is not registered with there is no session that would become ready: they are asked for. What they have already is
+ * known to the vault, and nobody is asked then. */
+static void bring_to_guests(struct daemon *d)
+{
+    const struct id *brought[GUESTS_MAX];
+    size_t count = 0;
+    for (size_t i = 0; i < library_count(d); i++) {
+        const struct track *t = library_at(d, i);
+        for (size_t n = 0; n < t->license_count && count < GUESTS_MAX; n++) {
+            const struct track_license *l = &t->licenses[n];
+            bool done =
+                !l->conditions.has_use_log || !l->conditions.use_log || account_find(d, l->issuer.bytes) != NULL;
+            for (size_t k = 0; k < count && !done; k++)
+                done = id_equal(brought[k]->bytes, l->issuer.bytes);
+            if (done)
+                continue;
+            brought[count++] = &l->issuer;
+            use_log_bring(d, &l->issuer);
+        }
+    }
+}
+
 static void on_tick(uv_timer_t *timer)
 {
     struct daemon *d = timer->data;
     for (struct account *a = d->accounts; a != NULL; a = a->next)
         look(d, a);
+    bring_to_guests(d);
 }
 
 void leases_start(struct daemon *d)

@@ -206,6 +206,25 @@ const char *library_issuer_name(struct daemon *d, const struct id *issuer, char 
     return short_id;
 }
 
+static const char *device_name(struct daemon *d, const struct id *client, char short_id[ID_SHORT_BYTES])
+{
+    const struct sibling *s = siblings_find(d, client);
+    id_short(client->bytes, short_id);
+    return s != NULL ? s->name : short_id;
+}
+
+const char *library_lent(struct daemon *d, const struct track_license *l, char out[LIBRARY_LENT_BYTES])
+{
+    char short_id[ID_SHORT_BYTES];
+    out[0] = '\0';
+    if (l->state == LICENSE_SURRENDERED && l->has_borrower)
+        (void)snprintf(
+            out, LIBRARY_LENT_BYTES,
+            "It is checked out to %s: `hearth checkin` there brings it back. A lost device: hearth devices remove.",
+            device_name(d, &l->borrower, short_id));
+    return out;
+}
+
 void library_row(struct daemon *d, const struct track *t, uint32_t number, ctl_TrackRow *out)
 {
     const struct track_license *l = track_license(t);
@@ -238,11 +257,11 @@ void library_row(struct daemon *d, const struct track *t, uint32_t number, ctl_T
     out->has_lease = l->has_lease;
     out->lease = l->lease;
     out->has_lender = l->has_lender;
-    if (l->has_lender) {
-        const struct sibling *from = siblings_find(d, &l->lender);
-        id_short(l->lender.bytes, short_id);
-        CODEC_SET_TEXT(out->lender, from != NULL ? from->name : short_id);
-    }
+    if (l->has_lender)
+        CODEC_SET_TEXT(out->lender, device_name(d, &l->lender, short_id));
+    out->has_borrower = l->has_borrower && l->state == LICENSE_SURRENDERED;
+    if (out->has_borrower)
+        CODEC_SET_TEXT(out->borrower, device_name(d, &l->borrower, short_id));
     out->has_plays = l->conditions.has_max_plays || (l->has_lease && l->lease.has_max_plays);
     out->plays = l->plays;
     out->has_play_ms = l->conditions.has_max_play_ms;

@@ -28,6 +28,8 @@ struct track_license {
     bool lease_lost; /* its issuer has said that another device has it now */
     doc_Lease lease;
     struct id lender;
+    bool has_borrower; /* surrendered, and it comes back from there */
+    struct id borrower;
     uint32_t plays; /* over all editions, as the vault last said */
     uint64_t play_ms;
 };
@@ -55,6 +57,9 @@ struct track *library_at(struct daemon *d, size_t index);             /* in orde
 /* Number of the last listing, content-ID prefix (4 characters at least), or unique title (any case), among what this device has.
  * 0, REASON_NOT_FOUND, REASON_AMBIGUOUS (detail then names the candidates). */
 int library_resolve(struct daemon *d, const char *text, struct track **out, char *detail, size_t detail_cap) MUST_USE;
+/* What keeps a license that is checked out from being used here, and how it comes back; "" for any other. */
+#define LIBRARY_LENT_BYTES 192
+const char *library_lent(struct daemon *d, const struct track_license *l, char out[LIBRARY_LENT_BYTES]);
 /* The license a use would take: valid before suspended before surrendered, then the latest; NULL when there is none. */
 const struct track_license *track_license(const struct track *t);
 enum license_state track_license_state(const struct track *t, int64_t now_ms);

@@ -118,6 +118,8 @@ static int take_license(struct daemon *d, const vlt_LicenseRow *row)
         .lease = row->lease,
         .has_lender = row->has_lender,
         .lender = id_from(row->lender),
+        .has_borrower = row->has_borrower,
+        .borrower = id_from(row->borrower),
         .plays = row->plays,
         .play_ms = row->play_ms,
     };

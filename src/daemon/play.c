@@ -51,7 +51,8 @@ struct play {
     bool started;          /* the player has its START */
     bool pause_first;      /* it begins with a pause */
     bool under_way;        /* the pool or the vault will call back */
-    bool ended, told;      /* end is known; on_end has fired */
+    char lent[LIBRARY_LENT_BYTES];
+    bool ended, told; /* end is known; on_end has fired */
     struct play_end end;
 };
 struct plays {
@@ -238,6 +239,8 @@ static const char *explain(struct play *p, enum reason why)
         void_licenses(t);
         return EARLIER_REGISTRATION;
     }
+    if (l != NULL && why == REASON_IN_USE && l->has_borrower)
+        return library_lent(p->daemon, l, p->lent)[0] != '\0' ? p->lent : NULL;
     if (l != NULL && why == REASON_NO_LICENSE && l->state == LICENSE_SURRENDERED)
         return MOVED_AWAY;
     if (why == REASON_NOT_PERMITTED && p->record && !may_record(t))

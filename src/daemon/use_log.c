@@ -117,7 +117,10 @@ static void tell(struct listing *l, const vlt_UseListRow *row)
     const struct track *t = library_find(l->daemon, row->entry.content);
     struct id issuer = id_from(row->issuer);
     char short_id[ID_SHORT_BYTES];
-    ctl_UseLogRow out = { .entry = row->entry, .taken = row->taken };
+    ctl_UseLogRow out = {
+        .entry = row->entry, .taken = row->taken, .has_taken_ms = row->has_taken_ms, .taken_ms = row->taken_ms
+    };
+    memcpy(out.issuer, row->issuer, sizeof(out.issuer));
     CODEC_SET_TEXT(out.title, t != NULL && t->has_info ? t->title : "(no longer here)");
     CODEC_SET_TEXT(out.issuer_name, library_issuer_name(l->daemon, &issuer, short_id));
     CALL_ROW(l->call, USE_LOG_ROW, UseLogRow, &out);

@@ -5,11 +5,14 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "protocol/documents.h"
 
 const char *verb_license_word(const ctl_TrackRow *t)
 {
     static const char *const words[] = { "none",   "valid",  "suspended by a move", "given up", "expired",
                                          "asleep", "used up" };
+    if (t->has_borrower)
+        return "checked out";
     return t->license_state <= 6 ? words[t->license_state] : "unknown";
 }
 
@@ -40,6 +43,7 @@ json_t *verb_track_json(const ctl_TrackRow *t)
         json_object_set_new(o, "lease", lease);
     }
     json_put_text(o, "lender", t->has_lender, t->lender);
+    json_put_text(o, "lent_to", t->has_borrower, t->borrower);
     if (t->has_position_ms)
         json_object_set_new(o, "position_ms", json_integer((json_int_t)t->position_ms));
     if (t->has_plays)
@@ -99,6 +103,72 @@ int verb_on_track(const struct frame *f, void *ctx)
     return f->type == ctl_Type_TRACK_ROW && CODEC_DECODE(ctl_TrackRow, f->message, ctx) == 0 ? 0 : -EPROTO;
 }
 
+/* --- The use log, where there is the obligation to keep one --- */
+
+struct log {
+    const ctl_TrackRow *track;
+    uint64_t uses, due,
+        sent_ms; /* of this license; that its issuer does not have, of all its licenses; the last time it took some */
+};
+
+static bool is_logged(const ctl_TrackRow *t)
+{
+    return t->has_conditions && t->conditions.has_use_log && t->conditions.use_log;
+}
+
+static int on_use(const struct frame *f, void *ctx)
+{
+    struct log *log = ctx;
+    ctl_UseLogRow row;
+    if (f->type != ctl_Type_USE_LOG_ROW || CODEC_DECODE(ctl_UseLogRow, f->message, &row) != 0)
+        return -EPROTO;
+    if (memcmp(row.issuer, log->track->issuer, sizeof(row.issuer)) != 0)
+        return 0;
+    log->uses += memcmp(row.entry.license_id, log->track->license_id, sizeof(log->track->license_id)) == 0;
+    log->due += !row.taken;
+    if (row.has_taken_ms && row.taken_ms > log->sent_ms)
+        log->sent_ms = row.taken_ms;
+    return 0;
+}
+
+static int read_log(struct cli *cli, const ctl_TrackRow *t, struct log *log)
+{
+    *log = (struct log){ .track = t };
+    return CLI_CALL(cli, USE_LOG_GET, ctl_UseLogGet, &(ctl_UseLogGet){ 0 }, on_use, log);
+}
+
+static int say_log(struct cli *cli, const ctl_TrackRow *t)
+{
+    struct log log;
+    char sent[32];
+    int code = read_log(cli, t, &log);
+    if (code != EXIT_DONE)
+        return code;
+    output_line(&cli->output, "use log     %llu use%s logged for %s%s%s", (unsigned long long)log.uses,
+                log.uses == 1 ? "" : "s", t->issuer_name, log.sent_ms != 0 ? ", last sent " : "",
+                log.sent_ms != 0 ? output_time(log.sent_ms, sent) : "");
+    if (log.due > 0)
+        output_line(&cli->output, "due         %llu still to be sent; at %u nothing of %s plays until they are",
+                    (unsigned long long)log.due, (unsigned)USE_LOG_DUE_COUNT, t->issuer_name);
+    return EXIT_DONE;
+}
+
+static int show_json(struct cli *cli, const ctl_TrackRow *t)
+{
+    struct log log;
+    int code = is_logged(t) ? read_log(cli, t, &log) : EXIT_DONE;
+    if (code != EXIT_DONE)
+        return code;
+    json_t *o = verb_track_json(t);
+    if (is_logged(t))
+        json_object_set_new(o, "use_log",
+                            json_pack("{s:I, s:I, s:I, s:o}", "uses", (json_int_t)log.uses, "due", (json_int_t)log.due,
+                                      "due_limit", (json_int_t)USE_LOG_DUE_COUNT, "sent_ms",
+                                      log.sent_ms != 0 ? json_integer((json_int_t)log.sent_ms) : json_null()));
+    output_json(&cli->output, o);
+    return EXIT_DONE;
+}
+
 static int run_show(struct cli *cli, int argc, char **argv)
 {
     char **args;
@@ -112,10 +182,8 @@ static int run_show(struct cli *cli, int argc, char **argv)
     code = CLI_CALL(cli, SHOW, ctl_Show, &m, verb_on_track, &t);
     if (code != EXIT_DONE)
         return code;
-    if (cli->output.json) {
-        output_json(&cli->output, verb_track_json(&t));
-        return EXIT_DONE;
-    }
+    if (cli->output.json)
+        return show_json(cli, &t);
     char text[512];
     json_t *id = json_id(t.content);
     output_line(&cli->output, "title       %s", t.title);
@@ -142,8 +210,10 @@ static int run_show(struct cli *cli, int argc, char **argv)
                     output_time(t.lease.until_ms, text));
     if (t.has_lender)
         output_line(&cli->output, "lent by     %s: hearth checkin gives it back", t.lender);
+    if (t.has_borrower)
+        output_line(&cli->output, "lent to     %s: hearth checkin there brings it back", t.borrower);
     json_decref(id);
-    return EXIT_DONE;
+    return is_logged(&t) ? say_log(cli, &t) : EXIT_DONE;
 }
 const struct verb verb_show = { "show", "TRACK", "Shows everything about one track.", NULL, run_show };
 

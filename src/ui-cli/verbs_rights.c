@@ -136,17 +136,21 @@ static int on_use(const struct frame *f, void *ctx)
 {
     struct rows *rows = ctx;
     ctl_UseLogRow row;
-    char began[32], duration[24];
+    char began[32], duration[24], taken[32], sent[48] = "to be sent";
     if (f->type != ctl_Type_USE_LOG_ROW || CODEC_DECODE(ctl_UseLogRow, f->message, &row) != 0)
         return -EPROTO;
     if (rows->list != NULL)
         return json_array_append_new(
             rows->list,
-            json_pack("{s:I, s:s, s:o, s:I, s:I, s:s, s:b}", "number", (json_int_t)row.entry.number, "title", row.title,
-                      "content", json_id(row.entry.content), "began_ms", (json_int_t)row.entry.began_ms, "play_ms",
-                      (json_int_t)row.entry.play_ms, "issuer_name", row.issuer_name, "sent", row.taken));
+            json_pack("{s:I, s:s, s:o, s:I, s:I, s:s, s:b, s:o}", "number", (json_int_t)row.entry.number, "title",
+                      row.title, "content", json_id(row.entry.content), "began_ms", (json_int_t)row.entry.began_ms,
+                      "play_ms", (json_int_t)row.entry.play_ms, "issuer_name", row.issuer_name, "sent", row.taken,
+                      "sent_ms", row.has_taken_ms ? json_integer((json_int_t)row.taken_ms) : json_null()));
+    if (row.taken)
+        snprintf(sent, sizeof(sent), "sent%s%s", row.has_taken_ms ? " " : "",
+                 row.has_taken_ms ? output_time(row.taken_ms, taken) : "");
     table_row(&rows->table, output_time(row.entry.began_ms, began), row.title,
-              output_duration(row.entry.play_ms, duration), row.issuer_name, row.taken ? "sent" : "to be sent");
+              output_duration(row.entry.play_ms, duration), row.issuer_name, sent);
     return 0;
 }
 

@@ -150,7 +150,14 @@ static const char version_6[] = "CREATE TABLE program ("
                                 "  PRIMARY KEY (distributor, name)"
                                 ") STRICT;";
 
-static const char *const migrations[] = { version_1, version_2, version_3, version_4, version_5, version_6 };
+/* moves.c: lent, and to come back; use_log.c: when its issuer said that it has it. */
+static const char version_7[] = "ALTER TABLE move ADD COLUMN loan INTEGER NOT NULL DEFAULT 0 CHECK (loan IN (0, 1));"
+                                "CREATE INDEX move_loan ON move (issuer, license_id) WHERE loan = 1;"
+                                "ALTER TABLE use_log ADD COLUMN taken_ms INTEGER;";
+
+static const char *const migrations[] = {
+    version_1, version_2, version_3, version_4, version_5, version_6, version_7,
+};
 
 static const char *const statements[DB_STATEMENT_COUNT] = {
     [DB_DEVICE_GET] = "SELECT generation, sealed FROM device",
@@ -212,7 +219,9 @@ static const char *const statements[DB_STATEMENT_COUNT] = {
     [DB_LICENSE_PAGE] =
         "SELECT issuer, license_id, content, sequence, state, issued_ms, conditions,"
         " EXISTS (SELECT 1 FROM header h WHERE h.issuer = l.issuer AND h.license_id = l.license_id), lease, lender,"
-        " EXISTS (SELECT 1 FROM use u WHERE u.issuer = l.issuer AND u.license_id = l.license_id)"
+        " EXISTS (SELECT 1 FROM use u WHERE u.issuer = l.issuer AND u.license_id = l.license_id),"
+        " CASE WHEN state = 3 THEN (SELECT m.destination FROM move m WHERE m.issuer = l.issuer"
+        " AND m.license_id = l.license_id AND m.sequence = l.sequence AND m.state = 2 AND m.loan = 1) END"
         " FROM license l ORDER BY issuer, license_id LIMIT ?2 OFFSET ?1",
 
     [DB_HEADER_GET] = "SELECT distributor, version, header FROM header WHERE issuer = ?1 AND license_id = ?2",
@@ -246,10 +255,12 @@ static const char *const statements[DB_STATEMENT_COUNT] = {
     [DB_LOGIN_PUT] = "INSERT OR REPLACE INTO login (distributor, sealed) VALUES (?1, ?2)",
     [DB_LOGIN_DROP] = "DELETE FROM login WHERE distributor = ?1",
 
-    [DB_MOVE_GET] = "SELECT state, digest, license_id, sequence, content, destination, surrender FROM move"
+    [DB_MOVE_GET] = "SELECT state, digest, license_id, sequence, content, destination, surrender, loan FROM move"
                     " WHERE issuer = ?1 AND serial = ?2",
     [DB_MOVE_PUT] = "INSERT OR REPLACE INTO move (issuer, serial, state, digest, license_id, sequence, content,"
-                    " destination, surrender) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+                    " destination, surrender, loan) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+    [DB_MOVE_BORROWER] = "SELECT destination FROM move WHERE issuer = ?1 AND license_id = ?2 AND sequence = ?3"
+                         " AND state = 2 AND loan = 1",
 
     [DB_USE_GET] = "SELECT sealed FROM use WHERE issuer = ?1 AND license_id = ?2",
     [DB_USE_PUT] = "INSERT INTO use (issuer, license_id, sealed) VALUES (?1, ?2, ?3)"
@@ -260,9 +271,11 @@ static const char *const statements[DB_STATEMENT_COUNT] = {
     [DB_USE_LOG_OPEN] = "SELECT number, license_id, content, began_ms, play_ms FROM use_log WHERE issuer = ?1"
                         " AND taken = 0 ORDER BY number LIMIT ?2",
     [DB_USE_LOG_DUE] = "SELECT count(*) FROM use_log WHERE issuer = ?1 AND taken = 0",
-    [DB_USE_LOG_TAKEN] = "UPDATE use_log SET taken = 1 WHERE issuer = ?1 AND number <= ?2 AND taken = 0",
-    [DB_USE_LOG_PAGE] = "SELECT row, issuer, number, license_id, content, began_ms, play_ms, taken FROM use_log"
-                        " WHERE row < ?1 ORDER BY row DESC LIMIT ?2",
+    [DB_USE_LOG_TAKEN] = "UPDATE use_log SET taken = 1, taken_ms = ?3 WHERE issuer = ?1 AND number <= ?2"
+                         " AND taken = 0",
+    [DB_USE_LOG_PAGE] =
+        "SELECT row, issuer, number, license_id, content, began_ms, play_ms, taken, taken_ms FROM use_log"
+        " WHERE row < ?1 ORDER BY row DESC LIMIT ?2",
 
     [DB_PROGRAM_GET] = "SELECT sealed FROM program WHERE distributor = ?1 AND name = ?2",
     [DB_PROGRAM_PUT] = "INSERT INTO program (distributor, name, sealed) VALUES (?1, ?2, ?3)"

@@ -48,6 +48,7 @@ enum db_statement {
     DB_LOGIN_DROP,
     DB_MOVE_GET,
     DB_MOVE_PUT,
+    DB_MOVE_BORROWER,
     DB_USE_GET,
     DB_USE_PUT,
     DB_USE_LOG_ADD,

@@ -246,6 +246,9 @@ static int list_row(const struct vault *v, struct query *q, vlt_LicenseRow *row)
     if (row->has_lender)
         query_fixed(q, 9, row->lender, sizeof(row->lender));
     bool used = query_bool(q, 10);
+    row->has_borrower = !query_is_null(q, 11);
+    if (row->has_borrower)
+        query_fixed(q, 11, row->borrower, sizeof(row->borrower));
     int r = query_check(q);
     if (r == 0)
         r = CODEC_DECODE(doc_Conditions, conditions, &row->conditions);

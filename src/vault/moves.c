@@ -25,6 +25,7 @@ struct move {
     uint64_t sequence; /* of the license it suspended: a later edition is not its business */
     struct id content, destination;
     struct buf surrender;
+    bool loan; /* the license in the certificate comes back here */
 };
 
 static void move_deinit(struct move *m) { buf_free(&m->surrender); }
@@ -49,6 +50,7 @@ static int move_get(const struct vault *v, const void *issuer, const uint8_t ser
     m->surrender = buf(SURRENDER_MAX);
     if (m->state == MOVE_FINISHED)
         query_append(&q, 6, &m->surrender);
+    m->loan = query_bool(&q, 7);
     return query_check(&q);
 }
 
@@ -67,6 +69,7 @@ static int move_put(struct vault *v, const struct move *m)
         query_bind_blob(&q, 9, buf_slice(&m->surrender));
     else
         query_bind_null(&q, 9);
+    query_bind_i64(&q, 10, m->loan);
     int r = query_run(&q);
     return r > 0 ? -EUCLEAN : r;
 }
@@ -149,6 +152,7 @@ static int suspend(struct vault *v, const struct released *in)
     m.sequence = row.license.sequence;
     m.content = id_from(c->content);
     m.destination = id_from(c->destination);
+    m.loan = in->license.has_lender && id_equal(in->license.lender, &v->keys->client);
     r = licenses_set_state(v, &row, LICENSE_SUSPENDED);
     return r != 0 ? r : move_put(v, &m);
 }
@@ -215,6 +219,16 @@ int moves_take_up(struct vault *v, const struct moves_known *known, const struct
     memcpy(m.license_id, row->license.license_id, sizeof(m.license_id));
     r = row->state == LICENSE_VALID ? licenses_set_state(v, row, LICENSE_SUSPENDED) : 0;
     return r != 0 ? r : move_put(v, &m);
+}
+
+int moves_judge_lent(const struct vault *v, const struct license_row *row)
+{
+    struct query q CLEANUP(query_end) = query(v->store, DB_MOVE_BORROWER);
+    query_bind_blob(&q, 1, SLICE_ARRAY(row->license.issuer));
+    query_bind_blob(&q, 2, SLICE_ARRAY(row->license.license_id));
+    query_bind_u64(&q, 3, row->license.sequence);
+    int r = query_one(&q);
+    return r == STORE_ABSENT ? 0 : r == 0 ? REASON_IN_USE : r;
 }
 
 /* --- MOVE_FINISH, MOVE_CANCEL --- */

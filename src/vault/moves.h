@@ -30,4 +30,7 @@ struct moves_known {
 };
 int moves_take_up(struct vault *v, const struct moves_known *known, const struct license_row *row) MUST_USE;
 
+/* A surrendered license: REASON_IN_USE: it is checked out, and comes back. 0: it went for good. -errno */
+int moves_judge_lent(const struct vault *v, const struct license_row *row) MUST_USE;
+
 #endif

@@ -11,6 +11,7 @@
 #include "vault/headers.h"
 #include "vault/keys.h"
 #include "vault/licenses.h"
+#include "vault/moves.h"
 #include "vault/player_channel.h"
 #include "vault/programs.h"
 #include "vault/service.h"
@@ -145,10 +146,18 @@ static int judge_whole(struct vault *v, const struct choice *c)
     return r != 0 ? r : REASON_USE_EXHAUSTED;
 }
 
+static int judge_away(struct vault *v, const struct license_row *row)
+{
+    if (row->state == LICENSE_SUSPENDED)
+        return REASON_LICENSE_SUSPENDED;
+    int r = moves_judge_lent(v, row);
+    return r != 0 ? r : REASON_NO_LICENSE;
+}
+
 static int judge_license(struct vault *v, const struct license_row *row, struct choice *c)
 {
     if (row->state != LICENSE_VALID)
-        return row->state == LICENSE_SUSPENDED ? REASON_LICENSE_SUSPENDED : REASON_NO_LICENSE;
+        return judge_away(v, row);
     if (!id_equal(row->license.client, &v->keys->client)) /* S46: its signature was verified when the row was read */
         return REASON_NO_LICENSE;
     const doc_Conditions *allowed = &row->license.conditions;

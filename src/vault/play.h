@@ -20,7 +20,7 @@ bool plays_use(struct vault *v, const void *issuer, const uint8_t license_id[16]
 /* PLAY_OPEN, with the player's channel beside it. REASON_CONTENT_ID_MISMATCH: information of another content. REASON_NO_LICENSE,
  * REASON_LICENSE_SUSPENDED, REASON_LICENSE_EXPIRED, REASON_CLOCK_UNTRUSTED (a license with time limits and a
  * clock that was turned back), REASON_LEASE_ENDED, REASON_USE_EXHAUSTED, REASON_USE_LOG_DUE, REASON_OUTSIDE_DOWNLOAD_PERIOD (the content was not
- * here while it could be downloaded), REASON_NOT_PERMITTED (not yet; to record: no right to), REASON_NOT_FOUND (no header yet), REASON_NOT_REGISTERED, REASON_IN_USE (too many plays), REASON_MALFORMED.
+ * here while it could be downloaded), REASON_NOT_PERMITTED (not yet; to record: no right to), REASON_NOT_FOUND (no header yet), REASON_NOT_REGISTERED, REASON_IN_USE (too many plays; checked out to another device), REASON_MALFORMED.
  * Source: seed S42 (license there), S44 (not expired), S46 (legal), S49 (content key). */
 request_fn play_open;
 request_fn play_close; /* PLAY_CLOSE; one that has ended already is DONE too */

@@ -11,7 +11,6 @@
 #include "vault/licenses.h"
 
 #define USE_BLOCK_MS 1000
-#define USE_LOG_DUE_COUNT 200 /* entries an issuer has not confirmed: no further play until it has */
 
 struct use {
     uint32_t plays;

@@ -115,6 +115,7 @@ int use_log_taken(struct vault *v, const struct request *rq, struct reply *reply
     struct query q CLEANUP(query_end) = query(v->store, DB_USE_LOG_TAKEN);
     query_bind_blob(&q, 1, SLICE_ARRAY(taken.issuer));
     query_bind_u64(&q, 2, u64_min(taken.through, VAULT_NUMBER_MAX));
+    query_bind_u64(&q, 3, trusted_time_now(v));
     r = query_run(&q);
     return r > 0 ? -EUCLEAN : r;
 }
@@ -134,6 +135,8 @@ int use_list(struct vault *v, const struct request *rq, struct reply *reply)
         row->row = query_u64(&q, 0);
         query_fixed(&q, 1, row->issuer, sizeof(row->issuer));
         row->taken = query_bool(&q, 7);
+        row->has_taken_ms = !query_is_null(&q, 8); /* absent: taken before this was noted */
+        row->taken_ms = row->has_taken_ms ? query_u64(&q, 8) : 0;
         r = read_entry(&q, 2, &row->entry);
         if (r != 0)
             return r;

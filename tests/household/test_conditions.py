@@ -152,7 +152,7 @@ def checkouts():
         assert h.bedroom.track(one)["lender"] == "kitchen"
         assert h.bedroom.digest(one) == reference
         wait_for("kitchen gave it up", lambda: h.kitchen.track(one)["license"] == "surrendered")
-        h.kitchen.refused("no-license", "play", one, "--output", "digest")
+        h.kitchen.refused("in-use", "play", one, "--output", "digest")
         for device, command in ((h.bedroom, ("copy", one, "--to", "attic")), (h.bedroom, ("move", one, "--to", "attic"))):
             try:
                 device(*command)

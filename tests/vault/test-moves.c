@@ -123,6 +123,56 @@ static void finished(void **state)
     assert_int_equal(license_state(), 1);
 }
 
+/* The lender in the certificate's license says whether it comes back, and to whom. */
+static void lend(const struct id *lender, uint64_t sequence)
+{
+    vlt_MoveFinished out;
+    doc_License inside;
+    uint8_t signer[32];
+    make_move(sequence);
+    assert_int_equal(document_open(DOCUMENT_LICENSE, CODEC_BYTES(certificate.license), &inside, sizeof(inside), signer),
+                     0);
+    inside.has_lender = true;
+    memcpy(inside.lender, lender->bytes, sizeof(inside.lender));
+    maker_copy_license(&certificate, &inside, &shop.license);
+    seal_certificate();
+    release();
+    assert_int_equal(rig_play(&rig, &song, NULL, NULL), REASON_LICENSE_SUSPENDED);
+    make_receipt(1, &target_key);
+    assert_int_equal(rig_move_finish(&rig, buf_slice(&receipt), &out), 0);
+}
+
+static void lent(void **state)
+{
+    (void)state;
+    vlt_Licenses all;
+    lend(&rig.self.client, 10);
+    rig_kill(&rig);
+    rig_start(&rig);
+    assert_int_equal(rig_play(&rig, &song, NULL, NULL), REASON_IN_USE);
+    assert_int_equal(rig_licenses(&rig, &all), 0);
+    assert_true(all.licenses[0].has_borrower);
+    assert_memory_equal(all.licenses[0].borrower, target.client.bytes, 32);
+    assert_int_equal(rig_buy(&rig, &shop, &song, 5),
+                     0); /* the edition that was lent is not brought back by showing it again */
+    assert_int_equal(rig_play(&rig, &song, NULL, NULL), REASON_IN_USE);
+    assert_int_equal(rig_buy(&rig, &shop, &song, 12), 0); /* the later one, with which it comes back */
+    assert_int_equal(rig_play(&rig, &song, NULL, NULL), 0);
+    assert_int_equal(rig_licenses(&rig, &all), 0);
+    assert_false(all.licenses[0].has_borrower);
+}
+
+/* On its way back from a borrower: it is gone from there for good. */
+static void given_back(void **state)
+{
+    (void)state;
+    vlt_Licenses all;
+    lend(&target.client, 10);
+    assert_int_equal(rig_play(&rig, &song, NULL, NULL), REASON_NO_LICENSE);
+    assert_int_equal(rig_licenses(&rig, &all), 0);
+    assert_false(all.licenses[0].has_borrower);
+}
+
 static void cancelled(void **state)
 {
     (void)state;
@@ -279,7 +329,13 @@ static void there_and_back(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(finished),       T(cancelled), T(release_refusals), T(receipt_refusals), T(later_license_survives),
+        T(finished),
+        T(lent),
+        T(given_back),
+        T(cancelled),
+        T(release_refusals),
+        T(receipt_refusals),
+        T(later_license_survives),
         T(there_and_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
