@@ -4,6 +4,7 @@
  *     copies     copy certificates signed, billed and synced: as many as 256 connections get, then 3,000 a second begun on time
  *     ledger     the same with HEARTH_LOAD_ROWS (10,000,000) rows in the ledger
  *     strangers  how long served devices wait, alone and beside 10,000 connections that never say who they are
+ *     postgres   copies by two servers over one PostgreSQL database (bench_postgres.py starts it)
  * HEARTH_LOAD_SECONDS (5) of each run, HEARTH_LOAD_RATE (3000), HEARTH_LOAD_DIR (/tmp). The load runs on the same machine. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -103,12 +104,24 @@ static void strangers(struct load *l)
     program_stop(&l->server);
 }
 
+/* As it was prepared: there is no other state to go back to. */
+static void postgres(struct load *l)
+{
+    double per_second;
+    if (getenv("HEARTH_LOAD_DATABASE") == NULL)
+        fail_msg("HEARTH_LOAD_DATABASE says which database");
+    program_init_beside(&l->second, &l->server);
+    program_start(&l->second);
+    measure_copies(l, ", 2 servers on PostgreSQL", &per_second);
+    program_stop(&l->second);
+}
+
 static void run(void **state)
 {
     static const struct {
         const char *name;
         void (*run)(struct load *l);
-    } all[] = { { "copies", copies }, { "ledger", ledger }, { "strangers", strangers } };
+    } all[] = { { "copies", copies }, { "ledger", ledger }, { "strangers", strangers }, { "postgres", postgres } };
     static struct load l;
     (void)state;
     load_prepare(&l, &loop, binary);

@@ -144,6 +144,11 @@ static double own_cpu_us(void)
     return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1e6 + (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec);
 }
 
+static double servers_cpu_us(const struct load *l)
+{
+    return program_cpu_us(&l->server) + (l->second.pid != 0 ? program_cpu_us(&l->second) : 0);
+}
+
 static int ascending(const void *a, const void *b)
 {
     double x = *(const double *)a, y = *(const double *)b;
@@ -165,7 +170,7 @@ static void start(struct load *l, uv_timer_t *timer)
 void load_run(struct load *l, unsigned seconds, uint64_t rate, struct load_figures *out)
 {
     uv_timer_t timer;
-    double server_us = program_cpu_us(&l->server), own_us = own_cpu_us();
+    double server_us = servers_cpu_us(l), own_us = own_cpu_us();
     l->rate = rate;
     l->sample_count = 0;
     l->started = 0;
@@ -195,7 +200,7 @@ void load_run(struct load *l, unsigned seconds, uint64_t rate, struct load_figur
                                   .p50_ms = l->waited_ms[n / 2],
                                   .p99_ms = l->waited_ms[(size_t)n * 99 / 100],
                                   .worst_ms = l->waited_ms[n - 1],
-                                  .server_cpu_us = (program_cpu_us(&l->server) - server_us) / n,
+                                  .server_cpu_us = (servers_cpu_us(l) - server_us) / n,
                                   .own_cpu_us = (own_cpu_us() - own_us) / n };
 }
 
@@ -204,7 +209,8 @@ void load_connect(struct load *l)
     uv_update_time(l->loop); /* what came before may have taken longer than any deadline */
     for (unsigned i = 0; i < LOAD_DEVICES; i++) {
         struct load_device *d = &l->devices[i];
-        assert_true(client_connect(&d->client, l->server.address));
+        const struct program *server = l->second.pid != 0 && i % 2 == 1 ? &l->second : &l->server;
+        assert_true(client_connect(&d->client, server->address));
         client_hello(&d->client);
         d->asked = d->overdue = 0;
         d->busy = false;

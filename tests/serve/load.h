@@ -29,8 +29,8 @@ struct load_device {
 
 struct load {
     uv_loop_t *loop;
-    struct program server;
-    char kept[160]; /* the prepared state, copied back by load_restore */
+    struct program server, second; /* second: over the same PostgreSQL database, or not there (no directory) */
+    char kept[160];                /* the prepared state, copied back by load_restore */
     struct load_device *devices;
     struct {
         uint8_t content[32], license_id[16];
@@ -49,7 +49,8 @@ struct load_figures {
     unsigned count, left;             /* left: due and not even asked for at the end, with a rate */
 };
 
-/* A distributor with accounts, devices, tracks and purchases, stopped; takes half a minute. */
+/* HEARTH_LOAD_DATABASE (postgresql:...): the operations database is there, and every other device is a second server's.
+ * A distributor with accounts, devices, tracks and purchases, stopped; takes half a minute. */
 void load_prepare(struct load *l, uv_loop_t *loop, const char *binary);
 void load_restore(struct load *l); /* the state as load_prepare left it; the server is stopped */
 void load_connect(struct load *l); /* the server runs */

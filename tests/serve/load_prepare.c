@@ -106,7 +106,11 @@ void load_prepare(struct load *l, uv_loop_t *loop, const char *binary)
     l->devices = calloc(LOAD_DEVICES, sizeof(*l->devices));
     l->waited_ms = calloc((size_t)LOAD_DEVICES * LOAD_COPIES_OF_ONE, sizeof(*l->waited_ms));
     assert_true(l->devices != NULL && l->waited_ms != NULL);
-    program_init(&l->server, binary, "load");
+    const char *database = getenv("HEARTH_LOAD_DATABASE");
+    if (database != NULL)
+        program_init_database(&l->server, binary, "load", database);
+    else
+        program_init(&l->server, binary, "load");
     snprintf(l->kept, sizeof(l->kept), "%s.kept", l->server.dir);
     for (unsigned i = 0; i < LOAD_ACCOUNTS; i++) {
         char user[USER_BYTES];

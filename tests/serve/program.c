@@ -129,6 +129,20 @@ void program_init(struct program *p, const char *binary, const char *name)
     assert_int_equal(program_admin(p, "init", "--name", name, "--listen", p->address, NULL), 0);
 }
 
+void program_init_database(struct program *p, const char *binary, const char *name, const char *database)
+{
+    prepare(p, binary, name);
+    assert_int_equal(program_admin(p, "init", "--name", name, "--listen", p->address, "--database", database, NULL), 0);
+}
+
+void program_init_beside(struct program *p, const struct program *of)
+{
+    *p = *of;
+    p->pid = 0;
+    p->beside = true;
+    snprintf(p->address, sizeof(p->address), "127.0.0.1:%u", free_port());
+}
+
 void program_init_directory(struct program *p, const char *binary, const char *name)
 {
     prepare(p, binary, name);
@@ -148,8 +162,17 @@ static bool answers(const struct program *p)
 void program_start(struct program *p)
 {
     assert_int_equal(p->pid, 0);
-    char *argv[] = { (char *)(uintptr_t)p->binary, (char *)(uintptr_t) "--state-dir", p->dir,
-                     (char *)(uintptr_t) "serve", NULL };
+    char *argv[] = { (char *)(uintptr_t)p->binary,
+                     (char *)(uintptr_t) "--state-dir",
+                     p->dir,
+                     (char *)(uintptr_t) "serve",
+                     NULL,
+                     NULL,
+                     NULL };
+    if (p->beside) {
+        argv[4] = (char *)(uintptr_t) "--listen";
+        argv[5] = p->address;
+    }
     p->pid = spawn(p, argv);
     int64_t end_ms = now_ms() + START_MS;
     while (!answers(p)) {

@@ -3,6 +3,7 @@
 #ifndef TESTS_SERVE_PROGRAM_H
 #define TESTS_SERVE_PROGRAM_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -12,9 +13,14 @@ struct program {
     char dir[128];
     char address[64]; /* "127.0.0.1:PORT" */
     pid_t pid;        /* 0: not running */
+    bool beside;      /* another server over a state directory of which one is there already */
 };
 
 void program_init(struct program *p, const char *binary, const char *name); /* fresh directory, `init` */
+void program_init_database(struct program *p, const char *binary, const char *name,
+                           const char *database); /* postgresql:... */
+/* One more server over p's state directory and database, on a port of its own; not started yet, never program_deinit()ed. */
+void program_init_beside(struct program *p, const struct program *of);
 void program_init_directory(struct program *p, const char *binary, const char *name);
 void program_start(struct program *p); /* returns once it listens */
 void program_kill(struct program *p);  /* SIGKILL */
