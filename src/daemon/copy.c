@@ -423,6 +423,7 @@ static int load_row(struct daemon *d, struct query *q)
         if (!query_is_null(q, 8 + i))
             query_append(q, 8 + i, columns[i]);
     c->row = row;
+    c->resumed = true;
     copy_out_resume_from(&c->m, (enum copy_out_state)state, is_asleep(c), true);
     return query_check(q);
 }

@@ -38,6 +38,12 @@ static void submit(struct copy *c, struct account *a, struct slice use)
 {
     const struct copy_out_subject *about = &c->m.about;
     msg_Item item = msg_Item_init_zero;
+    if (c->resumed && transact_was_put_back(a->transact)) {
+        copy_out_denied(
+            &c->m, REASON_OUT_OF_STEP,
+            "This device was put back to an earlier state: the certificate may have been given since. Copy it again if it did not arrive.");
+        return;
+    }
     item.has_copy = true;
     memcpy(item.copy.content, about->content.bytes, sizeof(item.copy.content));
     memcpy(item.copy.license_id, about->license_id, sizeof(item.copy.license_id));

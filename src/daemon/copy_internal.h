@@ -16,6 +16,7 @@ struct copy {
     struct transfer t;
     struct copy_out m;
     int64_t row;                 /* 0: not in the database yet */
+    bool resumed;                /* begun by an earlier run */
     bool adding;                 /* the row is being added: nothing else is done */
     bool stepping;               /* copy_step is under way, further up the stack */
     bool ended;                  /* the transfer has heard it */

@@ -6,6 +6,7 @@
 #include "daemon/session_internal.h"
 
 #include "daemon/events.h"
+#include "daemon/transact.h"
 #include "daemon/vault_client.h"
 
 #define LOG_MODULE "session"
@@ -22,6 +23,9 @@ static void on_stood(const struct answer *answer, void *ctx)
                 CODEC_SET_BYTES(statement.statement, CODEC_BYTES(standing.statement)) == 0;
     if (!said)
         log_warn("%s: the vault does not answer to its standing reason=%s", session_label(s), reason_code(answer->why));
+    /* Before the vault has caught up: from then on the distributor would execute it. */
+    if (said && !standing.current)
+        transact_put_back(s->account->transact);
     greet_stood(&s->greet, said ? &statement : NULL, said && standing.current, clock_mono_ms(s->daemon->clock));
     session_greet_step(s);
 }

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "base/util.h"
+#include "daemon/events.h"
 #include "daemon/library.h"
 #include "daemon/session.h"
 #include "daemon/transact_internal.h"
@@ -19,6 +20,10 @@
 #define ANSWER_TIMEOUT_MS 60000
 #define RETRY_MS 5000
 #define ITEMS_BYTES_MAX (TRANSACT_ITEMS_MAX * 640)
+
+static const char unsure[] =
+    "This device was put back to an earlier state: what was asked for before may have been given since. "
+    "Look with hearth library, hearth transfers and hearth restore, and ask again if it is not there.";
 
 static void start_next(struct transact *t);
 static void send_batch(struct transact *t);
@@ -153,6 +158,7 @@ static int begin(struct transact *t)
     if (t->queue == NULL)
         t->queue_last = &t->queue;
     txn_client_begin(&t->client, t->daemon->rng, &bit);
+    t->resumed = false;
     t->stage = STORING;
     run_job(t, on_stored);
     return 0;
@@ -295,8 +301,22 @@ static void drop(struct transact *t, enum reason why, const msg_Refusal *refusal
     run_job(t, on_dropped);
 }
 
+/* This device was restored from an older state, and what it finds outstanding there may have been executed since: under the bit that counts at
+ * the distributor it would be executed, and paid, once more. So it is never sent; what was granted comes back by other ways (catch_up, restore). */
+static void set_aside(struct transact *t, uint32_t bit)
+{
+    msg_Refusal refusal;
+    log_warn("%s: an outstanding transaction of an earlier state is set aside", t->account->name);
+    event(t->daemon, "set-aside",
+          "%s: %u items that were asked for before this device was put back are not asked for again", t->account->name,
+          t->batch_count);
+    reason_refusal(&refusal, REASON_OUT_OF_STEP, unsure);
+    txn_client_follow(&t->client, bit);
+    drop(t, REASON_OUT_OF_STEP, &refusal);
+}
+
 /* "out-of-step": this device was restored from an older state. The distributor's bit counts, and what its pending response grants is
- * stored; our own request goes again under a new ID. */
+ * stored. Our own request goes again under a new ID when it was drawn by this very run: then nothing can have executed it. */
 static void on_followed(struct db_job *job, int outcome)
 {
     struct transact *t = job_done(job);
@@ -316,6 +336,10 @@ static void follow(struct transact *t, const struct frame *f)
     bit = session_server_bit(t->account->session);
     if (f != NULL)
         bit = transact_keep_old(t, f->tail, bit);
+    if (t->resumed) {
+        set_aside(t, bit);
+        return;
+    }
     txn_client_follow(&t->client, bit);
     txn_client_begin(&t->client, t->daemon->rng, &bit);
     t->stage = STORING;
@@ -521,6 +545,7 @@ int transact_load(struct transact *t, uint32_t bit, struct slice id, struct slic
         return r < 0 ? r : -EUCLEAN;
     memcpy(t->client.id, id.data, TXN_ID_BYTES);
     t->client.outstanding = true;
+    t->resumed = true;
     t->stage = SENDING;
     return 0;
 }
@@ -543,5 +568,23 @@ void transact_ready(struct transact *t)
     uv_timer_stop(&t->timer);
     send_batch(t);
 }
+
+void transact_put_back(struct transact *t)
+{
+    if (t == NULL || t->closing)
+        return;
+    t->put_back = true;
+    struct transact_item *queue = steal(&t->queue);
+    msg_Refusal refusal;
+    t->queue_last = &t->queue;
+    reason_refusal(&refusal, REASON_OUT_OF_STEP, unsure);
+    refuse_items(t, queue, &refusal, REASON_OUT_OF_STEP);
+    if (t->resumed && t->stage == SENDING && !t->in_flight) {
+        uv_timer_stop(&t->timer);
+        set_aside(t, session_server_bit(t->account->session));
+    }
+}
+
+bool transact_was_put_back(const struct transact *t) { return t != NULL && t->put_back; }
 
 bool transact_outstanding(const struct transact *t) { return t->client.outstanding; }

@@ -44,6 +44,11 @@ int transact_new(struct transact **out, struct account *a) MUST_USE;
 int transact_load(struct transact *t, uint32_t bit, struct slice id, struct slice items) MUST_USE;
 void transact_free(struct transact *t);  /* waiting items are answered `cancelled` */
 void transact_ready(struct transact *t); /* a new session is ready: send again */
+/* The distributor has seen the vault in a later state: this device was restored from an older copy. What an earlier run left outstanding may have
+ * been executed since, and is set aside: it ends REASON_OUT_OF_STEP, as what is queued does, and is not sent again. NULL is allowed. */
+void transact_put_back(struct transact *t);
+/* That happened in this run: what earlier runs began is not to be asked for again. */
+bool transact_was_put_back(const struct transact *t);
 bool transact_outstanding(const struct transact *t);
 
 #endif

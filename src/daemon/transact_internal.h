@@ -31,6 +31,8 @@ struct transact {
     struct transact_item *batch;
     uint32_t batch_count, to_keep;
     bool keep_failed, in_flight, timer_open, closing;
+    bool resumed;     /* the outstanding one is an earlier run's */
+    bool put_back;    /* see transact_put_back */
     struct buf items; /* the tail, as stored and sent */
     struct db_job job;
     uint8_t stored_id[TXN_ID_BYTES];

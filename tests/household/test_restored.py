@@ -3,6 +3,7 @@
 also when everything is killed on the way; what is legitimate works again. What stays possible offline is shown, too (docs/SECURITY.md)."""
 import os
 import shutil
+import signal
 import sqlite3
 import subprocess
 
@@ -186,7 +187,50 @@ def operator_forgets():
     assert not behind()
 
 
+def outstanding():
+    db = sqlite3.connect(f"file:{os.path.join(h.kitchen.state, 'hearthd.db')}?mode=ro", uri=True)
+    try:
+        return db.execute("SELECT count(*) FROM txn WHERE id IS NOT NULL").fetchone()[0]
+    finally:
+        db.close()
+
+
+def asks_for_nothing_twice():
+    """The copy was made while an answer was still to come. It came, and something else was bought: the bit is again what the copy goes by."""
+    whole = os.path.join(h.root, "state.kept")
+    more = h.publish(make_track(os.path.join(h.root, "more.flac"), 2, seed=89), "--price", "1", "--copy-price", "1", "--max-copies", "3")
+    other = h.publish(make_track(os.path.join(h.root, "other.flac"), 2, seed=90), "--price", "1")
+    h.kitchen("get", more, "--yes")
+    h.aurora.process.child.send_signal(signal.SIGSTOP)
+    with subprocess.Popen([PROGRAMS["hearth"], "--socket", h.kitchen.socket, "copy", more, "--to", "bedroom"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as asks:
+        wait_for("it is asked for", outstanding)
+        vault_pid = h.kitchen.vault_pid()
+        h.kitchen.kill()
+        asks.kill()
+    wait_for("its vault ends", lambda: not os.path.exists(f"/proc/{vault_pid}"))
+    shutil.copytree(h.kitchen.state, whole)
+    h.aurora.process.child.send_signal(signal.SIGCONT)
+    h.kitchen.start()
+    issued = "SELECT count(*) FROM certificate WHERE content = (SELECT content FROM content WHERE title = 'Track 89')"
+    wait_for("it is answered, and arrives", lambda: not outstanding() and any(t["content"] == more for t in h.bedroom.library()))
+    h.kitchen("get", other, "--yes")
+    wait_for("that is over, too", lambda: not outstanding())
+    h.kitchen.stop()
+    shutil.rmtree(h.kitchen.state)
+    shutil.copytree(whole, h.kitchen.state)
+    assert outstanding()
+    before = rights()
+    h.kitchen.start()
+    wait_for("it was set aside", lambda: not outstanding() and events("set-aside"))
+    wait_for("it has caught up", lambda: not behind() and events("vault-caught-up"))
+    wait_for("nothing is under way", lambda: not [t for t in h.kitchen("transfers")["transfers"] if t["state"] not in ("done", "failed", "cancelled")])
+    assert sql(issued) == [(1,)] and rights() == before
+    h.kitchen("copy", more, "--to", "attic")  # asked for by a person, it is done
+    assert sql(issued) == [(2,)]
+
+
 run_cases([("a vault that was only restarted is current", restarted_is_current), ("certificate, license and copies are used up", uses_what_it_has),
            ("an older copy sleeps until it has caught up, killed on the way", sleeps_until_it_has_caught_up), ("it catches up by itself", catches_up_by_itself),
            ("it replays nothing", replays_nothing), ("everything legitimate works again", works_again),
-           ("offline nobody can tell, until the next contact", offline_nobody_can_tell), ("the operator's way out", operator_forgets)])
+           ("offline nobody can tell, until the next contact", offline_nobody_can_tell), ("the operator's way out", operator_forgets),
+           ("what was asked for before is not asked for again", asks_for_nothing_twice)])
