@@ -34,8 +34,7 @@
 #define FINISHES_EARLY 7  /* the device's row says finished before the result is safe */
 #define BIT_STAYS 8       /* an executed transaction does not advance the bit */
 #define COMMITS_EARLY 9   /* the device commits before the result is safe */
-#define BEHIND_SERVED 10  /* a device that was put back is served before it has caught up */
-#define ASKS_AGAIN 11     /* it sends what the copy finds outstanding */
+#define ASKS_AGAIN 10     /* a device that was put back sends what the copy finds outstanding */
 
 #define IDS (2 * N + 1) /* those drawn anew after a restore included; 0: none */
 
@@ -70,7 +69,7 @@ inline answer(to, what, with, its_bit, its_id)
 inline execute(id)
 {
     if
-    :: s_behind && BROKEN != BEHIND_SERVED -> s_result = 0 /* every item is refused; the answer advances the bit all the same */
+    :: s_behind -> s_result = 0 /* every item is refused; the answer advances the bit all the same */
     :: else ->
         executed[id]++;
         assert(executed[id] == 1); /* nothing is charged twice */
