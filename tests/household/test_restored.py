@@ -195,6 +195,15 @@ def outstanding():
         db.close()
 
 
+def has_ended(pid):
+    """Also when nobody has taken note of its end yet."""
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as f:
+            return f.read() == b""
+    except FileNotFoundError:
+        return True
+
+
 def asks_for_nothing_twice():
     """The copy was made while an answer was still to come. It came, and something else was bought: the bit is again what the copy goes by."""
     whole = os.path.join(h.root, "state.kept")
@@ -207,7 +216,7 @@ def asks_for_nothing_twice():
         vault_pid = h.kitchen.vault_pid()
         h.kitchen.kill()
         asks.kill()
-    wait_for("its vault ends", lambda: not os.path.exists(f"/proc/{vault_pid}"))
+    wait_for("its vault ends", lambda: has_ended(vault_pid))
     shutil.copytree(h.kitchen.state, whole)
     h.aurora.process.child.send_signal(signal.SIGCONT)
     h.kitchen.start()
