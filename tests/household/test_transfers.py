@@ -109,11 +109,17 @@ def given_back(content):
     return [b for b in h.kitchen("bills")["bills"] if b["amount"] > 0 and title in b["text"]]
 
 
+def waits_for_its_destination(content):
+    """The certificate is here: what is cancelled before ends at once."""
+    wait_for("it waits for its destination", lambda: last(h.kitchen, content)["reason"] == "offline")
+    return last(h.kitchen, content)["number"]
+
+
 def cancels_a_copy():
     content = bought(size=300000)
     h.bedroom.stop()
     copying = begin(h.kitchen, "copy", content, "--to", "bedroom")
-    number = in_state(h.kitchen, content, "waiting")["number"]
+    number = waits_for_its_destination(content)
     h.kitchen("transfers", "cancel", str(number))
     assert copying.wait(20) == 1
     wait_for("it is on its way back", lambda: last(h.kitchen, content)["reason"] == "cancelled")
@@ -130,7 +136,7 @@ def changes_ones_mind_after_a_cancel():
     content = bought(size=300000)
     h.bedroom.stop()
     copying = begin(h.kitchen, "copy", content, "--to", "bedroom")
-    number = in_state(h.kitchen, content, "waiting")["number"]
+    number = waits_for_its_destination(content)
     h.kitchen("transfers", "cancel", str(number))
     assert copying.wait(20) == 1
     copying = begin(h.kitchen, "copy", content, "--to", "bedroom")
