@@ -10,6 +10,7 @@
 #include "daemon/events.h"
 #include "daemon/guests.h"
 #include "daemon/library.h"
+#include "daemon/play.h"
 #include "daemon/siblings.h"
 #include "daemon/transact.h"
 #include "daemon/vault_client.h"
@@ -211,6 +212,8 @@ static int choose_license(struct daemon *d, const struct track *t, bool checkout
             why = REASON_IN_USE;
         else if (l->state == LICENSE_VALID && over)
             why = REASON_LICENSE_EXPIRED;
+        else if (l->state == LICENSE_VALID && plays_lock(d, l->issuer.bytes, l->license_id))
+            why = REASON_IN_USE; /* R2 */
         else if (l->state == LICENSE_VALID && is_better(d, l, best))
             best = l;
     }

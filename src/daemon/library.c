@@ -119,13 +119,16 @@ int library_put_license(struct track *t, const struct track_license *license)
             continue;
         if (license->sequence < old->sequence)
             return 0;
-        uint32_t plays = old->plays;
-        uint64_t play_ms = old->play_ms;
+        struct track_license known = *old;
         *old = *license;
-        if (license->plays < plays) /* counted over all editions: a document does not tell */
-            old->plays = plays;
-        if (license->play_ms < play_ms)
-            old->play_ms = play_ms;
+        if (!license->from_vault) {
+            old->plays = known.plays;
+            old->play_ms = known.play_ms;
+            old->recoveries = known.recoveries;
+            old->end = known.end;
+            old->recovered = known.recovered;
+            old->end_ms = known.end_ms;
+        }
         return 0;
     }
     struct track_license *more = reallocarray(t->licenses, t->license_count + 1, sizeof(*more));
@@ -191,81 +194,6 @@ struct track_license *library_license(struct daemon *d, const void *issuer, cons
             return found;
         }
     return NULL;
-}
-
-/* Names are labels: an account's, else what a roster says, else the short ID. */
-const char *library_issuer_name(struct daemon *d, const struct id *issuer, char short_id[ID_SHORT_BYTES])
-{
-    struct account *a = account_find(d, issuer->bytes);
-    if (a != NULL)
-        return a->name;
-    for (size_t i = 0; i < siblings_count(d); i++)
-        if (id_equal(siblings_at(d, i)->distributor.bytes, issuer->bytes))
-            return siblings_at(d, i)->distributor_name;
-    id_short(issuer->bytes, short_id);
-    return short_id;
-}
-
-static const char *device_name(struct daemon *d, const struct id *client, char short_id[ID_SHORT_BYTES])
-{
-    const struct sibling *s = siblings_find(d, client);
-    id_short(client->bytes, short_id);
-    return s != NULL ? s->name : short_id;
-}
-
-const char *library_lent(struct daemon *d, const struct track_license *l, char out[LIBRARY_LENT_BYTES])
-{
-    char short_id[ID_SHORT_BYTES];
-    out[0] = '\0';
-    if (l->state == LICENSE_SURRENDERED && l->has_borrower)
-        (void)snprintf(
-            out, LIBRARY_LENT_BYTES,
-            "It is checked out to %s: `hearth checkin` there brings it back. A lost device: hearth devices remove.",
-            device_name(d, &l->borrower, short_id));
-    return out;
-}
-
-void library_row(struct daemon *d, const struct track *t, uint32_t number, ctl_TrackRow *out)
-{
-    const struct track_license *l = track_license(t);
-    *out = (ctl_TrackRow)ctl_TrackRow_init_zero;
-    out->number = number;
-    memcpy(out->content, t->content.bytes, ID_BYTES);
-    CODEC_SET_TEXT(out->title, t->has_info ? t->title : "(not known yet)");
-    CODEC_SET_TEXT(out->media_type, t->has_info ? t->media_type : "");
-    out->has_creator = t->creator != NULL;
-    CODEC_SET_TEXT(out->creator, t->creator != NULL ? t->creator : "");
-    out->has_album = t->album != NULL;
-    CODEC_SET_TEXT(out->album, t->album != NULL ? t->album : "");
-    out->duration_ms = t->duration_ms;
-    out->plain_bytes = t->plain_bytes;
-    out->has_body = t->has_body;
-    out->has_position_ms = t->position_ms > 0;
-    out->position_ms = t->position_ms;
-    out->license_state = track_license_state(t, clock_wall_ms(d->clock));
-    if (out->license_state == LICENSE_VALID && d->accounts == NULL)
-        out->license_state =
-            LICENSE_NONE; /* the vault keeps it, and uses none while this device is registered nowhere */
-    if (l == NULL)
-        return;
-    char short_id[ID_SHORT_BYTES];
-    out->has_issuer = out->has_issuer_name = out->has_license_id = out->has_conditions = true;
-    memcpy(out->issuer, l->issuer.bytes, ID_BYTES);
-    CODEC_SET_TEXT(out->issuer_name, library_issuer_name(d, &l->issuer, short_id));
-    memcpy(out->license_id, l->license_id, 16);
-    out->conditions = l->conditions;
-    out->has_lease = l->has_lease;
-    out->lease = l->lease;
-    out->has_lender = l->has_lender;
-    if (l->has_lender)
-        CODEC_SET_TEXT(out->lender, device_name(d, &l->lender, short_id));
-    out->has_borrower = l->has_borrower && l->state == LICENSE_SURRENDERED;
-    if (out->has_borrower)
-        CODEC_SET_TEXT(out->borrower, device_name(d, &l->borrower, short_id));
-    out->has_plays = l->conditions.has_max_plays || (l->has_lease && l->lease.has_max_plays);
-    out->plays = l->plays;
-    out->has_play_ms = l->conditions.has_max_play_ms;
-    out->play_ms = l->play_ms;
 }
 
 int library_body_path(const struct daemon *d, const struct id *content, const char *suffix, char *out, size_t cap)

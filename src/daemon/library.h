@@ -6,6 +6,7 @@
 #include "control.pb.h"
 #include "daemon/daemon.h"
 #include "protocol/documents.h"
+#include "vault.pb.h"
 
 enum license_state {
     LICENSE_NONE = 0,
@@ -30,8 +31,12 @@ struct track_license {
     struct id lender;
     bool has_borrower; /* surrendered, and it comes back from there */
     struct id borrower;
-    uint32_t plays; /* over all editions, as the vault last said */
+    bool from_vault; /* what follows is what the vault says; a document does not tell */
+    uint32_t plays;  /* over all editions */
     uint64_t play_ms;
+    uint32_t recoveries, end; /* R2: the last play that was cut off, as vlt_PlayEnd; 0: none was */
+    bool recovered;
+    uint64_t end_ms;
 };
 struct track {
     struct id content;
@@ -46,6 +51,11 @@ struct track {
     size_t license_count;
 };
 
+/* Asks the vault for the licenses anew: it may know more than was told here. */
+void library_refresh(struct daemon *d);
+/* What a play of the license that the vault opened has come to. */
+void library_note_end(struct daemon *d, const struct id *content, const vlt_PlayOpened *opened,
+                      const vlt_PlayClosed *closed);
 /* Reads content information and body files (blocking, at start), then asks the vault for the licenses. */
 int library_start(struct daemon *d) MUST_USE;
 void library_stop(struct daemon *d);

@@ -120,8 +120,13 @@ static int take_license(struct daemon *d, const vlt_LicenseRow *row)
         .lender = id_from(row->lender),
         .has_borrower = row->has_borrower,
         .borrower = id_from(row->borrower),
+        .from_vault = true,
         .plays = row->plays,
         .play_ms = row->play_ms,
+        .recoveries = row->recoveries,
+        .end = row->has_end ? row->end : 0,
+        .recovered = row->has_recovered && row->recovered,
+        .end_ms = row->end_ms,
     };
     memcpy(license.license_id, row->license_id, sizeof(license.license_id));
     return t == NULL ? -ENOMEM : library_put_license(t, &license);
@@ -165,6 +170,8 @@ static void ask_licenses(struct daemon *d, uint32_t offset)
                    page) != 0)
         free(page);
 }
+
+void library_refresh(struct daemon *d) { ask_licenses(d, 0); }
 
 int library_load(struct daemon *d)
 {

@@ -14,6 +14,7 @@
 #include "daemon/events.h"
 #include "daemon/leases.h"
 #include "daemon/library.h"
+#include "daemon/play_verdict.h"
 #include "daemon/player.h"
 #include "daemon/programs.h"
 #include "daemon/vault_client.h"
@@ -24,6 +25,8 @@
 
 #define MOVED_AWAY "Its license was moved from here to another device."
 #define EARLIER_REGISTRATION "Its license is of an earlier registration of this device."
+#define PLAYED_ALREADY \
+    "It is being played already, and its license is for one play at a time: hearth stop ends that one."
 #define NOT_YET "Its usage period has not begun: hearth show TRACK says when it does."
 #define NO_RECORD \
     "Its license does not give the right to record it on a disc: hearth browse TRACK shows what does, by itself or with an option."
@@ -47,6 +50,9 @@ struct play {
     char plugin[32], plugin_distributor[64]; /* plugin "": none */
     bool vault_open;                         /* the vault plays number */
     uint64_t number;
+    bool locked; /* the license opened says is in use */
+    vlt_PlayOpened opened;
+    vlt_PlayEnd how;       /* it ended */
     struct player *player; /* NULL: gone */
     bool started;          /* the player has its START */
     bool pause_first;      /* it begins with a pause */
@@ -87,18 +93,39 @@ static void tell_end(struct play *p)
 
 static void on_counted(void *ctx) { tell_end(ctx); }
 
+/* Why a play that was cut off is counted or not: told with the refusal, else as an event; and kept beside the license. */
+static void take_verdict(struct play *p, const vlt_PlayClosed *closed)
+{
+    char text[PLAY_VERDICT_BYTES];
+    msg_Refusal *refusal = &p->end.refusal;
+    if (closed->end == vlt_PlayEnd_END_NONE &&
+        p->opened.locked) /* another vault than opened it: it has found the lock */
+        library_refresh(p->daemon);
+    library_note_end(p->daemon, &p->content, &p->opened, closed);
+    if (play_verdict_text(closed, text)[0] == '\0')
+        return;
+    event(p->daemon, closed->recovered ? "recovered" : "counted", "%s: %s", p->start.title, text);
+    size_t len = strlen(refusal->text);
+    if (p->end.why != REASON_NONE && p->end.why != REASON_CANCELLED && len + 1 + strlen(text) < sizeof(refusal->text))
+        (void)snprintf(refusal->text + len, sizeof(refusal->text) - len, " %s", text);
+}
+
 static void on_vault_closed(const struct answer *answer, void *ctx)
 {
     struct play *p = ctx;
+    vlt_PlayClosed closed;
+    p->locked = false;
     if (answer->why != REASON_NONE)
-        log_debug("the vault did not close a play reason=%s", answer->refusal->code);
+        log_warn("the vault did not close a play reason=%s", answer->refusal->code);
+    else if (CODEC_DECODE(vlt_PlayClosed, answer->frame->message, &closed) == 0)
+        take_verdict(p, &closed);
     leases_played(p->daemon, &p->content, on_counted, p);
 }
 
 /* What it was charged is settled before anybody hears of its end. */
 static void settle(struct play *p)
 {
-    vlt_PlayClose close_play = { .play = p->number };
+    vlt_PlayClose close_play = { .play = p->number, .end = p->how };
     if (p->under_way)
         return;
     if (p->player != NULL)
@@ -108,26 +135,27 @@ static void settle(struct play *p)
         return;
     }
     p->vault_open = false;
-    if (vault_call(p->daemon->vault, &ASK(vlt_Type_PLAY_CLOSE, vlt_Type_DONE, vlt_PlayClose, &close_play),
+    if (vault_call(p->daemon->vault, &ASK(vlt_Type_PLAY_CLOSE, vlt_Type_PLAY_CLOSED, vlt_PlayClose, &close_play),
                    on_vault_closed, p) != 0)
         tell_end(p); /* the vault is ending, and closes it by itself */
 }
 
-static void end_as(struct play *p, enum reason why, const msg_Refusal *refusal)
+static void end_as(struct play *p, vlt_PlayEnd how, enum reason why, const msg_Refusal *refusal)
 {
     if (p->ended)
         return;
     p->ended = true;
+    p->how = how;
     p->end.why = why;
     p->end.refusal = *refusal;
     settle(p);
 }
 
-static void end(struct play *p, enum reason why, const char *detail)
+static void end(struct play *p, vlt_PlayEnd how, enum reason why, const char *detail)
 {
     msg_Refusal refusal;
     reason_refusal(&refusal, why, detail);
-    end_as(p, why, &refusal);
+    end_as(p, how, why, &refusal);
 }
 
 /* --- 4: the player plays (S48-S50) --- */
@@ -135,11 +163,12 @@ static void end(struct play *p, enum reason why, const char *detail)
 static void take_played(struct play *p, const struct frame *f)
 {
     if (CODEC_DECODE(ply_Played, f->message, &p->end.played) != 0) {
-        end(p, REASON_MALFORMED, NULL);
+        end(p, vlt_PlayEnd_END_CRASHED, REASON_MALFORMED, NULL);
         return;
     }
     event(p->daemon, "played", "%s was played", p->start.title);
     p->ended = true;
+    p->how = vlt_PlayEnd_END_FINISHED;
     settle(p);
 }
 
@@ -163,9 +192,9 @@ static void on_player_frame(const struct frame *f, void *ctx)
     if (why == REASON_NONE)
         take_played(p, f);
     else if (f->type == msg_Type_REFUSAL)
-        end_as(p, why, &refusal);
+        end_as(p, play_end_of_refusal(why), why, &refusal);
     else
-        end(p, why, NULL);
+        end(p, vlt_PlayEnd_END_CRASHED, why, NULL);
 }
 
 static void on_player_gone(enum reason why, int signal, void *ctx)
@@ -178,12 +207,16 @@ static void on_player_gone(enum reason why, int signal, void *ctx)
         return;
     }
     if (signal != 0)
-        (void)snprintf(detail, sizeof(detail), "The player has crashed (signal %d).", signal);
+        (void)snprintf(detail, sizeof(detail),
+                       play_end_of_exit(why, signal) == vlt_PlayEnd_END_KILLED
+                           ? "Somebody ended the player (signal %d)."
+                           : "The player has crashed (signal %d).",
+                       signal);
     else
         (void)snprintf(detail, sizeof(detail), "%s",
                        why == REASON_TIMED_OUT ? "The player hung, and was ended."
                                                : "The player has ended unexpectedly.");
-    end(p, why == REASON_TIMED_OUT ? why : REASON_INTERNAL, detail);
+    end(p, play_end_of_exit(why, signal), why == REASON_TIMED_OUT ? why : REASON_INTERNAL, detail);
 }
 
 /* --- 3: the player starts --- */
@@ -241,6 +274,8 @@ static const char *explain(struct play *p, enum reason why)
     }
     if (l != NULL && why == REASON_IN_USE && l->has_borrower)
         return library_lent(p->daemon, l, p->lent)[0] != '\0' ? p->lent : NULL;
+    if (l != NULL && why == REASON_IN_USE && plays_lock(p->daemon, l->issuer.bytes, l->license_id))
+        return PLAYED_ALREADY;
     if (l != NULL && why == REASON_NO_LICENSE && l->state == LICENSE_SURRENDERED)
         return MOVED_AWAY;
     if (why == REASON_NOT_PERMITTED && p->record && !may_record(t))
@@ -260,6 +295,8 @@ static void on_opened(const struct answer *answer, void *ctx)
     if (answer->why == REASON_NONE && CODEC_DECODE(vlt_PlayOpened, answer->frame->message, &opened) == 0) {
         p->number = opened.play;
         p->vault_open = true;
+        p->opened = opened;
+        p->locked = opened.locked;
     }
     if (p->ended) { /* stopped meanwhile */
         settle(p);
@@ -267,11 +304,11 @@ static void on_opened(const struct answer *answer, void *ctx)
     }
     const char *text = answer->why != REASON_NONE ? explain(p, answer->why) : NULL;
     if (text != NULL)
-        end(p, answer->why, text);
+        end(p, vlt_PlayEnd_END_UNREADABLE, answer->why, text);
     else if (answer->why != REASON_NONE)
-        end_as(p, answer->why, answer->refusal);
+        end_as(p, vlt_PlayEnd_END_UNREADABLE, answer->why, answer->refusal);
     else if (!p->vault_open || start_player(p) != 0)
-        end(p, REASON_INTERNAL, NULL);
+        end(p, vlt_PlayEnd_END_CRASHED, REASON_INTERNAL, NULL);
 }
 
 static int ask_vault(struct play *p, const vlt_ProgramName *plugin)
@@ -317,7 +354,7 @@ static void on_programs(const vlt_Program *all, size_t count, const msg_Refusal 
         return;
     }
     if (refusal != NULL) {
-        end_as(p, reason_of_code(refusal->code), refusal);
+        end_as(p, vlt_PlayEnd_END_UNREADABLE, reason_of_code(refusal->code), refusal);
         return;
     }
     int r = p->daemon->stopping ? REASON_CANCELLED
@@ -329,7 +366,7 @@ static void on_programs(const vlt_Program *all, size_t count, const msg_Refusal 
         r = open_plugin(p, plugin, &text);
     p->under_way = r == 0;
     if (r != 0)
-        end(p, reason_of_error(r), text);
+        end(p, vlt_PlayEnd_END_UNREADABLE, reason_of_error(r), text);
 }
 
 /* --- 1: the file (S48) --- */
@@ -355,7 +392,7 @@ static void on_checked(uv_work_t *work, int status)
         r = p->plugin[0] != '\0' ? programs_collect(p->daemon, on_programs, p) : ask_vault(p, NULL);
     p->under_way = r == 0;
     if (r != 0)
-        end(p, reason_of_error(r), NULL);
+        end(p, vlt_PlayEnd_END_UNREADABLE, reason_of_error(r), NULL);
 }
 
 /* --- Start --- */
@@ -389,12 +426,12 @@ static void begin(struct later_item *item)
         return;
     }
     if (why != REASON_NONE) {
-        end(p, why, detail);
+        end(p, vlt_PlayEnd_END_UNREADABLE, why, detail);
         return;
     }
     int r = player_take(&p->player, p->daemon, &callbacks, p);
     if (r != 0) {
-        end(p, r == -ENOENT ? REASON_UNPLAYABLE : reason_of_error(r),
+        end(p, vlt_PlayEnd_END_CRASHED, r == -ENOENT ? REASON_UNPLAYABLE : reason_of_error(r),
             r == -ENOENT ? "The player is not installed." : NULL);
         return;
     }
@@ -472,7 +509,15 @@ void play_volume(struct play *p, uint32_t percent)
         player_tell(p->player, ply_Type_VOLUME, ply_Volume_fields, &m);
 }
 
-void play_stop(struct play *p) { end(p, REASON_CANCELLED, NULL); }
+void play_stop(struct play *p) { end(p, vlt_PlayEnd_END_STOPPED, REASON_CANCELLED, NULL); }
+
+bool plays_lock(const struct daemon *d, const void *issuer, const void *license_id)
+{
+    for (const struct play *p = d->plays != NULL ? d->plays->first : NULL; p != NULL; p = p->next)
+        if (p->locked && id_equal(p->opened.issuer, issuer) && memcmp(p->opened.license_id, license_id, 16) == 0)
+            return true;
+    return false;
+}
 
 void plays_stop(struct daemon *d)
 {

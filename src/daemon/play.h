@@ -26,6 +26,8 @@ struct play_callbacks {
 /* start: what the player is told, media type and title excepted. plugin: "NAME", "NAME@DISTRIBUTOR", or "" for none. 0, -ENOMEM. Everything else comes through on_end. */
 int play_start(struct play **out, struct daemon *d, const struct id *content, const ply_Start *start,
                const char *plugin, const struct play_callbacks *callbacks, void *ctx) MUST_USE;
+/* Is this license in use, one play of it being locked (R2)? Pointers: 32 and 16 bytes. */
+bool plays_lock(const struct daemon *d, const void *issuer, const void *license_id);
 /* Right after play_start with disc output: the vault is asked for the right to record, and the samples go into fd. Takes fd. */
 void play_record(struct play *p, int fd);
 /* false: the player has not begun, and will begin with that. */

@@ -7,6 +7,7 @@
 #include "distributor/conditions.h"
 
 #define DAY_MS INT64_C(86400000)
+#define RECOVERIES_DEFAULT 3 /* of what is counted: power fails, programs crash; nobody lives on it */
 
 /* --- Options that describe a product ------------------------------------------------------------------------------- */
 
@@ -30,8 +31,10 @@ enum {
     LEASE,
     LEASE_GRACE,
     LEASE_PLAYS,
+    MAX_RECOVERIES,
+    CHARGE_FROM,
 };
-_Static_assert(LEASE_PLAYS + 1 == ADMIN_PRODUCT_OPTIONS, "as the header says");
+_Static_assert(CHARGE_FROM + 1 == ADMIN_PRODUCT_OPTIONS, "as the header says");
 
 void admin_product_options(struct admin_option *options)
 {
@@ -58,6 +61,8 @@ void admin_product_options(struct admin_option *options)
         [LEASE] = { .name = "lease", .kind = ADMIN_DURATION },
         [LEASE_GRACE] = { .name = "lease-grace", .kind = ADMIN_DURATION },
         [LEASE_PLAYS] = { .name = "lease-plays", .kind = ADMIN_COUNT },
+        [MAX_RECOVERIES] = { .name = "max-recoveries", .kind = ADMIN_COUNT, .number = RECOVERIES_DEFAULT },
+        [CHARGE_FROM] = { .name = "charge-from", .kind = ADMIN_DURATION },
     };
     memcpy(options, all, sizeof(all));
 }
@@ -90,6 +95,10 @@ static void conditions_of(const struct admin_option *options, doc_Conditions *c)
     c->has_own_price = options[OWN_PRICE].given;
     c->own_price = options[OWN_PRICE].number;
     c->has_use_log = c->use_log = options[USE_LOG].given;
+    bool counted = c->has_max_plays || c->has_max_play_ms || options[LEASE_PLAYS].given;
+    c->has_max_recoveries = options[MAX_RECOVERIES].given || counted;
+    c->max_recoveries = c->has_max_recoveries ? (uint32_t)options[MAX_RECOVERIES].number : 0;
+    set_time(&options[CHARGE_FROM], &c->has_charge_from_ms, &c->charge_from_ms);
 }
 
 static void product_of(const struct admin_option *options, struct product *p)
@@ -143,6 +152,8 @@ static const char *words(const struct product *p, char *out, size_t cap)
     SAY(c->record, "CD-R");
     SAY(c->has_own_price, "own %lld.%02lld", (long long)(c->own_price / 100), (long long)(c->own_price % 100));
     SAY(c->use_log, "use log");
+    SAY(c->has_max_recoveries, "%u recoveries", c->max_recoveries);
+    SAY(c->has_charge_from_ms, "counted from %llu s", (unsigned long long)(c->charge_from_ms / 1000));
     SAY(p->has_renew_price, "renewal %lld.%02lld", (long long)(p->renew_price / 100),
         (long long)(p->renew_price % 100));
     SAY(p->has_lease_ms, "lease %llu h", (unsigned long long)(p->lease_ms / 3600000));

@@ -8,7 +8,7 @@ enum {
     ADMIN_PRODUCT_NAME,
     ADMIN_PRODUCT_PRICE,
     ADMIN_PRODUCT_COPY_PRICE,
-    ADMIN_PRODUCT_OPTIONS = 22,
+    ADMIN_PRODUCT_OPTIONS = 24,
 };
 /* The first ADMIN_PRODUCT_OPTIONS of options. */
 void admin_product_options(struct admin_option *options);

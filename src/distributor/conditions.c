@@ -35,6 +35,8 @@ void conditions_read(struct query *q, int first, doc_Conditions *c)
     c->has_own_price = !query_is_null(q, first + 11);
     c->own_price = c->has_own_price ? query_i64(q, first + 11) : 0;
     c->has_use_log = c->use_log = query_bool(q, first + 12);
+    read_count(q, first + 13, &c->has_max_recoveries, &c->max_recoveries);
+    read_time(q, first + 14, &c->has_charge_from_ms, &c->charge_from_ms);
 }
 
 static void bind_count(struct query *q, int parameter, bool has, uint32_t value)
@@ -60,6 +62,8 @@ void conditions_bind(struct query *q, int first, const doc_Conditions *c)
     else
         query_bind_null(q, first + 11);
     query_bind_i64(q, first + 12, c->has_use_log && c->use_log);
+    bind_count(q, first + 13, c->has_max_recoveries, c->max_recoveries);
+    rows_bind_time(q, first + 14, c->has_charge_from_ms, c->charge_from_ms);
 }
 
 /* --- Arithmetic -------------------------------------------------------------------------------------------------- */
@@ -126,6 +130,8 @@ doc_Conditions conditions_renewed(const doc_Conditions *before, const struct pro
     c.max_plays = c.has_max_plays ? u32_add(before->max_plays, added->max_plays) : 0;
     c.has_max_play_ms = before->has_max_play_ms && added->has_max_play_ms;
     c.max_play_ms = c.has_max_play_ms ? u64_min(u64_add(before->max_play_ms, added->max_play_ms), INT64_MAX) : 0;
+    c.has_max_recoveries = before->has_max_recoveries || added->has_max_recoveries; /* a total, as the plays are */
+    c.max_recoveries = u32_add(before->max_recoveries, added->max_recoveries);
     return c;
 }
 
@@ -134,7 +140,9 @@ doc_Conditions conditions_owned(const doc_Conditions *before)
     doc_Conditions c = *before;
     c.has_usage_until_ms = c.has_max_plays = c.has_max_play_ms = c.has_own_price = c.has_use_log = false;
     c.usage_until_ms = c.max_play_ms = 0;
-    c.max_plays = 0;
+    c.max_plays = c.max_recoveries = 0;
+    c.has_max_recoveries = c.has_charge_from_ms = false; /* nothing is counted */
+    c.charge_from_ms = 0;
     c.own_price = 0;
     c.use_log = false;
     return c;

@@ -237,6 +237,8 @@ static doc_Conditions conditions_of_copy(const struct making *m)
         c.max_plays = (uint32_t)u64_min(c.max_plays, sold->max_plays);
     if (c.has_max_play_ms && sold->has_max_play_ms)
         c.max_play_ms = u64_min(c.max_play_ms, sold->max_play_ms);
+    if (c.has_max_recoveries && sold->has_max_recoveries)
+        c.max_recoveries = (uint32_t)u64_min(c.max_recoveries, sold->max_recoveries);
     c.has_max_checkouts = false; /* the original is lent */
     c.max_checkouts = 0;
     return c;

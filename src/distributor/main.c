@@ -13,7 +13,8 @@ static int run_serve(struct admin *a, int argc, char **argv);
     "[--price AMOUNT] [--copy-price AMOUNT] [--max-copies N] [--copy-depth N] [--max-removable N]\n"                 \
     "    [--usage-days N] [--usage-from DATE] [--usage-until DATE] [--download-from DATE] [--download-until DATE]\n" \
     "    [--max-plays N] [--play-time TIME] [--max-checkouts N] [--record] [--own-price AMOUNT] [--use-log]\n"       \
-    "    [--renew-price AMOUNT] [--renew-late TIME] [--lease TIME] [--lease-grace TIME] [--lease-plays N]"
+    "    [--renew-price AMOUNT] [--renew-late TIME] [--lease TIME] [--lease-grace TIME] [--lease-plays N]\n"         \
+    "    [--max-recoveries N] [--charge-from TIME]"
 
 static const struct admin_command commands[] = {
     { "init",

@@ -329,6 +329,12 @@ static const char programs[] =
     " published_ms INTEGER NOT NULL, withdrawn INTEGER NOT NULL DEFAULT 0 CHECK (withdrawn IN (0, 1)),"
     " PRIMARY KEY (name, version)) STRICT, WITHOUT ROWID;";
 
+/* R2: how often a play that was cut off is not counted, and from when on one that its user ends is. Of products made before: as it was. */
+static const char recoveries[] = "ALTER TABLE product ADD COLUMN max_recoveries INTEGER;"
+                                 "ALTER TABLE product ADD COLUMN charge_from_ms INTEGER;"
+                                 "ALTER TABLE license ADD COLUMN max_recoveries INTEGER;"
+                                 "ALTER TABLE license ADD COLUMN charge_from_ms INTEGER;";
+
 static const char *const migrations[] = { first,
                                           billing_schema_ledger,
                                           billing_schema_settlement,
@@ -345,7 +351,8 @@ static const char *const migrations[] = { first,
                                           media,
                                           places,
                                           copy_queue,
-                                          programs };
+                                          programs,
+                                          recoveries };
 
 const struct store_schema operations_schema = {
     .migrations = migrations,

@@ -205,12 +205,16 @@ static int ended(struct player *p, const mpv_event_end_file *end)
     if (end->reason == MPV_END_FILE_REASON_EOF && p->running) /* without a stream to render it is no end but an error */
         return judge_plugin(p);
     p->failure = REASON_UNPLAYABLE;
-    if (end->reason == MPV_END_FILE_REASON_ERROR && end->error == MPV_ERROR_AO_INIT_FAILED && p->wants_sound)
+    bool output =
+        end->reason == MPV_END_FILE_REASON_ERROR &&
+        ((end->error == MPV_ERROR_AO_INIT_FAILED && p->wants_sound) || end->error == MPV_ERROR_VO_INIT_FAILED);
+    if (output) {
+        p->failure = REASON_OUTPUT_FAILED;
         p->detail =
-            "This sound output does not work (hearth outputs lists those there are). Without sound: --output silent";
-    else if (end->reason == MPV_END_FILE_REASON_ERROR && end->error == MPV_ERROR_VO_INIT_FAILED)
-        p->detail = "No window could be opened on this display.";
-    else if (end->reason == MPV_END_FILE_REASON_ERROR && end->error == MPV_ERROR_UNKNOWN_FORMAT)
+            end->error == MPV_ERROR_VO_INIT_FAILED
+                ? "No window could be opened on this display."
+                : "This sound output does not work (hearth outputs lists those there are). Without sound: --output silent";
+    } else if (end->reason == MPV_END_FILE_REASON_ERROR && end->error == MPV_ERROR_UNKNOWN_FORMAT)
         p->detail = "The player does not know this format.";
     else
         p->detail = p->has_window ? "The player finds neither sound nor pictures in this content."

@@ -110,6 +110,8 @@ static const struct entry entries[REASON_COUNT] = {
                                   "Ask the distributor who provides it before using it." },
     [REASON_PROGRAM_UNUSABLE] = { "program-unusable", "The program does not work here.",
                                   "Look for a later version: hearth programs get NAME" },
+    [REASON_OUTPUT_FAILED] = { "output-failed", "The output does not work, or works no more.",
+                               "See which there are: hearth outputs" },
 };
 
 static const struct entry *entry_of(enum reason r)

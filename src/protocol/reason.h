@@ -65,6 +65,7 @@ enum reason {
     REASON_PROGRAM_OUTDATED,  /* program-outdated: not later than what this device has, or had */
     REASON_PROVIDER_UNKNOWN, /* provider-unknown: signed by somebody nobody vouches for, or by another one than before */
     REASON_PROGRAM_UNUSABLE, /* program-unusable: it is whole, but does not do what its kind must */
+    REASON_OUTPUT_FAILED,    /* output-failed: a sound device or window */
     REASON_COUNT
 };
 const char *reason_code(enum reason r);       /* "no-license" */

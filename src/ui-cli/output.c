@@ -301,6 +301,11 @@ static void say_use(struct phrase *p, const doc_Conditions *c)
         say(p, "to be downloaded by %s", output_time(c->download_until_ms, time));
     if (c->has_use_log && c->use_log)
         say(p, "its use is logged for the distributor");
+    if (c->has_max_recoveries && c->max_recoveries > 0)
+        say(p, "%u play%s cut off by a failure %s not counted", (unsigned)c->max_recoveries,
+            c->max_recoveries == 1 ? "" : "s", c->max_recoveries == 1 ? "is" : "are");
+    if (c->has_charge_from_ms && c->charge_from_ms > 0)
+        say(p, "a play counts from %s on", output_duration(c->charge_from_ms, time));
 }
 
 const char *output_conditions(const doc_Conditions *c, const char *currency, char out[512])
@@ -351,6 +356,8 @@ json_t *json_conditions(const doc_Conditions *c)
         json_object_set_new(o, "own_price", json_integer(c->own_price));
     json_object_set_new(o, "record", json_boolean(c->has_record && c->record));
     json_object_set_new(o, "use_log", json_boolean(c->has_use_log && c->use_log));
+    json_object_set_new(o, "max_recoveries", json_integer(c->has_max_recoveries ? c->max_recoveries : 0));
+    json_object_set_new(o, "charge_from_ms", json_integer((json_int_t)(c->has_charge_from_ms ? c->charge_from_ms : 0)));
     return o;
 }
 

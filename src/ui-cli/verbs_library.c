@@ -50,6 +50,11 @@ json_t *verb_track_json(const ctl_TrackRow *t)
         json_object_set_new(o, "plays", json_integer(t->plays));
     if (t->has_play_ms)
         json_object_set_new(o, "play_ms", json_integer((json_int_t)t->play_ms));
+    json_object_set_new(o, "in_use", json_boolean(t->has_in_use && t->in_use));
+    if (t->has_cut_off)
+        json_object_set_new(o, "cut_off",
+                            json_pack("{s:s, s:b, s:I, s:i}", "end", t->cut_off, "recovered", t->recovered, "at_ms",
+                                      (json_int_t)t->cut_off_ms, "recoveries", (int)t->recoveries));
     return o;
 }
 
@@ -169,6 +174,17 @@ static int show_json(struct cli *cli, const ctl_TrackRow *t)
     return EXIT_DONE;
 }
 
+/* R2: what became of the last play that did not come to its end. */
+static void say_cut_off(struct cli *cli, const ctl_TrackRow *t)
+{
+    char when[32], what[80] = "";
+    if (t->recovered)
+        (void)snprintf(what, sizeof(what), "not counted for that; recovery %u of %u", (unsigned)t->recoveries,
+                       (unsigned)t->conditions.max_recoveries);
+    output_line(&cli->output, "cut off     last at %s: %s (%s)", output_time(t->cut_off_ms, when), t->cut_off,
+                t->recovered ? what : "as its license says");
+}
+
 static int run_show(struct cli *cli, int argc, char **argv)
 {
     char **args;
@@ -208,6 +224,10 @@ static int run_show(struct cli *cli, int argc, char **argv)
     if (t.has_lease)
         output_line(&cli->output, "lease       until %s; refreshed by itself before that",
                     output_time(t.lease.until_ms, text));
+    if (t.has_in_use && t.in_use)
+        output_line(&cli->output, "in use      it is played at this moment, and for one play at a time");
+    if (t.has_cut_off)
+        say_cut_off(cli, &t);
     if (t.has_lender)
         output_line(&cli->output, "lent by     %s: hearth checkin gives it back", t.lender);
     if (t.has_borrower)

@@ -155,8 +155,18 @@ static const char version_7[] = "ALTER TABLE move ADD COLUMN loan INTEGER NOT NU
                                 "CREATE INDEX move_loan ON move (issuer, license_id) WHERE loan = 1;"
                                 "ALTER TABLE use_log ADD COLUMN taken_ms INTEGER;";
 
+/* in_use.c. locked only finds the rows that the sealed part says are. */
+static const char version_8[] = "CREATE TABLE in_use ("
+                                "  issuer BLOB NOT NULL,"
+                                "  license_id BLOB NOT NULL,"
+                                "  locked INTEGER NOT NULL CHECK (locked IN (0, 1)),"
+                                "  sealed BLOB NOT NULL,"
+                                "  PRIMARY KEY (issuer, license_id)"
+                                ") STRICT;"
+                                "CREATE INDEX in_use_locked ON in_use (issuer, license_id) WHERE locked = 1;";
+
 static const char *const migrations[] = {
-    version_1, version_2, version_3, version_4, version_5, version_6, version_7,
+    version_1, version_2, version_3, version_4, version_5, version_6, version_7, version_8,
 };
 
 static const char *const statements[DB_STATEMENT_COUNT] = {
@@ -221,7 +231,8 @@ static const char *const statements[DB_STATEMENT_COUNT] = {
         " EXISTS (SELECT 1 FROM header h WHERE h.issuer = l.issuer AND h.license_id = l.license_id), lease, lender,"
         " EXISTS (SELECT 1 FROM use u WHERE u.issuer = l.issuer AND u.license_id = l.license_id),"
         " CASE WHEN state = 3 THEN (SELECT m.destination FROM move m WHERE m.issuer = l.issuer"
-        " AND m.license_id = l.license_id AND m.sequence = l.sequence AND m.state = 2 AND m.loan = 1) END"
+        " AND m.license_id = l.license_id AND m.sequence = l.sequence AND m.state = 2 AND m.loan = 1) END,"
+        " EXISTS (SELECT 1 FROM in_use i WHERE i.issuer = l.issuer AND i.license_id = l.license_id)"
         " FROM license l ORDER BY issuer, license_id LIMIT ?2 OFFSET ?1",
 
     [DB_HEADER_GET] = "SELECT distributor, version, header FROM header WHERE issuer = ?1 AND license_id = ?2",
@@ -265,6 +276,11 @@ static const char *const statements[DB_STATEMENT_COUNT] = {
     [DB_USE_GET] = "SELECT sealed FROM use WHERE issuer = ?1 AND license_id = ?2",
     [DB_USE_PUT] = "INSERT INTO use (issuer, license_id, sealed) VALUES (?1, ?2, ?3)"
                    " ON CONFLICT (issuer, license_id) DO UPDATE SET sealed = excluded.sealed",
+    [DB_IN_USE_GET] = "SELECT sealed FROM in_use WHERE issuer = ?1 AND license_id = ?2",
+    [DB_IN_USE_PUT] =
+        "INSERT INTO in_use (issuer, license_id, locked, sealed) VALUES (?1, ?2, ?3, ?4)"
+        " ON CONFLICT (issuer, license_id) DO UPDATE SET locked = excluded.locked, sealed = excluded.sealed",
+    [DB_IN_USE_LOCKED] = "SELECT issuer, license_id, sealed FROM in_use WHERE locked = 1 LIMIT 1",
     [DB_USE_LOG_ADD] = "INSERT INTO use_log (issuer, number, license_id, content, began_ms, play_ms) SELECT ?1,"
                        " coalesce(max(number), 0) + 1, ?2, ?3, ?4, ?5 FROM use_log WHERE issuer = ?1",
     [DB_USE_LOG_END] = "UPDATE use_log SET play_ms = ?2 WHERE row = ?1",

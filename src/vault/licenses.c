@@ -5,6 +5,7 @@
 #include "vault/behind.h"
 #include "vault/db.h"
 #include "vault/headers.h"
+#include "vault/in_use.h"
 #include "vault/keys.h"
 #include "vault/sealed.h"
 #include "vault/trusted_time.h"
@@ -230,6 +231,21 @@ static int list_use(const struct vault *v, vlt_LicenseRow *row)
     return r;
 }
 
+static int list_in_use(const struct vault *v, vlt_LicenseRow *row)
+{
+    struct in_use u;
+    int r = in_use_get(v, row->issuer, row->license_id, &u);
+    if (r != 0)
+        return r;
+    row->in_use = u.locked;
+    row->recoveries = u.recoveries;
+    row->has_end = row->has_recovered = row->has_end_ms = u.end != vlt_PlayEnd_END_NONE;
+    row->end = u.end;
+    row->recovered = u.recovered;
+    row->end_ms = u.end_ms;
+    return 0;
+}
+
 static int list_row(const struct vault *v, struct query *q, vlt_LicenseRow *row)
 {
     query_fixed(q, 0, row->issuer, sizeof(row->issuer));
@@ -249,6 +265,7 @@ static int list_row(const struct vault *v, struct query *q, vlt_LicenseRow *row)
     row->has_borrower = !query_is_null(q, 11);
     if (row->has_borrower)
         query_fixed(q, 11, row->borrower, sizeof(row->borrower));
+    bool was_in_use = query_bool(q, 12);
     int r = query_check(q);
     if (r == 0)
         r = CODEC_DECODE(doc_Conditions, conditions, &row->conditions);
@@ -256,6 +273,8 @@ static int list_row(const struct vault *v, struct query *q, vlt_LicenseRow *row)
         r = CODEC_DECODE(doc_Lease, lease, &row->lease);
     if (r == 0 && used)
         r = list_use(v, row);
+    if (r == 0 && was_in_use)
+        r = list_in_use(v, row);
     return r > 0 ? -EUCLEAN : r;
 }
 

@@ -26,6 +26,7 @@
 #include "vault/behind.h"
 #include "vault/certificates.h"
 #include "vault/db.h"
+#include "vault/in_use.h"
 #include "vault/keys.h"
 #include "vault/play.h"
 #include "vault/requests.h"
@@ -140,6 +141,8 @@ static int run(struct vault *v, const char *dir, struct key32 **storage_key, str
     if (r == 0)
         r = certificates_forget_ended(v);
     if (r == 0)
+        r = in_use_settle_left(v);
+    if (r == 0)
         r = services_init(v);
     if (r == 0)
         r = behind_init(v);
@@ -169,6 +172,7 @@ int main(int argc, char **argv)
     struct vault v = { .clock = clock_system(), .rng = rng_system() };
     struct key32 *storage_key = NULL;
     struct keys *keys = NULL;
+    in_use_read_boot(v.boot);
     int lock CLEANUP(closep) = -1;
     int r = prepare_process(dir);
     if (r == 0)

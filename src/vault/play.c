@@ -9,6 +9,7 @@
 #include "crypto/contentkey.h"
 #include "vault/behind.h"
 #include "vault/headers.h"
+#include "vault/in_use.h"
 #include "vault/keys.h"
 #include "vault/licenses.h"
 #include "vault/moves.h"
@@ -21,6 +22,7 @@
 struct plays {
     struct {
         uint64_t number; /* 0: free */
+        bool locked;
         struct player_channel *channel;
         struct use_play use;
     } slots[PLAY_COUNT_MAX];
@@ -29,19 +31,25 @@ struct plays {
 
 int plays_init(struct vault *v)
 {
+    uint32_t first;
     v->plays = calloc(1, sizeof(*v->plays));
-    return v->plays ? 0 : -ENOMEM;
+    if (!v->plays)
+        return -ENOMEM;
+    rng_fill(v->rng, &first, sizeof(first)); /* a number of an earlier run closes nothing here */
+    v->plays->last_number = (uint64_t)first << 16;
+    return 0;
 }
 
-/* Ends a play and gives back what it did not take. 0 or -errno. */
-static int close_slot(struct vault *v, unsigned i)
+/* Ends a play and settles what it costs. 0 or -errno. */
+static int close_slot(struct vault *v, unsigned i, vlt_PlayEnd end, struct in_use_verdict *verdict)
 {
     struct plays *all = v->plays;
     struct player_channel *channel = steal(&all->slots[i].channel);
     if (!channel)
         return 0;
     player_channel_stop(channel);
-    int r = use_end(v, &all->slots[i].use, player_channel_opened_any(channel), player_channel_opened_ms(channel));
+    int r = in_use_end(v, &all->slots[i].use, end, player_channel_opened_any(channel),
+                       player_channel_opened_ms(channel), verdict);
     player_channel_free(channel);
     all->slots[i].number = 0;
     return r;
@@ -49,21 +57,23 @@ static int close_slot(struct vault *v, unsigned i)
 
 void plays_deinit(struct vault *v)
 {
+    struct in_use_verdict verdict;
     if (!v->plays)
         return;
     for (unsigned i = 0; i < PLAY_COUNT_MAX; i++)
-        if (close_slot(v, i) != 0)
-            log_warn("what a play did not take was not given back");
+        if (close_slot(v, i, vlt_PlayEnd_END_DAEMON_LOST, &verdict) != 0)
+            log_warn("a play is not settled: it is at the next start");
     free(steal(&v->plays));
 }
 
 int plays_close_ended(struct vault *v)
 {
+    struct in_use_verdict verdict;
     int r = 0;
     for (unsigned i = 0; r == 0 && i < PLAY_COUNT_MAX; i++) {
         const struct player_channel *c = v->plays->slots[i].channel;
-        if (c && player_channel_has_ended(c))
-            r = close_slot(v, i);
+        if (c && !v->plays->slots[i].locked && player_channel_has_ended(c))
+            r = close_slot(v, i, vlt_PlayEnd_END_STOPPED, &verdict);
     }
     return r;
 }
@@ -96,6 +106,7 @@ struct choice {
     bool record;
     struct key32 key;
     struct use_play use;
+    bool locked;
     struct reply *reply; /* its detail */
     enum reason reason;  /* why none did, so far: the first reason that is more than "there is none" */
 };
@@ -142,7 +153,7 @@ static int judge_whole(struct vault *v, const struct choice *c)
 {
     if (c->use.budget_ms >= c->duration_ms)
         return 0;
-    int r = use_end(v, &c->use, false, 0);
+    int r = use_settle(v, &c->use, false, 0);
     return r != 0 ? r : REASON_USE_EXHAUSTED;
 }
 
@@ -152,6 +163,17 @@ static int judge_away(struct vault *v, const struct license_row *row)
         return REASON_LICENSE_SUSPENDED;
     int r = moves_judge_lent(v, row);
     return r != 0 ? r : REASON_NO_LICENSE;
+}
+
+/* Source: R2, restriction unit. */
+static int lock(struct vault *v, const doc_License *l, struct choice *c)
+{
+    c->locked = in_use_applies(l);
+    int r = c->locked ? in_use_lock(v, l, &c->use, c->record) : 0;
+    if (r != REASON_IN_USE)
+        return r;
+    int undone = use_settle(v, &c->use, false, 0); /* another license may be chosen */
+    return undone != 0 ? undone : r;
 }
 
 static int judge_license(struct vault *v, const struct license_row *row, struct choice *c)
@@ -166,6 +188,8 @@ static int judge_license(struct vault *v, const struct license_row *row, struct 
         return asleep;
     if (c->record && !(allowed->has_record && allowed->record))
         return REASON_NOT_PERMITTED;
+    if (in_use_applies(&row->license) && plays_use(v, row->license.issuer, row->license.license_id))
+        return REASON_IN_USE;
     int r = judge_time(v, &row->license);
     if (r == 0)
         r = judge_leaf(v, &row->license);
@@ -175,7 +199,9 @@ static int judge_license(struct vault *v, const struct license_row *row, struct 
         r = derive(v, &row->license, c->nonce, &c->key);
     if (r == 0)
         r = use_begin(v, row, c->duration_ms, &c->use); /* last: it charges */
-    return r == 0 && c->record ? judge_whole(v, c) : r;
+    if (r == 0 && c->record)
+        r = judge_whole(v, c);
+    return r == 0 ? lock(v, &row->license, c) : r;
 }
 
 static int try_license(struct vault *v, const struct license_row *row, void *ctx)
@@ -212,6 +238,7 @@ static int open_slot(struct plays *all, int fd, const struct choice *c, const st
     if (r != 0)
         return r;
     all->slots[i].use = c->use;
+    all->slots[i].locked = c->locked;
     *number = all->slots[i].number = ++all->last_number;
     return 0;
 }
@@ -257,6 +284,9 @@ int play_open(struct vault *v, const struct request *rq, struct reply *reply)
     if (r == CHOSEN) {
         int fd = *rq->fd;
         *rq->fd = -1;
+        memcpy(reply->play.issuer, c.use.issuer, sizeof(reply->play.issuer));
+        memcpy(reply->play.license_id, c.use.license_id, sizeof(reply->play.license_id));
+        reply->play.locked = c.locked;
         r = open_slot(v->plays, fd, &c, &shape, m->has_plugin ? &plugin : NULL, &reply->play.play);
     }
     key32_wipe(&c.key);
@@ -267,12 +297,19 @@ int play_open(struct vault *v, const struct request *rq, struct reply *reply)
 
 int play_close(struct vault *v, const struct request *rq, struct reply *reply)
 {
-    (void)reply;
     const vlt_PlayClose *m = rq->message;
-    int r = 0;
+    struct in_use_verdict verdict = { .end = vlt_PlayEnd_END_NONE };
+    int r = m->end >= vlt_PlayEnd_END_FINISHED && m->end <= vlt_PlayEnd_END_UNREADABLE ? 0 : REASON_MALFORMED;
     for (unsigned i = 0; r == 0 && m->play != 0 && i < PLAY_COUNT_MAX; i++) {
         if (v->plays->slots[i].number == m->play)
-            r = close_slot(v, i);
+            r = close_slot(v, i, (vlt_PlayEnd)m->end, &verdict);
     }
+    reply->play_closed = (vlt_PlayClosed){ .end = verdict.end,
+                                           .counted = verdict.counted,
+                                           .recovered = verdict.recovered,
+                                           .recoveries = verdict.recoveries,
+                                           .max_recoveries = verdict.max_recoveries };
+    reply->type = vlt_Type_PLAY_CLOSED;
+    reply->fields = vlt_PlayClosed_fields;
     return r;
 }

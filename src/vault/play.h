@@ -10,19 +10,20 @@
 #define PLAY_COUNT_MAX 4 /* each may lock a MiB of memory */
 
 int plays_init(struct vault *v) MUST_USE;
-void plays_deinit(
-    struct vault *v); /* closes every channel and waits for the threads; what they did not take is given back */
-/* Ends plays whose player has gone, and gives back what they did not take. 0 or -errno. */
+/* Closes every channel and waits for the threads. Plays that are still open here were not closed by hearthd: it has ended in disorder. */
+void plays_deinit(struct vault *v);
+/* Ends plays whose player has gone, of licenses that are not locked: a lock waits for hearthd's word on how it ended. 0 or -errno. */
 int plays_close_ended(struct vault *v) MUST_USE;
-/* Is this license played at this moment, or was, and what it did not take is not given back yet? */
+/* Is this license in use: played at this moment, or was, and what that costs is not settled yet? */
 bool plays_use(struct vault *v, const void *issuer, const uint8_t license_id[16]);
 
 /* PLAY_OPEN, with the player's channel beside it. REASON_CONTENT_ID_MISMATCH: information of another content. REASON_NO_LICENSE,
  * REASON_LICENSE_SUSPENDED, REASON_LICENSE_EXPIRED, REASON_CLOCK_UNTRUSTED (a license with time limits and a
  * clock that was turned back), REASON_LEASE_ENDED, REASON_USE_EXHAUSTED, REASON_USE_LOG_DUE, REASON_OUTSIDE_DOWNLOAD_PERIOD (the content was not
- * here while it could be downloaded), REASON_NOT_PERMITTED (not yet; to record: no right to), REASON_NOT_FOUND (no header yet), REASON_NOT_REGISTERED, REASON_IN_USE (too many plays; checked out to another device), REASON_MALFORMED.
+ * here while it could be downloaded), REASON_NOT_PERMITTED (not yet; to record: no right to), REASON_NOT_FOUND (no header yet), REASON_NOT_REGISTERED, REASON_IN_USE (another play has it: in_use.h; too many plays; checked out to another device), REASON_MALFORMED.
  * Source: seed S42 (license there), S44 (not expired), S46 (legal), S49 (content key). */
 request_fn play_open;
-request_fn play_close; /* PLAY_CLOSE; one that has ended already is DONE too */
+/* PLAY_CLOSE. REASON_MALFORMED: an end that is not for hearthd to say. */
+request_fn play_close;
 
 #endif

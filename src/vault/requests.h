@@ -28,6 +28,7 @@ struct reply {
         vlt_MoveReleased released;
         vlt_MoveFinished finished;
         vlt_PlayOpened play;
+        vlt_PlayClosed play_closed;
         vlt_Standing standing;
         vlt_CaughtUp caught_up;
         vlt_LoginProof login;

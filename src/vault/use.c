@@ -113,17 +113,17 @@ int use_begin(struct vault *v, const struct license_row *row, uint64_t duration_
     return r;
 }
 
-int use_end(struct vault *v, const struct use_play *p, bool any, uint64_t opened_ms)
+int use_settle(struct vault *v, const struct use_play *p, bool counts, uint64_t used_ms)
 {
     struct use u;
-    int r = p->log_row != 0 ? use_log_end(v, p->log_row, opened_ms) : 0;
+    int r = p->log_row != 0 ? use_log_end(v, p->log_row, used_ms) : 0;
     if (r != 0 || !p->counted)
         return r;
     r = use_get(v, p->issuer, p->license_id, &u);
     if (r != 0)
         return r;
-    u.play_ms -= u64_min(u.play_ms, p->charged_ms - u64_min(opened_ms, p->charged_ms));
-    u.plays -= !any && u.plays > 0;
+    u.play_ms -= u64_min(u.play_ms, p->charged_ms - u64_min(used_ms, p->charged_ms));
+    u.plays -= !counts && u.plays > 0;
     return put(v, p->issuer, p->license_id, &u);
 }
 

@@ -1,8 +1,8 @@
 /* Use: how often and how long each license was played here, and the use log that some oblige to keep.
  *
  * Plays and playing time count per issuer and license ID, over all editions: a later edition that allows more says so by a higher limit.
- * A play is charged before its key is let out, with all the playing time it may take; what it did not take is given back at its end. A
- * crash gives nothing back. Playing time is the content's duration in proportion to the blocks that were opened, each counted once a play:
+ * A play is charged before its key is let out, with all the playing time it may take; what it did not take is given back at its end (in_use.h).
+ * Playing time is the content's duration in proportion to the blocks that were opened, each counted once a play:
  * neither a clock nor a fast decoder shortens it. A content whose duration is not known counts USE_BLOCK_MS for each block.
  * Source: seed Fig. 12; related systems R2, R3. */
 #ifndef VAULT_USE_H
@@ -32,8 +32,9 @@ struct use_play {
 /* Judges the counted conditions, and charges. duration_ms: of the content. 0; REASON_USE_EXHAUSTED; REASON_LEASE_ENDED: the lease's plays are
  * used up; REASON_USE_LOG_DUE; -errno. */
 int use_begin(struct vault *v, const struct license_row *row, uint64_t duration_ms, struct use_play *out) MUST_USE;
-/* The play is over: opened_ms were opened. Without any block it was none. 0 or -errno. */
-int use_end(struct vault *v, const struct use_play *p, bool any, uint64_t opened_ms) MUST_USE;
+/* The play is over. counts: it stays one of the plays that are counted; used_ms: what stays of its playing time. What that is in_use.h decides.
+ * 0 or -errno. */
+int use_settle(struct vault *v, const struct use_play *p, bool counts, uint64_t used_ms) MUST_USE;
 
 /* The download period: a license plays what was here within it. 0, REASON_OUTSIDE_DOWNLOAD_PERIOD, -errno. */
 int use_judge_download(struct vault *v, const doc_License *license) MUST_USE;

@@ -28,6 +28,7 @@ struct vault {
     struct services *services;
     struct plays *plays;
     struct behind *behind;
+    uint8_t boot[16];       /* in_use.h */
     uint64_t high_water_ms; /* latest time a distributor of ours has signed */
 };
 

@@ -363,7 +363,7 @@ def crashed_and_hung():
 def outputs():
     listed = kitchen("outputs")["outputs"]
     assert all(o["name"].split("/")[0] in ("alsa", "pulse", "pipewire", "jack") for o in listed), listed
-    kitchen.refused("unplayable", "play", songs["a.flac"], "--output", "alsa/no-such-card")
+    kitchen.refused("output-failed", "play", songs["a.flac"], "--output", "alsa/no-such-card")
 
 
 class Screen:

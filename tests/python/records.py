@@ -37,7 +37,8 @@ ROSTER = Record((1, "distributor", fixed(32)), (2, "household", fixed(16)), (3, 
 CONDITIONS = Record((1, "usage_from_ms", U64, "?"), (2, "usage_until_ms", U64, "?"), (3, "download_from_ms", U64, "?"),
                     (4, "download_until_ms", U64, "?"), (5, "max_copies", U32), (6, "copy_depth", U32),
                     (7, "max_removable", U32), (8, "max_plays", U32, "?"), (9, "max_play_ms", U64, "?"),
-                    (10, "max_checkouts", U32, "?"), (11, "record", BOOL, "?"), (12, "own_price", I64, "?"), (13, "use_log", BOOL, "?"))
+                    (10, "max_checkouts", U32, "?"), (11, "record", BOOL, "?"), (12, "own_price", I64, "?"), (13, "use_log", BOOL, "?"),
+                    (14, "max_recoveries", U32, "?"), (15, "charge_from_ms", U64, "?"))
 LEASE = Record((1, "until_ms", U64), (2, "grace_ms", U64), (3, "max_plays", U32, "?"))
 LICENSE = Record((1, "issuer", fixed(32)), (2, "license_id", fixed(16)), (3, "sequence", U64), (4, "content", fixed(32)),
                  (5, "client", fixed(32)), (6, "leaf", LEAF), (7, "issued_ms", U64), (8, "conditions", CONDITIONS),

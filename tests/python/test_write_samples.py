@@ -136,7 +136,8 @@ class Writer:
         self.standings_good()
         self.programs()
         full = {**w.license_fields(w.source), "lease": {"until_ms": NOW, "grace_ms": 0, "max_plays": 3}, "lender": w.sibling.id}
-        full["conditions"] = {**w.conditions(), "max_plays": 1, "max_play_ms": 2, "max_checkouts": 3, "record": True, "own_price": -1, "use_log": False}
+        full["conditions"] = {**w.conditions(), "max_plays": 1, "max_play_ms": 2, "max_checkouts": 3, "record": True, "own_price": -1, "use_log": False,
+                              "max_recoveries": 0, "charge_from_ms": 2**63}
         self.license("every field there is", "ok", sign("license", full, w.a.license))
         self.time("good", "ok", sign("time", w.time_fields(), w.a.license))
         self.simple("share", "good", "ok", sign("share", w.share_fields(), w.a.license), w.a, j.share)

@@ -367,10 +367,18 @@ int rig_move_cancel(struct rig *r, struct slice receipt)
     return ASK_DONE(r, MOVE_CANCEL, vlt_MoveCancel, &ask, NO_TAIL);
 }
 
+int rig_play_end(struct rig *r, uint64_t play, vlt_PlayEnd end, vlt_PlayClosed *closed)
+{
+    vlt_PlayClose ask = { .play = play, .end = end };
+    uint32_t id = rig_send(r, vlt_Type_PLAY_CLOSE, vlt_PlayClose_fields, &ask, NO_TAIL, -1);
+    return rig_receive(r, id, vlt_Type_PLAY_CLOSED, vlt_PlayClosed_fields, vlt_PlayClosed_size, closed,
+                       sizeof(*closed));
+}
+
 int rig_play_close(struct rig *r, uint64_t play)
 {
-    vlt_PlayClose ask = { .play = play };
-    return ASK_DONE(r, PLAY_CLOSE, vlt_PlayClose, &ask, NO_TAIL);
+    vlt_PlayClosed closed;
+    return rig_play_end(r, play, vlt_PlayEnd_END_FINISHED, &closed);
 }
 
 int rig_play(struct rig *r, const struct content *c, int *player, uint64_t *play)

@@ -67,6 +67,8 @@ int rig_move_finish(struct rig *r, struct slice receipt, vlt_MoveFinished *out);
 int rig_move_cancel(struct rig *r, struct slice receipt);
 /* *player: our end of the channel. */
 int rig_play(struct rig *r, const struct content *c, int *player, uint64_t *play);
+/* 0 with *closed, or the refusal. */
+int rig_play_end(struct rig *r, uint64_t play, vlt_PlayEnd end, vlt_PlayClosed *closed);
 int rig_play_close(struct rig *r, uint64_t play);
 int rig_open_block(struct channel *player, uint32_t index, struct slice block, struct buf *plain);
 int rig_tls(struct rig *r, struct slice input, uint8_t signature[64]);
