@@ -118,7 +118,7 @@ static struct commit *commit_new(struct daemon *d, const struct certificate_name
     c->daemon = d;
     c->own = name->own;
     c->content = name->content;
-    c->license = buf(640);
+    c->license = buf(736);
     c->info = buf(BODY_INFO_MAX);
     c->receipt = buf(384);
     c->report = buf(msg_Redeem_size);

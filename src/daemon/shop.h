@@ -39,7 +39,7 @@ struct quote_kept {
     struct id distributor, content;
     int64_t ends_ms;
     pb_size_t envelope_len;
-    uint8_t envelope[640];
+    uint8_t envelope[736];
 };
 const struct quote_kept *quote_find(struct daemon *d, const uint8_t hash[32]); /* NULL: not known, or ended */
 void quotes_free(struct daemon *d);

@@ -19,7 +19,7 @@
 
 #define ANSWER_TIMEOUT_MS 60000
 #define RETRY_MS 5000
-#define ITEMS_BYTES_MAX (TRANSACT_ITEMS_MAX * 640)
+#define ITEMS_BYTES_MAX (TRANSACT_ITEMS_MAX * 736)
 
 static const char unsure[] =
     "This device was put back to an earlier state: what was asked for before may have been given since. "

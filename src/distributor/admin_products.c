@@ -4,7 +4,9 @@
 #include <stdlib.h>
 
 #include "base/util.h"
+#include "distributor/admin_provider.h"
 #include "distributor/conditions.h"
+#include "protocol/metadata.h"
 
 #define DAY_MS INT64_C(86400000)
 #define RECOVERIES_DEFAULT 3 /* of what is counted: power fails, programs crash; nobody lives on it */
@@ -12,7 +14,7 @@
 /* --- Options that describe a product ------------------------------------------------------------------------------- */
 
 enum {
-    MAX_COPIES = ADMIN_PRODUCT_COPY_PRICE + 1,
+    MAX_COPIES = ADMIN_PRODUCT_SIGNERS + 1,
     COPY_DEPTH,
     MAX_REMOVABLE,
     USAGE_DAYS,
@@ -42,6 +44,7 @@ void admin_product_options(struct admin_option *options)
         [ADMIN_PRODUCT_NAME] = { .name = "name", .text = "Purchase" },
         [ADMIN_PRODUCT_PRICE] = { .name = "price", .kind = ADMIN_MONEY },
         [ADMIN_PRODUCT_COPY_PRICE] = { .name = "copy-price", .kind = ADMIN_MONEY },
+        [ADMIN_PRODUCT_SIGNERS] = { .name = "metadata-signers" },
         [MAX_COPIES] = { .name = "max-copies", .kind = ADMIN_COUNT, .number = 5 },
         [COPY_DEPTH] = { .name = "copy-depth", .kind = ADMIN_COUNT, .number = 1 },
         [MAX_REMOVABLE] = { .name = "max-removable", .kind = ADMIN_COUNT, .number = UINT32_MAX },
@@ -154,6 +157,7 @@ static const char *words(const struct product *p, char *out, size_t cap)
     SAY(c->use_log, "use log");
     SAY(c->has_max_recoveries, "%u recoveries", c->max_recoveries);
     SAY(c->has_charge_from_ms, "counted from %llu s", (unsigned long long)(c->charge_from_ms / 1000));
+    SAY(c->has_metadata_signers, "metadata by %s", metadata_range_text(c->metadata_signers.kind));
     SAY(p->has_renew_price, "renewal %lld.%02lld", (long long)(p->renew_price / 100),
         (long long)(p->renew_price % 100));
     SAY(p->has_lease_ms, "lease %llu h", (unsigned long long)(p->lease_ms / 3600000));
@@ -191,6 +195,12 @@ static int product_list(struct admin *a)
 int admin_product_add(struct admin *a, const struct admin_option *options, struct product *p)
 {
     product_of(options, p);
+    p->conditions.has_metadata_signers = options[ADMIN_PRODUCT_SIGNERS].given;
+    if (options[ADMIN_PRODUCT_SIGNERS].given) {
+        int bad = admin_signers(a, &options[ADMIN_PRODUCT_SIGNERS], &p->conditions.metadata_signers);
+        if (bad != 0)
+            return bad;
+    }
     const doc_Conditions *c = &p->conditions;
     if ((c->has_usage_until_ms && c->usage_until_ms <= (uint64_t)a->now_ms) ||
         (c->has_download_until_ms && c->download_until_ms <= (uint64_t)a->now_ms))

@@ -8,7 +8,8 @@ enum {
     ADMIN_PRODUCT_NAME,
     ADMIN_PRODUCT_PRICE,
     ADMIN_PRODUCT_COPY_PRICE,
-    ADMIN_PRODUCT_OPTIONS = 24,
+    ADMIN_PRODUCT_SIGNERS, /* of metadata, in the license */
+    ADMIN_PRODUCT_OPTIONS = 25,
 };
 /* The first ADMIN_PRODUCT_OPTIONS of options. */
 void admin_product_options(struct admin_option *options);

@@ -1,65 +1,14 @@
-/* program key, program sign: what a provider does, with a key of its own and without a distributor's state. One thread. */
-#include <fcntl.h>
+/* program sign: what a provider does, with a key of its own and without a distributor's state. One thread. */
 #include <stdlib.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/file.h"
 #include "base/text.h"
 #include "base/util.h"
 #include "crypto/sha256.h"
 #include "distributor/admin_programs.h"
+#include "distributor/admin_provider.h"
 
 #define SIGNATURE ".program"
-
-/* A seed, as the keys of a distributor lie (keys.h). */
-static int load_key(struct admin *a, const char *path, struct key32 *seed)
-{
-    struct stat st;
-    int fd CLEANUP(closep) = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-    if (fd < 0 || fstat(fd, &st) != 0)
-        return admin_fail(a, admin_reason(-errno), "Cannot read the key %s: %s.", path, strerror(errno));
-    if (!S_ISREG(st.st_mode) || st.st_size != (off_t)sizeof(seed->bytes))
-        return admin_fail(a, REASON_MALFORMED, "%s is no signing key. Make one: program key FILE", path);
-    if ((st.st_mode & 077) != 0)
-        return admin_fail(a, REASON_NOT_PERMITTED, "Others can read the key %s: chmod 600 it, or make another one.",
-                          path);
-    int r = file_pread_all(fd, seed->bytes, sizeof(seed->bytes), 0);
-    return r == 0 ? 0 : admin_error(a, r, "read the key");
-}
-
-int admin_program_key(struct admin *a, const char *path)
-{
-    struct key32 seed CLEANUP(key32_wipe);
-    uint8_t public_key[SIGN_PUBLIC_BYTES];
-    bool made = false;
-    int fd CLEANUP(closep) = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-    int r;
-    if (fd >= 0) {
-        rng_fill(rng_system(), seed.bytes, sizeof(seed.bytes));
-        r = file_pwrite_all(fd, seed.bytes, sizeof(seed.bytes), 0);
-        if (r == 0)
-            r = file_sync(fd);
-        if (r == 0)
-            r = file_sync_parent(path);
-        if (r != 0) {
-            unlink(path);
-            return admin_error(a, r, "write the key");
-        }
-        made = true;
-    } else if (errno == EEXIST) {
-        r = load_key(a, path, &seed); /* the ID of a key that is there */
-    } else {
-        r = admin_fail(a, admin_reason(-errno), "Cannot write %s: %s.", path, strerror(errno));
-    }
-    if (r != 0)
-        return r;
-    sign_public_key(&seed, public_key);
-    const struct id id = id_of_key(public_key);
-    const struct out_field fields[] = { OUT_I("provider", &id), OUT_T("file", path), OUT_F("made", made) };
-    out_object(a, fields, ARRAY_COUNT(fields));
-    return ADMIN_DONE;
-}
 
 int admin_program_read(struct admin *a, const char *path, struct buf *bytes)
 {
@@ -98,7 +47,7 @@ int admin_program_sign_bytes(struct admin *a, const struct admin_option *options
         return admin_usage(a, "signing needs --key, --name, --version and --kind");
     int r = describe(a, options, bytes, &p);
     if (r == 0)
-        r = load_key(a, options[PROGRAM_KEY].text, &seed);
+        r = admin_provider_load(a, options[PROGRAM_KEY].text, &seed);
     if (r != 0)
         return r;
     signer_from_seed(&signer, &seed);

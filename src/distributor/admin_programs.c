@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "base/util.h"
+#include "distributor/admin_provider.h"
 #include "distributor/devices.h"
 #include "distributor/program_history.h"
 #include "distributor/programs.h"
@@ -271,7 +272,7 @@ int admin_program(struct admin *a, int argc, char **argv)
     if (strcmp(word, "provider") == 0)
         return provider(a, argc - 1, argv + 1, options);
     if (argc == 2 && strcmp(word, "key") == 0)
-        return admin_program_key(a, argv[1]);
+        return admin_provider_key(a, argv[1]);
     if (argc == 2 && strcmp(word, "sign") == 0)
         return admin_program_sign(a, argv[1], options);
     if (argc == 2 && strcmp(word, "publish") == 0)

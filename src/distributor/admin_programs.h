@@ -17,7 +17,6 @@ enum {
     PROGRAM_MARK,
     PROGRAM_OPTIONS
 };
-int admin_program_key(struct admin *a, const char *path);
 int admin_program_sign(struct admin *a, const char *path, const struct admin_option *options);
 /* Signs bytes as the options say. 0 or an exit code. */
 int admin_program_sign_bytes(struct admin *a, const struct admin_option *options, struct slice bytes,

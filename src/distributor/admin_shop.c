@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "base/util.h"
 #include "distributor/admin_products.h"
+#include "distributor/admin_provider.h"
 #include "distributor/billing.h"
 #include "distributor/publish.h"
 
@@ -14,6 +15,7 @@ enum {
     OPTION_CREATOR,
     OPTION_ALBUM,
     OPTION_MEDIA_TYPE,
+    OPTION_SIGNERS,
     PUBLISH_OPTIONS
 };
 
@@ -102,12 +104,17 @@ static int fail_file(struct admin *a, int r, const char *path)
 static int publish_file(struct admin *a, const char *path, const struct admin_option *options, struct content *out,
                         bool *known)
 {
+    doc_SignerRange signers;
     int shown = -1;
     struct publish p = { .path = path, .now_ms = a->now_ms, .ctx = &shown };
     p.on_progress = !a->json && isatty(STDERR_FILENO) ? show_progress : NULL;
     struct content_new n CLEANUP(content_new_wipe) = { 0 };
     uint8_t hash[32];
     int r = describe(a, path, options, &p);
+    if (r == 0 && options[OPTION_SIGNERS].given) {
+        p.signers = &signers;
+        r = admin_signers(a, &options[OPTION_SIGNERS], &signers);
+    }
     if (r != 0)
         return r;
     r = publish_hash(&p, hash);
@@ -145,6 +152,8 @@ int admin_publish(struct admin *a, int argc, char **argv)
     options[OPTION_CREATOR] = (struct admin_option){ .name = "creator" };
     options[OPTION_ALBUM] = (struct admin_option){ .name = "album" };
     options[OPTION_MEDIA_TYPE] = (struct admin_option){ .name = "media-type" };
+    options[OPTION_SIGNERS] = (struct admin_option){ .name = "metadata-signers" }; /* of the content */
+    options[ADMIN_PRODUCT_SIGNERS].name = "license-signers";                       /* of licenses for it */
     int r = admin_options(a, options, PUBLISH_OPTIONS, &argc, argv);
     if (r != 0)
         return r;

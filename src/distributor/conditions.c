@@ -3,6 +3,7 @@
 
 #include "base/util.h"
 #include "distributor/rows.h"
+#include "protocol/metadata.h"
 
 /* --- Columns ----------------------------------------------------------------------------------------------------- */
 
@@ -16,6 +17,14 @@ static void read_count(struct query *q, int column, bool *has, uint32_t *value)
 {
     *has = !query_is_null(q, column);
     *value = *has ? query_u32(q, column) : 0;
+}
+
+/* One that cannot be read permits nobody. */
+static void read_range(struct query *q, int column, bool *has, doc_SignerRange *range)
+{
+    *has = !query_is_null(q, column);
+    if (*has && CODEC_DECODE(doc_SignerRange, query_blob(q, column), range) != 0)
+        *range = (doc_SignerRange){ .kind = RANGE_NOBODY };
 }
 
 void conditions_read(struct query *q, int first, doc_Conditions *c)
@@ -37,11 +46,21 @@ void conditions_read(struct query *q, int first, doc_Conditions *c)
     c->has_use_log = c->use_log = query_bool(q, first + 12);
     read_count(q, first + 13, &c->has_max_recoveries, &c->max_recoveries);
     read_time(q, first + 14, &c->has_charge_from_ms, &c->charge_from_ms);
+    read_range(q, first + 15, &c->has_metadata_signers, &c->metadata_signers);
 }
 
 static void bind_count(struct query *q, int parameter, bool has, uint32_t value)
 {
     rows_bind_time(q, parameter, has, value);
+}
+
+static void bind_range(struct query *q, int parameter, const doc_SignerRange *range)
+{
+    struct buf encoded CLEANUP(buf_free) = buf(doc_SignerRange_size);
+    if (range && CODEC_ENCODE(doc_SignerRange, &encoded, range) == 0)
+        query_bind_blob(q, parameter, buf_slice(&encoded));
+    else
+        query_bind_null(q, parameter);
 }
 
 void conditions_bind(struct query *q, int first, const doc_Conditions *c)
@@ -64,6 +83,7 @@ void conditions_bind(struct query *q, int first, const doc_Conditions *c)
     query_bind_i64(q, first + 12, c->has_use_log && c->use_log);
     bind_count(q, first + 13, c->has_max_recoveries, c->max_recoveries);
     rows_bind_time(q, first + 14, c->has_charge_from_ms, c->charge_from_ms);
+    bind_range(q, first + 15, c->has_metadata_signers ? &c->metadata_signers : NULL);
 }
 
 /* --- Arithmetic -------------------------------------------------------------------------------------------------- */
@@ -160,7 +180,9 @@ bool conditions_as_good(const doc_Conditions *a, const doc_Conditions *b)
            a->copy_depth >= b->copy_depth && a->max_copies >= b->max_copies && a->max_removable >= b->max_removable &&
            limit_as_good(a->has_max_plays, a->max_plays, b->has_max_plays, b->max_plays) &&
            limit_as_good(a->has_max_play_ms, a->max_play_ms, b->has_max_play_ms, b->max_play_ms) &&
-           a->max_checkouts >= b->max_checkouts && a->record >= b->record;
+           a->max_checkouts >= b->max_checkouts && a->record >= b->record &&
+           metadata_range_covers(a->has_metadata_signers ? &a->metadata_signers : NULL,
+                                 b->has_metadata_signers ? &b->metadata_signers : NULL);
 }
 
 bool conditions_are_over(const doc_Conditions *c, int64_t now_ms)

@@ -8,7 +8,7 @@
 #include "distributor/products.h"
 
 /* Columns in the order of SQL_CONDITIONS(prefix), from `first` on. */
-#define CONDITIONS_COLUMNS 15
+#define CONDITIONS_COLUMNS 16
 void conditions_read(struct query *q, int first, doc_Conditions *out); /* query_check() afterwards */
 void conditions_bind(struct query *q, int first, const doc_Conditions *c);
 

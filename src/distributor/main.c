@@ -15,6 +15,7 @@ static int run_serve(struct admin *a, int argc, char **argv);
     "    [--max-plays N] [--play-time TIME] [--max-checkouts N] [--record] [--own-price AMOUNT] [--use-log]\n"       \
     "    [--renew-price AMOUNT] [--renew-late TIME] [--lease TIME] [--lease-grace TIME] [--lease-plays N]\n"         \
     "    [--max-recoveries N] [--charge-from TIME]"
+#define SIGNERS_USAGE " none|publisher|vouched|anyone|ID,..."
 
 static const struct admin_command commands[] = {
     { "init",
@@ -47,6 +48,7 @@ static const struct admin_command commands[] = {
       admin_device },
     { "publish",
       "FILE... [--title TEXT] [--creator TEXT] [--album TEXT] [--media-type TYPE]\n"
+      "    [--metadata-signers" SIGNERS_USAGE "] [--license-signers" SIGNERS_USAGE "]\n"
       "    [--product NUMBER] [--name PRODUCT] " PRODUCT_USAGE,
       "Encrypt media files and put them on sale. A file published before is only put on sale again.", admin_publish },
     { "withdraw", "CONTENT [--undo]", "Take a content off the catalogue, or put it back; licenses stay.",
@@ -54,7 +56,8 @@ static const struct admin_command commands[] = {
     { "content", "list | offer CONTENT PRODUCT...", "What was published; by which products a content is sold.",
       admin_content },
     { "product",
-      "list\nproduct add --name NAME " PRODUCT_USAGE "\nproduct withdraw NUMBER\n"
+      "list\nproduct add --name NAME " PRODUCT_USAGE "\n    [--metadata-signers" SIGNERS_USAGE
+      "]\nproduct withdraw NUMBER\n"
       "product option list PRODUCT\nproduct option add PRODUCT --name NAME --price AMOUNT [--copies N] [--copy-depth N]\n"
       "    [--removable N] [--usage TIME] [--plays N] [--play-time TIME] [--checkouts N] [--record]\n"
       "product option withdraw PRODUCT NUMBER",
@@ -110,6 +113,12 @@ static const struct admin_command commands[] = {
       "program key FILE\nprogram sign FILE --key KEY --name NAME --version 1.2.3 --kind plug-in|update [--signature FILE]",
       "Programs for devices: what is given out, who signs it, who got it. key and sign are for providers.",
       admin_program },
+    { "metadata",
+      "sign --content ID --out FILE (--key KEY [--vouch FILE] | --own) [--tags FILE] [--chapters FILE] [--lyrics FILE]\n"
+      "    [--cover PICTURE] [--language TAG] [--sequence N] [--until DATE]\n"
+      "metadata key FILE\nmetadata vouch PROVIDER FILE [--days N] [--withdraw]",
+      "Signed tags, chapters, lyrics and covers. key and sign --key are for providers; a vouch makes a provider ours.",
+      admin_metadata },
     { "certificate", "list [--user NAME] [--state STATE]\ncertificate give-back SERIAL [--text REASON]",
       "Copy certificates issued; count and price of an unused one given back by hand.", admin_certificate },
 };

@@ -335,6 +335,10 @@ static const char recoveries[] = "ALTER TABLE product ADD COLUMN max_recoveries 
                                  "ALTER TABLE license ADD COLUMN max_recoveries INTEGER;"
                                  "ALTER TABLE license ADD COLUMN charge_from_ms INTEGER;";
 
+/* R1: whose metadata a license permits, a record; NULL: all that the content permits. */
+static const char metadata_signers[] = "ALTER TABLE product ADD COLUMN metadata_signers BLOB;"
+                                       "ALTER TABLE license ADD COLUMN metadata_signers BLOB;";
+
 static const char *const migrations[] = { first,
                                           billing_schema_ledger,
                                           billing_schema_settlement,
@@ -352,7 +356,8 @@ static const char *const migrations[] = { first,
                                           places,
                                           copy_queue,
                                           programs,
-                                          recoveries };
+                                          recoveries,
+                                          metadata_signers };
 
 const struct store_schema operations_schema = {
     .migrations = migrations,

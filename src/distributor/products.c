@@ -10,6 +10,7 @@
 #include "distributor/conditions.h"
 #include "distributor/rows.h"
 #include "distributor/share_rows.h"
+#include "protocol/metadata.h"
 
 #define HEADER_HALF_LABEL "hearth stored header half"
 #define LICENSE_HALF_LABEL "hearth stored license half"
@@ -74,7 +75,8 @@ int products_add(struct operations *o, struct product *p)
     bool periods = !(c->has_usage_from_ms && c->has_usage_until_ms && c->usage_from_ms > c->usage_until_ms) &&
                    !(c->has_download_from_ms && c->has_download_until_ms && c->download_from_ms > c->download_until_ms);
     if (p->name[0] == '\0' || p->price < 0 || p->copy_price < 0 || p->renew_price < 0 || p->conditions.own_price < 0 ||
-        !lease || !periods || (c->has_max_plays && c->max_plays == 0))
+        !lease || !periods || (c->has_metadata_signers && !metadata_range_is_valid(&c->metadata_signers)) ||
+        (c->has_max_plays && c->max_plays == 0))
         return REASON_MALFORMED;
     int r = find_same(o, p);
     if (r != OPERATIONS_ABSENT)

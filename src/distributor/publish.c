@@ -118,6 +118,9 @@ static int describe(struct operations *o, struct writing *w, uint64_t plain_byte
     CODEC_SET_TEXT(i->creator, t->creator);
     i->has_album = t->album[0] != '\0';
     CODEC_SET_TEXT(i->album, t->album);
+    i->has_metadata_signers = w->p->signers != NULL;
+    if (w->p->signers)
+        i->metadata_signers = *w->p->signers;
     i->duration_ms = t->duration_ms;
     i->plain_bytes = plain_bytes;
     i->block_bytes = BLOCK_PLAIN_DEFAULT;

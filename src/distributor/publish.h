@@ -8,7 +8,8 @@
 
 struct publish {
     const char *path;
-    struct tags tags; /* what the content information will say */
+    struct tags tags;               /* what the content information will say */
+    const doc_SignerRange *signers; /* whose metadata it permits; NULL: nothing is said of that */
     int64_t now_ms;
     void (*on_progress)(void *ctx, uint64_t done_bytes, uint64_t all_bytes); /* may be NULL */
     void *ctx;

@@ -6,7 +6,7 @@
 #define SQL_CONDITIONS(p)                                                                                      \
     p "usage_from_ms, " p "usage_until_ms, " p "download_from_ms, " p "download_until_ms, " p "max_copies, " p \
       "copy_depth, " p "max_removable, " p "max_plays, " p "max_play_ms, " p "max_checkouts, " p "record, " p  \
-      "own_price, " p "use_log, " p "max_recoveries, " p "charge_from_ms"
+      "own_price, " p "use_log, " p "max_recoveries, " p "charge_from_ms, " p "metadata_signers"
 #define SQL_PRODUCT                                                                                         \
     "p.number, p.name, p.price, p.copy_price, p.withdrawn, p.usage_for_ms, p.renew_price, p.renew_late_ms," \
     " p.lease_ms, p.lease_grace_ms, p.lease_plays, " SQL_CONDITIONS("p.")
@@ -54,14 +54,14 @@
       "INSERT INTO product (number, name, price, copy_price, usage_for_ms, renew_price, renew_late_ms,"                                  \
       " lease_ms, lease_grace_ms, lease_plays, " SQL_CONDITIONS(                                                                         \
           "") ") SELECT coalesce(max(n), 0) + 1, ?1, ?2, ?3, ?4, ?5, ?6,"                                                                \
-              " ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24 FROM " SQL_NUMBERS(                \
+              " ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25 FROM " SQL_NUMBERS(           \
                   product) " RETURNING number")                                                                                          \
     X(PRODUCT_SAME,                                                                                                                      \
       "SELECT number FROM product WHERE withdrawn = 0 AND (name, price, copy_price, usage_for_ms,"                                       \
       " renew_price, renew_late_ms, lease_ms, lease_grace_ms, lease_plays, " SQL_CONDITIONS(                                             \
           "") ") IS NOT DISTINCT FROM"                                                                                                   \
               " (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20,"                             \
-              " ?21, ?22, ?23, ?24)")                                                                                                    \
+              " ?21, ?22, ?23, ?24, ?25)")                                                                                               \
     X(PRODUCT_OPTION_ADD, "INSERT INTO product_option (" SQL_OPTION ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9,"                      \
                           " ?10, ?11, ?12)")                                                                                             \
     X(PRODUCT_OPTION_NEXT, "SELECT " SQL_OPTION ", withdrawn FROM product_option WHERE product = ?1 AND number > ?2"                     \
@@ -125,7 +125,7 @@
     X(LICENSE_SET,                                                                                                                       \
       "INSERT INTO license (" SQL_LICENSE ", document) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8,"                                          \
       " ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27,"                                   \
-      " ?28, ?29, ?30, ?31, ?32, ?33, ?34, ?35) ON CONFLICT (license_id, client) DO UPDATE SET"                                          \
+      " ?28, ?29, ?30, ?31, ?32, ?33, ?34, ?35, ?36) ON CONFLICT (license_id, client) DO UPDATE SET"                                     \
       " (content, sequence, distributor, user, account, product, copies, removables, checkouts, plays,"                                  \
       " play_ms, state, issued_ms, lease_until_ms, lease_grace_ms, lease_plays, lender, document, " SQL_CONDITIONS(                      \
           "") ") = (excluded.content, excluded.sequence, excluded.distributor, excluded.user,"                                           \

@@ -38,6 +38,8 @@ static const struct kind kinds[DOCUMENT_COUNT] = {
     [DOCUMENT_CATCH_UP] = KIND("catch-up", doc_CatchUp),
     [DOCUMENT_PROGRAM] = KIND("program", doc_Program),
     [DOCUMENT_PROGRAM_GRANT] = KIND("program-grant", doc_ProgramGrant),
+    [DOCUMENT_METADATA] = KIND("metadata", doc_Metadata),
+    [DOCUMENT_METADATA_VOUCH] = KIND("metadata-vouch", doc_MetadataVouch),
 };
 
 static const struct kind *kind_of(enum document d)

@@ -36,6 +36,8 @@ enum document {
     DOCUMENT_CATCH_UP,
     DOCUMENT_PROGRAM,
     DOCUMENT_PROGRAM_GRANT,
+    DOCUMENT_METADATA,
+    DOCUMENT_METADATA_VOUCH,
     DOCUMENT_COUNT
 };
 const char *document_type(enum document d); /* "hearth/license/1" */

@@ -112,6 +112,10 @@ static const struct entry entries[REASON_COUNT] = {
                                   "Look for a later version: hearth programs get NAME" },
     [REASON_OUTPUT_FAILED] = { "output-failed", "The output does not work, or works no more.",
                                "See which there are: hearth outputs" },
+    [REASON_METADATA_NOT_PERMITTED] = { "metadata-not-permitted",
+                                        "Its signer is not among those that content and license permit.", NULL },
+    [REASON_METADATA_OUTDATED] = { "metadata-outdated", "Its signer has given out a later one, which was here.", NULL },
+    [REASON_METADATA_ENDED] = { "metadata-ended", "Its time has ended, or has not begun.", NULL },
 };
 
 static const struct entry *entry_of(enum reason r)

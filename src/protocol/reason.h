@@ -64,8 +64,11 @@ enum reason {
     REASON_PROGRAM_WITHDRAWN, /* program-withdrawn: it is not given out any more */
     REASON_PROGRAM_OUTDATED,  /* program-outdated: not later than what this device has, or had */
     REASON_PROVIDER_UNKNOWN, /* provider-unknown: signed by somebody nobody vouches for, or by another one than before */
-    REASON_PROGRAM_UNUSABLE, /* program-unusable: it is whole, but does not do what its kind must */
-    REASON_OUTPUT_FAILED,    /* output-failed: a sound device or window */
+    REASON_PROGRAM_UNUSABLE,       /* program-unusable: it is whole, but does not do what its kind must */
+    REASON_OUTPUT_FAILED,          /* output-failed: a sound device or window */
+    REASON_METADATA_NOT_PERMITTED, /* metadata-not-permitted: its signer is not among those that content and license name */
+    REASON_METADATA_OUTDATED,      /* metadata-outdated: its signer has said something later */
+    REASON_METADATA_ENDED,         /* metadata-ended */
     REASON_COUNT
 };
 const char *reason_code(enum reason r);       /* "no-license" */

@@ -165,8 +165,23 @@ static const char version_8[] = "CREATE TABLE in_use ("
                                 ") STRICT;"
                                 "CREATE INDEX in_use_locked ON in_use (issuer, license_id) WHERE locked = 1;";
 
+/* metadata.c: what was taken, so that nothing older comes back. */
+static const char metadata[] = "CREATE TABLE metadata ("
+                               "  content BLOB NOT NULL,"
+                               "  signer BLOB NOT NULL,"
+                               "  language TEXT NOT NULL,"
+                               "  sealed BLOB NOT NULL," /* highest sequence, digest of its document */
+                               "  PRIMARY KEY (content, signer, language)"
+                               ") STRICT;"
+                               "CREATE TABLE metadata_vouch ("
+                               "  distributor BLOB NOT NULL,"
+                               "  provider BLOB NOT NULL,"
+                               "  sealed BLOB NOT NULL," /* the same */
+                               "  PRIMARY KEY (distributor, provider)"
+                               ") STRICT;";
+
 static const char *const migrations[] = {
-    version_1, version_2, version_3, version_4, version_5, version_6, version_7, version_8,
+    version_1, version_2, version_3, version_4, version_5, version_6, version_7, version_8, metadata,
 };
 
 static const char *const statements[DB_STATEMENT_COUNT] = {
@@ -299,6 +314,13 @@ static const char *const statements[DB_STATEMENT_COUNT] = {
     [DB_PROGRAM_PAGE] = "SELECT distributor, name, sealed FROM program ORDER BY name, distributor LIMIT ?2 OFFSET ?1",
     [DB_PROGRAM_COUNT] = "SELECT count(*) FROM program",
     [DB_PROGRAM_FORGET] = "DELETE FROM program WHERE distributor = ?1 AND name = ?2",
+
+    [DB_METADATA_GET] = "SELECT sealed FROM metadata WHERE content = ?1 AND signer = ?2 AND language = ?3",
+    [DB_METADATA_PUT] = "INSERT INTO metadata (content, signer, language, sealed) VALUES (?1, ?2, ?3, ?4)"
+                        " ON CONFLICT (content, signer, language) DO UPDATE SET sealed = excluded.sealed",
+    [DB_METADATA_VOUCH_GET] = "SELECT sealed FROM metadata_vouch WHERE distributor = ?1 AND provider = ?2",
+    [DB_METADATA_VOUCH_PUT] = "INSERT INTO metadata_vouch (distributor, provider, sealed) VALUES (?1, ?2, ?3)"
+                              " ON CONFLICT (distributor, provider) DO UPDATE SET sealed = excluded.sealed",
 };
 
 static const struct store_schema schema = {

@@ -75,3 +75,9 @@ int keysets_find(struct vault *v, const void *distributor, doc_Keyset *out)
         return r > 0 ? -EUCLEAN : r;
     return keyset_judge(query_blob(&q, 1), &id, 0, NULL, (int64_t)trusted_time_now(v), out);
 }
+
+int keysets_sequence(const struct vault *v, const struct id *distributor, uint64_t *out)
+{
+    bool same;
+    return known_sequence(v, distributor, slice(NULL, 0), out, &same);
+}

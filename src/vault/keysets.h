@@ -12,5 +12,7 @@ request_fn keysets_check;
 /* A keyset that was checked and is still kept: of a registered distributor, or one of the last few others. 0, REASON_NOT_FOUND,
  * REASON_KEYSET_INVALID (it has ended), -errno. */
 int keysets_find(struct vault *v, const void *distributor, doc_Keyset *out) MUST_USE;
+/* The highest sequence ever seen of a distributor; 0: none. 0 or -errno. */
+int keysets_sequence(const struct vault *v, const struct id *distributor, uint64_t *out) MUST_USE;
 
 #endif

@@ -10,7 +10,7 @@
 
 enum license_state { LICENSE_VALID = 1, LICENSE_SUSPENDED = 2, LICENSE_SURRENDERED = 3 };
 
-#define LICENSES_ENVELOPE_MAX 640
+#define LICENSES_ENVELOPE_MAX 736
 struct license_row {
     enum license_state state;
     doc_License license;

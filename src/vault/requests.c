@@ -15,6 +15,7 @@
 #include "vault/keysets.h"
 #include "vault/licenses.h"
 #include "vault/logins.h"
+#include "vault/metadata.h"
 #include "vault/moves.h"
 #include "vault/play.h"
 #include "vault/programs.h"
@@ -84,6 +85,8 @@ static const struct {
     ROW(PROGRAMS_GET, vlt_ProgramsGet, programs_list),
     ROW(PROGRAM_DROP, vlt_ProgramDrop, programs_drop),
     ROW(PROGRAM_OPEN, vlt_ProgramOpen, programs_open),
+    ROW(METADATA_JUDGE, vlt_MetadataJudge, metadata_judge_file),
+    ROW(METADATA_VOUCH, vlt_MetadataVouch, metadata_take_vouch),
 };
 
 int requests_identity(struct vault *v, const struct request *rq, struct reply *reply)
@@ -126,7 +129,8 @@ static int answer(struct batch *b, uint32_t id)
 
 static bool brings_fd(uint16_t type)
 {
-    return type == vlt_Type_PLAY_OPEN || type == vlt_Type_PROGRAM_STORE || type == vlt_Type_PROGRAM_OPEN;
+    return type == vlt_Type_PLAY_OPEN || type == vlt_Type_PROGRAM_STORE || type == vlt_Type_PROGRAM_OPEN ||
+           type == vlt_Type_METADATA_JUDGE;
 }
 
 /* Decodes and runs one. As a handler. */

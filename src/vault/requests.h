@@ -37,6 +37,7 @@ struct reply {
         vlt_UseList use_list;
         vlt_Program program;
         vlt_Programs programs;
+        vlt_MetadataJudged metadata;
     };
     struct buf tail;
     const char *detail; /* beside a reason: a sentence better than the standard one; constant text */

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/util.h"
+#include "protocol/metadata.h"
 #include "protocol/program.h"
 #include "protocol/standing.h"
 #include "fuzz.h"
@@ -269,6 +270,34 @@ static void judge_program_grant(const struct opened *o)
     check_program(&program);
 }
 
+static void judge_metadata(const struct opened *o)
+{
+    const doc_Metadata *m = o->payload;
+    const struct id *publisher = &o->w->ids[WHO_OWN_ROOT];
+    const doc_SignerRange all_known = { .kind = RANGE_VOUCHED }, publisher_only = { .kind = RANGE_PUBLISHER };
+    doc_Metadata out;
+    if (metadata_judge(o->envelope, publisher, &o->w->own, &out) != 0)
+        return;
+    bool own = m->kind == SIGNER_PUBLISHER;
+    CHECK(own || (m->kind == SIGNER_PROVIDER && id_equal(m->signer, &o->w->ids[o->signer])));
+    CHECK(!own || (by_license_key(o, m->issued_ms) && is_own(o, m->signer)));
+    CHECK(m->parts_bytes > 0 && m->parts_bytes <= METADATA_PARTS_MAX && m->sequence > 0);
+    CHECK(metadata_range_permits(&publisher_only, &out, true) == own);
+    CHECK(metadata_range_permits(&all_known, &out, false) == own);
+    if (!own)
+        CHECK(metadata_judge(o->envelope, publisher, NULL, &out) == 0); /* a provider needs nobody's keyset */
+}
+
+static void judge_metadata_vouch(const struct opened *o)
+{
+    const doc_MetadataVouch *v = o->payload;
+    doc_MetadataVouch out;
+    if (metadata_vouch_judge(o->envelope, &o->w->own, o->w->ids[WHO_STRANGER].bytes, &out) != 0)
+        return;
+    CHECK(by_license_key(o, v->issued_ms) && is_own(o, v->distributor));
+    CHECK(id_equal(v->provider, &o->w->ids[WHO_STRANGER]) && out.sequence > 0);
+}
+
 static judge_fn *const judges[DOCUMENT_COUNT] = {
     [DOCUMENT_KEYSET] = judge_keyset,
     [DOCUMENT_DEVICE] = judge_device,
@@ -292,6 +321,8 @@ static judge_fn *const judges[DOCUMENT_COUNT] = {
     [DOCUMENT_CATCH_UP] = judge_catch_up,
     [DOCUMENT_PROGRAM] = judge_program,
     [DOCUMENT_PROGRAM_GRANT] = judge_program_grant,
+    [DOCUMENT_METADATA] = judge_metadata,
+    [DOCUMENT_METADATA_VOUCH] = judge_metadata_vouch,
 };
 
 static enum who who_signed(const struct world *w, const uint8_t key[32])

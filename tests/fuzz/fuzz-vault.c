@@ -13,6 +13,7 @@
 #include "crypto/contentkey.h"
 #include "crypto/seal.h"
 #include "fuzz.h"
+#include "protocol/metadata.h"
 #include "messages.h"
 #include "vault/db.h"
 #include "vault/keys.h"
@@ -345,7 +346,7 @@ static void ask_paper(struct run *r, struct input *in)
     memcpy(keyset.tls_key, r->w->keys[WHO_OWN_TLS].public_key, 32);
     memcpy(roster.distributor, r->w->own.distributor, ID_BYTES);
     memcpy(time.distributor, r->w->own.distributor, ID_BYTES);
-    switch (input_u8(in) % 4) {
+    switch (input_u8(in) % 5) {
     case 0: {
         doc_Keyset k = r->w->own;
         k.sequence = input_u8(in) & 1 ? input_u64(in) : UINT64_C(7) + input_u8(in);
@@ -367,6 +368,18 @@ static void ask_paper(struct run *r, struct input *in)
         memcpy(check.distributor, r->w->own.distributor, ID_BYTES);
         make(r, in, DOCUMENT_PROGRAM_GRANT, &grant, WHO_OWN_LICENSE, &envelope);
         queue(r, vlt_Type_PROGRAM_CHECK, vlt_ProgramCheck_fields, &check, buf_slice(&envelope));
+        break;
+    }
+    case 4: {
+        const vlt_MetadataVouch take = { 0 };
+        doc_MetadataVouch vouch;
+        struct buf keyset_bytes CLEANUP(buf_free) = buf(8192), file CLEANUP(buf_free) = buf(16384);
+        memcpy(&vouch, r->w->documents[DOCUMENT_METADATA_VOUCH], sizeof(vouch));
+        vouch.sequence = input_u8(in);
+        make(r, in, DOCUMENT_METADATA_VOUCH, &vouch, WHO_OWN_LICENSE, &envelope);
+        world_envelope(r->w, DOCUMENT_KEYSET, &keyset_bytes);
+        CHECK(metadata_vouch_put(&file, buf_slice(&envelope), buf_slice(&keyset_bytes)) == 0);
+        queue(r, vlt_Type_METADATA_VOUCH, vlt_MetadataVouch_fields, &take, buf_slice(&file));
         break;
     }
     default: {
@@ -408,7 +421,8 @@ static void ask_any(struct run *r, struct input *in)
         "vlt_LicensesGet",     "vlt_PlayOpen",         "vlt_PlayClose",   "vlt_ServiceDrop",  "vlt_HeaderStore",
         "vlt_MoveRelease",     "vlt_CertificateCheck", "vlt_RosterGet",   "vlt_MoveCancel",   "vlt_LicenseStore",
         "vlt_DistributorsGet", "vlt_IdentityGet",      "vlt_LoginStore",  "vlt_LoginProve",   "vlt_LoginDrop",
-        "vlt_ProgramsGet",     "vlt_ProgramDrop",      "vlt_ProgramOpen", "vlt_ProgramStore", "vlt_ProgramCheck"
+        "vlt_ProgramsGet",     "vlt_ProgramDrop",      "vlt_ProgramOpen", "vlt_ProgramStore", "vlt_ProgramCheck",
+        "vlt_MetadataJudge",   "vlt_MetadataVouch"
     };
     static const uint16_t types[] = { vlt_Type_LICENSES_GET,      vlt_Type_PLAY_OPEN,        vlt_Type_PLAY_CLOSE,
                                       vlt_Type_SERVICE_DROP,      vlt_Type_HEADER_STORE,     vlt_Type_MOVE_RELEASE,
@@ -416,7 +430,8 @@ static void ask_any(struct run *r, struct input *in)
                                       vlt_Type_LICENSE_STORE,     vlt_Type_DISTRIBUTORS_GET, vlt_Type_IDENTITY_GET,
                                       vlt_Type_LOGIN_STORE,       vlt_Type_LOGIN_PROVE,      vlt_Type_LOGIN_DROP,
                                       vlt_Type_PROGRAMS_GET,      vlt_Type_PROGRAM_DROP,     vlt_Type_PROGRAM_OPEN,
-                                      vlt_Type_PROGRAM_STORE,     vlt_Type_PROGRAM_CHECK };
+                                      vlt_Type_PROGRAM_STORE,     vlt_Type_PROGRAM_CHECK,    vlt_Type_METADATA_JUDGE,
+                                      vlt_Type_METADATA_VOUCH };
     size_t index = input_u8(in) % ARRAY_COUNT(names);
     const struct message *m = message_named(names[index]);
     void *zero CLEANUP(freep) = calloc(1, m->struct_bytes);

@@ -79,7 +79,7 @@ static void seed_messages(const struct world *w)
         "doc_Quote",           "doc_Receipt",           "doc_Surrender",  "doc_SignedTime",
         "doc_Share",           "doc_Settlement",        "doc_Use",        "doc_UseLog",
         "doc_UseLogTaken",     "doc_Standing",          "doc_Generation", "doc_CatchUp",
-        "doc_Program",         "doc_ProgramGrant",
+        "doc_Program",         "doc_ProgramGrant",      "doc_Metadata",   "doc_MetadataVouch",
     };
     for (int d = 0; d < DOCUMENT_COUNT; d++)
         put_message(message_named(types[d]), types[d], w->documents[d]);
@@ -299,6 +299,23 @@ static void seed_medium(void)
     PUT("medium", "length-4-gib", BYTES(2), slice_str("HEARTHP1\xff\xff\xff\xff"));
 }
 
+static void seed_metadata(void)
+{
+    PUT("metadata", "file", BYTES(1));
+    PUT("metadata", "file-edited", BYTES(1, 0, 0, 8, 1));
+    PUT("metadata", "file-cut", BYTES(1, 4, 1, 44, 0));
+    PUT("metadata", "file-alone", BYTES(0), slice_str("HEARTHM1\xff\xff\xff\xff"));
+    PUT("metadata", "vouch", BYTES(3));
+    PUT("metadata", "vouch-edited", BYTES(3, 0, 0, 8, 1));
+    PUT("metadata", "parts", BYTES(5));
+    PUT("metadata", "parts-edited", BYTES(5, 0, 0, 0, 1));
+    PUT("metadata", "parts-cut", BYTES(5, 4, 0, 60, 0));
+    PUT("metadata", "tag", BYTES(4, 1, 0, 0, 0, 3, 1, 'a', 'b'));
+    PUT("metadata", "escape", BYTES(4, 1, 0, 0, 0, 6, 1, 'a', 27, '[', '2', 'J'));
+    PUT("metadata", "picture", BYTES(4, 4, 0, 0, 0, 4, 0xff, 0xd8, 0xff, 0xe0));
+    PUT("metadata", "length-4-gib", BYTES(4, 1, 0xff, 0xff, 0xff, 0xff, 1));
+}
+
 static void seed_receive(void)
 {
     PUT("receive", "smooth", BYTES(3, 0, 99, 7));
@@ -332,6 +349,7 @@ static void seed_vault(void)
     PUT("vault", "at-once", BYTES(0, 0, 0, 0, 0, 1, 2, 0, 4, 0, 0, 0, 1, 5, 0, 0, 0, 11));
     PUT("vault", "programs",
         BYTES(138, 0, 3, 0, 0, 0, 0, 138, 0, 3, 1, 0, 0, 0, 140, 15, 0, 0, 140, 16, 0, 0, 140, 17, 0, 0));
+    PUT("vault", "vouches", BYTES(138, 4, 9, 0, 0, 0, 0, 138, 4, 3, 0, 0, 0, 0, 140, 20, 0, 0, 140, 21, 0, 0));
     PUT("vault", "play", BYTES(VAULT_CHECK, VAULT_COMMIT, 140, 1, 0, 0));
 }
 
@@ -355,6 +373,7 @@ int main(int argc, char **argv)
     seed_requests();
     seed_shares();
     seed_medium();
+    seed_metadata();
     seed_receive();
     seed_vault();
     return 0;

@@ -36,6 +36,8 @@ static const struct document_kind kinds[DOCUMENT_COUNT] = {
     [DOCUMENT_CATCH_UP] = KIND(doc_CatchUp, WHO_OWN_LICENSE),
     [DOCUMENT_PROGRAM] = KIND(doc_Program, WHO_STRANGER),
     [DOCUMENT_PROGRAM_GRANT] = KIND(doc_ProgramGrant, WHO_OWN_LICENSE),
+    [DOCUMENT_METADATA] = KIND(doc_Metadata, WHO_STRANGER),
+    [DOCUMENT_METADATA_VOUCH] = KIND(doc_MetadataVouch, WHO_OWN_LICENSE),
 };
 
 const struct document_kind *world_kind(enum document d) { return &kinds[d]; }
@@ -316,6 +318,22 @@ static void make_papers(struct world *w)
     world_envelope(w, DOCUMENT_PROGRAM, &signed_program);
     CHECK(CODEC_SET_BYTES(granted->program, buf_slice(&signed_program)) == 0);
     granted->issued_ms = now;
+
+    doc_Metadata *metadata = document(w, DOCUMENT_METADATA);
+    COPY_ID(metadata->content, w->content);
+    metadata->kind = 1;
+    COPY_ID(metadata->signer, w->ids[WHO_STRANGER]);
+    metadata->sequence = 3;
+    CODEC_SET_TEXT(metadata->language, "de");
+    metadata->issued_ms = now;
+    metadata->parts_bytes = 40;
+
+    doc_MetadataVouch *vouch = document(w, DOCUMENT_METADATA_VOUCH);
+    COPY_ID(vouch->distributor, w->ids[WHO_OWN_ROOT]);
+    COPY_ID(vouch->provider, w->ids[WHO_STRANGER]);
+    vouch->sequence = 2;
+    vouch->issued_ms = now;
+    vouch->ends_ms = now + WORLD_DAY_MS;
 
     doc_SignedTime *time = document(w, DOCUMENT_TIME);
     COPY_ID(time->distributor, w->ids[WHO_OWN_ROOT]);

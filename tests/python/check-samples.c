@@ -14,6 +14,7 @@
 #include "crypto/body.h"
 #include "crypto/contentkey.h"
 #include "crypto/ekb.h"
+#include "protocol/metadata.h"
 #include "protocol/program.h"
 #include "protocol/standing.h"
 #include "vectorfile.h"
@@ -188,6 +189,29 @@ static int judge_program_grant(const struct vector *v, struct slice d)
     doc_Program program;
     struct id client = id_field(v, "reader");
     return program_grant_judge(d, &keyset, &client, &out, &program);
+}
+
+static int judge_metadata(const struct vector *v, struct slice d)
+{
+    doc_Metadata out;
+    struct id publisher = id_field(v, "publisher");
+    return metadata_judge(d, &publisher, vector_has(v, "keyset") ? &keyset : NULL, &out);
+}
+
+static int judge_metadata_vouch(const struct vector *v, struct slice d)
+{
+    doc_MetadataVouch out;
+    struct id provider = id_field(v, "reader");
+    return metadata_vouch_judge(d, &keyset, provider.bytes, &out);
+}
+
+static int judge_metadata_file(const struct vector *v, struct slice d)
+{
+    struct metadata_file file;
+    uint32_t counts[METADATA_COVER + 1];
+    (void)v;
+    int r = metadata_file_split(d, &file);
+    return r == 0 ? metadata_parts_judge(file.parts, counts) : r;
 }
 
 static int judge_share(const struct vector *v, struct slice d)
@@ -371,6 +395,9 @@ static const struct kind {
     { "catch-up", judge_catch_up },
     { "program", judge_program },
     { "program-grant", judge_program_grant },
+    { "metadata", judge_metadata },
+    { "metadata-vouch", judge_metadata_vouch },
+    { "metadata-file", judge_metadata_file },
     { "share", judge_share },
     { "body", judge_body },
     { "copy-certificate", judge_certificate },

@@ -204,6 +204,97 @@ def program_open(grant, document, sealed, sealing):
     return plain
 
 
+# ---- section 14 ---------------------------------------------------------------------------------------------------
+
+PARTS_MAX = (1 << 20) - 8192
+NOBODY, PUBLISHER, KEYS, VOUCHED, ANYBODY = range(1, 6)
+
+
+def metadata(envelope, publisher, of):
+    """of: the publisher's keyset, or None."""
+    document, signer = r.document_open("metadata", envelope)
+    if document["kind"] == 1:
+        refuse_unless(f.id_of_key(signer) == document["signer"], "signature-invalid")
+    else:
+        refuse_unless(document["kind"] == 2, "malformed")
+        refuse_unless(document["signer"] == publisher, "signature-invalid")
+        refuse_unless(of is not None, "keyset-invalid")
+        refuse_unless(of["distributor"] == publisher and document["issued_ms"] < 2**63, "signature-invalid")
+        refuse_unless(lists(of, LICENSE, signer, document["issued_ms"]), "signature-invalid")
+    refuse_unless(re.fullmatch("([A-Za-z0-9]+(-[A-Za-z0-9]+)*)?", document["language"]), "malformed")
+    refuse_unless(0 < document["parts_bytes"] <= PARTS_MAX and 0 < document["sequence"] < 2**63, "malformed")
+    return document
+
+
+def metadata_vouch(envelope, of, provider):
+    document = by_license_key("metadata-vouch", envelope, of, lambda d: d["distributor"])
+    refuse_unless(document["issued_ms"] < 2**63, "signature-invalid")
+    refuse_unless(document["provider"] == provider, "wrong-destination")
+    refuse_unless(0 < document["sequence"] < 2**63, "malformed")
+    return document
+
+
+def range_is_valid(signers):
+    return NOBODY <= signers["kind"] <= ANYBODY and (signers["kind"] == KEYS) == bool(signers["keys"])
+
+
+def range_permits(signers, document, vouched):
+    signers = signers or {"kind": VOUCHED, "keys": []}
+    if not range_is_valid(signers) or signers["kind"] == NOBODY:
+        return False
+    if document["kind"] == 2 or signers["kind"] == ANYBODY:
+        return True
+    return document["signer"] in signers["keys"] if signers["kind"] == KEYS else signers["kind"] == VOUCHED and vouched
+
+
+def metadata_file(data):
+    """document, vouch, keyset, parts."""
+    refuse_unless(data[:8] == b"HEARTHM1" and len(data) <= 1 << 20, "malformed")
+    found, at = [], 8
+    for least, most in ((1, 384), (0, 320), (0, 3900)):
+        refuse_unless(at + 4 <= len(data), "malformed")
+        length = int.from_bytes(data[at:at + 4], "big")
+        refuse_unless(least <= length <= most and at + 4 + length <= len(data), "malformed")
+        found.append(data[at + 4:at + 4 + length])
+        at += 4 + length
+    refuse_unless(at < len(data), "malformed")
+    return (*found, data[at:])
+
+
+def metadata_parts(data):
+    """(kind, key or start_ms, text or picture), in order."""
+    found, at, last, counts = [], 0, (0, 0), {}
+    while at < len(data):
+        refuse_unless(at + 5 <= len(data), "malformed")
+        kind, length = data[at], int.from_bytes(data[at + 1:at + 5], "big")
+        value = data[at + 5:at + 5 + length]
+        refuse_unless(len(value) == length and 1 <= kind <= 4 and kind >= last[0], "malformed")
+        at += 5 + length
+        counts[kind] = counts.get(kind, 0) + 1
+        refuse_unless(counts[kind] <= {1: 64, 2: 512, 3: 4096, 4: 1}[kind], "malformed")
+        front, start_ms = None, 0
+        if kind == 1:
+            refuse_unless(value and len(value) >= 1 + value[0], "malformed")
+            front, value = value[1:1 + value[0]], value[1 + value[0]:]
+            refuse_unless(re.fullmatch(b"[a-z0-9-]{1,31}", front), "malformed")
+        elif kind < 4:
+            refuse_unless(len(value) >= 8, "malformed")
+            front = start_ms = int.from_bytes(value[:8], "big")
+            value = value[8:]
+            refuse_unless(start_ms <= 1 << 40, "malformed")
+            if last[0] == kind:
+                refuse_unless(start_ms > last[1] if kind == 2 else start_ms >= last[1], "malformed")
+        if kind == 4:
+            jpeg, png = value[:3] == b"\xff\xd8\xff" and len(value) > 3, value[:8] == b"\x89PNG\r\n\x1a\n" and len(value) > 8
+            refuse_unless((jpeg or png) and len(value) <= 768 * 1024, "malformed")
+        else:
+            refuse_unless(len(value) <= 1023 and (value or kind == 3), "malformed")
+            value = r.decode_bytes(r.text(1023), value)
+        last = kind, start_ms
+        found.append((kind, front, value))
+    return found
+
+
 # ---- section 9 ----------------------------------------------------------------------------------------------------
 
 def content_info(info):
@@ -211,6 +302,7 @@ def content_info(info):
     size, block = fields["plain_bytes"], fields["block_bytes"]
     refuse_unless(block in [1 << n for n in range(12, 21)] and 1 <= size <= block << 20, "malformed")
     refuse_unless(fields["block_count"] == (size + block - 1) // block and fields["media_type"], "malformed")
+    refuse_unless("metadata_signers" not in fields or range_is_valid(fields["metadata_signers"]), "malformed")
     return fields
 
 

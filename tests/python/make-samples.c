@@ -16,6 +16,7 @@
 #include "crypto/seal.h"
 #include "crypto/sha256.h"
 #include "messages.pb.h"
+#include "protocol/metadata.h"
 #include "protocol/program.h"
 
 #define NOW_MS 1700000000000
@@ -472,6 +473,46 @@ static void write_program(const struct distributor *a, const struct device *sour
     write_file("source.program-sealed", SLICE_ARRAY(sealed));
 }
 
+/* A file with tags, a chapter and lines, by a provider that A vouches for. */
+static void write_metadata(const struct distributor *a, const struct content *c)
+{
+    struct buf parts CLEANUP(buf_free) = buf(4096), file CLEANUP(buf_free) = buf(1 << 16);
+    struct metadata_reader so_far = metadata_reader(slice(NULL, 0));
+    const struct metadata_part all[] = {
+        { .kind = METADATA_TAG, .key = slice_str("title"), .text = slice_str("Das Wandern") },
+        { .kind = METADATA_CHAPTER, .text = slice_str("Vorspiel") },
+        { .kind = METADATA_LYRIC, .start_ms = 1500, .text = slice_str("Das Wandern ist des M\xc3\xbcllers Lust") },
+        { .kind = METADATA_LYRIC, .start_ms = 9000 },
+    };
+    struct key32 provider;
+    struct signer signer;
+    for (size_t i = 0; i < ARRAY_COUNT(all); i++)
+        must(metadata_put(&parts, &so_far, &all[i]) == 0);
+    draw(&provider);
+    signer_from_seed(&signer, &provider);
+    struct id by = id_of_key(signer.public_key);
+    doc_Metadata said = { .kind = SIGNER_PROVIDER, .sequence = 7, .language = "de", .issued_ms = NOW_MS };
+    said.parts_bytes = (uint32_t)parts.len;
+    sha256(buf_slice(&parts), said.parts_digest);
+    SET(said.content, c->id.bytes);
+    SET(said.signer, by.bytes);
+    doc_MetadataVouch vouch = { .sequence = 1, .issued_ms = NOW_MS, .ends_ms = NOW_MS + YEAR_MS };
+    SET(vouch.distributor, a->id.bytes);
+    SET(vouch.provider, by.bytes);
+    struct buf document CLEANUP(buf_free) = sign(DOCUMENT_METADATA, &said, &signer);
+    struct buf vouched CLEANUP(buf_free) = sign(DOCUMENT_METADATA_VOUCH, &vouch, &a->license_signer);
+    struct buf keyset CLEANUP(buf_free) = buf(8192);
+    char path[4096];
+    must(file_join(path, sizeof(path), out_dir, "a.keyset") == 0 && file_read(path, &keyset) == 0);
+    const struct metadata_file whole = { buf_slice(&document), buf_slice(&vouched), buf_slice(&keyset),
+                                         buf_slice(&parts) };
+    must(metadata_file_put(&file, &whole) == 0);
+    write_file("provider.metadata", whole.document);
+    write_file("a.metadata-vouch", whole.vouch);
+    write_file("metadata", buf_slice(&file));
+    say_hex("provider", SLICE_ARRAY(by.bytes));
+}
+
 /* The certificate file of a medium, from files written before. */
 static void write_medium_certificate(struct slice delegation)
 {
@@ -540,6 +581,7 @@ static void write_all(void)
     write_grant(&b, &a);
     write_small(&content, &a, &source, &destination);
     write_medium_certificate(buf_slice(&delegation));
+    write_metadata(&a, &content);
     say_hex("sibling", SLICE_ARRAY(sibling.client.bytes));
     say_hex("distributor_a", SLICE_ARRAY(a.id.bytes));
     say_hex("distributor_b", SLICE_ARRAY(b.id.bytes));

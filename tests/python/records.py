@@ -34,11 +34,13 @@ ROSTER_DEVICE = Record((1, "client", fixed(32)), (2, "distributor", fixed(32)), 
                        (4, "distributor_name", text(63)), (5, "certificate", upto(320)))
 ROSTER = Record((1, "distributor", fixed(32)), (2, "household", fixed(16)), (3, "sequence", U64), (4, "issued_ms", U64),
                 (5, "ends_ms", U64), (6, "devices", ROSTER_DEVICE, 32))
+SIGNER_RANGE = Record((1, "kind", U32), (2, "keys", fixed(32), 3))
 CONDITIONS = Record((1, "usage_from_ms", U64, "?"), (2, "usage_until_ms", U64, "?"), (3, "download_from_ms", U64, "?"),
                     (4, "download_until_ms", U64, "?"), (5, "max_copies", U32), (6, "copy_depth", U32),
                     (7, "max_removable", U32), (8, "max_plays", U32, "?"), (9, "max_play_ms", U64, "?"),
                     (10, "max_checkouts", U32, "?"), (11, "record", BOOL, "?"), (12, "own_price", I64, "?"), (13, "use_log", BOOL, "?"),
-                    (14, "max_recoveries", U32, "?"), (15, "charge_from_ms", U64, "?"))
+                    (14, "max_recoveries", U32, "?"), (15, "charge_from_ms", U64, "?"),
+                    (16, "metadata_signers", SIGNER_RANGE, "?"))
 LEASE = Record((1, "until_ms", U64), (2, "grace_ms", U64), (3, "max_plays", U32, "?"))
 LICENSE = Record((1, "issuer", fixed(32)), (2, "license_id", fixed(16)), (3, "sequence", U64), (4, "content", fixed(32)),
                  (5, "client", fixed(32)), (6, "leaf", LEAF), (7, "issued_ms", U64), (8, "conditions", CONDITIONS),
@@ -46,7 +48,7 @@ LICENSE = Record((1, "issuer", fixed(32)), (2, "license_id", fixed(16)), (3, "se
 KEY_BLOCK_ENTRY = Record((1, "block", upto(320)), (2, "index", U32), (3, "entry", fixed(37)), (4, "proof", upto(640), "?"),
                          (5, "part", upto(382), "?"))
 COPY_CERTIFICATE = Record((1, "issuer", fixed(32)), (2, "serial", fixed(16)), (3, "source", fixed(32)),
-                          (4, "destination", fixed(32)), (5, "content", fixed(32)), (6, "license", upto(640)),
+                          (4, "destination", fixed(32)), (5, "content", fixed(32)), (6, "license", upto(736)),
                           (7, "wrapped_half", fixed(60)), (8, "partner_root", BOOL), (9, "key_block", KEY_BLOCK_ENTRY),
                           (10, "move", BOOL), (11, "removable", BOOL), (12, "issued_ms", U64), (13, "ends_ms", U64),
                           (14, "plays_before", U32, "?"), (15, "play_ms_before", U64, "?"))
@@ -91,11 +93,16 @@ PROGRAM = Record((1, "provider", fixed(32)), (2, "name", text(31)), (3, "kind", 
                  (5, "program_bytes", U64), (6, "digest", fixed(32)), (7, "signed_ms", U64))
 PROGRAM_GRANT = Record((1, "distributor", fixed(32)), (2, "client", fixed(32)), (3, "program", upto(320)),
                        (4, "information", fixed(80)), (5, "issued_ms", U64))
+METADATA = Record((1, "content", fixed(32)), (2, "kind", U32), (3, "signer", fixed(32)), (4, "sequence", U64), (5, "language", text(35)),
+                  (6, "issued_ms", U64), (7, "ends_ms", U64, "?"), (8, "parts_bytes", U32), (9, "parts_digest", fixed(32)))
+METADATA_VOUCH = Record((1, "distributor", fixed(32)), (2, "provider", fixed(32)), (3, "sequence", U64), (4, "issued_ms", U64),
+                        (5, "ends_ms", U64))
 SHARE = Record((1, "origin", fixed(32)), (2, "sequence", U64), (3, "table", U32), (4, "removed", BOOL),
                (5, "row", upto(4000)))
 CONTENT_INFO = Record((1, "publisher", fixed(32)), (2, "media_type", text(63)), (3, "title", text(127)),
                       (4, "creator", text(127), "?"), (5, "album", text(127), "?"), (6, "duration_ms", U64),
-                      (7, "plain_bytes", U64), (8, "block_bytes", U32), (9, "block_count", U32), (10, "nonce", fixed(32)))
+                      (7, "plain_bytes", U64), (8, "block_bytes", U32), (9, "block_count", U32), (10, "nonce", fixed(32)),
+                      (11, "metadata_signers", SIGNER_RANGE, "?"))
 HEADER = Record((1, "content", fixed(32)), (2, "issuer", fixed(32)), (3, "license_id", fixed(16)),
                 (4, "wrapped_half", fixed(60)), (5, "partner_root", BOOL), (6, "key_block", KEY_BLOCK_ENTRY))
 EXPORT_PACKAGE = Record((1, "content", fixed(32)))
@@ -107,7 +114,7 @@ TYPES = {
     "surrender": SURRENDER, "time": TIME, "share": SHARE, "settlement": SETTLEMENT,
     "use": USE, "use-log": USE_LOG, "use-log-taken": USE_LOG_TAKEN,
     "standing": STANDING, "generation": GENERATION, "catch-up": CATCH_UP,
-    "program": PROGRAM, "program-grant": PROGRAM_GRANT,
+    "program": PROGRAM, "program-grant": PROGRAM_GRANT, "metadata": METADATA, "metadata-vouch": METADATA_VOUCH,
 }
 
 FORBIDDEN = [(0x00, 0x1F), (0x7F, 0x9F), (0x61C, 0x61C), (0x200E, 0x200F), (0x2028, 0x202E), (0x2066, 0x2069),

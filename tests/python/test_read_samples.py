@@ -70,6 +70,8 @@ class ReadSamples(unittest.TestCase):
             "a.catch-up": lambda d: j.catch_up(d, self.a, k["source"]),
             "provider.program": j.program,
             "a.program-grant": lambda d: j.program_grant(d, self.a, k["source"])[0],
+            "provider.metadata": lambda d: j.metadata(d, k["distributor_a"], None),
+            "a.metadata-vouch": lambda d: j.metadata_vouch(d, self.a, k["provider"]),
             "a.time": lambda d: j.time(d, self.a, k["source"]),
             "a.share": lambda d: j.share(d, self.a),
         }
@@ -227,6 +229,17 @@ class ReadSamples(unittest.TestCase):
         self.assertRefused("malformed", j.program_open, grant, program, sealed[:-1], k["source_sealing"])
         mixed = sealed[16428:2 * 16428] + sealed[:16428] + sealed[2 * 16428:]
         self.assertRefused("forged", j.program_open, grant, program, mixed, k["source_sealing"])
+
+    def test_metadata_file(self):
+        k = self.keys
+        document, vouch, keyset, parts = j.metadata_file(self.read("metadata"))
+        said = j.metadata(document, k["distributor_a"], None)
+        self.assertEqual((said["language"], said["sequence"], said["content"]), ("de", 7, k["content"]))
+        self.assertEqual((said["parts_bytes"], said["parts_digest"]), (len(parts), f.sha256(parts)))
+        self.assertEqual((vouch, keyset), (self.read("a.metadata-vouch"), self.read("a.keyset")))
+        self.assertEqual(j.metadata_parts(parts), [(1, b"title", "Das Wandern"), (2, 0, "Vorspiel"), (3, 1500, "Das Wandern ist des Müllers Lust"), (3, 9000, "")])
+        for known, of in ((False, None), (True, {"kind": 3, "keys": [k["provider"]]}), (False, {"kind": 3, "keys": [bytes(32)]})):
+            self.assertEqual(j.range_permits(of, said, False), known)
 
     def test_altered_body_is_refused(self):
         content = self.keys["content"]

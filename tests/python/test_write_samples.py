@@ -135,9 +135,11 @@ class Writer:
                     lambda d, k: j.use_log_taken(d, k, w.source.id), reader=w.source.id)
         self.standings_good()
         self.programs()
+        self.metadata()
         full = {**w.license_fields(w.source), "lease": {"until_ms": NOW, "grace_ms": 0, "max_plays": 3}, "lender": w.sibling.id}
         full["conditions"] = {**w.conditions(), "max_plays": 1, "max_play_ms": 2, "max_checkouts": 3, "record": True, "own_price": -1, "use_log": False,
-                              "max_recoveries": 0, "charge_from_ms": 2**63}
+                              "max_recoveries": 0, "charge_from_ms": 2**63,
+                              "metadata_signers": {"kind": 3, "keys": [w.a.id] * 3}}
         self.license("every field there is", "ok", sign("license", full, w.a.license))
         self.time("good", "ok", sign("time", w.time_fields(), w.a.license))
         self.simple("share", "good", "ok", sign("share", w.share_fields(), w.a.license), w.a, j.share)
@@ -331,6 +333,84 @@ class Writer:
         self.program_grant("of what is no program", "malformed", program=sign("time", w.time_fields(), w.a.license))
         self.program_grant("of a program without a kind", "malformed", program=sign("program", {**w.program_fields(), "kind": 7}, w.provider))
 
+    def metadata_document(self, name, outcome, by=None, known=True, publisher=None, **changes):
+        w = self.w
+        publisher = publisher or w.a.id
+        fields = {k: v for k, v in {**w.metadata_fields(), **changes}.items() if v is not None}
+        data = r.document_sign("metadata", fields, by or w.provider)
+        keyset = self.known(w.a)[1] if known else None
+        more = self.known(w.a)[0] if known else {}
+        self.cases.add(name, "metadata", data, outcome, lambda d: j.metadata(d, publisher, keyset), publisher=publisher, **more)
+
+    def metadata_file(self, name, outcome, data):
+        """Split, and its parts read."""
+        self.cases.add(name, "metadata-file", data, outcome, lambda d: j.metadata_parts(j.metadata_file(d)[3]))
+
+    def metadata_vouch(self, name, outcome, signer=None, provider=None, **changes):
+        w = self.w
+        provider = provider or f.id_of_key(w.provider.public)
+        self.simple("metadata-vouch", name, outcome, r.document_sign("metadata-vouch", {**w.vouch_fields(), **changes}, signer or w.a.license), w.a,
+                    lambda d, k: j.metadata_vouch(d, k, provider), reader=provider)
+
+    def metadata(self):
+        w = self.w
+        own = {"kind": 2, "signer": w.a.id}
+        self.metadata_document("a provider's", "ok")
+        self.metadata_document("a provider's, the publisher unknown", "ok", known=False)
+        self.metadata_document("without an end or a language", "ok", ends_ms=None, language="")
+        self.metadata_document("as much as may be", "ok", parts_bytes=(1 << 20) - 8192)
+        self.metadata_document("in a provider's name", "signature-invalid", by=w.a.license)
+        self.metadata_document("the publisher's", "ok", by=w.a.license, **own)
+        self.metadata_document("the publisher's, unknown", "keyset-invalid", by=w.a.license, known=False, **own)
+        self.metadata_document("in the publisher's name", "signature-invalid", **own)
+        self.metadata_document("of another publisher's content", "signature-invalid", by=w.a.license, publisher=w.b.id, **own)
+        self.metadata_document("after the key's end", "signature-invalid", by=w.a.license, issued_ms=NOW + YEAR + 1, **own)
+        for changes in ({"kind": 0}, {"kind": 3}, {"parts_bytes": 0}, {"parts_bytes": (1 << 20) - 8191}, {"sequence": 0}, {"sequence": 2**63},
+                        {"language": "-"}, {"language": "de-"}, {"language": "a--b"}, {"language": "a b"}, {"language": "\u00e4"}):
+            self.metadata_document(f"unlike any metadata: {changes}", "malformed", **changes)
+        self.metadata_vouch("good", "ok")
+        self.metadata_vouch("for another provider", "wrong-destination", provider=w.b.id)
+        self.metadata_vouch("by the provider", "signature-invalid", signer=w.provider)
+        self.metadata_vouch("in another's name", "signature-invalid", distributor=w.b.id)
+        self.metadata_vouch("without a number", "malformed", sequence=0)
+        self.metadata_files()
+
+    def metadata_files(self):
+        w = self.w
+        part = lambda kind, value: bytes([kind]) + f.be32(len(value)) + value
+        give = lambda name, outcome, parts: self.metadata_file(name, outcome, w.metadata_file(parts=parts))
+        self.metadata_file("whole", "ok", w.metadata_file())
+        self.metadata_file("with a vouch and a keyset", "ok", w.metadata_file(vouch=b"v" * 320, keyset=b"k" * 3900))
+        self.metadata_file("no document", "malformed", w.metadata_file(envelope=b""))
+        self.metadata_file("a document too long", "malformed", w.metadata_file(envelope=b"d" * 385))
+        self.metadata_file("a vouch too long", "malformed", w.metadata_file(vouch=b"v" * 321))
+        self.metadata_file("a keyset too long", "malformed", w.metadata_file(keyset=b"k" * 3901))
+        self.metadata_file("nothing", "malformed", b"")
+        self.metadata_file("another magic", "malformed", b"HEARTHM2" + w.metadata_file()[8:])
+        self.metadata_file("cut off", "malformed", w.metadata_file()[:-1])
+        give("no parts", "malformed", b"")
+        give("a kind that is none", "malformed", part(5, b"x"))
+        give("kind 0", "malformed", part(0, b"x"))
+        give("kinds that go back", "malformed", part(2, f.be64(0) + b"x") + part(1, b"\x01ab"))
+        give("chapters at once", "malformed", part(2, f.be64(5) + b"x") * 2)
+        give("lines at once", "ok", part(3, f.be64(5) + b"x") * 2)
+        give("lines that go back", "malformed", part(3, f.be64(5) + b"x") + part(3, f.be64(4) + b"x"))
+        give("too late", "malformed", part(3, f.be64((1 << 40) + 1)))
+        give("a time cut off", "malformed", part(3, bytes(7)))
+        give("a key longer than its tag", "malformed", part(1, b"\x05abc"))
+        give("a key with a capital", "malformed", part(1, b"\x01Ab"))
+        give("a tag without a value", "malformed", part(1, b"\x01a"))
+        give("a long value", "ok", part(1, b"\x01a" + b"b" * 1023))
+        give("one too long", "malformed", part(1, b"\x01a" + b"b" * 1024))
+        give("an escape", "malformed", part(1, b"\x01a\x1b[2J"))
+        give("no UTF-8", "malformed", part(1, b"\x01a\xff"))
+        give("64 tags", "ok", part(1, b"\x01ab") * 64)
+        give("65 tags", "malformed", part(1, b"\x01ab") * 65)
+        give("two covers", "malformed", part(4, b"\xff\xd8\xff\xe0") * 2)
+        give("a cover of another kind", "malformed", part(4, b"GIF89a  "))
+        give("a PNG", "ok", part(4, b"\x89PNG\r\n\x1a\n."))
+        give("no more than its first bytes", "malformed", part(4, b"\x89PNG\r\n\x1a\n"))
+
     def standings_good(self):
         w = self.w
         e = w.catch_up_entry
@@ -454,11 +534,14 @@ class Writer:
     def bodies(self):
         w = self.w
         self.body("good", "ok", w.body)
+        body, content = f.body_make(r.encode(r.CONTENT_INFO, {**w.info_fields(), "metadata_signers": {"kind": 3, "keys": [w.b.id]}}), w.blocks)
+        self.body("that names who may sign metadata", "ok", body, content)
         for name, changes in (("no plain bytes", {"plain_bytes": 0}), ("block size not a power of two", {"block_bytes": 5000}),
                               ("blocks too small", {"block_bytes": 2048, "block_count": 9}),
                               ("blocks too large", {"block_bytes": 1 << 21, "block_count": 1}), ("a block too many", {"block_count": 6}),
                               ("a block too few", {"block_count": 4}), ("too many blocks", {"plain_bytes": (4096 << 20) + 1}),
-                              ("no media type", {"media_type": ""}), ("title too long", {"title": "t" * 128}),
+                              ("no media type", {"media_type": ""}), ("signers of no kind", {"metadata_signers": {"kind": 6, "keys": []}}),
+                              ("keys of no signer", {"metadata_signers": {"kind": 3, "keys": []}}), ("title too long", {"title": "t" * 128}),
                               ("plain bytes beyond all", {"plain_bytes": 2**64 - 1})):
             body, content = f.body_make(r.encode(r.CONTENT_INFO, {**w.info_fields(), **changes}), w.blocks)
             self.body(name, "malformed", body, content)

@@ -177,6 +177,24 @@ class World:
         return {"distributor": self.a.id, "client": self.source.id, "program": program or r.document_sign("program", self.program_fields(), self.provider),
                 "information": f.box_seal(f.box_public(self.source.sealing), self.draw(32)), "issued_ms": NOW}
 
+    def metadata_fields(self):
+        parts = self.metadata_parts()
+        return {"content": self.content, "kind": 1, "signer": f.id_of_key(self.provider.public), "sequence": 2**63 - 1, "language": "de-AT",
+                "issued_ms": NOW, "ends_ms": NOW + YEAR, "parts_bytes": len(parts), "parts_digest": f.sha256(parts)}
+
+    def metadata_parts(self):
+        part = lambda kind, value: bytes([kind]) + f.be32(len(value)) + value
+        return (part(1, b"\x05titleForelle") + part(2, f.be64(0) + b"One") + part(2, f.be64(1 << 40) + b"Two") + part(3, f.be64(0)) +
+                part(3, f.be64(0) + "schöne".encode()) + part(4, b"\xff\xd8\xff\xe0"))
+
+    def metadata_file(self, envelope=None, vouch=b"", keyset=b"", parts=None):
+        counted = lambda value: f.be32(len(value)) + value
+        envelope = r.document_sign("metadata", self.metadata_fields(), self.provider) if envelope is None else envelope
+        return b"HEARTHM1" + counted(envelope) + counted(vouch) + counted(keyset) + (self.metadata_parts() if parts is None else parts)
+
+    def vouch_fields(self):
+        return {"distributor": self.a.id, "provider": f.id_of_key(self.provider.public), "sequence": 1, "issued_ms": NOW, "ends_ms": NOW + YEAR}
+
     def time_fields(self):
         return {"distributor": self.a.id, "client": self.source.id, "time_ms": NOW}
 
