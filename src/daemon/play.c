@@ -87,6 +87,7 @@ static void free_when_done(struct play *p)
 static void tell_end(struct play *p)
 {
     p->told = true;
+    p->locked = false; /* and what it costs is known here */
     p->callbacks->on_end(&p->end, p->ctx);
     free_when_done(p);
 }
@@ -114,7 +115,6 @@ static void on_vault_closed(const struct answer *answer, void *ctx)
 {
     struct play *p = ctx;
     vlt_PlayClosed closed;
-    p->locked = false;
     if (answer->why != REASON_NONE)
         log_warn("the vault did not close a play reason=%s", answer->refusal->code);
     else if (CODEC_DECODE(vlt_PlayClosed, answer->frame->message, &closed) == 0)
