@@ -369,6 +369,7 @@ int accept_begin(struct link *l, uint32_t request, struct copy_in *m)
         free(a);
         return r;
     }
+    receive_run_set_pace(a->run, &d->receiving);
     receive_run_offer_info(a->run, buf_slice(&m->info), m->list_root);
     a->m = *m;
     copy_in_begun(&a->m, REASON_NONE);

@@ -1,5 +1,6 @@
 /* Everything hearthd can be asked over its control socket. */
 #include "daemon/account_data.h"
+#include "daemon/bandwidth.h"
 #include "daemon/burn.h"
 #include "daemon/control.h"
 #include "daemon/copy.h"
@@ -55,6 +56,7 @@ const struct control_entry control_table[] = {
     CONTROL_ENTRY(QUEUE_ADD, QueueAdd, deck_queue_add),
     CONTROL_ENTRY(QUEUE_DROP, QueueDrop, deck_queue_drop),
     CONTROL_ENTRY(BURN, Burn, burn_handle),
+    CONTROL_ENTRY(BANDWIDTH, Bandwidth, bandwidth_handle),
     CONTROL_ENTRY(OUTPUTS_GET, OutputsGet, outputs_handle),
     CONTROL_ENTRY(COPY, Copy, copy_handle),
     CONTROL_ENTRY(FETCH, Fetch, fetch_handle),

@@ -14,6 +14,7 @@
 #include "base/file.h"
 #include "base/util.h"
 #include "daemon/account.h"
+#include "daemon/bandwidth.h"
 #include "daemon/control.h"
 #include "daemon/db.h"
 #include "daemon/deck.h"
@@ -133,6 +134,8 @@ static int start_modules(struct daemon *d)
         r = library_start(d);
     if (r == 0)
         r = play_memory_start(d);
+    if (r == 0)
+        bandwidth_start(d);
     if (r == 0)
         r = outbox_start(d);
     if (r == 0)

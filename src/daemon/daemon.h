@@ -21,6 +21,7 @@
 #include <uv.h>
 
 #include "base/clock.h"
+#include "base/pace.h"
 #include "base/rng.h"
 #include "crypto/id.h"
 #include "daemon/config.h"
@@ -66,6 +67,7 @@ struct daemon {
     struct deck *decks;      /* list: queues being played (deck.h) */
     struct burn *burn;       /* the one under way (burn.h) */
     uint32_t volume;         /* 0 to 100, of what is played in time */
+    struct pace receiving;   /* bandwidth.c: shared by all that is received */
 
     /* Set by device_link_start: takes a connection of another device. As peer_accept_fn. NULL: connections are refused. */
     bool (*on_device)(struct peer *p, struct peer_callbacks *callbacks, void **ctx, void *daemon);

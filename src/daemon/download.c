@@ -291,6 +291,7 @@ static int download_new(struct account *a, const struct id *content, struct down
         free(l);
         return r;
     }
+    receive_run_set_pace(l->run, &d->receiving);
     l->account = account_ref(a);
     sources_init(&l->sources, d, l->run, on_unreachable, l);
     transfer_add(d, &l->t, TRANSFER_DOWNLOAD, content, &a->distributor, a->name, &actions);

@@ -119,7 +119,10 @@ static int want_body(struct fetch *f)
     static const struct receive_run_callbacks callbacks = { on_progress, on_lost, on_end };
     struct daemon *d = f->daemon;
     f->deadline_ms = INT64_MAX;
-    return receive_run_new(&f->run, d->loop, d->clock, d->config.bodies_dir, &f->content, &callbacks, f);
+    int r = receive_run_new(&f->run, d->loop, d->clock, d->config.bodies_dir, &f->content, &callbacks, f);
+    if (r == 0)
+        receive_run_set_pace(f->run, &d->receiving);
+    return r;
 }
 
 /* ---- the link ------------------------------------------------------------------------------------------------- */

@@ -1,4 +1,4 @@
-/* Tables position and setting. Known to the library at once, durable with the next batch of the database. */
+/* Table position, and the volume. Known to the library at once, durable with the next batch of the database. */
 #include "daemon/play_memory.h"
 
 #include <stdio.h>
@@ -7,6 +7,7 @@
 #include "base/util.h"
 #include "daemon/db.h"
 #include "daemon/library.h"
+#include "daemon/setting.h"
 
 #define BEGINNING_MS 1000
 #define VOLUME "volume"
@@ -15,8 +16,6 @@ struct note {
     struct db_job job;
     struct id content;
     uint64_t position_ms;
-    uint32_t volume;
-    bool of_track;
 };
 
 static int read_positions(struct daemon *d)
@@ -33,44 +32,26 @@ static int read_positions(struct daemon *d)
     return r == 0 ? query_check(&q) : r;
 }
 
-static int read_volume(struct daemon *d)
+static void read_volume(struct daemon *d)
 {
-    struct query q CLEANUP(query_end) = query(db_store(d->db), DB_SETTINGS);
-    char name[32], value[32], *end;
-    int r;
-    d->volume = 100;
-    while ((r = query_step(&q)) == STORE_ROW) {
-        query_text(&q, 0, name, sizeof(name));
-        query_text(&q, 1, value, sizeof(value));
-        unsigned long volume = query_check(&q) == 0 && strcmp(name, VOLUME) == 0 ? strtoul(value, &end, 10) : 101;
-        if (volume <= 100 && *end == '\0')
-            d->volume = (uint32_t)volume;
-    }
-    return r == 0 ? query_check(&q) : r;
+    char value[SETTING_VALUE_BYTES], *end;
+    unsigned long volume = setting_read(d, VOLUME, value) ? strtoul(value, &end, 10) : 101;
+    d->volume = volume <= 100 && *end == '\0' ? (uint32_t)volume : 100;
 }
 
 int play_memory_start(struct daemon *d)
 {
-    int r = read_positions(d);
-    return r == 0 ? read_volume(d) : r;
+    read_volume(d);
+    return read_positions(d);
 }
 
 static int write_note(struct store *store, struct db_job *job)
 {
     const struct note *n = container_of(job, struct note, job);
-    char volume[16];
-    struct query q CLEANUP(query_end) = query(store, !n->of_track         ? DB_SETTING_PUT
-                                                     : n->position_ms > 0 ? DB_POSITION_PUT
-                                                                          : DB_POSITION_DELETE);
-    if (n->of_track) {
-        query_bind_blob(&q, 1, slice(n->content.bytes, ID_BYTES));
-        if (n->position_ms > 0)
-            query_bind_u64(&q, 2, n->position_ms);
-        return query_run(&q);
-    }
-    (void)snprintf(volume, sizeof(volume), "%u", (unsigned)n->volume);
-    query_bind_text(&q, 1, VOLUME);
-    query_bind_text(&q, 2, volume);
+    struct query q CLEANUP(query_end) = query(store, n->position_ms > 0 ? DB_POSITION_PUT : DB_POSITION_DELETE);
+    query_bind_blob(&q, 1, slice(n->content.bytes, ID_BYTES));
+    if (n->position_ms > 0)
+        query_bind_u64(&q, 2, n->position_ms);
     return query_run(&q);
 }
 
@@ -95,7 +76,6 @@ void play_memory_left(struct daemon *d, const struct id *content, uint64_t posit
     struct track *t = library_find(d, content->bytes);
     const struct note n = {
         .content = *content,
-        .of_track = true,
         .position_ms = position_ms < BEGINNING_MS || position_ms > INT64_MAX ? 0 : position_ms,
     };
     if (t == NULL || t->position_ms == n.position_ms)
@@ -106,9 +86,10 @@ void play_memory_left(struct daemon *d, const struct id *content, uint64_t posit
 
 void play_memory_volume(struct daemon *d, uint32_t percent)
 {
-    const struct note n = { .volume = percent };
+    char value[SETTING_VALUE_BYTES];
     if (d->volume == percent)
         return;
     d->volume = percent;
-    write_down(d, &n);
+    (void)snprintf(value, sizeof(value), "%u", (unsigned)percent);
+    setting_put(d, VOLUME, value);
 }

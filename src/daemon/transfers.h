@@ -51,6 +51,10 @@ struct transfer { /* embedded */
     uint64_t done_bytes, total_bytes;
     enum reason reason;  /* why it waits or failed */
     int64_t progress_ms; /* when watchers were last told */
+    uint64_t rate;       /* bytes a second, lately; 0: not known */
+    uint64_t rate_bytes; /* done when it was last looked at, */
+    int64_t rate_ms;     /* at that time; 0: never */
+    int64_t moved_ms;    /* when something last came; 0: nothing has since it runs */
     struct transfer_watcher *watchers;
     uint32_t holds; /* callbacks still to come */
     bool gone;      /* out of the table */

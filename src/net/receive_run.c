@@ -103,6 +103,7 @@ void receive_run_end(struct receive_run *r, enum reason why, const char *detail)
 }
 
 static int64_t now(const struct receive_run *r) { return clock_mono_ms(r->clock); }
+static void on_timer(uv_timer_t *timer);
 
 void receive_run_tell(struct receive_run *r, bool always)
 {
@@ -263,6 +264,30 @@ static int act(struct receive_run *r, const struct receive_action *a)
     }
 }
 
+void receive_run_set_pace(struct receive_run *r, struct pace *p) { r->pace = p; }
+
+/* Nothing is asked for before what was asked last is paid for; what is under way at once is a quarter of a second's worth. */
+static void keep_pace(struct receive_run *r)
+{
+    if (!r->pace)
+        return;
+    uint32_t wait_ms = pace_wait_ms(r->pace, now(r));
+    r->exchange.window_bytes =
+        r->pace->rate != 0 ? u64_min(r->pace->rate / 4, RECEIVE_WINDOW_BYTES) : RECEIVE_WINDOW_BYTES;
+    r->exchange.held = wait_ms > 0;
+    if (wait_ms > 0 && r->exchange.state == RECEIVE_BLOCKS && receive_run_attached(r))
+        (void)uv_timer_start(&r->timer, on_timer, wait_ms, STALL_CHECK_MS);
+}
+
+static void take_pace(struct receive_run *r, const struct receive_action *a)
+{
+    uint64_t bytes = 0;
+    for (uint32_t i = a->first; r->pace && i < a->first + a->count; i++)
+        bytes += body_block_len(&r->exchange.shape, i);
+    if (bytes > 0)
+        pace_take(r->pace, bytes, now(r));
+}
+
 /* Does what the exchange says until it waits. Calls out last. */
 void receive_run_pump(struct receive_run *r)
 {
@@ -270,9 +295,12 @@ void receive_run_pump(struct receive_run *r)
         return;
     int outcome = 0;
     for (;;) {
+        keep_pace(r);
         struct receive_action a = receive_next(&r->exchange, now(r));
         if (a.kind == RECEIVE_WAIT)
             break;
+        if (a.kind == RECEIVE_ASK_BLOCKS)
+            take_pace(r, &a);
         outcome = act(r, &a);
         if (outcome != 0)
             break;
@@ -296,6 +324,8 @@ static void on_timer(uv_timer_t *timer)
     struct receive_run *r = timer->data;
     if (receive_stalled(&r->exchange, now(r)))
         receive_run_lose(r, REASON_TIMED_OUT, NULL);
+    else if (r->exchange.held)
+        receive_run_pump(r);
 }
 
 int receive_run_new(struct receive_run **out, uv_loop_t *loop, const struct clock *clock, const char *dir,

@@ -9,6 +9,7 @@
 #define NET_RECEIVE_RUN_H
 
 #include "base/clock.h"
+#include "base/pace.h"
 #include "net/peer.h"
 #include "protocol/documents.h"
 
@@ -25,6 +26,8 @@ struct receive_run_callbacks {
 /* dir: where bodies are. Looks first what is there of this content; one that is complete ends at once. 0, -ENOMEM. */
 int receive_run_new(struct receive_run **out, uv_loop_t *loop, const struct clock *clock, const char *dir,
                     const struct id *content, const struct receive_run_callbacks *callbacks, void *ctx) MUST_USE;
+/* p: borrowed, as long as r lives; blocks are asked for at its pace. */
+void receive_run_set_pace(struct receive_run *r, struct pace *p);
 /* From an offer, before a source is attached: need not be asked for. Judged like any other. */
 void receive_run_offer_info(struct receive_run *r, struct slice info, const uint8_t list_root[32]);
 /* p: borrowed, until on_lost, on_end, receive_run_detach or p's on_closed. */

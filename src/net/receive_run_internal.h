@@ -15,6 +15,7 @@ struct range { /* one BLOCKS_GET that is not answered to the end */
 struct receive_run {
     uv_loop_t *loop;
     const struct clock *clock;
+    struct pace *pace; /* NULL: none */
     struct receive_run_callbacks callbacks;
     void *ctx;
     char dir[BODIES_PATH_BYTES];

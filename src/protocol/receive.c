@@ -70,7 +70,7 @@ static uint32_t choose_blocks(struct receive *r, uint32_t *first)
 static struct receive_action ask_blocks(struct receive *r, int64_t now_ms)
 {
     struct receive_action a = { .kind = RECEIVE_WAIT };
-    if (!r->connected || r->missing_count == 0)
+    if (!r->connected || r->held || r->missing_count == 0)
         return a;
     a.count = choose_blocks(r, &a.first);
     if (a.count == 0)

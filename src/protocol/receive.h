@@ -66,6 +66,7 @@ struct receive {
     uint64_t unsynced_bytes;
     uint64_t window_bytes, sync_bytes;
     uint32_t corrupt_count;
+    bool held;                                /* set by the caller: no blocks are asked for now */
     bool connected, asked, syncing, prepared; /* asked: the INFO or LIST question is open */
     int64_t heard_ms;                         /* when the source last said something useful, or was first asked */
 };

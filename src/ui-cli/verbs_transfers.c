@@ -1,9 +1,12 @@
 /* copy, move, fetch, transfers: between the household's devices. */
 #include "ui-cli/verbs.h"
 
+#include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/util.h"
 
@@ -26,6 +29,12 @@ json_t *verb_transfer_json(const ctl_TransferRow *t)
                           json_id(t->content), "title", t->title, "peer", t->peer, "done_bytes",
                           (json_int_t)t->done_bytes, "total_bytes", (json_int_t)t->total_bytes);
     json_put_text(o, "reason", t->has_reason, t->reason);
+    if (t->has_rate)
+        json_object_set_new(o, "bytes_per_second", json_integer((json_int_t)t->rate));
+    if (t->has_left_ms)
+        json_object_set_new(o, "left_ms", json_integer((json_int_t)t->left_ms));
+    if (t->has_still_ms)
+        json_object_set_new(o, "still_ms", json_integer((json_int_t)t->still_ms));
     return o;
 }
 
@@ -174,15 +183,22 @@ struct rows {
     struct cli *cli;
     json_t *list;
     struct table table;
+    unsigned under_way; /* waiting, running or paused */
 };
 
-/* Cancelled, but not over before the other device has answered. */
-static const char *remark(const ctl_TransferRow *t)
+/* Why it waits or failed; how fast it runs, and for how long still. */
+static const char *remark(const ctl_TransferRow *t, char out[96])
 {
+    char rate[24], time[32];
     bool waits = strcmp(state_word(t->state), "waiting") == 0;
-    if (!t->has_reason)
-        return "";
-    return waits && strcmp(t->reason, reason_code(REASON_CANCELLED)) == 0 ? "being taken back" : t->reason;
+    if (t->has_reason)
+        return waits && strcmp(t->reason, reason_code(REASON_CANCELLED)) == 0 ? "being taken back" : t->reason;
+    out[0] = '\0';
+    if (t->has_still_ms)
+        (void)snprintf(out, 96, "nothing has come for %s", output_duration(t->still_ms, time));
+    else if (t->has_rate)
+        (void)snprintf(out, 96, "%s/s, %s left", output_bytes(t->rate, rate), output_duration(t->left_ms, time));
+    return out;
 }
 
 static int on_transfer(const struct frame *f, void *ctx)
@@ -191,18 +207,19 @@ static int on_transfer(const struct frame *f, void *ctx)
     ctl_TransferRow t;
     if (f->type != ctl_Type_TRANSFER_ROW || CODEC_DECODE(ctl_TransferRow, f->message, &t) != 0)
         return -EPROTO;
+    rows->under_way += t.state <= 3;
     if (rows->list != NULL)
         return json_array_append_new(rows->list, verb_transfer_json(&t));
-    char number[16], amount[64], done[24], total[24];
+    char number[16], amount[64], done[24], total[24], text[96];
     snprintf(number, sizeof(number), "%u", (unsigned)t.number);
     snprintf(amount, sizeof(amount), "%s of %s", output_bytes(t.done_bytes, done), output_bytes(t.total_bytes, total));
-    table_row(&rows->table, number, kind_word(t.kind), t.peer, t.title, state_word(t.state), amount, remark(&t));
+    table_row(&rows->table, number, kind_word(t.kind), t.peer, t.title, state_word(t.state), amount, remark(&t, text));
     return 0;
 }
 
-static int list_transfers(struct cli *cli)
+static int list_transfers(struct cli *cli, unsigned *under_way, unsigned *lines)
 {
-    struct rows rows = { cli, cli->output.json ? json_array() : NULL, { 0 } };
+    struct rows rows = { cli, cli->output.json ? json_array() : NULL, { 0 }, 0 };
     table_init(&rows.table, 7, (const char *[]){ "#", "KIND", "DEVICE", "TITLE", "STATE", "AMOUNT", "" });
     int code = CLI_CALL(cli, TRANSFERS_GET, ctl_TransfersGet, &(ctl_TransfersGet){ 0 }, on_transfer, &rows);
     if (code == EXIT_DONE && rows.list != NULL)
@@ -212,26 +229,101 @@ static int list_transfers(struct cli *cli)
             output_line(&cli->output, "Nothing is under way.");
         table_print(&rows.table);
     }
+    *under_way = rows.under_way;
+    *lines = rows.table.rows + (rows.table.rows == 1);
     json_decref(rows.list);
     table_deinit(&rows.table);
     return code;
 }
 
+#define FOLLOW_MS 1000
+
+/* Once a second until nothing is under way; on a terminal each in the place of the one before. */
+static int follow_transfers(struct cli *cli)
+{
+    bool again = !cli->output.json && isatty(STDOUT_FILENO);
+    unsigned under_way, lines;
+    int code = list_transfers(cli, &under_way, &lines);
+    while (code == EXIT_DONE && under_way > 0) {
+        (void)poll(NULL, 0, FOLLOW_MS);
+        if (again)
+            printf("\033[%uA\033[J", lines);
+        code = list_transfers(cli, &under_way, &lines);
+        fflush(stdout);
+    }
+    return code;
+}
+
+/* ---- the limit ------------------------------------------------------------------------------------------------- */
+
+/* "none", or a number of bytes a second with K, M or G (1024 each). */
+static bool read_rate(const char *text, uint64_t *rate)
+{
+    static const char units[] = "KMG";
+    char *end;
+    if (strcmp(text, "none") == 0) {
+        *rate = 0;
+        return true;
+    }
+    if (text[0] < '0' || text[0] > '9')
+        return false;
+    errno = 0;
+    uint64_t n = strtoull(text, &end, 10);
+    const char *unit = *end != '\0' ? strchr(units, *end) : NULL;
+    unsigned shift = unit != NULL ? 10 * (unsigned)(unit - units + 1) : 0;
+    if (errno != 0 || n == 0 || (*end != '\0' && (unit == NULL || end[1] != '\0')) || n > (UINT64_MAX >> 1) >> shift)
+        return false;
+    *rate = n << shift;
+    return true;
+}
+
+static int on_bandwidth(const struct frame *f, void *ctx)
+{
+    return f->type == ctl_Type_BANDWIDTH_ROW && CODEC_DECODE(ctl_BandwidthRow, f->message, ctx) == 0 ? 0 : -EPROTO;
+}
+
+static int limit(struct cli *cli, const char *wanted)
+{
+    ctl_Bandwidth m = { .has_receive = wanted != NULL };
+    ctl_BandwidthRow row = { 0 };
+    char rate[24];
+    if (wanted != NULL && !read_rate(wanted, &m.receive))
+        return cli_usage(cli, "a limit is `none`, or bytes a second, as 500K or 2M");
+    int code = CLI_CALL(cli, BANDWIDTH, ctl_Bandwidth, &m, on_bandwidth, &row);
+    if (code != EXIT_DONE)
+        return code;
+    if (cli->output.json)
+        output_json(&cli->output, json_pack("{s:o}", "receive_bytes_per_second",
+                                            row.receive != 0 ? json_integer((json_int_t)row.receive) : json_null()));
+    else if (row.receive != 0)
+        output_line(&cli->output, "This device receives at most %s a second.", output_bytes(row.receive, rate));
+    else
+        output_line(&cli->output, "This device receives as fast as it can.");
+    return EXIT_DONE;
+}
+
 static int run_transfers(struct cli *cli, int argc, char **argv)
 {
+    bool follow = false;
+    const struct option_spec specs[] = { { "follow", NULL, &follow } };
     char **args;
-    int count, code = cli_options(cli, argc, argv, NULL, 0, 0, 2, &args, &count);
+    unsigned under_way, lines;
+    int count, code = cli_options(cli, argc, argv, specs, 1, 0, 2, &args, &count);
     if (code >= 0)
         return code;
     if (count == 0)
-        return list_transfers(cli);
+        return follow ? follow_transfers(cli) : list_transfers(cli, &under_way, &lines);
+    if (strcmp(args[0], "limit") == 0)
+        return limit(cli, count == 2 ? args[1] : NULL);
     static const char *const actions[] = { "", "pause", "resume", "cancel" };
     ctl_TransferControl m = { .number = count == 2 ? (uint32_t)strtoul(args[1], NULL, 10) : 0 };
     for (uint32_t a = 1; a <= 3; a++)
         if (strcmp(args[0], actions[a]) == 0)
             m.action = a;
     if (m.action == 0 || m.number == 0)
-        return cli_usage(cli, "one of: transfers, transfers pause N, transfers resume N, transfers cancel N");
+        return cli_usage(
+            cli,
+            "one of: transfers [--follow], transfers pause N, transfers resume N, transfers cancel N, transfers limit [RATE|none]");
     code = CLI_CALL(cli, TRANSFER_CONTROL, ctl_TransferControl, &m, NULL, NULL);
     if (code != EXIT_DONE)
         return code;
@@ -244,5 +336,10 @@ static int run_transfers(struct cli *cli, int argc, char **argv)
                                     : "be cancelled");
     return EXIT_DONE;
 }
-const struct verb verb_transfers = { "transfers", "[pause N | resume N | cancel N]",
-                                     "Lists and steers what is under way.", NULL, run_transfers };
+const struct verb verb_transfers = {
+    "transfers", "[--follow] | pause N | resume N | cancel N | limit [RATE | none]",
+    "Lists and steers what is under way.",
+    "--follow shows it again each second, until nothing is. limit: what all that this device receives may take\n"
+    "together, in bytes a second (500K, 2M); it is remembered.",
+    run_transfers
+};

@@ -225,6 +225,52 @@ def many_at_once():
     assert all(library[c]["has_body"] and library[c]["license"] == "valid" for c in contents)
 
 
+def limited():
+    """All that is received together keeps to the limit; rate and time left are shown; the limit is remembered and taken away."""
+    assert h.bedroom("transfers", "limit") == {"receive_bytes_per_second": None}
+    for wrong in ("0", "12", "-5", "5T", "fast", "1.5M", "99999999999999999999"):
+        refused = h.bedroom.anyhow("transfers", "limit", wrong)["error"]
+        assert refused["code"] in ("usage", "malformed"), (wrong, refused)
+    assert h.bedroom("transfers", "limit", "400K") == {"receive_bytes_per_second": 400 * 1024}
+    contents = [bought(size=2600000) for _ in range(2)]
+    began = time.monotonic()
+    copying = [begin(h.kitchen, "copy", c, "--to", "bedroom") for c in contents]
+    shown = wait_for("a rate is shown", lambda: next((t for c in contents for t in rows(h.bedroom, c) if t["state"] == "running" and t.get("bytes_per_second", 10**9) < 500 * 1024), None))
+    assert 0 < shown["left_ms"] < 60000, shown
+    h.bedroom.kill()  # it is remembered
+    h.bedroom.start()
+    assert h.bedroom("transfers", "limit") == {"receive_bytes_per_second": 400 * 1024}
+    wait_for("it goes on", lambda: any(t["state"] == "running" for c in contents for t in rows(h.bedroom, c)), 30)
+    follow = subprocess.run([PROGRAMS["hearth"], "--socket", h.bedroom.socket, "transfers", "--follow"], capture_output=True, text=True, timeout=60)
+    assert follow.returncode == 0 and "left" in follow.stdout, follow
+    for c in copying:
+        assert c.wait(60) == 0
+    took = time.monotonic() - began
+    assert took > 5200000 / (400 * 1024) - 2.8, took  # the first block of each comes at once
+    h.bedroom("transfers", "limit", "none")
+    for c in contents:
+        h.bedroom.digest(c)
+    h.kitchen("copy", bought(), "--to", "bedroom")
+
+
+def a_source_that_says_nothing():
+    content = bought()
+    copying = begin(h.kitchen, "copy", content, "--to", "bedroom")
+    try:
+        h.bedroom("transfers", "limit", "2M")
+        wait_for("it has begun", lambda: any(t["done_bytes"] > 0 for t in rows(h.bedroom, content)))
+        h.kitchen.process.child.send_signal(signal.SIGSTOP)
+        still = wait_for("it is seen to stand still", lambda: next((t for t in rows(h.bedroom, content) if "still_ms" in t), None))
+        assert "bytes_per_second" not in still and "left_ms" not in still, still
+        table = subprocess.run([PROGRAMS["hearth"], "--socket", h.bedroom.socket, "transfers"], capture_output=True, text=True, timeout=60).stdout
+        assert "nothing has come for" in table, table
+    finally:
+        thaw(h.kitchen)
+        h.bedroom("transfers", "limit", "none")
+    assert copying.wait(60) == 0
+    h.bedroom.digest(content)
+
+
 def no_room():
     """A device whose state is on a small file system."""
     content = bought()
@@ -248,4 +294,4 @@ def no_room():
 run_cases([("a copy waits for its destination", waits_for_a_device), ("pause and resume at the source", pauses_and_resumes),
            ("pause and resume at the destination", destination_pauses), ("a copy is cancelled", cancels_a_copy), ("a cancelled copy is wanted after all", changes_ones_mind_after_a_cancel), ("a copy is cancelled in the middle", cancels_in_the_middle),
            ("a move is taken back", takes_a_move_back), ("a destination refuses a move", destination_refuses_a_move),
-           ("a download survives a kill", download_survives_a_kill), ("many copies at once", many_at_once), ("no room", no_room)])
+           ("a download survives a kill", download_survives_a_kill), ("many copies at once", many_at_once), ("a limit, rates and time left", limited), ("a source that stands still is shown", a_source_that_says_nothing), ("no room", no_room)])
