@@ -151,7 +151,7 @@ int catch_up_take(struct vault *v, const struct request *rq, struct reply *reply
 {
     const vlt_CatchUp *m = rq->message;
     doc_Keyset keyset;
-    uint64_t own;
+    uint64_t own, now_ms;
     doc_CatchUp *page CLEANUP(freep) = malloc(sizeof(*page));
     struct catching_up *c = behind_find(v, m->distributor);
     if (!page)
@@ -163,12 +163,14 @@ int catch_up_take(struct vault *v, const struct request *rq, struct reply *reply
         r = catch_up_judge(rq->tail, &keyset, &v->keys->client, page);
     if (r == 0)
         r = keys_generation(v, &own);
+    if (r == 0)
+        r = trusted_time_stamp(v, m->distributor, &now_ms);
     if (r != 0)
         return r;
     if (memcmp(page->nonce, c->nonce, sizeof(page->nonce)) != 0 ||
         memcmp(page->after, c->after, sizeof(page->after)) != 0)
         return REASON_OUT_OF_STEP;
-    if (standing_is_absurd(page->generation, own, (int64_t)trusted_time_now(v)))
+    if (standing_is_absurd(page->generation, own, (int64_t)now_ms))
         return REASON_MALFORMED;
     return take_page(v, page, c, reply);
 }

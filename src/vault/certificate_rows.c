@@ -140,10 +140,10 @@ int certificate_row_release(struct vault *v, const void *issuer, const uint8_t s
     return r > 0 ? -EUCLEAN : r;
 }
 
-int certificate_row_forget_ended(struct vault *v, uint64_t before_ms)
+int certificate_row_forget_ended(struct vault *v)
 {
     struct query q CLEANUP(query_end) = query(v->store, DB_CERTIFICATE_FORGET);
-    query_bind_u64(&q, 1, before_ms);
+    query_bind_u64(&q, 1, DOCUMENTS_SKEW_MS);
     int r = query_run(&q);
     return r > 0 ? -EUCLEAN : r;
 }

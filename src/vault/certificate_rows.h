@@ -37,7 +37,7 @@ int certificate_row_find(const struct vault *v, struct slice envelope, struct ce
 int certificate_row_reserve(struct vault *v, const struct certificate_row *row) MUST_USE; /* 0 or -errno */
 /* state, receipt: how it ends. Only a reservation of the same bytes, or nothing, may become that (-EUCLEAN). */
 int certificate_row_settle(struct vault *v, const struct certificate_row *row) MUST_USE;
-int certificate_row_forget_ended(struct vault *v, uint64_t before_ms) MUST_USE; /* reservations only */
+int certificate_row_forget_ended(struct vault *v) MUST_USE; /* reservations only; by the mark of their distributor */
 int certificate_row_release(struct vault *v, const void *issuer, const uint8_t serial[16]) MUST_USE;
 
 #endif

@@ -69,8 +69,18 @@ static struct certificate_case case_of(const struct vault *v, const struct servi
         .certificate = certificate,
         .delegation = delegation,
         .lowest_block_version = s->block_version,
-        .now_ms = (int64_t)trusted_time_now(v),
     };
+}
+
+/* What others hand over waits until the time is known: its papers end, and what is stored stays. 0, REASON_CLOCK_UNTRUSTED, -errno. */
+static int set_time(const struct vault *v, struct certificate_case *c)
+{
+    struct trusted_time t;
+    int r = trusted_time_get(v, c->keyset->distributor, 0, &t);
+    if (r != 0)
+        return r;
+    c->now_ms = (int64_t)t.now_ms;
+    return trusted_time_is_trusted(&t) ? 0 : REASON_CLOCK_UNTRUSTED;
 }
 
 /* What only this device can tell: leaf, key block entry and both halves of the content key open. */
@@ -185,7 +195,9 @@ int certificates_check(struct vault *v, const struct request *rq, struct reply *
     c.presenter = m->has_presenter ? &presenter : NULL;
     c.info = CODEC_BYTES(m->info);
     c.list_root = m->list_root;
-    r = certificate_judge(&c, facts); /* S162-S164, S168-S170 */
+    r = set_time(v, &c);
+    if (r == 0)
+        r = certificate_judge(&c, facts); /* S162-S164, S168-S170 */
     if (r == 0)
         r = judge_here(v, s, facts);
     if (r == 0)
@@ -205,8 +217,7 @@ int certificates_check(struct vault *v, const struct request *rq, struct reply *
 
 static int sign_receipt(const struct vault *v, struct certificate_row *row, enum certificate_state state)
 {
-    doc_Receipt receipt = { .outcome = state == CERTIFICATE_STORED ? RECEIPT_STORED : RECEIPT_REFUSED,
-                            .signed_ms = trusted_time_now(v) };
+    doc_Receipt receipt = { .outcome = state == CERTIFICATE_STORED ? RECEIPT_STORED : RECEIPT_REFUSED };
     memcpy(receipt.issuer, row->issuer.bytes, sizeof(receipt.issuer));
     memcpy(receipt.serial, row->serial, sizeof(receipt.serial));
     memcpy(receipt.content, row->content.bytes, sizeof(receipt.content));
@@ -214,7 +225,9 @@ static int sign_receipt(const struct vault *v, struct certificate_row *row, enum
     memcpy(receipt.destination, v->keys->client.bytes, sizeof(receipt.destination));
     struct signer signer = keys_signer(v);
     row->state = state;
-    int r = document_sign(&row->receipt, DOCUMENT_RECEIPT, &receipt, &signer);
+    int r = trusted_time_stamp(v, row->distributor.bytes, &receipt.signed_ms);
+    if (r == 0)
+        r = document_sign(&row->receipt, DOCUMENT_RECEIPT, &receipt, &signer);
     return r > 0 ? -ENOBUFS : r;
 }
 
@@ -240,7 +253,9 @@ static int judge_again(struct vault *v, const struct service *s, const struct ce
     c.list_root = row->list_root;
     /* The block was new enough when the serial was reserved: a revocation elsewhere must not undo a transfer. */
     c.lowest_block_version = 0;
-    int r = certificate_judge(&c, facts);
+    int r = set_time(v, &c);
+    if (r == 0)
+        r = certificate_judge(&c, facts);
     return r != 0 ? r : judge_here(v, s, facts);
 }
 
@@ -289,11 +304,7 @@ int certificates_commit(struct vault *v, const struct request *rq, struct reply 
     }
 }
 
-int certificates_forget_ended(struct vault *v)
-{
-    uint64_t now_ms = trusted_time_now(v);
-    return certificate_row_forget_ended(v, now_ms > DOCUMENTS_SKEW_MS ? now_ms - DOCUMENTS_SKEW_MS : 0);
-}
+int certificates_forget_ended(struct vault *v) { return certificate_row_forget_ended(v); }
 
 /* --- CERTIFICATE_REFUSE, CERTIFICATE_RELEASE --- */
 

@@ -30,7 +30,8 @@ request_fn certificates_refuse;
 /* CERTIFICATE_RELEASE: the reservation is given up, the certificate may come again. REASON_ALREADY: stored or refused. */
 request_fn certificates_release;
 
-/* At start: reservations whose certificate has ended go; it could neither be committed nor checked again. 0 or -errno. */
+/* At start: reservations whose certificate has ended by the time that their distributor has signed go; it could neither be committed nor checked
+ * again. The system clock makes nothing be forgotten. 0 or -errno. */
 int certificates_forget_ended(struct vault *v) MUST_USE;
 
 #endif

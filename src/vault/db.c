@@ -11,7 +11,7 @@ static const char version_1[] =
     "  sealed BLOB NOT NULL" /* Ed25519 seed || X25519 secret */
     ") STRICT;"
 
-    "CREATE TABLE high_water (" /* trusted_time.c */
+    "CREATE TABLE high_water (" /* until version 8 */
     "  one INTEGER PRIMARY KEY CHECK (one = 1),"
     "  time_ms INTEGER NOT NULL"
     ") STRICT;"
@@ -180,8 +180,15 @@ static const char metadata[] = "CREATE TABLE metadata ("
                                "  PRIMARY KEY (distributor, provider)"
                                ") STRICT;";
 
+/* trusted_time.c: the mark of each distributor, and the issue of the newest keyset it has shown. The one mark there was (high_water, which nothing
+ * reads any more) becomes everybody's: time does not go backwards by an update. */
+static const char times[] =
+    "ALTER TABLE distributor ADD COLUMN time_ms INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE distributor ADD COLUMN issued_ms INTEGER NOT NULL DEFAULT 0;"
+    "UPDATE distributor SET time_ms = coalesce((SELECT time_ms FROM high_water), 0) WHERE sealed IS NOT NULL;";
+
 static const char *const migrations[] = {
-    version_1, version_2, version_3, version_4, version_5, version_6, version_7, version_8, metadata,
+    version_1, version_2, version_3, version_4, version_5, version_6, version_7, version_8, metadata, times,
 };
 
 static const char *const statements[DB_STATEMENT_COUNT] = {
@@ -204,15 +211,16 @@ static const char *const statements[DB_STATEMENT_COUNT] = {
                           " ON CONFLICT (issuer, license_id) DO UPDATE SET sequence = excluded.sequence"
                           " WHERE excluded.sequence > sequence",
 
-    [DB_TIME_GET] = "SELECT time_ms FROM high_water",
-    [DB_TIME_RAISE] = "INSERT INTO high_water (one, time_ms) VALUES (1, ?1)"
-                      " ON CONFLICT (one) DO UPDATE SET time_ms = excluded.time_ms WHERE excluded.time_ms > time_ms",
+    [DB_TIMES] = "SELECT distributor, time_ms, issued_ms FROM distributor"
+                 " WHERE sealed IS NOT NULL OR distributor = ?1",
+    [DB_TIME_RAISE] = "UPDATE distributor SET time_ms = ?2 WHERE distributor = ?1 AND time_ms < ?2",
 
     [DB_KEYSET_GET] = "SELECT keyset_sequence, keyset, sealed IS NOT NULL FROM distributor WHERE distributor = ?1",
     [DB_KEYSET_PUT] =
-        "INSERT INTO distributor (distributor, keyset_sequence, keyset, checked_ms) VALUES (?1, ?2, ?3, ?4)"
+        "INSERT INTO distributor (distributor, keyset_sequence, keyset, issued_ms, checked_ms)" /* checked_ms: an order, by no clock */
+        " VALUES (?1, ?2, ?3, ?4, (SELECT coalesce(max(checked_ms), 0) + 1 FROM distributor))"
         " ON CONFLICT (distributor) DO UPDATE SET keyset_sequence = excluded.keyset_sequence,"
-        " keyset = excluded.keyset, checked_ms = excluded.checked_ms",
+        " keyset = excluded.keyset, issued_ms = excluded.issued_ms, checked_ms = excluded.checked_ms",
     [DB_KEYSET_TRIM] = "UPDATE distributor SET keyset = NULL WHERE sealed IS NULL AND keyset IS NOT NULL"
                        " AND distributor NOT IN (SELECT distributor FROM distributor WHERE sealed IS NULL"
                        " AND keyset IS NOT NULL ORDER BY checked_ms DESC LIMIT 8)",
@@ -275,7 +283,8 @@ static const char *const statements[DB_STATEMENT_COUNT] = {
                               " receipt = excluded.receipt, certificate = NULL, delegation = NULL, info = NULL,"
                               " list_root = NULL WHERE state = 1 AND digest = excluded.digest",
     [DB_CERTIFICATE_RELEASE] = "DELETE FROM certificate WHERE issuer = ?1 AND serial = ?2 AND state = 1",
-    [DB_CERTIFICATE_FORGET] = "DELETE FROM certificate WHERE state = 1 AND ends_ms < ?1",
+    [DB_CERTIFICATE_FORGET] = "DELETE FROM certificate WHERE state = 1 AND ends_ms + ?1 <"
+                              " (SELECT time_ms FROM distributor d WHERE d.distributor = certificate.distributor)",
 
     [DB_LOGIN_GET] = "SELECT sealed FROM login WHERE distributor = ?1",
     [DB_LOGIN_PUT] = "INSERT OR REPLACE INTO login (distributor, sealed) VALUES (?1, ?2)",

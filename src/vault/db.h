@@ -16,7 +16,7 @@ enum db_statement {
     DB_USED_ADD,
     DB_GIVEN_UP_GET,
     DB_GIVEN_UP_RAISE,
-    DB_TIME_GET,
+    DB_TIMES,
     DB_TIME_RAISE,
     DB_KEYSET_GET,
     DB_KEYSET_PUT,

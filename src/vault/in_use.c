@@ -175,9 +175,12 @@ static void judge(struct in_use *u, vlt_PlayEnd end, bool any, uint64_t opened_m
 static int settle(struct vault *v, struct in_use *u, vlt_PlayEnd end, bool any, uint64_t opened_ms,
                   struct in_use_verdict *out)
 {
-    uint64_t used_ms;
-    judge(u, end, any, opened_ms, trusted_time_now(v), out, &used_ms);
-    int r = use_settle(v, &u->play, out->counted, used_ms);
+    uint64_t used_ms, now_ms;
+    int r = trusted_time_stamp(v, u->play.issuer, &now_ms);
+    if (r != 0)
+        return r;
+    judge(u, end, any, opened_ms, now_ms, out, &used_ms);
+    r = use_settle(v, &u->play, out->counted, used_ms);
     return r != 0 ? r : put(v, u);
 }
 

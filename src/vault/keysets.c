@@ -1,6 +1,8 @@
 /* Checking and remembering keysets (table distributor). */
 #include "vault/keysets.h"
 
+#include "base/util.h"
+#include "protocol/times.h"
 #include "vault/db.h"
 #include "vault/service.h"
 #include "vault/trusted_time.h"
@@ -23,18 +25,35 @@ static int known_sequence(const struct vault *v, const struct id *distributor, s
     return query_check(&q);
 }
 
-static int remember(struct vault *v, const struct id *distributor, uint64_t sequence, struct slice envelope)
+static int remember(struct vault *v, const struct id *distributor, const doc_Keyset *keyset, struct slice envelope)
 {
     struct query put CLEANUP(query_end) = query(v->store, DB_KEYSET_PUT);
     query_bind_blob(&put, 1, SLICE_ARRAY(distributor->bytes));
-    query_bind_u64(&put, 2, sequence);
+    query_bind_u64(&put, 2, keyset->sequence);
     query_bind_blob(&put, 3, envelope);
-    query_bind_i64(&put, 4, clock_wall_ms(v->clock));
+    query_bind_u64(&put, 4, keyset->issued_ms);
     int r = query_run(&put);
     if (r == 0)
         r = store_run(v->store, DB_KEYSET_TRIM);
     services_forget(v);
     return r > 0 ? -EUCLEAN : r;
+}
+
+/* Its own issue is a time it is at least; of its end only signed times speak, so that a wrong clock cannot keep out the word that tells the time. */
+static int judge(const struct vault *v, const struct id *distributor, uint64_t lowest, const uint8_t *tls_key,
+                 struct slice envelope, doc_Keyset *out)
+{
+    uint8_t signer[32];
+    struct trusted_time t;
+    int r = document_open(DOCUMENT_KEYSET, envelope, out, sizeof(*out), signer);
+    if (r == 0 && (out->sequence > VAULT_NUMBER_MAX || out->issued_ms > VAULT_NUMBER_MAX))
+        r = REASON_KEYSET_INVALID;
+    if (r == 0)
+        r = trusted_time_get(v, distributor->bytes, out->issued_ms, &t);
+    if (r != 0)
+        return r;
+    uint64_t at_ms = t.state == TIME_HEARD ? u64_max(t.now_ms, out->issued_ms) : t.floor_ms;
+    return keyset_judge(envelope, distributor, lowest, tls_key, (int64_t)at_ms, out);
 }
 
 int keysets_check(struct vault *v, const struct request *rq, struct reply *reply)
@@ -47,12 +66,9 @@ int keysets_check(struct vault *v, const struct request *rq, struct reply *reply
     int r = known_sequence(v, &distributor, rq->tail, &lowest, &same);
     if (r != 0)
         return r;
-    r = keyset_judge(rq->tail, &distributor, lowest, m->has_tls_key ? m->tls_key : NULL, (int64_t)trusted_time_now(v),
-                     &keyset);
-    if (r == 0 && keyset.sequence > VAULT_NUMBER_MAX)
-        r = REASON_KEYSET_INVALID;
+    r = judge(v, &distributor, lowest, m->has_tls_key ? m->tls_key : NULL, rq->tail, &keyset);
     if (r == 0 && !same) /* the usual session opens with a known one and costs no sync */
-        r = remember(v, &distributor, keyset.sequence, rq->tail);
+        r = remember(v, &distributor, &keyset, rq->tail);
     if (r != 0)
         return r;
     reply->keyset.sequence = keyset.sequence;
@@ -63,17 +79,34 @@ int keysets_check(struct vault *v, const struct request *rq, struct reply *reply
     return 0;
 }
 
-int keysets_find(struct vault *v, const void *distributor, doc_Keyset *out)
+int keysets_load(const struct vault *v, const void *distributor, doc_Keyset *out)
 {
-    struct id id = id_from(distributor);
+    uint8_t root_key[32];
     struct query q CLEANUP(query_end) = query(v->store, DB_KEYSET_GET);
-    query_bind_blob(&q, 1, SLICE_ARRAY(id.bytes));
+    query_bind_blob(&q, 1, slice(distributor, ID_BYTES));
     int r = query_one(&q);
     if (r == STORE_ABSENT || (r == 0 && query_is_null(&q, 1)))
         return REASON_NOT_FOUND;
     if (r != 0)
         return r > 0 ? -EUCLEAN : r;
-    return keyset_judge(query_blob(&q, 1), &id, 0, NULL, (int64_t)trusted_time_now(v), out);
+    r = document_open(DOCUMENT_KEYSET, query_blob(&q, 1), out, sizeof(*out), root_key); /* judged when it was stored */
+    if (r != 0)
+        return r > 0 ? -EUCLEAN : r;
+    struct id root = id_of_key(root_key);
+    return id_equal(&root, distributor) && id_equal(out->distributor, distributor) ? query_check(&q) : -EUCLEAN;
+}
+
+int keysets_judge_current(const struct vault *v, const doc_Keyset *keyset)
+{
+    struct trusted_time t;
+    int r = trusted_time_get(v, keyset->distributor, 0, &t);
+    return r != 0 ? r : times_ended(keyset->ends_ms, (int64_t)t.now_ms) ? REASON_KEYSET_INVALID : 0;
+}
+
+int keysets_find(struct vault *v, const void *distributor, doc_Keyset *out)
+{
+    int r = keysets_load(v, distributor, out);
+    return r != 0 ? r : keysets_judge_current(v, out);
 }
 
 int keysets_sequence(const struct vault *v, const struct id *distributor, uint64_t *out)

@@ -156,11 +156,17 @@ int licenses_keep(struct vault *v, const doc_License *license, struct slice enve
 
 /* It was paid for when it was issued: a delegation that ends while the answer is under way takes nothing away. Not for long, for nothing but the
  * partner's own word says when it was issued. A delegation that was withdrawn is of no use at once, by the keyset's floor. */
-static int64_t delegated_at(const struct vault *v, const doc_License *named)
+static int delegated_at(const struct vault *v, const doc_License *named, int64_t *out)
 {
-    uint64_t now_ms = trusted_time_now(v);
-    bool late = named->issued_ms < now_ms && now_ms - named->issued_ms <= DELEGATED_LATE_MS;
-    return (int64_t)(late ? named->issued_ms : now_ms);
+    struct trusted_time t;
+    int r = trusted_time_get(v, named->leaf.distributor, 0, &t);
+    if (r != 0)
+        return r;
+    if (!trusted_time_is_trusted(&t)) /* the answer is given again: the partner keeps it */
+        return REASON_CLOCK_UNTRUSTED;
+    bool late = named->issued_ms < t.now_ms && t.now_ms - named->issued_ms <= DELEGATED_LATE_MS;
+    *out = (int64_t)(late ? named->issued_ms : t.now_ms);
+    return 0;
 }
 
 /* A later edition, from the partner that issued the copy certificate in which the license came: under a delegation of our distributor's, as the
@@ -170,6 +176,7 @@ static int judge_delegated(struct vault *v, const doc_License *named, struct sli
 {
     struct license_row known CLEANUP(licenses_deinit) = { 0 };
     doc_Delegation d;
+    int64_t at_ms;
     uint8_t signer[32];
     int r = licenses_get(v, named->issuer, named->license_id, &known);
     if (r != 0)
@@ -178,7 +185,9 @@ static int judge_delegated(struct vault *v, const doc_License *named, struct sli
         return REASON_CONTENT_ID_MISMATCH;
     r = services_find_current(v, named->leaf.distributor, s);
     if (r == 0)
-        r = delegation_judge(delegation, &(*s)->keyset, delegated_at(v, named), &d);
+        r = delegated_at(v, named, &at_ms);
+    if (r == 0)
+        r = delegation_judge(delegation, &(*s)->keyset, at_ms, &d);
     if (r == 0)
         r = document_open(DOCUMENT_LICENSE, envelope, out, sizeof(*out), signer);
     if (r == 0 && (!id_equal(d.partner, named->issuer) || memcmp(signer, d.copy_key, sizeof(signer)) != 0))

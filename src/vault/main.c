@@ -34,7 +34,6 @@
 #include "vault/service.h"
 #include "vault/storage_key.h"
 #include "vault/tls_sign.h"
-#include "vault/trusted_time.h"
 
 #define REQUESTS_FD 3
 #define TLS_FD 4
@@ -136,8 +135,6 @@ static int run(struct vault *v, const char *dir, struct key32 **storage_key, str
     int r = open_storage(v, dir, storage_key);
     if (r == 0)
         r = keys_load(v, keys);
-    if (r == 0)
-        r = trusted_time_load(v);
     if (r == 0)
         r = certificates_forget_ended(v);
     if (r == 0)

@@ -136,6 +136,7 @@ struct judging {
     doc_Metadata said;
     doc_MetadataVouch vouch;  /* when vouched */
     bool licensed, permitted; /* by a license */
+    uint64_t now_ms;          /* the publisher's */
 };
 
 static int read_file(int fd, struct buf *out)
@@ -184,7 +185,7 @@ static int judge_vouch(struct vault *v, struct judging *j)
     const struct row_name name = vouch_name(j->publisher.bytes, j->said.signer);
     r = load(v, &name, kept);
     j->vouched = r == 0 && is_newest(kept, j->vouch.sequence, j->file.vouch) &&
-                 trusted_time_now(v) <= u64_add(j->vouch.ends_ms, DOCUMENTS_SKEW_MS);
+                 j->now_ms <= u64_add(j->vouch.ends_ms, DOCUMENTS_SKEW_MS);
     return r;
 }
 
@@ -218,13 +219,25 @@ static int judge_sequence(const struct vault *v, const struct judging *j)
     return r != 0 ? r : is_newest(kept, j->said.sequence, j->file.document) ? 0 : REASON_METADATA_OUTDATED;
 }
 
+/* While the time is untrusted it is at least what the document says of itself, so that a wrong clock makes nothing "not yet". */
+static int set_time(const struct vault *v, struct judging *j)
+{
+    struct trusted_time t;
+    int r = trusted_time_get(v, j->publisher.bytes, 0, &t);
+    if (r == 0)
+        j->now_ms = trusted_time_is_trusted(&t) ? t.now_ms : u64_max(t.now_ms, j->said.issued_ms);
+    return r;
+}
+
 static int judge(struct vault *v, struct judging *j)
 {
     if (!id_equal(&j->content, j->said.content))
         return REASON_CONTENT_ID_MISMATCH;
     if (!metadata_parts_match(&j->said, j->file.parts))
         return REASON_SIGNATURE_INVALID;
-    int r = metadata_judge_time(&j->said, (int64_t)u64_min(trusted_time_now(v), INT64_MAX));
+    int r = set_time(v, j);
+    if (r == 0)
+        r = metadata_judge_time(&j->said, (int64_t)u64_min(j->now_ms, INT64_MAX));
     if (r == 0)
         r = judge_vouch(v, j);
     if (r == 0)

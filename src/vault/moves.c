@@ -6,6 +6,7 @@
 #include "base/util.h"
 #include "crypto/seal.h"
 #include "crypto/sha256.h"
+#include "protocol/times.h"
 #include "vault/behind.h"
 #include "vault/db.h"
 #include "vault/keys.h"
@@ -112,6 +113,17 @@ static int open_sealed(const struct vault *v, struct slice sealed, struct releas
     return r;
 }
 
+static int judge_end(const struct vault *v, const doc_License *here, const doc_CopyCertificate *c)
+{
+    struct trusted_time t;
+    int r = trusted_time_get(v, here->leaf.distributor, here->issued_ms, &t);
+    if (r != 0)
+        return r;
+    if (times_ended(c->ends_ms, (int64_t)t.now_ms))
+        return REASON_CERTIFICATE_EXPIRED;
+    return trusted_time_is_trusted(&t) ? 0 : REASON_CLOCK_UNTRUSTED;
+}
+
 static int judge_release(const struct vault *v, const struct released *in)
 {
     const doc_CopyCertificate *c = &in->certificate;
@@ -120,9 +132,6 @@ static int judge_release(const struct vault *v, const struct released *in)
         return REASON_MALFORMED;
     if (!id_equal(c->source, &v->keys->client))
         return REASON_NOT_PERMITTED;
-    uint64_t now_ms = trusted_time_now(v);
-    if (now_ms > c->ends_ms && now_ms - c->ends_ms > DOCUMENTS_SKEW_MS)
-        return REASON_CERTIFICATE_EXPIRED;
     return 0;
 }
 
@@ -140,6 +149,9 @@ static int suspend(struct vault *v, const struct released *in)
         return REASON_NO_LICENSE;
     if (row.state == LICENSE_SUSPENDED)
         return REASON_LICENSE_SUSPENDED;
+    r = judge_end(v, &row.license, c);
+    if (r != 0)
+        return r;
     if (plays_use(v, c->issuer, in->license.license_id))
         return REASON_IN_USE;
     r = use_judge_left(v, &row.license, c, &in->license.conditions); /* played since it was asked for: ask again */
@@ -251,13 +263,15 @@ static int judge_receipt(const struct vault *v, struct slice envelope, enum rece
 
 static int sign_surrender(const struct vault *v, struct move *m)
 {
-    doc_Surrender surrender = { .signed_ms = trusted_time_now(v) };
+    doc_Surrender surrender = { 0 };
     memcpy(surrender.issuer, m->issuer.bytes, sizeof(surrender.issuer));
     memcpy(surrender.license_id, m->license_id, sizeof(surrender.license_id));
     memcpy(surrender.serial, m->serial, sizeof(surrender.serial));
     memcpy(surrender.client, v->keys->client.bytes, sizeof(surrender.client));
     struct signer signer = keys_signer(v);
-    int r = document_sign(&m->surrender, DOCUMENT_SURRENDER, &surrender, &signer);
+    int r = trusted_time_stamp(v, m->issuer.bytes, &surrender.signed_ms);
+    if (r == 0)
+        r = document_sign(&m->surrender, DOCUMENT_SURRENDER, &surrender, &signer);
     return r > 0 ? -ENOBUFS : r;
 }
 

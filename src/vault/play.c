@@ -119,14 +119,20 @@ static bool is_limited(const doc_License *l)
            l->has_lease;
 }
 
-/* Source: seed S44; against turning the clock back: design, time high-water mark. */
+/* What has ended by the floor has ended; for the rest an untrusted time says neither yes nor no.
+ * Source: seed S44; against turning the clock back: design, time high-water mark. */
 static int judge_time(const struct vault *v, const doc_License *l)
 {
+    struct trusted_time t;
     if (!is_limited(l))
         return 0;
-    if (trusted_time_is_behind(v))
-        return REASON_CLOCK_UNTRUSTED;
-    return license_usable(l, (int64_t)trusted_time_now(v));
+    int r = trusted_time_get(v, l->leaf.distributor, l->issued_ms, &t);
+    if (r != 0)
+        return r;
+    r = license_usable(l, (int64_t)t.now_ms);
+    if (trusted_time_is_trusted(&t) || r == REASON_LICENSE_EXPIRED || r == REASON_LEASE_ENDED)
+        return r;
+    return REASON_CLOCK_UNTRUSTED;
 }
 
 static int derive(struct vault *v, const doc_License *l, const uint8_t nonce[32], struct key32 *key)

@@ -56,6 +56,7 @@ static const struct {
     ROW(SERVICE_DROP, vlt_ServiceDrop, service_drop),
     ROW(ROSTER_CHECK, vlt_RosterCheck, rosters_check),
     ROW(TIME_CHECK, vlt_TimeCheck, trusted_time_check),
+    ROW(TIME_GET, vlt_TimeGet, trusted_time_tell),
     ROW(DISTRIBUTORS_GET, vlt_DistributorsGet, service_list),
     ROW(ROSTER_GET, vlt_RosterGet, rosters_get),
     ROW(LICENSE_STORE, vlt_LicenseStore, licenses_store),

@@ -30,6 +30,7 @@ struct reply {
         vlt_PlayOpened play;
         vlt_PlayClosed play_closed;
         vlt_Standing standing;
+        vlt_Time time;
         vlt_CaughtUp caught_up;
         vlt_LoginProof login;
         vlt_UseSigned use_signed;

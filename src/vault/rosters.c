@@ -43,7 +43,10 @@ int rosters_check(struct vault *v, const struct request *rq, struct reply *reply
     doc_Roster *roster CLEANUP(freep) = malloc(sizeof(*roster));
     if (!roster)
         return -ENOMEM;
-    r = roster_judge(rq->tail, &s->keyset, (int64_t)trusted_time_now(v), roster);
+    struct trusted_time t;
+    r = trusted_time_get(v, s->distributor.bytes, 0, &t);
+    if (r == 0)
+        r = roster_judge(rq->tail, &s->keyset, (int64_t)t.now_ms, roster);
     if (r != 0)
         return r;
     if (roster->sequence > VAULT_NUMBER_MAX)

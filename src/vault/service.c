@@ -7,6 +7,7 @@
 #include "crypto/seal.h"
 #include "vault/db.h"
 #include "vault/keys.h"
+#include "vault/keysets.h"
 #include "vault/logins.h"
 #include "vault/sealed.h"
 #include "vault/trusted_time.h"
@@ -147,11 +148,10 @@ int services_find_current(struct vault *v, const void *distributor, const struct
     int r = services_find(v, distributor, &s);
     if (r != 0)
         return r;
-    uint64_t now_ms = trusted_time_now(v);
-    if (now_ms > s->keyset.ends_ms && now_ms - s->keyset.ends_ms > DOCUMENTS_SKEW_MS)
-        return REASON_KEYSET_INVALID;
-    *out = s;
-    return 0;
+    r = keysets_judge_current(v, &s->keyset);
+    if (r == 0)
+        *out = s;
+    return r;
 }
 
 struct slice service_set(const struct service *s) { return slice(s->device_set, KEYTREE_SET_BYTES); }
@@ -164,35 +164,20 @@ bool service_has_leaf(const struct service *s, const doc_Leaf *leaf)
 
 /* --- SERVICE_DATA --- */
 
-/* The keyset this distributor last showed, still good. 0, REASON_NOT_REGISTERED, REASON_KEYSET_INVALID. */
-static int shown_keyset(struct vault *v, const struct id *distributor, doc_Keyset *out)
-{
-    struct query q CLEANUP(query_end) = query(v->store, DB_KEYSET_GET);
-    query_bind_blob(&q, 1, SLICE_ARRAY(distributor->bytes));
-    int r = query_one(&q);
-    if (r == STORE_ABSENT || (r == 0 && query_is_null(&q, 1)))
-        return REASON_NOT_REGISTERED;
-    if (r != 0)
-        return r > 0 ? -EUCLEAN : r;
-    uint64_t sequence = query_u64(&q, 0);
-    struct slice envelope = query_blob(&q, 1);
-    r = query_check(&q);
-    if (r != 0)
-        return r;
-    return keyset_judge(envelope, distributor, sequence, NULL, (int64_t)trusted_time_now(v), out);
-}
-
 /* The certificate says: this device, this sealing key, this distributor's leaf. */
 static int judge_certificate(struct vault *v, const struct id *distributor, struct slice envelope, doc_Leaf *leaf)
 {
     doc_Keyset keyset;
     doc_DeviceCertificate certificate;
     struct id client;
-    int r = shown_keyset(v, distributor, &keyset);
+    struct trusted_time t;
+    int r = keysets_find(v, distributor->bytes, &keyset);
     if (r == 0)
-        r = device_judge(envelope, &keyset, (int64_t)trusted_time_now(v), &certificate, &client);
+        r = trusted_time_get(v, distributor->bytes, 0, &t);
+    if (r == 0)
+        r = device_judge(envelope, &keyset, (int64_t)t.now_ms, &certificate, &client);
     if (r != 0)
-        return r;
+        return r == REASON_NOT_FOUND ? REASON_NOT_REGISTERED : r;
     if (!id_equal(&client, &v->keys->client) || !id_equal(certificate.sealing_key, v->keys->sealing_key) ||
         !id_equal(certificate.leaf.distributor, distributor))
         return REASON_WRONG_DESTINATION;

@@ -58,6 +58,7 @@ int standing_check(struct vault *v, const struct request *rq, struct reply *repl
     doc_Keyset keyset;
     doc_Standing s;
     struct standing_row row;
+    uint64_t now_ms;
     doc_Generation g = { 0 };
     int r = keysets_find(v, m->distributor, &keyset); /* also one where this device is a guest */
     if (r == 0)
@@ -66,9 +67,11 @@ int standing_check(struct vault *v, const struct request *rq, struct reply *repl
         r = keys_generation(v, &g.generation);
     if (r == 0)
         r = standing_row_get(v, m->distributor, &row);
+    if (r == 0)
+        r = trusted_time_stamp(v, m->distributor, &now_ms);
     if (r != 0)
         return r;
-    if (s.session > VAULT_NUMBER_MAX || standing_is_absurd(s.generation, g.generation, (int64_t)trusted_time_now(v)))
+    if (s.session > VAULT_NUMBER_MAX || standing_is_absurd(s.generation, g.generation, (int64_t)now_ms))
         return REASON_MALFORMED;
     memcpy(g.distributor, s.distributor, sizeof(g.distributor));
     memcpy(g.client, s.client, sizeof(g.client));

@@ -135,6 +135,18 @@ static bool is_in_period(const doc_Conditions *c, uint64_t now_ms)
            !(c->has_download_until_ms && now_ms > c->download_until_ms);
 }
 
+/* What an untrusted time would say is not kept: it would hold for ever. 0, REASON_OUTSIDE_DOWNLOAD_PERIOD, REASON_CLOCK_UNTRUSTED, -errno. */
+static int judge_period(const struct vault *v, const doc_License *l)
+{
+    struct trusted_time t;
+    int r = trusted_time_get(v, l->leaf.distributor, l->issued_ms, &t);
+    if (r != 0)
+        return r;
+    if (!trusted_time_is_trusted(&t))
+        return REASON_CLOCK_UNTRUSTED;
+    return is_in_period(&l->conditions, t.now_ms) ? 0 : REASON_OUTSIDE_DOWNLOAD_PERIOD;
+}
+
 int use_downloaded(struct vault *v, const doc_License *l)
 {
     struct use u;
@@ -150,17 +162,21 @@ int use_downloaded(struct vault *v, const doc_License *l)
 int use_judge_download(struct vault *v, const doc_License *l)
 {
     struct use u;
-    if (is_in_period(&l->conditions, trusted_time_now(v)))
-        return use_downloaded(v, l);
+    const doc_Conditions *c = &l->conditions;
+    if (!c->has_download_from_ms && !c->has_download_until_ms)
+        return 0;
     int r = use_get(v, l->issuer, l->license_id, &u);
-    return r != 0 ? r : u.downloaded ? 0 : REASON_OUTSIDE_DOWNLOAD_PERIOD;
+    if (r != 0 || u.downloaded)
+        return r;
+    r = judge_period(v, l);
+    return r != 0 ? r : use_downloaded(v, l);
 }
 
 static int note_body(struct vault *v, const struct license_row *row, void *ctx)
 {
     (void)ctx;
-    bool now = is_in_period(&row->license.conditions, trusted_time_now(v));
-    return now && row->state == LICENSE_VALID ? use_downloaded(v, &row->license) : 0;
+    int r = row->state == LICENSE_VALID ? judge_period(v, &row->license) : REASON_NO_LICENSE;
+    return r == 0 ? use_downloaded(v, &row->license) : r > 0 ? 0 : r;
 }
 
 int use_body_stored(struct vault *v, const struct request *rq, struct reply *reply)
@@ -224,16 +240,16 @@ int use_sign(struct vault *v, const struct request *rq, struct reply *reply)
         r = give_back(v, &row);
     if (r != 0)
         return r;
-    doc_Use use = { .sequence = row.license.sequence,
-                    .plays = u.plays,
-                    .play_ms = u.play_ms,
-                    .returned = m->give_back,
-                    .signed_ms = trusted_time_now(v) };
+    doc_Use use = {
+        .sequence = row.license.sequence, .plays = u.plays, .play_ms = u.play_ms, .returned = m->give_back
+    };
     memcpy(use.issuer, m->issuer, sizeof(use.issuer));
     memcpy(use.license_id, m->license_id, sizeof(use.license_id));
     memcpy(use.client, v->keys->client.bytes, sizeof(use.client));
     struct signer signer = keys_signer(v);
-    r = document_sign(&envelope, DOCUMENT_USE, &use, &signer);
+    r = trusted_time_stamp(v, row.license.leaf.distributor, &use.signed_ms);
+    if (r == 0)
+        r = document_sign(&envelope, DOCUMENT_USE, &use, &signer);
     if (r == 0)
         r = CODEC_SET_BYTES(reply->use_signed.use, buf_slice(&envelope));
     reply->type = vlt_Type_USE_SIGNED;

@@ -23,14 +23,17 @@ static int judge_due(const struct vault *v, const uint8_t issuer[32])
 
 int use_log_begin(struct vault *v, const doc_License *l, uint64_t *row)
 {
+    uint64_t began_ms;
     int r = judge_due(v, l->issuer);
+    if (r == 0)
+        r = trusted_time_stamp(v, l->leaf.distributor, &began_ms);
     if (r != 0)
         return r;
     struct query q CLEANUP(query_end) = query(v->store, DB_USE_LOG_ADD);
     query_bind_blob(&q, 1, SLICE_ARRAY(l->issuer));
     query_bind_blob(&q, 2, SLICE_ARRAY(l->license_id));
     query_bind_blob(&q, 3, SLICE_ARRAY(l->content));
-    query_bind_u64(&q, 4, trusted_time_now(v));
+    query_bind_u64(&q, 4, began_ms);
     query_bind_u64(&q, 5, 0);
     r = query_run(&q);
     if (r == 0)
@@ -82,8 +85,9 @@ int use_log_get(struct vault *v, const struct request *rq, struct reply *reply)
         return -ENOMEM;
     memcpy(log->issuer, m->issuer, sizeof(log->issuer));
     memcpy(log->client, v->keys->client.bytes, sizeof(log->client));
-    log->signed_ms = trusted_time_now(v);
-    int r = read_open(v, log);
+    int r = trusted_time_stamp(v, m->issuer, &log->signed_ms);
+    if (r == 0)
+        r = read_open(v, log);
     struct signer signer = keys_signer(v);
     if (r == 0 && log->entries_count > 0)
         r = document_sign(&reply->tail, DOCUMENT_USE_LOG, log, &signer);
@@ -101,6 +105,7 @@ int use_log_taken(struct vault *v, const struct request *rq, struct reply *reply
     const vlt_UseLogTaken *m = rq->message;
     struct slice envelope = CODEC_BYTES(m->taken);
     doc_UseLogTaken taken;
+    uint64_t taken_ms;
     uint8_t signer[32];
     doc_Keyset *issuer CLEANUP(freep) = calloc(1, sizeof(*issuer));
     if (!issuer)
@@ -110,12 +115,14 @@ int use_log_taken(struct vault *v, const struct request *rq, struct reply *reply
         r = keysets_find(v, taken.issuer, issuer);
     if (r == 0)
         r = use_log_taken_judge(envelope, issuer, &v->keys->client, &taken);
+    if (r == 0)
+        r = trusted_time_stamp(v, taken.issuer, &taken_ms);
     if (r != 0)
         return r;
     struct query q CLEANUP(query_end) = query(v->store, DB_USE_LOG_TAKEN);
     query_bind_blob(&q, 1, SLICE_ARRAY(taken.issuer));
     query_bind_u64(&q, 2, u64_min(taken.through, VAULT_NUMBER_MAX));
-    query_bind_u64(&q, 3, trusted_time_now(v));
+    query_bind_u64(&q, 3, taken_ms);
     r = query_run(&q);
     return r > 0 ? -EUCLEAN : r;
 }

@@ -19,6 +19,13 @@ struct services;
 struct plays;
 struct behind;
 
+/* A distributor whose signed time was taken in this run: trusted_time.c. */
+struct heard {
+    struct id distributor;
+    uint64_t time_ms; /* 0: the place is free */
+    int64_t mono_ms;  /* the boot clock then */
+};
+
 struct vault {
     const struct clock *clock;
     const struct rng *rng;
@@ -28,8 +35,8 @@ struct vault {
     struct services *services;
     struct plays *plays;
     struct behind *behind;
-    uint8_t boot[16];       /* in_use.h */
-    uint64_t high_water_ms; /* latest time a distributor of ours has signed */
+    uint8_t boot[16]; /* in_use.h */
+    struct heard heard[32];
 };
 
 /* What the database and the documents can hold as a number alike. */

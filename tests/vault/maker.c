@@ -24,7 +24,9 @@ struct signer maker_signer(const struct key32 *seed)
     return s;
 }
 
-int64_t maker_now(void) { return clock_wall_ms(clock_system()); }
+int64_t maker_fixed_now_ms;
+
+int64_t maker_now(void) { return maker_fixed_now_ms != 0 ? maker_fixed_now_ms : clock_wall_ms(clock_system()); }
 
 void sign_into(struct buf *out, enum document d, const void *payload, const struct key32 *seed)
 {

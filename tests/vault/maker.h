@@ -21,7 +21,8 @@ struct maker {
 /* seed: a small number; makers with different ones have nothing in common. Key block version 1, nobody revoked. */
 void maker_init(struct maker *m, uint8_t seed, const char *name);
 void maker_deinit(struct maker *m);
-int64_t maker_now(void); /* the real clock, as the vault has it */
+int64_t maker_now(void);           /* the real clock, as the vault has it, or: */
+extern int64_t maker_fixed_now_ms; /* when not 0 */
 /* A key block of that version without the revoked leaf (UINT32_MAX: nobody). */
 void maker_rekey(struct maker *m, uint64_t version, uint32_t revoked);
 void maker_key(struct key32 *out, uint8_t seed, uint8_t which); /* any key, by two small numbers */

@@ -56,9 +56,8 @@ void rig_spawn(struct rig *r)
     r->next = 0;
 }
 
-void rig_start(struct rig *r)
+void rig_identify(struct rig *r)
 {
-    rig_spawn(r);
     vlt_IdentityGet ask = { 0 };
     vlt_Identity identity;
     uint32_t id = rig_send(r, vlt_Type_IDENTITY_GET, vlt_IdentityGet_fields, &ask, slice(NULL, 0), -1);
@@ -68,6 +67,12 @@ void rig_start(struct rig *r)
     memcpy(r->self.sealing_key, identity.sealing_key, 32);
     r->self.client = id_of_key(identity.device_key);
     r->generation = identity.generation;
+}
+
+void rig_start(struct rig *r)
+{
+    rig_spawn(r);
+    rig_identify(r);
 }
 
 void rig_init(struct rig *r)
@@ -513,8 +518,7 @@ void rig_alter(const struct rig *r, const char *sql)
 
 void rig_dump(const struct rig *r, uint8_t digest[32])
 {
-    static const char *const tables[] = { "device",  "high_water", "distributor", "root",
-                                          "license", "header",     "certificate", "move" };
+    static const char *const tables[] = { "device", "distributor", "root", "license", "header", "certificate", "move" };
     char path[128];
     sqlite3 *db;
     struct sha256_state state;

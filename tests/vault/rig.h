@@ -23,10 +23,11 @@ struct rig {
 /* A new directory and a vault on it. The binary is what HEARTH_VAULT names. */
 void rig_init(struct rig *r);
 void rig_deinit(struct rig *r);
-void rig_start(struct rig *r); /* again on the same directory */
-void rig_spawn(struct rig *r); /* the same without asking it who it is */
-void rig_stop(struct rig *r);  /* closes its channels and waits: asserts that it ends well */
-void rig_kill(struct rig *r);  /* kill -9 */
+void rig_start(struct rig *r);    /* again on the same directory */
+void rig_spawn(struct rig *r);    /* the same without asking it who it is */
+void rig_identify(struct rig *r); /* asks who it is: self, generation */
+void rig_stop(struct rig *r);     /* closes its channels and waits: asserts that it ends well */
+void rig_kill(struct rig *r);     /* kill -9 */
 /* The path of the program, with arguments before it (strace). NULL: none. */
 extern const char *const *rig_wrapper;
 

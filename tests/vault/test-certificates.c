@@ -387,6 +387,10 @@ static void ends_during_transfer(void **state)
     rig_stop(&rig); /* the next start tidies up */
     rig_start(&rig);
     assert_int_equal(rig_commit(&rig, &name, &state_of), REASON_NOT_FOUND);
+    assert_int_equal(rig_check(&rig, &offer, &state_of),
+                     REASON_CLOCK_UNTRUSTED); /* six days behind, and nobody was heard */
+    maker_time(&shop, &rig.self, maker_now() + 6 * DAY_MS + 1000, &time);
+    assert_int_equal(rig_time(&rig, &shop, buf_slice(&time)), 0);
     assert_int_equal(rig_check(&rig, &offer, &state_of), REASON_CERTIFICATE_EXPIRED);
     buf_free(&time);
 }
