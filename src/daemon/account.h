@@ -5,6 +5,7 @@
 #define DAEMON_ACCOUNT_H
 
 #include "daemon/daemon.h"
+#include "daemon/device_time.h"
 #include "protocol/documents.h"
 
 struct session;
@@ -26,6 +27,7 @@ struct account {
     struct session *session;    /* never NULL while listed */
     struct transact *transact;  /* never NULL while listed */
     struct queued *queued;      /* a round of queued.c; NULL: none */
+    struct device_time time;    /* by which its licenses are judged */
 };
 
 /* Reads the accounts and their transactions from the database and the rosters from the vault, and starts their sessions. */

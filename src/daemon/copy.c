@@ -274,7 +274,8 @@ void copy_step(struct copy *c)
     transfer_hold(&c->t);
     while (!c->t.gone) {
         copy_settle(c);
-        struct copy_out_action a = copy_out_next(&c->m, copy_now_ms(c), clock_wall_ms(c->t.daemon->clock));
+        struct copy_out_action a =
+            copy_out_next(&c->m, copy_now_ms(c), device_time_certain(c->t.daemon, &c->m.about.issuer));
         if (a.kind == COPY_OUT_WAIT)
             break;
         act(c, &a);

@@ -199,13 +199,13 @@ static bool is_better(struct daemon *d, const struct track_license *l, const str
 /* The license to copy from. 0, an enum reason. */
 static int choose_license(struct daemon *d, const struct track *t, bool checkout, const struct track_license **out)
 {
-    int64_t now_ms = clock_wall_ms(d->clock);
     const struct track_license *best = NULL;
     int why = REASON_NO_LICENSE;
     for (size_t i = 0; i < t->license_count; i++) {
         const struct track_license *l = &t->licenses[i];
         bool back = checkout && l->has_lender; /* what was lent goes back in any case */
-        bool over = !back && l->conditions.has_usage_until_ms && l->conditions.usage_until_ms <= (uint64_t)now_ms;
+        bool over = !back && l->conditions.has_usage_until_ms &&
+                    l->conditions.usage_until_ms < (uint64_t)device_time_for(d, &l->issuer);
         if (l->state == LICENSE_SUSPENDED)
             why = REASON_LICENSE_SUSPENDED;
         else if (l->state == LICENSE_SURRENDERED && l->has_borrower && why == REASON_NO_LICENSE)

@@ -141,6 +141,8 @@ static int start_modules(struct daemon *d)
     if (r == 0)
         r = accounts_start(d);
     if (r == 0)
+        r = device_time_refresh(d, NULL, NULL);
+    if (r == 0)
         r = transfers_start(d);
     if (r == 0)
         r = start_network(d);

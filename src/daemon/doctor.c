@@ -81,27 +81,51 @@ static void check_vault(struct doctor *doc)
     next(doc);
 }
 
-/* --- Clock, storage, network: nothing to wait for --- */
+/* --- Clock, storage, network --- */
 
-static void check_clock(struct doctor *doc)
+/* The account whose clock differs most from ours, of those that were heard; NULL: none was. */
+static const struct account *worst_skew(const struct daemon *d, int64_t *skew_ms)
 {
-    int64_t skew_ms, worst_ms = 0;
-    bool known = false;
-    for (struct account *a = doc->daemon->accounts; a != NULL; a = a->next)
-        if (session_clock_skew_ms(a->session, &skew_ms)) {
-            known = true;
-            if (llabs(skew_ms) > llabs(worst_ms))
-                worst_ms = skew_ms;
-        }
-    if (!known)
+    const struct account *worst = NULL;
+    for (struct account *a = d->accounts; a != NULL; a = a->next) {
+        int64_t ms = device_time_of(a) - clock_wall_ms(d->clock);
+        if (a->time.state != DEVICE_TIME_HEARD || (worst != NULL && llabs(ms) <= llabs(*skew_ms)))
+            continue;
+        worst = a;
+        *skew_ms = ms;
+    }
+    return worst;
+}
+
+static void on_time(void *ctx)
+{
+    struct doctor *doc = ctx;
+    int64_t skew_ms = 0;
+    const struct account *untrusted = device_time_untrusted(doc->daemon);
+    const struct account *heard = worst_skew(doc->daemon, &skew_ms);
+    if (untrusted != NULL)
+        verdict(doc, "clock", BAD, "Set the clock (timedatectl set-ntp true), or let this device reach it once.",
+                "The time is untrusted: the clock %s, and %s has not told it. What has an end waits; nothing is lost.",
+                untrusted->time.state == DEVICE_TIME_BEHIND ? "runs behind what was signed before"
+                                                            : "disagrees with another distributor's",
+                untrusted->name);
+    else if (heard == NULL)
         verdict(doc, "clock", LOOK, "A distributor tells it when a session begins: go online once.",
                 "No distributor has told the time yet.");
-    else if (llabs(worst_ms) > SKEW_MAX_MS)
-        verdict(doc, "clock", BAD, "Set the clock: timedatectl set-ntp true", "The clock is %lld s %s.",
-                (long long)(llabs(worst_ms) / 1000), worst_ms > 0 ? "slow" : "fast");
+    else if (llabs(skew_ms) > SKEW_MAX_MS)
+        verdict(doc, "clock", BAD, "Set the clock: timedatectl set-ntp true",
+                "The clock is %lld s %s; while this device runs it goes by %s.", (long long)(llabs(skew_ms) / 1000),
+                skew_ms > 0 ? "slow" : "fast", heard->name);
     else
-        verdict(doc, "clock", GOOD, NULL, "The clock agrees with the distributors' (%lld ms).", (long long)worst_ms);
+        verdict(doc, "clock", GOOD, NULL, "The clock agrees with the distributors' (%lld ms).", (long long)skew_ms);
     next(doc);
+}
+
+/* As it is now: somebody may have set the clock. */
+static void check_clock(struct doctor *doc)
+{
+    if (device_time_refresh(doc->daemon, on_time, doc) != 0)
+        on_time(doc);
 }
 
 /* A row for each distributor that has noticed. */

@@ -223,7 +223,7 @@ static void begin(struct daemon *d, struct call *c, const struct id *named, cons
 {
     struct id content = *named;
     const struct track *t = library_find(d, content.bytes);
-    bool licensed = t != NULL && track_license_state(t, clock_wall_ms(d->clock)) == LICENSE_VALID;
+    bool licensed = t != NULL && track_license_state(d, t) == LICENSE_VALID;
     if (licensed && t->has_body) { /* it is here: nothing to fetch */
         finish_with_track(d, c, t);
         return;

@@ -99,9 +99,10 @@ static void on_downloaded(enum reason why, const char *detail, void *ctx)
 }
 
 /* By the license it would be played with; without one, whoever sells one judges. */
-static bool is_in_download_period(const struct track *t, uint64_t now_ms)
+static bool is_in_download_period(struct daemon *d, const struct track *t)
 {
     const struct track_license *l = track_license(t);
+    uint64_t now_ms = l == NULL ? 0 : (uint64_t)device_time_for(d, &l->issuer);
     const doc_Conditions *c = l == NULL ? NULL : &l->conditions;
     return c == NULL || !((c->has_download_from_ms && now_ms < c->download_from_ms) ||
                           (c->has_download_until_ms && now_ms > c->download_until_ms));
@@ -115,7 +116,7 @@ static void get_body(struct getting *g)
         answer_track(g);
         return;
     }
-    if (t != NULL && !is_in_download_period(t, (uint64_t)clock_wall_ms(g->daemon->clock))) {
+    if (t != NULL && !is_in_download_period(g->daemon, t)) {
         end(g, REASON_OUTSIDE_DOWNLOAD_PERIOD, NULL, NULL); /* its vault would not play it */
         return;
     }

@@ -195,7 +195,7 @@ static bool is_due(const struct track_license *l, int64_t now_ms)
 
 static void look(struct daemon *d, struct account *a)
 {
-    int64_t now_ms = clock_wall_ms(d->clock);
+    int64_t now_ms = device_time_of(a);
     if (!session_may_transact(a->session) || transact_outstanding(a->transact))
         return;
     for (size_t i = 0; i < library_count(d); i++) {
@@ -240,6 +240,8 @@ static void bring_to_guests(struct daemon *d)
 static void on_tick(uv_timer_t *timer)
 {
     struct daemon *d = timer->data;
+    if (device_time_refresh(d, NULL, NULL) != 0)
+        log_warn("the vault was not asked what time it is");
     for (struct account *a = d->accounts; a != NULL; a = a->next)
         look(d, a);
     bring_to_guests(d);

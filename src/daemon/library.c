@@ -169,15 +169,15 @@ enum license_state track_license_state_of(const struct track_license *l, int64_t
 {
     if (l->state != LICENSE_VALID)
         return (enum license_state)l->state;
-    if (l->conditions.has_usage_until_ms && l->conditions.usage_until_ms <= (uint64_t)now_ms)
+    if (l->conditions.has_usage_until_ms && l->conditions.usage_until_ms < (uint64_t)now_ms)
         return LICENSE_EXPIRED;
     return is_used_up(l) ? LICENSE_USED_UP : is_asleep(l, (uint64_t)now_ms) ? LICENSE_ASLEEP : LICENSE_VALID;
 }
 
-enum license_state track_license_state(const struct track *t, int64_t now_ms)
+enum license_state track_license_state(struct daemon *d, const struct track *t)
 {
     const struct track_license *l = track_license(t);
-    return l == NULL ? LICENSE_NONE : track_license_state_of(l, now_ms);
+    return l == NULL ? LICENSE_NONE : track_license_state_of(l, device_time_for(d, &l->issuer));
 }
 
 struct track_license *library_license(struct daemon *d, const void *issuer, const uint8_t license_id[16],
@@ -284,6 +284,12 @@ static void tell_vault(struct daemon *d, const struct track *t)
     if (period && t->has_body &&
         vault_call(d->vault, &ASK(vlt_Type_BODY_STORED, vlt_Type_DONE, vlt_BodyStored, &m), on_told, NULL) != 0)
         log_warn("the vault was not told of a body");
+}
+
+void library_tell_vault(struct daemon *d)
+{
+    for (size_t i = 0; i < library_count(d); i++)
+        tell_vault(d, library_at(d, i));
 }
 
 int library_body_changed(struct daemon *d, const struct id *content, bool has_body)

@@ -72,7 +72,7 @@ int library_resolve(struct daemon *d, const char *text, struct track **out, char
 const char *library_lent(struct daemon *d, const struct track_license *l, char out[LIBRARY_LENT_BYTES]);
 /* The license a use would take: valid before suspended before surrendered, then the latest; NULL when there is none. */
 const struct track_license *track_license(const struct track *t);
-enum license_state track_license_state(const struct track *t, int64_t now_ms);
+enum license_state track_license_state(struct daemon *d, const struct track *t);
 enum license_state track_license_state_of(const struct track_license *l, int64_t now_ms);
 struct track_license *library_license(struct daemon *d, const void *issuer, const uint8_t license_id[16],
                                       struct track **track); /* NULL; track may be NULL */
@@ -88,6 +88,8 @@ int library_body_path(const struct daemon *d, const struct id *content, const ch
 int library_info_known(struct daemon *d, const struct id *content, struct slice info, const uint8_t list_root[32])
     MUST_USE;
 /* The body file is complete, synced and renamed: or it was deleted. */
+/* Of every body whose license has a download period: what was here in time is noted, now that the time is known. */
+void library_tell_vault(struct daemon *d);
 int library_body_changed(struct daemon *d, const struct id *content, bool has_body) MUST_USE;
 /* The vault has stored this license envelope. */
 int library_license_stored(struct daemon *d, struct slice envelope) MUST_USE;

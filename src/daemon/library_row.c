@@ -54,7 +54,7 @@ void library_note_end(struct daemon *d, const struct id *content, const vlt_Play
         l->end = closed->end;
         l->recovered = closed->recovered;
         l->recoveries = closed->recoveries;
-        l->end_ms = (uint64_t)clock_wall_ms(d->clock);
+        l->end_ms = (uint64_t)device_time_for(d, &l->issuer);
     }
 }
 
@@ -87,7 +87,7 @@ void library_row(struct daemon *d, const struct track *t, uint32_t number, ctl_T
     out->has_body = t->has_body;
     out->has_position_ms = t->position_ms > 0;
     out->position_ms = t->position_ms;
-    out->license_state = track_license_state(t, clock_wall_ms(d->clock));
+    out->license_state = track_license_state(d, t);
     if (out->license_state == LICENSE_VALID && d->accounts == NULL)
         out->license_state =
             LICENSE_NONE; /* the vault keeps it, and uses none while this device is registered nowhere */

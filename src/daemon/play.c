@@ -400,7 +400,7 @@ static void on_checked(uv_work_t *work, int status)
 /* What needs no vault to be refused (S42); with a body the vault judges. REASON_NONE */
 static enum reason judge_track(struct daemon *d, const struct track *t, const char **detail)
 {
-    enum license_state license = t == NULL ? LICENSE_NONE : track_license_state(t, clock_wall_ms(d->clock));
+    enum license_state license = t == NULL ? LICENSE_NONE : track_license_state(d, t);
     *detail = NULL;
     if (t != NULL && t->has_body)
         return REASON_NONE;

@@ -24,7 +24,7 @@ const struct quote_kept *quote_find(struct daemon *d, const uint8_t hash[32])
 {
     for (unsigned i = 0; d->quotes != NULL && i < QUOTES_KEPT; i++) {
         const struct quote_kept *k = &d->quotes->kept[i];
-        if (k->envelope_len > 0 && id_equal(k->hash, hash) && k->ends_ms > clock_wall_ms(d->clock))
+        if (k->envelope_len > 0 && id_equal(k->hash, hash) && k->ends_ms >= device_time_for(d, &k->distributor))
             return k;
     }
     return NULL;
@@ -75,7 +75,7 @@ static int judge(struct quoting *q, struct slice envelope, doc_Quote *quote)
 {
     if (q->account->keyset == NULL)
         return REASON_KEYSET_INVALID;
-    int r = quote_judge(envelope, q->account->keyset, &q->daemon->self, clock_wall_ms(q->daemon->clock), quote);
+    int r = quote_judge(envelope, q->account->keyset, &q->daemon->self, device_time_of(q->account), quote);
     if (r != 0)
         return r;
     if (!id_equal(quote->content, q->entry.content.bytes) ||
@@ -189,7 +189,7 @@ static void on_found(const struct found *found, enum reason why, const char *det
         return;
     }
     struct track *t = library_find(q->daemon, found->entry.content.bytes);
-    if (t != NULL && track_license_state(t, clock_wall_ms(q->daemon->clock)) == LICENSE_VALID) {
+    if (t != NULL && track_license_state(q->daemon, t) == LICENSE_VALID) {
         end(q, REASON_ALREADY, "This device has a license for it.", NULL);
         return;
     }

@@ -265,12 +265,6 @@ enum reason session_failure(const struct session *s, const char **text)
     return s->failure;
 }
 
-bool session_clock_skew_ms(const struct session *s, int64_t *skew_ms)
-{
-    *skew_ms = s->skew_ms;
-    return s->skew_known;
-}
-
 void session_forgotten(struct session *s)
 {
     if (!s->account->registered || s->forgotten)

@@ -52,8 +52,6 @@ uint64_t session_number(const struct session *s); /* for TRANSACT; changes with 
 uint32_t session_server_bit(const struct session *s);
 /* Why the last attempt failed; REASON_NONE when it did not. text: a sentence, valid until the next attempt. */
 enum reason session_failure(const struct session *s, const char **text);
-/* The distributor's clock minus ours at the last WELCOME; false when not known. */
-bool session_clock_skew_ms(const struct session *s, int64_t *skew_ms);
 /* The distributor has seen this vault in a later state; false while not connected. */
 bool session_vault_is_behind(const struct session *s);
 /* The vault has changed: it says so to the distributor, so that a copy from before is an older one. Not ready: the next greeting does it. */

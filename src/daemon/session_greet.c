@@ -1,6 +1,6 @@
 /* From the first frame to a ready session: the driver of protocol/greet.h, which says in which order.
  *
- * Callbacks, in order: on_open, on_frame (keyset), on_keyset_checked (vault), on_welcome, on_time_checked (vault), on_proof (vault), on_login_judged,
+ * Callbacks, in order: on_open, on_frame (keyset), on_keyset_checked (vault), on_welcome, on_time_checked and on_time_told (vault), on_proof (vault), on_login_judged,
  * those of session_standing.c, then on_frame for
  * what the distributor pushes; on_greeting_late at any time before. */
 #include "daemon/session_internal.h"
@@ -95,17 +95,6 @@ static void become_ready(struct session *s)
     account_unref(a);
 }
 
-static void note_skew(struct session *s, struct slice envelope)
-{
-    doc_SignedTime time;
-    uint8_t signer[32];
-    s->skew_known = false;
-    if (document_open(DOCUMENT_TIME, envelope, &time, sizeof(time), signer) != 0 || time.time_ms > INT64_MAX / 2)
-        return;
-    s->skew_known = true;
-    s->skew_ms = (int64_t)time.time_ms - clock_wall_ms(s->daemon->clock);
-}
-
 static int keep_keyset(struct account *a, struct slice envelope)
 {
     doc_Keyset *keyset CLEANUP(freep) = malloc(sizeof(*keyset));
@@ -124,21 +113,36 @@ static int keep_keyset(struct account *a, struct slice envelope)
 
 /* --- The vault's judgements --- */
 
-static void on_time_checked(const struct answer *answer, void *ctx)
+static void on_time_told(const struct answer *answer, void *ctx)
 {
     struct session *s = session_step_end(ctx);
     if (s == NULL)
         return;
-    if (answer->why != REASON_NONE) /* the vault judges each use of a license by itself */
-        log_warn("%s: its time was not taken reason=%s", session_label(s), answer->refusal->code);
+    device_time_take(s->account, answer);
     greet_timed(&s->greet);
     session_greet_step(s);
+}
+
+/* The keyset was taken without asking a clock; now its distributor has said what time it is, and may have said so too late. */
+static void on_time_checked(const struct answer *answer, void *ctx)
+{
+    struct session *s = session_step_end(ctx);
+    vlt_TimeGet get;
+    if (s == NULL)
+        return;
+    if (answer->why == REASON_KEYSET_INVALID) {
+        session_hang_up(s, REASON_KEYSET_INVALID, NULL);
+        return;
+    }
+    if (answer->why != REASON_NONE) /* the vault judges each use of a license by itself */
+        log_warn("%s: its time was not taken reason=%s", session_label(s), answer->refusal->code);
+    memcpy(get.distributor, s->account->distributor.bytes, ID_BYTES);
+    (void)session_vault_step(s, &ASK(vlt_Type_TIME_GET, vlt_Type_TIME, vlt_TimeGet, &get), on_time_told);
 }
 
 static void check_time(struct session *s, struct slice envelope)
 {
     vlt_TimeCheck check = vlt_TimeCheck_init_zero;
-    note_skew(s, envelope);
     memcpy(check.distributor, s->account->distributor.bytes, ID_BYTES);
     if (CODEC_SET_BYTES(check.time, envelope) != 0)
         session_hang_up(s, REASON_MALFORMED, NULL);
@@ -332,7 +336,7 @@ static void on_open(struct peer *p, void *ctx)
     struct session *s = ctx;
     (void)p;
     greet_deinit(&s->greet);
-    greet_init(&s->greet, s->daemon->generation, s->account->registered, clock_mono_ms(s->daemon->clock));
+    greet_init(&s->greet, s->daemon->generation, clock_mono_ms(s->daemon->clock));
     session_set_state(s, SESSION_GREETING);
     arm(s);
 }

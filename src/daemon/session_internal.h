@@ -39,8 +39,6 @@ struct session {
     bool roster_busy, roster_again;
     bool keyset_busy;               /* the vault judges a keyset that came after the first one */
     bool presenting, present_again; /* session_present */
-    bool skew_known;
-    int64_t skew_ms;
     enum reason failure;
     char failure_text[320];
 };

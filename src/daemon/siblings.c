@@ -161,9 +161,9 @@ static void merge_device(struct siblings *list, struct account *a, const doc_Ros
     memcpy(s->distributor_name, device->distributor_name, sizeof(s->distributor_name));
 }
 
-static bool is_current(const struct daemon *d, const doc_Roster *r)
+static bool is_current(const struct account *a)
 {
-    return r != NULL && r->ends_ms > (uint64_t)clock_wall_ms(d->clock);
+    return a->roster != NULL && a->roster->ends_ms >= (uint64_t)device_time_of(a);
 }
 
 void siblings_refresh(struct daemon *d)
@@ -180,7 +180,7 @@ void siblings_refresh(struct daemon *d)
     if (most > 0 && next.list == NULL)
         return;
     for (struct account *a = d->accounts; a != NULL; a = a->next)
-        for (pb_size_t i = 0; is_current(d, a->roster) && i < a->roster->devices_count; i++)
+        for (pb_size_t i = 0; is_current(a) && i < a->roster->devices_count; i++)
             if (!id_equal(a->roster->devices[i].client, d->self.bytes))
                 merge_device(&next, a, &a->roster->devices[i]);
     *s = next;

@@ -23,6 +23,7 @@ void status_handle(struct daemon *d, struct call *c, const void *message)
         s.distributors_forgotten += session_is_forgotten(a->session);
         s.waiting += transact_outstanding(a->transact);
     }
+    s.has_time_untrusted = s.time_untrusted = device_time_untrusted(d) != NULL;
     s.has_distributors_forgotten = s.distributors_forgotten > 0;
     s.devices = (uint32_t)siblings_count(d);
     for (size_t i = 0; i < siblings_count(d); i++)

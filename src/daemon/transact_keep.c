@@ -55,7 +55,8 @@ static void item_kept(struct transact_item *i, bool safe)
 /* The vault's own failures may pass; its judgement does not. */
 static bool may_pass(enum reason why)
 {
-    return why == REASON_INTERNAL || why == REASON_TIMED_OUT || why == REASON_CANCELLED || why == REASON_STORAGE_FULL;
+    return why == REASON_INTERNAL || why == REASON_TIMED_OUT || why == REASON_CANCELLED || why == REASON_STORAGE_FULL ||
+           why == REASON_CLOCK_UNTRUSTED;
 }
 
 static void on_license_stored(const struct answer *answer, void *ctx)

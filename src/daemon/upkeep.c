@@ -13,8 +13,9 @@ static bool is_old(uint64_t issued_ms, uint64_t ends_ms, unsigned eighths, int64
     return ends_ms <= issued_ms || (uint64_t)now_ms > issued_ms + (ends_ms - issued_ms) / 8 * eighths;
 }
 
-static void look_after(struct account *a, int64_t now_ms)
+static void look_after(struct account *a)
 {
+    int64_t now_ms = device_time_of(a);
     if (!session_knows_us(a->session))
         return;
     if (a->keyset != NULL && is_old(a->keyset->issued_ms, a->keyset->ends_ms, 7, now_ms))
@@ -26,9 +27,8 @@ static void look_after(struct account *a, int64_t now_ms)
 static void on_tick(uv_timer_t *timer)
 {
     struct daemon *d = timer->data;
-    int64_t now_ms = clock_wall_ms(d->clock);
     for (struct account *a = d->accounts; a != NULL; a = a->next)
-        look_after(a, now_ms);
+        look_after(a);
     siblings_refresh(d); /* a roster that has ended names nobody any more */
 }
 

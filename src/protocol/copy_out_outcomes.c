@@ -58,7 +58,7 @@ void copy_out_unanswered(struct copy_out *m, enum reason why, const char *detail
 static bool is_passing(enum reason why)
 {
     return why == REASON_INTERNAL || why == REASON_TIMED_OUT || why == REASON_CANCELLED || why == REASON_IN_USE ||
-           why == REASON_OFFLINE;
+           why == REASON_OFFLINE || why == REASON_CLOCK_UNTRUSTED;
 }
 
 void copy_out_released(struct copy_out *m, enum reason why, const char *detail, struct slice certificate,

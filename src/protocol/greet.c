@@ -43,12 +43,11 @@ static void fail(struct greet *g, enum reason why, const char *detail)
     CODEC_SET_TEXT(g->detail, detail != NULL ? detail : "");
 }
 
-void greet_init(struct greet *g, uint64_t generation, bool registered, int64_t now_ms)
+void greet_init(struct greet *g, uint64_t generation, int64_t now_ms)
 {
     *g = (struct greet){
         .state = GREET_KEYSET,
         .generation = generation,
-        .registered = registered,
         .keyset = buf(FRAME_TAIL_MAX),
         .message = buf(msg_CatchUpGet_size), /* the largest one */
         .page = buf(FRAME_TAIL_MAX),
@@ -171,7 +170,7 @@ static void timed(struct greet *g)
 static void welcomed(struct greet *g)
 {
     g->deadline_ms = INT64_MAX;
-    if (g->registered && g->welcome.has_time)
+    if (g->welcome.has_time)
         set_state(g, GREET_TIME);
     else
         timed(g);

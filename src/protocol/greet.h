@@ -5,7 +5,7 @@
  *   KEYSET     waits for the distributor's first frame; sends nothing
  *   CHECKING   the vault verifies it: root is the distributor's, sequence not lower than known, lists this connection's key
  *   HELLO      only now it speaks; waits for WELCOME
- *   TIME       the vault takes the distributor's signed time (its refusal is noted and changes nothing)
+ *   TIME       the vault takes the distributor's signed time, also of one that it is only about to register with; an ended keyset comes to light here
  *   TOKEN      the vault is asked to prove a login token (S61, S113); it may have none
  *   PROVING    LOGIN_PROVE was sent; a refusal means: not logged in, and changes nothing else
  *   STANDING   the vault is shown what the distributor knows of its state, and signs what it says to it
@@ -67,7 +67,6 @@ struct greet_action {
 struct greet {
     enum greet_state state;
     uint64_t generation;
-    bool registered; /* here: then the time matters */
     struct buf keyset, message, page;
     msg_Welcome welcome; /* from TIME on */
     msg_LoginProve proof;
@@ -86,7 +85,7 @@ struct greet {
 /* In READY: the distributor has seen a later state of this vault, which has not caught up. */
 bool greet_is_behind(const struct greet *g);
 /* generation: of the device's vault. */
-void greet_init(struct greet *g, uint64_t generation, bool registered, int64_t now_ms);
+void greet_init(struct greet *g, uint64_t generation, int64_t now_ms);
 void greet_deinit(struct greet *g); /* idempotent, also of zeroes */
 struct greet_action greet_next(struct greet *g) MUST_USE;
 /* A frame that is not a reply. true: it was for the greeting (or is ignored); false: READY, it is the caller's. */

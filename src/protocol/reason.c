@@ -50,7 +50,7 @@ static const struct entry entries[REASON_COUNT] = {
     [REASON_USE_LOG_DUE] = { "use-log-due", "The use log of this device has to reach the license's issuer first.",
                              "Go online; it is sent by itself." },
     [REASON_CLOCK_UNTRUSTED] = { "clock-untrusted", "This device's clock cannot be trusted now.",
-                                 "Set the clock and go online once." },
+                                 "Set the clock, or let the device reach its distributor once: hearth doctor" },
     [REASON_BLOCK_CORRUPT] = { "block-corrupt", "A block of the content is damaged.",
                                "Transfer it again: hearth get TRACK --download-only" },
     [REASON_KEY_BLOCK_OUTDATED] = { "key-block-outdated", "The key block is older than the newest one known here.",

@@ -22,11 +22,12 @@ static int run_status(struct cli *cli, int argc, char **argv)
     char id[56];
     if (cli->output.json) {
         output_json(&cli->output,
-                    json_pack("{s:s, s:o, s:s, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i}", "version", s.version, "client",
-                              json_id(s.client), "name", s.name, "port", (int)s.port, "distributors",
+                    json_pack("{s:s, s:o, s:s, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:b}", "version", s.version,
+                              "client", json_id(s.client), "name", s.name, "port", (int)s.port, "distributors",
                               (int)s.distributors, "distributors_online", (int)s.distributors_online, "devices",
                               (int)s.devices, "devices_online", (int)s.devices_online, "tracks", (int)s.tracks,
-                              "transfers", (int)s.transfers, "waiting", (int)s.waiting));
+                              "transfers", (int)s.transfers, "waiting", (int)s.waiting, "time_trusted",
+                              !(s.has_time_untrusted && s.time_untrusted)));
         return EXIT_DONE;
     }
     output_line(&cli->output, "%s (%s), hearthd %s, port %u", s.name, output_id(s.client, id), s.version,
@@ -44,6 +45,11 @@ static int run_status(struct cli *cli, int argc, char **argv)
     if (s.waiting > 0)
         output_line(&cli->output, "waiting       %u report%s for a distributor that is away", (unsigned)s.waiting,
                     s.waiting == 1 ? "" : "s");
+    if (s.has_time_untrusted && s.time_untrusted) {
+        output_line(&cli->output, "time          untrusted: licenses with an end wait, nothing is lost");
+        output_line(&cli->output,
+                    "              Set the clock, or let this device reach its distributor once: hearth doctor");
+    }
     if (s.distributors == 0)
         output_line(&cli->output, "Not registered anywhere yet: hearth register URL");
     return EXIT_DONE;

@@ -1,9 +1,11 @@
 """Programs whose clock can be set: the wall clock of distributors, hearthd and hearth-vault alike, never the monotonic one.
 
-Not a test itself. The programs see the new time when they are started again, as after a pause: Clock.go() stops and starts them.
+Not a test itself. The programs see the new time when they are started again, as after a pause: Clock.go() stops and starts them. Devices may have a clock of their
+own, wrong by any amount, while distributors keep the right one: Clock.wrong().
 """
 import os
 import shutil
+import time
 
 from household import PROGRAMS
 
@@ -12,11 +14,11 @@ DAY = 86400
 
 
 class Clock:
-    """Replaces the programs in PROGRAMS by wrappers. offset: seconds ahead of now."""
+    """Replaces the programs in PROGRAMS by wrappers. offset: seconds ahead of now, of all; devices may differ from that."""
 
     def __init__(self, root):
         self.offset = 0
-        self.file = os.path.join(root, "clock")
+        self.files = {"hearth-distributor": os.path.join(root, "clock"), "devices": os.path.join(root, "clock-of-devices")}
         self.set(0)
         tree = os.path.join(root, "clocked")
         real = os.path.join(root, "clocked-real")
@@ -31,8 +33,9 @@ class Clock:
                 shutil.copy(PROGRAMS[name], program)
             else:
                 program = PROGRAMS[name]
+            file = self.files.get(name, self.files["devices"])
             with open(wrapper, "w") as f:
-                f.write(f'#!/bin/sh\nFAKETIME=$(cat {self.file}) LD_PRELOAD={FAKETIME} FAKETIME_DONT_FAKE_MONOTONIC=1\n'
+                f.write(f'#!/bin/sh\nFAKETIME=$(cat {file}) LD_PRELOAD={FAKETIME} FAKETIME_DONT_FAKE_MONOTONIC=1\n'
                         f'export FAKETIME LD_PRELOAD FAKETIME_DONT_FAKE_MONOTONIC\nexec {program} "$@"\n')
             os.chmod(wrapper, 0o755)
             if name != "hearth-vault":
@@ -41,8 +44,21 @@ class Clock:
 
     def set(self, offset):
         self.offset = offset
-        with open(self.file, "w") as f:
-            f.write(f"+{int(offset)}s\n")
+        for file in self.files.values():
+            self.write(file, offset)
+
+    @staticmethod
+    def write(file, offset):
+        with open(file, "w") as f:
+            f.write(f"{int(offset):+d}s\n")
+
+    def wrong(self, seconds):
+        """What devices started from now on believe, ahead of what distributors have (back: negative); 0: right again."""
+        self.write(self.files["devices"], self.offset + seconds)
+
+    def in_1970(self):
+        """As a machine without a battery has it: a minute after it was switched on."""
+        self.wrong(60 - time.time())
 
     def go(self, processes, days):
         """That many days later: everything is stopped, and started again with the new time."""

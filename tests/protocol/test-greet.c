@@ -53,7 +53,7 @@ static void expect_failure(struct greet *g, enum reason why)
 static void bring_to(struct greet *g, enum greet_state state)
 {
     struct frame f = keyset_frame(sizeof(envelope));
-    greet_init(g, 42, true, NOW);
+    greet_init(g, 42, NOW);
     if (state == GREET_KEYSET)
         return;
     assert_true(greet_frame(g, &f));
@@ -189,7 +189,7 @@ static void test_both_ends(void **state)
     struct greet g;
     enum greet_server_state server = GREET_SERVER_STRANGER;
     const char *detail;
-    greet_init(&g, 42, true, NOW);
+    greet_init(&g, 42, NOW);
     assert_int_equal(greet_next(&g).kind, GREET_WAIT); /* nothing is said to somebody unknown */
     struct frame f = keyset_frame(sizeof(envelope));
     assert_true(greet_frame(&g, &f));
@@ -221,12 +221,13 @@ static void test_both_ends(void **state)
     greet_deinit(&g);
 }
 
-static void test_time_is_only_for_registered_devices(void **state)
+/* A device whose clock is wrong would not even get as far as registering. */
+static void test_time_is_also_for_strangers(void **state)
 {
     (void)state;
     struct greet g;
     struct frame f = keyset_frame(sizeof(envelope));
-    greet_init(&g, 42, false, NOW);
+    greet_init(&g, 42, NOW);
     assert_true(greet_frame(&g, &f));
     expect(&g, GREET_CHECK_KEYSET);
     greet_checked(&g, REASON_NONE, NULL, NOW);
@@ -234,6 +235,8 @@ static void test_time_is_only_for_registered_devices(void **state)
     struct buf welcome = welcome_bytes(false);
     f = reply_frame(&welcome, msg_Type_WELCOME);
     greet_reply(&g, &f, REASON_NONE, NOW);
+    expect(&g, GREET_CHECK_TIME);
+    greet_timed(&g);
     expect(&g, GREET_DONE);
     buf_free(&welcome);
     greet_deinit(&g);
@@ -401,7 +404,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_both_ends),
-        cmocka_unit_test(test_time_is_only_for_registered_devices),
+        cmocka_unit_test(test_time_is_also_for_strangers),
         cmocka_unit_test(test_a_login_is_proved),
         cmocka_unit_test(test_without_a_token_it_is_a_session_as_well),
         cmocka_unit_test(test_a_refused_login_is_no_end),

@@ -63,11 +63,11 @@ static void welcome(struct greet *g, uint64_t session, bool has_standing)
     answer(g, msg_Type_WELCOME, msg_Welcome_fields, &w, NULL);
 }
 
-/* HELLO is sent. registered false: a guest's greeting has neither time nor login in it. */
+/* HELLO is sent. These welcomes have neither time nor login in them. */
 static void bring_to_hello(struct greet *g)
 {
     struct frame f = { msg_Type_KEYSET, 0, slice(NULL, 0), slice_str(keyset) };
-    greet_init(g, 42, false, NOW);
+    greet_init(g, 42, NOW);
     assert_true(greet_frame(g, &f));
     expect(g, GREET_CHECK_KEYSET, NULL);
     greet_checked(g, REASON_NONE, NULL, NOW);
