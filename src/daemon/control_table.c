@@ -8,6 +8,7 @@
 #include "daemon/events.h"
 #include "daemon/household.h"
 #include "daemon/login.h"
+#include "daemon/metadata.h"
 #include "daemon/programs.h"
 #include "daemon/queued.h"
 #include "daemon/register.h"
@@ -68,6 +69,10 @@ const struct control_entry control_table[] = {
     CONTROL_ENTRY(PROGRAM_GET, ProgramGet, program_get_handle),
     CONTROL_ENTRY(PROGRAM_REMOVE, ProgramRemove, program_remove_handle),
     CONTROL_ENTRY(PROGRAM_SAVE, ProgramSave, program_save_handle),
+    CONTROL_ENTRY(METADATA_GET, MetadataGet, metadata_get_handle),
+    CONTROL_ENTRY(METADATA_ADD, MetadataAdd, metadata_add_handle),
+    CONTROL_ENTRY(METADATA_REMOVE, MetadataRemove, metadata_remove_handle),
+    CONTROL_ENTRY(METADATA_VOUCH, MetadataVouch, metadata_vouch_handle),
     CONTROL_ENTRY(EVENTS_GET, EventsGet, events_get),
     CONTROL_ENTRY(DOCTOR, Doctor, doctor_handle),
     { 0 },

@@ -22,6 +22,7 @@
 #include "daemon/leases.h"
 #include "daemon/library.h"
 #include "daemon/listing.h"
+#include "daemon/metadata.h"
 #include "daemon/notify.h"
 #include "daemon/outbox.h"
 #include "daemon/play.h"
@@ -79,6 +80,8 @@ static int open_storage(struct daemon *d)
         r = file_make_dirs(d->config.runtime_dir, 0700);
     if (r == 0)
         r = lock_state(d);
+    if (r == 0)
+        r = metadata_start(d);
     if (r == 0)
         r = programs_start(d);
     if (r == 0)

@@ -55,6 +55,7 @@ void deck_row(const struct deck *k, ctl_Playing *out)
     memcpy(out->content, t->content.bytes, ID_BYTES);
     CODEC_SET_TEXT(out->title, t->title);
     CODEC_SET_TEXT(out->output, k->output);
+    deck_metadata_row(k, out);
 }
 
 static void tell_state(struct deck *k)
@@ -132,6 +133,7 @@ static void deck_free(struct deck *k)
             break;
         }
     end_waiters(k);
+    deck_metadata_drop(k);
     free(k);
 }
 
@@ -260,6 +262,7 @@ static void play_current(struct deck *k)
     k->seeks = 0;
     k->noted_ms = k->first_ms;
     k->progress = (ply_Progress){ 0 };
+    deck_metadata_load(k);
     start.from_ms = k->first_ms;
     start.volume = k->in_time ? k->daemon->volume : 100;
     start.picture_ms = k->count > 1 ? PICTURE_MS : 0;

@@ -1,4 +1,5 @@
 /* The other commands: what they want of the deck that plays in time. */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/util.h"
@@ -33,7 +34,9 @@ enum action {
     ACTION_VOLUME_TO,
     ACTION_VOLUME_BY,
     ACTION_AGAIN,
-    ACTION_GIVE_UP
+    ACTION_GIVE_UP,
+    ACTION_CHAPTER_TO,
+    ACTION_CHAPTER_BY
 };
 
 /* Answered when it is done; before what may do it at once. false: refused. */
@@ -95,7 +98,22 @@ static void previous(struct deck *k, struct call *c)
 
 static bool is_for_a_play(uint32_t action)
 {
-    return action != ACTION_NEXT && action != ACTION_PREVIOUS && action != ACTION_STOP && action < ACTION_AGAIN;
+    return action != ACTION_NEXT && action != ACTION_PREVIOUS && action != ACTION_STOP && action != ACTION_AGAIN &&
+           action != ACTION_GIVE_UP;
+}
+
+static void chapter(struct deck *k, struct call *c, int64_t number)
+{
+    uint64_t start_ms = 0;
+    char detail[96] = "There are no chapters: hearth metadata list TRACK";
+    uint32_t count = deck_metadata_chapters(k);
+    bool found = number >= 0 && number <= count && deck_metadata_chapter(k, (uint32_t)number, &start_ms);
+    if (count > 0)
+        (void)snprintf(detail, sizeof(detail), "There are %u chapters.", (unsigned)count);
+    if (found)
+        seek(k, c, (int64_t)start_ms);
+    else
+        call_refuse(c, REASON_NOT_FOUND, detail);
 }
 
 static int64_t bounded_sum(uint64_t at, int64_t by)
@@ -144,20 +162,26 @@ static void control(struct deck *k, struct call *c, const ctl_PlayControl *m)
         call_finish(c);
         deck_go(k, k->current + 1);
         break;
+    case ACTION_CHAPTER_TO:
+        chapter(k, c, m->value);
+        break;
+    case ACTION_CHAPTER_BY:
+        chapter(k, c, deck_metadata_beside(k, m->value < 0));
+        break;
     }
 }
 
 void deck_control(struct daemon *d, struct call *c, const void *message)
 {
     const ctl_PlayControl *m = message;
-    if (m->action < ACTION_PAUSE || m->action > ACTION_GIVE_UP) {
+    if (m->action < ACTION_PAUSE || m->action > ACTION_CHAPTER_BY) {
         call_refuse(c, REASON_MALFORMED, NULL);
         return;
     }
     struct deck *k = find(d, c);
     if (k == NULL)
         return;
-    if (!k->waiting && m->action >= ACTION_AGAIN)
+    if (!k->waiting && (m->action == ACTION_AGAIN || m->action == ACTION_GIVE_UP))
         call_refuse(c, REASON_OUT_OF_STEP, NULL);
     else if (k->play == NULL && is_for_a_play(m->action))
         call_refuse(c, REASON_NOT_PERMITTED, "It waits for an answer at the terminal: hearth next, hearth stop");

@@ -46,6 +46,7 @@ struct deck {
     uint32_t played, refused; /* tracks */
     msg_Refusal refusal;      /* the last one */
     struct deck_waiter *waiters;
+    struct deck_metadata *metadata; /* of this play, once the vault has permitted it; NULL: none */
 };
 
 enum deck_state deck_state(const struct deck *k);
@@ -59,5 +60,14 @@ void deck_seek(struct deck *k, uint64_t position_ms);
 void deck_volume(struct deck *k, uint32_t percent);
 void deck_go(struct deck *k, uint32_t index); /* plays that one next, now; count: ends */
 void deck_stop(struct deck *k);
+
+/* deck_metadata.c */
+void deck_metadata_load(struct deck *k); /* when a track begins */
+void deck_metadata_drop(struct deck *k);
+void deck_metadata_row(const struct deck *k, ctl_Playing *out); /* position_ms is filled already */
+uint32_t deck_metadata_chapters(const struct deck *k);
+bool deck_metadata_chapter(const struct deck *k, uint32_t number, uint64_t *start_ms); /* false: there is none of it */
+/* The chapter after this one, or before it; after so much of one, back is its own beginning. May be one that there is not. */
+uint32_t deck_metadata_beside(const struct deck *k, bool back);
 
 #endif

@@ -13,6 +13,7 @@
 #include "base/text.h"
 #include "base/util.h"
 #include "crypto/id.h"
+#include "protocol/metadata.h"
 
 void output_init(struct output *o, bool json)
 {
@@ -286,6 +287,16 @@ static void say_copies(struct phrase *p, const doc_Conditions *c)
         say(p, "may be recorded on CD-R");
 }
 
+static const char *signers_words(uint32_t range)
+{
+    static const char *const words[RANGE_KINDS] = { [RANGE_NOBODY] = "nobody",
+                                                    [RANGE_PUBLISHER] = "the publisher only",
+                                                    [RANGE_KEYS] = "the publisher and named providers only",
+                                                    [RANGE_VOUCHED] = "the publisher and its providers only",
+                                                    [RANGE_ANYBODY] = "anybody the content permits" };
+    return range >= RANGE_NOBODY && range < RANGE_KINDS ? words[range] : words[RANGE_NOBODY];
+}
+
 static void say_use(struct phrase *p, const doc_Conditions *c)
 {
     char time[32];
@@ -301,6 +312,8 @@ static void say_use(struct phrase *p, const doc_Conditions *c)
         say(p, "to be downloaded by %s", output_time(c->download_until_ms, time));
     if (c->has_use_log && c->use_log)
         say(p, "its use is logged for the distributor");
+    if (c->has_metadata_signers)
+        say(p, "metadata by %s", signers_words(c->metadata_signers.kind));
     if (c->has_max_recoveries && c->max_recoveries > 0)
         say(p, "%u play%s cut off by a failure %s not counted", (unsigned)c->max_recoveries,
             c->max_recoveries == 1 ? "" : "s", c->max_recoveries == 1 ? "is" : "are");
@@ -356,6 +369,8 @@ json_t *json_conditions(const doc_Conditions *c)
         json_object_set_new(o, "own_price", json_integer(c->own_price));
     json_object_set_new(o, "record", json_boolean(c->has_record && c->record));
     json_object_set_new(o, "use_log", json_boolean(c->has_use_log && c->use_log));
+    if (c->has_metadata_signers)
+        json_object_set_new(o, "metadata_signers", json_string(metadata_range_text(c->metadata_signers.kind)));
     json_object_set_new(o, "max_recoveries", json_integer(c->has_max_recoveries ? c->max_recoveries : 0));
     json_object_set_new(o, "charge_from_ms", json_integer((json_int_t)(c->has_charge_from_ms ? c->charge_from_ms : 0)));
     return o;

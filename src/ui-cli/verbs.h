@@ -20,6 +20,7 @@ extern const struct verb verb_copy, verb_move, verb_fetch, verb_transfers, verb_
     verb_checkin;                                  /* verbs_transfers.c */
 extern const struct verb verb_export, verb_import; /* verbs_medium.c */
 extern const struct verb verb_burn;                /* verbs_burn.c */
+extern const struct verb verb_metadata;            /* verbs_metadata.c */
 extern const struct verb verb_programs;            /* verbs_programs.c */
 
 /* verbs_account_data.c: `hearth accounts export|erase`, argv[0] being that word. */

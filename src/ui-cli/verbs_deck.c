@@ -56,13 +56,24 @@ static int run_pause(struct cli *cli, int argc, char **argv)
 }
 const struct verb verb_pause = { "pause", "[--off]", "Pauses what plays; --off goes on.", NULL, run_pause };
 
-static int run_next(struct cli *cli, int argc, char **argv) { return without_arguments(cli, argc, argv, 4); }
-const struct verb verb_next = { "next", "", "Goes on with the next track of the queue.", NULL, run_next };
+/* To the next track, or by a chapter. */
+static int step(struct cli *cli, int argc, char **argv, uint32_t action, int64_t by)
+{
+    bool chapter = false;
+    const struct option_spec specs[] = { { "chapter", NULL, &chapter } };
+    char **args;
+    int count, code = cli_options(cli, argc, argv, specs, 1, 0, 0, &args, &count);
+    return code >= 0 ? code : chapter ? control(cli, 14, by) : control(cli, action, 0);
+}
 
-static int run_previous(struct cli *cli, int argc, char **argv) { return without_arguments(cli, argc, argv, 5); }
-const struct verb verb_previous = { "previous", "",
-                                    "Goes back to the beginning of the track, or, there, to the one before.", NULL,
-                                    run_previous };
+static int run_next(struct cli *cli, int argc, char **argv) { return step(cli, argc, argv, 4, 1); }
+const struct verb verb_next = { "next", "[--chapter]", "Goes on with the next track of the queue, or the next chapter.",
+                                NULL, run_next };
+
+static int run_previous(struct cli *cli, int argc, char **argv) { return step(cli, argc, argv, 5, -1); }
+const struct verb verb_previous = { "previous", "[--chapter]",
+                                    "Goes back to the beginning of the track or chapter, or, there, to the one before.",
+                                    NULL, run_previous };
 
 static int run_stop(struct cli *cli, int argc, char **argv) { return without_arguments(cli, argc, argv, 6); }
 const struct verb verb_stop = { "stop", "", "Ends playing. Where the track was left is remembered.", NULL, run_stop };
@@ -94,6 +105,8 @@ static bool parse_time(const char *text, int64_t *out)
 
 static int run_seek(struct cli *cli, int argc, char **argv)
 {
+    const char *chapter = NULL;
+    const struct option_spec specs[] = { { "chapter", &chapter, NULL } };
     char **args;
     int64_t ms;
     /* "-10" is an amount, not an option: getopt sees it behind "--" */
@@ -105,9 +118,15 @@ static int run_seek(struct cli *cli, int argc, char **argv)
         copy[n++] = argv[i];
     }
     copy[n] = NULL;
-    int code = cli_options(cli, n, copy, NULL, 0, 1, 1, &args, &count);
+    int code = cli_options(cli, n, copy, specs, 1, 0, 1, &args, &count);
     if (code >= 0)
         return code;
+    if ((chapter != NULL) == (count == 1))
+        return cli_usage(cli, "the place is a time, or --chapter and a number");
+    if (chapter != NULL)
+        return strspn(chapter, "0123456789") == strlen(chapter) && strlen(chapter) <= 4 && chapter[0] != '\0'
+                   ? control(cli, 13, strtol(chapter, NULL, 10))
+                   : cli_usage(cli, "a chapter is a number, from 1");
     const char *text = args[0];
     bool back = text[0] == '-', by = back || text[0] == '+';
     if (!parse_time(text + by, &ms))
@@ -115,7 +134,7 @@ static int run_seek(struct cli *cli, int argc, char **argv)
     return control(cli, by ? 8 : 7, back ? -ms : ms);
 }
 const struct verb verb_seek = {
-    "seek", "TIME|+TIME|-TIME", "Goes to another place of the track.",
+    "seek", "TIME|+TIME|-TIME|--chapter N", "Goes to another place of the track.",
     "TIME is seconds, or minutes:seconds, or hours:minutes:seconds; with a sign, from where it is.", run_seek
 };
 

@@ -33,11 +33,11 @@ static const struct {
     uint32_t action;
     int64_t value;
 } bound[] = {
-    { ' ', 3, 0 },           { 'p', 3, 0 },        { KEY_LEFT, 8, -10000 }, { KEY_RIGHT, 8, 10000 },
-    { KEY_DOWN, 8, -60000 }, { KEY_UP, 8, 60000 }, { '-', 10, -5 },         { '+', 10, 5 },
-    { '=', 10, 5 },          { 'n', 4, 0 },        { 'b', 5, 0 },           { 'q', 6, 0 },
+    { ' ', 3, 0 },        { 'p', 3, 0 },   { KEY_LEFT, 8, -10000 }, { KEY_RIGHT, 8, 10000 }, { KEY_DOWN, 8, -60000 },
+    { KEY_UP, 8, 60000 }, { '-', 10, -5 }, { '+', 10, 5 },          { '=', 10, 5 },          { 'n', 4, 0 },
+    { 'b', 5, 0 },        { 'q', 6, 0 },   { ']', 14, 1 },          { '[', 14, -1 },
 };
-#define KEYS_TEXT "space pauses; left, right, up, down seek; - + volume; n next, b back, q quits"
+#define KEYS_TEXT "space pauses; left, right, up, down seek; - + volume; n next, b back, [ ] chapters, q quits"
 
 static int on_keys(void *ctx)
 {
@@ -81,10 +81,29 @@ static const char *state_word(uint32_t state)
 
 json_t *verb_playing_json(const ctl_Playing *s)
 {
-    return json_pack("{s:s, s:s, s:o, s:i, s:i, s:I, s:I, s:i, s:s, s:b}", "state", state_word(s->state), "title",
-                     s->title, "content", json_id(s->content), "number", (int)s->number, "count", (int)s->count,
-                     "position_ms", (json_int_t)s->position_ms, "duration_ms", (json_int_t)s->duration_ms, "volume",
-                     (int)s->volume, "output", s->output, "picture", s->picture);
+    json_t *o = json_pack("{s:s, s:s, s:o, s:i, s:i, s:I, s:I, s:i, s:s, s:b}", "state", state_word(s->state), "title",
+                          s->title, "content", json_id(s->content), "number", (int)s->number, "count", (int)s->count,
+                          "position_ms", (json_int_t)s->position_ms, "duration_ms", (json_int_t)s->duration_ms,
+                          "volume", (int)s->volume, "output", s->output, "picture", s->picture);
+    if (s->has_chapters)
+        json_object_set_new(o, "chapters", json_integer(s->chapters));
+    if (s->has_chapter)
+        json_object_set_new(o, "chapter", json_integer(s->chapter));
+    json_put_text(o, "chapter_title", s->has_chapter_title, s->chapter_title);
+    json_put_text(o, "lyric", s->has_lyric, s->lyric);
+    if (s->has_cover)
+        json_object_set_new(o, "cover", json_boolean(s->cover));
+    return o;
+}
+
+/* As much as there is room for, cut at a character. */
+static void append(char out[256], const char *text)
+{
+    size_t n = strlen(out);
+    if (n + 4 > 256)
+        return;
+    memcpy(out + n, "  ", 2);
+    text_safe(text, out + n + 2, 256 - n - 2);
 }
 
 const char *verb_playing_line(const ctl_Playing *s, char out[256])
@@ -97,6 +116,10 @@ const char *verb_playing_line(const ctl_Playing *s, char out[256])
     snprintf(out, 256, "%s%s  %s / %s%s%s%s", number, s->title, output_duration(s->position_ms + 1, at),
              output_duration(s->duration_ms, all), volume, s->state == 2 ? "" : "  ",
              s->state == 2 ? "" : state_word(s->state));
+    if (s->has_chapter_title)
+        append(out, s->chapter_title);
+    if (s->has_lyric)
+        append(out, s->lyric);
     return out;
 }
 

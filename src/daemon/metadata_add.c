@@ -1,0 +1,205 @@
+/* hearth metadata add, remove and vouch.
+ *
+ * Callbacks, in order: on_all (the vault has judged the new one and what is there), write_work (pool), on_written. Of a vouch: read_work (pool),
+ * on_read, on_taken. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/util.h"
+#include "control.pb.h"
+#include "daemon/control.h"
+#include "daemon/events.h"
+#include "daemon/library.h"
+#include "daemon/metadata.h"
+#include "daemon/vault_client.h"
+
+struct job {
+    struct daemon *daemon;
+    struct call *call;
+    uv_work_t work;
+    char path[1024];
+    int outcome;
+    struct metadata_set *set; /* add */
+    struct metadata_item *item;
+    struct buf vouch;
+};
+
+static void job_free(struct job *j)
+{
+    metadata_set_free(j->set);
+    buf_free(&j->vouch);
+    free(j);
+}
+
+static void refuse(struct job *j, int error, const char *detail)
+{
+    bool unreadable = error == -ENOENT || error == -EACCES || error == -EISDIR || error == -ENOTDIR;
+    if (unreadable)
+        call_refuse(j->call, error == -EACCES ? REASON_NOT_PERMITTED : REASON_NOT_FOUND,
+                    "There is no such file that hearthd can read.");
+    else
+        call_refuse(j->call, reason_of_error(error), detail);
+    job_free(j);
+}
+
+static struct job *begin(struct daemon *d, struct call *c, const char *path)
+{
+    struct job *j = path[0] == '/' ? calloc(1, sizeof(*j)) : NULL;
+    if (j == NULL) {
+        call_refuse(c, path[0] == '/' ? REASON_INTERNAL : REASON_NOT_FOUND, "Name the file by its whole path.");
+        return NULL;
+    }
+    *j = (struct job){ .daemon = d, .call = c, .vouch = buf(METADATA_VOUCH_MAX + METADATA_KEYSET_MAX + 64) };
+    j->work.data = j;
+    (void)snprintf(j->path, sizeof(j->path), "%s", path);
+    return j;
+}
+
+/* --- add ---------------------------------------------------------------------------------------------------------- */
+
+static void write_work(uv_work_t *work)
+{
+    struct job *j = work->data;
+    char path[METADATA_PATH_BYTES];
+    j->outcome = metadata_path(j->daemon, &j->set->content, j->item->number, path);
+    if (j->outcome == 0)
+        j->outcome = file_replace(path, buf_slice(&j->item->file), 0600);
+}
+
+static void on_written(uv_work_t *work, int status)
+{
+    struct job *j = work->data;
+    ctl_MetadataRow row;
+    (void)status;
+    if (j->outcome != 0) {
+        refuse(j, j->outcome, NULL);
+        return;
+    }
+    metadata_row(j->item, &row);
+    CALL_ROW(j->call, METADATA_ROW, MetadataRow, &row);
+    call_finish(j->call);
+    job_free(j);
+}
+
+static bool same_source(const struct metadata_item *a, const struct metadata_item *b)
+{
+    return a->known && b->known && id_equal(a->judged.signer, b->judged.signer) &&
+           strcmp(a->judged.language, b->judged.language) == 0;
+}
+
+/* In the place of an earlier one of this signer and language, else in the first that is free. 0: there is none. */
+static uint32_t choose_number(const struct metadata_set *set, const struct metadata_item *added)
+{
+    bool taken[METADATA_FILES_MAX + 1] = { false };
+    uint32_t number = 1;
+    for (unsigned i = 0; i < set->count; i++) {
+        const struct metadata_item *item = &set->items[i];
+        taken[item->number] = true;
+        if (item->number != 0 && same_source(item, added))
+            return item->number;
+    }
+    while (number <= METADATA_FILES_MAX && taken[number])
+        number++;
+    return number <= METADATA_FILES_MAX ? number : 0;
+}
+
+static void on_all(struct metadata_set *set, enum reason why, void *ctx)
+{
+    struct job *j = ctx;
+    ctl_MetadataRow row;
+    j->set = set;
+    if (set == NULL) {
+        refuse(j, why, why == REASON_NOT_FOUND ? "The content, or the file, is not here." : NULL);
+        return;
+    }
+    j->item = &set->items[set->count - 1];
+    metadata_row(j->item, &row);
+    if (j->item->verdict != REASON_NONE) {
+        refuse(j, j->item->verdict, row.verdict.text);
+        return;
+    }
+    j->item->number = choose_number(set, j->item);
+    if (j->item->number == 0)
+        refuse(j, REASON_TOO_LARGE, "There is as much metadata of it as there may be: hearth metadata remove TRACK N");
+    else
+        (void)uv_queue_work(j->daemon->loop, &j->work, write_work, on_written);
+}
+
+void metadata_add_handle(struct daemon *d, struct call *c, const void *message)
+{
+    const ctl_MetadataAdd *m = message;
+    char detail[256] = "";
+    struct track *t;
+    int r = library_resolve(d, m->track, &t, detail, sizeof(detail));
+    if (r != 0) {
+        call_refuse(c, reason_of_error(r), detail[0] != '\0' ? detail : NULL);
+        return;
+    }
+    struct job *j = begin(d, c, m->path);
+    r = j != NULL ? metadata_collect(d, &t->content, m->path, on_all, j) : 0;
+    if (r != 0)
+        refuse(j, r, NULL);
+}
+
+/* --- remove ------------------------------------------------------------------------------------------------------- */
+
+void metadata_remove_handle(struct daemon *d, struct call *c, const void *message)
+{
+    const ctl_MetadataRemove *m = message;
+    char path[METADATA_PATH_BYTES], detail[256] = "";
+    struct track *t;
+    int r = library_resolve(d, m->track, &t, detail, sizeof(detail));
+    if (r == 0)
+        r = metadata_path(d, &t->content, m->number, path);
+    if (r == 0 && (m->number == 0 || m->number > METADATA_FILES_MAX || unlink(path) != 0)) {
+        bool absent = m->number == 0 || m->number > METADATA_FILES_MAX || errno == ENOENT;
+        (void)snprintf(detail, sizeof(detail), "There is no metadata of this number: hearth metadata list TRACK");
+        r = absent ? REASON_NOT_FOUND : -errno;
+    }
+    if (r == 0)
+        call_finish(c);
+    else
+        call_refuse(c, reason_of_error(r), detail[0] != '\0' ? detail : NULL);
+}
+
+/* --- vouch -------------------------------------------------------------------------------------------------------- */
+
+static void on_taken(const struct answer *answer, void *ctx)
+{
+    struct job *j = ctx;
+    if (answer->why != REASON_NONE)
+        call_refuse_as(j->call, answer->refusal);
+    else
+        call_finish(j->call);
+    job_free(j);
+}
+
+static void read_work(uv_work_t *work)
+{
+    struct job *j = work->data;
+    j->outcome = file_read(j->path, &j->vouch);
+}
+
+static void on_read(uv_work_t *work, int status)
+{
+    struct job *j = work->data;
+    const vlt_MetadataVouch m = { 0 };
+    struct ask ask = ASK(vlt_Type_METADATA_VOUCH, vlt_Type_DONE, vlt_MetadataVouch, &m);
+    (void)status;
+    int r = j->outcome > 0 ? REASON_MALFORMED : j->outcome;
+    ask.tail = buf_slice(&j->vouch);
+    if (r == 0)
+        r = vault_call(j->daemon->vault, &ask, on_taken, j);
+    if (r != 0)
+        refuse(j, r, r == REASON_MALFORMED ? "The file is not what `hearth-distributor metadata vouch` writes." : NULL);
+}
+
+void metadata_vouch_handle(struct daemon *d, struct call *c, const void *message)
+{
+    const ctl_MetadataVouch *m = message;
+    struct job *j = begin(d, c, m->path);
+    if (j != NULL)
+        (void)uv_queue_work(d->loop, &j->work, read_work, on_read);
+}
