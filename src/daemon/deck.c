@@ -262,11 +262,11 @@ static void play_current(struct deck *k)
     k->seeks = 0;
     k->noted_ms = k->first_ms;
     k->progress = (ply_Progress){ 0 };
-    deck_metadata_load(k);
     start.from_ms = k->first_ms;
     start.volume = k->in_time ? k->daemon->volume : 100;
     start.picture_ms = k->count > 1 ? PICTURE_MS : 0;
     if (play_start(&k->play, k->daemon, &k->tracks[k->current].content, &start, k->plugin, &callbacks, k) == 0) {
+        deck_metadata_load(k);
         tell_state(k);
         return;
     }

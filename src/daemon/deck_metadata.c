@@ -3,9 +3,14 @@
  * Callbacks, in order, for each play in time: on_loaded. Until then, and without any, there is nothing to say. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
+#include "base/file.h"
 #include "base/util.h"
 #include "daemon/deck_internal.h"
+#include "daemon/library.h"
 #include "daemon/metadata.h"
 
 #define EARLY_MS 250 /* a seek may end so much before the place that it was for, which is in the chapter all the same */
@@ -25,6 +30,7 @@ struct load {
     struct daemon *daemon;
     const struct deck *deck; /* looked for, not looked into */
     uint32_t plays;
+    bool shows; /* the play waits for the cover */
 };
 
 static void metadata_free(struct deck_metadata *m)
@@ -77,6 +83,22 @@ static struct deck_metadata *metadata_new(struct metadata_set *set)
     return NULL;
 }
 
+/* In memory, for the player alone: nothing else decodes it. -1: there is none. */
+static int cover_in_memory(const struct deck_metadata *m)
+{
+    struct slice picture = { NULL, 0 };
+    for (unsigned i = 0; picture.len == 0 && i < m->set->count; i++) {
+        struct metadata_reader r = metadata_reader(m->set->items[i].parts);
+        for (struct metadata_part p; picture.len == 0 && metadata_next(&r, &p) == 0;)
+            if (p.kind == METADATA_COVER)
+                picture = p.text;
+    }
+    int fd = picture.len > 0 ? memfd_create("cover", MFD_CLOEXEC) : -1;
+    if (fd >= 0 && file_pwrite_all(fd, picture.data, picture.len, 0) != 0)
+        closep(&fd);
+    return fd;
+}
+
 static void on_loaded(struct metadata_set *set, enum reason why, void *ctx)
 {
     struct load *l = ctx;
@@ -84,12 +106,21 @@ static void on_loaded(struct metadata_set *set, enum reason why, void *ctx)
     (void)why;
     while (k != NULL && k != l->deck)
         k = k->next;
-    if (k != NULL && k->plays == l->plays && set != NULL) {
-        deck_metadata_drop(k);
-        k->metadata = metadata_new(steal(&set));
+    if (k != NULL && k->plays == l->plays) {
+        k->metadata = set != NULL ? metadata_new(steal(&set)) : NULL;
+        if (k->play != NULL && l->shows)
+            play_cover(k->play, k->metadata != NULL ? cover_in_memory(k->metadata) : -1);
     }
     metadata_set_free(set);
     free(l);
+}
+
+/* A picture of its own, or a film, is not covered. */
+static bool shows_cover(const struct deck *k)
+{
+    const struct track *t = library_find(k->daemon, k->tracks[k->current].content.bytes);
+    return t != NULL && t->has_info && strncmp(t->media_type, "audio/", 6) == 0 &&
+           (k->start.has_display || k->start.has_wayland);
 }
 
 void deck_metadata_load(struct deck *k)
@@ -98,9 +129,11 @@ void deck_metadata_load(struct deck *k)
     struct load *l = k->in_time ? calloc(1, sizeof(*l)) : NULL;
     if (l == NULL)
         return;
-    *l = (struct load){ .daemon = k->daemon, .deck = k, .plays = k->plays };
+    *l = (struct load){ .daemon = k->daemon, .deck = k, .plays = k->plays, .shows = shows_cover(k) };
     if (metadata_collect(k->daemon, &k->tracks[k->current].content, NULL, on_loaded, l) != 0)
         free(l);
+    else if (l->shows)
+        play_await_cover(k->play);
 }
 
 /* --- Where it is --------------------------------------------------------------------------------------------------- */

@@ -46,6 +46,8 @@ struct play {
     int outcome;
     int body_fd, player_fd, plugin_fd; /* -1 once they are gone */
     int disc_fd;                       /* the same; -1: nothing is recorded */
+    int cover_fd;                      /* the same */
+    bool awaits_cover, ready;          /* ready: all but the cover is here */
     bool record;
     char plugin[32], plugin_distributor[64]; /* plugin "": none */
     bool vault_open;                         /* the vault plays number */
@@ -80,6 +82,7 @@ static void free_when_done(struct play *p)
     closep(&p->player_fd);
     closep(&p->plugin_fd);
     closep(&p->disc_fd);
+    closep(&p->cover_fd);
     serve_file_deinit(&p->file);
     free(p);
 }
@@ -230,6 +233,12 @@ static int start_player(struct play *p)
     int disc_fd = p->disc_fd;
     p->body_fd = p->player_fd = p->plugin_fd = p->disc_fd = -1;
     int r = disc_fd >= 0 ? player_give_disc(p->player, disc_fd) : 0;
+    int cover_fd = p->cover_fd;
+    p->cover_fd = -1;
+    if (r == 0 && cover_fd >= 0)
+        r = player_give_cover(p->player, cover_fd);
+    else
+        closep(&cover_fd);
     if (r != 0) {
         closep(&body_fd);
         closep(&player_fd);
@@ -307,6 +316,8 @@ static void on_opened(const struct answer *answer, void *ctx)
         end(p, vlt_PlayEnd_END_UNREADABLE, answer->why, text);
     else if (answer->why != REASON_NONE)
         end_as(p, vlt_PlayEnd_END_UNREADABLE, answer->why, answer->refusal);
+    else if (p->vault_open && p->awaits_cover)
+        p->ready = true;
     else if (!p->vault_open || start_player(p) != 0)
         end(p, vlt_PlayEnd_END_CRASHED, REASON_INTERNAL, NULL);
 }
@@ -456,6 +467,7 @@ int play_start(struct play **out, struct daemon *d, const struct id *content, co
                         .player_fd = -1,
                         .plugin_fd = -1,
                         .disc_fd = -1,
+                        .cover_fd = -1,
                         .under_way = true };
     const struct track *t = library_find(d, content->bytes);
     programs_split(plugin, p->plugin, p->plugin_distributor);
@@ -477,6 +489,18 @@ void play_record(struct play *p, int fd)
 {
     p->disc_fd = fd;
     p->record = true;
+}
+
+void play_await_cover(struct play *p) { p->awaits_cover = true; }
+
+void play_cover(struct play *p, int fd)
+{
+    closep(&p->cover_fd);
+    p->cover_fd = fd;
+    p->awaits_cover = false;
+    if (p->ready && !p->ended && start_player(p) != 0)
+        end(p, vlt_PlayEnd_END_CRASHED, REASON_INTERNAL, NULL);
+    p->ready = false;
 }
 
 /* --- Controls --- */

@@ -30,6 +30,10 @@ int play_start(struct play **out, struct daemon *d, const struct id *content, co
 bool plays_lock(const struct daemon *d, const void *issuer, const void *license_id);
 /* Right after play_start with disc output: the vault is asked for the right to record, and the samples go into fd. Takes fd. */
 void play_record(struct play *p, int fd);
+/* Right after play_start: the player is not told to begin before play_cover. */
+void play_await_cover(struct play *p);
+/* Once, after it: the picture beside the sound; fd -1: there is none. Takes fd. */
+void play_cover(struct play *p, int fd);
 /* false: the player has not begun, and will begin with that. */
 bool play_seek(struct play *p, uint64_t position_ms);
 void play_pause(struct play *p, bool paused);

@@ -250,6 +250,12 @@ int player_give_disc(struct player *p, int fd)
     return hand_over(p, p->control != NULL ? 0 : -EPIPE, ply_Type_DISC, ply_Disc_fields, &disc, fd);
 }
 
+int player_give_cover(struct player *p, int fd)
+{
+    static const ply_Cover cover;
+    return hand_over(p, p->control != NULL ? 0 : -EPIPE, ply_Type_COVER, ply_Cover_fields, &cover, fd);
+}
+
 int player_ask_outputs(struct player *p)
 {
     static const ply_OutputsGet ask;

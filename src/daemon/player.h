@@ -26,6 +26,8 @@ int player_take(struct player **out, struct daemon *d, const struct player_callb
 int player_start(struct player *p, int body_fd, int vault_fd, int plugin_fd, const void *start) MUST_USE;
 /* Before player_start: where disc output writes. Takes fd, also on failure. 0 or -errno */
 int player_give_disc(struct player *p, int fd) MUST_USE;
+/* Before player_start: a picture that is shown while there is sound. Takes fd, also on failure. 0 or -errno */
+int player_give_cover(struct player *p, int fd) MUST_USE;
 int player_ask_outputs(struct player *p) MUST_USE;
 /* PAUSE, SEEK, VOLUME: nothing comes back but progress. One that cannot be told is about to go. */
 void player_tell(struct player *p, uint16_t type, const pb_msgdesc_t *fields, const void *message);

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/secret.h"
 #include "base/util.h"
@@ -24,6 +25,7 @@
 
 #define CONTROL_FD 3
 #define PROGRESS_MS 250
+#define COVER_BYTES_MAX (1 << 20)
 
 struct session {
     struct channel control;
@@ -32,6 +34,8 @@ struct session {
     int body_fd, vault_fd; /* -1: not here, or the track's by now */
     int plugin_fd;         /* -1: there is none, or it is loaded */
     int disc_fd;           /* -1: there is none, or the disc has it */
+    int cover_fd;          /* the same */
+    struct buf cover;
     struct track *track;
     struct digest *digest;
     struct disc *disc;
@@ -90,6 +94,7 @@ static int receive_start(struct session *s)
                   : f.type == ply_Type_VAULT  ? &s->vault_fd
                   : f.type == ply_Type_PLUGIN ? &s->plugin_fd
                   : f.type == ply_Type_DISC   ? &s->disc_fd
+                  : f.type == ply_Type_COVER  ? &s->cover_fd
                                               : NULL;
         if (!fd || *fd >= 0)
             return -EPROTO;
@@ -107,11 +112,33 @@ static int set_display(const ply_Start *m)
     return m->has_wayland && setenv("WAYLAND_DISPLAY", m->wayland, 1) != 0 ? -errno : 0;
 }
 
+/* Its bytes only: what they are, the decoder sees behind the sandbox. */
+static int read_cover(struct session *s)
+{
+    struct stat st;
+    if (s->cover_fd < 0)
+        return 0;
+    if (fstat(s->cover_fd, &st) != 0)
+        return -errno;
+    if (!S_ISREG(st.st_mode) || st.st_size <= 0 || st.st_size > COVER_BYTES_MAX)
+        return REASON_MALFORMED;
+    int r = buf_reserve(&s->cover, (size_t)st.st_size);
+    if (r == 0)
+        r = file_pread_all(s->cover_fd, s->cover.data, (size_t)st.st_size, 0);
+    if (r == 0)
+        s->cover.len = (size_t)st.st_size;
+    closep(&s->cover_fd);
+    return r > 0 ? -ENOMEM : r;
+}
+
 static int prepare(struct session *s)
 {
+    int bad = read_cover(s);
+    if (bad != 0)
+        return bad;
     const struct sandbox needs = {
         .sound = s->start.output == ply_Output_OUTPUT_AUDIO,
-        .window = options_window(&s->start),
+        .window = options_window(&s->start, s->cover.len > 0),
         .authority = s->start.has_authority ? s->start.authority : NULL,
     };
     int r = needs.window ? set_display(&s->start) : 0;
@@ -134,7 +161,7 @@ static int prepare(struct session *s)
         s->disc_fd = -1;
     }
     if (r == 0)
-        r = player_new(&s->player, &s->start, s->track, s->plugin,
+        r = player_new(&s->player, &s->start, s->track, s->plugin, buf_slice(&s->cover),
                        s->digest ? digest_fd(s->digest)
                        : s->disc ? disc_fd(s->disc)
                                  : -1);
@@ -271,6 +298,8 @@ static void release(struct session *s)
     closep(&s->vault_fd);
     closep(&s->plugin_fd);
     closep(&s->disc_fd);
+    closep(&s->cover_fd);
+    buf_free(&s->cover);
     channel_deinit(&s->control);
 }
 
@@ -290,7 +319,9 @@ int main(void)
     /* The terminal's interrupt reaches the whole group; hearthd closes the channel when it means it. */
     (void)signal(SIGINT, SIG_IGN);
     (void)signal(SIGPIPE, SIG_IGN);
-    struct session s = { .body_fd = -1, .vault_fd = -1, .plugin_fd = -1, .disc_fd = -1 };
+    struct session s = {
+        .body_fd = -1, .vault_fd = -1, .plugin_fd = -1, .disc_fd = -1, .cover_fd = -1, .cover = buf(COVER_BYTES_MAX)
+    };
     channel_init(&s.control, CONTROL_FD, 0);
     int r = secret_init();
     if (r == 0)

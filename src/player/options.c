@@ -102,11 +102,11 @@ static int set_output(mpv_handle *mpv, const ply_Start *start, int samples_fd)
     }
 }
 
-bool options_window(const ply_Start *start)
+bool options_window(const ply_Start *start, bool cover)
 {
     bool in_time = start->output == ply_Output_OUTPUT_AUDIO || start->output == ply_Output_OUTPUT_SILENT;
     bool pictures = strncmp(start->media_type, "video/", 6) == 0 || strncmp(start->media_type, "image/", 6) == 0;
-    return in_time && pictures && (start->has_display || start->has_wayland);
+    return in_time && (pictures || cover) && (start->has_display || start->has_wayland);
 }
 
 /* Drawn in memory and handed over as it is: the player needs no graphics device, no driver and no compiler of shaders. */
@@ -165,12 +165,34 @@ int options_bind_keys(mpv_handle *mpv)
     return 0;
 }
 
-int options_set(mpv_handle *mpv, const ply_Start *start, int samples_fd)
+/* libmpv passes over named covers together with files it would find by itself; of these it looks for none, nor could it. */
+static const struct setting beside[] = {
+    { "autoload-files", "yes" },
+    { "cover-art-auto", "no" },
+    { "sub-auto", "no" },
+    { "audio-file-auto", "no" },
+    { "audio-display", "external-first" },
+};
+
+/* As a list: in a text, the colon of the name would part it in two. */
+static int set_cover(mpv_handle *mpv)
+{
+    char uri[] = OPTIONS_COVER_URI;
+    mpv_node file = { .format = MPV_FORMAT_STRING, .u.string = uri };
+    mpv_node_list list = { .num = 1, .values = &file };
+    mpv_node files = { .format = MPV_FORMAT_NODE_ARRAY, .u.list = &list };
+    int r = set_all(mpv, beside, ARRAY_COUNT(beside));
+    return r == 0 && mpv_set_option(mpv, "cover-art-files", MPV_FORMAT_NODE, &files) < 0 ? -EINVAL : r;
+}
+
+int options_set(mpv_handle *mpv, const ply_Start *start, bool cover, int samples_fd)
 {
     int r = options_set_common(mpv);
     if (r == 0)
         r = set_output(mpv, start, samples_fd);
     if (r == 0)
         r = set_start(mpv, start);
-    return r == 0 && options_window(start) ? set_window(mpv, start) : r;
+    if (r == 0 && options_window(start, cover))
+        r = set_window(mpv, start);
+    return r == 0 && cover ? set_cover(mpv) : r;
 }

@@ -6,6 +6,7 @@
 #include <mpv/stream_cb.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -26,7 +27,8 @@ struct player {
     bool shown;   /* a picture, in the window */
     bool running; /* the first sound or picture is out */
     bool news;
-    uint32_t wish; /* enum ply_Wanted */
+    uint32_t wish;      /* enum ply_Wanted */
+    struct slice cover; /* empty: none */
     uint32_t seeks_asked, seeks_done;
     bool seek_waits; /* until something plays */
     uint64_t seek_ms;
@@ -63,10 +65,52 @@ static void stream_close(void *cookie) { (void)cookie; } /* the track is the cal
 
 static void stream_cancel(void *cookie) { track_cancel(((struct player *)cookie)->track); }
 
+/* The cover: a picture in memory, of which each stream has its own place. */
+struct picture {
+    struct slice bytes;
+    size_t at;
+};
+
+static int64_t picture_size(void *cookie) { return (int64_t)((struct picture *)cookie)->bytes.len; }
+
+static int64_t picture_seek(void *cookie, int64_t offset)
+{
+    struct picture *c = cookie;
+    if (offset < 0 || (uint64_t)offset > c->bytes.len)
+        return MPV_ERROR_GENERIC;
+    c->at = (size_t)offset;
+    return offset;
+}
+
+static int64_t picture_read(void *cookie, char *out, uint64_t len)
+{
+    struct picture *c = cookie;
+    size_t n = (size_t)u64_min(len, c->bytes.len - c->at);
+    if (n > 0)
+        memcpy(out, c->bytes.data + c->at, n);
+    c->at += n;
+    return (int64_t)n;
+}
+
+static int picture_open(const struct player *p, mpv_stream_cb_info *info)
+{
+    struct picture *c = p->cover.len > 0 ? calloc(1, sizeof(*c)) : NULL;
+    if (!c)
+        return MPV_ERROR_LOADING_FAILED;
+    c->bytes = p->cover;
+    info->cookie = c;
+    info->size_fn = picture_size;
+    info->seek_fn = picture_seek;
+    info->read_fn = picture_read;
+    info->close_fn = free;
+    return 0;
+}
+
 static int stream_open(void *user_data, char *uri, mpv_stream_cb_info *info)
 {
-    (void)uri;
     struct player *p = user_data;
+    if (strcmp(uri, OPTIONS_COVER_URI) == 0)
+        return picture_open(p, info);
     p->offset = 0;
     info->cookie = p;
     info->size_fn = stream_size;
@@ -95,8 +139,8 @@ static int set_up(struct player *p, const ply_Start *start, int samples_fd)
     if (!p->mpv)
         return -ENOMEM;
     p->wants_sound = start->output == ply_Output_OUTPUT_AUDIO;
-    p->has_window = options_window(start);
-    int r = options_set(p->mpv, start, samples_fd);
+    p->has_window = options_window(start, p->cover.len > 0);
+    int r = options_set(p->mpv, start, p->cover.len > 0, samples_fd);
     if (r == 0 && p->plugin && mpv_set_option_string(p->mpv, "af", plugin_filter(p->plugin)) < 0)
         r = -EINVAL;
     if (r != 0)
@@ -117,7 +161,7 @@ static int set_up(struct player *p, const ply_Start *start, int samples_fd)
 }
 
 int player_new(struct player **out, const ply_Start *start, struct track *t, const struct plugin *plugin,
-               int samples_fd)
+               struct slice cover, int samples_fd)
 {
     struct player *p = calloc(1, sizeof(*p));
     if (!p)
@@ -125,6 +169,7 @@ int player_new(struct player **out, const ply_Start *start, struct track *t, con
     p->event_fd = -1;
     p->track = t;
     p->plugin = plugin;
+    p->cover = cover;
     int r = set_up(p, start, samples_fd);
     if (r != 0) {
         player_free(p);

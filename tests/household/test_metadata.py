@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import subprocess
 import sys
 
 from household import Household, Refused, enter_namespace, make_track, run_cases, wait_for
@@ -32,7 +33,7 @@ chapters = path("chapters.txt", "00:00 Beginning\n00:05 Middle\n00:20.500 End\n"
 lyrics = path("song.lrc", "[ar:Somebody]\n[00:00.00]In einem Bächlein helle\n[00:06.00]da schoß in froher Eil\n[00:21.00]\n")
 cover = path("front.jpg", JPEG)
 song = h.publish(make_track(path("song.flac"), 30, seed=5), "--price", "0.50")
-open_song = h.publish(make_track(path("open.flac"), 3, seed=6), "--price", "0.50", "--metadata-signers", "anyone")
+open_song = h.publish(make_track(path("open.flac"), 8, seed=6), "--price", "0.50", "--metadata-signers", "anyone")
 narrow = h.publish(make_track(path("narrow.flac"), 3, seed=7), "--price", "0.50", "--metadata-signers", "anyone", "--license-signers", "publisher")
 closed = h.publish(make_track(path("closed.flac"), 3, seed=8), "--price", "0.50", "--metadata-signers", "none")
 for content in (song, open_song, narrow, closed):
@@ -80,6 +81,29 @@ def forged(content, parts, **changes):
 def content_bytes(content):
     import base64
     return base64.b32decode(content.upper() + "=" * (-len(content) % 8))
+
+
+class Screen:
+    """An X server whose screen lies in a file."""
+
+    def __init__(self, where):
+        os.makedirs(where)
+        self.file = os.path.join(where, "Xvfb_screen0")
+        read, write = os.pipe()
+        self.child = subprocess.Popen(["Xvfb", "-displayfd", str(write), "-screen", "0", "640x480x24", "-fbdir", where, "-nolisten", "tcp"],
+                                      stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, pass_fds=[write])
+        os.close(write)
+        with os.fdopen(read) as told:
+            self.display = ":" + told.readline().strip()
+
+    def red(self):
+        with open(self.file, "rb") as f:
+            pixels = f.read()[-640 * 480 * 4:]
+        return sum(1 for i in range(0, len(pixels), 4) if pixels[i + 2] > 200 and pixels[i] < 60 and pixels[i + 1] < 60)
+
+    def stop(self):
+        self.child.terminate()
+        self.child.wait()
 
 
 # ---- cases ----
@@ -215,6 +239,33 @@ def playing():
     kitchen("stop")
 
 
+def window():
+    """The cover is on the screen while the sound plays, decoded by the confined player; one that is no picture inside changes nothing."""
+    if not shutil.which("Xvfb"):
+        return "SKIP Xvfb is not installed"
+    subprocess.run(["ffmpeg", "-v", "error", "-y", "-f", "lavfi", "-i", "color=red:s=320x240:d=0.04", "-frames:v", "1", path("red.png")], check=True,
+                   stdin=subprocess.DEVNULL)
+    kitchen("metadata", "add", open_song, sign("red", open_song, "--language", "it", own=True, parts=["--cover", path("red.png")]))
+    screen = Screen(os.path.join(h.root, "screen"))
+    os.environ["DISPLAY"] = screen.display
+    try:
+        kitchen("play", song, "--output", "silent", "--background")  # nothing is permitted: no window
+        wait_for("it to play", lambda: kitchen("now")["position_ms"] > 500)
+        assert not kitchen("now")["picture"]
+        kitchen("stop")
+        kitchen("play", open_song, "--output", "silent", "--background")
+        wait_for("the cover is on the screen", lambda: screen.red() > 20000)
+        assert kitchen("now")["picture"] and kitchen("now")["cover"]
+        wait_for("the end", lambda: kitchen.anyhow("now").get("error"))
+        wait_for("the window is gone", lambda: screen.red() == 0)
+        kitchen("metadata", "add", open_song, sign("broken", open_song, "--language", "it", own=True, parts=["--cover", cover]))
+        assert kitchen("play", open_song, "--output", "silent")["title"] == "Track 6"
+    finally:
+        del os.environ["DISPLAY"]
+        screen.stop()
+    return None
+
+
 def the_tool():
     """What cannot be signed is said with its line."""
     for args in (["--tags", path("bad", "title\n")], ["--chapters", path("bad", "00:10 b\n00:05 a\n")], ["--lyrics", path("bad", "no time\n")],
@@ -230,6 +281,6 @@ def the_tool():
 
 try:
     run_cases([("provider and publisher", provider_and_publisher), ("ranges", ranges), ("forgeries", forgeries), ("numbers", numbers),
-               ("on the disk", on_the_disk), ("playing", playing), ("the tool", the_tool)])
+               ("on the disk", on_the_disk), ("playing", playing), ("window", window), ("the tool", the_tool)])
 finally:
     h.down()
