@@ -129,6 +129,14 @@ int admin_error(struct admin *a, int r, const char *doing)
     if (r == -EHOSTDOWN)
         return admin_fail(a, REASON_OFFLINE, "Cannot %s: the database server cannot be reached. Nothing was changed.",
                           doing);
+    if (r == -ECONNREFUSED)
+        return admin_fail(a, REASON_NOT_PERMITTED,
+                          "Cannot %s: the database server does not let us in; the line above has its words.", doing);
+    if (r == -EILSEQ)
+        return admin_fail(a, REASON_NOT_PERMITTED,
+                          "Cannot %s: the database is not of UTF-8 encoding. Make one that is: createdb -E UTF8 -T "
+                          "template0 NAME",
+                          doing);
     if (r == -EAGAIN)
         return admin_fail(a, REASON_IN_USE,
                           "Cannot %s: the database server was interrupted. Nothing was changed; try again.", doing);

@@ -30,6 +30,7 @@ struct pg_store {
     PGconn *connection;
     uint64_t number; /* of the connection: rises with each */
     struct pg_statement *statements;
+    bool lost; /* the connection is, whatever libpq says */
     bool in_transaction, writes;
     bool undone;  /* the transaction is: until it has ended everything says -EAGAIN */
     bool changed; /* something, in this transaction */
@@ -45,8 +46,10 @@ void pg_clear(PGresult **r);
 int pg_outcome(struct pg_store *s, const PGresult *r) MUST_USE;
 /* Runs a script without values; *last (cleared by the caller; may be NULL) is the result of its last statement. */
 int pg_run_script(struct pg_store *s, const char *sql, PGresult **last) MUST_USE;
-/* A connection, made again if need be; waits for the server until deadline_ms of the monotonic clock. 0, -EHOSTDOWN, -errno. */
+/* A connection, made again if need be; waits for the server until deadline_ms of the monotonic clock. 0, -EHOSTDOWN, -ECONNREFUSED (the first one
+ * only), -EILSEQ, -errno. */
 int pg_connect(struct pg_store *s, int64_t deadline_ms) MUST_USE;
+bool pg_is_lost(const struct pg_store *s);
 int64_t pg_now_ms(void);
 int64_t pg_deadline_ms(const struct pg_store *s); /* of one that begins now */
 /* BEGIN of one that writes; on 0, *state is the row of store_state: schema, turn, changes. */

@@ -1,4 +1,4 @@
-/* The store over PostgreSQL: connecting, transactions, and what the server's codes mean here. Its statements are in pg_query.c, its
+/* The store over PostgreSQL: transactions. Its connection is in pg_connection.c, its statements in pg_query.c, its
  * migrations in pg_schema.c. Everything waits for the server: for threads that may. One thread at a time per store. */
 #define LOG_MODULE "store"
 #include "store/pg.h"
@@ -6,166 +6,20 @@
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
-#include "base/clock.h"
 #include "base/log.h"
 #include "base/rng.h"
 #include "base/text.h"
 #include "base/util.h"
 
-#define BUSY_MS 5000
-#define RECONNECT_EVERY_MS 100
 #define SETTLE_MS 10000 /* for the server to come back and say what became of a commit */
-#define SCHEME "postgresql:"
-#define URI SCHEME "//"
-
-void pg_clear(PGresult **r)
-{
-    PQclear(*r);
-    *r = NULL;
-}
-
-int64_t pg_now_ms(void) { return clock_mono_ms(clock_system()); }
-
-int64_t pg_deadline_ms(const struct pg_store *s)
-{
-    return pg_now_ms() + (s->base.schema->busy_ms ? s->base.schema->busy_ms : BUSY_MS);
-}
-
-/* --- Outcomes ---------------------------------------------------------------------------------------------------- */
-
-static const struct {
-    const char *state; /* the beginning of an SQLSTATE */
-    int outcome;
-} outcomes[] = {
-    { "40", -EAGAIN }, /* serialization failure, deadlock */
-    { "08", -EAGAIN },        { "57P", -EAGAIN },   { "25P03", -EAGAIN },
-    { "53300", -EAGAIN }, /* the connection's end */
-    { "23", STORE_CONFLICT }, { "55P03", -EBUSY },  { "25P02", -ECANCELED },
-    { "57014", -ECANCELED },  { "53100", -ENOSPC }, { "53200", -ENOMEM },
-    { "25006", -EROFS },      { "42501", -EACCES }, { "42P01", -ENOENT },
-    { "XX", -EUCLEAN },       { "58", -EIO },
-};
-
-static void complain(const struct pg_store *s, const PGresult *r, const char *state)
-{
-    char safe[512];
-    const char *text = r ? PQresultErrorField(r, PG_DIAG_MESSAGE_PRIMARY) : NULL;
-    text_safe(text ? text : PQerrorMessage(s->connection), safe, sizeof(safe));
-    log_error("database: state=%s text=%s", state, safe);
-}
-
-int pg_outcome(struct pg_store *s, const PGresult *r)
-{
-    ExecStatusType status = r ? PQresultStatus(r) : PGRES_FATAL_ERROR;
-    if (status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK || status == PGRES_EMPTY_QUERY)
-        return 0;
-    const char *state = r ? PQresultErrorField(r, PG_DIAG_SQLSTATE) : NULL;
-    int outcome = -EINVAL;
-    for (size_t i = 0; state && outcome == -EINVAL && i < ARRAY_COUNT(outcomes); i++)
-        if (strncmp(state, outcomes[i].state, strlen(outcomes[i].state)) == 0)
-            outcome = outcomes[i].outcome;
-    if (PQstatus(s->connection) == CONNECTION_BAD)
-        outcome = -EAGAIN;
-    if (outcome == -EAGAIN)
-        s->undone = true;
-    else if (outcome < 0 && outcome != -ECANCELED && outcome != -EBUSY)
-        complain(s, r, state ? state : "-");
-    return outcome;
-}
-
-int pg_run_script(struct pg_store *s, const char *sql, PGresult **last)
-{
-    PGresult *r CLEANUP(pg_clear) = PQexec(s->connection, sql);
-    int outcome = pg_outcome(s, r);
-    if (outcome == 0 && last)
-        *last = steal(&r);
-    return outcome;
-}
-
-/* --- Connecting -------------------------------------------------------------------------------------------------- */
-
-static const char *connection_string(const char *database)
-{
-    return strncmp(database, URI, strlen(URI)) == 0 ? database : database + strlen(SCHEME);
-}
-
-int store_pg_judge(const char *database)
-{
-    if (strncmp(database, SCHEME, strlen(SCHEME)) != 0 || strlen(database) >= STORE_PG_DATABASE_BYTES)
-        return -EINVAL;
-    PQconninfoOption *options = PQconninfoParse(connection_string(database), NULL);
-    int r = options ? 0 : -EINVAL;
-    for (PQconninfoOption *o = options; o && o->keyword; o++)
-        if (o->val && (strcmp(o->keyword, "password") == 0 || strcmp(o->keyword, "sslpassword") == 0))
-            r = -EACCES;
-    PQconninfoFree(options);
-    return r;
-}
-
-/* What the operator wrote comes between what may be overridden and what may not. */
-static PGconn *dial(const struct pg_store *s)
-{
-    static const char *const names[] = { "connect_timeout", "tcp_user_timeout", "application_name",
-                                         "dbname",          "client_encoding",  NULL };
-    const char *const values[] = { "5", "15000", "hearth-distributor", connection_string(s->database), "UTF8", NULL };
-    return PQconnectdbParams(names, values, 1);
-}
-
-static int set_up(struct pg_store *s)
-{
-    const char *encoding = PQparameterStatus(s->connection, "server_encoding");
-    if (!encoding || strcmp(encoding, "UTF8") != 0) {
-        log_error("the database is not one of UTF-8 encoding");
-        return -EINVAL;
-    }
-    char sql[512];
-    unsigned busy_ms = s->base.schema->busy_ms ? s->base.schema->busy_ms : BUSY_MS;
-    /* A process that hangs in a transaction must not keep the others waiting for ever. Acknowledged is durable, whatever the server's
-     * own setting says. */
-    snprintf(sql, sizeof(sql),
-             "SET lock_timeout = %u; SET idle_in_transaction_session_timeout = 20000;"
-             "SET default_transaction_isolation = 'serializable'; SET default_transaction_read_only = %s;"
-             "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'",
-             busy_ms, s->base.schema->flags & STORE_READ_ONLY ? "on" : "off");
-    return pg_run_script(s, sql, NULL);
-}
-
-static int try_connect(struct pg_store *s)
-{
-    PQfinish(s->connection);
-    s->connection = dial(s);
-    if (!s->connection)
-        return -ENOMEM;
-    s->number++;
-    if (PQstatus(s->connection) != CONNECTION_OK)
-        return -EHOSTDOWN;
-    int r = set_up(s);
-    return r == -EAGAIN ? -EHOSTDOWN : r;
-}
-
-int pg_connect(struct pg_store *s, int64_t deadline_ms)
-{
-    if (s->connection && PQstatus(s->connection) == CONNECTION_OK)
-        return 0;
-    bool was_there = s->connection != NULL;
-    int r;
-    while ((r = try_connect(s)) == -EHOSTDOWN && pg_now_ms() + RECONNECT_EVERY_MS <= deadline_ms)
-        usleep(RECONNECT_EVERY_MS * 1000);
-    if (r == -EHOSTDOWN)
-        complain(s, NULL, "-");
-    else if (r == 0 && was_there)
-        log_info("connected to the database again");
-    return r;
-}
 
 /* --- Transactions ------------------------------------------------------------------------------------------------ */
 
 void pg_roll_back(struct pg_store *s)
 {
     s->in_transaction = false;
-    if (s->connection && PQstatus(s->connection) == CONNECTION_OK) {
+    if (s->connection && !pg_is_lost(s)) {
         int r = pg_run_script(s, "ROLLBACK", NULL);
         (void)r; /* nothing was promised; a connection that is beyond use is made again */
     }
@@ -280,7 +134,7 @@ static int commit(struct pg_store *s)
     s->in_transaction = false;
     if (r == 0)
         s->own_changes += s->writes;
-    else if (s->writes && PQstatus(s->connection) != CONNECTION_OK)
+    else if (s->writes && pg_is_lost(s))
         return settle(s);
     else
         pg_roll_back(s);
@@ -335,9 +189,13 @@ static int outside_version(struct store *store, uint64_t *version)
     PGresult *r CLEANUP(pg_clear) = NULL;
     if (s->undone && s->in_transaction)
         return -EAGAIN;
-    int outcome = s->in_transaction ? 0 : pg_connect(s, pg_deadline_ms(s));
-    if (outcome == 0)
-        outcome = pg_run_script(s, "SELECT changes FROM store_state WHERE one = 1", &r);
+    int outcome = -EAGAIN;
+    for (int tries = s->in_transaction ? 1 : 2; outcome == -EAGAIN && tries > 0; tries--) {
+        outcome = s->in_transaction ? 0 : pg_connect(s, pg_deadline_ms(s));
+        if (outcome == 0)
+            outcome = pg_run_script(s, "SELECT changes FROM store_state WHERE one = 1", &r);
+    }
+    s->undone &= s->in_transaction;
     if (outcome != 0)
         return outcome;
     if (PQntuples(r) != 1)

@@ -100,6 +100,9 @@ def refusals():
             raise AssertionError(database)
         except Refused as refused:
             assert refused.code == code, refused
+    nowhere = subprocess.run([PROGRAMS["hearth-distributor"], "--state-dir", other, "init", "--name", "o", "--database", f"postgresql:{pg.connection} dbname=nowhere"],
+                             capture_output=True, text=True, timeout=20)
+    assert nowhere.returncode == 1 and 'database "nowhere" does not exist' in nowhere.stderr and "does not let us in" in nowhere.stderr and "\ufffd" not in nowhere.stderr, nowhere
     pg.create("other")  # what was refused left nothing behind
     made = [PROGRAMS["hearth-distributor"], "--state-dir", other, "--json"]
     run_json([*made, "init", "--name", "other", "--directory", "--listen", "127.0.0.1:0", "--database", f"postgresql:{pg.connection} dbname=other"])
@@ -115,7 +118,7 @@ def refusals():
         assert refused.code == "already", refused
 
 
-AWAY = ("offline", "timed-out", "cancelled", "internal", "in-use", "session-replaced", "rate-limited", "out-of-step", "already")
+AWAY = ("offline", "timed-out", "cancelled", "in-use", "session-replaced", "rate-limited", "out-of-step", "already")
 
 
 def until_done(until, *command):

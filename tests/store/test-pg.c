@@ -143,7 +143,16 @@ static void versions_are_kept_apart(void **state)
     snprintf(other, sizeof(other), "postgresql:%s dbname=postgres", getenv("TOWN_POSTGRES"));
     assert_int_equal(store_pg_open(&s, other, &schema, false), -ENOENT);
     snprintf(other, sizeof(other), "postgresql:%s dbname=nowhere", getenv("TOWN_POSTGRES"));
-    assert_int_equal(store_pg_open(&s, other, &schema, false), -EHOSTDOWN);
+    assert_int_equal(store_pg_open(&s, other, &schema, false),
+                     -ECONNREFUSED); /* the server answers: it is no use to wait */
+    assert_int_equal(store_pg_open(&s, "postgresql:host=/nowhere dbname=x", &schema, false), -EHOSTDOWN);
+    char sql[160];
+    snprintf(sql, sizeof(sql),
+             "CREATE DATABASE ascii_%d ENCODING 'SQL_ASCII' TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'",
+             (int)getpid());
+    run_by_hand(sql);
+    snprintf(other, sizeof(other), "postgresql:%s dbname=ascii_%d", getenv("TOWN_POSTGRES"), (int)getpid());
+    assert_int_equal(store_pg_open(&s, other, &schema, true), -EILSEQ);
 }
 
 /* --- Values ------------------------------------------------------------------------------------------------------ */
@@ -362,7 +371,8 @@ static struct relay {
     char dir[64], server[108];
     int listener;
     pthread_t thread;
-    atomic_int cut; /* 1: the next COMMIT does not arrive; 2: its answer does not */
+    atomic_int
+        cut; /* 1: the next COMMIT does not arrive; 2: its answer does not; 3: now, as a server does that is stopped immediately */
 } relay;
 
 static void connect_through(int from)
@@ -373,8 +383,16 @@ static void connect_through(int from)
     assert_int_equal(connect(server, (struct sockaddr *)&to, sizeof(to)), 0);
     struct pollfd ends[] = { { from, POLLIN, 0 }, { server, POLLIN, 0 } };
     char bytes[8192];
+    static const char farewell[] = "N\0\0\0\x1fSWARNING\0C57P01\0Mstopping\0";
     bool commits = false;
-    while (poll(ends, 2, -1) > 0) {
+    for (;;) {
+        int ready = poll(ends, 2, 10);
+        if (relay.cut == 3 && ready == 0) {
+            assert_int_equal(write(from, farewell, sizeof(farewell)), sizeof(farewell));
+            break;
+        }
+        if (ready == 0)
+            continue;
         int at = ends[0].revents ? 0 : 1;
         ssize_t n = read(ends[at].fd, bytes, sizeof(bytes));
         commits |= at == 0 && n > 0 && memmem(bytes, (size_t)n, ";COMMIT", 7) != NULL;
@@ -385,6 +403,9 @@ static void connect_through(int from)
         }
     }
     close(server);
+    close(from);
+    if (relay.cut == 3)
+        relay.cut = 0;
 }
 
 static void *run_relay(void *unused)
@@ -393,7 +414,6 @@ static void *run_relay(void *unused)
     int client;
     while ((client = accept(relay.listener, NULL, NULL)) >= 0) { /* one at a time: a store has one connection */
         connect_through(client);
-        close(client);
     }
     return NULL;
 }
@@ -447,6 +467,52 @@ static void a_lost_commit_is_settled(void **state)
     store_close(s);
 }
 
+/* The server said farewell and closed while nothing was asked: libpq finds that it cannot write, and goes on calling the connection good. */
+static void a_server_that_left_is_asked_again(void **state)
+{
+    (void)state;
+    char through[STORE_PG_DATABASE_BYTES];
+    snprintf(through, sizeof(through), "postgresql:host=%s user=hearth dbname=store_%d", relay.dir, (int)getpid());
+    struct store *s;
+    uint64_t version;
+    assert_int_equal(store_pg_open(&s, through, &schema, false), 0);
+    for (int64_t i = 0; i < 12; i++) {
+        relay.cut = 3;
+        while (relay.cut == 3)
+            usleep(1000);
+        if (i % 4 == 0)
+            assert_int_equal(add_in_transaction(s, i), 0);
+        else if (i % 4 == 1)
+            assert_int_equal(count(s), i / 4 + 1);
+        else if (i % 4 == 2) {
+            struct transaction t CLEANUP(transaction_end) = { 0 };
+            assert_int_equal(transaction_begin_read(&t, s), 0);
+            assert_int_equal(count(s), i / 4 + 1);
+        } else
+            assert_int_equal(store_outside_version(s, &version), 0);
+    }
+    {
+        struct transaction t CLEANUP(transaction_end) = { 0 };
+        assert_int_equal(transaction_begin(&t, s), 0);
+        relay.cut = 3;
+        while (relay.cut == 3)
+            usleep(1000);
+        assert_int_equal(add(s, 90), -EAGAIN);
+        assert_int_equal(transaction_commit(&t), -EAGAIN);
+    }
+    {
+        struct transaction t CLEANUP(transaction_end) = { 0 };
+        assert_int_equal(transaction_begin(&t, s), 0);
+        assert_int_equal(add(s, 91), 0);
+        relay.cut = 3;
+        while (relay.cut == 3)
+            usleep(1000);
+        assert_int_equal(transaction_commit(&t), -EAGAIN);
+    }
+    assert_int_equal(count(s), 3);
+    store_close(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -461,6 +527,7 @@ int main(void)
         cmocka_unit_test_setup(who_takes_no_turn_is_noticed, empty),
         cmocka_unit_test_setup(a_connection_that_ends_is_made_again, empty),
         cmocka_unit_test_setup_teardown(a_lost_commit_is_settled, start_relay, stop_relay),
+        cmocka_unit_test_setup_teardown(a_server_that_left_is_asked_again, start_relay, stop_relay),
     };
     return cmocka_run_group_tests(tests, make_database, NULL);
 }
