@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "base/util.h"
+#include "distributor/database.h"
 #include "distributor/endings.h"
 #include "distributor/rotation.h"
 
@@ -22,14 +23,49 @@ static struct typed_pin {
 
 /* --- Opening ----------------------------------------------------------------------------------------------------- */
 
+int admin_no_database(struct admin *a)
+{
+    char database[STORE_PG_DATABASE_BYTES];
+    if (database_of(a->state_dir, database) == 0 && database[0] != '\0')
+        return admin_fail(a, REASON_NOT_FOUND,
+                          "The keys in %s are there, but the database is empty: %s. Put the database back with its "
+                          "server's tools, then: hearth-distributor restore --here",
+                          a->state_dir, database);
+    return admin_fail(
+        a, REASON_NOT_FOUND,
+        "The keys in %s are there, but their database (operations.db, or what the file `database` names) is not. Put a "
+        "backup back: hearth-distributor restore BACKUP --replace. A new database under the same keys would give out "
+        "numbers twice; only if nothing was ever done with these keys, remove %s/keys and run init again.",
+        a->state_dir, a->state_dir);
+}
+
+bool admin_lost_keys(struct admin *a)
+{
+    static const char *const names[] = { "operations.db", "database", "keys" };
+    char path[1100];
+    bool there[ARRAY_COUNT(names)];
+    for (size_t i = 0; i < ARRAY_COUNT(names); i++)
+        there[i] = file_join(path, sizeof(path), a->state_dir, names[i]) == 0 && access(path, F_OK) == 0;
+    if ((!there[0] && !there[1]) || there[2])
+        return false;
+    admin_fail(a, REASON_NOT_FOUND,
+               "%s has a distributor's database, but its keys are gone: put the directory keys/ back from a backup.",
+               a->state_dir);
+    return true;
+}
+
 int admin_open(struct admin *a)
 {
     int r = rotation_load(&a->keys, a->state_dir);
     if (r == 0)
         r = operations_open(&a->o, a->state_dir, a->keys, rng_system(), 0);
     if (r == -ENOENT)
-        return admin_fail(a, REASON_NOT_FOUND,
-                          "%s is not the state of a distributor. Make one: hearth-distributor init", a->state_dir);
+        return a->keys ? admin_no_database(a)
+               : admin_lost_keys(a)
+                   ? ADMIN_FAILED
+                   : admin_fail(a, REASON_NOT_FOUND,
+                                "%s is not the state of a distributor. Make one: hearth-distributor init",
+                                a->state_dir);
     if (r == -ENXIO || r == -EACCES)
         return admin_fail(a, REASON_NOT_PERMITTED, "The keys of %s cannot be opened: %s", a->state_dir,
                           r == -ENXIO ? "the token that wraps them is not there."
@@ -279,7 +315,7 @@ static int set_option(struct admin *a, struct admin_option *option, const char *
         [ADMIN_TEXT] = "text",
         [ADMIN_FLAG] = "a flag",
         [ADMIN_COUNT] = "a whole number or `unlimited`",
-        [ADMIN_MONEY] = "an amount such as 4.99 or 5",
+        [ADMIN_MONEY] = "an amount such as 4.99, 0.50 or 5: no decimals, or two",
         [ADMIN_TIME] = "a date such as 2026-05-01 or 2026-05-01T12:00",
         [ADMIN_DURATION] = "a length of time such as 30d, 12h, 90m or 45s",
     };

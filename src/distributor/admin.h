@@ -32,6 +32,8 @@ struct admin_command {
 
 /* Opens keys and database. 0, or an exit code after saying why. */
 int admin_open(struct admin *a) MUST_USE;
+int admin_no_database(struct admin *a); /* keys without a database: says what to do, ADMIN_FAILED */
+bool admin_lost_keys(struct admin *a);  /* is it a database without keys? Says what to do then. */
 void admin_close(struct admin *a);
 /* admin_open and a write transaction; admin_commit ends it. Both: 0 or an exit code. */
 int admin_begin(struct admin *a) MUST_USE;

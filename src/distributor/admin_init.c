@@ -132,6 +132,15 @@ static int choose_database(struct admin *a, const char *database, bool *chosen)
     return r;
 }
 
+/* Does what is in the state directory open as a distributor's? */
+static bool has_database(struct admin *a)
+{
+    int r = keys_load(&a->keys, a->state_dir);
+    if (r == 0)
+        r = operations_open(&a->o, a->state_dir, a->keys, rng_system(), 0);
+    return r != -ENOENT;
+}
+
 int admin_init(struct admin *a, int argc, char **argv)
 {
     struct admin_option options[INIT_COUNT] = { { .name = "name" },
@@ -175,10 +184,14 @@ int admin_init(struct admin *a, int argc, char **argv)
         return r;
     if (!operations_new_is_valid(&n))
         return admin_usage(a, "--name has 1 to 63 characters, --currency three capital letters");
+    if (admin_lost_keys(a))
+        return ADMIN_FAILED;
     r = keys_create(a->state_dir, rng_system(), options[INIT_ROOT_TOKEN].given ? &root : NULL);
     if (r == -EEXIST)
-        r = 0; /* a first try may have ended between keys and database */
-    if (r == 0)
+        return has_database(a)
+                   ? admin_fail(a, REASON_ALREADY, "%s is the state of a distributor already.", a->state_dir)
+                   : admin_no_database(a);
+    if (r == 0 || r == KEYS_UNUSED) /* a first try ended between keys and database */
         r = make_directories(a);
     bool chosen = false;
     if (r == 0 && options[INIT_DATABASE].given)
@@ -187,10 +200,22 @@ int admin_init(struct admin *a, int argc, char **argv)
         r = keys_load(&a->keys, a->state_dir);
     if (r == 0)
         r = operations_create(a->state_dir, a->keys, rng_system(), &n);
+    if (r == 0 || r == -EEXIST) {
+        int used = keys_used(a->state_dir);
+        r = r == 0 ? used : r;
+    }
     if (r != 0 && chosen)
         database_unchoose(a->state_dir);
     if (r == -EEXIST)
         return admin_fail(a, REASON_ALREADY, "%s is the state of a distributor already.", a->state_dir);
+    if (r == OPERATIONS_TAKEN)
+        return options[INIT_DATABASE].given
+                   ? admin_fail(a, REASON_ALREADY,
+                                "The database %s is another distributor's already. Make an empty one (createdb -E UTF8 "
+                                "-T template0 NAME) and name that.",
+                                options[INIT_DATABASE].text)
+                   : admin_fail(a, REASON_ALREADY, "The database of %s is another distributor's already.",
+                                a->state_dir);
     if (r == KEYS_TOKEN)
         return admin_fail(a, REASON_NOT_PERMITTED,
                           "The token does not serve as root key; the log line above says why.");

@@ -133,6 +133,12 @@ bool admin_product_described(const struct admin_option *options)
     return false;
 }
 
+int admin_product_needs_price(struct admin *a, bool publishing)
+{
+    return admin_usage(a, "say what it costs: --price 1.29, or --price 0 for what is given away%s",
+                       publishing ? "; or name a product that is there: --product NUMBER (see product list)" : "");
+}
+
 /* --- product ----------------------------------------------------------------------------------------------------- */
 
 static const char *words(const struct product *p, char *out, size_t cap)
@@ -261,7 +267,7 @@ int admin_product(struct admin *a, int argc, char **argv)
     if (argc == 1 && strcmp(argv[0], "list") == 0)
         return product_list(a);
     if (argc == 1 && strcmp(argv[0], "add") == 0 && options[ADMIN_PRODUCT_NAME].given)
-        return product_add(a, options);
+        return options[ADMIN_PRODUCT_PRICE].given ? product_add(a, options) : admin_product_needs_price(a, false);
     if (argc == 2 && strcmp(argv[0], "withdraw") == 0)
         return product_withdraw(a, argv[1]);
     return admin_usage(

@@ -15,6 +15,7 @@ enum {
 void admin_product_options(struct admin_option *options);
 /* The tariff's product that they describe, added when there is none like it. 0, or the exit status of an error that was printed. */
 int admin_product_add(struct admin *a, const struct admin_option *options, struct product *p);
+int admin_product_needs_price(struct admin *a, bool publishing);  /* says so; ADMIN_USAGE */
 int admin_product_option(struct admin *a, int argc, char **argv); /* admin_options.c */
 bool admin_product_described(const struct admin_option *options); /* was one of them given? */
 

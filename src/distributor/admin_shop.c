@@ -126,6 +126,8 @@ static int publish_file(struct admin *a, const char *path, const struct admin_op
         return admin_error(a, r, "read the database");
     bool as_it_was =
         *known && !n.content.withdrawn && !admin_product_described(options) && !options[OPTION_PRODUCT].given;
+    if (!as_it_was && !options[OPTION_PRODUCT].given && !options[ADMIN_PRODUCT_PRICE].given)
+        return admin_product_needs_price(a, true);
     if (!*known) {
         r = publish_body(a->o, &p, hash, &n);
         if (r != 0)
@@ -161,6 +163,8 @@ int admin_publish(struct admin *a, int argc, char **argv)
         return admin_usage(a, "publish FILE... (--title only with one file)");
     if (options[OPTION_PRODUCT].given && admin_product_described(options))
         return admin_usage(a, "--product names a product; its price and conditions are given already");
+    if (admin_product_described(options) && !options[ADMIN_PRODUCT_PRICE].given)
+        return admin_product_needs_price(a, true);
     r = admin_open(a);
     if (r != 0)
         return r;

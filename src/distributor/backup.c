@@ -82,6 +82,8 @@ static int copy_directory(struct making *m, bool *has)
 static int copy_key(void *ctx, const char *name)
 {
     struct making *m = ctx;
+    if (strcmp(name, KEYS_UNUSED_FILE) == 0)
+        return 0;
     char inside[NAME_MAX + 8], from[PATH_MAX], to[PATH_MAX];
     uint8_t hash[SHA256_BYTES];
     uint64_t bytes;
@@ -415,7 +417,7 @@ int backup_restore(const char *dir, const char *state_dir, const struct rng *rng
     uint64_t bodies;
     int r = backup_read(dir, &b);
     s.again = r == 0 && holds(state_dir, RESTORING);
-    if (r == 0 && (holds(state_dir, "operations.db") ||
+    if (r == 0 && (holds(state_dir, "operations.db") || holds(state_dir, "database") ||
                    ((holds(state_dir, "keys") || holds(state_dir, "confidential")) && !s.again)))
         r = -EEXIST;
     if (r == 0)
@@ -443,7 +445,7 @@ int backup_move_aside(const char *state_dir, int64_t now_ms)
 {
     static const char *const names[] = { "operations.db", "operations.db-wal", "operations.db-shm",
                                          "directory.db",  "directory.db-wal",  "directory.db-shm",
-                                         "keys",          "confidential" };
+                                         "keys",          "confidential",      "database" };
     char name[64], aside[PATH_MAX];
     snprintf(name, sizeof(name), "replaced-%lld", (long long)now_ms);
     int r = file_join(aside, sizeof(aside), state_dir, name);

@@ -134,6 +134,12 @@ int keys_create(const char *state_dir, const struct rng *rng, const struct token
         r = exists(state_dir, keys_files[FILE_ROOT]);
     if (r == 0)
         r = exists(state_dir, KEYS_ROOT_PUBLIC);
+    if (r == -EEXIST)
+        return exists(state_dir, KEYS_UNUSED_FILE) == -EEXIST ? KEYS_UNUSED : r;
+    if (r == 0)
+        r = keys_path(state_dir, KEYS_UNUSED_FILE, path, sizeof(path));
+    if (r == 0)
+        r = file_replace(path, slice_str("\n"), 0600);
     /* The root key last: its presence says that all the others are there. */
     for (size_t i = KEYS_FILE_COUNT; r == 0 && i-- > 0;) {
         struct key32 key CLEANUP(key32_wipe);
@@ -143,6 +149,15 @@ int keys_create(const char *state_dir, const struct rng *rng, const struct token
         r = keys_write(NULL, state_dir, rng, keys_files[i], &key);
     }
     return r;
+}
+
+int keys_used(const char *state_dir)
+{
+    char path[KEYS_PATH_BYTES];
+    int r = keys_path(state_dir, KEYS_UNUSED_FILE, path, sizeof(path));
+    if (r == 0 && unlink(path) != 0)
+        return errno == ENOENT ? 0 : -errno;
+    return r == 0 ? file_sync_parent(path) : r;
 }
 
 static int load_pair(const struct keys *k, const char *state_dir, const char *file, struct sign_pair *pair)

@@ -8,6 +8,7 @@
  *   sealing.key  X25519   what partners seal to us
  *   tree.key     the tree secret of the device node keys (crypto/keytree.h)
  *   storage.key  AES-256: content halves, block root keys and copy keys lie in the database only under it
+ *   unused       there until the keys have a database: `init` may go on with them (keys_used)
  *   NAME.key.new the next key of a purpose, from before the keyset that lists it until it has taken the other's place (rotation.h)
  *   wrap.token, wrap.key  say in which token is the RSA key under which the key lies that wraps the others: 32 bytes as they are, or wrapped
  *                         as IV:12 || AES-256-GCM(wrapping key, associated data = file name without ".new")
@@ -27,7 +28,10 @@
 
 #define KEYS_PURPOSES 4   /* of enum key_purpose: those that are rotated */
 #define KEYS_NO_ROOT 2201 /* the root key is not on this machine */
-#define KEYS_TOKEN 2202   /* its token is not there, refuses the PIN, or holds another key: said in the log */
+#define KEYS_UNUSED \
+    2203 /* keys_create: there are keys, and nothing was ever made with them: an `init` was interrupted */
+#define KEYS_UNUSED_FILE "unused"
+#define KEYS_TOKEN 2202 /* its token is not there, refuses the PIN, or holds another key: said in the log */
 
 struct keys_next {
     bool there;
@@ -46,9 +50,11 @@ struct keys {       /* in guarded memory */
     struct key32 wrap;
 };
 
-/* Makes STATE/keys with fresh keys. root: where the root key is; NULL: it is made too, as a file. 0; -EEXIST when there are some already;
- * KEYS_TOKEN; -errno. */
+/* Makes STATE/keys with fresh keys. root: where the root key is; NULL: it is made too, as a file. 0; KEYS_UNUSED; -EEXIST when there are
+ * some already; KEYS_TOKEN; -errno. */
 int keys_create(const char *state_dir, const struct rng *rng, const struct token_place *root) MUST_USE;
+/* From now on there is a database that goes with the keys: without it they must not begin anew, for numbers would be used twice. Idempotent. 0, -errno. */
+int keys_used(const char *state_dir) MUST_USE;
 /* Returns owned (keys_free). 0; -ENOENT without keys; -EPERM when a key file is readable by others; -EUCLEAN; -ENXIO: the token that wraps them is
  * not there; -EACCES: it refuses the PIN, or the PIN file is none; -errno. */
 int keys_load(struct keys **out, const char *state_dir) MUST_USE;

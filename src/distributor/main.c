@@ -10,7 +10,7 @@
 static int run_serve(struct admin *a, int argc, char **argv);
 
 #define PRODUCT_USAGE                                                                                                \
-    "[--price AMOUNT] [--copy-price AMOUNT] [--max-copies N] [--copy-depth N] [--max-removable N]\n"                 \
+    "--price AMOUNT [--copy-price AMOUNT] [--max-copies N] [--copy-depth N] [--max-removable N]\n"                   \
     "    [--usage-days N] [--usage-from DATE] [--usage-until DATE] [--download-from DATE] [--download-until DATE]\n" \
     "    [--max-plays N] [--play-time TIME] [--max-checkouts N] [--record] [--own-price AMOUNT] [--use-log]\n"       \
     "    [--renew-price AMOUNT] [--renew-late TIME] [--lease TIME] [--lease-grace TIME] [--lease-plays N]\n"         \
@@ -49,7 +49,7 @@ static const struct admin_command commands[] = {
     { "publish",
       "FILE... [--title TEXT] [--creator TEXT] [--album TEXT] [--media-type TYPE]\n"
       "    [--metadata-signers" SIGNERS_USAGE "] [--license-signers" SIGNERS_USAGE "]\n"
-      "    [--product NUMBER] [--name PRODUCT] " PRODUCT_USAGE,
+      "    (--product NUMBER | [--name PRODUCT] " PRODUCT_USAGE ")",
       "Encrypt media files and put them on sale. A file published before is only put on sale again.", admin_publish },
     { "withdraw", "CONTENT [--undo]", "Take a content off the catalogue, or put it back; licenses stay.",
       admin_withdraw },

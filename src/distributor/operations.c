@@ -200,6 +200,14 @@ static int open_store(struct operations **out, const char *state_dir, const stru
     return 0;
 }
 
+/* Tables, and no distributor: an empty file under the database's name, or another database than it was. */
+static bool is_empty(struct operations *o)
+{
+    struct query q CLEANUP(query_end) = query(o->store, DISTRIBUTOR_GET);
+    query_bind_i64(&q, 1, OPERATIONS_SELF);
+    return query_one(&q) == STORE_ABSENT;
+}
+
 int operations_open(struct operations **out, const char *state_dir, const struct keys *keys, const struct rng *rng,
                     unsigned flags)
 {
@@ -208,7 +216,7 @@ int operations_open(struct operations **out, const char *state_dir, const struct
     if (r != 0)
         return r;
     struct id self;
-    r = operations_distributor_get(o, OPERATIONS_SELF, &self, o->name, sizeof(o->name));
+    r = is_empty(o) ? -ENOENT : operations_distributor_get(o, OPERATIONS_SELF, &self, o->name, sizeof(o->name));
     if (r == 0)
         r = operations_setting(o, "currency", o->currency, sizeof(o->currency));
     if (r != 0)
@@ -265,7 +273,7 @@ static int fill_new(struct operations *o, const struct operations_new *n)
     int64_t number = 0;
     int r = operations_distributor_add(o, &o->keys->self, n->name, &number);
     if (r != 0 || number != OPERATIONS_SELF)
-        return r != 0 ? r : -EEXIST;
+        return r != 0 ? r : OPERATIONS_TAKEN;
     const struct {
         const char *name, *value;
     } settings[] = { { "name", n->name },

@@ -79,7 +79,8 @@ struct operations_new {
 };
 /* Has it a printable name of 1 to 63 bytes, and a currency of three capital letters? */
 bool operations_new_is_valid(const struct operations_new *n);
-/* 0; -EEXIST; -EINVAL for a name or currency that is none; -errno. Own transaction. */
+#define OPERATIONS_TAKEN 2204 /* operations_create: the database is another distributor's */
+/* 0; -EEXIST: it is ours already; OPERATIONS_TAKEN; -EINVAL for a name or currency that is none; -errno. Own transaction. */
 int operations_create(const char *state_dir, const struct keys *keys, const struct rng *rng,
                       const struct operations_new *n) MUST_USE;
 

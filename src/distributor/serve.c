@@ -229,6 +229,8 @@ static int start_database(struct server *server, bool *serves_directory)
         r = operations_open(&server->read_ops, dir, server->keys, server->rng, OPERATIONS_READ_ONLY);
     if (r == STORE_NEWER)
         log_error("the database was made by a newer version of this program");
+    if (r == 0)
+        r = keys_used(dir);
     char directory[8] = "", listen[CONFIG_LISTEN_BYTES] = "";
     if (r == 0)
         r = operations_setting(server->read_ops, "directory", directory, sizeof(directory));

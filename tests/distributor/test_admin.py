@@ -64,6 +64,37 @@ def init_once():
 
 
 @case
+def keys_without_their_database_begin_nothing():
+    """Numbers would be given out twice."""
+    lone = os.path.join(root, "lone")
+    ask("init", "--name", "Lone", dir=lone)
+    keys, database = os.path.join(lone, "keys"), os.path.join(lone, "operations.db")
+    assert "unused" not in os.listdir(keys)
+    os.rename(database, database + ".away")
+    for words in (("id",), ("stats",), ("init", "--name", "Lone")):
+        refused("not-found", *words, dir=lone)
+        told = run(*words, dir=lone, expect=1).stderr
+        assert "restore BACKUP" in told and "init again" in told and "Make one" not in told, told
+    assert not os.path.exists(database)
+    open(database, "w").close()  # an empty file is no database either
+    for words in (("id",), ("init", "--name", "Lone")):
+        assert "restore BACKUP" in run(*words, dir=lone, expect=1).stderr
+    for name in os.listdir(lone):
+        if name.startswith("operations.db") and not name.endswith(".away"):
+            os.unlink(os.path.join(lone, name))
+    with open(os.path.join(keys, "unused"), "w"):
+        pass  # an init that was interrupted between keys and database goes on
+    before = open(os.path.join(keys, "license.key"), "rb").read()
+    ask("init", "--name", "Lone", dir=lone)
+    assert open(os.path.join(keys, "license.key"), "rb").read() == before and "unused" not in os.listdir(keys)
+    os.rename(keys, keys + ".away")
+    for words in (("id",), ("init", "--name", "Lone")):
+        assert "keys are gone" in run(*words, dir=lone, expect=1).stderr
+    os.rename(keys + ".away", keys)
+    refused("already", "init", "--name", "Lone", dir=lone)
+
+
+@case
 def settings_are_judged():
     values = {s["name"]: s["value"] for s in ask("settings")["settings"]}
     assert values["credit-limit"] == "1000" and values["registration"] == "invite"
@@ -116,7 +147,18 @@ def publishing_is_idempotent():
     refused("not-found", "publish", os.path.join(root, "none"))
     refused("usage", "publish", path, "--product", "1", "--price", "1", expect=2)
     refused("usage", "publish", path, "--price", "1.5", expect=2)
+    for words in (("publish", path, "--copy-price", "1"), ("product", "add", "--name", "Gift"), ("product", "add", "--name", "Gift", "--max-plays", "3")):
+        assert "--price 0 " in run(*words, expect=2).stderr, words  # never for nothing by mistake
+    assert "0.50" in run("publish", path, "--price", "0.5", expect=2).stderr
     refused("unknown-content", "withdraw", "zzzz")
+    fresh = os.path.join(root, "fresh.flac")
+    with open(fresh, "wb") as f:
+        f.write(b"fLaC" + bytes(4000))
+    assert "--product NUMBER" in run("publish", fresh, expect=2).stderr
+    gift = ask("publish", fresh, "--price", "0")["published"][0]
+    assert ask("publish", fresh)["published"][0]["known_before"]
+    run("withdraw", gift["content"][:8])
+    refused("usage", "publish", fresh, expect=2)
     empty = os.path.join(root, "empty")
     open(empty, "w").close()
     refused("too-large", "publish", empty)

@@ -107,6 +107,20 @@ def refusals():
     made = [PROGRAMS["hearth-distributor"], "--state-dir", other, "--json"]
     run_json([*made, "init", "--name", "other", "--directory", "--listen", "127.0.0.1:0", "--database", f"postgresql:{pg.connection} dbname=other"])
     assert run_json([*made, "stats"])["accounts"] == 0
+    third = os.path.join(h.root, "third")
+    taken = subprocess.run([PROGRAMS["hearth-distributor"], "--state-dir", third, "init", "--name", "third", "--database", f"postgresql:{pg.connection} dbname=other"],
+                           capture_output=True, text=True, timeout=20)
+    assert taken.returncode == 1 and "dbname=other is another distributor's" in taken.stderr, taken  # it is the database that is in use, not the directory
+    pg.create("empty")  # the keys are in use, their database is not there any more
+    with open(os.path.join(other, "database")) as f:
+        chosen = f.read()
+    with open(os.path.join(other, "database"), "w") as f:
+        f.write(chosen.replace("dbname=other", "dbname=empty"))
+    for words in (("stats",), ("init", "--name", "other"), ("init", "--name", "other", "--database", f"postgresql:{pg.connection} dbname=empty")):
+        told = subprocess.run([PROGRAMS["hearth-distributor"], "--state-dir", other, *words], capture_output=True, text=True, timeout=20)
+        assert told.returncode == 1 and "database is empty" in told.stderr and "restore --here" in told.stderr, told
+    with open(os.path.join(other, "database"), "w") as f:
+        f.write(chosen)
     first = Process([*made, "serve"], other + ".log")
     wait_for("it serves", lambda: "serving listen" in open(other + ".log").read())
     assert subprocess.run([*made, "serve"], capture_output=True, timeout=20).returncode == 1  # a directory is one process
