@@ -46,6 +46,14 @@ int admin_error(struct admin *a, int r, const char *doing);
 enum reason admin_reason(int error); /* of a negative errno, for a person at this machine */
 int admin_usage(struct admin *a, const char *format, ...) PRINTF_LIKE(2, 3);
 
+/* --- The running server: admin_console.c --------------------------------------------------------------------------- */
+
+/* Asks and reads to the end. *status: 200, ...; *body: where in answer it begins. 0; admin_runs_none; -errno. */
+int admin_ask(const struct admin *a, const char *request, struct buf *answer, int *status, size_t *body) MUST_USE;
+/* The first line of an answer of status 200; -EPROTO: of another one. */
+int admin_ask_line(const struct admin *a, const char *request, char *line, size_t cap) MUST_USE;
+bool admin_runs_none(int r); /* of these two: no server runs on the state directory */
+
 /* --- Options: anywhere among the words --------------------------------------------------------------------------- */
 
 enum admin_kind { ADMIN_TEXT, ADMIN_FLAG, ADMIN_COUNT, ADMIN_MONEY, ADMIN_TIME, ADMIN_DURATION };
@@ -142,17 +150,15 @@ int admin_device(struct admin *a, int argc, char **argv);
 int admin_publish(struct admin *a, int argc, char **argv); /* admin_shop.c */
 int admin_withdraw(struct admin *a, int argc, char **argv);
 int admin_content(struct admin *a, int argc, char **argv);
-int admin_product(struct admin *a, int argc, char **argv);  /* admin_products.c */
-uint32_t admin_product_number(const char *word);            /* 0: it is no number */
-int admin_contents(struct admin *a, int argc, char **argv); /* admin_contents.c */
-int admin_place(struct admin *a, int argc, char **argv);    /* admin_places.c */
-int admin_partner(struct admin *a, int argc, char **argv);  /* admin_partners.c */
-int admin_directory(struct admin *a, int argc, char **argv);
-int admin_sync(struct admin *a, int argc, char **argv); /* admin_sync.c */
-int admin_directory_check(struct admin *a);             /* admin_directory.c */
-int admin_directory_members(struct admin *a);
-int admin_ledger(struct admin *a, int argc, char **argv); /* admin_money.c */
-int admin_refund(struct admin *a, int argc, char **argv); /* admin_refund.c */
+int admin_product(struct admin *a, int argc, char **argv);   /* admin_products.c */
+uint32_t admin_product_number(const char *word);             /* 0: it is no number */
+int admin_contents(struct admin *a, int argc, char **argv);  /* admin_contents.c */
+int admin_place(struct admin *a, int argc, char **argv);     /* admin_places.c */
+int admin_partner(struct admin *a, int argc, char **argv);   /* admin_partners.c */
+int admin_directory(struct admin *a, int argc, char **argv); /* admin_directory.c */
+int admin_sync(struct admin *a, int argc, char **argv);      /* admin_sync.c */
+int admin_ledger(struct admin *a, int argc, char **argv);    /* admin_money.c */
+int admin_refund(struct admin *a, int argc, char **argv);    /* admin_refund.c */
 int admin_certificate(struct admin *a, int argc, char **argv);
 int admin_tariff(struct admin *a, int argc, char **argv);
 int admin_payment(struct admin *a, int argc, char **argv);    /* admin_payment.c */

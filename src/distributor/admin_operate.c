@@ -1,10 +1,6 @@
 /* Commands: stats, reload. They ask the running server over its console (console.h) where that is what it takes. One thread. */
 #include <stdlib.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
 
-#include "base/file.h"
 #include "base/util.h"
 #include "distributor/admin.h"
 #include "distributor/endings.h"
@@ -12,60 +8,7 @@
 #include "distributor/measures_text.h"
 #include "distributor/rows.h"
 
-#define SOCKET_NAME "console.sock" /* console.h */
 #define ANSWER_MAX (1u << 20)
-#define WAIT_S 10
-
-/* --- The console ------------------------------------------------------------------------------------------------- */
-
-/* A connected socket; -ENOENT, -ECONNREFUSED: no server runs. */
-static int reach(const struct admin *a, int *out)
-{
-    struct sockaddr_un address = { .sun_family = AF_UNIX };
-    struct timeval wait = { .tv_sec = WAIT_S };
-    char path[1100];
-    int r = file_join(path, sizeof(path), a->state_dir, SOCKET_NAME);
-    if (r != 0 || strlen(path) >= sizeof(address.sun_path))
-        return -ENOENT; /* the server does without as well */
-    memcpy(address.sun_path, path, strlen(path) + 1);
-    int fd CLEANUP(closep) = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait)) != 0 ||
-        connect(fd, (const struct sockaddr *)&address, sizeof(address)) != 0)
-        return -errno;
-    *out = fd;
-    fd = -1;
-    return 0;
-}
-
-/* Asks and reads to the end. *status: 200, ...; *body: where in answer it begins. 0; -ENOENT, -ECONNREFUSED: no server runs; -errno. */
-static int ask(const struct admin *a, const char *request, struct buf *answer, int *status, size_t *body)
-{
-    int fd CLEANUP(closep) = -1;
-    int r = reach(a, &fd);
-    if (r != 0)
-        return r;
-    if (send(fd, request, strlen(request), MSG_NOSIGNAL) != (ssize_t)strlen(request))
-        return -EIO;
-    for (;;) {
-        char bytes[4096];
-        ssize_t n = recv(fd, bytes, sizeof(bytes), 0);
-        if (n < 0)
-            return errno == EAGAIN ? -ETIMEDOUT : -errno;
-        if (n == 0)
-            break;
-        if (buf_append(answer, slice(bytes, (size_t)n)) != 0)
-            return -EMSGSIZE;
-    }
-    if (buf_append(answer, slice("", 1)) != 0) /* text from here on */
-        return -EMSGSIZE;
-    const char *text = (const char *)answer->data, *blank = strstr(text, "\r\n\r\n");
-    if (sscanf(text, "HTTP/1.1 %3d", status) != 1 || blank == NULL)
-        return -EPROTO;
-    *body = (size_t)(blank + 4 - text);
-    return 0;
-}
-
-static bool runs_none(int r) { return r == -ENOENT || r == -ECONNREFUSED; }
 
 /* --- stats ------------------------------------------------------------------------------------------------------- */
 
@@ -97,8 +40,8 @@ static int print_openmetrics(struct admin *a)
     struct buf answer CLEANUP(buf_free) = buf(ANSWER_MAX);
     int status = 0;
     size_t body = 0;
-    int r = ask(a, "GET /metrics HTTP/1.1\r\nHost: console\r\n\r\n", &answer, &status, &body);
-    if (runs_none(r))
+    int r = admin_ask(a, "GET /metrics HTTP/1.1\r\nHost: console\r\n\r\n", &answer, &status, &body);
+    if (admin_runs_none(r))
         return print_database(a);
     if (r != 0 || status != 200)
         return admin_error(a, r != 0 ? r : -EIO, "ask the running server");
@@ -160,8 +103,8 @@ int admin_reload(struct admin *a, int argc, char **argv)
         r = admin_usage(a, "reload takes no arguments");
     if (r != 0)
         return r;
-    r = ask(a, "POST /reload HTTP/1.1\r\nHost: console\r\nContent-Length: 0\r\n\r\n", &answer, &status, &body);
-    if (runs_none(r))
+    r = admin_ask(a, "POST /reload HTTP/1.1\r\nHost: console\r\nContent-Length: 0\r\n\r\n", &answer, &status, &body);
+    if (admin_runs_none(r))
         return admin_fail(a, REASON_OFFLINE, "No server runs on %s. Start it: hearth-distributor serve", a->state_dir);
     if (r != 0)
         return admin_error(a, r, "ask the running server");

@@ -1,4 +1,4 @@
-/* Commands about other distributors: partner, directory. One thread. */
+/* The command partner. One thread. */
 #include "base/util.h"
 #include "distributor/admin_money.h"
 #include "distributor/share.h"
@@ -87,61 +87,4 @@ int admin_partner(struct admin *a, int argc, char **argv)
         return partner_withdraw(a, argv[1]);
     return admin_usage(a,
                        "partner add URL --name NAME, partner list, partner terms NAME ..., or partner withdraw NAME");
-}
-
-/* --- directory --------------------------------------------------------------------------------------------------- */
-
-static int directory_set(struct admin *a, const char *url)
-{
-    char address[OPERATIONS_ADDRESS_BYTES];
-    struct id id;
-    if (url[0] != '\0' && admin_parse_url(url, address, &id) != 0)
-        return admin_usage(a, "a directory's URL is hearth://HOST:PORT#ID");
-    int r = admin_begin(a);
-    if (r != 0)
-        return r;
-    r = operations_setting_set(a->o, "directory-url", url);
-    if (r == 0)
-        r = share_restart(a->o, a->now_ms); /* another directory has seen nothing of ours */
-    return r == 0 ? admin_commit(a) : admin_error(a, r, "set the directory");
-}
-
-static int directory_show(struct admin *a)
-{
-    char url[256];
-    uint64_t confirmed = 0, last = 0, cursor = 0;
-    int r = admin_open(a);
-    if (r != 0)
-        return r;
-    r = operations_setting(a->o, "directory-url", url, sizeof(url));
-    if (r == 0)
-        r = share_outbox_confirmed(a->o, &confirmed);
-    if (r == 0)
-        r = share_outbox_last(a->o, &last);
-    if (r == 0)
-        r = share_cursor(a->o, &cursor);
-    if (r != 0)
-        return admin_error(a, r, "read the database");
-    const struct out_field fields[] = { OUT_T("url", url), OUT_N("rows", last), OUT_N("rows-confirmed", confirmed),
-                                        OUT_N("pulled-to", cursor) };
-    out_object(a, fields, ARRAY_COUNT(fields));
-    return ADMIN_DONE;
-}
-
-int admin_directory(struct admin *a, int argc, char **argv)
-{
-    int r = admin_options(a, NULL, 0, &argc, argv);
-    if (r != 0)
-        return r;
-    if (argc == 0 || (argc == 1 && strcmp(argv[0], "show") == 0))
-        return directory_show(a);
-    if (argc == 2 && strcmp(argv[0], "set") == 0)
-        return directory_set(a, argv[1]);
-    if (argc == 1 && strcmp(argv[0], "unset") == 0)
-        return directory_set(a, "");
-    if (argc == 1 && strcmp(argv[0], "check") == 0)
-        return admin_directory_check(a);
-    if (argc == 1 && strcmp(argv[0], "members") == 0)
-        return admin_directory_members(a);
-    return admin_usage(a, "directory set URL, unset, show, check, or members");
 }

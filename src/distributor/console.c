@@ -14,6 +14,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/util.h"
+#include "distributor/directory_client.h"
 #include "distributor/metrics.h"
 #include "distributor/openmetrics.h"
 #include "distributor/reload.h"
@@ -166,6 +167,13 @@ static void tell_metrics(struct client *k)
     writer_submit(k->console->server->reader, &k->job);
 }
 
+static void tell_directory(struct client *k)
+{
+    char line[64];
+    directory_client_state(k->console->server->directory_client, line);
+    respond_line(k, "200 OK", line);
+}
+
 static void tell_reload(struct client *k)
 {
     char said[RELOAD_SAID_BYTES];
@@ -185,6 +193,8 @@ static void answer(struct client *k)
     uv_read_stop(&k->stream.stream);
     if (asks(k, "GET /metrics"))
         tell_metrics(k);
+    else if (asks(k, "GET /directory") && k->is_operator)
+        tell_directory(k);
     else if (asks(k, "POST /reload") && k->is_operator)
         tell_reload(k);
     else if (asks(k, "POST /reload"))

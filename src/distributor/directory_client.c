@@ -75,6 +75,7 @@ static void on_setting_read(struct writer_job *job, int outcome)
     if (is_new) {
         memcpy(c->url, c->fresh_url, sizeof(c->url));
         c->retry_ms = RETRY_FIRST_MS;
+        c->away = REASON_NONE;
         if (c->url[0] != '\0' && !url_parse(c->url, c->address, sizeof(c->address), &c->id)) {
             log_error("the setting directory-url is none: hearth://HOST:PORT#ID");
             c->address[0] = '\0';
@@ -128,7 +129,9 @@ static void on_closed(void *ctx, enum reason why)
     if (c->ready || c->retry_ms == RETRY_FIRST_MS)
         log_info("directory is away address=%s reason=%s", c->address, reason_code(why));
     c->outgoing = NULL;
-    c->ready = false;
+    c->ready = c->pushed = c->pulled = false;
+    if (why != REASON_CANCELLED)
+        c->away = why;
     if (c->stopping) {
         directory_client_stopped_when_idle(c);
         return;
@@ -225,6 +228,7 @@ static bool on_pushed(struct peer *p, const struct frame *reply, enum reason why
     enum reason refused = peer_refusal(reply, msg_Type_SHARE_PUSHED, NULL);
     if (refused == REASON_NONE && CODEC_DECODE(msg_SharePushed, reply->message, &pushed) != 0)
         refused = REASON_MALFORMED;
+    c->pushed = refused == REASON_NONE;
     /* Stored up to here, or (a directory restored from a backup) only up to an earlier row: from there it goes on. */
     if (refused == REASON_NONE && pushed.sequence > c->push_newest) {
         c->push_wanted = false;
@@ -311,6 +315,18 @@ void directory_client_check(struct directory_client *c)
         outgoing_close(c->outgoing, REASON_CANCELLED);
     else
         connect_now(c);
+}
+
+void directory_client_state(const struct directory_client *c, char out[64])
+{
+    if (c == NULL || c->url[0] == '\0')
+        snprintf(out, 64, "none");
+    else if (c->ready && c->pushed && c->pulled)
+        snprintf(out, 64, "reached");
+    else if (c->address[0] == '\0' || c->away != REASON_NONE)
+        snprintf(out, 64, "away %s", reason_code(c->address[0] == '\0' ? REASON_MALFORMED : c->away));
+    else
+        snprintf(out, 64, "connecting");
 }
 
 void directory_client_figures(const struct directory_client *c, struct directory_client_figures *out)

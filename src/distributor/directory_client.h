@@ -21,6 +21,8 @@ bool directory_client_is_set(const struct directory_client *c);
 bool directory_client_is_ready(const struct directory_client *c);
 /* Connects anew, which compares where both are: what it has of ours, and whether its order is still the same. Accepts NULL. */
 void directory_client_check(struct directory_client *c);
+/* "none", "reached" (it answered pushes and pulls on this connection), "connecting", or "away " and the code of the last reason. c may be NULL. */
+void directory_client_state(const struct directory_client *c, char out[64]);
 struct directory_client_figures {
     bool connected;
     int64_t caught_up_ms_ago; /* since it last said that there is nothing more; -1000: not since the start */

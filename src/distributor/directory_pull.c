@@ -299,6 +299,7 @@ static bool on_pulled(struct peer *peer, const struct frame *reply, enum reason 
         pull_end(p, false);
         return false;
     }
+    p->client->pulled = true;
     p->next = pulled.next;
     p->count = pulled.count;
     if (p->count == 0 && !p->is_probe) {

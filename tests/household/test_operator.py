@@ -1,0 +1,66 @@
+#!/usr/bin/python3
+"""What an operator does wrong, and is told: a directory that is not reached, the root key that is elsewhere, bodies that are missing, addresses that are none.
+Distributors alone, no devices."""
+import json
+import os
+import signal
+import subprocess
+import tempfile
+import time
+
+from household import PROGRAMS, Distributor, Process, Refused, enter_namespace, free_port, run_cases, wait_for
+
+enter_namespace()
+root = tempfile.mkdtemp(prefix="hearth-test-")
+directory, aurora, boreal = Distributor(root, "directory", directory=True), Distributor(root, "aurora"), Distributor(root, "boreal")
+
+
+def said(distributor, *words, status=0, feed="", **more):
+    """What a person reads: standard output and standard error."""
+    done = subprocess.run([PROGRAMS["hearth-distributor"], "--state-dir", distributor if isinstance(distributor, str) else distributor.dir, *words], capture_output=True, text=True, input=feed,
+                          timeout=120, **more)
+    assert done.returncode == status, (words, done)
+    return done.stdout + done.stderr
+
+
+def refused(code, distributor, *words):
+    try:
+        raise AssertionError(f"{words}: expected {code}, but it was done: {distributor.admin(*words)}")
+    except Refused as refusal:
+        assert refusal.code == code, refusal
+        return refusal.message
+
+
+def state(distributor):
+    return distributor.admin("directory", "show")["state"]
+
+
+def a_directory_that_is_not_reached():
+    for url in (aurora.url, aurora.url.split("#")[0] + "#" + directory.id, directory.url.split("#")[0] + "#" + aurora.id):
+        assert "this very distributor" in refused("not-permitted", aurora, "directory", "set", url)
+    assert state(aurora) == "none"
+    aurora.start()
+    aurora.admin("directory", "set", directory.url)
+    assert wait_for("it is found away", lambda: (s := state(aurora)).startswith("away ") and s) == "away offline"
+    told = said(aurora, "directory", "check")
+    assert "directory was not reached" in told and "Nobody answers" in told, told
+    directory.start()
+    wait_for("it does not know us", lambda: state(aurora) == "away unknown-distributor")
+    checked = aurora.admin("directory", "check")
+    assert checked["asked"] and checked["directory"] == "away unknown-distributor", checked
+    assert f"partner add hearth://HOST:PORT#{aurora.id} --name aurora" in said(aurora, "directory", "check")
+    aurora.admin("directory", "set", directory.url.split("#")[0] + "#" + boreal.id)
+    wait_for("another one answers", lambda: state(aurora) == "away keyset-invalid")
+    assert "Another distributor" in said(aurora, "directory", "check")
+    aurora.admin("directory", "set", directory.url)
+    directory.admin("partner", "add", aurora.url, "--name", "aurora")
+    wait_for("it is reached", lambda: state(aurora) == "reached")
+    checked = aurora.admin("directory", "check")
+    assert checked["directory"] == "reached" and "not reached" not in said(aurora, "directory", "check"), checked
+    rows = aurora.admin("directory", "show")["rows"]
+    wait_for("it has our rows", lambda: [(m["name"], m["rows"]) for m in directory.admin("directory", "members")["members"]] == [("aurora", rows)])
+    aurora.admin("directory", "unset")
+    wait_for("there is none", lambda: state(aurora) == "none" and aurora.admin("directory", "check")["directory"] == "none")
+
+
+run_cases([(f.__name__.replace("_", " "), f) for f in (a_directory_that_is_not_reached,)])
