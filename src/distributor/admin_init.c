@@ -12,6 +12,7 @@
 #include "distributor/keyblocks.h"
 #include "distributor/rows.h"
 #include "distributor/tokens.h"
+#include "net/address.h"
 
 #define LISTEN_DEFAULT "0.0.0.0:7700"
 
@@ -101,6 +102,29 @@ static int store_choices(struct admin *a, const struct admin_option *options)
     return r == 0 ? admin_commit(a) : r;
 }
 
+static int judge_listen(struct admin *a, const char *what, const char *listen)
+{
+    char host[ADDRESS_HOST_BYTES];
+    uint16_t port;
+    if (address_parse_listen(listen, host, &port) == 0)
+        return 0;
+    return admin_usage(a,
+                       "%s cannot be %s: it is ADDRESS:PORT of this machine, such as 0.0.0.0:7700 (all of IPv4), "
+                       "[::]:7700 (all) or 127.0.0.1:7700",
+                       what, listen);
+}
+
+static int judge_address(struct admin *a, const char *what, const char *address)
+{
+    char host[ADDRESS_HOST_BYTES];
+    uint16_t port;
+    if (address_parse(address, host, &port) == 0 && strlen(address) < OPERATIONS_ADDRESS_BYTES)
+        return 0;
+    return admin_usage(a,
+                       "%s cannot be %s: it is HOST:PORT by which others reach this machine, such as shop.example:7700",
+                       what, address);
+}
+
 static bool is_policy(const char *text)
 {
     return strcmp(text, "invite") == 0 || strcmp(text, "open") == 0 || strcmp(text, "closed") == 0;
@@ -163,6 +187,10 @@ int admin_init(struct admin *a, int argc, char **argv)
     if (!is_policy(options[INIT_REGISTRATION].text))
         return admin_usage(a, "--registration is one of: invite, open, closed");
     char address[OPERATIONS_ADDRESS_BYTES] = "";
+    if (options[INIT_LISTEN].given && (r = judge_listen(a, "--listen", options[INIT_LISTEN].text)) != 0)
+        return r;
+    if (options[INIT_ADDRESS].given && (r = judge_address(a, "--address", options[INIT_ADDRESS].text)) != 0)
+        return r;
     const char *listen = options[INIT_LISTEN].given ? options[INIT_LISTEN].text : LISTEN_DEFAULT;
     if (options[INIT_ADDRESS].given)
         snprintf(address, sizeof(address), "%s", options[INIT_ADDRESS].text);
@@ -301,14 +329,29 @@ static int judge_setting(struct admin *a, const char *name, const char *value)
         return admin_usage(a, "payment-command is the whole path of a program, or empty");
     if (strcmp(name, "copy-charged") == 0 && strcmp(value, "source") != 0 && strcmp(value, "destination") != 0)
         return admin_usage(a, "copy-charged is source or destination");
-    bool is_address = strcmp(name, "listen") == 0 || strcmp(name, "address") == 0;
-    const char *colon = strrchr(value, ':');
-    if (is_address &&
-        (colon == NULL || colon == value || strtol(colon + 1, &end, 10) < 0 || end == colon + 1 || *end != '\0'))
-        return admin_usage(a, "%s is HOST:PORT", name);
+    if (strcmp(name, "listen") == 0)
+        return judge_listen(a, name, value);
+    if (strcmp(name, "address") == 0)
+        return judge_address(a, name, value);
     if (strcmp(name, "directory-url") == 0)
         return admin_usage(a, "use: directory set URL");
     return 0;
+}
+
+/* An address that only says where it listened goes with it; one that the operator chose stays. */
+static int move_address(struct admin *a, const char *listen)
+{
+    char before[OPERATIONS_ADDRESS_BYTES], derived[OPERATIONS_ADDRESS_BYTES], address[OPERATIONS_ADDRESS_BYTES];
+    int r = operations_setting(a->o, "listen", before, sizeof(before));
+    if (r == 0)
+        r = operations_setting(a->o, "address", address, sizeof(address));
+    if (r != 0)
+        return r;
+    address_of(before, derived);
+    if (strcmp(address, derived) != 0)
+        return 0;
+    address_of(listen, derived);
+    return operations_setting_set(a->o, "address", derived);
 }
 
 int admin_settings(struct admin *a, int argc, char **argv)
@@ -339,7 +382,9 @@ int admin_settings(struct admin *a, int argc, char **argv)
             r = admin_begin(a);
         if (r != 0)
             return r;
-        r = operations_setting_set(a->o, argv[0], value);
+        r = strcmp(argv[0], "listen") == 0 ? move_address(a, value) : 0;
+        if (r == 0)
+            r = operations_setting_set(a->o, argv[0], value);
         r = r == 0 ? admin_commit(a) : admin_error(a, r, "store the setting");
         return r == 0 ? list_settings(a) : r;
     }

@@ -244,40 +244,28 @@ static int listen_on(struct contents_server *s, uint16_t *port)
 {
     char host[ADDRESS_HOST_BYTES];
     uint16_t wanted;
-    const char *listen = s->config.listen[0] != '\0' ? s->config.listen : s->state.listen;
-    if (address_parse(listen, host, &wanted) != 0)
+    if (address_parse_listen(s->config.listen, host, &wanted) != 0)
         return -EINVAL;
     return peer_listen(&s->listener, &s->loop, s->identity, host, wanted, s->config.connections_max, on_accept, s,
                        port);
 }
 
-static void write_line(const char *path, const char *line)
-{
-    if (path[0] != '\0' && file_replace(path, slice_str(line), 0644) != 0)
-        log_warn("a file that announces us cannot be written");
-}
-
 static void announce(const struct contents_server *s, uint16_t port)
 {
-    const char *listen = s->config.listen[0] != '\0' ? s->config.listen : s->state.listen;
-    int host_len = (int)(strrchr(listen, ':') - listen); /* it was parsed when we began to listen */
-    char line[CONFIG_LISTEN_BYTES + 16], id[ID_TEXT_BYTES];
+    char id[ID_TEXT_BYTES];
     id_text(s->state.self.bytes, id);
-    snprintf(line, sizeof(line), "%d\n", (int)getpid());
-    write_line(s->config.pid_file, line);
-    snprintf(line, sizeof(line), "%.*s:%u\n", host_len, listen, port);
-    write_line(s->config.address_file, line);
     log_info("serving bodies port=%u id=%s follows=%zu", port, id, s->pull_count);
     notify_ready();
 }
 
-static int start(struct contents_server *s)
+static int start(struct contents_server *s, enum serve_step *step)
 {
     struct signer signer;
     uint16_t port;
     int r = contents_state_load(&s->state, s->config.state_dir);
-    if (r == -ENOENT)
-        log_error("there is no contents server here; make one: hearth-distributor contents init");
+    *step = r == 0 ? SERVE_OTHER : SERVE_CONTENTS;
+    if (r == 0 && s->config.listen[0] == '\0')
+        snprintf(s->config.listen, sizeof(s->config.listen), "%s", s->state.listen);
     if (r == 0)
         r = file_join(s->bodies_dir, sizeof(s->bodies_dir), s->state.dir, "bodies");
     if (r != 0)
@@ -291,16 +279,20 @@ static int start(struct contents_server *s)
         r = names_init(&s->known, rng_system());
     if (r == 0)
         r = serve_new(&s->bodies, &s->loop, path_of, s);
-    if (r == 0)
+    if (r == 0) {
+        *step = SERVE_LISTEN;
         r = listen_on(s, &port);
+    }
     for (size_t i = 0; r == 0 && i < s->state.principal_count; i++)
         r = follow(s, &s->state.principals[i]);
+    if (r == 0)
+        r = serve_announce(&s->config, port, step);
     if (r == 0)
         announce(s, port);
     return r;
 }
 
-int contents_server_main(const struct config *config)
+int contents_server_main(const struct config *config, char why[SERVE_WHY_BYTES])
 {
     struct contents_server *s CLEANUP(freep) = calloc(1, sizeof(*s));
     if (s == NULL)
@@ -316,10 +308,11 @@ int contents_server_main(const struct config *config)
         s->signals[i].data = s;
         (void)uv_signal_start(&s->signals[i], on_signal, signal_numbers[i]);
     }
-    r = start(s);
+    enum serve_step step = SERVE_OTHER;
+    r = start(s, &step);
     if (r != 0) {
-        char safe[256];
-        log_error("cannot serve bodies state=%s: %s", text_safe(s->config.state_dir, safe, sizeof(safe)), strerror(-r));
+        serve_explain(&s->config, step, r, why);
+        log_error("cannot serve bodies errno=%d", -r);
         stop(s);
     }
     uv_run(&s->loop, UV_RUN_DEFAULT);

@@ -7,9 +7,9 @@
 #ifndef DISTRIBUTOR_CONTENTS_SERVER_H
 #define DISTRIBUTOR_CONTENTS_SERVER_H
 
-#include "distributor/config.h"
+#include "distributor/serve.h"
 
 /* config: borrowed, complete. Blocks until a signal ends it. 0 after a signal; -errno when it could not start (logged). */
-int contents_server_main(const struct config *config) MUST_USE;
+int contents_server_main(const struct config *config, char why[SERVE_WHY_BYTES]) MUST_USE;
 
 #endif

@@ -259,27 +259,11 @@ void lobby_figures(const struct lobby *l, struct lobby_figures *out)
 
 /* --- Start and stop --------------------------------------------------------------------------------------------------- */
 
-/* "host:port"; port 0, which no address to dial has, takes a free one. */
-static bool parse_listen(const char *listen, char host[ADDRESS_HOST_BYTES], uint16_t *port)
-{
-    char text[CONFIG_LISTEN_BYTES];
-    size_t len = strlen(listen);
-    bool any = len > 2 && strcmp(listen + len - 2, ":0") == 0;
-    snprintf(text, sizeof(text), "%s", listen);
-    if (any)
-        text[len - 1] = '1';
-    if (address_parse(text, host, port) != 0)
-        return false;
-    if (any)
-        *port = 0;
-    return true;
-}
-
 int lobby_start(struct lobby **out, struct server *server, uint16_t *port)
 {
     char host[ADDRESS_HOST_BYTES];
     uint16_t wanted;
-    if (!parse_listen(server->config.listen, host, &wanted))
+    if (address_parse_listen(server->config.listen, host, &wanted) != 0)
         return -EINVAL;
     struct lobby *l = calloc(1, sizeof(*l));
     if (l == NULL)

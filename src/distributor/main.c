@@ -188,8 +188,11 @@ static int run_serve(struct admin *a, int argc, char **argv)
     if (r != 0)
         return r;
     config->directory_only = directory;
-    r = contents ? contents_server_main(config) : serve_main(config);
-    return r == 0 ? ADMIN_DONE : admin_error(a, r, "serve");
+    char why[SERVE_WHY_BYTES] = "";
+    r = contents ? contents_server_main(config, why) : serve_main(config, why);
+    if (r == 0)
+        return ADMIN_DONE;
+    return why[0] != '\0' ? admin_fail(a, admin_reason(r), "Cannot serve: %s", why) : admin_error(a, r, "serve");
 }
 
 /* --- Start ------------------------------------------------------------------------------------------------------- */

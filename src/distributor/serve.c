@@ -64,37 +64,15 @@ static int path_of(void *ctx, const struct id *content, char *path, size_t cap)
 
 /* --- Announcing ------------------------------------------------------------------------------------------------------ */
 
-static void write_line(const char *path, const char *line)
-{
-    if (path[0] == '\0')
-        return;
-    int r = file_replace(path, slice_str(line), 0644);
-    char safe[256];
-    if (r != 0)
-        log_warn("cannot write file=%s errno=%d", text_safe(path, safe, sizeof(safe)), -r);
-}
-
 static void announce(struct server *server, uint16_t port)
 {
     const char *listen = server->config.listen;
     int host_len = (int)(strrchr(listen, ':') - listen); /* it was parsed when we began to listen */
-    char line[CONFIG_LISTEN_BYTES + 16], id[ID_TEXT_BYTES];
-    snprintf(line, sizeof(line), "%d\n", (int)getpid());
-    write_line(server->config.pid_file, line);
-    snprintf(line, sizeof(line), "%.*s:%u\n", host_len, listen, port);
-    write_line(server->config.address_file, line);
+    char id[ID_TEXT_BYTES];
     id_text(server->keys->self.bytes, id);
     log_info("serving listen=%.*s:%u id=%s directory=%s", host_len, listen, port, id,
              server->directory != NULL ? "yes" : "no");
     notify_ready();
-}
-
-static void unannounce(struct server *server)
-{
-    if (server->config.pid_file[0] != '\0')
-        unlink(server->config.pid_file);
-    if (server->config.address_file[0] != '\0')
-        unlink(server->config.address_file);
 }
 
 /* --- Stop ------------------------------------------------------------------------------------------------------------ */
@@ -227,8 +205,6 @@ static int start_database(struct server *server, bool *serves_directory)
     int r = operations_open(&server->write_ops, dir, server->keys, server->rng, OPERATIONS_NO_AUTO_CHECKPOINT);
     if (r == 0)
         r = operations_open(&server->read_ops, dir, server->keys, server->rng, OPERATIONS_READ_ONLY);
-    if (r == STORE_NEWER)
-        log_error("the database was made by a newer version of this program");
     if (r == 0)
         r = keys_used(dir);
     char directory[8] = "", listen[CONFIG_LISTEN_BYTES] = "";
@@ -239,7 +215,7 @@ static int start_database(struct server *server, bool *serves_directory)
     if (r == 0)
         r = keyset_current(server->read_ops, &server->keyset);
     if (r != 0)
-        return r > 0 ? -EUCLEAN : r;
+        return r > 0 && r != STORE_NEWER ? -EUCLEAN : r;
     if (server->config.listen[0] == '\0')
         snprintf(server->config.listen, sizeof(server->config.listen), "%s",
                  listen[0] != '\0' ? listen : SERVE_LISTEN_DEFAULT);
@@ -255,18 +231,23 @@ static int start_database(struct server *server, bool *serves_directory)
     return r;
 }
 
-static int start(struct server *server, int lock)
+static int start(struct server *server, int lock, enum serve_step *step)
 {
     bool serves_directory = false;
     uint16_t port;
     struct signer tls;
+    *step = SERVE_KEYS;
     int r = rotation_load(&server->keys, server->config.state_dir);
     if (r == 0) {
         signer_from_pair(&tls, &server->keys->tls);
         r = peer_identity_new(&server->identity, &tls);
     }
-    if (r == 0)
+    if (r == 0) {
+        *step = SERVE_DATABASE;
         r = start_database(server, &serves_directory);
+    }
+    if (r == 0)
+        *step = SERVE_OTHER;
     if (r == 0 && server->config.directory_only && !serves_directory) {
         log_error("this is no directory: hearth-distributor init --directory makes one");
         r = -EINVAL;
@@ -287,10 +268,18 @@ static int start(struct server *server, int lock)
         r = lock_alone(lock);
     if (r == 0 && serves_directory)
         r = directory_start(&server->directory, server);
-    if (r == 0)
+    if (r == 0) {
+        *step = SERVE_CONSOLE;
         r = console_start(&server->console, server);
-    if (r == 0)
+    }
+    if (r == 0) {
+        *step = SERVE_LISTEN;
         r = lobby_start(&server->lobby, server, &port);
+    }
+    if (r == 0)
+        r = serve_announce(&server->config, port, step);
+    if (r == 0)
+        *step = SERVE_OTHER;
     if (r == 0)
         r = partners_start(&server->partners, server);
     if (r == 0)
@@ -320,26 +309,32 @@ static void release(struct server *server)
     buf_free(&server->keyset);
 }
 
-static int run(struct server *server, struct serve_signals *signals)
+static int run(struct server *server, struct serve_signals *signals, char why[SERVE_WHY_BYTES])
 {
     int lock CLEANUP(closep) = -1;
+    enum serve_step step = SERVE_OTHER;
     int r = start_signals(signals, server);
-    if (r == 0)
+    if (r == 0) {
+        step = SERVE_LOCK;
         r = lock_state_dir(server, &lock);
+    }
     if (r == 0)
-        r = start(server, lock);
+        r = start(server, lock, &step);
+    bool started = r == 0;
     if (r != 0) {
-        char safe[256];
-        log_error("cannot serve state=%s listen=%s: %s", text_safe(server->config.state_dir, safe, sizeof(safe)),
-                  server->config.listen, lock < 0 && r == -EBUSY ? "another server runs on it" : strerror(-r));
+        char safe[SERVE_WHY_BYTES];
+        serve_explain(&server->config, step, r, why);
+        log_error("cannot serve: %s", text_safe(why, safe, sizeof(safe)));
         close_signals(signals);
         stop(server);
     }
     uv_run(&server->loop, UV_RUN_DEFAULT);
     close_signals(signals);
     uv_run(&server->loop, UV_RUN_DEFAULT);
-    if (r == 0)
-        unannounce(server);
+    if (started || step > SERVE_LISTEN)
+        serve_unannounce(&server->config);
+    if (r == 0 && server->failure != 0)
+        snprintf(why, SERVE_WHY_BYTES, "It stopped by itself; the log says why.");
     return r == 0 ? server->failure : r;
 }
 
@@ -356,7 +351,7 @@ static void raise_descriptor_limit(uint32_t connections)
                  connections);
 }
 
-int serve_main(const struct config *config)
+int serve_main(const struct config *config, char why[SERVE_WHY_BYTES])
 {
     struct server *server CLEANUP(freep) = calloc(1, sizeof(*server));
     struct serve_signals *signals CLEANUP(freep) = calloc(1, sizeof(*signals));
@@ -376,7 +371,7 @@ int serve_main(const struct config *config)
     int r = uv_loop_init(&server->loop);
     if (r != 0)
         return r;
-    r = run(server, signals);
+    r = run(server, signals, why);
     release(server);
     if (uv_loop_close(&server->loop) != 0)
         log_warn("something is still open at the end");

@@ -55,6 +55,20 @@ int address_parse(const char *text, char host[ADDRESS_HOST_BYTES], uint16_t *por
     return 0;
 }
 
+int address_parse_listen(const char *text, char host[ADDRESS_HOST_BYTES], uint16_t *port)
+{
+    char some[ADDRESS_TEXT_BYTES];
+    size_t len = strlen(text);
+    if (len < 2 || len >= sizeof(some) || strcmp(text + len - 2, ":0") != 0)
+        return address_parse(text, host, port);
+    memcpy(some, text, len + 1);
+    some[len - 1] = '1';
+    if (address_parse(some, host, port) != 0)
+        return ADDRESS_MALFORMED;
+    *port = 0;
+    return 0;
+}
+
 int address_numeric(const char *host, uint16_t port, struct sockaddr_storage *out)
 {
     struct sockaddr_in v4 = { .sin_family = AF_INET, .sin_port = htons(port) };

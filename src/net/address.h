@@ -13,6 +13,8 @@
 /* Splits text into host (without brackets) and port (1..65535). ADDRESS_MALFORMED: anything else. */
 #define ADDRESS_MALFORMED 1
 int address_parse(const char *text, char host[ADDRESS_HOST_BYTES], uint16_t *port) MUST_USE;
+/* As address_parse, of an address to listen on: port 0 takes a free one. */
+int address_parse_listen(const char *text, char host[ADDRESS_HOST_BYTES], uint16_t *port) MUST_USE;
 /* A numeric host into a socket address. ADDRESS_IS_NAME: it must be resolved. */
 #define ADDRESS_IS_NAME 2
 int address_numeric(const char *host, uint16_t port, struct sockaddr_storage *out) MUST_USE;

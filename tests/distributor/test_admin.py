@@ -49,6 +49,9 @@ def help_and_usage():
     refused("usage", "invite", "--count", "many", expect=2)
     refused("usage", "init", expect=2)
     refused("usage", "init", "--name", "A", "--currency", "euro", expect=2)
+    for option, wrong in (("--listen", "*:7700"), ("--listen", "7700"), ("--listen", "0.0.0.0:70000"), ("--listen", "shop"), ("--address", "shop.example"),
+                          ("--address", "shop.example:0"), ("--address", "http://shop.example:1")):
+        assert "such as" in run("init", "--name", "A", option, wrong, expect=2).stderr
     refused("not-found", "id", dir=os.path.join(root, "nothing"))
 
 
@@ -106,6 +109,15 @@ def settings_are_judged():
     refused("usage", "settings", "name", "Boreal", expect=2)
     refused("usage", "settings", "credit-limit", "-1", expect=2)
     refused("usage", "settings", "directory-url", "x", expect=2)
+    for wrong in ("*:7700", "0.0.0.0:70000", "7700"):
+        assert "0.0.0.0:7700" in run("settings", "listen", wrong, expect=2).stderr
+    refused("usage", "settings", "address", "x:0", expect=2)
+    run("settings", "listen", "127.0.0.1:7799")  # the URL said where it listened: it still does
+    assert ask("id")["address"] == "127.0.0.1:7799"
+    run("settings", "address", "shop.example:7701")
+    run("settings", "listen", "127.0.0.1:7701")
+    assert ask("id")["address"] == "shop.example:7701"  # what the operator chose stays
+    run("settings", "address", "127.0.0.1:7701")
 
 
 @case

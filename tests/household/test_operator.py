@@ -63,4 +63,30 @@ def a_directory_that_is_not_reached():
     wait_for("there is none", lambda: state(aurora) == "none" and aurora.admin("directory", "check")["directory"] == "none")
 
 
-run_cases([(f.__name__.replace("_", " "), f) for f in (a_directory_that_is_not_reached,)])
+def serving_is_refused_with_a_reason():
+    lone = os.path.join(root, "lone")
+    os.makedirs(os.path.join(root, "empty"))
+    port = free_port()
+    said(lone, "init", "--name", "lone", "--listen", f"127.0.0.1:{port}")
+    config = os.path.join(root, "lone.conf")
+    for text, words, expected in (
+            ("", ("--listen", "*:7700"), "listen *:7700: that is no address"), ("", ("--listen", aurora.url[9:].split("#")[0]), "another program listens there"),
+            ("", ("--listen", "192.0.2.77:1"), "no such address"), ("", ("--pid-file", "/nosuch/pid"), "pid-file /nosuch/pid: No such file"),
+            ("", ("--address-file", "/nosuch/a"), "address-file /nosuch/a: No such file"),
+            ("[metrics]\nlisten = 0.0.0.0:9477\n", (), "[metrics] listen 0.0.0.0:9477: write a loopback address")):
+        with open(config, "w") as f:
+            f.write(text)
+        told = said(lone, "--config", config, "serve", *words, status=1)
+        assert "Cannot serve: " in told and expected in told and "Invalid argument" not in told, (words, told)
+    for at, expected in ((os.path.join(root, "nothing"), "init makes it"), (os.path.join(root, "empty"), "no distributor was made there yet")):
+        assert expected in said(at, "serve", status=1)
+    os.chmod(os.path.join(lone, "keys", "tls.key"), 0o644)
+    assert "chmod 600" in said(lone, "serve", status=1)
+    os.chmod(os.path.join(lone, "keys", "tls.key"), 0o600)
+    assert "contents init" in said(lone, "serve", "--role", "contents", status=1)
+    assert aurora.process.running()
+    assert "another server runs on it" in said(aurora, "serve", status=1)
+
+
+run_cases([(f.__name__.replace("_", " "), f) for f in (
+    a_directory_that_is_not_reached, serving_is_refused_with_a_reason)])

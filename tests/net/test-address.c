@@ -50,6 +50,20 @@ static void test_parse(void **state)
         assert_string_equal(host, cases[i].host ? cases[i].host : ""); /* outputs only on success */
         assert_int_equal(port, cases[i].port);
     }
+    static const struct {
+        const char *text;
+        int r, port;
+    } to_listen[] = {
+        { "0.0.0.0:0", 0, 0 },          { "[::]:7700", 0, 7700 },           { "host:0", 0, 0 },
+        { ":0", ADDRESS_MALFORMED, 0 }, { "*:7700", ADDRESS_MALFORMED, 0 }, { "host:70000", ADDRESS_MALFORMED, 0 },
+        { "", ADDRESS_MALFORMED, 0 },   { "7700", ADDRESS_MALFORMED, 0 },
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(to_listen); i++) {
+        char there[ADDRESS_HOST_BYTES];
+        uint16_t at = 0;
+        assert_int_equal(address_parse_listen(to_listen[i].text, there, &at), to_listen[i].r);
+        assert_int_equal(at, to_listen[i].port);
+    }
     char long_host[ADDRESS_HOST_BYTES + 10], host[ADDRESS_HOST_BYTES];
     uint16_t port;
     memset(long_host, 'a', sizeof long_host);
