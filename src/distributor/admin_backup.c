@@ -8,6 +8,7 @@
 #include "base/util.h"
 #include "distributor/admin.h"
 #include "distributor/backup.h"
+#include "distributor/keyset.h"
 #include "distributor/rows.h"
 
 int admin_backup(struct admin *a, int argc, char **argv)
@@ -58,12 +59,18 @@ static int lock_state(struct admin *a, int *fd)
 
 static int tell(struct admin *a, const struct reserve_report *r)
 {
+    unsigned due = 0;
+    int looked = keyset_due(a->o, a->now_ms, &due);
+    if (looked != 0)
+        return admin_error(a, looked, "read the database");
+    bool needs_root = due != 0 && !a->keys->has_root;
     const struct out_field fields[] = {
         OUT_N("restores", r->epoch),
         OUT_MS("taken-ms", r->taken_ms),
         OUT_N("numbers-skipped", r->leap),
         OUT_F("catches-up-from-directory", r->catches_up),
         OUT_F("was-collecting", r->was_collecting),
+        OUT_F("needs-root-key", needs_root),
         OUT_M("collect-at-before", r->collect_at),
     };
     out_object(a, fields, ARRAY_COUNT(fields));
@@ -71,6 +78,10 @@ static int tell(struct admin *a, const struct reserve_report *r)
         return ADMIN_DONE;
     puts("\nWhat happened after the backup was taken is unknown here. Before customers come back:\n"
          "  - payments received since: enter them (ledger pay NAME AMOUNT --reference TEXT)");
+    if (needs_root)
+        puts(
+            "  - devices refuse the keyset of before, and the root key is not here: keys request FILE; keys sign where "
+            "the key is; keys install FILE");
     if (r->was_collecting)
         puts("  - payments are not collected by themselves until you say so again (settings collect-at AMOUNT)");
     puts("  - accounts erased, partners withdrawn, products and prices changed since: do it again\n"

@@ -228,10 +228,6 @@ int admin_init(struct admin *a, int argc, char **argv)
         r = keys_load(&a->keys, a->state_dir);
     if (r == 0)
         r = operations_create(a->state_dir, a->keys, rng_system(), &n);
-    if (r == 0 || r == -EEXIST) {
-        int used = keys_used(a->state_dir);
-        r = r == 0 ? used : r;
-    }
     if (r != 0 && chosen)
         database_unchoose(a->state_dir);
     if (r == -EEXIST)

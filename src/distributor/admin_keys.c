@@ -63,8 +63,15 @@ static int keys_list(struct admin *a)
     r = e != NULL ? endings_read(a->o, a->now_ms, e) : -ENOMEM;
     if (r != 0)
         return admin_error(a, r, "list the keys");
-    const struct out_field head[] = { OUT_N("sequence", k->sequence), OUT_MS("ends", k->ends_ms),
-                                      OUT_F("root-here", a->keys->has_root), OUT_F("wrapped", a->keys->is_wrapped),
+    unsigned due = 0;
+    r = keyset_due(a->o, a->now_ms, &due);
+    if (r != 0)
+        return admin_error(a, r, "list the keys");
+    const struct out_field head[] = { OUT_N("sequence", k->sequence),
+                                      OUT_MS("ends", k->ends_ms),
+                                      OUT_T("due", a->keys->has_root ? "" : keyset_due_text(due)),
+                                      OUT_F("root-here", a->keys->has_root),
+                                      OUT_F("wrapped", a->keys->is_wrapped),
                                       OUT_N("ending-soon", e->count + e->more) };
     out_list_begin(&l, a, "keys");
     out_list_head(&l, head, ARRAY_COUNT(head));

@@ -5,6 +5,7 @@
 #include "distributor/admin.h"
 #include "distributor/endings.h"
 #include "distributor/findings.h"
+#include "distributor/keyset.h"
 #include "distributor/measures_text.h"
 #include "distributor/rows.h"
 
@@ -66,13 +67,24 @@ static int print_counts(struct admin *a)
     r = e != NULL ? endings_read(a->o, a->now_ms, e) : -ENOMEM;
     if (r != 0)
         return admin_error(a, r, "read the database");
+    unsigned due = 0;
+    r = keyset_due(a->o, a->now_ms, &due);
+    if (r != 0)
+        return admin_error(a, r, "read the database");
     const struct out_field fields[] = {
-        OUT_N("accounts", query_i64(&q, 0)),       OUT_N("devices", query_i64(&q, 1)),
-        OUT_N("contents", query_i64(&q, 2)),       OUT_N("licenses", query_i64(&q, 3)),
-        OUT_N("certificates", query_i64(&q, 4)),   OUT_N("certificates-open", query_i64(&q, 5)),
-        OUT_N("partners", query_i64(&q, 6)),       OUT_N("shared-rows", query_i64(&q, 7)),
-        OUT_N("revoked-leaves", query_i64(&q, 8)), OUT_N("key-block-version", query_i64(&q, 9)),
-        OUT_N("findings-open", findings),          OUT_N("ending-soon", e->count + e->more),
+        OUT_N("accounts", query_i64(&q, 0)),
+        OUT_N("devices", query_i64(&q, 1)),
+        OUT_N("contents", query_i64(&q, 2)),
+        OUT_N("licenses", query_i64(&q, 3)),
+        OUT_N("certificates", query_i64(&q, 4)),
+        OUT_N("certificates-open", query_i64(&q, 5)),
+        OUT_N("partners", query_i64(&q, 6)),
+        OUT_N("shared-rows", query_i64(&q, 7)),
+        OUT_N("revoked-leaves", query_i64(&q, 8)),
+        OUT_N("key-block-version", query_i64(&q, 9)),
+        OUT_N("findings-open", findings),
+        OUT_N("ending-soon", e->count + e->more),
+        OUT_T("keyset-due", a->keys->has_root ? "" : keyset_due_text(due)),
     };
     out_object(a, fields, ARRAY_COUNT(fields));
     return ADMIN_DONE;

@@ -1,6 +1,7 @@
 /* The command partner. One thread. */
 #include "base/util.h"
 #include "distributor/admin_money.h"
+#include "distributor/keyset.h"
 #include "distributor/share.h"
 
 static int partner_add(struct admin *a, const char *url, const char *name)
@@ -57,16 +58,20 @@ static int partner_withdraw(struct admin *a, const char *word)
     if (r != 0)
         return r;
     bool told;
+    unsigned due = 0;
     r = delegations_partner_withdraw(a->o, &p.id, a->now_ms, &told);
+    if (r == 0)
+        r = keyset_due(a->o, a->now_ms, &due);
     if (r != 0)
         return admin_error(a, r, "withdraw the partner");
     r = admin_commit(a);
-    if (r != 0 || told)
+    if (r != 0)
         return r;
     /* Nothing more is given; what it holds counts until devices see it in a keyset. */
-    const struct out_field fields[] = {
-        OUT_T("partner", p.name), OUT_T("needed", "the root key is not here: hearth-distributor keys request FILE")
-    };
+    const char *needed =
+        due & KEYSET_DUE_PARTNER ? "the root key is not here: hearth-distributor keys request FILE" : "";
+    const struct out_field fields[] = { OUT_T("partner", p.name), OUT_F("withdrawn-before", p.withdrawn),
+                                        OUT_T("needed", needed) };
     out_object(a, fields, ARRAY_COUNT(fields));
     return ADMIN_DONE;
 }

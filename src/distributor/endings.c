@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "base/util.h"
+#include "distributor/keyset.h"
 
 #define DAY_MS INT64_C(86400000)
 #define KEYS_SOON_MS (30 * DAY_MS)
@@ -71,6 +72,11 @@ void endings_of(const struct measures *m, bool has_root, struct endings *out)
     };
     char date[WHEN_BYTES];
     *out = (struct endings){ .count = 0 };
+    if (m->keyset_due != 0 && !has_root)
+        add(out,
+            "A keyset is to be signed with the root key, which is not here: %s. hearth-distributor keys request FILE; "
+            "keys sign where the key is; keys install FILE. (With its token here: keys rotate)",
+            keyset_due_text(m->keyset_due));
     if (is_soon(m->keyset_ends_ms, m->now_ms, KEYS_SOON_MS))
         add(out,
             "The keyset %s; without the next one nobody talks to this distributor. Issue it: hearth-distributor %s",

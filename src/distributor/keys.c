@@ -266,6 +266,12 @@ int keys_prepare(const struct keys *k, const char *state_dir, const struct rng *
     return keys_write(k, state_dir, rng, name, &key);
 }
 
+bool keys_is_prepared(const char *state_dir, enum key_purpose purpose)
+{
+    char name[KEYS_NAME_BYTES];
+    return next_name(purpose, name) == 0 && exists(state_dir, name) == -EEXIST;
+}
+
 int keys_adopt(const char *state_dir, enum key_purpose purpose)
 {
     char name[KEYS_NAME_BYTES], from[KEYS_PATH_BYTES], to[KEYS_PATH_BYTES];

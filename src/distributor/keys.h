@@ -67,6 +67,8 @@ const uint8_t *keys_public(const struct keys *k, enum key_purpose purpose);
 
 /* Makes the next key of a purpose, when there is none yet. 0, -errno. */
 int keys_prepare(const struct keys *k, const char *state_dir, const struct rng *rng, enum key_purpose purpose) MUST_USE;
+/* Is there one on disk now? */
+bool keys_is_prepared(const char *state_dir, enum key_purpose purpose);
 /* The next key takes the place of the one before, which is gone. Idempotent. 0, -errno. */
 int keys_adopt(const char *state_dir, enum key_purpose purpose) MUST_USE;
 

@@ -25,6 +25,16 @@ int keyset_install(struct operations *o, struct slice envelope, int64_t now_ms) 
 /* Issues a new one when less than half of its life is left; without the root key it only says so in the log. Writes. */
 int keyset_keep_fresh(struct operations *o, int64_t now_ms, bool *changed) MUST_USE;
 
+/* Why another one is to be issued, until it is; with the root key here that happens by itself. Read-only. */
+enum keyset_due {
+    KEYSET_DUE_AGE = 1,      /* half of its life is over */
+    KEYSET_DUE_PARTNER = 2,  /* it lacks what was withdrawn from a partner */
+    KEYSET_DUE_KEYS = 4,     /* a next key is there, and not listed */
+    KEYSET_DUE_RESTORED = 8, /* its number is below what may have been given out before a restore */
+};
+int keyset_due(struct operations *o, int64_t now_ms, unsigned *why) MUST_USE;
+const char *keyset_due_text(unsigned why); /* of the gravest; "" for 0 */
+
 /* Keysets of others, by number. keyset_of: 0, OPERATIONS_ABSENT, -errno. It verified when it was stored. */
 int keyset_of(struct operations *o, int64_t distributor, doc_Keyset *out) MUST_USE;
 /* Lowest sequence that may still be accepted from this distributor: 0 when none is known. */

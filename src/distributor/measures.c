@@ -108,5 +108,7 @@ int measures_read(struct operations *o, int64_t now_ms, struct measures *out)
         r = read_rows(o, out);
     if (r == 0)
         r = read_keyset(o, out);
+    if (r == 0)
+        r = keyset_due(o, now_ms, &out->keyset_due);
     return r == 0 ? read_partners(o, out) : r;
 }

@@ -17,6 +17,7 @@ struct measures {
     bool has_directory;
     uint64_t keyset_sequence, key_block_version;
     int64_t keyset_ends_ms;
+    unsigned keyset_due; /* keyset.h */
     struct measures_key {
         uint32_t purpose; /* doc_Key.purpose */
         int64_t ends_ms;

@@ -71,6 +71,9 @@ void measures_text(struct openmetrics *m, const struct measures *from)
         { "hearth_directory_position", "How far we have read in the order of the directory.", OPENMETRICS_GAUGE,
           from->directory_cursor },
         { "hearth_keyset_sequence", "Number of our keyset.", OPENMETRICS_GAUGE, from->keyset_sequence },
+        { "hearth_keyset_due",
+          "1 while another keyset is to be signed, which happens by itself where the root key is: keys list says why.",
+          OPENMETRICS_GAUGE, from->keyset_due != 0 },
         { "hearth_key_block_version", "Number of our enabling key block.", OPENMETRICS_GAUGE, from->key_block_version },
         { "hearth_restores", "Times that this database was restored from a backup.", OPENMETRICS_COUNTER, from->epoch },
     };

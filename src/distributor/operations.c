@@ -308,7 +308,10 @@ int operations_create(const char *state_dir, const struct keys *keys, const stru
         r = -EEXIST;
     if (r == 0)
         r = fill_new(o, n);
-    return r == 0 ? transaction_commit(&t) : r;
+    if (r == 0)
+        r = transaction_commit(&t);
+    int used = r == 0 || r == -EEXIST ? keys_used(state_dir) : 0;
+    return r == 0 ? used : r;
 }
 
 /* --- Periodic work ----------------------------------------------------------------------------------------------- */

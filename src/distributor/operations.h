@@ -69,7 +69,7 @@ int operations_open(struct operations **out, const char *state_dir, const struct
 void operations_close(struct operations *o); /* accepts NULL */
 void operations_closep(struct operations **o);
 
-/* Creates the database of a new distributor: our own row, settings, first keyset and key block. */
+/* Creates the database of a new distributor: our own row, settings, first keyset and key block. From then on the keys are in use (keys_used). */
 struct operations_new {
     const char *name, *currency;
     const char *listen;  /* HOST:PORT the server listens on */

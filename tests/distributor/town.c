@@ -35,13 +35,14 @@ static void init_shop(struct town *t, struct shop *s, const char *name)
     assert_int_equal(file_make_dirs(bodies, 0700), 0);
     town_db_make(s);
     assert_int_equal(keys_create(s->dir, &t->rng.rng, NULL), 0);
-    assert_int_equal(keys_create(s->dir, &t->rng.rng, NULL), -EEXIST);
+    assert_int_equal(keys_create(s->dir, &t->rng.rng, NULL), KEYS_UNUSED);
     assert_int_equal(keys_load(&s->keys, s->dir), 0);
     struct operations_new n = {
         .name = name, .currency = "EUR", .listen = "127.0.0.1:7700", .address = "shop:7700", .now_ms = t->now_ms
     };
     assert_int_equal(operations_create(s->dir, s->keys, &t->rng.rng, &n), 0);
     assert_int_equal(operations_create(s->dir, s->keys, &t->rng.rng, &n), -EEXIST);
+    assert_int_equal(keys_create(s->dir, &t->rng.rng, NULL), -EEXIST);
     open_shop(s);
 }
 

@@ -88,5 +88,47 @@ def serving_is_refused_with_a_reason():
     assert "another server runs on it" in said(aurora, "serve", status=1)
 
 
+def a_keyset_that_is_due_is_not_forgotten():
+    """The root key is elsewhere: what waits for it is said by every command until it is signed."""
+    root_key, request, answer = (os.path.join(root, name) for name in ("root.pem", "request", "answer"))
+
+    def is_due(word):
+        figures = said(aurora, "stats", "--openmetrics")
+        for text in (said(aurora, "keys", "list"), said(aurora, "stats")):
+            assert (word in text and "keys request FILE" in text) if word else "keyset is to be signed" not in text, text
+        assert bool(aurora.admin("stats")["keyset_due"]) == bool(aurora.admin("keys", "list")["due"]) == bool(word)
+        assert f"hearth_keyset_due {1 if word else 0}\n" in figures, figures
+        return True
+
+    def sign():
+        aurora.admin("keys", "request", request)
+        said(aurora, "keys", "sign", "--root", root_key, request, answer)
+        aurora.admin("keys", "install", answer)
+
+    aurora.admin("partner", "add", boreal.url, "--name", "boreal")
+    is_due("")
+    aurora.admin("keys", "root", "export", root_key)
+    is_due("")
+    for before in (False, True):  # and again
+        told = aurora.admin("partner", "withdraw", "boreal")
+        assert "keys request" in told["needed"] and told["withdrawn_before"] == before, told
+        is_due("a partner was withdrawn")
+    sign()
+    is_due("")
+    assert aurora.admin("partner", "withdraw", "boreal")["needed"] == ""
+    aurora.admin("keys", "rotate", "license", "--request", request)
+    is_due("keys were made anew")
+    sign()
+    is_due("")
+    backup = os.path.join(root, "backup")
+    aurora.admin("backup", backup)
+    aurora.stop()
+    assert "keys sign where" in said(aurora, "restore", backup, "--replace")
+    aurora.start()
+    is_due("the database was restored")
+    sign()
+    is_due("")
+
+
 run_cases([(f.__name__.replace("_", " "), f) for f in (
-    a_directory_that_is_not_reached, serving_is_refused_with_a_reason)])
+    a_directory_that_is_not_reached, serving_is_refused_with_a_reason, a_keyset_that_is_due_is_not_forgotten)])

@@ -1,0 +1,59 @@
+/* Is another keyset due? Said from what is stored, so that nothing has to be remembered. On the connection's thread. */
+#include <stdlib.h>
+
+#include "base/util.h"
+#include "distributor/keyset.h"
+#include "distributor/rows.h"
+
+/* A partner's floor that it does not have. */
+static int lacks_floor(struct operations *o, const doc_Keyset *own, bool *lacks)
+{
+    struct query q CLEANUP(query_end) = query(o->store, PARTNER_FLOORS);
+    int r = 0;
+    *lacks = false;
+    for (size_t i = 0; i < ARRAY_COUNT(own->floors) && rows_next(&q, &r); i++) {
+        struct id partner;
+        bool has = false;
+        query_fixed(&q, 0, partner.bytes, sizeof(partner.bytes));
+        uint64_t lowest = query_u64(&q, 1);
+        for (pb_size_t j = 0; j < own->floors_count; j++)
+            has = has || (id_equal(own->floors[j].partner, &partner) && own->floors[j].lowest_sequence >= lowest);
+        *lacks = *lacks || !has;
+    }
+    return r < 0 ? r : query_check(&q);
+}
+
+int keyset_due(struct operations *o, int64_t now_ms, unsigned *why)
+{
+    doc_Keyset *own CLEANUP(freep) = malloc(sizeof(*own));
+    uint64_t given = 0;
+    bool lacks = false;
+    if (!own)
+        return -ENOMEM;
+    int r = keyset_own(o, own);
+    if (r == 0)
+        r = operations_counter(o, "keyset", &given);
+    if (r == 0)
+        r = lacks_floor(o, own, &lacks);
+    if (r != 0)
+        return r;
+    *why = (lacks ? KEYSET_DUE_PARTNER : 0) | (given > own->sequence ? KEYSET_DUE_RESTORED : 0);
+    if (now_ms >= (int64_t)(own->issued_ms + (own->ends_ms - own->issued_ms) / 2))
+        *why |= KEYSET_DUE_AGE;
+    for (enum key_purpose p = KEY_TLS; p <= KEY_SEALING; p++) {
+        const struct keys_next *next =
+            &o->keys->next[p - 1]; /* one made since these were loaded is not listed either */
+        if (keys_is_prepared(o->state_dir, p) && !(next->there && keyset_lists(own, p, next->public_key, 0)))
+            *why |= KEYSET_DUE_KEYS;
+    }
+    return 0;
+}
+
+const char *keyset_due_text(unsigned why)
+{
+    return why & KEYSET_DUE_PARTNER    ? "a partner was withdrawn, which devices learn from it"
+           : why & KEYSET_DUE_RESTORED ? "the database was restored, and devices refuse the keyset of before"
+           : why & KEYSET_DUE_KEYS     ? "keys were made anew, and wait for it"
+           : why & KEYSET_DUE_AGE      ? "half of the life of the one there is is over"
+                                       : "";
+}
