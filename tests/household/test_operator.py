@@ -71,8 +71,8 @@ def serving_is_refused_with_a_reason():
     config = os.path.join(root, "lone.conf")
     for text, words, expected in (
             ("", ("--listen", "*:7700"), "listen *:7700: that is no address"), ("", ("--listen", aurora.url[9:].split("#")[0]), "another program listens there"),
-            ("", ("--listen", "192.0.2.77:1"), "no such address"), ("", ("--pid-file", "/nosuch/pid"), "pid-file /nosuch/pid: No such file"),
-            ("", ("--address-file", "/nosuch/a"), "address-file /nosuch/a: No such file"),
+            ("", ("--listen", "192.0.2.77:1"), "no such address"), ("", ("--pid-file", "/proc/nosuch/pid"), "pid-file /proc/nosuch/pid: No such file"),
+            ("", ("--address-file", "/proc/nosuch/a"), "address-file /proc/nosuch/a: No such file"),
             ("[metrics]\nlisten = 0.0.0.0:9477\n", (), "[metrics] listen 0.0.0.0:9477: write a loopback address")):
         with open(config, "w") as f:
             f.write(text)
