@@ -3,8 +3,10 @@
 #include "distributor/admin.h"
 
 #include <ctype.h>
+#include <pwd.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <termios.h>
 #include <time.h>
 #include <unistd.h>
@@ -54,8 +56,20 @@ bool admin_lost_keys(struct admin *a)
     return true;
 }
 
+/* Whose is the state directory, if not ours? */
+static bool is_others(const struct admin *a, char owner[64])
+{
+    struct stat s;
+    if (stat(a->state_dir, &s) != 0 || s.st_uid == geteuid())
+        return false;
+    const struct passwd *user = getpwuid(s.st_uid);
+    snprintf(owner, 64, user ? "%.60s" : "user", user ? user->pw_name : "");
+    return true;
+}
+
 int admin_open(struct admin *a)
 {
+    char owner[64];
     int r = rotation_load(&a->keys, a->state_dir);
     if (r == 0)
         r = operations_open(&a->o, a->state_dir, a->keys, rng_system(), 0);
@@ -66,6 +80,10 @@ int admin_open(struct admin *a)
                    : admin_fail(a, REASON_NOT_FOUND,
                                 "%s is not the state of a distributor. Make one: hearth-distributor init",
                                 a->state_dir);
+    if (r == -EACCES && a->keys == NULL && is_others(a, owner))
+        return admin_fail(a, REASON_NOT_PERMITTED,
+                          "%s belongs to %s. Run this as that user: sudo -u %s hearth-distributor ...", a->state_dir,
+                          owner, owner);
     if (r == -ENXIO || r == -EACCES)
         return admin_fail(a, REASON_NOT_PERMITTED, "The keys of %s cannot be opened: %s", a->state_dir,
                           r == -ENXIO ? "the token that wraps them is not there."

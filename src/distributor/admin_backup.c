@@ -5,11 +5,17 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/text.h"
 #include "base/util.h"
 #include "distributor/admin.h"
 #include "distributor/backup.h"
 #include "distributor/keyset.h"
+#include "distributor/products.h"
+#include "distributor/publish.h"
 #include "distributor/rows.h"
+
+#define TITLE_BYTES 256
+#define BODIES_NAMED 10
 
 int admin_backup(struct admin *a, int argc, char **argv)
 {
@@ -63,6 +69,23 @@ static int tell(struct admin *a, const struct reserve_report *r)
     int looked = keyset_due(a->o, a->now_ms, &due);
     if (looked != 0)
         return admin_error(a, looked, "read the database");
+    char ids[BODIES_NAMED][ID_TEXT_BYTES], titles[BODIES_NAMED][TITLE_BYTES];
+    uint64_t missing = 0, all = 0;
+    size_t named = 0;
+    struct content c = { 0 };
+    while ((looked = contents_next(a->o, &c.id, &c)) == 0) {
+        char path[PATH_MAX];
+        all++;
+        if (publish_body_path(a->o, &c.id, path, sizeof(path)) != 0 || access(path, R_OK) == 0)
+            continue;
+        missing++;
+        if (named == BODIES_NAMED)
+            continue;
+        id_text(&c.id, ids[named]);
+        text_safe(c.title, titles[named++], TITLE_BYTES);
+    }
+    if (looked != OPERATIONS_ABSENT)
+        return admin_error(a, looked, "read the database");
     bool needs_root = due != 0 && !a->keys->has_root;
     const struct out_field fields[] = {
         OUT_N("restores", r->epoch),
@@ -70,6 +93,7 @@ static int tell(struct admin *a, const struct reserve_report *r)
         OUT_N("numbers-skipped", r->leap),
         OUT_F("catches-up-from-directory", r->catches_up),
         OUT_F("was-collecting", r->was_collecting),
+        OUT_N("bodies-missing", missing),
         OUT_F("needs-root-key", needs_root),
         OUT_M("collect-at-before", r->collect_at),
     };
@@ -87,6 +111,15 @@ static int tell(struct admin *a, const struct reserve_report *r)
     puts("  - accounts erased, partners withdrawn, products and prices changed since: do it again\n"
          "  - content published since: publish it again; devices that joined since register again\n"
          "  - open invitations, link codes and logins have ended: make new ones");
+    if (missing > 0)
+        printf("  - %llu of %llu bodies are not in %s/bodies: devices cannot download what they hold\n",
+               (unsigned long long)missing, (unsigned long long)all, a->state_dir);
+    for (size_t i = 0; missing > 0 && i < named; i++)
+        printf("      %s.body  %s\n", ids[i], titles[i]);
+    if (missing > 0)
+        puts(
+            "    A file of that name will do, wherever it is: the bodies/ of another backup, of the old state directory, of "
+            "a place or a contents server, or of a device. See: content list");
     puts(r->catches_up ? "Our own rows come back from the directory once the server has reached it; then: restore lost"
                        : "There is no directory that could say what was given out since.");
     return ADMIN_DONE;
@@ -181,7 +214,7 @@ static int list_lost(struct admin *a)
     out_list_head(&l, head, ARRAY_COUNT(head));
     while (rows_next(&q, &r)) {
         uint32_t kind = query_u32(&q, 0);
-        char user[OPERATIONS_NAME_BYTES], subject[2 * ID_BYTES + 1] = "", client[ID_TEXT_BYTES];
+        char user[OPERATIONS_NAME_BYTES], title[TITLE_BYTES], subject[2 * ID_BYTES + 1] = "", client[ID_TEXT_BYTES];
         uint8_t id[ID_BYTES];
         query_text(&q, 1, user, sizeof(user));
         struct slice bytes = query_blob(&q, 2);
@@ -191,8 +224,16 @@ static int list_lost(struct admin *a)
         id_text(id, client);
         if (kind > 2 && bytes.len == ID_BYTES)
             id_text(bytes.data, subject);
+        query_text(&q, 6, title, sizeof(title));
+        int64_t price = query_i64(&q, 7);
+        const struct out_field now =
+            price >= 0 ? (struct out_field)OUT_M("price-now", price) : (struct out_field)OUT_T("price-now", "");
+        const char *came = kind > 2 ? "" : query_bool(&q, 8) ? "copied" : "bought";
         const struct out_field fields[] = { OUT_T("kind", kinds[kind < ARRAY_COUNT(kinds) ? kind : 0]),
                                             OUT_T("user", user),
+                                            OUT_T("title", title),
+                                            OUT_T("came", came),
+                                            now,
                                             OUT_T("subject", subject),
                                             OUT_T("device", kind < 4 ? client : ""),
                                             OUT_N("sequence", query_i64(&q, 4)),

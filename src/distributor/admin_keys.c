@@ -347,6 +347,16 @@ static int root_export(struct admin *a, const char *path)
     if (r != 0)
         return r;
     r = keys_root_export(a->keys, a->state_dir, path);
+    if (r == KEYS_NO_ROOT)
+        return admin_fail(a, REASON_NOT_PERMITTED,
+                          keys_root_in_token(a->state_dir)
+                              ? "The root key is in a token, which gives no key away: there is nothing to export."
+                              : "The root key is not on this machine: it was exported before.");
+    if (r < 0) {
+        char doing[PATH_MAX + 32];
+        snprintf(doing, sizeof(doing), "write the root key to %s", path);
+        return admin_error(a, r, doing);
+    }
     return r == 0 ? print_root(a, path) : root_failed(a, r, "take the root key away");
 }
 

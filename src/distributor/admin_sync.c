@@ -1,6 +1,7 @@
 /* Commands: sync export, sync import. Files are written beside and renamed; each is taken in a transaction of its own. One thread. */
 #include <dirent.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -101,10 +102,11 @@ static int sync_export(struct admin *a, const char *dir, const char *only, bool 
 {
     struct partner p = { 0 };
     struct out_list l;
-    int r = file_make_dirs(dir, 0700);
-    if (r != 0)
-        return admin_error(a, r, "make the directory");
-    r = admin_begin(a);
+    struct stat s;
+    if (stat(dir, &s) != 0 || !S_ISDIR(s.st_mode)) /* a medium that is not there must not become a directory */
+        return admin_fail(a, REASON_NOT_FOUND, "%s is no directory. Is the medium there? Else make it: mkdir %s", dir,
+                          dir);
+    int r = admin_begin(a);
     if (r == 0 && only != NULL)
         r = admin_find_partner(a, only, &p);
     if (r != 0)

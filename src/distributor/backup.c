@@ -129,7 +129,7 @@ static int link_programs(const char *from_dir, const char *to_dir)
         return 0;
     if (r == 0)
         r = file_join(to, sizeof(to), to_dir, "programs");
-    return r == 0 ? backup_link_folder(from, to, &count) : r;
+    return r == 0 ? backup_link_folder(from, to, "", &count) : r;
 }
 
 /* After the database: a body is there before the row that names it. */
@@ -139,7 +139,7 @@ static int link_bodies(const char *state_dir, const char *to_dir, uint64_t *coun
     int r = file_join(from, sizeof(from), state_dir, "bodies");
     if (r == 0)
         r = file_join(to, sizeof(to), to_dir, "bodies");
-    return r == 0 ? backup_link_folder(from, to, count) : r;
+    return r == 0 ? backup_link_folder(from, to, ".body", count) : r;
 }
 
 static int write_manifest(const struct making *m, const struct backup *b)

@@ -113,7 +113,7 @@ int backup_each(const char *folder, int (*visit)(void *ctx, const char *name), v
 }
 
 struct linking {
-    const char *from, *to;
+    const char *from, *to, *ending;
     uint64_t count;
 };
 
@@ -127,6 +127,9 @@ static int link_one(void *ctx, const char *name)
 {
     struct linking *l = ctx;
     char from[PATH_MAX], to[PATH_MAX];
+    size_t len = strlen(name), tail = strlen(l->ending);
+    if (len < tail || strcmp(name + len - tail, l->ending) != 0)
+        return 0;
     int r = file_join(from, sizeof(from), l->from, name);
     if (r == 0)
         r = file_join(to, sizeof(to), l->to, name);
@@ -140,9 +143,9 @@ static int link_one(void *ctx, const char *name)
     return backup_copy_file(from, to, 0600, NULL, NULL);
 }
 
-int backup_link_folder(const char *from, const char *to, uint64_t *count)
+int backup_link_folder(const char *from, const char *to, const char *ending, uint64_t *count)
 {
-    struct linking l = { .from = from, .to = to };
+    struct linking l = { .from = from, .to = to, .ending = ending };
     int r = file_make_dirs(to, 0700);
     if (r == 0)
         r = backup_each(from, link_one, &l);

@@ -117,15 +117,36 @@ static bool set_text(const struct setting *s, struct config *c, const char *valu
     return true;
 }
 
+static void say_mistake(struct config *c, const char *section, const char *name, const char *value,
+                        const struct setting *s)
+{
+    char range[64], what[160];
+    snprintf(range, sizeof(range), "a whole number from %u to %u", s ? s->min : 0, s ? s->max : 0);
+    if (s == NULL)
+        snprintf(what, sizeof(what), "[%.40s] %.60s: there is no such setting", section, name);
+    else
+        snprintf(what, sizeof(what), "[%s] %s = %.40s: it is %s%s", section, name, value,
+                 s->kind == NUMBER ? range
+                 : s->choices      ? "one of"
+                                   : "a shorter text",
+                 s->choices ? s->choices : "");
+    text_safe(what, c->mistake, 180);
+}
+
 /* inih: one "name = value" line; 0 makes ini_parse return its line number. */
 static int on_setting(void *ctx, const char *section, const char *name, const char *value)
 {
     struct config *c = ctx;
     for (size_t i = 0; i < ARRAY_COUNT(settings); i++) {
         const struct setting *s = &settings[i];
-        if (strcmp(s->section, section) == 0 && strcmp(s->name, name) == 0)
-            return s->kind == TEXT ? set_text(s, c, value) : set_number(s, c, value);
+        if (strcmp(s->section, section) == 0 && strcmp(s->name, name) == 0) {
+            bool taken = s->kind == TEXT ? set_text(s, c, value) : set_number(s, c, value);
+            if (!taken)
+                say_mistake(c, section, name, value, s);
+            return taken;
+        }
     }
+    say_mistake(c, section, name, value, NULL);
     return 0; /* a misspelt name is a mistake, not a wish to be ignored */
 }
 
@@ -141,13 +162,18 @@ int config_read(struct config *c, const char *path)
         return -ENOMEM;
     }
     *fresh = *c;
+    fresh->mistake[0] = '\0';
     int line = ini_parse_file(f, on_setting, fresh);
     fclose(f);
     if (line < 0)
         return -ENOMEM;
     if (line > 0 || strlen(file) >= sizeof(fresh->path)) {
-        char safe[256];
-        log_error("a setting is unknown or out of range file=%s line=%d", text_safe(file, safe, sizeof(safe)), line);
+        char safe[128], what[192];
+        snprintf(what, sizeof(what), "%.190s",
+                 fresh->mistake[0] != '\0' ? fresh->mistake : "this is no line NAME = VALUE, and no [SECTION]");
+        snprintf(c->mistake, sizeof(c->mistake), "%.100s, line %d: %.140s", text_safe(file, safe, sizeof(safe)), line,
+                 what);
+        log_error("the configuration has a mistake: %s", c->mistake);
         return CONFIG_MALFORMED;
     }
     snprintf(fresh->path, sizeof(fresh->path), "%s", file);

@@ -62,6 +62,7 @@ struct config {
     char log_level[8], log_format[8], log_requests[8]; /* level, format: "" leaves what the environment said */
     char metrics_listen[CONFIG_LISTEN_BYTES];          /* "": nowhere */
     uint32_t look_seconds;                             /* a contents server's */
+    char mistake[320];                                 /* after CONFIG_MALFORMED: file, line and what is wrong */
     bool directory_only;                               /* serve --role directory: no device is greeted */
 };
 
@@ -69,7 +70,7 @@ void config_init(struct config *c);
 /* The defaults again for everything that a reload may change; what counts from the start stays as it is. */
 void config_clear(struct config *c);
 /* Reads path over *c. path NULL: the default file, whose absence is fine.
- * 0; CONFIG_MALFORMED (logged with the line; *c unchanged); -errno. */
+ * 0; CONFIG_MALFORMED (logged; of *c only `mistake` changes); -errno. */
 #define CONFIG_MALFORMED 1
 int config_read(struct config *c, const char *path) MUST_USE;
 /* For a reload: what of fresh is another than in c but counts from the next start only is put back in fresh, and named in

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "distributor/findings.h"
+#include "distributor/keyset.h"
 #include "distributor/share_own.h"
 
 #define PUSH_TIMEOUT_MS 15000
@@ -31,6 +32,8 @@ void directory_client_stopped_when_idle(struct directory_client *c)
     struct server *server = c->server;
     void (*on_stopped)(struct server *) = steal(&c->on_stopped);
     buf_free(&c->push_rows);
+    buf_free(&c->push_keyset);
+    buf_free(&c->shown);
     server->directory_client = NULL;
     free(c);
     on_stopped(server);
@@ -126,7 +129,7 @@ static void on_retry(uv_timer_t *t) { connect_now(container_of(t, struct directo
 static void on_closed(void *ctx, enum reason why)
 {
     struct directory_client *c = ctx;
-    if (c->ready || c->retry_ms == RETRY_FIRST_MS)
+    if (why != REASON_CANCELLED && (c->ready || c->retry_ms == RETRY_FIRST_MS))
         log_info("directory is away address=%s reason=%s", c->address, reason_code(why));
     c->outgoing = NULL;
     c->ready = c->pushed = c->pulled = false;
@@ -145,7 +148,9 @@ static void connect_now(struct directory_client *c)
     static const struct outgoing_callbacks callbacks = { on_ready, on_closed };
     if (c->stopping || c->outgoing != NULL || c->address[0] == '\0')
         return;
-    if (outgoing_open(&c->outgoing, c->server, &c->id, c->address, &callbacks, c) != 0)
+    buf_clear(&c->shown);
+    if (buf_append(&c->shown, buf_slice(&c->server->keyset)) != 0 ||
+        outgoing_open(&c->outgoing, c->server, &c->id, c->address, &callbacks, c) != 0)
         uv_timer_start(&c->retry, on_retry, c->retry_ms, 0);
 }
 
@@ -258,14 +263,31 @@ static int run_outbox(struct writer_job *job, void *database)
 {
     struct directory_client *c = container_of(job, struct directory_client, push_job);
     buf_free(&c->push_rows); /* of a run before */
+    buf_clear(&c->push_keyset);
     c->push_rows = buf(PUSH_BYTES + SHARE_ENVELOPE_MAX + sizeof(uint32_t));
     int r = share_outbox_confirmed(database, &c->push_after);
     if (r == 0)
         r = share_outbox_last(database, &c->push_newest);
+    if (r == 0)
+        r = keyset_current(database, &c->push_keyset);
     if (r != 0)
         return r;
     return share_outbox_read(database, c->push_after, PUSH_ROWS, PUSH_BYTES, &c->push_rows, &c->push_count,
                              &c->push_last);
+}
+
+/* Keys were changed since we connected, by a command perhaps: rows that the new ones signed would not verify there. A new connection shows the new
+ * keyset, as soon as this server has seen it itself (watch.c looks once a second, and pushes then). */
+static bool is_outdated(struct directory_client *c)
+{
+    if (slice_equal(buf_slice(&c->push_keyset), buf_slice(&c->shown)))
+        return false;
+    if (!slice_equal(buf_slice(&c->server->keyset), buf_slice(&c->shown))) {
+        c->ready = false;
+        c->retry_ms = RETRY_FIRST_MS;
+        outgoing_close(c->outgoing, REASON_CANCELLED);
+    }
+    return true;
 }
 
 static void on_outbox_read(struct writer_job *job, int outcome)
@@ -273,7 +295,7 @@ static void on_outbox_read(struct writer_job *job, int outcome)
     struct directory_client *c = container_of(job, struct directory_client, push_job);
     if (outcome != 0 && outcome != -ECANCELED)
         log_warn("the outbox could not be read errno=%d", -outcome);
-    if (outcome != 0 || (c->push_count == 0 && !c->push_probe) || !c->ready) {
+    if (outcome != 0 || (c->push_count == 0 && !c->push_probe) || !c->ready || is_outdated(c)) {
         push_end(c);
         return;
     }
@@ -348,6 +370,7 @@ int directory_client_start(struct directory_client **out, struct server *server)
     c->server = server;
     c->retry_ms = RETRY_FIRST_MS;
     c->push_rows = buf(0);
+    c->push_keyset = c->shown = buf(KEYSET_ENVELOPE_MAX);
     uv_timer_init(&server->loop, &c->retry);
     c->retry_open = true;
     *out = c;

@@ -31,8 +31,9 @@ struct directory_client {
 
     struct writer_job push_job;
     bool push_runs, push_wanted;
-    bool push_probe; /* asks what the directory has of ours, even if there is nothing to push */
-    struct buf push_rows;
+    bool push_probe;                   /* asks what the directory has of ours, even if there is nothing to push */
+    struct buf push_rows, push_keyset; /* push_keyset: ours, when the rows were read */
+    struct buf shown;                  /* our keyset as the directory knows it on this connection */
     uint32_t push_count;
     uint64_t push_after, push_last, push_stored, push_newest;
 

@@ -84,6 +84,8 @@ int keys_root_open(const struct keys *k, const char *state_dir, struct root_sign
 void keys_root_close(struct root_signer *r); /* idempotent */
 /* Takes the root key off this machine: writes it to path (PKCS#8 in PEM; never over a file), then removes it here. 0; KEYS_NO_ROOT; -EEXIST; -errno. */
 int keys_root_export(const struct keys *k, const char *state_dir, const char *path) MUST_USE;
+/* Does a token have it? */
+bool keys_root_in_token(const char *state_dir);
 /* Reads such a file. 0; -EUCLEAN: another kind of file; -EPERM: readable by others; -errno. */
 int keys_root_read(const char *path, struct sign_pair *out) MUST_USE;
 /* Keysets are signed by the token from now on, which must hold the same root key; a root.key is removed. 0; KEYS_TOKEN; -errno. */

@@ -191,6 +191,12 @@ int keys_root_export(const struct keys *k, const char *state_dir, const char *pa
     return r == 0 ? remove_root(state_dir) : r;
 }
 
+bool keys_root_in_token(const char *state_dir)
+{
+    char path[KEYS_PATH_BYTES];
+    return keys_path(state_dir, ROOT_TOKEN, path, sizeof(path)) == 0 && access(path, F_OK) == 0;
+}
+
 int keys_root_read(const char *path, struct sign_pair *out)
 {
     struct buf pem CLEANUP(buf_free) = buf(2 * PKCS8_PEM_BYTES);

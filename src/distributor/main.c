@@ -147,6 +147,14 @@ static void print_command_help(const struct admin_command *c)
     printf("\n\n%s\n", c->summary);
 }
 
+static int fail_config(struct admin *a, const struct config *c, int r)
+{
+    if (r > 0)
+        return admin_fail(a, REASON_MALFORMED, "The configuration has a mistake: %s.", c->mistake);
+    return admin_fail(a, admin_reason(r), "Cannot read the configuration %s: %s.",
+                      a->config_path ? a->config_path : CONFIG_FILE_DEFAULT, strerror(-r));
+}
+
 /* --- serve ------------------------------------------------------------------------------------------------------- */
 
 static int copy_path(struct admin *a, char *to, size_t cap, const char *from)
@@ -177,7 +185,7 @@ static int run_serve(struct admin *a, int argc, char **argv)
     config_init(config);
     r = config_read(config, a->config_path);
     if (r != 0)
-        return admin_fail(a, r > 0 ? REASON_MALFORMED : REASON_NOT_FOUND, "Cannot read the configuration.");
+        return fail_config(a, config, r);
     r = copy_path(a, config->state_dir, sizeof(config->state_dir), a->state_dir);
     if (r == 0)
         r = copy_path(a, config->listen, sizeof(config->listen), options[LISTEN].text);
@@ -243,7 +251,7 @@ static int choose_state_dir(struct admin *a, struct config *config)
     config_init(config);
     int r = config_read(config, a->config_path);
     if (r != 0)
-        return admin_fail(a, r > 0 ? REASON_MALFORMED : REASON_NOT_FOUND, "Cannot read the configuration.");
+        return fail_config(a, config, r);
     a->state_dir = config->state_dir;
     return 0;
 }

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -15,9 +16,11 @@
 #include "crypto/contentkey.h"
 #include "crypto/merkle.h"
 #include "crypto/sha256.h"
+#include "distributor/backup_files.h"
 
 #define READ_BYTES (256 * 1024)
 #define PATH_BYTES 1400
+#define PART_PREFIX "publish-"
 
 /* --- Paths ------------------------------------------------------------------------------------------------------- */
 
@@ -134,6 +137,46 @@ static int describe(struct operations *o, struct writing *w, uint64_t plain_byte
     return body_shape_init(&w->shape, plain_bytes, i->block_bytes, w->info_bytes.len) != 0 ? PUBLISH_EMPTY : 0;
 }
 
+/* While it is written it has no name, so that nothing stays behind whoever ends us. A file system that cannot do that gives it one; then a lock says
+ * that it is being written (publish_clean). */
+static int open_part(struct writing *w)
+{
+    char dir[PATH_BYTES];
+    snprintf(dir, sizeof(dir), "%.*s", (int)(strrchr(w->part, '/') - w->part), w->part);
+    w->out = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    if (w->out >= 0) {
+        w->part[0] = '\0';
+        return 0;
+    }
+    w->out = mkostemp(w->part, O_CLOEXEC);
+    if (w->out >= 0)
+        return flock(w->out, LOCK_EX | LOCK_NB) == 0 ? 0 : -errno;
+    int r = -errno;
+    w->part[0] = '\0';
+    return r;
+}
+
+static int remove_left(void *ctx, const char *name)
+{
+    char path[PATH_BYTES];
+    if (strncmp(name, PART_PREFIX, strlen(PART_PREFIX)) != 0 || file_join(path, sizeof(path), ctx, name) != 0)
+        return 0;
+    int fd CLEANUP(closep) = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0 && unlink(path) == 0)
+        log_info("removed what an interrupted publish left file=%s", name);
+    return 0;
+}
+
+void publish_clean(const char *state_dir)
+{
+    char bodies[PATH_BYTES];
+    if (file_join(bodies, sizeof(bodies), state_dir, "bodies") != 0)
+        return;
+    int r = backup_each(bodies, remove_left, bodies);
+    if (r != 0)
+        log_warn("cannot look for what was left errno=%d", -r);
+}
+
 static int prepare(struct operations *o, struct writing *w, struct content_new *n)
 {
     uint64_t bytes = 0;
@@ -156,14 +199,9 @@ static int prepare(struct operations *o, struct writing *w, struct content_new *
     r = sha256_init(&w->file_hash);
     if (r != 0)
         return r;
-    if ((size_t)snprintf(w->part, sizeof(w->part), "%s/bodies/publish-XXXXXX", o->state_dir) >= sizeof(w->part))
+    if ((size_t)snprintf(w->part, sizeof(w->part), "%s/bodies/" PART_PREFIX "XXXXXX", o->state_dir) >= sizeof(w->part))
         return -ENAMETOOLONG;
-    w->out = mkostemp(w->part, O_CLOEXEC);
-    if (w->out >= 0)
-        return 0;
-    r = -errno;
-    w->part[0] = '\0';
-    return r;
+    return open_part(w);
 }
 
 static int write_blocks(struct writing *w)
@@ -209,8 +247,13 @@ static int put_in_place(struct operations *o, struct writing *w, const struct id
     int r = publish_body_path(o, content, path, sizeof(path));
     if (r == 0)
         r = file_sync(w->out);
-    if (r == 0 && rename(w->part, path) != 0)
+    if (r == 0 && w->part[0] == '\0') {
+        char self[64];
+        snprintf(self, sizeof(self), "/proc/self/fd/%d", w->out);
+        r = linkat(AT_FDCWD, self, AT_FDCWD, path, AT_SYMLINK_FOLLOW) == 0 ? 0 : -errno;
+    } else if (r == 0 && rename(w->part, path) != 0) {
         r = -errno;
+    }
     if (r != 0)
         return r;
     w->part[0] = '\0';

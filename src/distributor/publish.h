@@ -28,6 +28,8 @@ int publish_body(struct operations *o, const struct publish *p, const uint8_t ha
 void content_new_wipe(struct content_new *n);
 /* Takes a body back whose row could not be stored. */
 void publish_undo(struct operations *o, const struct content_new *n);
+/* Removes what a publish that was interrupted left in STATE/bodies, where the file system has no files without a name. */
+void publish_clean(const char *state_dir);
 /* STATE/bodies/ID.body; 0 or -ENAMETOOLONG. */
 int publish_body_path(struct operations *o, const struct id *content, char *out, size_t cap) MUST_USE;
 

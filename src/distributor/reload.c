@@ -37,14 +37,20 @@ int reload(struct server *server, char said[RELOAD_SAID_BYTES])
     if (fresh == NULL)
         return refuse(server, REASON_INTERNAL, said, "There is no memory.");
     if (server->config.path[0] == '\0')
-        return refuse(server, REASON_NOT_FOUND, said, "The server was started without a configuration file.");
+        return refuse(
+            server, REASON_NOT_FOUND, said,
+            "The server was started without a configuration file: start it again with serve --config FILE, or "
+            "with " CONFIG_FILE_DEFAULT " there.");
     *fresh = server->config;
     config_clear(fresh); /* a line that was taken out of the file means the default again */
     int r = config_read(fresh, server->config.path);
     if (r < 0)
         return refuse(server, REASON_NOT_FOUND, said, "The configuration file cannot be read.");
-    if (r > 0)
-        return refuse(server, REASON_MALFORMED, said, "The configuration file has a mistake; the log has its line.");
+    if (r > 0) {
+        char why[sizeof(fresh->mistake) + 64];
+        snprintf(why, sizeof(why), "The configuration has a mistake: %s.", fresh->mistake);
+        return refuse(server, REASON_MALFORMED, said, why);
+    }
     unsigned count = config_keep(&server->config, fresh, kept, sizeof(kept));
     server->config = *fresh;
     reload_apply(server);

@@ -35,6 +35,7 @@
 #include "distributor/metrics.h"
 #include "distributor/notify.h"
 #include "distributor/partners.h"
+#include "distributor/publish.h"
 #include "distributor/quotas.h"
 #include "distributor/reload.h"
 #include "distributor/renew.h"
@@ -207,6 +208,8 @@ static int start_database(struct server *server, bool *serves_directory)
         r = operations_open(&server->read_ops, dir, server->keys, server->rng, OPERATIONS_READ_ONLY);
     if (r == 0)
         r = keys_used(dir);
+    if (r == 0)
+        publish_clean(dir);
     char directory[8] = "", listen[CONFIG_LISTEN_BYTES] = "";
     if (r == 0)
         r = operations_setting(server->read_ops, "directory", directory, sizeof(directory));

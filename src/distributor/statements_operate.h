@@ -30,14 +30,24 @@
                       " coalesce((SELECT keyset_issued_ms FROM distributor WHERE number = 1), 0)," \
                       " coalesce((SELECT max(issued_ms) FROM license), 0)") \
     /* What the directory knows that we gave out, and our tables do not (share_own.c). kind, user, subject, client, sequence, time */ \
-    X(LOST, "SELECT 1, ul.user, ul.license_id, ul.client, ul.sequence, ul.downloaded_ms FROM user_license ul" \
+    /* kind, user, subject, client, sequence, time, title, what it costs now (-1: not on sale), came as a copy */ \
+    X(LOST, "SELECT 1, ul.user, ul.license_id, ul.client, ul.sequence, ul.downloaded_ms, coalesce(co.title, '')," \
+            " coalesce((SELECT min(p.price) FROM content_product cp JOIN product p ON p.number = cp.product" \
+            " WHERE cp.content = cl.content AND p.withdrawn = 0), -1)," \
+            " CASE WHEN EXISTS (SELECT 1 FROM copy_history h WHERE h.distributor = 1 AND h.license_id = ul.license_id" \
+            " AND h.destination = ul.client) THEN 1 ELSE 0 END FROM user_license ul" \
             " LEFT JOIN license l ON l.license_id = ul.license_id AND l.client = ul.client" \
+            " LEFT JOIN content_license cl ON cl.distributor = 1 AND cl.license_id = ul.license_id" \
+            " LEFT JOIN content co ON co.content = cl.content" \
             " WHERE ul.distributor = 1 AND (l.license_id IS NULL OR l.sequence < ul.sequence)" \
-            " UNION ALL SELECT 2, h.user, h.serial, h.destination, 0, h.issued_ms FROM copy_history h" \
-            " LEFT JOIN certificate c ON c.serial = h.serial WHERE h.distributor = 1 AND c.serial IS NULL" \
-            " UNION ALL SELECT 3, '', f.client, f.client, f.leaf, 0 FROM leaf_client f" \
+            " UNION ALL SELECT 2, h.user, h.serial, h.destination, 0, h.issued_ms, coalesce(co.title, '')," \
+            " coalesce((SELECT min(p.copy_price) FROM content_product cp JOIN product p ON p.number = cp.product" \
+            " WHERE cp.content = h.content AND p.withdrawn = 0), -1), 1 FROM copy_history h" \
+            " LEFT JOIN certificate c ON c.serial = h.serial LEFT JOIN content co ON co.content = h.content" \
+            " WHERE h.distributor = 1 AND c.serial IS NULL" \
+            " UNION ALL SELECT 3, '', f.client, f.client, f.leaf, 0, '', -1, 0 FROM leaf_client f" \
             " LEFT JOIN client_user u ON u.distributor = 1 AND u.client = f.client WHERE f.distributor = 1 AND u.client IS NULL" \
-            " UNION ALL SELECT 4, '', cl.content, cl.content, 0, 0 FROM content_license cl" \
+            " UNION ALL SELECT 4, '', cl.content, cl.content, 0, 0, '', -1, 0 FROM content_license cl" \
             " LEFT JOIN content c ON c.content = cl.content WHERE cl.distributor = 1 AND c.content IS NULL" \
             " ORDER BY 1, 6, 3") \
     X(HAS_ACCOUNT, "SELECT 1 FROM account WHERE user = ?1") \

@@ -203,6 +203,9 @@ def what_the_directory_knew_is_known_again():
     lost = h.aurora.admin("restore", "lost")
     kinds = [row["kind"] for row in lost["lost"]]
     assert not lost["catching_up"] and kinds.count("license") >= 3, lost  # late, moved, porch's
+    licenses = [row for row in lost["lost"] if row["kind"] == "license"]
+    assert {"bought", "copied"} >= {row["came"] for row in licenses} and any(row["came"] == "bought" for row in licenses), licenses
+    assert any(row["title"] and isinstance(row["price_now"], int) for row in licenses), licenses
     # Copies made since count against the licenses that are known.
     early = sql("SELECT l.copies FROM license l JOIN content c ON c.content = l.content JOIN client_user u ON u.client = l.client AND u.distributor = 1"
                 " WHERE c.title = 'Track 70' AND u.name = 'kitchen'")

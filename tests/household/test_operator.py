@@ -1,14 +1,12 @@
 #!/usr/bin/python3
 """What an operator does wrong, and is told: a directory that is not reached, the root key that is elsewhere, bodies that are missing, addresses that are none.
 Distributors alone, no devices."""
-import json
 import os
 import signal
 import subprocess
 import tempfile
-import time
 
-from household import PROGRAMS, Distributor, Process, Refused, enter_namespace, free_port, run_cases, wait_for
+from household import PROGRAMS, Distributor, Refused, enter_namespace, free_port, run_cases, run_json, wait_for
 
 enter_namespace()
 root = tempfile.mkdtemp(prefix="hearth-test-")
@@ -61,6 +59,23 @@ def a_directory_that_is_not_reached():
     wait_for("it has our rows", lambda: [(m["name"], m["rows"]) for m in directory.admin("directory", "members")["members"]] == [("aurora", rows)])
     aurora.admin("directory", "unset")
     wait_for("there is none", lambda: state(aurora) == "none" and aurora.admin("directory", "check")["directory"] == "none")
+
+
+def keys_that_change_twice_at_once():
+    """The directory is shown the keyset before rows that the newest key has signed."""
+    aurora.admin("directory", "set", directory.url)
+    wait_for("it is reached", lambda: state(aurora) == "reached")
+    begins = os.path.getsize(directory.log)
+    for purpose in ("license", "tls", "license"):
+        aurora.admin("keys", "rotate")
+        aurora.admin("keys", "withdraw", purpose)
+        rows = aurora.admin("directory", "show")["rows"]
+        wait_for("it has the rows", lambda: aurora.admin("directory", "show")["rows_confirmed"] >= rows and state(aurora) == "reached", 30)
+    with open(directory.log) as f:
+        f.seek(begins)
+        text = f.read()
+    assert "refused" not in text, text
+    aurora.admin("directory", "unset")
 
 
 def serving_is_refused_with_a_reason():
@@ -130,5 +145,76 @@ def a_keyset_that_is_due_is_not_forgotten():
     is_due("")
 
 
+def song(path, mib):
+    with open(path, "wb") as f:
+        f.write(b"fLaC")
+        f.truncate(mib << 20)
+    return path
+
+
+def bodies_that_are_missing():
+    published = boreal.admin("publish", song(os.path.join(root, "a song.flac"), 1), "--price", "1.29")["published"][0]["content"]
+    backup, fresh = os.path.join(root, "light"), os.path.join(root, "fresh")
+    boreal.admin("backup", backup, "--without-bodies")
+    told = said(fresh, "restore", backup)
+    assert "1 of 1 bodies are not in" in told and f"{published}.body  a song" in told and "a device" in told, told
+    assert run_json([PROGRAMS["hearth-distributor"], "--state-dir", fresh, "--json", "restore", "--here"])["bodies_missing"] == 1
+    os.link(os.path.join(boreal.dir, "bodies", published + ".body"), os.path.join(fresh, "bodies", published + ".body"))
+    assert run_json([PROGRAMS["hearth-distributor"], "--state-dir", fresh, "--json", "restore", "--here"])["bodies_missing"] == 0
+
+
+def an_interrupted_publish_leaves_nothing():
+    bodies, big = os.path.join(boreal.dir, "bodies"), song(os.path.join(root, "big.flac"), 2000)
+    before = os.listdir(bodies)
+    for number in (signal.SIGINT, signal.SIGKILL):
+        child = subprocess.Popen([PROGRAMS["hearth-distributor"], "--state-dir", boreal.dir, "publish", big, "--price", "1"], stderr=subprocess.DEVNULL)
+
+        def writes():
+            assert child.poll() is None
+            links = (os.readlink(f"/proc/{child.pid}/fd/{fd}") for fd in os.listdir(f"/proc/{child.pid}/fd"))
+            return any(link.startswith(bodies + "/") for link in links)
+        wait_for("it writes the body", writes, 60)
+        child.send_signal(number)
+        child.wait(20)
+        assert os.listdir(bodies) == before
+    with open(os.path.join(bodies, "publish-oldone"), "w"):  # of a file system that has no files without a name
+        pass
+    backup = os.path.join(root, "tidy")
+    boreal.admin("backup", backup)
+    assert sorted(os.listdir(os.path.join(backup, "bodies"))) == sorted(before)
+    boreal.start()
+    assert os.listdir(bodies) == before
+    boreal.stop()
+
+
+def mistakes_are_named():
+    config = os.path.join(root, "typo.conf")
+    for text, expected in (("[limits]\nconections = 7\n", "line 2: [limits] conections: there is no such setting"),
+                           ("[limits]\nidle-seconds = 5\n", "idle-seconds = 5: it is a whole number from 10 to 86400"),
+                           ("[log]\nlevel = loud\n", "level = loud: it is one of error warn info debug")):
+        with open(config, "w") as f:
+            f.write(text)
+        for words in (("serve",), ("stats",)):
+            told = subprocess.run([PROGRAMS["hearth-distributor"], "--config", config, *words], capture_output=True, text=True, timeout=20)
+            assert told.returncode == 1 and config in told.stderr and expected in told.stderr, told
+    assert "/proc/nosuch.conf: No such file" in subprocess.run([PROGRAMS["hearth-distributor"], "--config", "/proc/nosuch.conf", "stats"], capture_output=True, text=True, timeout=20).stderr
+    boreal.start()
+    assert "serve --config FILE" in said(boreal, "reload", status=1)
+    boreal.stop()
+    assert "is no directory" in refused("not-found", boreal, "sync", "export", os.path.join(root, "stick"))
+    assert not os.path.exists(os.path.join(root, "stick"))
+    assert "/proc/nosuch/root.pem" in said(boreal, "keys", "root", "export", "/proc/nosuch/root.pem", status=1)
+    boreal.admin("keys", "root", "export", os.path.join(root, "boreal.pem"))
+    assert "exported before" in refused("not-permitted", boreal, "keys", "root", "export", os.path.join(root, "again.pem"))
+    with open(os.path.join(boreal.dir, "keys", "root.token"), "w"):
+        pass
+    assert "gives no key away" in refused("not-permitted", boreal, "keys", "root", "export", os.path.join(root, "again.pem"))
+    os.unlink(os.path.join(boreal.dir, "keys", "root.token"))
+    if os.geteuid() == 0:
+        os.chmod(root, 0o755)
+        assert "belongs to root" in said(boreal, "stats", status=1, user=65534)
+
+
 run_cases([(f.__name__.replace("_", " "), f) for f in (
-    a_directory_that_is_not_reached, serving_is_refused_with_a_reason, a_keyset_that_is_due_is_not_forgotten)])
+    a_directory_that_is_not_reached, keys_that_change_twice_at_once, serving_is_refused_with_a_reason, a_keyset_that_is_due_is_not_forgotten,
+    bodies_that_are_missing, an_interrupted_publish_leaves_nothing, mistakes_are_named)])

@@ -106,7 +106,7 @@ def refusals():
     pg.create("other")  # what was refused left nothing behind
     made = [PROGRAMS["hearth-distributor"], "--state-dir", other, "--json"]
     run_json([*made, "init", "--name", "other", "--directory", "--listen", "127.0.0.1:0", "--database", f"postgresql:{pg.connection} dbname=other"])
-    assert run_json([*made, "stats"])["accounts"] == 0
+    assert run_json([*made, "stats"])["accounts"] == 0 and run_json([*made, "restore", "lost"])["lost"] == []
     third = os.path.join(h.root, "third")
     taken = subprocess.run([PROGRAMS["hearth-distributor"], "--state-dir", third, "init", "--name", "third", "--database", f"postgresql:{pg.connection} dbname=other"],
                            capture_output=True, text=True, timeout=20)

@@ -27,6 +27,7 @@ def state(distributor):
 
 
 def export(distributor, *options, to=stick):
+    os.makedirs(to, exist_ok=True)
     return distributor.admin("sync", "export", to, *options)["files"]
 
 

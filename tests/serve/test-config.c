@@ -92,6 +92,8 @@ static void test_mistakes(void **state)
         c = before;
         if (read_text(&c, texts[i]) != CONFIG_MALFORMED)
             fail_msg("%s", texts[i]);
+        assert_string_not_equal(c.mistake, "");
+        memset(c.mistake, 0, sizeof(c.mistake));
         assert_memory_equal(&c, &before, sizeof(c));
     }
     unlink(path);
