@@ -55,7 +55,7 @@ kill -HUP "$pid"
 wait_for "reload" grep -q "configuration was read again" "$dir/log"
 echo "nonsense = 5" >>"$dir/config.ini"
 kill -HUP "$pid"
-wait_for "refusal" grep -q "a setting is unknown" "$dir/log"
+wait_for "refusal" grep -q "nonsense: there is no such setting" "$dir/log"
 check "it still listens" listens "$port"
 
 echo "== the admin's commands beside it"
