@@ -7,6 +7,8 @@
 #include "vault/service.h"
 #include "vault/trusted_time.h"
 
+#define CLOCK_PLAUSIBLE_MS INT64_C(1735689600000) /* 2025: before that no clock was right that runs this */
+
 /* *same: these very bytes are stored already. */
 static int known_sequence(const struct vault *v, const struct id *distributor, struct slice envelope,
                           uint64_t *sequence, bool *same)
@@ -53,6 +55,10 @@ static int judge(const struct vault *v, const struct id *distributor, uint64_t l
     if (r != 0)
         return r;
     uint64_t at_ms = t.state == TIME_HEARD ? u64_max(t.now_ms, out->issued_ms) : t.floor_ms;
+    int64_t wall_ms = clock_wall_ms(v->clock);
+    if (lowest == 0 &&
+        wall_ms > CLOCK_PLAUSIBLE_MS) /* of a stranger the clock is all there is, unless it was never set */
+        at_ms = (uint64_t)wall_ms;
     return keyset_judge(envelope, distributor, lowest, tls_key, (int64_t)at_ms, out);
 }
 

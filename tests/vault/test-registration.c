@@ -136,7 +136,14 @@ static void keyset_sequence_never_falls(void **state)
 static void keyset_must_not_have_ended(void **state)
 {
     (void)state;
+    uint64_t ends_ms = shop.keyset.ends_ms;
     shop.keyset.ends_ms = (uint64_t)(maker_now() - 10 * 60 * 1000);
+    assert_int_equal(rig_keyset(&rig, &shop, true),
+                     REASON_KEYSET_INVALID); /* a stranger's: the clock is all there is */
+    shop.keyset.ends_ms = ends_ms;
+    assert_int_equal(rig_keyset(&rig, &shop, true), 0);
+    shop.keyset.ends_ms = (uint64_t)(maker_now() - 10 * 60 * 1000);
+    shop.keyset.sequence++;
     assert_int_equal(rig_keyset(&rig, &shop, true), 0);
     maker_certificate(&shop, &rig.self, MAKER_LEAF, &one);
     maker_set(&shop, &rig.self, MAKER_LEAF, &two);
