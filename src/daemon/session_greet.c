@@ -144,6 +144,8 @@ static void check_time(struct session *s, struct slice envelope)
 {
     vlt_TimeCheck check = vlt_TimeCheck_init_zero;
     memcpy(check.distributor, s->account->distributor.bytes, ID_BYTES);
+    check.has_tls_key = true;
+    memcpy(check.tls_key, peer_key(s->peer), sizeof(check.tls_key));
     if (CODEC_SET_BYTES(check.time, envelope) != 0)
         session_hang_up(s, REASON_MALFORMED, NULL);
     else

@@ -12,7 +12,7 @@ static bool may_become(enum greet_state from, enum greet_state to)
     static const uint32_t table[GREET_STATE_COUNT] = {
         [GREET_KEYSET] = TO(GREET_CHECKING) | TO(GREET_FAILED),
         [GREET_CHECKING] = TO(GREET_HELLO) | TO(GREET_FAILED),
-        [GREET_HELLO] = TO(GREET_TIME) | TO(GREET_TOKEN) | TO(GREET_STANDING) | TO(GREET_READY) | TO(GREET_FAILED),
+        [GREET_HELLO] = TO(GREET_TIME) | TO(GREET_FAILED),
         [GREET_TIME] = TO(GREET_TOKEN) | TO(GREET_STANDING) | TO(GREET_READY) | TO(GREET_FAILED),
         [GREET_TOKEN] = TO(GREET_PROVING) | TO(GREET_STANDING) | TO(GREET_READY) | TO(GREET_FAILED),
         [GREET_PROVING] = TO(GREET_STANDING) | TO(GREET_READY) | TO(GREET_FAILED),
@@ -170,10 +170,7 @@ static void timed(struct greet *g)
 static void welcomed(struct greet *g)
 {
     g->deadline_ms = INT64_MAX;
-    if (g->welcome.has_time)
-        set_state(g, GREET_TIME);
-    else
-        timed(g);
+    set_state(g, GREET_TIME); /* also without its word: the keyset is judged once more, by what time it is */
 }
 
 static void judged_login(struct greet *g, const struct frame *reply, enum reason why)

@@ -5,7 +5,8 @@
  *   KEYSET     waits for the distributor's first frame; sends nothing
  *   CHECKING   the vault verifies it: root is the distributor's, sequence not lower than known, lists this connection's key
  *   HELLO      only now it speaks; waits for WELCOME
- *   TIME       the vault takes the distributor's signed time, also of one that it is only about to register with; an ended keyset comes to light here
+ *   TIME       the vault takes the distributor's signed time, also of one that it is only about to register with, and judges the keyset once more: an ended
+ *              one, and one whose distributor does not say what time it is, come to light here
  *   TOKEN      the vault is asked to prove a login token (S61, S113); it may have none
  *   PROVING    LOGIN_PROVE was sent; a refusal means: not logged in, and changes nothing else
  *   STANDING   the vault is shown what the distributor knows of its state, and signs what it says to it
@@ -47,7 +48,7 @@ enum greet_action_kind {
     GREET_WAIT,
     GREET_CHECK_KEYSET,   /* (*) message: the envelope; greet_checked */
     GREET_SEND,           /* HELLO, message: greet_reply */
-    GREET_CHECK_TIME,     /* (*) message: the envelope; greet_timed */
+    GREET_CHECK_TIME,     /* (*) message: the envelope, empty when it said none; greet_timed */
     GREET_PROVE_LOGIN,    /* (*) message: the challenge; greet_proved */
     GREET_SEND_PROOF,     /* LOGIN_PROVE, message: greet_reply */
     GREET_CHECK_STANDING, /* (*) message: the envelope; greet_stood */

@@ -102,17 +102,20 @@ int keysets_load(const struct vault *v, const void *distributor, doc_Keyset *out
     return id_equal(&root, distributor) && id_equal(out->distributor, distributor) ? query_check(&q) : -EUCLEAN;
 }
 
-int keysets_judge_current(const struct vault *v, const doc_Keyset *keyset)
+int keysets_judge_current(const struct vault *v, const doc_Keyset *keyset, const uint8_t *tls_key)
 {
     struct trusted_time t;
     int r = trusted_time_get(v, keyset->distributor, 0, &t);
-    return r != 0 ? r : times_ended(keyset->ends_ms, (int64_t)t.now_ms) ? REASON_KEYSET_INVALID : 0;
+    if (r != 0)
+        return r;
+    bool ended = times_ended(keyset->ends_ms, (int64_t)t.now_ms);
+    return ended || (tls_key && !keyset_lists(keyset, KEY_TLS, tls_key, (int64_t)t.now_ms)) ? REASON_KEYSET_INVALID : 0;
 }
 
 int keysets_find(struct vault *v, const void *distributor, doc_Keyset *out)
 {
     int r = keysets_load(v, distributor, out);
-    return r != 0 ? r : keysets_judge_current(v, out);
+    return r != 0 ? r : keysets_judge_current(v, out, NULL);
 }
 
 int keysets_sequence(const struct vault *v, const struct id *distributor, uint64_t *out)

@@ -12,8 +12,9 @@ request_fn keysets_check;
 
 /* A keyset that was checked and is still kept: of a registered distributor, or one of the last few others. 0, REASON_NOT_FOUND, -errno. */
 int keysets_load(const struct vault *v, const void *distributor, doc_Keyset *out) MUST_USE;
-/* 0, REASON_KEYSET_INVALID: it has ended, -errno. By the floor when the time is untrusted: what the distributor itself says waits for no clock. */
-int keysets_judge_current(const struct vault *v, const doc_Keyset *keyset) MUST_USE;
+/* tls_key: of a connection, or NULL. 0, REASON_KEYSET_INVALID: it has ended, or that key of it, -errno. By the floor when the time is untrusted: what
+ * the distributor itself says waits for no clock. */
+int keysets_judge_current(const struct vault *v, const doc_Keyset *keyset, const uint8_t *tls_key) MUST_USE;
 /* Both. */
 int keysets_find(struct vault *v, const void *distributor, doc_Keyset *out) MUST_USE;
 /* The highest sequence ever seen of a distributor; 0: none. 0 or -errno. */

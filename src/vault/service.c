@@ -148,7 +148,7 @@ int services_find_current(struct vault *v, const void *distributor, const struct
     int r = services_find(v, distributor, &s);
     if (r != 0)
         return r;
-    r = keysets_judge_current(v, &s->keyset);
+    r = keysets_judge_current(v, &s->keyset, NULL);
     if (r == 0)
         *out = s;
     return r;

@@ -163,11 +163,11 @@ int trusted_time_check(struct vault *v, const struct request *rq, struct reply *
     int r = keysets_load(v, m->distributor, &keyset);
     if (r != 0)
         return r == REASON_NOT_FOUND ? REASON_NOT_REGISTERED : r;
-    int taken = take(v, CODEC_BYTES(m->time), &keyset);
+    int taken = m->time.size > 0 ? take(v, CODEC_BYTES(m->time), &keyset) : 0;
     if (taken < 0)
         return taken;
-    /* KEYSET_CHECK let it pass so far as no signed time was known: now it counts. */
-    r = keysets_judge_current(v, &keyset);
+    /* KEYSET_CHECK let it pass so far as no signed time was known: now it counts, and so does the end of this connection's key. */
+    r = keysets_judge_current(v, &keyset, m->has_tls_key ? m->tls_key : NULL);
     return r != 0 ? r : taken;
 }
 

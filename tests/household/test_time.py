@@ -132,7 +132,7 @@ def a_destination_in_1970_takes_it_later():
 
     def state():
         return next((t for t in kitchen("transfers")["transfers"] if t["content"] == copied), None)
-    wait_for("the offer was refused for now", lambda: (state() or {}).get("reason") == "clock-untrusted" and state(), 30)
+    wait_for("the offer was refused for now", lambda: (state() or {}).get("reason") == "clock-untrusted" and state(), 60)
     attic.stop()
     clock.wrong(0)
     attic.start()

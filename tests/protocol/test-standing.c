@@ -61,6 +61,8 @@ static void welcome(struct greet *g, uint64_t session, bool has_standing)
     msg_Welcome w = { .session = session, .has_standing = has_standing };
     assert_int_equal(CODEC_SET_BYTES(w.standing, slice_str(standing)), 0);
     answer(g, msg_Type_WELCOME, msg_Welcome_fields, &w, NULL);
+    expect(g, GREET_CHECK_TIME, "");
+    greet_timed(g);
 }
 
 /* HELLO is sent. These welcomes have neither time nor login in them. */

@@ -287,6 +287,27 @@ int rig_time(struct rig *r, const struct maker *m, struct slice envelope)
     return ASK_DONE(r, TIME_CHECK, vlt_TimeCheck, &ask, NO_TAIL);
 }
 
+int rig_give(struct rig *r, const struct maker *m, const struct content *c, const doc_License *l)
+{
+    doc_Header h;
+    struct buf license = buf(2048), header = buf(2048);
+    sign_into(&license, DOCUMENT_LICENSE, l, &m->license);
+    maker_header(m, c, &h);
+    encode_header(&h, &header);
+    int outcome = rig_license(r, buf_slice(&license), buf_slice(&header));
+    buf_free(&license);
+    buf_free(&header);
+    return outcome;
+}
+
+int rig_no_time(struct rig *r, const struct maker *m)
+{
+    vlt_TimeCheck ask = { .has_tls_key = true };
+    memcpy(ask.distributor, m->id.bytes, 32);
+    sign_public_key(&m->tls, ask.tls_key);
+    return ASK_DONE(r, TIME_CHECK, vlt_TimeCheck, &ask, NO_TAIL);
+}
+
 int rig_license(struct rig *r, struct slice license, struct slice header)
 {
     vlt_LicenseStore ask = { .has_header = header.len > 0 };

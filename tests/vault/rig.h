@@ -50,6 +50,9 @@ int rig_prove(struct rig *r, const struct maker *m, const uint8_t challenge[32],
 int rig_logout(struct rig *r, const struct maker *m);
 int rig_roster(struct rig *r, const struct maker *m, struct slice envelope);
 int rig_time(struct rig *r, const struct maker *m, struct slice envelope);
+int rig_no_time(struct rig *r, const struct maker *m); /* its WELCOME had none */
+/* m's license for c, signed, with its header. */
+int rig_give(struct rig *r, const struct maker *m, const struct content *c, const doc_License *l);
 int rig_license(struct rig *r, struct slice license, struct slice header);
 int rig_header(struct rig *r, struct slice header);
 int rig_licenses(struct rig *r, vlt_Licenses *out);

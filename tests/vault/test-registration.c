@@ -145,6 +145,7 @@ static void keyset_must_not_have_ended(void **state)
     shop.keyset.ends_ms = (uint64_t)(maker_now() - 10 * 60 * 1000);
     shop.keyset.sequence++;
     assert_int_equal(rig_keyset(&rig, &shop, true), 0);
+    assert_int_equal(rig_no_time(&rig, &shop), REASON_KEYSET_INVALID); /* and nobody says that it is the clock */
     maker_certificate(&shop, &rig.self, MAKER_LEAF, &one);
     maker_set(&shop, &rig.self, MAKER_LEAF, &two);
     assert_int_equal(rig_service(&rig, &shop, buf_slice(&one), buf_slice(&two)), REASON_KEYSET_INVALID);
@@ -156,11 +157,27 @@ static void keyset_must_not_have_ended(void **state)
     shop.keyset.sequence++;
     shop.keyset.ends_ms = (uint64_t)(maker_now() + DAY_MS);
     assert_int_equal(rig_keyset(&rig, &shop, true), 0);
+    assert_int_equal(rig_no_time(&rig, &shop), 0);
     maker_time(&shop, &rig.self, maker_now(), &one);
     assert_int_equal(rig_time(&rig, &shop, buf_slice(&one)), 0);
     shop.keyset.sequence++;
     shop.keyset.ends_ms = (uint64_t)(maker_now() - 10 * 60 * 1000);
     assert_int_equal(rig_keyset(&rig, &shop, true), REASON_KEYSET_INVALID); /* it was heard: now its end is known */
+}
+
+/* The key of the connection ends before its keyset: by the clock, as long as nobody was heard. */
+static void tls_key_must_not_have_ended(void **state)
+{
+    (void)state;
+    doc_Key *key = &shop.keyset.keys[0];
+    while (key->purpose != KEY_TLS)
+        key++;
+    assert_int_equal(rig_keyset(&rig, &shop, true), 0);
+    assert_int_equal(rig_no_time(&rig, &shop), 0);
+    shop.keyset.sequence++;
+    key->ends_ms = (uint64_t)(maker_now() - 10 * 60 * 1000);
+    assert_int_equal(rig_keyset(&rig, &shop, true), 0); /* the clock may be wrong: so far nothing was told to it */
+    assert_int_equal(rig_no_time(&rig, &shop), REASON_KEYSET_INVALID);
 }
 
 static void registering(void **state)
@@ -420,6 +437,7 @@ int main(void)
         T(keyset_of_connection),
         T(keyset_sequence_never_falls),
         T(keyset_must_not_have_ended),
+        T(tls_key_must_not_have_ended),
         T(registering),
         T(service_data_of_others),
         T(too_many_distributors),
