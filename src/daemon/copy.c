@@ -388,12 +388,8 @@ struct copy *copy_new(struct daemon *d, const struct copy_out_subject *about)
 
 static bool is_asleep(const struct copy *c)
 {
-    const struct track *t = library_find(c->t.daemon, c->t.content.bytes);
-    for (size_t i = 0; t != NULL && i < t->license_count; i++)
-        if (id_equal(t->licenses[i].issuer.bytes, c->m.about.issuer.bytes) &&
-            memcmp(t->licenses[i].license_id, c->m.about.license_id, sizeof(c->m.about.license_id)) == 0)
-            return t->licenses[i].state == LICENSE_SUSPENDED;
-    return false;
+    const struct track_license *l = library_license(c->t.daemon, c->m.about.issuer.bytes, c->m.about.license_id, NULL);
+    return l != NULL && l->state == LICENSE_SUSPENDED;
 }
 
 static int load_row(struct daemon *d, struct query *q)

@@ -54,8 +54,7 @@ struct track {
 /* Asks the vault for the licenses anew: it may know more than was told here. */
 void library_refresh(struct daemon *d);
 /* What a play of the license that the vault opened has come to. */
-void library_note_end(struct daemon *d, const struct id *content, const vlt_PlayOpened *opened,
-                      const vlt_PlayClosed *closed);
+void library_note_end(struct daemon *d, const vlt_PlayOpened *opened, const vlt_PlayClosed *closed);
 /* Reads content information and body files (blocking, at start), then asks the vault for the licenses. */
 int library_start(struct daemon *d) MUST_USE;
 void library_stop(struct daemon *d);

@@ -42,20 +42,15 @@ const char *library_lent(struct daemon *d, const struct track_license *l, char o
     return out;
 }
 
-void library_note_end(struct daemon *d, const struct id *content, const vlt_PlayOpened *opened,
-                      const vlt_PlayClosed *closed)
+void library_note_end(struct daemon *d, const vlt_PlayOpened *opened, const vlt_PlayClosed *closed)
 {
-    struct track *t = library_find(d, content->bytes);
-    for (size_t i = 0; t != NULL && play_end_code(closed->end) != NULL && i < t->license_count; i++) {
-        struct track_license *l = &t->licenses[i];
-        if (!opened->locked || !id_equal(l->issuer.bytes, opened->issuer) ||
-            memcmp(l->license_id, opened->license_id, 16) != 0)
-            continue;
-        l->end = closed->end;
-        l->recovered = closed->recovered;
-        l->recoveries = closed->recoveries;
-        l->end_ms = (uint64_t)device_time_for(d, &l->issuer);
-    }
+    struct track_license *l = opened->locked ? library_license(d, opened->issuer, opened->license_id, NULL) : NULL;
+    if (l == NULL || play_end_code(closed->end) == NULL)
+        return;
+    l->end = closed->end;
+    l->recovered = closed->recovered;
+    l->recoveries = closed->recoveries;
+    l->end_ms = (uint64_t)clock_wall_ms(d->clock);
 }
 
 static void put_end(const struct track_license *l, ctl_TrackRow *out)

@@ -1,9 +1,9 @@
 /* From a content ID to sound: the body file is opened and checked, the vault judges the license and keeps the content key for a channel, and
  * the player gets the other end of that channel and the file. hearthd sees neither key nor plaintext.
  *
- * Callbacks, in order: check_file (pool), on_checked, on_programs (with a plug-in), on_opened (vault), on_player_frame ..., on_vault_closed, on_counted: on_end fires; and
+ * Callbacks, in order: check_file (pool), on_checked, those of play_vault.c, on_player_frame ..., on_vault_closed, on_counted: on_end fires; and
  * on_player_gone whenever that is. */
-#include "daemon/play.h"
+#include "daemon/play_internal.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
@@ -23,46 +23,8 @@
 #define LOG_MODULE "play"
 #include "base/log.h"
 
-#define MOVED_AWAY "Its license was moved from here to another device."
-#define EARLIER_REGISTRATION "Its license is of an earlier registration of this device."
-#define PLAYED_ALREADY \
-    "It is being played already, and its license is for one play at a time: hearth stop ends that one."
-#define NOT_YET "Its usage period has not begun: hearth show TRACK says when it does."
-#define NO_RECORD \
-    "Its license does not give the right to record it on a disc: hearth browse TRACK shows what does, by itself or with an option."
 #define NOT_HERE "Its content is not on this device: hearth get TRACK --download-only"
 
-struct play {
-    struct daemon *daemon;
-    struct play *next;
-    const struct play_callbacks *callbacks;
-    void *ctx;
-    struct id content;
-    char path[CONFIG_PATH_BYTES + 80];
-    ply_Start start;
-    uv_work_t work;
-    struct later_item later;
-    struct serve_file file;
-    int outcome;
-    int body_fd, player_fd, plugin_fd; /* -1 once they are gone */
-    int disc_fd;                       /* the same; -1: nothing is recorded */
-    int cover_fd;                      /* the same */
-    bool awaits_cover, ready;          /* ready: all but the cover is here */
-    bool record;
-    char plugin[32], plugin_distributor[64]; /* plugin "": none */
-    bool vault_open;                         /* the vault plays number */
-    uint64_t number;
-    bool locked; /* the license opened says is in use */
-    vlt_PlayOpened opened;
-    vlt_PlayEnd how;       /* it ended */
-    struct player *player; /* NULL: gone */
-    bool started;          /* the player has its START */
-    bool pause_first;      /* it begins with a pause */
-    bool under_way;        /* the pool or the vault will call back */
-    char lent[LIBRARY_LENT_BYTES];
-    bool ended, told; /* end is known; on_end has fired */
-    struct play_end end;
-};
 struct plays {
     struct play *first;
 };
@@ -105,7 +67,7 @@ static void take_verdict(struct play *p, const vlt_PlayClosed *closed)
     if (closed->end == vlt_PlayEnd_END_NONE &&
         p->opened.locked) /* another vault than opened it: it has found the lock */
         library_refresh(p->daemon);
-    library_note_end(p->daemon, &p->content, &p->opened, closed);
+    library_note_end(p->daemon, &p->opened, closed);
     if (play_verdict_text(closed, text)[0] == '\0')
         return;
     event(p->daemon, closed->recovered ? "recovered" : "counted", "%s: %s", p->start.title, text);
@@ -126,7 +88,7 @@ static void on_vault_closed(const struct answer *answer, void *ctx)
 }
 
 /* What it was charged is settled before anybody hears of its end. */
-static void settle(struct play *p)
+void play_settle(struct play *p)
 {
     vlt_PlayClose close_play = { .play = p->number, .end = p->how };
     if (p->under_way)
@@ -143,7 +105,7 @@ static void settle(struct play *p)
         tell_end(p); /* the vault is ending, and closes it by itself */
 }
 
-static void end_as(struct play *p, vlt_PlayEnd how, enum reason why, const msg_Refusal *refusal)
+void play_end_as(struct play *p, vlt_PlayEnd how, enum reason why, const msg_Refusal *refusal)
 {
     if (p->ended)
         return;
@@ -151,14 +113,14 @@ static void end_as(struct play *p, vlt_PlayEnd how, enum reason why, const msg_R
     p->how = how;
     p->end.why = why;
     p->end.refusal = *refusal;
-    settle(p);
+    play_settle(p);
 }
 
-static void end(struct play *p, vlt_PlayEnd how, enum reason why, const char *detail)
+void play_end(struct play *p, vlt_PlayEnd how, enum reason why, const char *detail)
 {
     msg_Refusal refusal;
     reason_refusal(&refusal, why, detail);
-    end_as(p, how, why, &refusal);
+    play_end_as(p, how, why, &refusal);
 }
 
 /* --- 4: the player plays (S48-S50) --- */
@@ -166,13 +128,13 @@ static void end(struct play *p, vlt_PlayEnd how, enum reason why, const char *de
 static void take_played(struct play *p, const struct frame *f)
 {
     if (CODEC_DECODE(ply_Played, f->message, &p->end.played) != 0) {
-        end(p, vlt_PlayEnd_END_CRASHED, REASON_MALFORMED, NULL);
+        play_end(p, vlt_PlayEnd_END_CRASHED, REASON_MALFORMED, NULL);
         return;
     }
     event(p->daemon, "played", "%s was played", p->start.title);
     p->ended = true;
     p->how = vlt_PlayEnd_END_FINISHED;
-    settle(p);
+    play_settle(p);
 }
 
 static void on_player_frame(const struct frame *f, void *ctx)
@@ -195,9 +157,9 @@ static void on_player_frame(const struct frame *f, void *ctx)
     if (why == REASON_NONE)
         take_played(p, f);
     else if (f->type == msg_Type_REFUSAL)
-        end_as(p, play_end_of_refusal(why), why, &refusal);
+        play_end_as(p, play_end_of_refusal(why), why, &refusal);
     else
-        end(p, vlt_PlayEnd_END_CRASHED, why, NULL);
+        play_end(p, vlt_PlayEnd_END_CRASHED, why, NULL);
 }
 
 static void on_player_gone(enum reason why, int signal, void *ctx)
@@ -219,12 +181,12 @@ static void on_player_gone(enum reason why, int signal, void *ctx)
         (void)snprintf(detail, sizeof(detail), "%s",
                        why == REASON_TIMED_OUT ? "The player hung, and was ended."
                                                : "The player has ended unexpectedly.");
-    end(p, play_end_of_exit(why, signal), why == REASON_TIMED_OUT ? why : REASON_INTERNAL, detail);
+    play_end(p, play_end_of_exit(why, signal), why == REASON_TIMED_OUT ? why : REASON_INTERNAL, detail);
 }
 
 /* --- 3: the player starts --- */
 
-static int start_player(struct play *p)
+int play_start_player(struct play *p)
 {
     ply_Pause pause = { .paused = true };
     int body_fd = p->body_fd, player_fd = p->player_fd, plugin_fd = p->plugin_fd;
@@ -252,134 +214,6 @@ static int start_player(struct play *p)
     return r;
 }
 
-/* --- 2: the vault judges (S42-S46) --- */
-
-/* The vault opens none of its licenses: those that seem valid are for a leaf that this device had before. They are of no use, and nothing
- * stands in the way of buying or restoring. */
-static void void_licenses(struct track *t)
-{
-    for (size_t i = 0; i < t->license_count; i++)
-        if (t->licenses[i].state == LICENSE_VALID)
-            t->licenses[i].state = LICENSE_SURRENDERED;
-}
-
-static bool may_record(const struct track *t)
-{
-    bool may = false;
-    for (size_t i = 0; t != NULL && i < t->license_count; i++)
-        may = may || (t->licenses[i].state == LICENSE_VALID && t->licenses[i].conditions.has_record &&
-                      t->licenses[i].conditions.record);
-    return may;
-}
-
-/* What the vault's reason means here. NULL: no more than it says. */
-static const char *explain(struct play *p, enum reason why)
-{
-    struct track *t = library_find(p->daemon, p->content.bytes);
-    const struct track_license *l = t != NULL && t->license_count > 0 ? track_license(t) : NULL;
-    if (l != NULL && why == REASON_NO_LICENSE && l->state == LICENSE_VALID) {
-        void_licenses(t);
-        return EARLIER_REGISTRATION;
-    }
-    if (l != NULL && why == REASON_IN_USE && l->has_borrower)
-        return library_lent(p->daemon, l, p->lent)[0] != '\0' ? p->lent : NULL;
-    if (l != NULL && why == REASON_IN_USE && plays_lock(p->daemon, l->issuer.bytes, l->license_id))
-        return PLAYED_ALREADY;
-    if (l != NULL && why == REASON_NO_LICENSE && l->state == LICENSE_SURRENDERED)
-        return MOVED_AWAY;
-    if (why == REASON_NOT_PERMITTED && p->record && !may_record(t))
-        return NO_RECORD;
-    if (why == REASON_USE_EXHAUSTED && p->record)
-        return "What is left of its plays or playing time is less than a recording takes: hearth renew TRACK";
-    if (l != NULL && why == REASON_NOT_PERMITTED && l->conditions.has_usage_from_ms)
-        return NOT_YET;
-    return NULL;
-}
-
-static void on_opened(const struct answer *answer, void *ctx)
-{
-    struct play *p = ctx;
-    vlt_PlayOpened opened;
-    p->under_way = false;
-    if (answer->why == REASON_NONE && CODEC_DECODE(vlt_PlayOpened, answer->frame->message, &opened) == 0) {
-        p->number = opened.play;
-        p->vault_open = true;
-        p->opened = opened;
-        p->locked = opened.locked;
-    }
-    if (p->ended) { /* stopped meanwhile */
-        settle(p);
-        return;
-    }
-    const char *text = answer->why != REASON_NONE ? explain(p, answer->why) : NULL;
-    if (text != NULL)
-        end(p, vlt_PlayEnd_END_UNREADABLE, answer->why, text);
-    else if (answer->why != REASON_NONE)
-        end_as(p, vlt_PlayEnd_END_UNREADABLE, answer->why, answer->refusal);
-    else if (p->vault_open && p->awaits_cover)
-        p->ready = true;
-    else if (!p->vault_open || start_player(p) != 0)
-        end(p, vlt_PlayEnd_END_CRASHED, REASON_INTERNAL, NULL);
-}
-
-static int ask_vault(struct play *p, const vlt_ProgramName *plugin)
-{
-    vlt_PlayOpen open_play = vlt_PlayOpen_init_zero;
-    int pair[2];
-    open_play.has_plugin = plugin != NULL;
-    open_play.has_record = open_play.record = p->record;
-    if (plugin != NULL)
-        open_play.plugin = *plugin;
-    if (CODEC_SET_BYTES(open_play.info, buf_slice(&p->file.info)) != 0)
-        return -EPROTO;
-    memcpy(open_play.content, p->content.bytes, ID_BYTES);
-    memcpy(open_play.list_root, p->file.list_root, sizeof(open_play.list_root));
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0)
-        return -errno;
-    p->player_fd = pair[0];
-    return vault_call_fd(p->daemon->vault, &ASK(vlt_Type_PLAY_OPEN, vlt_Type_PLAY_OPENED, vlt_PlayOpen, &open_play),
-                         pair[1], on_opened, p);
-}
-
-/* The plug-in as it lies there, sealed; the player has the vault open it. */
-static int open_plugin(struct play *p, const vlt_Program *plugin, const char **text)
-{
-    char path[PROGRAMS_PATH_BYTES];
-    int r = programs_path(p->daemon, plugin, path);
-    if (r != 0)
-        return r;
-    p->plugin_fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    if (p->plugin_fd >= 0)
-        return ask_vault(p, &plugin->name);
-    *text = "The plug-in's file is gone: hearth programs get NAME";
-    return errno == ENOENT ? REASON_BLOCK_CORRUPT : -errno;
-}
-
-static void on_programs(const vlt_Program *all, size_t count, const msg_Refusal *refusal, void *ctx)
-{
-    struct play *p = ctx;
-    const vlt_Program *plugin = NULL;
-    p->under_way = false;
-    if (p->ended) {
-        settle(p);
-        return;
-    }
-    if (refusal != NULL) {
-        end_as(p, vlt_PlayEnd_END_UNREADABLE, reason_of_code(refusal->code), refusal);
-        return;
-    }
-    int r = p->daemon->stopping ? REASON_CANCELLED
-                                : programs_choose(p->daemon, all, count, p->plugin, p->plugin_distributor, &plugin);
-    const char *text = r == REASON_UNKNOWN_PROGRAM ? "There is no such plug-in on this device: hearth programs get NAME"
-                       : r == REASON_AMBIGUOUS     ? "Several distributors gave one of this name: NAME@DISTRIBUTOR."
-                                                   : NULL;
-    if (r == 0)
-        r = open_plugin(p, plugin, &text);
-    p->under_way = r == 0;
-    if (r != 0)
-        end(p, vlt_PlayEnd_END_UNREADABLE, reason_of_error(r), text);
-}
-
 /* --- 1: the file (S48) --- */
 
 static void check_file(uv_work_t *work)
@@ -395,15 +229,15 @@ static void on_checked(uv_work_t *work, int status)
     (void)status;
     p->under_way = false;
     if (p->ended) {
-        settle(p);
+        play_settle(p);
         return;
     }
     int r = p->daemon->stopping ? REASON_CANCELLED : p->outcome;
     if (r == 0)
-        r = p->plugin[0] != '\0' ? programs_collect(p->daemon, on_programs, p) : ask_vault(p, NULL);
+        r = play_ask_vault(p);
     p->under_way = r == 0;
     if (r != 0)
-        end(p, vlt_PlayEnd_END_UNREADABLE, reason_of_error(r), NULL);
+        play_end(p, vlt_PlayEnd_END_UNREADABLE, reason_of_error(r), NULL);
 }
 
 /* --- Start --- */
@@ -433,17 +267,17 @@ static void begin(struct later_item *item)
     enum reason why = judge_track(p->daemon, t, &detail);
     p->under_way = false;
     if (p->ended) {
-        settle(p);
+        play_settle(p);
         return;
     }
     if (why != REASON_NONE) {
-        end(p, vlt_PlayEnd_END_UNREADABLE, why, detail);
+        play_end(p, vlt_PlayEnd_END_UNREADABLE, why, detail);
         return;
     }
     int r = player_take(&p->player, p->daemon, &callbacks, p);
     if (r != 0) {
-        end(p, vlt_PlayEnd_END_CRASHED, r == -ENOENT ? REASON_UNPLAYABLE : reason_of_error(r),
-            r == -ENOENT ? "The player is not installed." : NULL);
+        play_end(p, vlt_PlayEnd_END_CRASHED, r == -ENOENT ? REASON_UNPLAYABLE : reason_of_error(r),
+                 r == -ENOENT ? "The player is not installed." : NULL);
         return;
     }
     p->under_way = true;
@@ -498,8 +332,8 @@ void play_cover(struct play *p, int fd)
     closep(&p->cover_fd);
     p->cover_fd = fd;
     p->awaits_cover = false;
-    if (p->ready && !p->ended && start_player(p) != 0)
-        end(p, vlt_PlayEnd_END_CRASHED, REASON_INTERNAL, NULL);
+    if (p->ready && !p->ended && play_start_player(p) != 0)
+        play_end(p, vlt_PlayEnd_END_CRASHED, REASON_INTERNAL, NULL);
     p->ready = false;
 }
 
@@ -533,7 +367,7 @@ void play_volume(struct play *p, uint32_t percent)
         player_tell(p->player, ply_Type_VOLUME, ply_Volume_fields, &m);
 }
 
-void play_stop(struct play *p) { end(p, vlt_PlayEnd_END_STOPPED, REASON_CANCELLED, NULL); }
+void play_stop(struct play *p) { play_end(p, vlt_PlayEnd_END_STOPPED, REASON_CANCELLED, NULL); }
 
 bool plays_lock(const struct daemon *d, const void *issuer, const void *license_id)
 {

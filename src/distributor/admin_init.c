@@ -165,6 +165,44 @@ static bool has_database(struct admin *a)
     return r != -ENOENT;
 }
 
+/* Keys, then the database, in a state that has neither. Says what stands in the way. 0, or what the command ends with. */
+static int make(struct admin *a, const struct admin_option *options, const struct operations_new *n,
+                const struct token_place *root)
+{
+    int r = keys_create(a->state_dir, rng_system(), options[INIT_ROOT_TOKEN].given ? root : NULL);
+    if (r == -EEXIST)
+        return has_database(a)
+                   ? admin_fail(a, REASON_ALREADY, "%s is the state of a distributor already.", a->state_dir)
+                   : admin_no_database(a);
+    if (r == 0 || r == KEYS_UNUSED) /* a first try ended between keys and database */
+        r = make_directories(a);
+    bool chosen = false;
+    if (r == 0 && options[INIT_DATABASE].given)
+        r = choose_database(a, options[INIT_DATABASE].text, &chosen);
+    if (r == 0)
+        r = keys_load(&a->keys, a->state_dir);
+    if (r == 0)
+        r = operations_create(a->state_dir, a->keys, rng_system(), n);
+    if (r != 0 && chosen)
+        database_unchoose(a->state_dir);
+    if (r == -EEXIST)
+        return admin_fail(a, REASON_ALREADY, "%s is the state of a distributor already.", a->state_dir);
+    if (r == OPERATIONS_TAKEN)
+        return options[INIT_DATABASE].given
+                   ? admin_fail(a, REASON_ALREADY,
+                                "The database %s is another distributor's already. Make an empty one (createdb -E UTF8 "
+                                "-T template0 NAME) and name that.",
+                                options[INIT_DATABASE].text)
+                   : admin_fail(a, REASON_ALREADY, "The database of %s is another distributor's already.",
+                                a->state_dir);
+    if (r == KEYS_TOKEN)
+        return admin_fail(a, REASON_NOT_PERMITTED,
+                          "The token does not serve as root key; the log line above says why.");
+    if (r != 0)
+        return admin_error(a, r, "make the distributor");
+    return 0;
+}
+
 int admin_init(struct admin *a, int argc, char **argv)
 {
     struct admin_option options[INIT_COUNT] = { { .name = "name" },
@@ -214,37 +252,9 @@ int admin_init(struct admin *a, int argc, char **argv)
         return admin_usage(a, "--name has 1 to 63 characters, --currency three capital letters");
     if (admin_lost_keys(a))
         return ADMIN_FAILED;
-    r = keys_create(a->state_dir, rng_system(), options[INIT_ROOT_TOKEN].given ? &root : NULL);
-    if (r == -EEXIST)
-        return has_database(a)
-                   ? admin_fail(a, REASON_ALREADY, "%s is the state of a distributor already.", a->state_dir)
-                   : admin_no_database(a);
-    if (r == 0 || r == KEYS_UNUSED) /* a first try ended between keys and database */
-        r = make_directories(a);
-    bool chosen = false;
-    if (r == 0 && options[INIT_DATABASE].given)
-        r = choose_database(a, options[INIT_DATABASE].text, &chosen);
-    if (r == 0)
-        r = keys_load(&a->keys, a->state_dir);
-    if (r == 0)
-        r = operations_create(a->state_dir, a->keys, rng_system(), &n);
-    if (r != 0 && chosen)
-        database_unchoose(a->state_dir);
-    if (r == -EEXIST)
-        return admin_fail(a, REASON_ALREADY, "%s is the state of a distributor already.", a->state_dir);
-    if (r == OPERATIONS_TAKEN)
-        return options[INIT_DATABASE].given
-                   ? admin_fail(a, REASON_ALREADY,
-                                "The database %s is another distributor's already. Make an empty one (createdb -E UTF8 "
-                                "-T template0 NAME) and name that.",
-                                options[INIT_DATABASE].text)
-                   : admin_fail(a, REASON_ALREADY, "The database of %s is another distributor's already.",
-                                a->state_dir);
-    if (r == KEYS_TOKEN)
-        return admin_fail(a, REASON_NOT_PERMITTED,
-                          "The token does not serve as root key; the log line above says why.");
+    r = make(a, options, &n, &root);
     if (r != 0)
-        return admin_error(a, r, "make the distributor");
+        return r;
     keys_free(a->keys);
     a->keys = NULL;
     r = store_choices(a, options);

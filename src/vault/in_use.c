@@ -18,12 +18,6 @@ enum { FLAG_LOCKED = 1, FLAG_COUNTED = 2, FLAG_ON_DISC = 4, FLAG_RECOVERED = 8 }
 
 /* --- The row --- */
 
-static void bound_to(const void *issuer, const void *license_id, uint8_t out[ID_BYTES + 16])
-{
-    memcpy(out, issuer, ID_BYTES);
-    memcpy(out + ID_BYTES, license_id, 16);
-}
-
 static void pack(const struct in_use *u, uint8_t out[PLAIN_BYTES])
 {
     out[0] = (uint8_t)((u->locked ? FLAG_LOCKED : 0) | (u->play.counted ? FLAG_COUNTED : 0) |
@@ -57,10 +51,10 @@ static void unpack(const uint8_t in[PLAIN_BYTES], struct in_use *u)
 static int open_row(const struct vault *v, const void *issuer, const uint8_t license_id[16], struct slice sealed,
                     struct in_use *out)
 {
-    uint8_t bound[ID_BYTES + 16], plain[PLAIN_BYTES];
+    uint8_t bound[SEALED_LICENSE_BYTES], plain[PLAIN_BYTES];
     if (sealed.len != PLAIN_BYTES + SEALED_OVERHEAD_BYTES)
         return -EUCLEAN;
-    bound_to(issuer, license_id, bound);
+    sealed_license(issuer, license_id, bound);
     int r = sealed_open(v, LABEL, SLICE_ARRAY(bound), sealed, plain);
     if (r != 0)
         return r;
@@ -87,10 +81,10 @@ int in_use_get(const struct vault *v, const void *issuer, const uint8_t license_
 
 static int put(struct vault *v, const struct in_use *u)
 {
-    uint8_t bound[ID_BYTES + 16], plain[PLAIN_BYTES];
+    uint8_t bound[SEALED_LICENSE_BYTES], plain[PLAIN_BYTES];
     struct buf sealed CLEANUP(buf_free) = buf(PLAIN_BYTES + SEALED_OVERHEAD_BYTES);
     pack(u, plain);
-    bound_to(u->play.issuer, u->play.license_id, bound);
+    sealed_license(u->play.issuer, u->play.license_id, bound);
     int r = sealed_put(v, LABEL, SLICE_ARRAY(bound), SLICE_ARRAY(plain), &sealed);
     if (r != 0)
         return r > 0 ? -ENOBUFS : r;

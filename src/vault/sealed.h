@@ -8,6 +8,9 @@
 
 #define SEALED_OVERHEAD_BYTES 28
 
+/* What a row about one license is bound to: issuer:32 || license_id:16. */
+#define SEALED_LICENSE_BYTES (ID_BYTES + 16)
+void sealed_license(const void *issuer, const void *license_id, uint8_t out[SEALED_LICENSE_BYTES]);
 /* Appends to out. 0, BUF_FULL, -errno. */
 int sealed_put(const struct vault *v, const char *label, struct slice bound, struct slice plain, struct buf *out)
     MUST_USE;

@@ -14,15 +14,9 @@
 
 /* --- The row --- */
 
-static void bound_to(const void *issuer, const void *license_id, uint8_t out[ID_BYTES + 16])
-{
-    memcpy(out, issuer, ID_BYTES);
-    memcpy(out + ID_BYTES, license_id, 16);
-}
-
 int use_get(const struct vault *v, const void *issuer, const uint8_t license_id[16], struct use *out)
 {
-    uint8_t bound[ID_BYTES + 16], plain[PLAIN_BYTES];
+    uint8_t bound[SEALED_LICENSE_BYTES], plain[PLAIN_BYTES];
     struct query q CLEANUP(query_end) = query(v->store, DB_USE_GET);
     *out = (struct use){ 0 };
     query_bind_blob(&q, 1, slice(issuer, ID_BYTES));
@@ -33,7 +27,7 @@ int use_get(const struct vault *v, const void *issuer, const uint8_t license_id[
     struct slice sealed = query_blob(&q, 0);
     if (sealed.len != PLAIN_BYTES + SEALED_OVERHEAD_BYTES)
         return -EUCLEAN;
-    bound_to(issuer, license_id, bound);
+    sealed_license(issuer, license_id, bound);
     r = sealed_open(v, LABEL, SLICE_ARRAY(bound), sealed, plain);
     if (r != 0)
         return r;
@@ -45,12 +39,12 @@ int use_get(const struct vault *v, const void *issuer, const uint8_t license_id[
 
 static int put(struct vault *v, const void *issuer, const uint8_t license_id[16], const struct use *u)
 {
-    uint8_t bound[ID_BYTES + 16], plain[PLAIN_BYTES];
+    uint8_t bound[SEALED_LICENSE_BYTES], plain[PLAIN_BYTES];
     struct buf sealed CLEANUP(buf_free) = buf(PLAIN_BYTES + SEALED_OVERHEAD_BYTES);
     put_be32(plain, u->plays);
     put_be64(plain + 4, u->play_ms);
     plain[12] = u->downloaded;
-    bound_to(issuer, license_id, bound);
+    sealed_license(issuer, license_id, bound);
     int r = sealed_put(v, LABEL, SLICE_ARRAY(bound), SLICE_ARRAY(plain), &sealed);
     if (r != 0)
         return r > 0 ? -ENOBUFS : r;

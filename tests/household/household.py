@@ -10,6 +10,7 @@ import os
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -287,6 +288,40 @@ def reference_digest(path):
                        stdin=subprocess.DEVNULL)
         with open(out, "rb") as f:
             return hashlib.sha256(f.read()).hexdigest()
+
+
+# ---- what is seen ----
+
+class Screen:
+    """An X server without a screen; what it shows is a file."""
+
+    def __init__(self, where):
+        self.dir = where
+        read, write = os.pipe()
+        os.set_inheritable(write, True)
+        log = open(os.path.join(self.dir, "log"), "wb")
+        self.child = subprocess.Popen(["Xvfb", "-displayfd", str(write), "-screen", "0", "640x480x24", "-fbdir", self.dir, "-nolisten", "tcp"], stdin=subprocess.DEVNULL, stdout=log,
+                                      stderr=log, close_fds=False)
+        os.close(write)
+        with os.fdopen(read) as told:
+            self.display = ":" + told.readline().strip()
+
+    def shows(self, red, green, blue):
+        """How many pixels have about this colour."""
+        with open(os.path.join(self.dir, "Xvfb_screen0"), "rb") as f:
+            data = f.read()
+        header, = struct.unpack_from(">I", data, 0)
+        colours, = struct.unpack_from(">I", data, 76)
+        pixels = data[header + 12 * colours:]
+        wanted = 0
+        for at in range(0, len(pixels) - 3, 4 * 7):  # a sample is enough
+            b, g, r = pixels[at], pixels[at + 1], pixels[at + 2]
+            wanted += abs(r - red) < 24 and abs(g - green) < 24 and abs(b - blue) < 24
+        return wanted * 7
+
+    def stop(self):
+        self.child.terminate()
+        self.child.wait()
 
 
 # ---- cases ----

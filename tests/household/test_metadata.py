@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 
-from household import Household, Refused, enter_namespace, make_track, run_cases, wait_for
+from household import Household, Refused, Screen, enter_namespace, make_track, run_cases, wait_for
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "python"))
 import formats as f  # noqa: E402: the second implementation, for what the tool does not sign
@@ -81,29 +81,6 @@ def forged(content, parts, **changes):
 def content_bytes(content):
     import base64
     return base64.b32decode(content.upper() + "=" * (-len(content) % 8))
-
-
-class Screen:
-    """An X server whose screen lies in a file."""
-
-    def __init__(self, where):
-        os.makedirs(where)
-        self.file = os.path.join(where, "Xvfb_screen0")
-        read, write = os.pipe()
-        self.child = subprocess.Popen(["Xvfb", "-displayfd", str(write), "-screen", "0", "640x480x24", "-fbdir", where, "-nolisten", "tcp"],
-                                      stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, pass_fds=[write])
-        os.close(write)
-        with os.fdopen(read) as told:
-            self.display = ":" + told.readline().strip()
-
-    def red(self):
-        with open(self.file, "rb") as f:
-            pixels = f.read()[-640 * 480 * 4:]
-        return sum(1 for i in range(0, len(pixels), 4) if pixels[i + 2] > 200 and pixels[i] < 60 and pixels[i + 1] < 60)
-
-    def stop(self):
-        self.child.terminate()
-        self.child.wait()
 
 
 # ---- cases ----
@@ -246,6 +223,7 @@ def window():
     subprocess.run(["ffmpeg", "-v", "error", "-y", "-f", "lavfi", "-i", "color=red:s=320x240:d=0.04", "-frames:v", "1", path("red.png")], check=True,
                    stdin=subprocess.DEVNULL)
     kitchen("metadata", "add", open_song, sign("red", open_song, "--language", "it", own=True, parts=["--cover", path("red.png")]))
+    os.makedirs(os.path.join(h.root, "screen"))
     screen = Screen(os.path.join(h.root, "screen"))
     os.environ["DISPLAY"] = screen.display
     try:
@@ -254,10 +232,10 @@ def window():
         assert not kitchen("now")["picture"]
         kitchen("stop")
         kitchen("play", open_song, "--output", "silent", "--background")
-        wait_for("the cover is on the screen", lambda: screen.red() > 20000)
+        wait_for("the cover is on the screen", lambda: screen.shows(255, 0, 0) > 20000)
         assert kitchen("now")["picture"] and kitchen("now")["cover"]
         wait_for("the end", lambda: kitchen.anyhow("now").get("error"))
-        wait_for("the window is gone", lambda: screen.red() == 0)
+        wait_for("the window is gone", lambda: screen.shows(255, 0, 0) == 0)
         kitchen("metadata", "add", open_song, sign("broken", open_song, "--language", "it", own=True, parts=["--cover", cover]))
         assert kitchen("play", open_song, "--output", "silent")["title"] == "Track 6"
     finally:

@@ -16,7 +16,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from household import PROGRAMS, Device, Distributor, Refused, enter_namespace, reference_digest, run_cases, wait_for  # noqa: E402
+from household import PROGRAMS, Device, Distributor, Refused, Screen, enter_namespace, reference_digest, run_cases, wait_for  # noqa: E402
 
 enter_namespace()
 root = tempfile.mkdtemp(prefix="hearth-playback-")
@@ -366,38 +366,6 @@ def outputs():
     kitchen.refused("output-failed", "play", songs["a.flac"], "--output", "alsa/no-such-card")
 
 
-class Screen:
-    """An X server without a screen; what it shows is a file."""
-
-    def __init__(self):
-        self.dir = tempfile.mkdtemp(dir=root)
-        read, write = os.pipe()
-        os.set_inheritable(write, True)
-        log = open(os.path.join(self.dir, "log"), "wb")
-        self.child = subprocess.Popen(["Xvfb", "-displayfd", str(write), "-screen", "0", "640x480x24", "-fbdir", self.dir, "-nolisten", "tcp"], stdin=subprocess.DEVNULL, stdout=log,
-                                      stderr=log, close_fds=False)
-        os.close(write)
-        with os.fdopen(read) as told:
-            self.display = ":" + told.readline().strip()
-
-    def shows(self, red, green, blue):
-        """How many pixels have about this colour."""
-        with open(os.path.join(self.dir, "Xvfb_screen0"), "rb") as f:
-            data = f.read()
-        header, = struct.unpack_from(">I", data, 0)
-        colours, = struct.unpack_from(">I", data, 76)
-        pixels = data[header + 12 * colours:]
-        wanted = 0
-        for at in range(0, len(pixels) - 3, 4 * 7):  # a sample is enough
-            b, g, r = pixels[at], pixels[at + 1], pixels[at + 2]
-            wanted += abs(r - red) < 24 and abs(g - green) < 24 and abs(b - blue) < 24
-        return wanted * 7
-
-    def stop(self):
-        self.child.terminate()
-        self.child.wait()
-
-
 def windows():
     for name in ("red.png", "mute.avi"):
         os.environ.pop("DISPLAY", None)
@@ -405,7 +373,7 @@ def windows():
         kitchen.refused("unplayable", "play", songs[name], "--output", "silent")
     if not shutil.which("Xvfb"):
         return "SKIP Xvfb is not installed"
-    screen = Screen()
+    screen = Screen(tempfile.mkdtemp(dir=root))
     os.environ["DISPLAY"] = screen.display
     try:
         silent("green.mp4")
