@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -202,4 +203,16 @@ int file_join(char *out, size_t cap, const char *dir, const char *name)
     out[dir_len] = '/';
     memcpy(out + dir_len + 1, name, name_len + 1);
     return 0;
+}
+
+int file_in_memory(const char *name, struct slice content)
+{
+    int fd = memfd_create(name, MFD_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    int r = file_pwrite_all(fd, content.data, content.len, 0);
+    if (r == 0)
+        return fd;
+    close(fd);
+    return r;
 }

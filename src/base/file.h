@@ -18,6 +18,8 @@ int file_sync_parent(const char *path) MUST_USE;            /* the same for the 
 int file_sync(int fd) MUST_USE;                             /* fdatasync; EIO and the like abort; 0 */
 int file_pread_all(int fd, void *out, size_t len, uint64_t offset) MUST_USE; /* 0, -EIO when short, -errno */
 int file_pwrite_all(int fd, const void *data, size_t len, uint64_t offset) MUST_USE;
+/* A file in memory that holds content, close on exec; gone with its last descriptor. Descriptor (the caller's) or -errno. */
+int file_in_memory(const char *name, struct slice content) MUST_USE;
 /* dir + "/" + name into out; -ENAMETOOLONG. */
 int file_join(char *out, size_t cap, const char *dir, const char *name) MUST_USE;
 

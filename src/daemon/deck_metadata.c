@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -83,7 +82,7 @@ static struct deck_metadata *metadata_new(struct metadata_set *set)
     return NULL;
 }
 
-/* In memory, for the player alone: nothing else decodes it. -1: there is none. */
+/* In memory, for the player alone: nothing else decodes it. Negative: there is none. */
 static int cover_in_memory(const struct deck_metadata *m)
 {
     struct slice picture = { NULL, 0 };
@@ -93,10 +92,7 @@ static int cover_in_memory(const struct deck_metadata *m)
             if (p.kind == METADATA_COVER)
                 picture = p.text;
     }
-    int fd = picture.len > 0 ? memfd_create("cover", MFD_CLOEXEC) : -1;
-    if (fd >= 0 && file_pwrite_all(fd, picture.data, picture.len, 0) != 0)
-        closep(&fd);
-    return fd;
+    return picture.len > 0 ? file_in_memory("cover", picture) : -1;
 }
 
 static void on_loaded(struct metadata_set *set, enum reason why, void *ctx)

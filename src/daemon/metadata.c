@@ -6,7 +6,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -96,19 +95,6 @@ static void on_judged(const struct answer *answer, void *ctx)
     ask_next(c);
 }
 
-/* In memory: what is judged is what was read, whatever becomes of the file. */
-static int in_memory(struct slice bytes)
-{
-    int fd = memfd_create("metadata", MFD_CLOEXEC);
-    if (fd < 0)
-        return -errno;
-    int r = file_pwrite_all(fd, bytes.data, bytes.len, 0);
-    if (r == 0)
-        return fd;
-    close(fd);
-    return r;
-}
-
 static int ask(struct collect *c, const struct metadata_item *item)
 {
     vlt_MetadataJudge *m CLEANUP(freep) = calloc(1, sizeof(*m));
@@ -119,7 +105,8 @@ static int ask(struct collect *c, const struct metadata_item *item)
     memcpy(m->list_root, c->body.list_root, sizeof(m->list_root));
     if (CODEC_SET_BYTES(m->info, buf_slice(&c->body.info)) != 0)
         return -EPROTO;
-    int fd = in_memory(buf_slice(&item->file));
+    int fd = file_in_memory("metadata",
+                            buf_slice(&item->file)); /* what is judged is what was read, whatever becomes of the file */
     return fd < 0 ? fd
                   : vault_call_fd(c->daemon->vault,
                                   &ASK(vlt_Type_METADATA_JUDGE, vlt_Type_METADATA_JUDGED, vlt_MetadataJudge, m), fd,

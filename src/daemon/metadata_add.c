@@ -155,7 +155,8 @@ void metadata_remove_handle(struct daemon *d, struct call *c, const void *messag
         r = metadata_path(d, &t->content, m->number, path);
     if (r == 0 && (m->number == 0 || m->number > METADATA_FILES_MAX || unlink(path) != 0)) {
         bool absent = m->number == 0 || m->number > METADATA_FILES_MAX || errno == ENOENT;
-        (void)snprintf(detail, sizeof(detail), "There is no metadata of this number: hearth metadata list TRACK");
+        if (absent)
+            (void)snprintf(detail, sizeof(detail), "There is no metadata of this number: hearth metadata list TRACK");
         r = absent ? REASON_NOT_FOUND : -errno;
     }
     if (r == 0)

@@ -2,6 +2,7 @@
 #define LOG_MODULE "track"
 #include "player/track.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -26,6 +27,7 @@ struct track {
     uint32_t index;  /* which one; NO_BLOCK at first */
     uint32_t request;
     enum reason failure;
+    atomic_bool cancelled; /* by another thread */
 };
 
 /* Layout: crypto/body.h. Its content ID was judged by the vault, over the same bytes. */
@@ -90,7 +92,11 @@ uint64_t track_bytes(const struct track *t) { return t->shape.plain_bytes; }
 
 enum reason track_failure(const struct track *t) { return t->failure; }
 
-void track_cancel(struct track *t) { shutdown(t->vault.fd, SHUT_RDWR); }
+void track_cancel(struct track *t)
+{
+    atomic_store(&t->cancelled, true); /* before the reader can notice */
+    shutdown(t->vault.fd, SHUT_RDWR);
+}
 
 static uint32_t plain_len(const struct track *t, uint32_t index)
 {
@@ -138,12 +144,14 @@ int64_t track_read(struct track *t, uint64_t offset, void *out, size_t len)
 {
     if (offset >= t->shape.plain_bytes || len == 0)
         return 0;
-    if (t->failure != REASON_NONE)
+    if (t->failure != REASON_NONE || atomic_load(&t->cancelled))
         return -EIO;
     uint32_t index = (uint32_t)(offset / t->shape.block_bytes);
     size_t within = (size_t)(offset % t->shape.block_bytes);
     if (t->index != index) {
         int r = fetch(t, index);
+        if (r != 0 && atomic_load(&t->cancelled))
+            return -EIO; /* that is no failure of the track or the vault */
         if (r != 0) {
             t->failure = reason_of_error(r);
             log_warn("a block cannot be read: index=%u reason=%s", index, reason_code(t->failure));

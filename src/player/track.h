@@ -17,7 +17,7 @@ void track_close(struct track *t); /* accepts NULL */
 uint64_t track_bytes(const struct track *t);
 /* Up to len bytes at offset; fewer at the end of a block or of the track. Count, 0 at the end, -EIO: see track_failure. */
 int64_t track_read(struct track *t, uint64_t offset, void *out, size_t len) MUST_USE;
-/* Why reading failed: REASON_NONE when it has not. */
+/* Why reading failed: REASON_NONE when it has not, or was cancelled. */
 enum reason track_failure(const struct track *t);
 /* From any thread: a read that waits for the vault fails now, and every later one. */
 void track_cancel(struct track *t);

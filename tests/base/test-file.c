@@ -214,6 +214,23 @@ static void test_join(void **state)
     assert_int_equal(file_join(out, sizeof(out), "abcdefgh", ""), -ENAMETOOLONG);
 }
 
+static void test_in_memory(void **state)
+{
+    (void)state;
+    uint8_t got[5];
+    struct stat st;
+    int fd = file_in_memory("words", slice_str("words"));
+    assert_true(fd >= 0);
+    assert_int_equal(fcntl(fd, F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
+    assert_int_equal(file_pread_all(fd, got, sizeof(got), 0), 0);
+    assert_memory_equal(got, "words", sizeof(got));
+    assert_true(fstat(fd, &st) == 0 && st.st_size == sizeof(got) && st.st_nlink == 0); /* in no directory */
+    close(fd);
+    fd = file_in_memory("nothing", slice(NULL, 0));
+    assert_true(fstat(fd, &st) == 0 && st.st_size == 0);
+    close(fd);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -227,6 +244,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_failed_sync, make_dir, remove_dir),
         cmocka_unit_test(test_full_disk),
         cmocka_unit_test(test_join),
+        cmocka_unit_test(test_in_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,6 +4,7 @@ Not a test itself. Every process started here is stopped by its process ID, also
 wait_for() polls a condition and fails with what it last saw.
 """
 import atexit
+import ctypes
 import hashlib
 import json
 import os
@@ -35,6 +36,12 @@ def enter_namespace():
         print("1..0 # SKIP no network namespace can be made here: " + probe.stderr.decode().strip())
         sys.exit(0)
     os.execvp("unshare", ["unshare", *flags, sys.executable, *sys.argv])
+
+
+def own_mounts():
+    """From here on what this process mounts is seen by it and its children alone. False: that is not allowed here."""
+    CLONE_NEWNS = 0x20000
+    return ctypes.CDLL(None).unshare(CLONE_NEWNS) == 0 and subprocess.run(["mount", "--make-rprivate", "/"], capture_output=True).returncode == 0
 
 
 def wait_for(what, condition, seconds=20):
