@@ -55,6 +55,18 @@ static bool is_unsafe(uint32_t code)
            || code == 0xfeff || (code >= 0xfff9 && code <= 0xfffb); /* byte order, annotation */
 }
 
+bool text_is_plain(struct slice s)
+{
+    while (s.len > 0) {
+        uint32_t code;
+        size_t n = utf8_next(s, &code);
+        if (n == 0 || code == 0 || is_unsafe(code))
+            return false;
+        s = slice_sub(s, n, s.len - n);
+    }
+    return true;
+}
+
 char *text_safe(const char *s, char *out, size_t cap)
 {
     static const uint8_t replacement[] = { 0xef, 0xbf, 0xbd };

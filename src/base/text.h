@@ -9,7 +9,8 @@
 #include "base/outcome.h"
 #include "base/slice.h"
 
-bool text_is_utf8(struct slice s); /* well-formed (no surrogates, no overlong), no NUL */
+bool text_is_utf8(struct slice s);  /* well-formed (no surrogates, no overlong), no NUL */
+bool text_is_plain(struct slice s); /* the same, and text_safe would leave it as it is */
 /* Copies s to out (cap bytes, always terminated) with everything that could act on a terminal or reorder a line
  * (C0, C1, DEL, bidi controls, line separators, invalid UTF-8) replaced by U+FFFD. Returns out. */
 char *text_safe(const char *s, char *out, size_t cap);

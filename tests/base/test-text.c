@@ -93,6 +93,9 @@ static void test_safe(void **state)
         char out[64];
         if (strcmp(text_safe(cases[i].in, out, cases[i].cap), cases[i].out) != 0)
             fail_msg("%s: got %s", cases[i].name, out);
+        bool cut = strlen(cases[i].in) >= cases[i].cap;
+        if (!cut && text_is_plain(slice_str(cases[i].in)) != (strcmp(cases[i].in, out) == 0))
+            fail_msg("%s: plain or not", cases[i].name);
     }
 }
 

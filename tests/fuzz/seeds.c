@@ -353,6 +353,19 @@ static void seed_vault(void)
     PUT("vault", "play", BYTES(VAULT_CHECK, VAULT_COMMIT, 140, 1, 0, 0));
 }
 
+static void seed_state(void)
+{
+    PUT("state", "version", BYTES(0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1));
+    PUT("state", "nothing", BYTES(1, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0));
+    PUT("state", "difference", BYTES(2, 12, 1, 33, 66, 99, 130, 131, 34, 37, 67, 100, 132, 3, 0));
+    PUT("state", "whole", BYTES(3, 12, 1, 33, 66, 99, 130, 131, 34, 37, 67, 100, 132, 3, 0));
+    PUT("state", "edited", BYTES(2, 6, 1, 33, 66, 99, 130, 131, 1, 0, 0, 40, 1, 0));
+    PUT("state", "edited-whole", BYTES(3, 6, 1, 33, 66, 99, 130, 131, 2, 0, 0, 9, 1, 2, 0, 30, 7, 7));
+    PUT("state", "entries",
+        BYTES(2, 31, 128, 129, 130, 131, 132, 133, 134, 135, 136, 137, 138, 139, 140, 141, 142, 143, 144, 145, 146, 147,
+              148, 149, 150, 151, 152, 153, 154, 155, 156, 157, 158, 1, 0, 0, 60, 2));
+}
+
 int main(int argc, char **argv)
 {
     if (argc != 2) {
@@ -376,5 +389,6 @@ int main(int argc, char **argv)
     seed_metadata();
     seed_receive();
     seed_vault();
+    seed_state();
     return 0;
 }
