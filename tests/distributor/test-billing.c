@@ -364,6 +364,27 @@ static void the_schema_keeps_the_ledger_even(void **state)
     shop_check(&town.a);
 }
 
+/* On either database, by the program itself: what does not come to nothing is a fault of ours, and nothing of it is kept. */
+static void an_uneven_posting_is_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        int64_t user, payments;
+    } cases[] = { { "a cent too many", 100, -99 }, { "one side alone", 100, 0 }, { "both ways alike", 100, 100 } };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct transaction t CLEANUP(transaction_end) = { 0 };
+        struct posting p = { .kind = POSTING_PAYMENT, .time_ms = town.now_ms, .reference = "received:x", .text = "x" };
+        assert_int_equal(posting_line(&p, "user:alice", cases[i].user), 0);
+        assert_int_equal(posting_line(&p, LEDGER_PAYMENTS, cases[i].payments), 0);
+        assert_int_equal(transaction_begin(&t, town.a.o->store), 0);
+        if (ledger_post(town.a.o, &p) != -EUCLEAN)
+            fail_msg("%s", cases[i].name);
+    }
+    assert_int_equal(shop_balance(&town.a, "alice"), 0);
+    shop_check(&town.a);
+}
+
 /* A database from before: movements of two rows, with what they gave back. */
 static void the_ledger_of_before_is_kept(void **state)
 {
@@ -425,6 +446,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(holders_get_their_share_and_return_it, set_up, tear_down),
         cmocka_unit_test(shares_are_exact_to_the_cent),
         cmocka_unit_test_setup_teardown(the_schema_keeps_the_ledger_even, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(an_uneven_posting_is_refused, set_up, tear_down),
         cmocka_unit_test(the_ledger_of_before_is_kept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

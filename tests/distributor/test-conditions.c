@@ -87,23 +87,33 @@ static int only(struct gadget *g, struct order *order, msg_Result *out)
     return out->has_refusal ? (int)reason_of_code(out->refusal.code) : 0;
 }
 
-/* Quotes and buys: a purchase (kind 1) or renewal (2) by this product. */
-static int sell(struct gadget *g, uint32_t kind, int product)
+static int quote_of(struct gadget *g, uint32_t kind, int product, msg_Quote *out)
 {
     struct reply reply CLEANUP(reply_free);
-    struct order order;
-    msg_Result result;
     msg_QuoteGet m = { .product = numbers[product], .has_kind = true, .kind = kind };
     reply_init(&reply);
     memcpy(m.content, song.bytes, ID_BYTES);
     int r = RUN(&town.a, &g->who, QUOTE_GET, msg_QuoteGet, &m, &reply);
-    if (r != 0)
-        return r;
-    msg_Quote answer;
-    REPLY_AS(&reply, QUOTE, msg_Quote, &answer);
+    if (r == 0)
+        REPLY_AS(&reply, QUOTE, msg_Quote, out);
+    return r;
+}
+
+static int buy(struct gadget *g, const msg_Quote *quote)
+{
+    struct order order;
+    msg_Result result;
     order_init(&order);
-    order_purchase(&order, CODEC_BYTES(answer.quote));
+    order_purchase(&order, CODEC_BYTES(quote->quote));
     return only(g, &order, &result);
+}
+
+/* Quotes and buys: a purchase (kind 1) or renewal (2) by this product. */
+static int sell(struct gadget *g, uint32_t kind, int product)
+{
+    msg_Quote quote;
+    int r = quote_of(g, kind, product, &quote);
+    return r != 0 ? r : buy(g, &quote);
 }
 
 static struct license license_of(const struct gadget *g)
@@ -132,6 +142,21 @@ static void a_license_is_renewed_by_what_limits_it_as_well(void **state)
     assert_false(license_of(&spare).conditions.has_max_plays);
     assert_int_equal(license_of(&spare).conditions.usage_until_ms, end + 30 * TOWN_DAY_MS);
     assert_int_equal(shop_balance(&town.a, "alice"), spent - 100);
+}
+
+/* Two quotes for the same renewal: the second is of an edition that is no more, and would sell what is there already. */
+static void a_renewal_is_of_one_edition(void **state)
+{
+    (void)state;
+    msg_Quote first, second;
+    assert_int_equal(sell(&kitchen, 1, TEN_PLAYS), 0);
+    assert_int_equal(quote_of(&kitchen, 2, TEN_PLAYS, &first), 0);
+    assert_int_equal(quote_of(&kitchen, 2, TEN_PLAYS, &second), 0);
+    assert_int_equal(buy(&kitchen, &first), 0);
+    int64_t spent = shop_balance(&town.a, "alice");
+    assert_int_equal(buy(&kitchen, &second), REASON_QUOTE_CHANGED);
+    assert_int_equal(shop_balance(&town.a, "alice"), spent);
+    assert_int_equal(license_of(&kitchen).conditions.max_plays, 20);
 }
 
 static void a_renewal_that_adds_nothing_is_not_sold(void **state)
@@ -294,6 +319,27 @@ static void what_was_moved_away_is_not_sold_again_beside(void **state)
     assert_int_equal(license_of(&kitchen).conditions.max_plays, 14); /* its vault has counted four */
 }
 
+/* What was used is written down before the price is judged: an item that is refused takes that back as well. */
+static void a_refused_move_leaves_no_trace(void **state)
+{
+    (void)state;
+    msg_Result result;
+    uint8_t before[32], after[32];
+    assert_int_equal(sell(&kitchen, 1, TEN_PLAYS), 0);
+    assert_true(shop_change(&town.a, "UPDATE product SET copy_price = 1000000"));
+    {
+        struct transaction t CLEANUP(transaction_end) = { 0 };
+        assert_int_equal(transaction_begin(&t, town.a.o->store), 0);
+        assert_int_equal(operations_setting_set(town.a.o, "move-charged", "yes"), 0);
+        assert_int_equal(transaction_commit(&t), 0);
+    }
+    shop_digest(&town.a, before);
+    assert_int_equal(move(&kitchen, &attic, 4, &result), REASON_CREDIT_REFUSED);
+    shop_digest(&town.a, after);
+    assert_memory_equal(before, after, 32);
+    assert_int_equal(license_of(&kitchen).plays, 0);
+}
+
 static void what_is_over_may_have_been_used_up(void **state)
 {
     (void)state;
@@ -454,7 +500,7 @@ static void a_return_and_a_refresh_are_of_one_edition(void **state)
 
 /* --- The use log --------------------------------------------------------------------------------------------------- */
 
-static int bring_log(struct gadget *g, uint64_t number, const uint8_t license[16])
+static int bring_log_of(struct gadget *g, struct gadget *by, uint64_t number, const uint8_t license[16])
 {
     struct reply reply CLEANUP(reply_free);
     struct buf envelope CLEANUP(buf_free) = buf(1024);
@@ -468,7 +514,7 @@ static int bring_log(struct gadget *g, uint64_t number, const uint8_t license[16
     memcpy(log.entries[0].content, song.bytes, ID_BYTES);
     signer_from_pair(&signer, &g->pair);
     assert_int_equal(document_sign(&envelope, DOCUMENT_USE_LOG, &log, &signer), 0);
-    int r = town_run(&town.a, &g->who, msg_Type_USE_LOG, msg_UseLog_fields, &message, buf_slice(&envelope), &reply);
+    int r = town_run(&town.a, &by->who, msg_Type_USE_LOG, msg_UseLog_fields, &message, buf_slice(&envelope), &reply);
     if (r != 0)
         return r;
     msg_UseLogTaken answer;
@@ -477,6 +523,11 @@ static int bring_log(struct gadget *g, uint64_t number, const uint8_t license[16
     assert_int_equal(use_log_taken_judge(CODEC_BYTES(answer.taken), &town.a.keyset, &g->client, &taken), 0);
     assert_true(taken.through >= number);
     return 0;
+}
+
+static int bring_log(struct gadget *g, uint64_t number, const uint8_t license[16])
+{
+    return bring_log_of(g, g, number, license);
 }
 
 static int64_t entries_of(const char *account)
@@ -507,6 +558,7 @@ static void no_entry_of_a_use_log_stops_the_others(void **state)
     gadget_init(&town, &stranger, "stranger");
     gadget_hello(&town.a, &stranger);
     assert_int_equal(bring_log(&stranger, 1, license_id), REASON_NO_LICENSE);
+    assert_int_equal(bring_log_of(&kitchen, &attic, 2, license_id), REASON_WRONG_DESTINATION); /* each its own */
     gadget_deinit(&stranger);
 }
 
@@ -515,11 +567,13 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_license_is_renewed_by_what_limits_it_as_well),
+        TEST(a_renewal_is_of_one_edition),
         TEST(a_renewal_that_adds_nothing_is_not_sold),
         TEST(an_option_adds_to_what_its_product_limits),
         TEST(limits_add_up_to_a_limit),
         TEST(a_period_that_ends_before_it_begins_is_no_product),
         TEST(what_was_moved_away_is_not_sold_again_beside),
+        TEST(a_refused_move_leaves_no_trace),
         TEST(what_is_over_may_have_been_used_up),
         TEST(a_certificate_is_voided_by_use_at_its_source_alone),
         TEST(a_certificate_that_gives_more_than_is_left_is_voided),

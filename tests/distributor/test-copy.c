@@ -271,6 +271,22 @@ static void without_a_delegation_nothing_leaves(void **state)
     assert_int_equal(keyset_own(town.b.o, &town.b.keyset), 0);
 }
 
+/* What outlives the delegation is refused at the destination, paid or not: nothing such is issued. */
+static void a_certificate_ends_with_the_delegation(void **state)
+{
+    (void)state;
+    msg_Result result;
+    struct key32 key;
+    assert_int_equal(copy_to(&kitchen, &bedroom, &result), 0); /* fetches it: thirty days */
+    int64_t ends_ms = town.now_ms + 30 * TOWN_DAY_MS;
+    town.now_ms += 27 * TOWN_DAY_MS;
+    town.b.unreachable = true;
+    assert_int_equal(gadget_copy(&town.a, &kitchen, &song, &bedroom, false, true, &result), 0);
+    assert_int_equal(vault_key_of_copy(&town.a, &town.b, &bedroom, NULL, &result, &certificate, &key), 0);
+    assert_in_range(certificate.ends_ms, (uint64_t)town.now_ms, (uint64_t)ends_ms);
+    town.b.unreachable = false;
+}
+
 /* --- Count, depth, credit ------------------------------------------------------------------------------------------ */
 
 static void redeem(struct gadget *source, struct gadget *destination, const msg_Result *result)
@@ -322,6 +338,18 @@ static void copies_are_counted_and_copied_on(void **state)
     refused_without_a_trace(&kitchen, &garden, false, false, REASON_COPY_COUNT_EXHAUSTED);
     gadget_deinit(&cellar);
     gadget_deinit(&garden);
+}
+
+/* A count of copies is of no use where the depth allows none. */
+static void what_may_not_be_copied_is_not(void **state)
+{
+    (void)state;
+    msg_Result result;
+    song = shop_publish(&town.a, "For one device", 10, 0, 3, 0);
+    assert_int_equal(gadget_buy(&town.a, &kitchen, &song, &result), 0);
+    refused_without_a_trace(&kitchen, &attic, false, false, REASON_COPY_COUNT_EXHAUSTED);
+    refused_without_a_trace(&kitchen, &attic, false, true, REASON_COPY_COUNT_EXHAUSTED);
+    assert_int_equal(gadget_copy(&town.a, &kitchen, &song, &attic, true, false, &result), 0); /* a move is none */
 }
 
 static void a_copy_takes_no_rights_away(void **state)
@@ -383,6 +411,10 @@ static void a_receipt_counts_once_whoever_brings_it(void **state)
     other.serial[15] ^= 1;
     gadget_receipt(&attic, &other, 1, town.now_ms, &receipt);
     assert_int_equal(gadget_redeem(&town.a, &kitchen.who, buf_slice(&receipt)), REASON_NOT_FOUND);
+    other = certificate; /* another device says that it has stored what was not for it */
+    memcpy(other.destination, thief.client.bytes, ID_BYTES);
+    gadget_receipt(&thief, &other, 1, town.now_ms, &receipt);
+    assert_int_equal(gadget_redeem(&town.a, &kitchen.who, buf_slice(&receipt)), REASON_WRONG_DESTINATION);
     gadget_receipt(&attic, &certificate, 2, town.now_ms, &receipt);
     assert_int_equal(gadget_redeem(&town.a, &kitchen.who, buf_slice(&receipt)), REASON_MALFORMED);
     tick();
@@ -431,13 +463,15 @@ static void silence_gives_nothing_back(void **state)
 static void a_signed_refusal_gives_back_once(void **state)
 {
     (void)state;
+    msg_Result result;
+    assert_int_equal(copy_to(&kitchen, &bedroom, &result), 0); /* stays: its count is not given back for the other's */
     copy_that_waits();
     gadget_receipt(&attic, &certificate, 2, town.now_ms, &receipt);
     assert_int_equal(move_cancel(&thief), REASON_NOT_PERMITTED);
     for (int i = 0; i < 2; i++) {
         assert_int_equal(move_cancel(i == 0 ? &kitchen : &attic), 0);
-        assert_int_equal(license_of(&kitchen).copies, 0);
-        assert_int_equal(shop_balance(&town.a, "alice"), -499);
+        assert_int_equal(license_of(&kitchen).copies, 1);
+        assert_int_equal(shop_balance(&town.a, "alice"), -549);
     }
     gadget_receipt(&attic, &certificate, 1, town.now_ms, &receipt);
     assert_int_equal(gadget_redeem(&town.a, &attic.who, buf_slice(&receipt)), REASON_NOT_PERMITTED);
@@ -445,11 +479,11 @@ static void a_signed_refusal_gives_back_once(void **state)
     copy_that_waits();
     town.now_ms += 7 * TOWN_DAY_MS + DOCUMENTS_SKEW_MS + 1000;
     tick();
-    assert_int_equal(shop_balance(&town.a, "alice"), -549);
+    assert_int_equal(shop_balance(&town.a, "alice"), -599);
     gadget_receipt(&attic, &certificate, 2, town.now_ms, &receipt);
     assert_int_equal(move_cancel(&kitchen), 0);
-    assert_int_equal(license_of(&kitchen).copies, 0);
-    assert_int_equal(shop_balance(&town.a, "alice"), -499);
+    assert_int_equal(license_of(&kitchen).copies, 1);
+    assert_int_equal(shop_balance(&town.a, "alice"), -549);
     shop_check(&town.a);
 }
 
@@ -699,7 +733,9 @@ int main(void)
         TEST(a_late_receipt_of_a_revoked_device_gives_no_license),
         TEST(a_new_key_block_of_the_partner_is_fetched),
         TEST(without_a_delegation_nothing_leaves),
+        TEST(a_certificate_ends_with_the_delegation),
         TEST(copies_are_counted_and_copied_on),
+        TEST(what_may_not_be_copied_is_not),
         TEST(a_copy_takes_no_rights_away),
         TEST(an_old_certificate_leaves_a_license_bought_anew_alone),
         TEST(removable_media_have_a_count_of_their_own),

@@ -107,6 +107,20 @@ def what_was_removed_is_heard_of():
     assert taken["new"] == 0 and state(h.aurora) == before
 
 
+def items_of(name):
+    """The head of a file, and its items."""
+    data = open(name, "rb").read()
+    items, at = [], 8
+    while at < len(data):
+        size = int.from_bytes(data[at + 1:at + 5], "big")
+        items.append(data[at:at + 5 + size])
+        at += 5 + size
+    return data[:8], items
+
+
+ROW, HEAD = 3, 4
+
+
 def out_of_order():
     export(h.aurora)
     take(h.boreal)
@@ -115,18 +129,13 @@ def out_of_order():
     h.bedroom("devices", "rename", "bedroom", "loft")
     export(h.boreal, "--all", to=os.path.join(h.root, "all"))
     name, = [os.path.join(h.root, "all", f) for f in os.listdir(os.path.join(h.root, "all")) if f.endswith(".sync")]
-    data = open(name, "rb").read()
-    items, at = [], 8
-    while at < len(data):
-        size = int.from_bytes(data[at + 1:at + 5], "big")
-        items.append(data[at:at + 5 + size])
-        at += 5 + size
-    rows = [i for i, item in enumerate(items) if item[0] == 3]
+    magic, items = items_of(name)
+    rows = [i for i, item in enumerate(items) if item[0] == ROW]
 
     def write(dir, chosen):
         os.makedirs(dir, exist_ok=True)
         with open(os.path.join(dir, os.path.basename(name)), "wb") as f:
-            f.write(data[:8] + b"".join(chosen))
+            f.write(magic + b"".join(chosen))
         return dir
     broken = os.path.join(h.root, "broken")
     stranger = Distributor(h.root, "strange")  # has no partners
@@ -173,6 +182,17 @@ def somebody_elses():
     assert {f["from"]: f["outcome"] for f in take(h.aurora)}["coral"] == "taken"
     files = {f["partner"]: f for f in export(h.aurora)}
     assert files["coral"]["delegation"] and files["coral"]["grant"], files
+
+    # Rows and a head of coral's, good as they are, on boreal's medium: a partner speaks for itself only.
+    of_coral, of_boreal = export(coral, "--all", to=os.path.join(h.root, "coral-all"))[0]["file"], export(h.boreal, "--all")[0]["file"]
+    magic, items = items_of(of_boreal)
+    for kind in (ROW, HEAD):
+        foreign = [item for item in items_of(of_coral)[1] if item[0] == kind]
+        assert foreign
+        mixed = only(of_boreal)
+        with open(os.path.join(mixed, os.path.basename(of_boreal)), "wb") as f:
+            f.write(magic + b"".join(i for i in items if i[0] < kind) + b"".join(foreign) + b"".join(i for i in items if i[0] >= kind))
+        assert refused(h.aurora, mixed).code == "signature-invalid"
 
 
 def a_withdrawn_partner():

@@ -366,6 +366,57 @@ static void test_ends(void **state)
     copy_out_deinit(&m);
 }
 
+/* What goes wrong at the destination itself: neither is a body that is not whole committed, nor does the source hear of a copy that was not stored. */
+static void test_destination_fails(void **state)
+{
+    const struct fixture *f = fixture_of(state);
+    static const struct {
+        const char *name;
+        enum reason received, committed;
+        bool receipt;
+        enum copy_in_action_kind then;
+        enum copy_in_state end;
+    } cases[] = {
+        { "no room", REASON_STORAGE_FULL, REASON_NONE, false, COPY_IN_HANG_UP, COPY_IN_FAILED },
+        { "the source sends other bytes", REASON_BLOCK_CORRUPT, REASON_NONE, false, COPY_IN_HANG_UP, COPY_IN_FAILED },
+        { "the vault refuses", REASON_NONE, REASON_SERIAL_ALREADY_USED, true, COPY_IN_HANG_UP, COPY_IN_FAILED },
+        { "withdrawn meanwhile", REASON_NONE, REASON_CANCELLED, false, COPY_IN_WAIT, COPY_IN_DROPPED },
+        { "no receipt", REASON_NONE, REASON_NONE, false, COPY_IN_HANG_UP, COPY_IN_FAILED },
+        { "stored", REASON_NONE, REASON_NONE, true, COPY_IN_DELIVER, COPY_IN_DELIVERING },
+    };
+    const vlt_CertificateState reserved = { .state = 1 };
+    struct copy_out m;
+    seal(fixture_of(state), false);
+    take_up(&m, f, COPY_OUT_HELD, false);
+    (void)drive_to(&m, COPY_OUT_READ_HEAD, FIXTURE_NOW);
+    copy_out_head(&m, REASON_NONE, buf_slice(&f->info_bytes), f->list_root, 1);
+    (void)drive_to(&m, COPY_OUT_CONNECT, FIXTURE_NOW);
+    copy_out_connected(&m);
+    struct copy_out_action offer = drive_to(&m, COPY_OUT_SEND, FIXTURE_NOW);
+    struct frame frame = { offer.type, 1, offer.message, slice(NULL, 0) };
+    for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+        struct copy_in in;
+        assert_int_equal(copy_in_read(&in, &frame, &f->destination_id, &f->source_id), 0);
+        assert_int_equal(copy_in_next(&in).kind, COPY_IN_CHECK);
+        copy_in_judged(&in, REASON_NONE, NULL, &reserved);
+        assert_int_equal(copy_in_next(&in).kind, COPY_IN_BEGIN);
+        copy_in_begun(&in, REASON_NONE);
+        assert_int_equal(copy_in_next(&in).kind, COPY_IN_REPLY);
+        assert_int_equal(copy_in_next(&in).kind, COPY_IN_PULL);
+        copy_in_received(&in, cases[i].received, NULL);
+        enum copy_in_action_kind then = copy_in_next(&in).kind;
+        if (cases[i].received == REASON_NONE) {
+            assert_int_equal(then, COPY_IN_COMMIT);
+            copy_in_committed(&in, cases[i].committed, NULL, cases[i].receipt ? slice_str("receipt") : slice(NULL, 0));
+            then = copy_in_next(&in).kind;
+        }
+        if (then != cases[i].then || in.state != cases[i].end)
+            fail_msg("%s: action %d, state %d", cases[i].name, (int)then, (int)in.state);
+        copy_in_deinit(&in);
+    }
+    copy_out_deinit(&m);
+}
+
 static int setup(void **state)
 {
     struct fixture *f = malloc(sizeof(*f));
@@ -397,6 +448,7 @@ int main(void)
         cmocka_unit_test(test_cut_and_flipped_messages),
         cmocka_unit_test(test_foreign_receipts),
         cmocka_unit_test(test_ends),
+        cmocka_unit_test(test_destination_fails),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

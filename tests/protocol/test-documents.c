@@ -262,6 +262,20 @@ static void usage_period(void **state)
         assert_int_equal(license_usable(&l, times[i].now_ms), times[i].outcome);
 }
 
+/* A lease, with its grace, beside the period of the license itself. */
+static void leases(void **state)
+{
+    (void)state;
+    doc_License l = { .has_lease = true, .lease = { .until_ms = 100, .grace_ms = 20 } };
+    assert_int_equal(license_usable(&l, 120), 0);
+    assert_int_equal(license_usable(&l, 121), REASON_LEASE_ENDED);
+    l.lease.grace_ms = UINT64_MAX; /* no overflow brings the end forward */
+    assert_int_equal(license_usable(&l, 121), 0);
+    l.conditions.has_usage_until_ms = true;
+    l.conditions.usage_until_ms = 110;
+    assert_int_equal(license_usable(&l, 111), REASON_LICENSE_EXPIRED);
+}
+
 /* ---- grants, quotes, times, shares --------------------------------------------------------------------------- */
 
 static void grants(void **state)
@@ -281,6 +295,38 @@ static void grants(void **state)
            grant_judge(buf_slice(&b), &f->keyset, &f->partner, FIXTURE_NOW + 2 * FIXTURE_DAY, &out));
     expect("another granter", REASON_SIGNATURE_INVALID,
            grant_judge(buf_slice(&b), &f->partner_keyset, &f->partner, FIXTURE_NOW, &out));
+}
+
+/* In force, of this delegator, not below the floor its keyset has for the partner. What the past allowed is judged without floor and end. */
+static void delegations(void **state)
+{
+    (void)state;
+    struct fixture *f = fixture;
+    fixture_seal(f, true);
+    doc_Delegation d = f->delegation, out;
+    struct slice envelope = buf_slice(&f->delegation_bytes);
+    expect("good", 0, delegation_judge(envelope, &f->keyset, FIXTURE_NOW, &out));
+    expect("another delegator", REASON_SIGNATURE_INVALID,
+           delegation_judge(envelope, &f->partner_keyset, FIXTURE_NOW, &out));
+    expect("ended", REASON_DELEGATION_INVALID,
+           delegation_judge(envelope, &f->keyset, (int64_t)d.ends_ms + DOCUMENTS_SKEW_MS + 1, &out));
+    expect("not yet", REASON_DELEGATION_INVALID,
+           delegation_judge(envelope, &f->keyset, (int64_t)d.issued_ms - DOCUMENTS_SKEW_MS - 1, &out));
+    doc_Keyset floored = f->keyset;
+    floored.floors_count = 1;
+    memcpy(floored.floors[0].partner, d.partner, 32);
+    floored.floors[0].lowest_sequence = d.sequence;
+    expect("at its floor", 0, delegation_judge(envelope, &floored, FIXTURE_NOW, &out));
+    floored.floors[0].lowest_sequence = d.sequence + 1;
+    expect("withdrawn", REASON_DELEGATION_INVALID, delegation_judge(envelope, &floored, FIXTURE_NOW, &out));
+    expect("withdrawn, in the past", 0, delegation_judge_past(envelope, &floored, &out));
+    floored.floors[0].partner[0] ^= 1;
+    expect("another partner's floor", 0, delegation_judge(envelope, &floored, FIXTURE_NOW, &out));
+    struct buf b CLEANUP(buf_free) = buf(4096);
+    d.delegator[0] ^= 1;
+    fixture_sign(&b, DOCUMENT_DELEGATION, &d, &f->license);
+    expect("for another distributor's customers", REASON_DELEGATION_INVALID,
+           delegation_judge(buf_slice(&b), &f->keyset, FIXTURE_NOW, &out));
 }
 
 static void quotes(void **state)
@@ -334,6 +380,9 @@ static void shares(void **state)
     expect("another origin", REASON_SIGNATURE_INVALID, share_judge(buf_slice(&b), &f->partner_keyset, &out));
     fixture_sign(&b, DOCUMENT_SHARE, &s, &f->tls);
     expect("by a TLS key", REASON_SIGNATURE_INVALID, share_judge(buf_slice(&b), &f->keyset, &out));
+    memcpy(s.origin, &f->partner, 32);
+    fixture_sign(&b, DOCUMENT_SHARE, &s, &f->license);
+    expect("in another's name", REASON_SIGNATURE_INVALID, share_judge(buf_slice(&b), &f->keyset, &out));
 }
 
 /* ---- what devices sign --------------------------------------------------------------------------------------- */
@@ -487,7 +536,9 @@ int main(void)
         TEST(rosters),
         TEST(licenses),
         TEST(usage_period),
+        TEST(leases),
         TEST(grants),
+        TEST(delegations),
         TEST(quotes),
         TEST(times),
         TEST(shares),

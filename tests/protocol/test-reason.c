@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "base/util.h"
 #include "protocol/codec.h"
 
 static void every_reason(void **state)
@@ -25,6 +26,39 @@ static void every_reason(void **state)
         assert_int_equal(refusal.has_remedy, reason_remedy(r) != NULL);
         struct buf b CLEANUP(buf_free) = buf(4096);
         assert_int_equal(CODEC_ENCODE(msg_Refusal, &b, &refusal), 0);
+    }
+}
+
+/* Those about which nothing can be done where it is heard. Every other one says what helps. */
+static void remedies(void **state)
+{
+    (void)state;
+    static const enum reason without[] = {
+        REASON_OUTSIDE_DOWNLOAD_PERIOD,
+        REASON_SIGNATURE_INVALID,
+        REASON_DELEGATION_INVALID,
+        REASON_WRONG_DESTINATION,
+        REASON_CONTENT_ID_MISMATCH,
+        REASON_NOT_PERMITTED,
+        REASON_OUT_OF_STEP,
+        REASON_SESSION_REPLACED,
+        REASON_NOT_FOUND,
+        REASON_ALREADY,
+        REASON_CANCELLED,
+        REASON_UNPLAYABLE,
+        REASON_MALFORMED,
+        REASON_TOO_LARGE,
+        REASON_INTERNAL,
+        REASON_METADATA_OUTDATED,
+        REASON_METADATA_ENDED,
+        REASON_METADATA_NOT_PERMITTED,
+    };
+    for (int i = REASON_NONE + 1; i < REASON_COUNT; i++) {
+        bool expected = true;
+        for (size_t n = 0; n < ARRAY_COUNT(without); n++)
+            expected = expected && without[n] != (enum reason)i;
+        if ((reason_remedy((enum reason)i) != NULL) != expected)
+            fail_msg("%s", reason_code((enum reason)i));
     }
 }
 
@@ -68,10 +102,8 @@ static void errors(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_reason),
-        cmocka_unit_test(details_are_made_safe),
-        cmocka_unit_test(outside_the_table),
-        cmocka_unit_test(errors),
+        cmocka_unit_test(every_reason),      cmocka_unit_test(remedies), cmocka_unit_test(details_are_made_safe),
+        cmocka_unit_test(outside_the_table), cmocka_unit_test(errors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

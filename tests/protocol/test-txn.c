@@ -343,13 +343,32 @@ static void restored_device(void **state)
     assert_false(txn_client_finish(&c, bit, c.id));
 }
 
+/* An answer to anything else, or when nothing was asked, ends nothing. */
+static void foreign_answers(void **state)
+{
+    (void)state;
+    struct rng_fake fake;
+    rng_fake_init(&fake, 1);
+    struct txn_client c = { .bit = 1 };
+    uint8_t other[TXN_ID_BYTES];
+    uint32_t bit;
+    wide(9, other);
+    assert_false(txn_client_finish(&c, 0, other));
+    txn_client_begin(&c, &fake.rng, &bit);
+    assert_int_equal(bit, 0);
+    assert_false(txn_client_finish(&c, bit, other));
+    assert_false(txn_client_finish(&c, 1, c.id));
+    assert_true(c.outstanding);
+    assert_int_equal(c.bit, 1);
+    assert_true(txn_client_finish(&c, bit, c.id));
+    assert_int_equal(c.bit, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_history),
-        cmocka_unit_test(judgements),
-        cmocka_unit_test(commits),
-        cmocka_unit_test(restored_device),
+        cmocka_unit_test(every_history),   cmocka_unit_test(judgements),      cmocka_unit_test(commits),
+        cmocka_unit_test(foreign_answers), cmocka_unit_test(restored_device),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

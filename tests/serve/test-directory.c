@@ -122,6 +122,22 @@ static uint32_t pull(struct member *m, uint64_t after, uint32_t wait_ms, uint64_
     return pulled.count;
 }
 
+/* A device, also one with an account, has no business with the rows of all distributors. */
+static void refuse_device(void)
+{
+    struct client device;
+    struct answer a = { 0 };
+    msg_SharePull message = { .after = 0, .wait_ms = 0 };
+    client_init(&device, &loop, 9);
+    assert_true(client_connect(&device, server.address));
+    client_hello(&device);
+    client_ask(&device, msg_Type_SHARE_PULL, msg_SharePull_fields, &message, slice(NULL, 0), &a);
+    assert_true(a.there);
+    assert_int_equal(a.reason, REASON_NOT_PERMITTED);
+    answer_free(&a);
+    client_deinit(&device);
+}
+
 static bool on_pulled(struct peer *p, const struct frame *reply, enum reason why, void *ctx)
 {
     (void)p, (void)why;
@@ -166,6 +182,7 @@ static void test_members(void **state)
 
     assert_int_equal(pull(&bob, 0, 0, &next), 4);
     assert_int_equal(pull(&bob, next, 0, &next), 0);
+    refuse_device();
 
     /* A pull that waits hears of the next row at once; other requests of its connection go past it. */
     bool heard = false;

@@ -281,12 +281,32 @@ static void dropped_distributor(void **state)
     assert_int_equal(rig_play(&rig, &song, NULL, NULL), 0);
 }
 
+/* What a device had before it was removed went back to the account: with a new leaf it does not have that as well. */
+static void back_with_another_leaf(void **state)
+{
+    (void)state;
+    struct buf set = buf(32768);
+    assert_int_equal(rig_buy(&rig, &shop, &song, 5), 0);
+    assert_int_equal(rig_drop(&rig, &shop), 0);
+    for (uint32_t leaf = MAKER_LEAF + 1;; leaf = MAKER_LEAF) {
+        maker_certificate(&shop, &rig.self, leaf, &one);
+        maker_set(&shop, &rig.self, leaf, &set);
+        assert_int_equal(rig_service(&rig, &shop, buf_slice(&one), buf_slice(&set)), 0);
+        if (leaf == MAKER_LEAF)
+            break;
+        assert_int_equal(rig_play(&rig, &song, NULL, NULL), REASON_NO_LICENSE);
+    }
+    assert_int_equal(rig_play(&rig, &song, NULL, NULL), 0);
+    buf_free(&set);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(storing),      T(highest_sequence_wins),     T(license_refusals), T(headers),       T(outdated_block),
-        T(revoked_leaf), T(header_of_another_license), T(listing_in_pages), T(flipped_bytes), T(dropped_distributor),
+        T(storing),        T(highest_sequence_wins), T(license_refusals),          T(headers),
+        T(outdated_block), T(revoked_leaf),          T(header_of_another_license), T(listing_in_pages),
+        T(flipped_bytes),  T(dropped_distributor),   T(back_with_another_leaf),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,8 @@
 /* Moves: suspend, release, finish, cancel; each repeated, each out of order. */
 #include "cm.h"
 
+#include <unistd.h>
+
 #include "crypto/seal.h"
 #include "rig.h"
 
@@ -84,6 +86,22 @@ static void release(void)
     vlt_MoveReleased out;
     assert_int_equal(rig_move_release(&rig, buf_slice(&sealed), &out), 0);
     assert_true(slice_equal(CODEC_BYTES(out.certificate), buf_slice(&envelope)));
+}
+
+/* Who plays on while the license is on its way has it twice. Source: related system R2. */
+static void not_while_playing(void **state)
+{
+    (void)state;
+    uint64_t play;
+    int player;
+    assert_int_equal(rig_play(&rig, &song, &player, &play), 0);
+    make_move(10);
+    assert_int_equal(rig_move_release(&rig, buf_slice(&sealed), NULL), REASON_IN_USE);
+    assert_int_equal(license_state(), 1);
+    assert_int_equal(rig_play_close(&rig, play), 0);
+    close(player);
+    release();
+    assert_int_equal(license_state(), 2);
 }
 
 static void finished(void **state)
@@ -329,6 +347,7 @@ static void there_and_back(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        T(not_while_playing),
         T(finished),
         T(lent),
         T(given_back),
