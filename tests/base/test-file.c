@@ -17,6 +17,7 @@
 
 #include "base/util.h"
 #include "failing-sync.h"
+#include "recorded-syncs.h"
 
 static char dir[64];
 
@@ -55,6 +56,19 @@ static void test_replace_and_read(void **state)
     assert_int_equal(buf_append(&b, slice_str("> ")), 0);
     assert_int_equal(file_read(path, &b), 0);
     assert_true(slice_equal(buf_slice(&b), slice_str("> second")));
+    assert_int_equal(unlink(path), 0);
+}
+
+/* The bytes, then the name, then the directory that has it: after a power loss it is the one or the other, whole. */
+static void test_order(void **state)
+{
+    (void)state;
+    const char *path = in_dir("o");
+    for (int i = 0; i < 2; i++) {
+        record_syncs_anew();
+        assert_int_equal(file_replace(path, slice_str("content"), 0600), 0);
+        assert_string_equal(recorded_syncs, "FRD");
+    }
     assert_int_equal(unlink(path), 0);
 }
 
@@ -235,6 +249,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_replace_and_read, make_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(test_order, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(test_read_bound, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(test_read_large, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(test_failures, make_dir, remove_dir),

@@ -11,6 +11,7 @@
 
 #include "base/file.h"
 #include "base/util.h"
+#include "../base/recorded-syncs.h"
 #include "body_fixture.h"
 #include "protocol/receive.h"
 
@@ -96,6 +97,22 @@ static void becomes_a_body(void **state)
     struct stat st;
     assert_int_equal(stat(path_of(BODIES_BODY), &st), 0);
     assert_int_equal(st.st_mode & 0777, 0600);
+}
+
+/* Nothing is marked as synced, and no body gets its name, before its bytes are on the disk; and the name is, before anybody hears of it. */
+static void a_name_comes_after_the_bytes(void **state)
+{
+    (void)state;
+    assert_int_equal(prepare(), 0);
+    write_blocks(0, COUNT);
+    record_syncs_anew();
+    sync_blocks(0, COUNT);
+    assert_string_equal(recorded_syncs, "F");
+    assert_int_equal(prepare(), 0); /* killed here: the next process writes the head once more, and has every block */
+    expect_marks(0, COUNT, RECEIVE_SYNCED);
+    record_syncs_anew();
+    assert_int_equal(body_part_finish(&p.part), 0);
+    assert_string_equal(recorded_syncs, "FRD");
 }
 
 static void a_kill_keeps_what_was_written(void **state)
@@ -247,6 +264,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
         TEST(becomes_a_body),
+        TEST(a_name_comes_after_the_bytes),
         TEST(a_kill_keeps_what_was_written),
         TEST(a_power_loss_keeps_what_was_synced),
         TEST(a_foreign_map_is_not_believed),

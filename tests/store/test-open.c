@@ -15,6 +15,7 @@
 
 #include "base/file.h"
 #include "base/util.h"
+#include "../base/recorded-syncs.h"
 
 static void expect_open(const struct store_schema *schema, int outcome)
 {
@@ -204,7 +205,10 @@ static void test_backup(void **state)
     snprintf(copy, sizeof(copy), "%s/copy.db", household_dir);
     struct store *s CLEANUP(store_closep) = household_open();
     assert_int_equal(household_add_lamp(s, "desk", "hall"), 0);
+    record_syncs_anew();
     assert_int_equal(store_backup(s, copy), 0);
+    size_t syncs = strlen(recorded_syncs);
+    assert_true(syncs >= 2 && strcmp(recorded_syncs + syncs - 2, "FD") == 0); /* its bytes, then its name */
     assert_int_equal(store_backup(s, copy), -EEXIST);
     struct stat st;
     assert_int_equal(stat(copy, &st), 0);

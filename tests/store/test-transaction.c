@@ -13,6 +13,7 @@
 
 #include "base/util.h"
 #include "../base/failing-sync.h"
+#include "../base/recorded-syncs.h"
 
 static void test_undone_unless_committed(void **state)
 {
@@ -31,6 +32,22 @@ static void test_undone_unless_committed(void **state)
     assert_int_equal(transaction_commit(&t), 0);
     transaction_end(&t);
     assert_int_equal(household_lamp_count(s), 1);
+}
+
+/* Whoever hears that it is committed may rely on it. */
+static void test_commit_is_synced(void **state)
+{
+    (void)state;
+    struct store *s CLEANUP(store_closep) = household_open();
+    for (int i = 0; i < 3; i++) {
+        struct transaction t CLEANUP(transaction_end) = { 0 };
+        const char *const names[] = { "a", "b", "c" };
+        assert_int_equal(transaction_begin(&t, s), 0);
+        assert_int_equal(household_add_lamp(s, names[i], NULL), 0);
+        record_syncs_anew();
+        assert_int_equal(transaction_commit(&t), 0);
+        assert_non_null(strchr(recorded_syncs, 'F'));
+    }
 }
 
 static void test_savepoints(void **state)
@@ -180,6 +197,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         EACH(test_undone_unless_committed),
+        EACH(test_commit_is_synced),
         EACH(test_savepoints),
         EACH(test_conflict_at_commit),
         EACH(test_second_writer),
