@@ -1,6 +1,6 @@
 """How fast playing answers, and what decryption costs. Called by scripts/bench; HEARTH_BUILD is a release build.
 
-Start: from the command to the first sound at the output. Seek: from the command to sound from there. Decryption: processor time of the vault for a
+Start: from the command to the first sound at the output; once with a license that counts (locked durably before the first block) and metadata to be judged. Seek: from the command to sound from there. Decryption: processor time of the vault for a
 whole FLAC file, beside that of decoding it (flac -t, which does nothing else; and mpv, whose decoder the player uses)."""
 import json
 import os
@@ -77,6 +77,24 @@ def decryption(track, path):
     print(f"decryption   vault {used:.3f} s for {os.path.getsize(path) / 2**20:.0f} MiB of FLAC; flac -t {flac:.3f} s: {100 * used / flac:.1f} %; mpv {mpv:.3f} s: {100 * used / mpv:.1f} %  (at most 5 %)")
 
 
+def with_metadata(aurora, path):
+    """The same song under a license that counts, with chapters, lyrics and a cover."""
+    track = aurora.admin("publish", path, "--title", "Counted", "--price", "1", "--max-plays", "1000")["published"][0]["content"]
+    device("get", track, "--yes")
+    parts = {"chapters": "".join(f"{i:02d}:00 Chapter {i}\n" for i in range(10)), "lyrics": "".join(f"[{i // 60:02d}:{i % 60:02d}.00]Line {i}\n" for i in range(0, 600, 5))}
+    args = []
+    for kind, text in parts.items():
+        with open(os.path.join(root, kind), "w", encoding="utf-8") as f:
+            f.write(text)
+        args += ["--" + kind, f.name]
+    cover = os.path.join(root, "cover.jpg")
+    subprocess.run(["ffmpeg", "-v", "error", "-f", "lavfi", "-i", "testsrc2=s=600x600:d=1", "-frames:v", "1", cover], check=True, stdin=subprocess.DEVNULL)
+    signed = os.path.join(root, "counted.metadata")
+    aurora.admin("metadata", "sign", "--content", track, "--own", "--out", signed, *args, "--cover", cover)
+    assert device("metadata", "add", track, signed)["permitted"]
+    return track
+
+
 try:
     aurora = Distributor(root, "aurora")
     password = aurora.user("alice")
@@ -92,6 +110,8 @@ try:
     print(f"start, cold  {milliseconds([cold_start(track) for _ in range(ROUNDS)])}  (100 ms; right after hearthd has started)")
     start(track)
     print(f"start        {milliseconds([start(track) for _ in range(3 * ROUNDS)])}  (100 ms; after something was played)")
+    counted = with_metadata(aurora, path)
+    print(f"start, counted, with metadata  {milliseconds([start(counted) for _ in range(3 * ROUNDS)])}  (100 ms)")
     device("play", track, "--output", "silent", "--background")
     wait_for("it plays", lambda: device("now")["state"] == "playing")
     print(f"seek         {milliseconds([seek(600) for _ in range(5 * ROUNDS)])}  (50 ms)")

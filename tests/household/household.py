@@ -301,25 +301,30 @@ def reference_digest(path):
 
 class Screen:
     """An X server without a screen; what it shows is a file."""
+    WIDTH, HEIGHT = 640, 480
 
     def __init__(self, where):
         self.dir = where
         read, write = os.pipe()
         os.set_inheritable(write, True)
         log = open(os.path.join(self.dir, "log"), "wb")
-        self.child = subprocess.Popen(["Xvfb", "-displayfd", str(write), "-screen", "0", "640x480x24", "-fbdir", self.dir, "-nolisten", "tcp"], stdin=subprocess.DEVNULL, stdout=log,
+        self.child = subprocess.Popen(["Xvfb", "-displayfd", str(write), "-screen", "0", f"{self.WIDTH}x{self.HEIGHT}x24", "-fbdir", self.dir, "-nolisten", "tcp"], stdin=subprocess.DEVNULL, stdout=log,
                                       stderr=log, close_fds=False)
         os.close(write)
         with os.fdopen(read) as told:
             self.display = ":" + told.readline().strip()
 
-    def shows(self, red, green, blue):
-        """How many pixels have about this colour."""
+    def pixels(self):
+        """Four bytes each: blue, green, red, nothing; in rows from the top."""
         with open(os.path.join(self.dir, "Xvfb_screen0"), "rb") as f:
             data = f.read()
         header, = struct.unpack_from(">I", data, 0)
         colours, = struct.unpack_from(">I", data, 76)
-        pixels = data[header + 12 * colours:]
+        return data[header + 12 * colours:][:4 * self.WIDTH * self.HEIGHT]
+
+    def shows(self, red, green, blue):
+        """How many pixels have about this colour."""
+        pixels = self.pixels()
         wanted = 0
         for at in range(0, len(pixels) - 3, 4 * 7):  # a sample is enough
             b, g, r = pixels[at], pixels[at + 1], pixels[at + 2]

@@ -403,6 +403,62 @@ def windows():
     return None
 
 
+FRAMES = 5  # a second
+
+
+def video(name, *options):
+    """Six seconds of a moving picture as large as the screen, with sound."""
+    wave = ["-f", "lavfi", "-i", "sine=frequency=400:duration=6"]
+    picture = ["-f", "lavfi", "-i", f"testsrc2=s={Screen.WIDTH}x{Screen.HEIGHT}:r={FRAMES}:d=6"]
+    # what a screen has: other primaries are converted by a player, and not by ffmpeg
+    colours = ["-vf", "scale=out_color_matrix=bt709", "-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709"] if "bgr0" not in options else []
+    ffmpeg(name, *picture, *wave, *colours, *options)
+    bring(name)
+    done = subprocess.run(["ffmpeg", "-v", "error", "-i", files[name], "-fps_mode", "passthrough", "-f", "rawvideo", "-pix_fmt", "bgr0", "-"], check=True, capture_output=True, stdin=subprocess.DEVNULL)
+    size = 4 * Screen.WIDTH * Screen.HEIGHT
+    return [done.stdout[at:at + size] for at in range(0, len(done.stdout), size)]
+
+
+def difference(one, two):
+    """Mean over a sample of pixels and their three colours."""
+    places = [at + c for at in range(0, len(one) - 3, 4 * 37) for c in range(3)]
+    return sum(abs(one[at] - two[at]) for at in places) / len(places)
+
+
+def pictures():
+    """What is on the screen is the picture of the place where it stands, as ffmpeg decodes it: in every pixel, where the codec keeps red, green and blue."""
+    if not shutil.which("Xvfb"):
+        return "SKIP Xvfb is not installed"
+    screen = Screen(tempfile.mkdtemp(dir=root))
+    os.environ["DISPLAY"] = screen.display
+    try:
+        for name, exact, options in (
+                ("ffv1.mkv", True, ["-c:v", "ffv1", "-pix_fmt", "bgr0", "-c:a", "flac"]),
+                ("h264.mp4", False, ["-c:v", "libx264", "-preset", "veryfast", "-crf", "12", "-pix_fmt", "yuv420p", "-c:a", "aac"]),
+                ("vp9.webm", False, ["-c:v", "libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8", "-crf", "20", "-c:a", "libvorbis"]),
+                ("mpeg4.mkv", False, ["-c:v", "mpeg4", "-q:v", "2", "-c:a", "libmp3lame"])):
+            frames = video(name, *options)
+            assert len(frames) == 6 * FRAMES
+            silent(name)
+            wait_for("it plays", lambda: now()["state"] == "playing" and now()["picture"])
+            kitchen("pause")
+            for place in ("1.1", "4.7", "0.3"):
+                at = kitchen("seek", place)["position_ms"]
+                assert float(place) * 1000 <= at <= float(place) * 1000 + 1000 / FRAMES, at
+                wanted = at * FRAMES // 1000
+                wait_for("its picture is there", lambda: difference(screen.pixels(), frames[wanted]) <= (0 if exact else 3))
+                shown = screen.pixels()
+                far = [difference(shown, frame) for frame in frames]
+                assert sorted(far)[1] > 2 * far[wanted], far  # no other is meant
+                assert not exact or all(shown[c::4] == frames[wanted][c::4] for c in range(3))
+            kitchen("stop")
+    finally:
+        os.environ.pop("DISPLAY", None)
+        nothing_plays()
+        screen.stop()
+    return None
+
+
 try:
     set_up()
     run_cases([(name, alone(case)) for name, case in [
@@ -417,6 +473,7 @@ try:
         ("a player that crashes or hangs takes nothing else down", crashed_and_hung),
         ("the sound devices are listed, and one that is none is refused", outputs),
         ("video and pictures in a window", windows),
+        ("four video codecs, picture by picture", pictures),
     ] if os.environ.get("HEARTH_PLAYBACK_ONLY", "") in name])
 finally:
     kitchen.kill()
