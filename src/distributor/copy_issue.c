@@ -47,9 +47,11 @@ static void describe_certificate(const struct making *m, doc_CopyCertificate *d)
     d->move = m->copy.move;
     d->removable = m->copy.removable;
     d->has_plays_before = d->move && m->license.conditions.has_max_plays;
-    d->plays_before = d->has_plays_before && m->has_held ? m->held.plays : 0;
+    d->plays_before = d->has_plays_before && m->has_held ? m->held.used.plays : 0;
     d->has_play_ms_before = d->move && m->license.conditions.has_max_play_ms;
-    d->play_ms_before = d->has_play_ms_before && m->has_held ? m->held.play_ms : 0;
+    d->play_ms_before = d->has_play_ms_before && m->has_held ? m->held.used.play_ms : 0;
+    d->has_recoveries_before = d->move && m->license.conditions.has_max_recoveries;
+    d->recoveries_before = d->has_recoveries_before && m->has_held ? m->held.used.recoveries : 0;
     d->issued_ms = (uint64_t)m->copy.issued_ms;
     d->ends_ms = (uint64_t)m->copy.ends_ms;
 }
@@ -164,14 +166,9 @@ static int judge_unused(const struct making *m, struct slice document, bool *sam
         r = document_open(DOCUMENT_LICENSE, CODEC_BYTES(c->license), &l, sizeof(l), signer);
     if (r != 0)
         return r > 0 ? -EUCLEAN : r;
-    const doc_Conditions *here = &m->license.conditions, *there = &l.conditions;
-    uint64_t plays = here->max_plays - u64_min(m->license.plays, here->max_plays);
-    uint64_t play_ms = here->max_play_ms - u64_min(m->license.play_ms, here->max_play_ms);
-    bool plays_left = !here->has_max_plays || !there->has_max_plays ||
-                      there->max_plays - u64_min(c->plays_before, there->max_plays) <= plays;
-    bool time_left = !here->has_max_play_ms || !there->has_max_play_ms ||
-                     there->max_play_ms - u64_min(c->play_ms_before, there->max_play_ms) <= play_ms;
-    *same = plays_left && time_left;
+    const struct license_used *used = &m->license.used;
+    doc_Use counts = { .plays = used->plays, .play_ms = used->play_ms, .recoveries = used->recoveries };
+    *same = use_covers_move(&m->license.conditions, &counts, c, &l.conditions);
     return 0;
 }
 

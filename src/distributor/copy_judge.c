@@ -161,11 +161,10 @@ static int judge_use(struct making *m)
     if (!id_equal(use.client, &l->client) || !id_equal(use.issuer, &m->o->keys->self) || use.sequence != l->sequence ||
         memcmp(use.license_id, l->license_id, sizeof(use.license_id)) != 0)
         return REASON_MALFORMED;
-    if (use.plays < l->plays || use.play_ms < l->play_ms) /* an older word than the last */
-        return REASON_OUT_OF_STEP;
-    l->plays = use.plays;
-    l->play_ms = use.play_ms;
-    return licenses_set_used(m->o, l->license_id, &l->client, use.plays, use.play_ms);
+    struct license_used used = licenses_used(&use);
+    if (used.plays < l->used.plays || used.play_ms < l->used.play_ms || used.recoveries < l->used.recoveries)
+        return REASON_OUT_OF_STEP; /* an older word than the last */
+    return licenses_set_used(m->o, l, &used);
 }
 
 static int judge_certificates(struct making *m)
@@ -271,16 +270,20 @@ doc_Conditions copy_conditions_there(const struct making *m)
     const struct license *l = &m->license;
     const doc_Conditions *from = &l->conditions;
     doc_Conditions c = m->ask->move ? conditions_of_move(m) : conditions_of_copy(m);
-    uint32_t plays = m->has_held ? m->held.plays : 0; /* limits are totals of all that its vault has counted */
-    uint64_t play_ms = m->has_held ? m->held.play_ms : 0;
+    struct license_used there = m->has_held ? m->held.used : (struct license_used){ 0 };
     if (m->ask->move && c.has_max_plays && from->has_max_plays)
-        c.max_plays = from->max_plays - (uint32_t)u64_min(l->plays, from->max_plays);
+        c.max_plays = from->max_plays - (uint32_t)u64_min(l->used.plays, from->max_plays);
     if (m->ask->move && c.has_max_play_ms && from->has_max_play_ms)
-        c.max_play_ms = from->max_play_ms - u64_min(l->play_ms, from->max_play_ms);
+        c.max_play_ms = from->max_play_ms - u64_min(l->used.play_ms, from->max_play_ms);
+    if (m->ask->move && c.has_max_recoveries)
+        c.max_recoveries = from->max_recoveries - (uint32_t)u64_min(l->used.recoveries, from->max_recoveries);
+    /* limits are totals of all that its vault has counted */
     if (c.has_max_plays)
-        c.max_plays = u32_add(c.max_plays, plays);
+        c.max_plays = u32_add(c.max_plays, there.plays);
     if (c.has_max_play_ms)
-        c.max_play_ms = u64_min(u64_add(c.max_play_ms, play_ms), INT64_MAX);
+        c.max_play_ms = u64_min(u64_add(c.max_play_ms, there.play_ms), INT64_MAX);
+    if (c.has_max_recoveries)
+        c.max_recoveries = u32_add(c.max_recoveries, there.recoveries);
     return c;
 }
 

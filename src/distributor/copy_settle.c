@@ -125,8 +125,7 @@ static int enter_license(struct operations *o, const struct copy *c, struct slic
         l.checkouts = before.checkouts;
     }
     if (r == 0) { /* its vault counts on */
-        l.plays = before.plays;
-        l.play_ms = before.play_ms;
+        l.used = before.used;
     }
     r = licenses_set(o, &l, CODEC_BYTES(certificate->license));
     if (r != 0 || l.distributor != OPERATIONS_SELF)

@@ -87,7 +87,7 @@ static int begin_lease(struct operations *o, struct license *l, int64_t now_ms)
     l->lease = (doc_Lease){ .until_ms = u64_min(u64_add((uint64_t)now_ms, p.lease_ms), INT64_MAX),
                             .grace_ms = p.lease_grace_ms,
                             .has_max_plays = p.lease_plays > 0,
-                            .max_plays = p.lease_plays > 0 ? u32_add(l->plays, p.lease_plays) : 0 };
+                            .max_plays = p.lease_plays > 0 ? u32_add(l->used.plays, p.lease_plays) : 0 };
     return 0;
 }
 

@@ -53,16 +53,16 @@ int leases_refresh(struct operations *o, const struct caller *who, const msg_Ref
         r = use_judge(CODEC_BYTES(item->use), &use);
     if (r == 0)
         r = find_lease(o, who, &use, &l, out);
-    if (r == 0)
-        r = licenses_set_used(o, l.license_id, &l.client, use.plays, use.play_ms);
+    if (r != 0)
+        return r;
+    struct license_used used = licenses_used(&use);
+    r = licenses_set_used(o, &l, &used);
     if (r != 0)
         return r;
     if (use.returned)
         return take_back(o, &l, result);
     if (conditions_are_over(&l.conditions, who->now_ms))
         return REASON_LICENSE_EXPIRED;
-    l.plays = use.plays > l.plays ? use.plays : l.plays;
-    l.play_ms = use.play_ms > l.play_ms ? use.play_ms : l.play_ms;
     return license_give(o, who, &d, &l, result, out);
 }
 

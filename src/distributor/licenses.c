@@ -33,15 +33,16 @@ int licenses_read(struct query *q, struct license *out)
     l.copies = query_u32(q, 8);
     l.removables = query_u32(q, 9);
     l.checkouts = query_u32(q, 10);
-    l.plays = query_u32(q, 11);
-    l.play_ms = query_u64(q, 12);
-    l.state = query_u32(q, 13);
-    l.issued_ms = query_i64(q, 14);
-    read_lease(q, 15, &l);
-    l.has_lender = !query_is_null(q, 18);
+    l.used.plays = query_u32(q, 11);
+    l.used.play_ms = query_u64(q, 12);
+    l.used.recoveries = query_u32(q, 13);
+    l.state = query_u32(q, 14);
+    l.issued_ms = query_i64(q, 15);
+    read_lease(q, 16, &l);
+    l.has_lender = !query_is_null(q, 19);
     if (l.has_lender)
-        query_fixed(q, 18, l.lender.bytes, sizeof(l.lender.bytes));
-    conditions_read(q, 19, &l.conditions);
+        query_fixed(q, 19, l.lender.bytes, sizeof(l.lender.bytes));
+    conditions_read(q, 20, &l.conditions);
     *out = l;
     return query_check(q);
 }
@@ -98,30 +99,39 @@ int licenses_set(struct operations *o, const struct license *l, struct slice doc
     query_bind_i64(&q, 9, l->copies);
     query_bind_i64(&q, 10, l->removables);
     query_bind_i64(&q, 11, l->checkouts);
-    query_bind_i64(&q, 12, l->plays);
-    query_bind_u64(&q, 13, l->play_ms);
-    query_bind_i64(&q, 14, l->state);
-    query_bind_i64(&q, 15, l->issued_ms);
-    rows_bind_time(&q, 16, l->has_lease, l->lease.until_ms);
-    query_bind_u64(&q, 17, l->has_lease ? l->lease.grace_ms : 0);
-    rows_bind_time(&q, 18, l->has_lease && l->lease.has_max_plays, l->lease.max_plays);
+    query_bind_i64(&q, 12, l->used.plays);
+    query_bind_u64(&q, 13, l->used.play_ms);
+    query_bind_i64(&q, 14, l->used.recoveries);
+    query_bind_i64(&q, 15, l->state);
+    query_bind_i64(&q, 16, l->issued_ms);
+    rows_bind_time(&q, 17, l->has_lease, l->lease.until_ms);
+    query_bind_u64(&q, 18, l->has_lease ? l->lease.grace_ms : 0);
+    rows_bind_time(&q, 19, l->has_lease && l->lease.has_max_plays, l->lease.max_plays);
     if (l->has_lender)
-        rows_bind_id(&q, 19, &l->lender);
+        rows_bind_id(&q, 20, &l->lender);
     else
-        query_bind_null(&q, 19);
-    conditions_bind(&q, 20, &l->conditions);
-    query_bind_blob(&q, 20 + CONDITIONS_COLUMNS, document);
+        query_bind_null(&q, 20);
+    conditions_bind(&q, 21, &l->conditions);
+    query_bind_blob(&q, 21 + CONDITIONS_COLUMNS, document);
     return rows_run(&q);
 }
 
-int licenses_set_used(struct operations *o, const uint8_t license_id[16], const struct id *client, uint32_t plays,
-                      uint64_t play_ms)
+struct license_used licenses_used(const doc_Use *use)
 {
+    return (struct license_used){ use->plays, use->play_ms, use->recoveries };
+}
+
+int licenses_set_used(struct operations *o, struct license *l, const struct license_used *used)
+{
+    l->used.plays = (uint32_t)u64_max(l->used.plays, used->plays);
+    l->used.play_ms = u64_max(l->used.play_ms, u64_min(used->play_ms, INT64_MAX));
+    l->used.recoveries = (uint32_t)u64_max(l->used.recoveries, used->recoveries);
     struct query q CLEANUP(query_end) = query(o->store, LICENSE_USED);
-    query_bind_blob(&q, 1, slice(license_id, 16));
-    rows_bind_id(&q, 2, client);
-    query_bind_i64(&q, 3, plays);
-    query_bind_u64(&q, 4, u64_min(play_ms, INT64_MAX));
+    query_bind_blob(&q, 1, SLICE_ARRAY(l->license_id));
+    rows_bind_id(&q, 2, &l->client);
+    query_bind_i64(&q, 3, l->used.plays);
+    query_bind_u64(&q, 4, l->used.play_ms);
+    query_bind_i64(&q, 5, l->used.recoveries);
     return rows_run(&q);
 }
 

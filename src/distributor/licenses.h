@@ -6,6 +6,12 @@
 #include "distributor/devices.h"
 #include "distributor/operations_schema.h"
 
+/* What a holder's vault has said of its use, over all editions. */
+struct license_used {
+    uint32_t plays;
+    uint64_t play_ms;
+    uint32_t recoveries; /* R2 */
+};
 struct license {
     uint8_t license_id[16];
     struct id client, content;
@@ -16,8 +22,7 @@ struct license {
     uint32_t product;
     doc_Conditions conditions;
     uint32_t copies, removables, checkouts; /* made so far, of the maxima in conditions */
-    uint32_t plays;                         /* used so far, as its holder's vault has said */
-    uint64_t play_ms;                       /* the same */
+    struct license_used used;
     bool has_lease, has_lender;
     doc_Lease lease;
     struct id lender; /* checked out: from there */
@@ -40,9 +45,10 @@ int licenses_set(struct operations *o, const struct license *l, struct slice doc
 /* Of the edition with this sequence; nothing happens when there is a later one. */
 int licenses_set_state(struct operations *o, const uint8_t license_id[16], const struct id *client, uint64_t sequence,
                        enum license_state state) MUST_USE;
-/* What its vault has said of the use; what it said before stays when that was more. 0, -errno. Writes. */
-int licenses_set_used(struct operations *o, const uint8_t license_id[16], const struct id *client, uint32_t plays,
-                      uint64_t play_ms) MUST_USE;
+/* A judged document (protocol/judge.h) as a row holds it. */
+struct license_used licenses_used(const doc_Use *use);
+/* What its vault has said of the use; of each what it said before stays when that was more, also in l->used. 0, -errno. Writes. */
+int licenses_set_used(struct operations *o, struct license *l, const struct license_used *used) MUST_USE;
 /* Of the edition with this sequence; one copy more (+1) or less (-1). */
 struct licenses_made {
     int copies, removables, checkouts;

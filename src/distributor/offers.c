@@ -68,10 +68,14 @@ static void count_on(struct offer *f)
     if (!f->has_before)
         return;
     if (c->has_max_plays)
-        c->max_plays = u32_add(c->max_plays, stayed && had->has_max_plays ? had->max_plays : f->before.plays);
+        c->max_plays = u32_add(c->max_plays, stayed && had->has_max_plays ? had->max_plays : f->before.used.plays);
     if (c->has_max_play_ms)
-        c->max_play_ms = u64_min(
-            u64_add(c->max_play_ms, stayed && had->has_max_play_ms ? had->max_play_ms : f->before.play_ms), INT64_MAX);
+        c->max_play_ms =
+            u64_min(u64_add(c->max_play_ms, stayed && had->has_max_play_ms ? had->max_play_ms : f->before.used.play_ms),
+                    INT64_MAX);
+    if (c->has_max_recoveries)
+        c->max_recoveries = u32_add(c->max_recoveries, stayed && had->has_max_recoveries ? had->max_recoveries
+                                                                                         : f->before.used.recoveries);
 }
 
 static int offer_license(struct operations *o, const struct caller *who, const struct offer_wish *wish, struct offer *f,

@@ -339,6 +339,9 @@ static const char recoveries[] = "ALTER TABLE product ADD COLUMN max_recoveries 
 static const char metadata_signers[] = "ALTER TABLE product ADD COLUMN metadata_signers BLOB;"
                                        "ALTER TABLE license ADD COLUMN metadata_signers BLOB;";
 
+/* Of those, how many its holder's vault has said of: what is left moves along. */
+static const char recoveries_made[] = "ALTER TABLE license ADD COLUMN recoveries INTEGER NOT NULL DEFAULT 0;";
+
 static const char *const migrations[] = { first,
                                           billing_schema_ledger,
                                           billing_schema_settlement,
@@ -357,7 +360,8 @@ static const char *const migrations[] = { first,
                                           copy_queue,
                                           programs,
                                           recoveries,
-                                          metadata_signers };
+                                          metadata_signers,
+                                          recoveries_made };
 
 const struct store_schema operations_schema = {
     .migrations = migrations,

@@ -98,7 +98,7 @@ static int take_away(struct operations *o, const struct license *lost)
 static int what_is_left(struct operations *o, const struct device *d, const struct license *lost, doc_Conditions *c)
 {
     struct license mine;
-    uint32_t plays = lost->plays;
+    uint32_t plays = lost->used.plays;
     int r = licenses_find(o, lost->license_id, &d->client, &mine);
     if (r == OPERATIONS_ABSENT)
         mine = (struct license){ 0 };
@@ -114,10 +114,13 @@ static int what_is_left(struct operations *o, const struct device *d, const stru
     if (id_equal(&lost->client, &d->client))
         return 0;
     if (c->has_max_plays)
-        c->max_plays = u32_add(c->max_plays - (uint32_t)u64_min(plays, c->max_plays), mine.plays);
+        c->max_plays = u32_add(c->max_plays - (uint32_t)u64_min(plays, c->max_plays), mine.used.plays);
     if (c->has_max_play_ms)
-        c->max_play_ms =
-            u64_min(u64_add(c->max_play_ms - u64_min(lost->play_ms, c->max_play_ms), mine.play_ms), INT64_MAX);
+        c->max_play_ms = u64_min(
+            u64_add(c->max_play_ms - u64_min(lost->used.play_ms, c->max_play_ms), mine.used.play_ms), INT64_MAX);
+    if (c->has_max_recoveries)
+        c->max_recoveries = u32_add(c->max_recoveries - (uint32_t)u64_min(lost->used.recoveries, c->max_recoveries),
+                                    mine.used.recoveries);
     return 0;
 }
 
@@ -132,8 +135,7 @@ static int give_again(struct operations *o, const struct caller *who, const stru
         r = licenses_find(o, lost->license_id, &d->client, &mine);
     if (r != 0 && r != OPERATIONS_ABSENT)
         return r;
-    l.plays = r == 0 ? mine.plays : 0;
-    l.play_ms = r == 0 ? mine.play_ms : 0;
+    l.used = r == 0 ? mine.used : (struct license_used){ 0 };
     return license_give(o, who, d, &l, result, out);
 }
 

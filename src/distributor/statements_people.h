@@ -171,7 +171,7 @@
     X(EXPORT_LICENSES,                                                                                                                                                       \
       "SELECT json_object('content', lower(hex(l.content)), 'title', c.title, 'client', lower(hex(l.client)),"                                                               \
       " 'product', l.product, 'state', l.state, 'copies', l.copies, 'usage_until_ms', l.usage_until_ms,"                                                                     \
-      " 'plays', l.plays, 'play_ms', l.play_ms, 'checkouts', l.checkouts, 'lease_until_ms', l.lease_until_ms, 'lender', lower(hex(l.lender)),"                               \
+      " 'plays', l.plays, 'play_ms', l.play_ms, 'recoveries', l.recoveries, 'checkouts', l.checkouts, 'lease_until_ms', l.lease_until_ms, 'lender', lower(hex(l.lender)),"   \
       " 'issued_ms', l.issued_ms) FROM license l LEFT JOIN content c ON c.content = l.content"                                                                               \
       " WHERE l.account = ?1 ORDER BY l.sequence")                                                                                                                           \
     X(EXPORT_DOWNLOADS,                                                                                                                                                      \

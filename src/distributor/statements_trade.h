@@ -17,9 +17,10 @@
 #define SQL_SEARCH                                                                       \
     " c.withdrawn = 0 AND c.search LIKE ?1 ESCAPE '\\' AND c.search LIKE ?2 ESCAPE '\\'" \
     " AND c.search LIKE ?3 ESCAPE '\\' AND c.search LIKE ?4 ESCAPE '\\'"
-#define SQL_LICENSE                                                                                              \
-    "license_id, client, content, sequence, distributor, user, account, product, copies, removables, checkouts," \
-    " plays, play_ms, state, issued_ms, lease_until_ms, lease_grace_ms, lease_plays, lender, " SQL_CONDITIONS("")
+#define SQL_LICENSE                                                                                                        \
+    "license_id, client, content, sequence, distributor, user, account, product, copies, removables, checkouts,"           \
+    " plays, play_ms, recoveries, state, issued_ms, lease_until_ms, lease_grace_ms, lease_plays, lender, " SQL_CONDITIONS( \
+        "")
 #define SQL_CERTIFICATE                                                                                         \
     "serial, license_id, source, destination, content, account, destination_number, destination_user, product," \
     " move, removable, counted, charge, block_version, issued_ms, ends_ms, state, document, delegation, edition, checkout"
@@ -125,16 +126,17 @@
     X(LICENSE_SET,                                                                                                                       \
       "INSERT INTO license (" SQL_LICENSE ", document) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8,"                                          \
       " ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27,"                                   \
-      " ?28, ?29, ?30, ?31, ?32, ?33, ?34, ?35, ?36) ON CONFLICT (license_id, client) DO UPDATE SET"                                     \
+      " ?28, ?29, ?30, ?31, ?32, ?33, ?34, ?35, ?36, ?37) ON CONFLICT (license_id, client) DO UPDATE SET"                                \
       " (content, sequence, distributor, user, account, product, copies, removables, checkouts, plays,"                                  \
-      " play_ms, state, issued_ms, lease_until_ms, lease_grace_ms, lease_plays, lender, document, " SQL_CONDITIONS(                      \
+      " play_ms, recoveries, state, issued_ms, lease_until_ms, lease_grace_ms, lease_plays, lender, document, " SQL_CONDITIONS(          \
           "") ") = (excluded.content, excluded.sequence, excluded.distributor, excluded.user,"                                           \
               " excluded.account, excluded.product, excluded.copies, excluded.removables, excluded.checkouts,"                           \
-              " excluded.plays, excluded.play_ms, excluded.state, excluded.issued_ms, excluded.lease_until_ms,"                          \
+              " excluded.plays, excluded.play_ms, excluded.recoveries, excluded.state, excluded.issued_ms, excluded.lease_until_ms,"     \
               " excluded.lease_grace_ms, excluded.lease_plays, excluded.lender, excluded.document, " SQL_CONDITIONS(                     \
                   "excluded.") ")")                                                                                                      \
-    X(LICENSE_USED, "UPDATE license SET plays = max(plays, ?3), play_ms = max(play_ms, ?4)"                                              \
-                    " WHERE license_id = ?1 AND client = ?2")                                                                            \
+    X(LICENSE_USED,                                                                                                                      \
+      "UPDATE license SET plays = max(plays, ?3), play_ms = max(play_ms, ?4), recoveries = max(recoveries, ?5)"                          \
+      " WHERE license_id = ?1 AND client = ?2")                                                                                          \
     X(LICENSE_COUNT,                                                                                                                     \
       "UPDATE license SET copies = max(0, copies + ?3), removables = max(0, removables + ?4), checkouts = max(0, checkouts + ?6)"        \
       " WHERE license_id = ?1 AND client = ?2 AND sequence = ?5")                                                                        \

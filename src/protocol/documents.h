@@ -94,6 +94,9 @@ enum receipt_outcome { RECEIPT_STORED = 1, RECEIPT_REFUSED = 2 };
 int receipt_judge(struct slice envelope, doc_Receipt *out) MUST_USE;
 int surrender_judge(struct slice envelope, doc_Surrender *out) MUST_USE;
 int use_judge(struct slice envelope, doc_Use *out) MUST_USE;
+/* Does a move give its destination no more than was left where the license is? Of `used` the counts alone are read. */
+bool use_covers_move(const doc_Conditions *here, const doc_Use *used, const doc_CopyCertificate *move,
+                     const doc_Conditions *there);
 #define USE_LOG_DUE_COUNT 200 /* entries an issuer has not confirmed: no further play until it has */
 /* Also: at least one entry, numbers without a gap. */
 int use_log_judge(struct slice envelope, doc_UseLog *out) MUST_USE;

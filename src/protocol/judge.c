@@ -339,6 +339,23 @@ int use_judge(struct slice envelope, doc_Use *out)
     return 0;
 }
 
+/* A limit there, less what was used there before, against a limit here, less what was used here. */
+static bool leaves(uint64_t limit, uint64_t used, uint64_t there, uint64_t before)
+{
+    return there - u64_min(before, there) <= limit - u64_min(used, limit);
+}
+
+bool use_covers_move(const doc_Conditions *here, const doc_Use *used, const doc_CopyCertificate *move,
+                     const doc_Conditions *there)
+{
+    bool plays = !here->has_max_plays ||
+                 (there->has_max_plays && leaves(here->max_plays, used->plays, there->max_plays, move->plays_before));
+    bool time = !here->has_max_play_ms || (there->has_max_play_ms && leaves(here->max_play_ms, used->play_ms,
+                                                                            there->max_play_ms, move->play_ms_before));
+    return plays && time && /* an absent limit of recoveries is none, and 0 */
+           leaves(here->max_recoveries, used->recoveries, there->max_recoveries, move->recoveries_before);
+}
+
 int use_log_judge(struct slice envelope, doc_UseLog *out)
 {
     doc_UseLog read;

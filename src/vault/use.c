@@ -3,6 +3,7 @@
 
 #include "base/util.h"
 #include "vault/db.h"
+#include "vault/in_use.h"
 #include "vault/keys.h"
 #include "vault/play.h"
 #include "vault/sealed.h"
@@ -183,25 +184,27 @@ int use_body_stored(struct vault *v, const struct request *rq, struct reply *rep
 
 /* --- What is left --- */
 
-/* A limit there, less what was used there before, against a limit here, less what was used here. */
-static bool is_left(bool limited, uint64_t limit, uint64_t used, bool limited_there, uint64_t there, uint64_t before)
+static int counts(const struct vault *v, const void *issuer, const uint8_t license_id[16], doc_Use *out)
 {
-    return !limited || (limited_there && used <= limit && there - u64_min(before, there) <= limit - used);
+    struct use u;
+    struct in_use cut;
+    int r = use_get(v, issuer, license_id, &u);
+    if (r == 0)
+        r = in_use_get(v, issuer, license_id, &cut);
+    if (r != 0)
+        return r;
+    out->plays = u.plays;
+    out->play_ms = u.play_ms;
+    out->recoveries = cut.recoveries;
+    return 0;
 }
 
 int use_judge_left(const struct vault *v, const doc_License *here, const doc_CopyCertificate *move,
                    const doc_Conditions *there)
 {
-    const doc_Conditions *c = &here->conditions;
-    struct use u;
-    int r = use_get(v, here->issuer, here->license_id, &u);
-    if (r != 0)
-        return r;
-    bool plays =
-        is_left(c->has_max_plays, c->max_plays, u.plays, there->has_max_plays, there->max_plays, move->plays_before);
-    bool time = is_left(c->has_max_play_ms, c->max_play_ms, u.play_ms, there->has_max_play_ms, there->max_play_ms,
-                        move->play_ms_before);
-    return plays && time ? 0 : REASON_OUT_OF_STEP;
+    doc_Use used = { 0 };
+    int r = counts(v, here->issuer, here->license_id, &used);
+    return r != 0 ? r : use_covers_move(&here->conditions, &used, move, there) ? 0 : REASON_OUT_OF_STEP;
 }
 
 /* --- USE_SIGN --- */
@@ -221,7 +224,7 @@ int use_sign(struct vault *v, const struct request *rq, struct reply *reply)
     const vlt_UseSign *m = rq->message;
     struct license_row row CLEANUP(licenses_deinit) = { 0 };
     struct buf envelope CLEANUP(buf_free) = buf(sizeof(reply->use_signed.use.bytes));
-    struct use u = { 0 };
+    doc_Use use = { .returned = m->give_back };
     int r = plays_close_ended(v); /* what they did not take was not used: no later word may be below this one */
     if (r == 0)
         r = licenses_get(v, m->issuer, m->license_id, &row);
@@ -229,14 +232,12 @@ int use_sign(struct vault *v, const struct request *rq, struct reply *reply)
         return r == LICENSES_ABSENT ? REASON_NO_LICENSE : r;
     if (plays_use(v, m->issuer, m->license_id))
         return REASON_IN_USE;
-    r = use_get(v, m->issuer, m->license_id, &u);
+    r = counts(v, m->issuer, m->license_id, &use);
     if (r == 0 && m->give_back)
         r = give_back(v, &row);
     if (r != 0)
         return r;
-    doc_Use use = {
-        .sequence = row.license.sequence, .plays = u.plays, .play_ms = u.play_ms, .returned = m->give_back
-    };
+    use.sequence = row.license.sequence;
     memcpy(use.issuer, m->issuer, sizeof(use.issuer));
     memcpy(use.license_id, m->license_id, sizeof(use.license_id));
     memcpy(use.client, v->keys->client.bytes, sizeof(use.client));

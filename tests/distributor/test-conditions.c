@@ -15,12 +15,15 @@ static struct gadget kitchen, attic, spare;
 static struct id song;
 static uint32_t numbers[PRODUCT_COUNT];
 static uint8_t license_id[16];
+static uint32_t cut_off; /* recoveries that a vault says */
 
 static void offer_products(void)
 {
     struct product plays = { .name = "Ten plays", .price = 100, .has_renew_price = true, .renew_price = 50 };
     plays.conditions.has_max_plays = true;
     plays.conditions.max_plays = 10;
+    plays.conditions.has_max_recoveries = true;
+    plays.conditions.max_recoveries = 3;
     struct product month = plays;
     strcpy(month.name, "A month");
     month.conditions.has_max_plays = false;
@@ -54,6 +57,7 @@ static void offer_products(void)
 static int set_up(void **state)
 {
     (void)state;
+    cut_off = 0;
     town_init(&town);
     shop_user(&town.a, "alice", 20000);
     gadget_init(&town, &kitchen, "kitchen");
@@ -243,6 +247,7 @@ static struct slice say_used(const struct gadget *g, uint32_t plays, uint64_t pl
                     .plays = plays,
                     .play_ms = play_ms,
                     .returned = returned,
+                    .recoveries = cut_off,
                     .signed_ms = (uint64_t)town.now_ms };
     memcpy(use.issuer, town.a.keys->self.bytes, ID_BYTES);
     memcpy(use.license_id, license_id, sizeof(use.license_id));
@@ -337,7 +342,45 @@ static void a_refused_move_leaves_no_trace(void **state)
     assert_int_equal(move(&kitchen, &attic, 4, &result), REASON_CREDIT_REFUSED);
     shop_digest(&town.a, after);
     assert_memory_equal(before, after, 32);
-    assert_int_equal(license_of(&kitchen).plays, 0);
+    assert_int_equal(license_of(&kitchen).used.plays, 0);
+}
+
+static int move_cut_off(struct gadget *from, struct gadget *to, uint32_t recoveries)
+{
+    msg_Result result;
+    doc_CopyCertificate certificate;
+    cut_off = recoveries;
+    int r = move(from, to, 0, &result);
+    if (r != 0)
+        return r;
+    open_move(from, &result, &certificate);
+    stored(to, &certificate);
+    return 0;
+}
+
+/* R2: to and fro, no more of them than were sold. */
+static void the_recoveries_that_are_left_move_along(void **state)
+{
+    (void)state;
+    assert_int_equal(sell(&kitchen, 1, TEN_PLAYS), 0);
+    assert_int_equal(move_cut_off(&kitchen, &attic, 2), 0);
+    assert_int_equal(license_of(&attic).conditions.max_recoveries, 1);
+    assert_int_equal(move_cut_off(&attic, &kitchen, 0), 0);
+    assert_int_equal(license_of(&kitchen).conditions.max_recoveries, 3);     /* its vault has counted two */
+    assert_int_equal(move_cut_off(&kitchen, &attic, 1), REASON_OUT_OF_STEP); /* it had said more */
+    assert_int_equal(move_cut_off(&kitchen, &attic, 3), 0);
+    assert_int_equal(license_of(&attic).conditions.max_recoveries, 0);
+    assert_int_equal(move_cut_off(&attic, &kitchen, 9), 0); /* more than there were */
+    assert_int_equal(license_of(&kitchen).conditions.max_recoveries, 3);
+}
+
+static void recoveries_are_sold_anew_with_a_license(void **state)
+{
+    (void)state;
+    assert_int_equal(sell(&kitchen, 1, TEN_PLAYS), 0);
+    assert_int_equal(move_cut_off(&kitchen, &attic, 2), 0);
+    assert_int_equal(sell(&kitchen, 1, TEN_PLAYS), 0);
+    assert_int_equal(license_of(&kitchen).conditions.max_recoveries, 5);
 }
 
 static void what_is_over_may_have_been_used_up(void **state)
@@ -574,6 +617,8 @@ int main(void)
         TEST(a_period_that_ends_before_it_begins_is_no_product),
         TEST(what_was_moved_away_is_not_sold_again_beside),
         TEST(a_refused_move_leaves_no_trace),
+        TEST(the_recoveries_that_are_left_move_along),
+        TEST(recoveries_are_sold_anew_with_a_license),
         TEST(what_is_over_may_have_been_used_up),
         TEST(a_certificate_is_voided_by_use_at_its_source_alone),
         TEST(a_certificate_that_gives_more_than_is_left_is_voided),

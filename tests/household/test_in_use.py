@@ -34,9 +34,9 @@ def begin(one, device=None, output="silent"):
     assert device("show", one)["in_use"]
 
 
-def player():
+def player(device=None):
     """The one that plays: it has libmpv's threads, the one that waits has a single one."""
-    pid = kitchen.process.child.pid
+    pid = (device or kitchen).process.child.pid
 
     def playing():
         found = [c for c in open(f"/proc/{pid}/task/{pid}/children").read().split() if b"hearth-player" in open(f"/proc/{c}/cmdline", "rb").read()]
@@ -300,6 +300,18 @@ def each_copy_has_its_own():
     assert h.bedroom("show", one)["conditions"]["max_recoveries"] == 1
 
 
+def recoveries_move_along():
+    one = song("--max-plays", "9", "--max-recoveries", "1")
+    begin(one)
+    os.kill(player(), signal.SIGSEGV)
+    verdict(one, 0, "crashed", True, 1)
+    kitchen("move", one, "--to", "attic")
+    assert attic("show", one)["conditions"]["max_recoveries"] == 0
+    begin(one, attic)
+    os.kill(player(attic), signal.SIGSEGV)
+    verdict(one, 1, "crashed", False, 0, attic)
+
+
 run_cases([(name, alone(case)) for name, case in [
     ("a play to its end is counted", to_its_end),
     ("its user ends it: as the license says", by_its_user),
@@ -318,4 +330,5 @@ run_cases([(name, alone(case)) for name, case in [
     ("a timed license is locked, and nothing of it is counted", a_timed_one_in_use),
     ("what has no limits is not locked", one_without_limits),
     ("a copy is locked by itself", each_copy_has_its_own),
+    ("a move takes along the recoveries that are left", recoveries_move_along),
 ] if os.environ.get("HEARTH_IN_USE_ONLY", "") in name])

@@ -385,7 +385,9 @@ static void write_small(const struct content *c, const struct distributor *a, co
     SET(surrender.client, source->client.bytes);
     write_signed("source.surrender", DOCUMENT_SURRENDER, &surrender, &source->signer);
 
-    doc_Use use = { .sequence = 41, .plays = 3, .play_ms = 181000, .returned = true, .signed_ms = NOW_MS };
+    doc_Use use = {
+        .sequence = 41, .plays = 3, .play_ms = 181000, .returned = true, .signed_ms = NOW_MS, .recoveries = 2
+    };
     SET(use.issuer, a->id.bytes);
     SET(use.license_id, c->license_id);
     SET(use.client, source->client.bytes);

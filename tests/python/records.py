@@ -51,7 +51,8 @@ COPY_CERTIFICATE = Record((1, "issuer", fixed(32)), (2, "serial", fixed(16)), (3
                           (4, "destination", fixed(32)), (5, "content", fixed(32)), (6, "license", upto(736)),
                           (7, "wrapped_half", fixed(60)), (8, "partner_root", BOOL), (9, "key_block", KEY_BLOCK_ENTRY),
                           (10, "move", BOOL), (11, "removable", BOOL), (12, "issued_ms", U64), (13, "ends_ms", U64),
-                          (14, "plays_before", U32, "?"), (15, "play_ms_before", U64, "?"))
+                          (14, "plays_before", U32, "?"), (15, "play_ms_before", U64, "?"),
+                          (16, "recoveries_before", U32, "?"))
 DELEGATION = Record((1, "delegator", fixed(32)), (2, "partner", fixed(32)), (3, "copy_key", fixed(32)),
                     (4, "sequence", U64), (5, "max_certificate_ms", U64), (6, "issued_ms", U64), (7, "ends_ms", U64))
 EKB = Record((1, "distributor", fixed(32)), (2, "category", U32), (3, "kind", U32), (4, "version", U64),
@@ -68,7 +69,8 @@ RECEIPT = Record((1, "issuer", fixed(32)), (2, "serial", fixed(16)), (3, "conten
 SURRENDER = Record((1, "issuer", fixed(32)), (2, "license_id", fixed(16)), (3, "serial", fixed(16)),
                    (4, "client", fixed(32)), (5, "signed_ms", U64))
 USE = Record((1, "issuer", fixed(32)), (2, "license_id", fixed(16)), (3, "client", fixed(32)), (4, "sequence", U64),
-             (5, "plays", U32), (6, "play_ms", U64), (7, "returned", BOOL), (8, "signed_ms", U64))
+             (5, "plays", U32), (6, "play_ms", U64), (7, "returned", BOOL), (8, "signed_ms", U64),
+             (9, "recoveries", U32))
 USE_LOG_ENTRY = Record((1, "number", U64), (2, "license_id", fixed(16)), (3, "content", fixed(32)), (4, "began_ms", U64),
                        (5, "play_ms", U64))
 USE_LOG = Record((1, "issuer", fixed(32)), (2, "client", fixed(32)), (3, "signed_ms", U64), (4, "entries", USE_LOG_ENTRY, 32))

@@ -141,7 +141,7 @@ class World:
 
     def use_fields(self):
         return {"issuer": self.a.id, "license_id": self.license_id, "client": self.source.id, "sequence": 2**63, "plays": 2**32 - 1,
-                "play_ms": 0, "returned": False, "signed_ms": NOW}
+                "play_ms": 0, "returned": False, "signed_ms": NOW, "recoveries": 2**32 - 1}
 
     def use_log_fields(self, *numbers):
         return {"issuer": self.a.id, "client": self.source.id, "signed_ms": NOW,

@@ -379,6 +379,18 @@ int rig_move_release(struct rig *r, struct slice sealed, vlt_MoveReleased *out)
     return ASK(r, MOVE_RELEASE, vlt_MoveRelease, &ask, NO_TAIL, MOVE_RELEASED, vlt_MoveReleased, out);
 }
 
+int rig_use_sign(struct rig *r, const struct maker *issuer, const struct content *c, bool give_back, doc_Use *out)
+{
+    vlt_UseSign ask = { .give_back = give_back };
+    vlt_UseSigned said;
+    memcpy(ask.issuer, issuer->id.bytes, ID_BYTES);
+    memcpy(ask.license_id, c->license_id, sizeof(c->license_id));
+    int outcome = ASK(r, USE_SIGN, vlt_UseSign, &ask, NO_TAIL, USE_SIGNED, vlt_UseSigned, &said);
+    if (outcome == 0)
+        check(use_judge(CODEC_BYTES(said.use), out) == 0);
+    return outcome;
+}
+
 int rig_move_finish(struct rig *r, struct slice receipt, vlt_MoveFinished *out)
 {
     vlt_MoveFinish ask = { 0 };

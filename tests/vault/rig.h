@@ -67,6 +67,8 @@ int rig_commit(struct rig *r, const vlt_CertificateName *name, vlt_CertificateSt
 int rig_refuse(struct rig *r, const struct offer *o, vlt_CertificateState *out);
 int rig_release(struct rig *r, const vlt_CertificateName *name);
 int rig_move_release(struct rig *r, struct slice sealed, vlt_MoveReleased *out);
+/* What the vault says of a license's use. */
+int rig_use_sign(struct rig *r, const struct maker *issuer, const struct content *c, bool give_back, doc_Use *out);
 int rig_move_finish(struct rig *r, struct slice receipt, vlt_MoveFinished *out);
 int rig_move_cancel(struct rig *r, struct slice receipt);
 /* *player: our end of the channel. */

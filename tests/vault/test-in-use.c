@@ -160,6 +160,9 @@ static void recoveries_end(void **state)
     rig_kill(&rig); /* they are remembered */
     rig_start(&rig);
     assert_int_equal(row().recoveries, 2);
+    doc_Use said;
+    assert_int_equal(rig_use_sign(&rig, &shop, &song, false, &said), 0);
+    assert_int_equal(said.recoveries, 2); /* and told to its issuer */
     give((doc_Conditions){ COUNTED, .has_max_recoveries = true,
                            .max_recoveries = 3 }); /* a later edition allows one more */
     assert_int_equal(begin(&p, 1), 0);

@@ -78,19 +78,7 @@ static int play_blocks(unsigned blocks)
     return r;
 }
 
-static int use_of(bool give_back, doc_Use *out)
-{
-    vlt_UseSign ask = { .give_back = give_back };
-    vlt_UseSigned signed_;
-    memcpy(ask.issuer, shop.id.bytes, 32);
-    memcpy(ask.license_id, song.license_id, 16);
-    uint32_t id = rig_send(&rig, vlt_Type_USE_SIGN, vlt_UseSign_fields, &ask, slice(NULL, 0), -1);
-    int r =
-        rig_receive(&rig, id, vlt_Type_USE_SIGNED, vlt_UseSigned_fields, vlt_UseSigned_size, &signed_, sizeof(signed_));
-    if (r == 0)
-        assert_int_equal(use_judge(CODEC_BYTES(signed_.use), out), 0);
-    return r;
-}
+static int use_of(bool give_back, doc_Use *out) { return rig_use_sign(&rig, &shop, &song, give_back, out); }
 
 static doc_Use used(void)
 {
@@ -349,6 +337,8 @@ static void download_period(void **state)
     assert_int_equal(play_blocks(1), 0);
 }
 
+static uint32_t recoveries_there;
+
 static int release(uint32_t max_plays, uint32_t before, uint64_t sequence)
 {
     doc_CopyCertificate c;
@@ -359,6 +349,8 @@ static int release(uint32_t max_plays, uint32_t before, uint64_t sequence)
     assert_int_equal(document_open(DOCUMENT_LICENSE, CODEC_BYTES(c.license), &inside, sizeof(inside), signer), 0);
     inside.conditions.has_max_plays = true;
     inside.conditions.max_plays = max_plays;
+    inside.conditions.has_max_recoveries = true;
+    inside.conditions.max_recoveries = recoveries_there;
     maker_copy_license(&c, &inside, &shop.license);
     c.move = true;
     c.has_plays_before = true;
@@ -378,13 +370,18 @@ static void a_move_gives_what_is_left(void **state)
     doc_License l = license_of(5);
     l.conditions.has_max_plays = true;
     l.conditions.max_plays = 3;
+    l.conditions.has_max_recoveries = true;
+    l.conditions.max_recoveries = 2;
     give(&l);
     assert_int_equal(used().plays, 0);
     assert_int_equal(play_blocks(1), 0);
     assert_int_equal(release(3, 0, 10), REASON_OUT_OF_STEP);
     assert_int_equal(play_blocks(1), 0); /* and the license was not suspended */
     assert_int_equal(release(5, 3, 11), REASON_OUT_OF_STEP);
-    assert_int_equal(release(4, 3, 12), 0); /* one is left, beside three that were used there */
+    recoveries_there = 3;
+    assert_int_equal(release(4, 3, 12), REASON_OUT_OF_STEP); /* two were sold with it */
+    recoveries_there = 2;
+    assert_int_equal(release(4, 3, 13), 0); /* one is left, beside three that were used there */
     assert_int_equal(play_blocks(1), REASON_LICENSE_SUSPENDED);
 }
 
