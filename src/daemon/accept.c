@@ -1,6 +1,6 @@
 /* A copy on its way here: receiving, committing, and the receipt to the source.
  *
- * Callbacks, in order: those of receive_run (on_progress, on_lost, on_end), on_link_closed at any time, on_committed, on_acknowledged; or
+ * Callbacks, in order: those of receive_run (on_progress, on_lost, on_end), on_no_holder and on_link_closed at any time, on_committed, on_acknowledged; or
  * on_refused (vault) when its owner does not want it. */
 #include <stdlib.h>
 #include <sys/statvfs.h>
@@ -114,25 +114,58 @@ static void on_progress(uint64_t done_bytes, uint64_t total_bytes, void *ctx)
     transfer_progress(&a->t, done_bytes, total_bytes);
 }
 
-static void on_lost(enum reason why, const char *detail, void *ctx)
+/* Nobody brings anything now. */
+static void on_no_holder(void *ctx)
+{
+    struct accept *a = ctx;
+    if (a->t.gone || a->run == NULL || receive_run_attached(a->run))
+        return;
+    if (a->own_is_wrong)
+        copy_in_received(&a->m, REASON_BLOCK_CORRUPT, NULL);
+    accept_step(a);
+}
+
+/* What it sends is not the content. It may still give the license: the content others may have. */
+static void own_was_wrong(struct accept *a, const struct receive_lost *lost)
+{
+    a->own_is_wrong = true;
+    if (!holders_look(&a->holders))
+        copy_in_received(&a->m, lost->why, lost->detail);
+    accept_step(a);
+}
+
+static void on_lost(const struct receive_lost *lost, void *ctx)
 {
     struct accept *a = ctx;
     struct peer *p = peer_of(a);
-    log_info("%s does not send any more number=%u reason=%s %s", a->t.peer, a->t.number, reason_code(why),
-             detail != NULL ? detail : "");
+    source_blame(a->t.daemon, &a->t.content, lost);
+    if (holders_lost(&a->holders, lost))
+        return;
+    a->own = 0;
+    if (lost->why == REASON_BLOCK_CORRUPT || lost->why == REASON_CONTENT_ID_MISMATCH) {
+        own_was_wrong(a, lost);
+        return;
+    }
+    log_info("%s does not send any more number=%u reason=%s %s", a->t.peer, a->t.number, reason_code(lost->why),
+             lost->detail != NULL ? lost->detail : "");
     link_leave(&a->link);
     copy_in_lost(&a->m);
+    a->own_waits = lost->why == REASON_IN_USE;
+    if (a->own_waits)
+        holders_leave(&a->holders);
     accept_step(a);
     /* A source that stopped answering, or answered what was not asked, is to connect anew. One that paused is not. */
-    if (p != NULL && why != REASON_IN_USE)
-        peer_close(p, why);
+    if (p != NULL && lost->why != REASON_IN_USE)
+        peer_close(p, lost->why);
 }
 
 static void on_end(enum reason why, const char *detail, void *ctx)
 {
     struct accept *a = ctx;
-    if (why == REASON_NONE)
+    if (why == REASON_NONE) {
+        holders_deinit(&a->holders);
         receive_run_free(steal(&a->run));
+    }
     copy_in_received(&a->m, why, detail);
     accept_step(a);
 }
@@ -140,8 +173,20 @@ static void on_end(enum reason why, const char *detail, void *ctx)
 static void pull(struct accept *a)
 {
     struct peer *p = peer_of(a);
-    if (p != NULL && a->run != NULL)
-        receive_run_attach(a->run, p);
+    a->own_waits = false;
+    if (p != NULL && a->run != NULL && !a->own_is_wrong && receive_run_attach(a->run, p, a->t.peer, &a->own) != 0)
+        peer_close(p, REASON_INTERNAL);
+}
+
+/* The source is gone; siblings go on, unless nothing more is wanted. */
+static void halt(struct accept *a)
+{
+    if (a->run == NULL)
+        return;
+    receive_run_drop(a->run, a->own);
+    a->own = 0;
+    if (a->m.paused || a->m.state != COPY_IN_RECEIVING)
+        holders_leave(&a->holders);
 }
 
 /* ---- steps --------------------------------------------------------------------------------------------------- */
@@ -178,8 +223,7 @@ static void act(struct accept *a, const struct copy_in_action *action)
         pull(a);
         break;
     case COPY_IN_HALT:
-        if (a->run != NULL)
-            receive_run_detach(a->run);
+        halt(a);
         break;
     case COPY_IN_COMMIT:
         commit(a);
@@ -203,6 +247,7 @@ static void act(struct accept *a, const struct copy_in_action *action)
 
 static void let_go(struct accept *a)
 {
+    holders_deinit(&a->holders);
     receive_run_free(steal(&a->run));
     link_leave(&a->link);
 }
@@ -217,18 +262,24 @@ static void arrived(struct accept *a)
     transfer_set_state(&a->t, TRANSFER_DONE, REASON_NONE, NULL);
 }
 
+/* The source offers again, when it went away. */
+static void show_receiving(struct accept *a)
+{
+    bool comes = a->m.connected || receive_run_attached(a->run);
+    if (a->m.paused || a->t.state == TRANSFER_PAUSED)
+        return;
+    if (!comes && a->t.state == TRANSFER_RUNNING)
+        transfer_say(&a->t, "waiting for %s", a->t.peer);
+    transfer_set_state(&a->t, comes ? TRANSFER_RUNNING : TRANSFER_WAITING, comes ? REASON_NONE : REASON_OFFLINE, NULL);
+}
+
 /* What people see of it. */
 static void show(struct accept *a)
 {
     const char *detail = a->m.detail[0] != '\0' ? a->m.detail : NULL;
     switch (a->m.state) {
     case COPY_IN_RECEIVING:
-        if (a->m.paused || a->t.state == TRANSFER_PAUSED)
-            break;
-        if (!a->m.connected && a->t.state == TRANSFER_RUNNING)
-            transfer_say(&a->t, "waiting for %s", a->t.peer);
-        transfer_set_state(&a->t, a->m.connected ? TRANSFER_RUNNING : TRANSFER_WAITING,
-                           a->m.connected ? REASON_NONE : REASON_OFFLINE, NULL); /* the source offers again */
+        show_receiving(a);
         break;
     case COPY_IN_DELIVERING:
         if (!transfer_has_ended(&a->t))
@@ -298,6 +349,18 @@ static void cancel_transfer(struct transfer *t)
     accept_step(accept_of(t));
 }
 
+static void tick_transfer(struct transfer *t, int64_t now_ms)
+{
+    struct accept *a = accept_of(t);
+    (void)now_ms;
+    if (a->run == NULL || a->m.state != COPY_IN_RECEIVING || a->m.paused || a->own_waits)
+        return;
+    bool attached = receive_run_attached(a->run);
+    (void)holders_look(&a->holders);
+    if (attached != receive_run_attached(a->run))
+        accept_step(a);
+}
+
 static void stop_transfer(struct transfer *t) { let_go(accept_of(t)); }
 
 static void free_transfer(struct transfer *t)
@@ -306,8 +369,13 @@ static void free_transfer(struct transfer *t)
     free(accept_of(t));
 }
 
-static const struct transfer_actions actions = { pause_transfer, resume_transfer, cancel_transfer,
-                                                 NULL,           stop_transfer,   free_transfer };
+static const struct receive_run *run_of(const struct transfer *t)
+{
+    return container_of(t, const struct accept, t)->run;
+}
+
+static const struct transfer_actions actions = { pause_transfer, resume_transfer, cancel_transfer, tick_transfer,
+                                                 stop_transfer,  free_transfer,   run_of };
 
 /* ---- beginning ----------------------------------------------------------------------------------------------- */
 
@@ -370,6 +438,7 @@ int accept_begin(struct link *l, uint32_t request, struct copy_in *m)
         return r;
     }
     receive_run_set_pace(a->run, &d->receiving);
+    holders_init(&a->holders, d, a->run, link_client(l), on_no_holder, a);
     receive_run_offer_info(a->run, buf_slice(&m->info), m->list_root);
     a->m = *m;
     copy_in_begun(&a->m, REASON_NONE);

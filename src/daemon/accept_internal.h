@@ -7,6 +7,7 @@
 #include "daemon/accept.h"
 #include "daemon/ask.h"
 #include "daemon/commit.h"
+#include "daemon/holders.h"
 #include "daemon/transfers_internal.h"
 #include "net/receive_run.h"
 #include "protocol/copy_in.h"
@@ -16,6 +17,10 @@ struct accept {
     struct copy_in m;
     struct receive_run *run; /* NULL: everything is here, or nothing will be */
     struct link_user link;   /* to the source, while there is one */
+    struct holders holders;  /* others that have the body */
+    uint32_t own;            /* the source, as one of the run; 0: it is none */
+    bool own_is_wrong;       /* it has sent what is not this content's: nothing more is taken from it */
+    bool own_waits;          /* it does not want to send now: nor do we fetch from others */
     uint32_t request;        /* the offer that began it */
     bool stepping;           /* accept_step is under way, further up the stack */
 };

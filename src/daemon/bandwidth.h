@@ -1,4 +1,4 @@
-/* How fast this device receives, all its transfers together: `hearth transfers limit`. What it sends is limited by whoever receives it. Loop thread. */
+/* How fast this device receives, and sends, all its transfers together: `hearth transfers limit`. Loop thread. */
 #ifndef DAEMON_BANDWIDTH_H
 #define DAEMON_BANDWIDTH_H
 

@@ -67,7 +67,8 @@ struct daemon {
     struct deck *decks;      /* list: queues being played (deck.h) */
     struct burn *burn;       /* the one under way (burn.h) */
     uint32_t volume;         /* 0 to 100, of what is played in time */
-    struct pace receiving;   /* bandwidth.c: shared by all that is received */
+    struct pace receiving;   /* bandwidth.c: shared by all that is received, */
+    struct pace sending;     /* and by all bodies that are sent */
 
     /* Set by device_link_start: takes a connection of another device. As peer_accept_fn. NULL: connections are refused. */
     bool (*on_device)(struct peer *p, struct peer_callbacks *callbacks, void **ctx, void *daemon);

@@ -1,7 +1,7 @@
-/* Downloads: receive_run over the places that the distributor names (sources.h), then over the session of an account, again and again until
- * the body is here.
+/* Downloads: receive_run over the places that the distributor names (sources.h), or else over the session of an account, and beside it over the
+ * siblings that have the body (holders.h), again and again until it is here.
  *
- * Callbacks, in order: on_row (database), on_ready (session), on_places, then those of receive_run: on_progress, on_lost, on_end. */
+ * Callbacks, in order: on_row (database), on_ready (session), on_places, then those of receive_run: on_progress, on_lost, on_end; on_no_holder. */
 #include "daemon/download.h"
 
 #include <stdlib.h>
@@ -9,6 +9,7 @@
 #include "base/util.h"
 #include "daemon/db.h"
 #include "daemon/events.h"
+#include "daemon/holders.h"
 #include "daemon/library.h"
 #include "daemon/session.h"
 #include "daemon/sources.h"
@@ -29,7 +30,11 @@ struct download {
     struct account *account; /* a reference */
     struct receive_run *run;
     struct sources sources;
+    struct holders holders;
+    uint32_t own; /* the account's session, as a source of the run; 0: it is none */
     bool connecting;
+    enum reason own_why; /* why the distributor does not bring it; NONE: it does, or nothing is known against it */
+    char own_detail[256];
     uint64_t lost_at_bytes;
     uint32_t empty_tries;
     int64_t retry_ms, next_try_ms; /* 0: no next try is due */
@@ -77,6 +82,7 @@ static void put_row(const struct download *l, bool add)
 static void let_go(struct download *l)
 {
     sources_deinit(&l->sources);
+    holders_deinit(&l->holders);
     receive_run_free(steal(&l->run));
     account_unref(steal(&l->account));
     l->next_try_ms = 0;
@@ -95,6 +101,8 @@ static void try_later(struct download *l, enum reason why)
 {
     l->retry_ms = l->retry_ms == 0 ? RETRY_FIRST_MS : l->retry_ms * 2 > RETRY_LAST_MS ? RETRY_LAST_MS : l->retry_ms * 2;
     l->next_try_ms = transfers_now_ms(l->t.daemon) + l->retry_ms;
+    if (receive_run_attached(l->run))
+        return; /* from siblings it goes on */
     transfer_set_state(&l->t, TRANSFER_WAITING, why, NULL);
     transfer_say(&l->t, "waiting for %s", l->t.peer);
 }
@@ -102,6 +110,8 @@ static void try_later(struct download *l, enum reason why)
 static void on_progress(uint64_t done_bytes, uint64_t total_bytes, void *ctx)
 {
     struct download *l = ctx;
+    if (l->t.state == TRANSFER_WAITING && receive_run_attached(l->run))
+        transfer_set_state(&l->t, TRANSFER_RUNNING, REASON_NONE, NULL);
     transfer_progress(&l->t, done_bytes, total_bytes);
 }
 
@@ -114,13 +124,46 @@ static bool may_pass(enum reason why)
 
 static void attach_next(struct download *l);
 
-static void on_lost(enum reason why, const char *detail, void *ctx)
+/* The distributor brings nothing, and says why. As long as siblings do, that ends nothing. */
+static void without_distributor(struct download *l, enum reason why, const char *detail)
+{
+    l->own_why = why;
+    CODEC_SET_TEXT(l->own_detail, detail != NULL ? detail : "");
+    if (!holders_look(&l->holders))
+        end(l, TRANSFER_FAILED, why, detail);
+    else if (may_pass(why))
+        try_later(l, why);
+}
+
+static bool is_left_alone(const struct download *l)
+{
+    return !transfer_has_ended(&l->t) && l->run != NULL && l->t.state != TRANSFER_PAUSED &&
+           !receive_run_attached(l->run) && !l->connecting && !l->sources.active;
+}
+
+static void on_no_holder(void *ctx)
 {
     struct download *l = ctx;
-    if (sources_leave(&l->sources, why)) { /* whatever was wrong there, elsewhere it need not be */
+    if (!is_left_alone(l))
+        return;
+    if (l->own_why != REASON_NONE && (!may_pass(l->own_why) || l->t.done_bytes == 0))
+        end(l, TRANSFER_FAILED, l->own_why, l->own_detail[0] != '\0' ? l->own_detail : NULL);
+    else if (l->t.state == TRANSFER_RUNNING)
+        try_later(l, REASON_OFFLINE);
+}
+
+static void on_lost(const struct receive_lost *lost, void *ctx)
+{
+    struct download *l = ctx;
+    enum reason why = lost->why;
+    source_blame(l->t.daemon, &l->t.content, lost);
+    if (holders_lost(&l->holders, lost))
+        return;
+    if (sources_lost(&l->sources, lost)) { /* whatever was wrong there, elsewhere it need not be */
         attach_next(l);
         return;
     }
+    l->own = 0;
     bool empty = l->t.done_bytes == l->lost_at_bytes;
     l->lost_at_bytes = l->t.done_bytes;
     l->empty_tries = empty ? l->empty_tries + 1 : 0;
@@ -128,7 +171,7 @@ static void on_lost(enum reason why, const char *detail, void *ctx)
         l->retry_ms = 0;
     bool connection = why == REASON_OFFLINE || why == REASON_NONE || why == REASON_SESSION_REPLACED;
     if (!may_pass(why) || (!connection && l->empty_tries >= EMPTY_TRIES_MAX))
-        end(l, TRANSFER_FAILED, why, detail);
+        without_distributor(l, why, lost->detail);
     else
         try_later(l, why == REASON_NONE ? REASON_OFFLINE : why);
 }
@@ -161,19 +204,18 @@ static void on_end(enum reason why, const char *detail, void *ctx)
 /* The next place, or its distributor. */
 static void attach_next(struct download *l)
 {
+    l->own_why = REASON_NONE;
     if (sources_attach(&l->sources))
         return;
     struct peer *p = session_peer(l->account);
-    if (p != NULL)
-        receive_run_attach(l->run, p);
-    else
+    if (p == NULL || receive_run_attach(l->run, p, l->account->name, &l->own) != 0)
         try_later(l, REASON_OFFLINE);
 }
 
 static bool is_wanted(const struct download *l)
 {
-    return !transfer_has_ended(&l->t) && !l->t.gone && l->t.state != TRANSFER_PAUSED && l->run != NULL &&
-           !receive_run_attached(l->run);
+    return !transfer_has_ended(&l->t) && !l->t.gone && l->t.state != TRANSFER_PAUSED && l->run != NULL && l->own == 0 &&
+           !l->sources.active;
 }
 
 static void on_unreachable(void *ctx)
@@ -207,8 +249,9 @@ static void on_ready(const struct answer *answer, void *ctx)
         attach_next(l);
     } else if (wanted) {
         /* Whoever has just asked for it hears at once that nobody is there; what has begun goes on by itself. */
-        if (l->t.done_bytes == 0 && l->t.watchers != NULL && answer->why != REASON_NONE)
-            end(l, TRANSFER_FAILED, answer->why, answer->refusal->text);
+        if (l->t.done_bytes == 0 && l->t.watchers != NULL && answer->why != REASON_NONE &&
+            !receive_run_attached(l->run))
+            without_distributor(l, answer->why, answer->refusal->text);
         else
             try_later(l, REASON_OFFLINE);
     }
@@ -217,7 +260,7 @@ static void on_ready(const struct answer *answer, void *ctx)
 
 static void connect_source(struct download *l)
 {
-    if (l->connecting || l->run == NULL || receive_run_attached(l->run) || l->sources.active)
+    if (l->connecting || l->run == NULL || l->own != 0 || l->sources.active)
         return;
     l->next_try_ms = 0;
     transfer_hold(&l->t);
@@ -234,8 +277,10 @@ static void connect_source(struct download *l)
 static void pause_transfer(struct transfer *t)
 {
     struct download *l = download_of(t);
-    receive_run_detach(l->run);
     sources_leave(&l->sources, REASON_CANCELLED);
+    holders_leave(&l->holders);
+    receive_run_detach(l->run);
+    l->own = 0;
     l->next_try_ms = 0;
     transfer_set_state(t, TRANSFER_PAUSED, REASON_NONE, NULL);
 }
@@ -267,15 +312,22 @@ static void cancel_transfer(struct transfer *t)
 static void tick_transfer(struct transfer *t, int64_t now_ms)
 {
     struct download *l = download_of(t);
+    if (l->t.state == TRANSFER_PAUSED || l->run == NULL)
+        return;
+    (void)holders_look(&l->holders);
     if (l->next_try_ms != 0 && now_ms >= l->next_try_ms)
         connect_source(l);
 }
 
 static void stop_transfer(struct transfer *t) { let_go(download_of(t)); }
 static void free_transfer(struct transfer *t) { free(download_of(t)); }
+static const struct receive_run *run_of(const struct transfer *t)
+{
+    return container_of(t, const struct download, t)->run;
+}
 
-static const struct transfer_actions actions = { pause_transfer, resume_transfer, cancel_transfer,
-                                                 tick_transfer,  stop_transfer,   free_transfer };
+static const struct transfer_actions actions = { pause_transfer, resume_transfer, cancel_transfer, tick_transfer,
+                                                 stop_transfer,  free_transfer,   run_of };
 
 /* ---- starting ------------------------------------------------------------------------------------------------ */
 
@@ -294,6 +346,7 @@ static int download_new(struct account *a, const struct id *content, struct down
     receive_run_set_pace(l->run, &d->receiving);
     l->account = account_ref(a);
     sources_init(&l->sources, d, l->run, on_unreachable, l);
+    holders_init(&l->holders, d, l->run, NULL, on_no_holder, l);
     transfer_add(d, &l->t, TRANSFER_DOWNLOAD, content, &a->distributor, a->name, &actions);
     *out = l;
     return 0;

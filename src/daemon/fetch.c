@@ -2,7 +2,7 @@
  * and only the body is missing, the body is read from the sibling, and no distributor is asked.
  *
  * Callbacks, in order: on_ready or on_closed (link), on_answer (the sibling's OK or refusal), fetches_begun;
- * or on_ready, then those of receive_run: on_progress, on_lost, on_end. */
+ * or on_ready, then those of receive_run: on_progress, on_lost, on_end; on_no_holder. */
 #include "daemon/fetch.h"
 
 #include <stdio.h>
@@ -11,6 +11,7 @@
 #include "base/util.h"
 #include "daemon/control.h"
 #include "daemon/device_link.h"
+#include "daemon/holders.h"
 #include "daemon/library.h"
 #include "daemon/listing.h"
 #include "daemon/shop.h"
@@ -32,6 +33,9 @@ struct fetch {
     struct link_user link;
     uint32_t request;
     struct receive_run *run; /* the body alone is wanted; its own deadlines hold */
+    struct holders holders;  /* others that have it */
+    uint32_t own;            /* the sibling that was named, as a source of the run; 0: not yet, or: */
+    enum reason lost_why;    /* it is none any more */
     int64_t deadline_ms;
 };
 
@@ -41,6 +45,7 @@ static void drop(struct fetch *f)
     while (*at != f)
         at = &(*at)->next;
     *at = f->next;
+    holders_deinit(&f->holders);
     receive_run_free(f->run);
     if (f->request != 0 && f->link.link != NULL)
         peer_forget(link_peer(f->link.link), f->request);
@@ -80,9 +85,25 @@ static void on_progress(uint64_t done_bytes, uint64_t total_bytes, void *ctx)
     call_progress(f->call, done_bytes, total_bytes, "fetching");
 }
 
-static void on_lost(enum reason why, const char *detail, void *ctx)
+static void on_no_holder(void *ctx)
 {
-    fail(ctx, why == REASON_NONE ? REASON_OFFLINE : why, detail); /* what arrived stays for the next try */
+    struct fetch *f = ctx;
+    if (f->own == 0 && f->lost_why != REASON_NONE)
+        fail(f, f->lost_why, NULL);
+}
+
+/* What arrived stays for the next try. Other siblings go on, when there are some. */
+static void on_lost(const struct receive_lost *lost, void *ctx)
+{
+    struct fetch *f = ctx;
+    source_blame(f->daemon, &f->content, lost);
+    if (holders_lost(&f->holders, lost))
+        return;
+    f->own = 0;
+    f->lost_why = lost->why == REASON_NONE ? REASON_OFFLINE : lost->why;
+    link_leave(&f->link);
+    if (!holders_look(&f->holders))
+        fail(f, f->lost_why, lost->detail);
 }
 
 static void finish_with_track(struct daemon *d, struct call *c, const struct track *t)
@@ -114,15 +135,17 @@ static void on_end(enum reason why, const char *detail, void *ctx)
         call_refuse(c, REASON_INTERNAL, NULL);
 }
 
-static int want_body(struct fetch *f)
+static int want_body(struct fetch *f, const struct id *from)
 {
     static const struct receive_run_callbacks callbacks = { on_progress, on_lost, on_end };
     struct daemon *d = f->daemon;
     f->deadline_ms = INT64_MAX;
     int r = receive_run_new(&f->run, d->loop, d->clock, d->config.bodies_dir, &f->content, &callbacks, f);
-    if (r == 0)
-        receive_run_set_pace(f->run, &d->receiving);
-    return r;
+    if (r != 0)
+        return r;
+    receive_run_set_pace(f->run, &d->receiving);
+    holders_init(&f->holders, d, f->run, from, on_no_holder, f);
+    return 0;
 }
 
 /* ---- the link ------------------------------------------------------------------------------------------------- */
@@ -131,7 +154,9 @@ static void on_ready(struct link_user *u)
 {
     struct fetch *f = container_of(u, struct fetch, link);
     if (f->run != NULL) {
-        receive_run_attach(f->run, link_peer(u->link));
+        int r = receive_run_attach(f->run, link_peer(u->link), link_name(u->link), &f->own);
+        if (r != 0)
+            fail(f, reason_of_error(r), NULL);
         return;
     }
     msg_Fetch m = msg_Fetch_init_zero;
@@ -145,7 +170,10 @@ static void on_closed(struct link_user *u, enum reason why)
 {
     struct fetch *f = container_of(u, struct fetch, link);
     f->request = 0;
-    fail(f, why, NULL);
+    if (f->run == NULL || f->holders.list == NULL)
+        fail(f, why, NULL);
+    else
+        f->lost_why = why;
 }
 
 void fetches_begun(struct daemon *d, struct transfer *t)
@@ -162,7 +190,9 @@ void fetches_tick(struct daemon *d, int64_t now_ms)
 {
     for (struct fetch *f = d->transfers->fetches, *next; f != NULL; f = next) {
         next = f->next;
-        if (now_ms >= f->deadline_ms)
+        if (f->run != NULL)
+            (void)holders_look(&f->holders);
+        else if (now_ms >= f->deadline_ms)
             fail(f, REASON_TIMED_OUT, "The other device made no offer.");
     }
 }
@@ -209,7 +239,7 @@ static void start(struct daemon *d, struct call *c, const struct id *content, co
     d->transfers->fetches = f;
     transfers_wake(d);
     call_progress(c, 0, 0, "asking %s", from->name);
-    int r = body_only ? want_body(f) : 0;
+    int r = body_only ? want_body(f, &from->client) : 0;
     if (r == 0)
         r = link_open(d, &from->client, &f->link);
     if (r == LINK_READY)

@@ -48,15 +48,14 @@ int sources_ask(struct sources *s, struct account *a, void (*on_known)(void *ctx
 struct place_link {
     struct sources *sources; /* NULL: nobody waits any more */
     struct peer *peer;
-    bool open;
 };
 
 static void on_open(struct peer *p, void *ctx)
 {
     struct place_link *l = ctx;
-    l->open = true;
-    if (l->sources != NULL)
-        receive_run_attach_place(l->sources->run, p);
+    struct sources *s = l->sources;
+    if (s != NULL && receive_run_attach(s->run, p, s->places[s->next - 1].text, &s->source) != 0)
+        peer_close(p, REASON_INTERNAL);
 }
 
 static void on_frame(struct peer *p, const struct frame *f, void *ctx)
@@ -69,7 +68,7 @@ static void on_closed(struct peer *p, enum reason why, void *ctx)
 {
     struct place_link *l = ctx;
     struct sources *s = l->sources;
-    bool failed = s != NULL && !l->open;
+    bool failed = s != NULL && s->source == 0;
     (void)p;
     free(l);
     if (s == NULL)
@@ -107,7 +106,7 @@ bool sources_attach(struct sources *s)
         int r;
         if (p->kind == PLACE_HTTP) {
             place_body_url(p, receive_run_content(s->run), url);
-            r = receive_run_attach_url(s->run, s->daemon->transfers->http, url);
+            r = receive_run_attach_url(s->run, s->daemon->transfers->http, url, p->text, &s->source);
         } else {
             r = dial(s, p);
         }
@@ -120,18 +119,27 @@ bool sources_attach(struct sources *s)
     return false;
 }
 
-bool sources_leave(struct sources *s, enum reason why)
+void sources_leave(struct sources *s, enum reason why)
 {
     if (!s->active)
-        return false;
+        return;
     s->active = false;
     if (why != REASON_NONE && why != REASON_CANCELLED)
         log_info("a place was left place=%s reason=%s", s->places[s->next - 1].text, reason_code(why));
+    receive_run_drop(s->run, s->source);
+    s->source = 0;
     struct place_link *l = steal(&s->link);
     if (l != NULL) {
         l->sources = NULL;
         peer_close(l->peer, REASON_CANCELLED);
     }
+}
+
+bool sources_lost(struct sources *s, const struct receive_lost *lost)
+{
+    if (!s->active || lost->source != s->source)
+        return false;
+    sources_leave(s, lost->why);
     return true;
 }
 

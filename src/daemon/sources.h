@@ -1,4 +1,4 @@
-/* The places where a body may be had beside its distributor, as the distributor says (protocol/place.h): one after another becomes the
+/* The places where a body may be had beside its distributor, as the distributor says (protocol/place.h): one after another becomes a
  * source of a receive_run. Each is tried once; when none is left the distributor itself is the source, as it was without places.
  * Loop thread. Source: seed Fig. 4, S24. */
 #ifndef DAEMON_SOURCES_H
@@ -18,6 +18,7 @@ struct sources {
     unsigned count, next;
     bool known, asking, active; /* active: one of them is the source now */
     struct place_link *link;    /* to a contents server */
+    uint32_t source;            /* of the run; 0: its link is not there yet */
     void (*on_known)(void *ctx);
     void (*on_failed)(void *ctx);
     void *ctx;
@@ -30,7 +31,8 @@ void sources_deinit(struct sources *s); /* before the run is freed; idempotent; 
 int sources_ask(struct sources *s, struct account *a, void (*on_known)(void *ctx)) MUST_USE;
 /* The next place becomes the run's source. False: none is left. */
 bool sources_attach(struct sources *s);
-/* The run has lost its source, or is to: what leads there is closed. True: it was one of the places. */
-bool sources_leave(struct sources *s, enum reason why);
+/* From on_lost: was it the place? Then what leads there is closed. */
+bool sources_lost(struct sources *s, const struct receive_lost *lost);
+void sources_leave(struct sources *s, enum reason why); /* the one that is used now; nothing when there is none */
 
 #endif

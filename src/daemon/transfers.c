@@ -15,13 +15,13 @@
 #include "daemon/library.h"
 #include "daemon/transfers_internal.h"
 #include "net/http.h"
+#include "net/receive_run.h"
 
 #define LOG_MODULE "transfers"
 #include "base/log.h"
 
 #define TICK_MS 1000
 #define PROGRESS_MS 200
-#define RATE_MS 500
 #define STILL_MS 3000 /* a source that says nothing for that long is worth a word */
 #define ENDED_KEPT 64
 
@@ -201,26 +201,12 @@ void transfer_say(struct transfer *t, const char *format, ...)
     say(t, safe);
 }
 
-/* What came in the last half second or longer counts a third: a rate that a person can read. */
-static void note_rate(struct transfer *t, uint64_t done_bytes, int64_t now_ms)
-{
-    if (done_bytes != t->done_bytes)
-        t->moved_ms = now_ms;
-    int64_t spent_ms = now_ms - t->rate_ms;
-    if (t->rate_ms != 0 && done_bytes >= t->rate_bytes && spent_ms < RATE_MS)
-        return;
-    if (t->rate_ms != 0 && done_bytes >= t->rate_bytes) {
-        uint64_t lately = (done_bytes - t->rate_bytes) * 1000 / (uint64_t)spent_ms;
-        t->rate = t->rate == 0 ? lately : (2 * t->rate + lately) / 3;
-    }
-    t->rate_ms = now_ms;
-    t->rate_bytes = done_bytes;
-}
-
 void transfer_progress(struct transfer *t, uint64_t done_bytes, uint64_t total_bytes)
 {
     int64_t now_ms = transfers_now_ms(t->daemon);
-    note_rate(t, done_bytes, now_ms);
+    if (done_bytes != t->done_bytes)
+        t->moved_ms = now_ms;
+    meter_note(&t->meter, done_bytes, now_ms);
     t->done_bytes = done_bytes;
     t->total_bytes = total_bytes;
     if (t->watchers == NULL || (now_ms - t->progress_ms < PROGRESS_MS && done_bytes < total_bytes))
@@ -236,8 +222,7 @@ void transfer_set_state(struct transfer *t, enum transfer_state state, enum reas
         return;
     t->state = state;
     t->reason = why;
-    t->rate = 0;
-    t->rate_ms = 0;
+    t->meter = (struct meter){ 0 };
     t->moved_ms = transfers_now_ms(t->daemon);
     if (!transfer_has_ended(t)) {
         transfers_wake(t->daemon);
@@ -253,6 +238,20 @@ void transfer_set_state(struct transfer *t, enum transfer_state state, enum reas
 }
 
 /* ---- control ------------------------------------------------------------------------------------------------- */
+
+static void sources_of(const struct transfer *t, ctl_TransferRow *row)
+{
+    struct receive_source_view views[ARRAY_COUNT(row->sources)];
+    const struct receive_run *run = t->actions->run != NULL ? t->actions->run(t) : NULL;
+    if (run == NULL)
+        return;
+    row->sources_count = (pb_size_t)receive_run_sources(run, views, ARRAY_COUNT(views));
+    for (pb_size_t i = 0; i < row->sources_count; i++) {
+        row->sources[i].bytes = views[i].brought_bytes;
+        row->sources[i].rate = views[i].rate;
+        CODEC_SET_TEXT(row->sources[i].name, views[i].name);
+    }
+}
 
 static void row_of(const struct transfer *t, ctl_TransferRow *row)
 {
@@ -271,11 +270,12 @@ static void row_of(const struct transfer *t, ctl_TransferRow *row)
     bool runs = t->state == TRANSFER_RUNNING && t->total_bytes > 0;
     row->has_still_ms = runs && still_ms >= STILL_MS;
     row->still_ms = row->has_still_ms ? (uint64_t)still_ms : 0;
-    row->has_rate = row->has_left_ms = runs && !row->has_still_ms && t->rate > 0;
-    row->rate = row->has_rate ? t->rate : 0;
-    row->left_ms = row->has_rate ? (t->total_bytes - u64_min(t->done_bytes, t->total_bytes)) * 1000 / t->rate : 0;
+    row->has_rate = row->has_left_ms = runs && !row->has_still_ms && t->meter.rate > 0;
+    row->rate = row->has_rate ? t->meter.rate : 0;
+    row->left_ms = row->has_rate ? (t->total_bytes - u64_min(t->done_bytes, t->total_bytes)) * 1000 / t->meter.rate : 0;
     if (row->has_reason)
         CODEC_SET_TEXT(row->reason, reason_code(t->reason));
+    sources_of(t, row);
 }
 
 static void call_on_progress(const struct transfer *t, const char *text, void *ctx)
@@ -393,6 +393,7 @@ int transfers_start(struct daemon *d)
         serve_free(s->serve);
         return r;
     }
+    serve_set_pace(s->serve, &d->sending, d->clock);
     s->daemon = d;
     s->last = &s->first;
     s->next_number = 1;

@@ -6,10 +6,12 @@
 #ifndef DAEMON_TRANSFERS_H
 #define DAEMON_TRANSFERS_H
 
+#include "base/meter.h"
 #include "daemon/account.h"
 #include "daemon/daemon.h"
 
 struct call;
+struct receive_run;
 
 enum transfer_kind { TRANSFER_DOWNLOAD = 1, TRANSFER_COPY_OUT, TRANSFER_COPY_IN, TRANSFER_MOVE_OUT, TRANSFER_MOVE_IN };
 enum transfer_state {
@@ -37,6 +39,7 @@ struct transfer_actions {              /* of the module that embeds the transfer
     void (*tick)(struct transfer *t, int64_t now_ms); /* about once a second while it has not ended; monotonic time */
     void (*stop)(struct transfer *t);                 /* the program ends: let go of connections and files */
     void (*free)(struct transfer *t);                 /* out of the table, nothing under way: frees the memory */
+    const struct receive_run *(*run)(const struct transfer *t); /* what comes in; NULL when nothing does */
 };
 struct transfer_watcher;
 struct transfer { /* embedded */
@@ -51,9 +54,7 @@ struct transfer { /* embedded */
     uint64_t done_bytes, total_bytes;
     enum reason reason;  /* why it waits or failed */
     int64_t progress_ms; /* when watchers were last told */
-    uint64_t rate;       /* bytes a second, lately; 0: not known */
-    uint64_t rate_bytes; /* done when it was last looked at, */
-    int64_t rate_ms;     /* at that time; 0: never */
+    struct meter meter;  /* of done_bytes, while it runs */
     int64_t moved_ms;    /* when something last came; 0: nothing has since it runs */
     struct transfer_watcher *watchers;
     uint32_t holds; /* callbacks still to come */

@@ -46,12 +46,20 @@ static void give_up(struct contents_pull *p, enum reason why)
 
 /* --- Bodies ------------------------------------------------------------------------------------------------------ */
 
-static void on_lost(enum reason why, const char *detail, void *ctx)
+/* What is wrong with this body alone: withdrawn between question and answer, or damaged there. */
+static bool is_of_body(enum reason why)
+{
+    return why == REASON_UNKNOWN_CONTENT || why == REASON_BLOCK_CORRUPT || why == REASON_CONTENT_ID_MISMATCH;
+}
+
+static void on_lost(const struct receive_lost *lost, void *ctx)
 {
     struct contents_pull *p = ctx;
-    (void)detail;
-    receive_run_free(steal(&p->run));                     /* its part file stays: the next connection goes on with it */
-    if (why == REASON_UNKNOWN_CONTENT && p->peer != NULL) /* it was withdrawn between question and answer */
+    enum reason why = lost->why;
+    if (why != REASON_UNKNOWN_CONTENT && is_of_body(why))
+        log_warn("a body could not be fetched from=%s reason=%s", p->principal.address, reason_code(why));
+    receive_run_free(steal(&p->run)); /* its part file stays: the next connection goes on with it */
+    if (is_of_body(why) && p->peer != NULL)
         next_body(p);
     else
         give_up(p, why);
@@ -92,7 +100,10 @@ static void next_body(struct contents_pull *p)
             give_up(p, REASON_INTERNAL);
             return;
         }
-        receive_run_attach(p->run, p->peer);
+        uint32_t source; /* the only one */
+        int r = receive_run_attach(p->run, p->peer, p->principal.address, &source);
+        if (r != 0)
+            give_up(p, reason_of_error(r));
         return;
     }
     if (p->page.bodies_count == ARRAY_COUNT(p->page.bodies)) {

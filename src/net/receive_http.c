@@ -1,4 +1,4 @@
-/* A body file at a URL as the source of a receive_run (layout: crypto/body.h). Nothing that comes is believed: the head must hash to the content
+/* A body file at a URL as a source of a receive_run (layout: crypto/body.h). Nothing that comes is believed: the head must hash to the content
  * ID before the exchange hears of it, and blocks go the way that all blocks go.
  *
  * Callbacks, in order: on_head_bytes, on_head_done (range of the head, then of the rest of a long list), root_work (pool), on_root;
@@ -28,7 +28,7 @@ struct block_get {
 };
 
 struct receive_http {
-    struct receive_run *run;
+    struct receive_source *of;
     struct http *http;
     char url[HTTP_URL_BYTES];
     struct http_get *head_get;
@@ -84,7 +84,7 @@ static int on_head_bytes(struct slice bytes, uint64_t total_bytes, void *ctx)
     if (why == REASON_NONE)
         return 0;
     s->head_get = NULL;
-    receive_run_lose(s->run, why, NULL);
+    receive_run_lose(s->of, why, NULL);
     return -1;
 }
 
@@ -105,13 +105,12 @@ static void root_work(uv_work_t *work)
 
 static int feed(struct receive_http *s, const struct receive_action *a)
 {
-    struct receive *x = &s->run->exchange;
-    int64_t now_ms = clock_mono_ms(s->run->clock);
+    struct receive *x = &s->of->run->exchange;
     if (a->kind == RECEIVE_ASK_INFO)
-        return receive_info(x, info_of(s), s->list_root, now_ms);
+        return receive_info(x, info_of(s), s->list_root);
     if (a->first > s->shape.block_count || a->count > s->shape.block_count - a->first)
         return RECEIVE_UNASKED;
-    return receive_list(x, a->first, slice(list_of(s) + (size_t)a->first * 32, (size_t)a->count * 32), now_ms);
+    return receive_list(x, a->first, slice(list_of(s) + (size_t)a->first * 32, (size_t)a->count * 32));
 }
 
 static void on_root(uv_work_t *work, int status)
@@ -131,13 +130,13 @@ static void on_root(uv_work_t *work, int status)
     struct id named;
     body_content_id(info_of(s), root, &named);
     if (!id_equal(&named, r->exchange.content.bytes)) {
-        receive_run_lose(r, REASON_CONTENT_ID_MISMATCH, "Another body lies there.");
+        receive_run_lose(s->of, REASON_CONTENT_ID_MISMATCH, "Another body lies there.");
         return;
     }
     memcpy(s->list_root, root, sizeof(root));
     s->loaded = true;
     s->loading = false;
-    receive_run_taken(r, feed(s, &s->asked));
+    receive_run_taken(s->of, feed(s, &s->asked));
 }
 
 static int hash_list(struct receive_http *s)
@@ -151,9 +150,9 @@ static int hash_list(struct receive_http *s)
         return -ENOMEM;
     }
     memcpy(list, list_of(s), len);
-    *j = (struct root_job){ .run = s->run, .source = s, .list = list, .count = s->shape.block_count };
+    *j = (struct root_job){ .run = s->of->run, .source = s, .list = list, .count = s->shape.block_count };
     j->work.data = s->job = j;
-    receive_pool_queue(s->run, &j->work, root_work, on_root);
+    receive_pool_queue(s->of->run, &j->work, root_work, on_root);
     return 0;
 }
 
@@ -166,13 +165,13 @@ static void on_head_done(enum reason why, const char *detail, void *ctx)
     if (why == REASON_NONE && !s->shaped)
         why = REASON_CONTENT_ID_MISMATCH;
     if (why != REASON_NONE) {
-        receive_run_lose(s->run, why, detail);
+        receive_run_lose(s->of, why, detail);
         return;
     }
     uint64_t wanted = body_block_offset(&s->shape, 0);
     int r = s->head.len < wanted ? get_head(s, s->head.len, wanted - s->head.len) : hash_list(s);
     if (r != 0)
-        receive_run_lose(s->run, REASON_INTERNAL, NULL);
+        receive_run_lose(s->of, REASON_INTERNAL, NULL);
 }
 
 static int get_head(struct receive_http *s, uint64_t first, uint64_t len)
@@ -199,24 +198,16 @@ static void block_get_free(struct block_get *g)
 /* One block is complete. 0, or an outcome of receive_run_taken. */
 static int take_block(struct block_get *g)
 {
-    struct receive_run *r = g->source->run;
     uint8_t *block = steal(&g->block);
-    int outcome = receive_block(&r->exchange, g->index, g->len, clock_mono_ms(r->clock));
-    if (outcome != 0) {
-        free(block);
-        return outcome;
-    }
-    outcome = receive_pool_store(r, block, g->index, slice(block, g->len));
-    g->index++;
     g->have = 0;
-    return outcome;
+    return receive_run_block(g->source->of, block, g->index++, slice(block, g->len));
 }
 
 static int on_block_bytes(struct slice bytes, uint64_t total_bytes, void *ctx)
 {
     struct block_get *g = ctx;
-    struct receive_run *r = g->source->run;
-    const struct body_shape *shape = &r->exchange.shape;
+    struct receive_source *of = g->source->of;
+    const struct body_shape *shape = &of->run->exchange.shape;
     int outcome = total_bytes == body_file_bytes(shape) ? 0 : RECEIVE_UNASKED;
     while (outcome == 0 && bytes.len > 0) {
         if (g->index == g->end) {
@@ -240,26 +231,26 @@ static int on_block_bytes(struct slice bytes, uint64_t total_bytes, void *ctx)
     }
     if (outcome == 0)
         return 0;
-    receive_run_lose(r, outcome == RECEIVE_UNASKED ? REASON_CONTENT_ID_MISMATCH : REASON_INTERNAL, NULL);
+    receive_run_lose(of, outcome == RECEIVE_UNASKED ? REASON_CONTENT_ID_MISMATCH : REASON_INTERNAL, NULL);
     return -1;
 }
 
 static void on_block_done(enum reason why, const char *detail, void *ctx)
 {
     struct block_get *g = ctx;
-    struct receive_run *r = g->source->run;
+    struct receive_source *of = g->source->of;
     if (why == REASON_NONE && g->index != g->end)
         why = REASON_OFFLINE;
     g->get = NULL;
     block_get_free(g);
     if (why != REASON_NONE)
-        receive_run_lose(r, why, detail);
+        receive_run_lose(of, why, detail);
 }
 
 static int ask_blocks(struct receive_http *s, uint32_t first, uint32_t count)
 {
     static const struct http_callbacks callbacks = { on_block_bytes, on_block_done };
-    const struct body_shape *shape = &s->run->exchange.shape;
+    const struct body_shape *shape = &s->of->run->exchange.shape;
     struct block_get *g = calloc(1, sizeof(*g));
     if (g == NULL)
         return -ENOMEM;
@@ -288,12 +279,12 @@ int receive_http_act(struct receive_http *s, const struct receive_action *a)
 
 /* --- Life -------------------------------------------------------------------------------------------------------- */
 
-int receive_http_new(struct receive_http **out, struct receive_run *r, struct http *h, const char *url)
+int receive_http_new(struct receive_http **out, struct receive_source *of, struct http *h, const char *url)
 {
     struct receive_http *s = calloc(1, sizeof(*s));
     if (s == NULL)
         return -ENOMEM;
-    s->run = r;
+    s->of = of;
     s->http = h;
     snprintf(s->url, sizeof(s->url), "%s", url);
     s->head = buf(HEAD_FIXED_BYTES + BODY_INFO_MAX + (size_t)BLOCK_COUNT_MAX * 32);

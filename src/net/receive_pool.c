@@ -30,8 +30,8 @@ bool receive_pool_done(struct receive_run *r)
 struct store_job { /* one block on the pool */
     uv_work_t work;
     struct receive_run *run;
-    void *frame; /* owned; block lies inside it */
-    bool from_place;
+    uint32_t serial; /* of the source that brought it */
+    void *frame;     /* owned; block lies inside it */
     struct slice block;
     uint32_t index;
     bool right;
@@ -51,8 +51,8 @@ static void on_stored(uv_work_t *work, int status)
 {
     struct store_job *j = work->data;
     struct receive_run *r = j->run;
-    uint32_t index = j->index;
-    bool right = j->right, from_place = j->from_place;
+    uint32_t index = j->index, serial = j->serial;
+    bool right = j->right;
     int outcome = j->outcome;
     (void)status; /* never cancelled */
     free(j);
@@ -62,13 +62,13 @@ static void on_stored(uv_work_t *work, int status)
         log_error("a block could not be written: %s", strerror(-outcome));
         receive_fail(&r->exchange, reason_of_error(outcome));
     }
-    if (!right)
-        log_warn("a block does not fit its hash index=%u", index);
+    r->verified_count++;
     receive_stored(&r->exchange, index, right);
-    if (!right && from_place) { /* counts against the place alone, which is given up at once */
-        receive_forgive(&r->exchange);
-        if (r->is_place && receive_run_attached(r)) {
-            receive_run_lose(r, REASON_BLOCK_CORRUPT, NULL);
+    if (!right) {
+        log_warn("a block does not fit its hash index=%u", index);
+        struct receive_source *from = receive_run_source(r, serial);
+        if (from) { /* whoever brings one wrong block may bring more */
+            receive_run_lose(from, REASON_BLOCK_CORRUPT, NULL);
             return;
         }
     }
@@ -76,20 +76,16 @@ static void on_stored(uv_work_t *work, int status)
     receive_run_pump(r);
 }
 
-int receive_pool_store(struct receive_run *r, void *memory, uint32_t index, struct slice block)
+int receive_pool_store(struct receive_source *s, void *memory, uint32_t index, struct slice block)
 {
     struct store_job *j = memory ? calloc(1, sizeof(*j)) : NULL;
     if (!j) {
         free(memory);
         return -ENOMEM;
     }
-    j->frame = memory;
-    j->from_place = r->is_place;
+    *j = (struct store_job){ .run = s->run, .serial = s->serial, .frame = memory, .block = block, .index = index };
     j->work.data = j;
-    j->run = r;
-    j->block = block;
-    j->index = index;
-    receive_pool_queue(r, &j->work, store_work, on_stored);
+    receive_pool_queue(s->run, &j->work, store_work, on_stored);
     return 0;
 }
 
@@ -114,10 +110,9 @@ static void on_looked(uv_work_t *work, int status)
     int outcome = r->look_outcome;
     /* As if a source had said it; an offer may have said the same already. */
     if (outcome == 0 && r->exchange.state == RECEIVE_INFO)
-        outcome = receive_info(&r->exchange, buf_slice(&r->found.info), r->found.list_root, clock_mono_ms(r->clock));
+        outcome = receive_info(&r->exchange, buf_slice(&r->found.info), r->found.list_root);
     if (outcome == 0 && !r->found_complete && r->exchange.state == RECEIVE_LIST)
-        outcome = receive_list(&r->exchange, 0, slice(r->found.list, (size_t)r->found.shape.block_count * 32),
-                               clock_mono_ms(r->clock));
+        outcome = receive_list(&r->exchange, 0, slice(r->found.list, (size_t)r->found.shape.block_count * 32));
     serve_file_deinit(&r->found);
     if (outcome < 0)
         receive_run_end(r, reason_of_error(outcome), NULL);
@@ -146,7 +141,13 @@ static void on_prepared(uv_work_t *work, int status)
     (void)status;
     if (receive_pool_done(r))
         return;
-    if (r->prepare_outcome != 0) {
+    if (r->prepare_outcome == REASON_CONTENT_ID_MISMATCH && r->exchange.state == RECEIVE_PREPARING) {
+        struct receive_source *from = receive_run_numbered(r, receive_list_is_wrong(&r->exchange));
+        if (from) {
+            receive_run_lose(from, REASON_CONTENT_ID_MISMATCH, NULL);
+            return;
+        }
+    } else if (r->prepare_outcome != 0) {
         if (r->prepare_outcome < 0)
             log_error("no file for a body: %s", strerror(-r->prepare_outcome));
         receive_fail(&r->exchange, reason_of_error(r->prepare_outcome));
@@ -211,6 +212,7 @@ static void on_finished(uv_work_t *work, int status)
     (void)status;
     if (receive_pool_done(r))
         return;
+    log_debug("a body is complete blocks=%u verified_now=%u", r->exchange.shape.block_count, r->verified_count);
     receive_run_tell(r, true);
     receive_run_end(r, reason_of_error(r->finish_outcome), NULL);
 }

@@ -1,7 +1,8 @@
 /* Serving bodies. A request waits in its client's queue until its body is open; block ranges are cut into reads of
  * a bounded size that the pool does, at most READS_AHEAD of them before what was read has been queued to the peer.
  *
- * Callbacks, in order: serve_opened (serve_body.c); read_work (pool), on_read_done; the client's on_sent. */
+ * Callbacks, in order: serve_opened (serve_body.c); read_work (pool), on_read_done; the client's on_sent; on_timer, when the pace allows more;
+ * on_timer_closed. */
 #define LOG_MODULE "serve"
 #include "net/serve.h"
 
@@ -26,8 +27,15 @@ static void service(struct serve_client *c);
 static void serve_end(struct serve *s)
 {
     serve_bodies_trim(s);
-    if (s->closing && !s->clients && !s->bodies)
+    if (s->closing && !s->clients && !s->bodies && !s->timer_open)
         free(s);
+}
+
+static void on_timer_closed(uv_handle_t *handle)
+{
+    struct serve *s = handle->data;
+    s->timer_open = false;
+    serve_end(s);
 }
 
 int serve_new(struct serve **out, uv_loop_t *loop, serve_path_fn path_of, void *ctx)
@@ -49,7 +57,18 @@ void serve_free(struct serve *s)
     for (const struct serve_client *c = s->clients; c; c = c->next)
         assert(!c->peer);
     s->closing = true;
+    if (s->timer_open)
+        uv_close((uv_handle_t *)&s->timer, on_timer_closed);
     serve_end(s);
+}
+
+void serve_set_pace(struct serve *s, struct pace *p, const struct clock *clock)
+{
+    s->pace = p;
+    s->clock = clock;
+    (void)uv_timer_init(s->loop, &s->timer);
+    s->timer.data = s;
+    s->timer_open = true;
 }
 
 void serve_forget(struct serve *s, const struct id *content)
@@ -190,6 +209,39 @@ static void on_read_done(uv_work_t *work, int status)
     service(d->client);
 }
 
+/* ---- the pace -------------------------------------------------------------------------------------------------- */
+
+static void on_timer(uv_timer_t *timer)
+{
+    struct serve *s = timer->data;
+    struct serve_client *first = s->clients, **last = &s->clients;
+    while (*last)
+        last = &(*last)->next;
+    if (first && first->next) { /* whoever was first is last this time */
+        s->clients = first->next;
+        first->next = NULL;
+        *last = first;
+    }
+    serve_opened(s);
+}
+
+/* False: not yet; who waits is served when it is time. */
+static bool may_read(struct serve *s)
+{
+    uint32_t wait_ms = s->pace ? pace_wait_ms(s->pace, clock_mono_ms(s->clock)) : 0;
+    if (wait_ms > 0 && !s->closing)
+        (void)uv_timer_start(&s->timer, on_timer, wait_ms, 0);
+    return wait_ms == 0;
+}
+
+/* Bytes of one read: at a slow pace a quarter of a second's worth, so that blocks come steadily. */
+static uint64_t read_bytes(const struct serve *s)
+{
+    return s->pace && s->pace->rate != 0 ? u64_min(s->pace->rate / 4, READ_BYTES) : READ_BYTES;
+}
+
+/* ---- requests, one step at a time ------------------------------------------------------------------------------ */
+
 /* Reads the next part of the range at the head of the queue. 0, REASON_MALFORMED, -errno. */
 static int start_read(struct serve_client *c, struct serve_range *g)
 {
@@ -208,10 +260,12 @@ static int start_read(struct serve_client *c, struct serve_range *g)
     do
         bytes += body_block_len(shape, d->first + d->count++);
     while (d->count < g->count && d->count < SERVE_READ_BLOCKS &&
-           bytes + body_block_len(shape, d->first + d->count) <= READ_BYTES);
+           bytes + body_block_len(shape, d->first + d->count) <= read_bytes(c->serve));
     int r = uv_queue_work(c->serve->loop, &d->work, read_work, on_read_done);
     if (r != 0)
         return r;
+    if (c->serve->pace)
+        pace_take(c->serve->pace, bytes, clock_mono_ms(c->serve->clock));
     d->body->references++;
     g->first += d->count;
     g->count -= d->count;
@@ -257,6 +311,8 @@ static bool take_step(struct serve_client *c)
         r = send_info(c, g);
     else if (g->type == msg_Type_LIST_GET)
         r = send_list(c, g);
+    else if (!may_read(c->serve))
+        return false;
     else
         r = start_read(c, g);
     if (r != 0)

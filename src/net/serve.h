@@ -10,6 +10,8 @@
 #ifndef NET_SERVE_H
 #define NET_SERVE_H
 
+#include "base/clock.h"
+#include "base/pace.h"
 #include "crypto/body.h"
 #include "net/peer.h"
 
@@ -21,6 +23,8 @@ struct serve_client;
 /* Where the body file of a content is (layout: crypto/body.h). 0 with path filled, or an enum reason (REASON_UNKNOWN_CONTENT). */
 typedef int (*serve_path_fn)(void *ctx, const struct id *content, char *path, size_t cap);
 int serve_new(struct serve **out, uv_loop_t *loop, serve_path_fn path_of, void *ctx) MUST_USE; /* 0, -ENOMEM */
+/* Blocks are read no faster than p allows, for all clients together, who take turns. p, clock: borrowed, as long as s lives. Once. */
+void serve_set_pace(struct serve *s, struct pace *p, const struct clock *clock);
 /* Its clients are gone already (asserted); what the pool still does ends by itself, then the memory goes. Accepts NULL. */
 void serve_free(struct serve *s);
 /* The file of a content was removed or replaced: what is open is not used for new requests. */

@@ -57,7 +57,10 @@ struct serve {
     void *ctx;
     struct serve_client *clients;
     struct serve_body *bodies; /* the most recently used first */
-    bool closing;
+    struct pace *pace;         /* NULL: none */
+    const struct clock *clock; /* of the pace */
+    uv_timer_t timer;          /* until more may be read; only with a pace */
+    bool closing, timer_open;
 };
 
 /* serve_body.c */

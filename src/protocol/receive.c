@@ -13,13 +13,13 @@ static void set_state(struct receive *r, enum receive_state to)
     static const uint8_t allowed[RECEIVE_STATE_COUNT] = {
         [RECEIVE_INFO] = 1 << RECEIVE_LIST | 1 << RECEIVE_FAILED,
         [RECEIVE_LIST] = 1 << RECEIVE_PREPARING | 1 << RECEIVE_FAILED,
-        [RECEIVE_PREPARING] = 1 << RECEIVE_BLOCKS | 1 << RECEIVE_FAILED,
+        [RECEIVE_PREPARING] = 1 << RECEIVE_LIST | 1 << RECEIVE_BLOCKS | 1 << RECEIVE_FAILED,
         [RECEIVE_BLOCKS] = 1 << RECEIVE_SYNCING | 1 << RECEIVE_FAILED,
         [RECEIVE_SYNCING] = 1 << RECEIVE_FINISHED | 1 << RECEIVE_FAILED,
     };
     assert(allowed[r->state] & 1 << to);
     r->state = to;
-    r->asked = false;
+    r->asked_of = -1;
 }
 
 static bool is_over(const struct receive *r) { return r->state == RECEIVE_FINISHED || r->state == RECEIVE_FAILED; }
@@ -29,6 +29,8 @@ void receive_init(struct receive *r, const struct id *content, uint64_t window_b
     *r = (struct receive){
         .state = RECEIVE_INFO,
         .content = *content,
+        .asked_of = -1,
+        .list_from = -1,
         .window_bytes = window_bytes ? window_bytes : RECEIVE_WINDOW_BYTES,
         .sync_bytes = sync_bytes ? sync_bytes : RECEIVE_SYNC_BYTES,
     };
@@ -44,57 +46,49 @@ void receive_deinit(struct receive *r)
 
 static uint64_t block_len(const struct receive *r, uint32_t index) { return body_block_len(&r->shape, index); }
 
-/* The next run of missing blocks that the window has room for. */
-static uint32_t choose_blocks(struct receive *r, uint32_t *first)
-{
-    while (r->next_missing < r->shape.block_count && r->marks[r->next_missing] != RECEIVE_MISSING)
-        r->next_missing++;
-    uint64_t room = r->window_bytes > r->ahead_bytes ? r->window_bytes - r->ahead_bytes : 0;
-    /* Small blocks are asked for in bunches; a window smaller than a block still moves, one by one. */
-    if (r->ahead_bytes > 0 && room < r->window_bytes / 4)
-        return 0;
-    uint32_t count = 0;
-    uint64_t bytes = 0;
-    for (uint32_t i = r->next_missing; i < r->shape.block_count && count < RECEIVE_RANGE_MAX; i++) {
-        if (r->marks[i] != RECEIVE_MISSING)
-            break;
-        bytes += block_len(r, i);
-        if (bytes > room && (count > 0 || r->ahead_bytes > 0))
-            break;
-        count++;
-    }
-    *first = r->next_missing;
-    return count;
-}
-
 static struct receive_action ask_blocks(struct receive *r, int64_t now_ms)
 {
     struct receive_action a = { .kind = RECEIVE_WAIT };
-    if (!r->connected || r->held || r->missing_count == 0)
+    struct spread_ask ask;
+    while (r->next_missing < r->shape.block_count && r->marks[r->next_missing] != RECEIVE_MISSING)
+        r->next_missing++;
+    const struct spread_body body = {
+        .shape = &r->shape,
+        .marks = r->marks,
+        .missing_count = r->missing_count,
+        .next_missing = r->next_missing,
+        .window_bytes = r->window_bytes,
+        .arrived_bytes = r->arrived_bytes,
+    };
+    if (r->held || !spread_next(&r->spread, &body, now_ms, &ask))
         return a;
-    a.count = choose_blocks(r, &a.first);
-    if (a.count == 0)
-        return a;
-    if (r->asked_count == 0)
-        r->heard_ms = now_ms;
-    r->asked_count += a.count;
-    for (uint32_t i = a.first; i < a.first + a.count; i++) {
+    for (uint32_t i = ask.first; i < ask.first + ask.count; i++) {
+        r->missing_count -= r->marks[i] == RECEIVE_MISSING;
         r->marks[i] = RECEIVE_ASKED;
-        r->ahead_bytes += block_len(r, i);
     }
-    r->missing_count -= a.count;
-    a.kind = RECEIVE_ASK_BLOCKS;
-    return a;
+    return (struct receive_action){ RECEIVE_ASK_BLOCKS, ask.source, ask.first, ask.count };
 }
+
+static int any_source(const struct receive *r)
+{
+    for (unsigned i = 0; i < SPREAD_SOURCES_MAX; i++)
+        if (r->spread.sources[i].here)
+            return (int)i;
+    return -1;
+}
+
+bool receive_is_connected(const struct receive *r) { return any_source(r) >= 0; }
 
 static struct receive_action ask(struct receive *r, enum receive_action_kind kind, int64_t now_ms)
 {
-    if (!r->connected || r->asked)
+    int source = kind == RECEIVE_ASK_LIST && r->list_from >= 0 ? r->list_from : any_source(r);
+    if (source < 0 || r->asked_of >= 0)
         return (struct receive_action){ .kind = RECEIVE_WAIT };
-    r->asked = true;
-    r->heard_ms = now_ms;
+    r->asked_of = source;
+    r->asked_ms = now_ms;
     uint32_t rest = kind == RECEIVE_ASK_LIST ? r->shape.block_count - r->list_have : 0;
-    return (struct receive_action){ kind, r->list_have, rest < RECEIVE_LIST_PIECE ? rest : RECEIVE_LIST_PIECE };
+    return (struct receive_action){ kind, (unsigned)source, r->list_have,
+                                    rest < RECEIVE_LIST_PIECE ? rest : RECEIVE_LIST_PIECE };
 }
 
 static bool sync_is_due(const struct receive *r)
@@ -142,29 +136,34 @@ struct receive_action receive_next(struct receive *r, int64_t now_ms)
 
 /* ---- what arrives -------------------------------------------------------------------------------------------- */
 
-void receive_connected(struct receive *r, int64_t now_ms)
+int receive_connected(struct receive *r) { return spread_join(&r->spread); }
+
+static void miss(struct receive *r, uint32_t index)
 {
-    r->connected = true;
-    r->heard_ms = now_ms;
+    r->marks[index] = RECEIVE_MISSING;
+    r->missing_count++;
+    if (index < r->next_missing)
+        r->next_missing = index;
 }
 
-void receive_lost(struct receive *r)
+void receive_lost(struct receive *r, unsigned source)
 {
-    r->connected = false;
-    r->asked = false;
-    if (r->state != RECEIVE_BLOCKS)
-        return;
-    for (uint32_t i = 0; i < r->shape.block_count; i++)
-        if (r->marks[i] == RECEIVE_ASKED) {
-            r->marks[i] = RECEIVE_MISSING;
-            r->missing_count++;
-            r->ahead_bytes -= block_len(r, i);
-        }
-    r->asked_count = 0;
-    r->next_missing = 0;
+    const struct spread_source gone = r->spread.sources[source];
+    if (r->asked_of == (int)source)
+        r->asked_of = -1;
+    if (r->list_from == (int)source) {
+        r->list_from = -1;
+        if (r->state == RECEIVE_LIST)
+            r->list_have = 0;
+    }
+    spread_leave(&r->spread, source);
+    for (unsigned g = 0; gone.here && g < gone.range_count; g++)
+        for (uint32_t i = gone.ranges[g].next; i < gone.ranges[g].end; i++)
+            if (r->marks[i] == RECEIVE_ASKED && spread_asked(&r->spread, i) == 0)
+                miss(r, i);
 }
 
-int receive_info(struct receive *r, struct slice info, const uint8_t list_root[32], int64_t now_ms)
+int receive_info(struct receive *r, struct slice info, const uint8_t list_root[32])
 {
     if (r->state != RECEIVE_INFO)
         return RECEIVE_UNASKED;
@@ -173,10 +172,8 @@ int receive_info(struct receive *r, struct slice info, const uint8_t list_root[3
     int outcome = info_judge(info, list_root, &read, &content);
     if (outcome < 0)
         return outcome;
-    if (outcome > 0 || !id_equal(&content, &r->content)) {
-        receive_fail(r, REASON_CONTENT_ID_MISMATCH);
-        return 0;
-    }
+    if (outcome > 0 || !id_equal(&content, &r->content))
+        return RECEIVE_WRONG;
     struct body_shape shape;
     if (body_shape_init(&shape, read.plain_bytes, read.block_bytes, info.len) != 0)
         return RECEIVE_UNASKED;
@@ -190,12 +187,11 @@ int receive_info(struct receive *r, struct slice info, const uint8_t list_root[3
     memcpy(r->list_root, list_root, MERKLE_HASH_BYTES);
     r->list = steal(&list);
     r->marks = steal(&marks);
-    r->heard_ms = now_ms;
     set_state(r, RECEIVE_LIST);
     return 0;
 }
 
-int receive_list(struct receive *r, uint32_t first, struct slice hashes, int64_t now_ms)
+int receive_list(struct receive *r, uint32_t first, struct slice hashes)
 {
     /* The receiver derives the length of the list itself; a piece of another length is not what was asked. */
     size_t rest = r->state == RECEIVE_LIST ? r->shape.block_count - r->list_have : 0;
@@ -204,11 +200,21 @@ int receive_list(struct receive *r, uint32_t first, struct slice hashes, int64_t
         return RECEIVE_UNASKED;
     memcpy(r->list + (size_t)first * MERKLE_HASH_BYTES, hashes.data, hashes.len);
     r->list_have += (uint32_t)count;
-    r->heard_ms = now_ms;
-    r->asked = false;
+    r->list_from = r->asked_of;
+    r->asked_of = -1;
     if (r->list_have == r->shape.block_count)
         set_state(r, RECEIVE_PREPARING);
     return 0;
+}
+
+int receive_list_is_wrong(struct receive *r)
+{
+    int from = r->list_from;
+    r->list_from = -1;
+    r->list_have = 0;
+    r->prepared = false;
+    set_state(r, RECEIVE_LIST);
+    return from;
 }
 
 static void after_blocks(struct receive *r)
@@ -239,14 +245,15 @@ void receive_prepared(struct receive *r, const uint8_t *have)
     after_blocks(r);
 }
 
-int receive_block(struct receive *r, uint32_t index, size_t len, int64_t now_ms)
+int receive_block(struct receive *r, unsigned source, uint32_t index, size_t len, int64_t now_ms)
 {
-    if (r->state != RECEIVE_BLOCKS || index >= r->shape.block_count || r->marks[index] != RECEIVE_ASKED ||
-        len != block_len(r, index))
+    if (r->state < RECEIVE_BLOCKS || index >= r->shape.block_count || len != block_len(r, index) ||
+        !spread_brought(&r->spread, source, index, len, now_ms))
         return RECEIVE_UNASKED;
+    if (r->state != RECEIVE_BLOCKS || r->marks[index] != RECEIVE_ASKED)
+        return RECEIVE_TWICE;
     r->marks[index] = RECEIVE_ARRIVED;
-    r->asked_count--;
-    r->heard_ms = now_ms;
+    r->arrived_bytes += len;
     return 0;
 }
 
@@ -255,23 +262,21 @@ void receive_stored(struct receive *r, uint32_t index, bool right)
     if (r->state != RECEIVE_BLOCKS)
         return; /* it failed meanwhile */
     assert(index < r->shape.block_count && r->marks[index] == RECEIVE_ARRIVED);
-    r->ahead_bytes -= block_len(r, index);
-    if (right) {
-        r->marks[index] = RECEIVE_WRITTEN;
-        r->stored_count++;
-        r->stored_bytes += block_len(r, index);
-        r->unsynced_bytes += block_len(r, index);
-        after_blocks(r);
+    uint64_t len = block_len(r, index);
+    r->arrived_bytes -= len;
+    if (!right) {
+        if (spread_asked(&r->spread, index) > 0)
+            r->marks[index] = RECEIVE_ASKED;
+        else
+            miss(r, index);
         return;
     }
-    r->marks[index] = RECEIVE_MISSING;
-    r->missing_count++;
-    r->next_missing = index < r->next_missing ? index : r->next_missing;
-    if (++r->corrupt_count >= RECEIVE_CORRUPT_MAX)
-        receive_fail(r, REASON_BLOCK_CORRUPT);
+    r->marks[index] = RECEIVE_WRITTEN;
+    r->stored_count++;
+    r->stored_bytes += len;
+    r->unsynced_bytes += len;
+    after_blocks(r);
 }
-
-void receive_forgive(struct receive *r) { r->corrupt_count = 0; }
 
 void receive_synced(struct receive *r)
 {
@@ -294,19 +299,17 @@ void receive_fail(struct receive *r, enum reason why)
 
 /* ---- time, checks, figures ----------------------------------------------------------------------------------- */
 
-static bool waits_for_source(const struct receive *r)
+int receive_stalled(const struct receive *r, int64_t now_ms)
 {
-    if (!r->connected || is_over(r))
-        return false;
-    return r->asked || r->asked_count > 0;
+    if (r->asked_of >= 0 && now_ms - r->asked_ms >= RECEIVE_STALL_MS)
+        return r->asked_of;
+    for (unsigned i = 0; i < SPREAD_SOURCES_MAX && r->state == RECEIVE_BLOCKS; i++) {
+        const struct spread_source *s = &r->spread.sources[i];
+        if (s->here && s->range_count > 0 && now_ms - s->heard_ms >= RECEIVE_STALL_MS)
+            return (int)i;
+    }
+    return -1;
 }
-
-int64_t receive_deadline_ms(const struct receive *r)
-{
-    return waits_for_source(r) ? r->heard_ms + RECEIVE_STALL_MS : INT64_MAX;
-}
-
-bool receive_stalled(const struct receive *r, int64_t now_ms) { return now_ms >= receive_deadline_ms(r); }
 
 bool receive_list_is_right(const struct receive *r)
 {

@@ -35,6 +35,13 @@ json_t *verb_transfer_json(const ctl_TransferRow *t)
         json_object_set_new(o, "left_ms", json_integer((json_int_t)t->left_ms));
     if (t->has_still_ms)
         json_object_set_new(o, "still_ms", json_integer((json_int_t)t->still_ms));
+    json_t *sources = t->sources_count > 0 ? json_array() : NULL;
+    for (pb_size_t i = 0; i < t->sources_count; i++)
+        json_array_append_new(sources, json_pack("{s:s, s:I, s:I}", "name", t->sources[i].name, "bytes",
+                                                 (json_int_t)t->sources[i].bytes, "bytes_per_second",
+                                                 (json_int_t)t->sources[i].rate));
+    if (sources != NULL)
+        json_object_set_new(o, "sources", sources);
     return o;
 }
 
@@ -214,6 +221,10 @@ static int on_transfer(const struct frame *f, void *ctx)
     snprintf(number, sizeof(number), "%u", (unsigned)t.number);
     snprintf(amount, sizeof(amount), "%s of %s", output_bytes(t.done_bytes, done), output_bytes(t.total_bytes, total));
     table_row(&rows->table, number, kind_word(t.kind), t.peer, t.title, state_word(t.state), amount, remark(&t, text));
+    for (pb_size_t i = 0; t.sources_count > 1 && i < t.sources_count; i++) {
+        snprintf(text, sizeof(text), "%s/s", output_bytes(t.sources[i].rate, done));
+        table_row(&rows->table, "", "", t.sources[i].name, "", "", output_bytes(t.sources[i].bytes, total), text);
+    }
     return 0;
 }
 
@@ -282,39 +293,51 @@ static int on_bandwidth(const struct frame *f, void *ctx)
     return f->type == ctl_Type_BANDWIDTH_ROW && CODEC_DECODE(ctl_BandwidthRow, f->message, ctx) == 0 ? 0 : -EPROTO;
 }
 
-static int limit(struct cli *cli, const char *wanted)
+static void say_limit(struct cli *cli, const char *what, uint64_t limit)
 {
-    ctl_Bandwidth m = { .has_receive = wanted != NULL };
-    ctl_BandwidthRow row = { 0 };
     char rate[24];
-    if (wanted != NULL && !read_rate(wanted, &m.receive))
+    if (limit != 0)
+        output_line(&cli->output, "This device %s at most %s a second.", what, output_bytes(limit, rate));
+    else
+        output_line(&cli->output, "This device %s as fast as it can.", what);
+}
+
+static json_t *limit_json(uint64_t limit) { return limit != 0 ? json_integer((json_int_t)limit) : json_null(); }
+
+static int limit(struct cli *cli, const char *wanted, bool send)
+{
+    ctl_Bandwidth m = { .has_receive = wanted != NULL && !send, .has_send = wanted != NULL && send };
+    ctl_BandwidthRow row = { 0 };
+    if (wanted != NULL && !read_rate(wanted, send ? &m.send : &m.receive))
         return cli_usage(cli, "a limit is `none`, or bytes a second, as 500K or 2M");
     int code = CLI_CALL(cli, BANDWIDTH, ctl_Bandwidth, &m, on_bandwidth, &row);
     if (code != EXIT_DONE)
         return code;
-    if (cli->output.json)
-        output_json(&cli->output, json_pack("{s:o}", "receive_bytes_per_second",
-                                            row.receive != 0 ? json_integer((json_int_t)row.receive) : json_null()));
-    else if (row.receive != 0)
-        output_line(&cli->output, "This device receives at most %s a second.", output_bytes(row.receive, rate));
-    else
-        output_line(&cli->output, "This device receives as fast as it can.");
+    if (cli->output.json) {
+        output_json(&cli->output, json_pack("{s:o, s:o}", "receive_bytes_per_second", limit_json(row.receive),
+                                            "send_bytes_per_second", limit_json(row.send)));
+    } else {
+        say_limit(cli, "receives", row.receive);
+        say_limit(cli, "sends", row.send);
+    }
     return EXIT_DONE;
 }
 
 static int run_transfers(struct cli *cli, int argc, char **argv)
 {
-    bool follow = false;
-    const struct option_spec specs[] = { { "follow", NULL, &follow } };
+    bool follow = false, send = false;
+    const struct option_spec specs[] = { { "follow", NULL, &follow }, { "send", NULL, &send } };
     char **args;
     unsigned under_way, lines;
-    int count, code = cli_options(cli, argc, argv, specs, 1, 0, 2, &args, &count);
+    int count, code = cli_options(cli, argc, argv, specs, 2, 0, 2, &args, &count);
     if (code >= 0)
         return code;
+    if (send && (count == 0 || strcmp(args[0], "limit") != 0))
+        return cli_usage(cli, "--send is for a limit");
     if (count == 0)
         return follow ? follow_transfers(cli) : list_transfers(cli, &under_way, &lines);
     if (strcmp(args[0], "limit") == 0)
-        return limit(cli, count == 2 ? args[1] : NULL);
+        return limit(cli, count == 2 ? args[1] : NULL, send);
     static const char *const actions[] = { "", "pause", "resume", "cancel" };
     ctl_TransferControl m = { .number = count == 2 ? (uint32_t)strtoul(args[1], NULL, 10) : 0 };
     for (uint32_t a = 1; a <= 3; a++)
@@ -323,7 +346,7 @@ static int run_transfers(struct cli *cli, int argc, char **argv)
     if (m.action == 0 || m.number == 0)
         return cli_usage(
             cli,
-            "one of: transfers [--follow], transfers pause N, transfers resume N, transfers cancel N, transfers limit [RATE|none]");
+            "one of: transfers [--follow], transfers pause N, transfers resume N, transfers cancel N, transfers limit [[--send] RATE|none]");
     code = CLI_CALL(cli, TRANSFER_CONTROL, ctl_TransferControl, &m, NULL, NULL);
     if (code != EXIT_DONE)
         return code;
@@ -337,9 +360,9 @@ static int run_transfers(struct cli *cli, int argc, char **argv)
     return EXIT_DONE;
 }
 const struct verb verb_transfers = {
-    "transfers", "[--follow] | pause N | resume N | cancel N | limit [RATE | none]",
+    "transfers", "[--follow] | pause N | resume N | cancel N | limit [[--send] RATE | none]",
     "Lists and steers what is under way.",
     "--follow shows it again each second, until nothing is. limit: what all that this device receives may take\n"
-    "together, in bytes a second (500K, 2M); it is remembered.",
+    "together, in bytes a second (500K, 2M); with --send, what it sends to other devices. Both are remembered.",
     run_transfers
 };

@@ -60,7 +60,8 @@ static void make_content(struct content *c, uint32_t count, uint32_t last_bytes)
 
 static void lose(struct run *x)
 {
-    receive_lost(&x->r);
+    if (x->connected)
+        receive_lost(&x->r, 0);
     x->connected = x->ask_info = x->ask_list = false;
     x->asked_count = 0;
 }
@@ -86,11 +87,11 @@ static void follow(struct run *x)
         case RECEIVE_PREPARE:
             if (receive_list_is_right(&x->r))
                 receive_prepared(&x->r, NULL);
-            else
-                receive_fail(&x->r, REASON_CONTENT_ID_MISMATCH);
+            else if (receive_list_is_wrong(&x->r) == 0)
+                lose(x);
             break;
         case RECEIVE_ASK_BLOCKS:
-            CHECK(x->connected && a.count > 0 && a.count <= RECEIVE_RANGE_MAX && a.first + a.count <= x->c->count);
+            CHECK(x->connected && a.count > 0 && a.count <= SPREAD_RANGE_BLOCKS && a.first + a.count <= x->c->count);
             for (uint32_t n = 0; n < a.count; n++) {
                 CHECK(x->asked_count < BLOCKS_MAX && !x->stored[a.first + n]);
                 x->asked[x->asked_count++] = a.first + n;
@@ -120,7 +121,7 @@ static bool take_asked(struct run *x, uint32_t index)
 
 static void give_block(struct run *x, uint32_t index, size_t len)
 {
-    int r = receive_block(&x->r, index, len, x->now_ms);
+    int r = receive_block(&x->r, 0, index, len, x->now_ms);
     CHECK(r == 0 || r == RECEIVE_UNASKED);
     if (r == RECEIVE_UNASKED) {
         lose(x);
@@ -144,6 +145,8 @@ static void store(struct run *x, size_t which, bool right)
     CHECK(receive_block_is_right(&x->r, index, block) == right);
     receive_stored(&x->r, index, right);
     x->stored[index] |= right;
+    if (!right)
+        lose(x);
 }
 
 static void give_list(struct run *x, uint32_t first, uint32_t count, uint8_t flip)
@@ -153,8 +156,7 @@ static void give_list(struct run *x, uint32_t first, uint32_t count, uint8_t fli
         memcpy(hashes + n * 32, x->c->list + (first + n) * 32, 32);
     hashes[0] ^= flip;
     x->ask_list = false;
-    if (receive_list(&x->r, first, slice(hashes, 32 * (size_t)size_min(count, BLOCKS_MAX + 2)), x->now_ms) ==
-        RECEIVE_UNASKED)
+    if (receive_list(&x->r, first, slice(hashes, 32 * (size_t)size_min(count, BLOCKS_MAX + 2))) == RECEIVE_UNASKED)
         lose(x);
 }
 
@@ -165,7 +167,7 @@ static void give_info(struct run *x, struct input *in, bool good)
     if (!good)
         input_edit(in, &info);
     x->ask_info = false;
-    if (receive_info(&x->r, buf_slice(&info), x->c->root, x->now_ms) == RECEIVE_UNASKED)
+    if (receive_info(&x->r, buf_slice(&info), x->c->root) > 0)
         lose(x);
 }
 
@@ -175,7 +177,7 @@ static void act(struct run *x, struct input *in)
     switch (what % 12) {
     case 0:
         if (!x->connected) {
-            receive_connected(&x->r, x->now_ms);
+            CHECK(receive_connected(&x->r) == 0);
             x->connected = true;
         }
         break;
@@ -205,7 +207,7 @@ static void act(struct run *x, struct input *in)
         break;
     case 9:
         x->now_ms += input_u16(in);
-        if (receive_stalled(&x->r, x->now_ms))
+        if (receive_stalled(&x->r, x->now_ms) == 0)
             lose(x);
         break;
     case 10:
@@ -238,7 +240,7 @@ static void settle(struct run *x)
     struct input none = { { NULL, 0 } };
     for (int i = 0; i < 400 && x->r.state != RECEIVE_FINISHED && x->r.state != RECEIVE_FAILED; i++) {
         if (!x->connected) {
-            receive_connected(&x->r, x->now_ms);
+            CHECK(receive_connected(&x->r) == 0);
             x->connected = true;
         } else if (x->ask_info) {
             give_info(x, &none, true);

@@ -288,9 +288,22 @@ def against_the_device():
     yield bounded(kitchen, "device", device_serves)
 
 
+def completed_by_another():
+    """The member's license is good, what it sends is not: the kitchen, which has the body, is asked instead."""
+    third = h.publish(make_track(os.path.join(h.root, "three.flac"), 3, seed=3), "--price", "100", "--max-copies", "50", "--copy-depth", "1")
+    h.kitchen("get", third, "--yes")
+    mine = [c if not c.startswith("content=") else f"content={third}" for c in COMMON]
+    subprocess.run([HOSTILE, "run", "copy", "blocks_flipped", f"address={attic_address()}", f"destination={h.attic('status')['client']}", *mine], capture_output=True,
+                   timeout=90)  # it complains that it was believed
+    wait_for("the copy is there", lambda: h.attic.track(third)["has_body"] and h.attic.track(third)["license"] == "valid", 60)
+    assert h.attic.digest(third) == h.kitchen.digest(third)
+
+
 def from_a_source():
+    h.kitchen("remove", content)  # nobody else has it: what the member sends is all there is
     yield from (letting_down(name[0]) for name in names("copy"))
     yield "an honest one after a silent one", honest_copy_after_all
+    yield "one that lies, and another that has it", completed_by_another
 
 
 def from_a_host():

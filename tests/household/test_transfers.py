@@ -227,11 +227,11 @@ def many_at_once():
 
 def limited():
     """All that is received together keeps to the limit; rate and time left are shown; the limit is remembered and taken away."""
-    assert h.bedroom("transfers", "limit") == {"receive_bytes_per_second": None}
+    assert h.bedroom("transfers", "limit") == {"receive_bytes_per_second": None, "send_bytes_per_second": None}
     for wrong in ("0", "12", "-5", "5T", "fast", "1.5M", "99999999999999999999"):
         refused = h.bedroom.anyhow("transfers", "limit", wrong)["error"]
         assert refused["code"] in ("usage", "malformed"), (wrong, refused)
-    assert h.bedroom("transfers", "limit", "400K") == {"receive_bytes_per_second": 400 * 1024}
+    assert h.bedroom("transfers", "limit", "400K") == {"receive_bytes_per_second": 400 * 1024, "send_bytes_per_second": None}
     contents = [bought(size=2600000) for _ in range(2)]
     began = time.monotonic()
     copying = [begin(h.kitchen, "copy", c, "--to", "bedroom") for c in contents]
@@ -239,7 +239,7 @@ def limited():
     assert 0 < shown["left_ms"] < 60000, shown
     h.bedroom.kill()  # it is remembered
     h.bedroom.start()
-    assert h.bedroom("transfers", "limit") == {"receive_bytes_per_second": 400 * 1024}
+    assert h.bedroom("transfers", "limit") == {"receive_bytes_per_second": 400 * 1024, "send_bytes_per_second": None}
     wait_for("it goes on", lambda: any(t["state"] == "running" for c in contents for t in rows(h.bedroom, c)), 30)
     follow = subprocess.run([PROGRAMS["hearth"], "--socket", h.bedroom.socket, "transfers", "--follow"], capture_output=True, text=True, timeout=60)
     assert follow.returncode == 0 and "left" in follow.stdout, follow
