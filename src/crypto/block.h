@@ -14,6 +14,7 @@
 #define BLOCK_PLAIN_MIN 4096
 #define BLOCK_PLAIN_MAX (1024 * 1024)
 #define BLOCK_PLAIN_DEFAULT (256 * 1024)
+#define BLOCK_PLAIN_PLAYED_MIN (8 * 1024) /* of what has a playing time: a second of speech */
 #define BLOCK_COUNT_MAX (1u << 20)
 #define BLOCK_FORGED 1
 

@@ -110,6 +110,17 @@ static void writing_deinit(struct writing *w)
         unlink(w->part);
 }
 
+/* Of what is played, no more than a second: use is measured in blocks. */
+static uint32_t block_bytes_of(uint64_t plain_bytes, uint64_t duration_ms)
+{
+    uint32_t bytes = BLOCK_PLAIN_DEFAULT;
+    while (duration_ms > 0 && bytes > BLOCK_PLAIN_PLAYED_MIN && bytes > plain_bytes / (duration_ms / 1000 + 1))
+        bytes /= 2;
+    while ((plain_bytes - 1) / bytes + 1 > BLOCK_COUNT_MAX && bytes < BLOCK_PLAIN_MAX)
+        bytes *= 2;
+    return bytes;
+}
+
 static int describe(struct operations *o, struct writing *w, uint64_t plain_bytes)
 {
     const struct tags *t = &w->p->tags;
@@ -126,9 +137,7 @@ static int describe(struct operations *o, struct writing *w, uint64_t plain_byte
         i->metadata_signers = *w->p->signers;
     i->duration_ms = t->duration_ms;
     i->plain_bytes = plain_bytes;
-    i->block_bytes = BLOCK_PLAIN_DEFAULT;
-    while ((plain_bytes - 1) / i->block_bytes + 1 > BLOCK_COUNT_MAX && i->block_bytes < BLOCK_PLAIN_MAX)
-        i->block_bytes *= 2;
+    i->block_bytes = block_bytes_of(plain_bytes, t->duration_ms);
     i->block_count = (uint32_t)((plain_bytes - 1) / i->block_bytes + 1);
     rng_fill(w->rng, i->nonce, sizeof(i->nonce));
     int r = CODEC_ENCODE(doc_ContentInfo, &w->info_bytes, i);

@@ -39,6 +39,10 @@ static const struct setting common[] = {
     { "cache", "no" },
     { "demuxer-max-bytes", "4MiB" },
     { "demuxer-max-back-bytes", "0" },
+    /* What is read is charged, where playing time counts: little ahead, and no reading through to a place. */
+    { "stream-buffer-size", "8KiB" },
+    { "demuxer-lavf-buffersize", "8192" },
+    { "demuxer-lavf-o", "fflags=+fastseek" },
     { "idle", "yes" }, /* until player_load; the end of the file is an event */
     { "stop-screensaver", "no" },
 };
