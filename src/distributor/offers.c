@@ -97,6 +97,9 @@ static int offer_license(struct operations *o, const struct caller *who, const s
         return REASON_OUTSIDE_DOWNLOAD_PERIOD;
     f->conditions = conditions_of_product(&f->product, who->now_ms);
     f->price = f->product.price;
+    if (conditions_are_over(&f->conditions, who->now_ms))
+        return reply_refuse(out, REASON_LICENSE_EXPIRED,
+                            "What is on sale for it has ended by now: another product of it has not, perhaps.");
     count_on(f);
     return 0;
 }

@@ -308,7 +308,7 @@ static const char *const statements[DB_STATEMENT_COUNT] = {
     [DB_USE_LOG_ADD] = "INSERT INTO use_log (issuer, number, license_id, content, began_ms, play_ms) SELECT ?1,"
                        " coalesce(max(number), 0) + 1, ?2, ?3, ?4, ?5 FROM use_log WHERE issuer = ?1",
     [DB_USE_LOG_END] = "UPDATE use_log SET play_ms = ?2 WHERE row = ?1",
-    [DB_USE_LOG_OPEN] = "SELECT number, license_id, content, began_ms, play_ms FROM use_log WHERE issuer = ?1"
+    [DB_USE_LOG_OPEN] = "SELECT number, license_id, content, began_ms, play_ms, row FROM use_log WHERE issuer = ?1"
                         " AND taken = 0 ORDER BY number LIMIT ?2",
     [DB_USE_LOG_DUE] = "SELECT count(*) FROM use_log WHERE issuer = ?1 AND taken = 0",
     [DB_USE_LOG_TAKEN] = "UPDATE use_log SET taken = 1, taken_ms = ?3 WHERE issuer = ?1 AND number <= ?2"

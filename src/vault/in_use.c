@@ -12,8 +12,9 @@
 #include "vault/trusted_time.h"
 
 #define LABEL "hearth vault in-use"
-/* flags:1 || boot:16 || charged_ms:8 || log_row:8 || max_recoveries:4 || charge_from_ms:8 || recoveries:4 || end:1 || end_ms:8 */
-#define PLAIN_BYTES 58
+/* flags:1 || boot:16 || charged_ms:8 || log_row:8 || max_recoveries:4 || charge_from_ms:8 || recoveries:4 || end:1 || end_ms:8 || early_ms:8 */
+#define PLAIN_BYTES 66
+#define EARLIER_BYTES 58 /* a row from before early_ms was kept */
 enum { FLAG_LOCKED = 1, FLAG_COUNTED = 2, FLAG_ON_DISC = 4, FLAG_RECOVERED = 8 };
 
 /* --- The row --- */
@@ -30,6 +31,7 @@ static void pack(const struct in_use *u, uint8_t out[PLAIN_BYTES])
     put_be32(out + 45, u->recoveries);
     out[49] = (uint8_t)u->end;
     put_be64(out + 50, u->end_ms);
+    put_be64(out + 58, u->early_ms);
 }
 
 static void unpack(const uint8_t in[PLAIN_BYTES], struct in_use *u)
@@ -46,13 +48,14 @@ static void unpack(const uint8_t in[PLAIN_BYTES], struct in_use *u)
     u->recoveries = get_be32(in + 45);
     u->end = (vlt_PlayEnd)in[49];
     u->end_ms = get_be64(in + 50);
+    u->early_ms = get_be64(in + 58);
 }
 
 static int open_row(const struct vault *v, const void *issuer, const uint8_t license_id[16], struct slice sealed,
                     struct in_use *out)
 {
-    uint8_t bound[SEALED_LICENSE_BYTES], plain[PLAIN_BYTES];
-    if (sealed.len != PLAIN_BYTES + SEALED_OVERHEAD_BYTES)
+    uint8_t bound[SEALED_LICENSE_BYTES], plain[PLAIN_BYTES] = { 0 };
+    if (sealed.len != PLAIN_BYTES + SEALED_OVERHEAD_BYTES && sealed.len != EARLIER_BYTES + SEALED_OVERHEAD_BYTES)
         return -EUCLEAN;
     sealed_license(issuer, license_id, bound);
     int r = sealed_open(v, LABEL, SLICE_ARRAY(bound), sealed, plain);
@@ -144,14 +147,17 @@ static bool is_against_will(vlt_PlayEnd end)
 
 static bool is_abort(vlt_PlayEnd end) { return end != vlt_PlayEnd_END_FINISHED; }
 
-/* Judges one end: what of the charge stays (*used_ms; the play itself: out->counted), and what the row says from now on. */
+/* Judges one end: what of the charge stays (*used_ms; the play itself: out->counted), and what the row says from now on. Too early to count is what
+ * together with the early ends before it comes to less than charge_from_ms: in slices nothing is had for nothing. */
 static void judge(struct in_use *u, vlt_PlayEnd end, bool any, uint64_t opened_ms, uint64_t now_ms,
                   struct in_use_verdict *out, uint64_t *used_ms)
 {
-    bool against = is_against_will(end);
-    bool recovered = any && against && !u->on_disc && u->play.counted && u->recoveries < u->max_recoveries;
-    bool early = !against && is_abort(end) && opened_ms < u->charge_from_ms;
+    uint64_t early_ms = u64_add(u->early_ms, opened_ms);
+    bool counts = u->play.counted && any;
+    bool early = counts && is_abort(end) && early_ms < u->charge_from_ms;
+    bool recovered = counts && !early && is_against_will(end) && !u->on_disc && u->recoveries < u->max_recoveries;
     u->recoveries += recovered;
+    u->early_ms = early ? early_ms : counts && !recovered ? 0 : u->early_ms;
     if (is_abort(end) && any) {
         u->end = end;
         u->recovered = recovered;
@@ -160,7 +166,7 @@ static void judge(struct in_use *u, vlt_PlayEnd end, bool any, uint64_t opened_m
     u->locked = false;
     *used_ms = any && !recovered ? opened_ms : 0;
     *out = (struct in_use_verdict){ .end = end,
-                                    .counted = u->play.counted && any && !recovered && !early,
+                                    .counted = counts && !recovered && !early,
                                     .recovered = recovered,
                                     .recoveries = u->recoveries,
                                     .max_recoveries = u->max_recoveries };
@@ -174,7 +180,7 @@ static int settle(struct vault *v, struct in_use *u, vlt_PlayEnd end, bool any, 
     if (r != 0)
         return r;
     judge(u, end, any, opened_ms, now_ms, out, &used_ms);
-    r = use_settle(v, &u->play, out->counted, used_ms);
+    r = use_settle(v, &u->play, out->counted, used_ms, opened_ms);
     return r != 0 ? r : put(v, u);
 }
 
@@ -187,7 +193,7 @@ int in_use_end(struct vault *v, const struct use_play *play, vlt_PlayEnd end, bo
     if (r != 0)
         return r;
     if (!u.locked) /* neither counted nor timed */
-        return use_settle(v, play, any, opened_ms);
+        return use_settle(v, play, any, opened_ms, opened_ms);
     u.play = *play;
     return settle(v, &u, end, any, opened_ms, out);
 }
@@ -224,6 +230,7 @@ int in_use_settle_left(struct vault *v)
         struct transaction t CLEANUP(transaction_end) = { 0 };
         vlt_PlayEnd end = is_this_boot(v, &u) ? vlt_PlayEnd_END_VAULT_LOST : vlt_PlayEnd_END_POWER_LOST;
         r = transaction_begin(&t, v->store);
+        u.play.log_row = 0; /* its entry says already all that it could have taken */
         if (r == 0)
             r = settle(v, &u, end, true, u.play.charged_ms, &verdict);
         if (r == 0)

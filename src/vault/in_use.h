@@ -30,6 +30,7 @@ struct in_use {
     uint32_t max_recoveries;
     uint64_t charge_from_ms;
     uint32_t recoveries; /* so far, over all editions */
+    uint64_t early_ms;   /* opened by plays that ended too early to count, since the last that did */
     /* The last play that was cut off. */
     vlt_PlayEnd end; /* END_NONE: none was */
     bool recovered;

@@ -19,13 +19,19 @@
 #include "vault/trusted_time.h"
 #include "vault/use.h"
 
+/* What a request did to a slot that is not on the disk yet. */
+enum change { CHANGE_NONE, CHANGE_OPENED, CHANGE_CLOSED };
+struct slot {
+    uint64_t number;
+    bool locked;
+    struct player_channel *channel; /* NULL: free */
+    struct use_play use;
+    enum change change;
+    bool by_request; /* the one that is served now */
+};
+#define SLOT_COUNT (2 * PLAY_COUNT_MAX) /* those that are closed wait for the commit */
 struct plays {
-    struct {
-        uint64_t number; /* 0: free */
-        bool locked;
-        struct player_channel *channel;
-        struct use_play use;
-    } slots[PLAY_COUNT_MAX];
+    struct slot slots[SLOT_COUNT];
     uint64_t last_number;
 };
 
@@ -40,19 +46,57 @@ int plays_init(struct vault *v)
     return 0;
 }
 
-/* Ends a play and settles what it costs. 0 or -errno. */
+static void drop(struct slot *s)
+{
+    struct player_channel *channel = steal(&s->channel);
+    player_channel_stop(channel);
+    player_channel_free(channel);
+    *s = (struct slot){ 0 };
+}
+
+/* Ends a play and settles what it costs. Should that not become durable, it is asked for again. 0 or -errno. */
 static int close_slot(struct vault *v, unsigned i, vlt_PlayEnd end, struct in_use_verdict *verdict)
 {
-    struct plays *all = v->plays;
-    struct player_channel *channel = steal(&all->slots[i].channel);
-    if (!channel)
+    struct slot *s = &v->plays->slots[i];
+    if (!s->channel || s->change == CHANGE_CLOSED)
         return 0;
-    player_channel_stop(channel);
-    int r = in_use_end(v, &all->slots[i].use, end, player_channel_opened_any(channel),
-                       player_channel_opened_ms(channel), verdict);
-    player_channel_free(channel);
-    all->slots[i].number = 0;
-    return r;
+    player_channel_stop(s->channel);
+    s->change = CHANGE_CLOSED;
+    s->by_request = true;
+    return in_use_end(v, &s->use, end, player_channel_opened_any(s->channel), player_channel_opened_ms(s->channel),
+                      verdict);
+}
+
+static void undo(struct slot *s)
+{
+    if (s->change == CHANGE_OPENED)
+        drop(s); /* its key was never of use */
+    else
+        s->change = CHANGE_NONE;
+}
+
+void plays_request_done(struct vault *v, bool good)
+{
+    for (unsigned i = 0; i < SLOT_COUNT; i++) {
+        struct slot *s = &v->plays->slots[i];
+        if (s->by_request && !good)
+            undo(s);
+        s->by_request = false;
+    }
+}
+
+void plays_committed(struct vault *v, bool durable)
+{
+    for (unsigned i = 0; i < SLOT_COUNT; i++) {
+        struct slot *s = &v->plays->slots[i];
+        if (!durable)
+            undo(s);
+        else if (s->change == CHANGE_OPENED)
+            player_channel_begin(s->channel);
+        else if (s->change == CHANGE_CLOSED)
+            drop(s);
+        s->change = CHANGE_NONE;
+    }
 }
 
 void plays_deinit(struct vault *v)
@@ -60,9 +104,17 @@ void plays_deinit(struct vault *v)
     struct in_use_verdict verdict;
     if (!v->plays)
         return;
-    for (unsigned i = 0; i < PLAY_COUNT_MAX; i++)
-        if (close_slot(v, i, vlt_PlayEnd_END_DAEMON_LOST, &verdict) != 0)
-            log_warn("a play is not settled: it is at the next start");
+    struct transaction t CLEANUP(transaction_end) = { 0 };
+    int r = transaction_begin(&t, v->store);
+    for (unsigned i = 0; r == 0 && i < SLOT_COUNT; i++)
+        r = close_slot(v, i, vlt_PlayEnd_END_DAEMON_LOST, &verdict);
+    if (r == 0)
+        r = transaction_commit(&t);
+    if (r != 0)
+        log_warn("plays are not settled: they are at the next start");
+    for (unsigned i = 0; i < SLOT_COUNT; i++)
+        if (v->plays->slots[i].channel)
+            drop(&v->plays->slots[i]);
     free(steal(&v->plays));
 }
 
@@ -70,7 +122,7 @@ int plays_close_ended(struct vault *v)
 {
     struct in_use_verdict verdict;
     int r = 0;
-    for (unsigned i = 0; r == 0 && i < PLAY_COUNT_MAX; i++) {
+    for (unsigned i = 0; r == 0 && i < SLOT_COUNT; i++) {
         const struct player_channel *c = v->plays->slots[i].channel;
         if (c && !v->plays->slots[i].locked && player_channel_has_ended(c))
             r = close_slot(v, i, vlt_PlayEnd_END_STOPPED, &verdict);
@@ -78,21 +130,34 @@ int plays_close_ended(struct vault *v)
     return r;
 }
 
-/* PLAY_COUNT_MAX when there is none. */
+/* SLOT_COUNT when there is none. */
 static unsigned free_slot(const struct plays *all)
 {
-    unsigned i = 0;
-    while (i < PLAY_COUNT_MAX && all->slots[i].channel)
-        i++;
-    return i;
+    unsigned found = SLOT_COUNT, open = 0;
+    for (unsigned i = 0; i < SLOT_COUNT; i++) {
+        open += all->slots[i].channel && all->slots[i].change != CHANGE_CLOSED;
+        if (!all->slots[i].channel)
+            found = i;
+    }
+    return open < PLAY_COUNT_MAX ? found : SLOT_COUNT;
+}
+
+bool plays_log(const struct vault *v, uint64_t log_row)
+{
+    for (unsigned i = 0; i < SLOT_COUNT; i++)
+        if (v->plays->slots[i].channel && v->plays->slots[i].change != CHANGE_CLOSED &&
+            v->plays->slots[i].use.log_row == log_row)
+            return true;
+    return false;
 }
 
 bool plays_use(struct vault *v, const void *issuer, const uint8_t license_id[16])
 {
-    for (unsigned i = 0; i < PLAY_COUNT_MAX; i++) {
-        const struct player_channel *c = v->plays->slots[i].channel;
-        const struct use_play *u = &v->plays->slots[i].use;
-        if (c && id_equal(u->issuer, issuer) && memcmp(u->license_id, license_id, sizeof(u->license_id)) == 0)
+    for (unsigned i = 0; i < SLOT_COUNT; i++) {
+        const struct slot *s = &v->plays->slots[i];
+        const struct use_play *u = &s->use;
+        if (s->channel && s->change != CHANGE_CLOSED && id_equal(u->issuer, issuer) &&
+            memcmp(u->license_id, license_id, sizeof(u->license_id)) == 0)
             return true;
     }
     return false;
@@ -107,8 +172,10 @@ struct choice {
     struct key32 key;
     struct use_play use;
     bool locked;
-    struct reply *reply; /* its detail */
-    enum reason reason;  /* why none did, so far: the first reason that is more than "there is none" */
+    int64_t until_mono_ms; /* when nothing more of it is opened; INT64_MAX: never */
+    enum reason ended;     /* what that is called */
+    struct reply *reply;   /* its detail */
+    enum reason reason;    /* why none did, so far: the first reason that is more than "there is none" */
 };
 #define CHOSEN (-EALREADY) /* ends the visiting; never leaves this file */
 
@@ -119,17 +186,33 @@ static bool is_limited(const doc_License *l)
            l->has_lease;
 }
 
+/* A play that begins in time may go on to the end of its content, and no longer. */
+static void may_finish(const struct vault *v, const doc_License *l, uint64_t now_ms, struct choice *c)
+{
+    const doc_Conditions *allowed = &l->conditions;
+    uint64_t usage = allowed->has_usage_until_ms ? allowed->usage_until_ms : INT64_MAX;
+    uint64_t lease = l->has_lease ? u64_add(l->lease.until_ms, l->lease.grace_ms) : INT64_MAX;
+    uint64_t end_ms = u64_add(u64_min(usage, lease), c->duration_ms);
+    c->ended = lease < usage ? REASON_LEASE_ENDED : REASON_LICENSE_EXPIRED;
+    if (end_ms < INT64_MAX)
+        c->until_mono_ms =
+            (int64_t)u64_min(u64_add((uint64_t)clock_mono_ms(v->clock), end_ms - u64_min(now_ms, end_ms)), INT64_MAX);
+}
+
 /* What has ended by the floor has ended; for the rest an untrusted time says neither yes nor no.
  * Source: seed S44; against turning the clock back: design, time high-water mark. */
-static int judge_time(const struct vault *v, const doc_License *l)
+static int judge_time(const struct vault *v, const doc_License *l, struct choice *c)
 {
     struct trusted_time t;
+    c->until_mono_ms = INT64_MAX;
     if (!is_limited(l))
         return 0;
     int r = trusted_time_get(v, l->leaf.distributor, l->issued_ms, &t);
     if (r != 0)
         return r;
     r = license_usable(l, (int64_t)t.now_ms);
+    if (r == 0)
+        may_finish(v, l, t.now_ms, c);
     if (trusted_time_is_trusted(&t) || r == REASON_LICENSE_EXPIRED || r == REASON_LEASE_ENDED)
         return r;
     return REASON_CLOCK_UNTRUSTED;
@@ -159,7 +242,7 @@ static int judge_whole(struct vault *v, const struct choice *c)
 {
     if (c->use.budget_ms >= c->duration_ms)
         return 0;
-    int r = use_settle(v, &c->use, false, 0);
+    int r = use_settle(v, &c->use, false, 0, 0);
     return r != 0 ? r : REASON_USE_EXHAUSTED;
 }
 
@@ -178,7 +261,7 @@ static int lock(struct vault *v, const doc_License *l, struct choice *c)
     int r = c->locked ? in_use_lock(v, l, &c->use, c->record) : 0;
     if (r != REASON_IN_USE)
         return r;
-    int undone = use_settle(v, &c->use, false, 0); /* another license may be chosen */
+    int undone = use_settle(v, &c->use, false, 0, 0); /* another license may be chosen */
     return undone != 0 ? undone : r;
 }
 
@@ -196,7 +279,7 @@ static int judge_license(struct vault *v, const struct license_row *row, struct 
         return REASON_NOT_PERMITTED;
     if (in_use_applies(&row->license) && plays_use(v, row->license.issuer, row->license.license_id))
         return REASON_IN_USE;
-    int r = judge_time(v, &row->license);
+    int r = judge_time(v, &row->license, c);
     if (r == 0)
         r = judge_leaf(v, &row->license);
     if (r == 0)
@@ -233,19 +316,25 @@ static int judge_info(const vlt_PlayOpen *m, doc_ContentInfo *info, struct id *c
     return body_shape_init(shape, info->plain_bytes, info->block_bytes, m->info.size) != 0 ? REASON_MALFORMED : 0;
 }
 
-static int open_slot(struct plays *all, int fd, const struct choice *c, const struct body_shape *shape,
+static int open_slot(struct vault *v, int fd, const struct choice *c, const struct body_shape *shape,
                      const struct program_secret *plugin, uint64_t *number)
 {
-    unsigned i = free_slot(all); /* play_open has seen to it */
+    struct plays *all = v->plays;
+    struct slot *s = &all->slots[free_slot(all)]; /* play_open has seen to it */
     const struct player_limit limit = { .duration_ms = c->duration_ms,
-                                        .budget_ms = c->use.budget_ms,
+                                        .budget_ms = c->use.allowed_ms,
+                                        .clock = v->clock,
+                                        .until_mono_ms = c->until_mono_ms,
+                                        .ended = c->ended,
                                         .record = c->record };
-    int r = player_channel_open(&all->slots[i].channel, fd, &c->key, c->nonce, shape, &limit, plugin);
+    int r = player_channel_open(&s->channel, fd, &c->key, c->nonce, shape, &limit, plugin);
     if (r != 0)
         return r;
-    all->slots[i].use = c->use;
-    all->slots[i].locked = c->locked;
-    *number = all->slots[i].number = ++all->last_number;
+    s->use = c->use;
+    s->locked = c->locked;
+    s->change = CHANGE_OPENED;
+    s->by_request = true;
+    *number = s->number = ++all->last_number;
     return 0;
 }
 
@@ -273,11 +362,12 @@ int play_open(struct vault *v, const struct request *rq, struct reply *reply)
         r = plays_close_ended(v);
     if (r == 0 && m->has_plugin)
         r = find_plugin(v, m, &plugin, reply);
-    if (r == 0 && free_slot(v->plays) == PLAY_COUNT_MAX)
+    if (r == 0 && free_slot(v->plays) == SLOT_COUNT)
         r = REASON_IN_USE;
     c.record = m->has_record && m->record;
     if (r == 0) {
         c.duration_ms = info.duration_ms != 0 ? info.duration_ms : (uint64_t)shape.block_count * USE_BLOCK_MS;
+        c.duration_ms = u64_min(c.duration_ms, USE_DURATION_MAX_MS);
         r = licenses_of_content(v, &content, try_license, &c);
     }
     if (r == 0) {
@@ -293,7 +383,7 @@ int play_open(struct vault *v, const struct request *rq, struct reply *reply)
         memcpy(reply->play.issuer, c.use.issuer, sizeof(reply->play.issuer));
         memcpy(reply->play.license_id, c.use.license_id, sizeof(reply->play.license_id));
         reply->play.locked = c.locked;
-        r = open_slot(v->plays, fd, &c, &shape, m->has_plugin ? &plugin : NULL, &reply->play.play);
+        r = open_slot(v, fd, &c, &shape, m->has_plugin ? &plugin : NULL, &reply->play.play);
     }
     key32_wipe(&c.key);
     reply->type = vlt_Type_PLAY_OPENED;
@@ -306,7 +396,7 @@ int play_close(struct vault *v, const struct request *rq, struct reply *reply)
     const vlt_PlayClose *m = rq->message;
     struct in_use_verdict verdict = { .end = vlt_PlayEnd_END_NONE };
     int r = m->end >= vlt_PlayEnd_END_FINISHED && m->end <= vlt_PlayEnd_END_UNREADABLE ? 0 : REASON_MALFORMED;
-    for (unsigned i = 0; r == 0 && m->play != 0 && i < PLAY_COUNT_MAX; i++) {
+    for (unsigned i = 0; r == 0 && m->play != 0 && i < SLOT_COUNT; i++) {
         if (v->plays->slots[i].number == m->play)
             r = close_slot(v, i, (vlt_PlayEnd)m->end, &verdict);
     }

@@ -14,6 +14,12 @@ int plays_init(struct vault *v) MUST_USE;
 void plays_deinit(struct vault *v);
 /* Ends plays whose player has gone, of licenses that are not locked: a lock waits for hearthd's word on how it ended. 0 or -errno. */
 int plays_close_ended(struct vault *v) MUST_USE;
+/* The request that was served last is refused, or not, in the transaction that it shares. Before the next one. */
+void plays_request_done(struct vault *v, bool good);
+/* What the requests since the last call did is on the disk, or is not: only now a player gets its first block, or a play is over. */
+void plays_committed(struct vault *v, bool durable);
+/* Is this row of the use log that of a play under way? */
+bool plays_log(const struct vault *v, uint64_t log_row);
 /* Is this license in use: played at this moment, or was, and what that costs is not settled yet? */
 bool plays_use(struct vault *v, const void *issuer, const uint8_t license_id[16]);
 

@@ -6,6 +6,7 @@
 
 #include <limits.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -17,6 +18,7 @@
 #include "vault/programs.h"
 
 #define STACK_BYTES ((size_t)256 * 1024)
+#define RECENT_COUNT 4 /* a container with several streams is read in as many places by turns */
 
 /* Guarded; freed by the thread when it ends. */
 struct open_content {
@@ -31,11 +33,13 @@ struct player_channel {
     struct channel channel;
     struct body_shape shape;
     struct player_limit limit;
-    uint8_t *seen; /* a bit for each block that was opened */
+    uint32_t recent[RECENT_COUNT]; /* the blocks opened last, the latest first; UINT32_MAX: none */
     _Atomic uint32_t opened_count;
     struct open_content *content;
     pthread_t thread;
-    atomic_bool ended;
+    sem_t go; /* it waits for this */
+    bool joined;
+    atomic_bool dropped, ended;
 };
 
 static int send_plain(struct player_channel *p, uint32_t request, uint32_t index, size_t len)
@@ -66,9 +70,27 @@ uint64_t player_channel_opened_ms(const struct player_channel *p) { return cost_
 
 bool player_channel_opened_any(const struct player_channel *p) { return atomic_load(&p->opened_count) > 0; }
 
-static bool was_opened(const struct player_channel *p, uint32_t index)
+/* Where among the last opened; RECENT_COUNT: it is none of them. */
+static unsigned find_recent(const struct player_channel *p, uint32_t index)
 {
-    return p->seen[index / 8] & (1u << (index % 8));
+    unsigned i = 0;
+    while (i < RECENT_COUNT && p->recent[i] != index)
+        i++;
+    return i;
+}
+
+static void note_recent(struct player_channel *p, unsigned at, uint32_t index)
+{
+    memmove(p->recent + 1, p->recent, (at < RECENT_COUNT ? at : RECENT_COUNT - 1) * sizeof(p->recent[0]));
+    p->recent[0] = index;
+}
+
+/* Neither a loop nor a pause makes one play more than its license has it. */
+static int judge_limit(const struct player_channel *p, bool again)
+{
+    if (clock_mono_ms(p->limit.clock) > p->limit.until_mono_ms)
+        return p->limit.ended;
+    return !again && player_channel_opened_ms(p) >= p->limit.budget_ms ? REASON_USE_EXHAUSTED : 0;
 }
 
 /* 0, a reason to refuse, -errno. */
@@ -78,17 +100,16 @@ static int open_block(struct player_channel *p, const struct frame *f, vlt_Block
         return REASON_MALFORMED;
     if (m->index >= p->shape.block_count || f->tail.len != body_block_len(&p->shape, m->index))
         return REASON_MALFORMED;
-    bool again = was_opened(p, m->index);
-    if (!again && player_channel_opened_ms(p) >= p->limit.budget_ms)
-        return REASON_USE_EXHAUSTED;
-    int r = block_open(&p->content->key, p->content->nonce, m->index, p->shape.block_count, f->tail, p->content->plain);
+    unsigned at = find_recent(p, m->index);
+    int r = judge_limit(p, at < RECENT_COUNT);
+    if (r != 0)
+        return r;
+    r = block_open(&p->content->key, p->content->nonce, m->index, p->shape.block_count, f->tail, p->content->plain);
     if (r != 0)
         return r > 0 ? REASON_BLOCK_CORRUPT : r;
     *len = f->tail.len - BLOCK_OVERHEAD_BYTES;
-    if (!again) {
-        p->seen[m->index / 8] |= (uint8_t)(1u << (m->index % 8));
-        atomic_fetch_add(&p->opened_count, 1);
-    }
+    note_recent(p, at, m->index);
+    atomic_fetch_add(&p->opened_count, at == RECENT_COUNT);
     return 0;
 }
 
@@ -145,10 +166,14 @@ static int serve_one(struct player_channel *p)
 static void *serve(void *arg)
 {
     struct player_channel *p = arg;
-    int r;
-    do
+    int r = CHANNEL_CLOSED;
+    while (sem_wait(&p->go) != 0)
+        ; /* EINTR */
+    while (!atomic_load(&p->dropped)) {
         r = serve_one(p);
-    while (r == 0);
+        if (r != 0)
+            break;
+    }
     if (r != CHANNEL_CLOSED && r != -EPIPE)
         log_warn("player's channel ends: outcome=%d", r);
     secret_free(steal(&p->content));
@@ -182,9 +207,9 @@ int player_channel_open(struct player_channel **out, int fd, const struct key32 
     channel_init(&p->channel, fd, shape->block_bytes + BLOCK_OVERHEAD_BYTES);
     p->shape = *shape;
     p->limit = *limit;
-    p->seen = calloc((size_t)shape->block_count / 8 + 1, 1);
+    memset(p->recent, 0xff, sizeof(p->recent));
     p->content = secret_alloc(sizeof(*p->content) + size_max(shape->block_bytes, plugin ? PROGRAM_BLOCK_BYTES : 0));
-    int r = p->content && p->seen ? 0 : -ENOMEM;
+    int r = !p->content ? -ENOMEM : sem_init(&p->go, 0, 0) != 0 ? -errno : 0;
     if (r == 0) {
         p->content->key = *key;
         memcpy(p->content->nonce, nonce, sizeof(p->content->nonce));
@@ -196,7 +221,6 @@ int player_channel_open(struct player_channel **out, int fd, const struct key32 
     if (r != 0) {
         secret_free(p->content);
         channel_deinit(&p->channel);
-        free(p->seen);
         free(p);
         return r;
     }
@@ -206,15 +230,22 @@ int player_channel_open(struct player_channel **out, int fd, const struct key32 
 
 bool player_channel_has_ended(const struct player_channel *p) { return atomic_load(&p->ended); }
 
+void player_channel_begin(struct player_channel *p) { (void)sem_post(&p->go); }
+
 void player_channel_stop(struct player_channel *p)
 {
+    if (p->joined)
+        return;
+    atomic_store(&p->dropped, true);
     shutdown(p->channel.fd, SHUT_RDWR);
+    (void)sem_post(&p->go);
     pthread_join(p->thread, NULL);
+    p->joined = true;
 }
 
 void player_channel_free(struct player_channel *p)
 {
+    (void)sem_destroy(&p->go);
     channel_deinit(&p->channel);
-    free(p->seen);
     free(p);
 }

@@ -169,6 +169,7 @@ static int handle(struct batch *b, const struct frame *f)
     b->reply.tail = buf(REQUESTS_TAIL_MAX);
     b->ids[b->count++] = f->request;
     int r = run_alone(b, f);
+    plays_request_done(b->v, r == 0);
     if (r != 0)
         services_forget(b->v); /* what the cache took from rows that are undone now */
     if (r < 0)
@@ -216,6 +217,7 @@ static int serve_batch(struct batch *b, struct frame *f)
     }
     if (failed == 0)
         failed = transaction_commit(&b->transaction);
+    plays_committed(b->v, failed == 0);
     int r = failed != 0 ? refuse_all(b, failed > 0 ? -EUCLEAN : failed) : 0;
     if (r == 0)
         r = channel_write(b->channel, buf_slice(&b->replies));
@@ -241,6 +243,7 @@ int requests_serve(struct vault *v, struct channel *c)
             r = serve_batch(b, &f);
     } while (r == 0);
     transaction_end(&b->transaction);
+    plays_committed(v, false); /* of a batch that was broken off */
     buf_free(&b->replies);
     if (r == CHANNEL_CLOSED || r == -EPIPE)
         return 0;

@@ -87,7 +87,7 @@ static int charge(struct vault *v, const doc_License *l, struct use_play *p)
         return r;
     if (c->has_max_play_ms)
         p->budget_ms = c->max_play_ms - u.play_ms;
-    p->charged_ms = u64_min(p->duration_ms, p->budget_ms);
+    p->allowed_ms = p->charged_ms = u64_min(u64_add(p->duration_ms, p->duration_ms / 2), p->budget_ms);
     u.plays = u32_add(u.plays, 1);
     u.play_ms = u64_add(u.play_ms, p->charged_ms);
     p->counted = true;
@@ -97,21 +97,21 @@ static int charge(struct vault *v, const doc_License *l, struct use_play *p)
 int use_begin(struct vault *v, const struct license_row *row, uint64_t duration_ms, struct use_play *out)
 {
     const doc_License *l = &row->license;
-    struct use_play p = { .duration_ms = duration_ms, .budget_ms = UINT64_MAX };
+    struct use_play p = { .duration_ms = duration_ms, .budget_ms = UINT64_MAX, .allowed_ms = UINT64_MAX };
     memcpy(p.issuer, l->issuer, sizeof(p.issuer));
     memcpy(p.license_id, l->license_id, sizeof(p.license_id));
-    int r = l->conditions.has_use_log && l->conditions.use_log ? use_log_begin(v, l, &p.log_row) : 0;
-    if (r == 0 && is_counted(l))
-        r = charge(v, l, &p);
+    int r = is_counted(l) ? charge(v, l, &p) : 0;
+    if (r == 0 && l->conditions.has_use_log && l->conditions.use_log)
+        r = use_log_begin(v, l, u64_min(p.allowed_ms, duration_ms), &p.log_row);
     if (r == 0)
         *out = p;
     return r;
 }
 
-int use_settle(struct vault *v, const struct use_play *p, bool counts, uint64_t used_ms)
+int use_settle(struct vault *v, const struct use_play *p, bool counts, uint64_t used_ms, uint64_t opened_ms)
 {
     struct use u;
-    int r = p->log_row != 0 ? use_log_end(v, p->log_row, used_ms) : 0;
+    int r = p->log_row != 0 ? use_log_end(v, p->log_row, opened_ms) : 0;
     if (r != 0 || !p->counted)
         return r;
     r = use_get(v, p->issuer, p->license_id, &u);

@@ -2,8 +2,8 @@
  *
  * Plays and playing time count per issuer and license ID, over all editions: a later edition that allows more says so by a higher limit.
  * A play is charged before its key is let out, with all the playing time it may take; what it did not take is given back at its end (in_use.h).
- * Playing time is the content's duration in proportion to the blocks that were opened, each counted once a play:
- * neither a clock nor a fast decoder shortens it. A content whose duration is not known counts USE_BLOCK_MS for each block.
+ * Playing time is the content's duration in proportion to the blocks that were opened, each time but for those opened last (player_channel.h):
+ * neither a clock nor a fast decoder shortens it, nor does going back. A content whose duration is not known counts USE_BLOCK_MS for each block.
  * Source: seed Fig. 12; related systems R2, R3. */
 #ifndef VAULT_USE_H
 #define VAULT_USE_H
@@ -11,6 +11,7 @@
 #include "vault/licenses.h"
 
 #define USE_BLOCK_MS 1000
+#define USE_DURATION_MAX_MS UINT32_MAX
 
 struct use {
     uint32_t plays;
@@ -25,16 +26,18 @@ struct use_play {
     uint8_t issuer[32], license_id[16];
     bool counted;
     uint64_t duration_ms; /* of the whole content */
-    uint64_t budget_ms;   /* how much of it may be played; UINT64_MAX: all */
-    uint64_t charged_ms;  /* beforehand */
-    uint64_t log_row;     /* 0: none */
+    uint64_t budget_ms;   /* how much of it the license has left; UINT64_MAX: no limit */
+    uint64_t
+        allowed_ms; /* how much this play may open: of what is counted half as much again as it lasts, for going back, and not more than is left */
+    uint64_t charged_ms; /* beforehand: all of that */
+    uint64_t log_row;    /* 0: none */
 };
 /* Judges the counted conditions, and charges. duration_ms: of the content. 0; REASON_USE_EXHAUSTED; REASON_LEASE_ENDED: the lease's plays are
  * used up; REASON_USE_LOG_DUE; -errno. */
 int use_begin(struct vault *v, const struct license_row *row, uint64_t duration_ms, struct use_play *out) MUST_USE;
 /* The play is over. counts: it stays one of the plays that are counted; used_ms: what stays of its playing time. What that is in_use.h decides.
- * 0 or -errno. */
-int use_settle(struct vault *v, const struct use_play *p, bool counts, uint64_t used_ms) MUST_USE;
+ * opened_ms: what was opened, as the use log says. 0 or -errno. */
+int use_settle(struct vault *v, const struct use_play *p, bool counts, uint64_t used_ms, uint64_t opened_ms) MUST_USE;
 
 /* The download period: a license plays what was here within it. 0, REASON_OUTSIDE_DOWNLOAD_PERIOD, -errno. */
 int use_judge_download(struct vault *v, const doc_License *license) MUST_USE;

@@ -7,6 +7,7 @@
 #include "vault/db.h"
 #include "vault/keys.h"
 #include "vault/keysets.h"
+#include "vault/play.h"
 #include "vault/trusted_time.h"
 
 static int judge_due(const struct vault *v, const uint8_t issuer[32])
@@ -21,7 +22,7 @@ static int judge_due(const struct vault *v, const uint8_t issuer[32])
     return r != 0 ? r : count >= USE_LOG_DUE_COUNT ? REASON_USE_LOG_DUE : 0;
 }
 
-int use_log_begin(struct vault *v, const doc_License *l, uint64_t *row)
+int use_log_begin(struct vault *v, const doc_License *l, uint64_t play_ms, uint64_t *row)
 {
     uint64_t began_ms;
     int r = judge_due(v, l->issuer);
@@ -34,7 +35,7 @@ int use_log_begin(struct vault *v, const doc_License *l, uint64_t *row)
     query_bind_blob(&q, 2, SLICE_ARRAY(l->license_id));
     query_bind_blob(&q, 3, SLICE_ARRAY(l->content));
     query_bind_u64(&q, 4, began_ms);
-    query_bind_u64(&q, 5, 0);
+    query_bind_u64(&q, 5, play_ms);
     r = query_run(&q);
     if (r == 0)
         *row = (uint64_t)store_last_id(v->store);
@@ -69,6 +70,8 @@ static int read_open(const struct vault *v, doc_UseLog *log)
     query_bind_i64(&q, 2, ARRAY_COUNT(log->entries));
     int r;
     while ((r = query_step(&q)) == STORE_ROW) {
+        if (plays_log(v, query_u64(&q, 5)))
+            return 0; /* not over: it is told when it is, and what comes after it then */
         r = read_entry(&q, 0, &log->entries[log->entries_count]);
         if (r != 0)
             return r;

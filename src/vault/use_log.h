@@ -5,8 +5,8 @@
 
 #include "vault/use.h"
 
-/* 0, REASON_USE_LOG_DUE, -errno. */
-int use_log_begin(struct vault *v, const doc_License *license, uint64_t *row) MUST_USE;
+/* play_ms: what the entry says if nothing more is heard of the play. 0, REASON_USE_LOG_DUE, -errno. */
+int use_log_begin(struct vault *v, const doc_License *license, uint64_t play_ms, uint64_t *row) MUST_USE;
 int use_log_end(struct vault *v, uint64_t row, uint64_t play_ms) MUST_USE;
 
 #endif

@@ -383,6 +383,17 @@ static void recoveries_are_sold_anew_with_a_license(void **state)
     assert_int_equal(license_of(&kitchen).conditions.max_recoveries, 5);
 }
 
+static void what_would_be_over_is_not_sold(void **state)
+{
+    (void)state;
+    uint8_t before[32], after[32];
+    town.now_ms += 2 * TOWN_DAY_MS;
+    shop_digest(&town.a, before);
+    assert_int_equal(sell(&kitchen, 1, UNTIL_A_DAY), REASON_LICENSE_EXPIRED);
+    shop_digest(&town.a, after);
+    assert_memory_equal(before, after, 32);
+}
+
 static void what_is_over_may_have_been_used_up(void **state)
 {
     (void)state;
@@ -619,6 +630,7 @@ int main(void)
         TEST(a_refused_move_leaves_no_trace),
         TEST(the_recoveries_that_are_left_move_along),
         TEST(recoveries_are_sold_anew_with_a_license),
+        TEST(what_would_be_over_is_not_sold),
         TEST(what_is_over_may_have_been_used_up),
         TEST(a_certificate_is_voided_by_use_at_its_source_alone),
         TEST(a_certificate_that_gives_more_than_is_left_is_voided),

@@ -152,6 +152,12 @@ static void seal_blocks(struct content *c, struct slice plain)
 void content_init(struct content *c, const struct maker *publisher, uint8_t seed, const char *media_type,
                   struct slice plain, uint32_t block_bytes)
 {
+    content_init_lasting(c, publisher, seed, media_type, plain, block_bytes, 0);
+}
+
+void content_init_lasting(struct content *c, const struct maker *publisher, uint8_t seed, const char *media_type,
+                          struct slice plain, uint32_t block_bytes, uint64_t duration_ms)
+{
     memset(c, 0, sizeof(*c));
     struct key32 nonce;
     maker_key(&nonce, seed, 200);
@@ -164,6 +170,7 @@ void content_init(struct content *c, const struct maker *publisher, uint8_t seed
     CODEC_SET_TEXT(c->info.media_type, media_type);
     CODEC_SET_TEXT(c->info.title, "A title");
     c->info.plain_bytes = plain.len;
+    c->info.duration_ms = duration_ms;
     c->info.block_bytes = block_bytes;
     c->shape = calloc(1, sizeof(*c->shape));
     check(body_shape_init(c->shape, plain.len, block_bytes, 100) == 0);

@@ -55,6 +55,9 @@ struct content {
 /* From plain bytes, cut into blocks and sealed. */
 void content_init(struct content *c, const struct maker *publisher, uint8_t seed, const char *media_type,
                   struct slice plain, uint32_t block_bytes);
+/* duration_ms: of the playing time; 0 is not known. */
+void content_init_lasting(struct content *c, const struct maker *publisher, uint8_t seed, const char *media_type,
+                          struct slice plain, uint32_t block_bytes, uint64_t duration_ms);
 void content_deinit(struct content *c);
 struct slice content_block(const struct content *c, uint32_t index);
 

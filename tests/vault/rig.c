@@ -419,11 +419,10 @@ int rig_play_close(struct rig *r, uint64_t play)
     return rig_play_end(r, play, vlt_PlayEnd_END_FINISHED, &closed);
 }
 
-int rig_play(struct rig *r, const struct content *c, int *player, uint64_t *play)
+uint32_t rig_play_ask(struct rig *r, const struct content *c, int *player)
 {
     int ends[2];
     static vlt_PlayOpen ask;
-    vlt_PlayOpened out;
     memset(&ask, 0, sizeof(ask));
     memcpy(ask.content, c->id.bytes, 32);
     check(CODEC_SET_BYTES(ask.info, buf_slice(&c->info_bytes)) == 0);
@@ -431,12 +430,24 @@ int rig_play(struct rig *r, const struct content *c, int *player, uint64_t *play
     check(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
     uint32_t id = rig_send(r, vlt_Type_PLAY_OPEN, vlt_PlayOpen_fields, &ask, NO_TAIL, ends[1]);
     close(ends[1]);
-    int result =
-        rig_receive(r, id, vlt_Type_PLAY_OPENED, vlt_PlayOpened_fields, vlt_PlayOpened_size, &out, sizeof(out));
+    *player = ends[0];
+    return id;
+}
+
+int rig_play_opened(struct rig *r, uint32_t id, vlt_PlayOpened *out)
+{
+    return rig_receive(r, id, vlt_Type_PLAY_OPENED, vlt_PlayOpened_fields, vlt_PlayOpened_size, out, sizeof(*out));
+}
+
+int rig_play(struct rig *r, const struct content *c, int *player, uint64_t *play)
+{
+    int end;
+    vlt_PlayOpened out;
+    int result = rig_play_opened(r, rig_play_ask(r, c, &end), &out);
     if (result == 0 && player)
-        *player = ends[0];
+        *player = end;
     else
-        close(ends[0]);
+        close(end);
     if (result == 0 && play)
         *play = out.play;
     else if (result == 0 && !player)

@@ -71,7 +71,9 @@ int rig_move_release(struct rig *r, struct slice sealed, vlt_MoveReleased *out);
 int rig_use_sign(struct rig *r, const struct maker *issuer, const struct content *c, bool give_back, doc_Use *out);
 int rig_move_finish(struct rig *r, struct slice receipt, vlt_MoveFinished *out);
 int rig_move_cancel(struct rig *r, struct slice receipt);
-/* *player: our end of the channel. */
+/* *player: our end of the channel. In two parts, for a player that does not wait; the request's ID. */
+uint32_t rig_play_ask(struct rig *r, const struct content *c, int *player);
+int rig_play_opened(struct rig *r, uint32_t id, vlt_PlayOpened *out);
 int rig_play(struct rig *r, const struct content *c, int *player, uint64_t *play);
 /* 0 with *closed, or the refusal. */
 int rig_play_end(struct rig *r, uint64_t play, vlt_PlayEnd end, vlt_PlayClosed *closed);
