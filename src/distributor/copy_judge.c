@@ -146,21 +146,25 @@ static int judge_destination(struct making *m)
     return r == OPERATIONS_ABSENT ? 0 : r;
 }
 
-/* How much of it was used, by the word of the vault: when that is counted, what moves is what is left. */
+/* How much of it was used, by the word of the vault: what moves is what is left. And which edition the vault has: a later one that its hearthd kept back
+ * would be a second license there, once this one is elsewhere. */
 static int judge_use(struct making *m)
 {
     doc_Use use;
     struct license *l = &m->license;
-    if (!m->ask->move || !conditions_are_counted(&l->conditions))
+    if (!m->ask->move)
         return 0;
     if (!m->ask->has_use)
         return reply_refuse(m->out, REASON_MALFORMED, "How much of it was used must be said.");
     int r = use_judge(CODEC_BYTES(m->ask->use), &use);
     if (r != 0)
         return r;
-    if (!id_equal(use.client, &l->client) || !id_equal(use.issuer, &m->o->keys->self) || use.sequence != l->sequence ||
+    if (!id_equal(use.client, &l->client) || !id_equal(use.issuer, &m->o->keys->self) ||
         memcmp(use.license_id, l->license_id, sizeof(use.license_id)) != 0)
         return REASON_MALFORMED;
+    if (use.sequence != l->sequence)
+        return reply_refuse(m->out, REASON_OUT_OF_STEP,
+                            "The device has another edition of this license than the latest.");
     struct license_used used = licenses_used(&use);
     if (used.plays < l->used.plays || used.play_ms < l->used.play_ms || used.recoveries < l->used.recoveries)
         return REASON_OUT_OF_STEP; /* an older word than the last */

@@ -193,7 +193,8 @@ static int ask_license(struct vault *v, const struct license_row *row, void *ctx
 {
     struct judging *j = ctx;
     const doc_Conditions *c = &row->license.conditions;
-    if (row->state != LICENSE_VALID || !id_equal(row->license.client, &v->keys->client))
+    if (row->state != LICENSE_VALID || !id_equal(row->license.client, &v->keys->client) ||
+        !id_equal(&j->publisher, row->license.issuer))
         return 0;
     j->licensed = true;
     j->permitted =

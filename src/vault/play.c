@@ -166,7 +166,7 @@ bool plays_use(struct vault *v, const void *issuer, const uint8_t license_id[16]
 /* --- Which license --- */
 
 struct choice {
-    const uint8_t *nonce;
+    const uint8_t *nonce, *publisher;
     uint64_t duration_ms;
     bool record;
     struct key32 key;
@@ -271,6 +271,9 @@ static int judge_license(struct vault *v, const struct license_row *row, struct 
         return judge_away(v, row);
     if (!id_equal(row->license.client, &v->keys->client)) /* S46: its signature was verified when the row was read */
         return REASON_NO_LICENSE;
+    if (!id_equal(row->license.issuer,
+                  c->publisher)) /* another distributor of this device cannot license what is not its own */
+        return REASON_NO_LICENSE;
     const doc_Conditions *allowed = &row->license.conditions;
     int asleep = behind_counts(&row->license) ? behind_judge(v, c->reply) : 0;
     if (asleep != 0)
@@ -353,7 +356,7 @@ int play_open(struct vault *v, const struct request *rq, struct reply *reply)
     doc_ContentInfo info;
     struct body_shape shape;
     struct id content;
-    struct choice c = { .nonce = info.nonce, .reply = reply, .reason = REASON_NO_LICENSE };
+    struct choice c = { .nonce = info.nonce, .publisher = info.publisher, .reply = reply, .reason = REASON_NO_LICENSE };
     struct program_secret plugin CLEANUP(program_secret_wipe);
     if (*rq->fd < 0)
         return REASON_MALFORMED;

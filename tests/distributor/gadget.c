@@ -4,6 +4,7 @@
 #include "crypto/contentkey.h"
 #include "crypto/keytree.h"
 #include "crypto/seal.h"
+#include "distributor/licenses.h"
 #include "distributor/links.h"
 #include "distributor/standings.h"
 #include "town.h"
@@ -165,12 +166,14 @@ void order_purchase(struct order *o, struct slice quote)
 }
 
 void order_copy(struct order *o, const struct id *content, const uint8_t license_id[16], const struct id *destination,
-                bool move, bool removable)
+                struct slice use, bool removable)
 {
-    msg_Item item = { .has_copy = true, .copy = { .move = move, .removable = removable } };
+    msg_Item item = { .has_copy = true,
+                      .copy = { .move = use.len > 0, .has_use = use.len > 0, .removable = removable } };
     memcpy(item.copy.content, content->bytes, ID_BYTES);
     memcpy(item.copy.license_id, license_id, 16);
     memcpy(item.copy.destination, destination->bytes, ID_BYTES);
+    assert_int_equal(CODEC_SET_BYTES(item.copy.use, use), 0);
     order_add(o, &item);
 }
 
@@ -264,15 +267,35 @@ int gadget_buy(struct shop *s, struct gadget *g, const struct id *content, msg_R
     return only_result(r, &results, out);
 }
 
+struct slice gadget_say_used(const struct shop *s, const struct gadget *g, const uint8_t license_id[16],
+                             const doc_Use *said, struct buf *out)
+{
+    struct signer signer;
+    struct license held;
+    doc_Use use = *said;
+    if (use.sequence == 0 && licenses_find(s->o, license_id, &g->client, &held) == 0)
+        use.sequence = held.sequence;
+    memcpy(use.issuer, s->keys->self.bytes, ID_BYTES);
+    memcpy(use.license_id, license_id, sizeof(use.license_id));
+    memcpy(use.client, g->client.bytes, ID_BYTES);
+    signer_from_pair(&signer, &g->pair);
+    assert_int_equal(document_sign(out, DOCUMENT_USE, &use, &signer), 0);
+    return buf_slice(out);
+}
+
 int gadget_copy(struct shop *s, struct gadget *g, const struct id *content, const struct gadget *to, bool move,
                 bool removable, msg_Result *out)
 {
     struct order order;
     static struct results results;
+    static const doc_Use unused;
+    struct buf use CLEANUP(buf_free) = buf(512);
     uint8_t license_id[16];
     shop_license_id(s, content, license_id);
     order_init(&order);
-    order_copy(&order, content, license_id, &to->client, move, removable);
+    if (move)
+        (void)gadget_say_used(s, g, license_id, &unused, &use);
+    order_copy(&order, content, license_id, &to->client, buf_slice(&use), removable);
     struct caller *who = g->who.session != 0 && g->guest.session == 0 ? &g->who : &g->guest;
     int r = transact(s, g, who, &order, &results);
     return only_result(r, &results, out);

@@ -93,8 +93,9 @@ struct order { /* items of the next transaction */
 };
 void order_init(struct order *o);
 void order_purchase(struct order *o, struct slice quote);
+/* use: what its vault says of a move; of a copy empty. */
 void order_copy(struct order *o, const struct id *content, const uint8_t license_id[16], const struct id *destination,
-                bool move, bool removable);
+                struct slice use, bool removable);
 void order_restore(struct order *o, const struct id *content);
 /* Sends it as the device's next transaction (fresh ID); frees the order. 0 with the results, or the refusal of all of it. */
 int gadget_transact(struct shop *s, struct gadget *g, struct order *o, struct results *out);
@@ -104,6 +105,9 @@ int gadget_transact_as(struct shop *s, struct caller *who, uint64_t session, uin
 /* One item each: 0 with the result, or its refusal. */
 int gadget_quote(struct shop *s, struct gadget *g, const struct id *content, uint32_t product, struct buf *quote);
 int gadget_buy(struct shop *s, struct gadget *g, const struct id *content, msg_Result *out);
+/* What a vault would say, or one that its owner has taken apart: the counts of said. sequence 0: of the edition the issuer knows. */
+struct slice gadget_say_used(const struct shop *s, const struct gadget *g, const uint8_t license_id[16],
+                             const doc_Use *said, struct buf *out);
 int gadget_copy(struct shop *s, struct gadget *g, const struct id *content, const struct gadget *to, bool move,
                 bool removable, msg_Result *out);
 void shop_license_id(struct shop *s, const struct id *content, uint8_t license_id[16]);

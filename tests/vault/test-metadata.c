@@ -61,6 +61,28 @@ static doc_SignerRange range_of(uint32_t kind)
 }
 
 /* A content that names the range, and a license for it. license_kind -1: no license. */
+/* What another distributor publishes comes as a copy, with its license, under the delegation of the device's own. */
+static void copied(const struct content *c, const struct maker *publisher)
+{
+    static doc_CopyCertificate certificate;
+    doc_Delegation delegation;
+    struct device source;
+    struct key32 key;
+    vlt_CertificateState at;
+    struct offer offer = { .certificate = buf(4096), .delegation = buf(1024), .content = c, .presenter = &source };
+    maker_key(&key, 90, 1);
+    sign_public_key(&key, source.device_key);
+    source.client = id_of_key(source.device_key);
+    maker_copy(publisher, &shop, &source, &rig.self, c, 1, &certificate);
+    maker_delegation(&shop, publisher, &delegation);
+    sign_into(&offer.delegation, DOCUMENT_DELEGATION, &delegation, &shop.license);
+    sign_into(&offer.certificate, DOCUMENT_COPY_CERTIFICATE, &certificate, &publisher->copy);
+    assert_int_equal(rig_check(&rig, &offer, &at), 0);
+    assert_int_equal(rig_commit(&rig, &at.name, &at), 0);
+    buf_free(&offer.certificate);
+    buf_free(&offer.delegation);
+}
+
 static void own(struct content *c, const struct maker *publisher, uint8_t seed, uint32_t content_kind, int license_kind)
 {
     struct buf envelope CLEANUP(buf_free) = buf(1024), encoded CLEANUP(buf_free) = buf(2048);
@@ -74,6 +96,10 @@ static void own(struct content *c, const struct maker *publisher, uint8_t seed, 
     body_content_id(buf_slice(&c->info_bytes), c->list_root, &c->id);
     if (license_kind < 0)
         return;
+    if (publisher != &shop) {
+        copied(c, publisher);
+        return;
+    }
     maker_license(&shop, &shop, &rig.self, c, 1, &license);
     license.conditions.has_metadata_signers = license_kind != 0;
     license.conditions.metadata_signers = range_of((uint32_t)license_kind);

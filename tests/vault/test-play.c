@@ -127,6 +127,23 @@ static void needs_license_and_header(void **state)
     content_deinit(&second);
 }
 
+/* The device is its customer too, and may have told it the halves. */
+static void another_distributor_licenses_nothing_of_the_publishers(void **state)
+{
+    (void)state;
+    struct maker other;
+    doc_License l;
+    maker_init(&other, 9, "Other");
+    assert_int_equal(rig_register(&rig, &other), 0);
+    maker_license(&other, &other, &rig.self, &song, 5, &l);
+    assert_int_equal(rig_give(&rig, &other, &song, &l), 0);
+    assert_int_equal(rig_play(&rig, &song, NULL, NULL), REASON_NO_LICENSE);
+    maker_license(&shop, &shop, &rig.self, &song, 5, &l);
+    assert_int_equal(rig_give(&rig, &shop, &song, &l), 0);
+    assert_int_equal(rig_play(&rig, &song, NULL, NULL), 0); /* and the foreign one is not in the way */
+    maker_deinit(&other);
+}
+
 static void without_descriptor(void **state)
 {
     (void)state;
@@ -252,6 +269,7 @@ int main(void)
         T(blocks),
         T(as_many_as_there_is_room_for),
         T(needs_license_and_header),
+        T(another_distributor_licenses_nothing_of_the_publishers),
         T(without_descriptor),
         T(usage_period),
         T(clock_turned_back),
