@@ -16,6 +16,7 @@
 #include "daemon/account.h"
 #include "daemon/bandwidth.h"
 #include "daemon/control.h"
+#include "daemon/damage.h"
 #include "daemon/db.h"
 #include "daemon/deck.h"
 #include "daemon/events.h"
@@ -137,6 +138,8 @@ static int start_modules(struct daemon *d)
         r = library_start(d);
     if (r == 0)
         r = play_memory_start(d);
+    if (r == 0)
+        r = damage_start(d);
     if (r == 0)
         bandwidth_start(d);
     if (r == 0)

@@ -31,6 +31,7 @@ static const char *const migrations[] = {
     "ALTER TABLE account ADD COLUMN guest INTEGER NOT NULL DEFAULT 0 CHECK (guest IN (0, 1));", /* account.h */
     /* Where a track was left (play_memory.h). */
     "CREATE TABLE position (content BLOB PRIMARY KEY CHECK (length(content) = 32), position_ms INTEGER NOT NULL) STRICT, WITHOUT ROWID;",
+    "CREATE TABLE damaged (content BLOB PRIMARY KEY CHECK (length(content) = 32)) STRICT, WITHOUT ROWID;", /* damage.h */
 };
 
 static const char *const statements[] = {
@@ -72,6 +73,9 @@ static const char *const statements[] = {
     [DB_POSITION_PUT] = "INSERT INTO position (content, position_ms) VALUES (?1, ?2)"
                         " ON CONFLICT (content) DO UPDATE SET position_ms = ?2",
     [DB_POSITION_DELETE] = "DELETE FROM position WHERE content = ?1",
+    [DB_DAMAGED] = "SELECT content FROM damaged",
+    [DB_DAMAGED_PUT] = "INSERT INTO damaged (content) VALUES (?1) ON CONFLICT DO NOTHING",
+    [DB_DAMAGED_DELETE] = "DELETE FROM damaged WHERE content = ?1",
 };
 
 static const struct store_schema schema = {

@@ -38,6 +38,9 @@ enum db_statement {
     DB_POSITIONS,       /* content, position_ms */
     DB_POSITION_PUT,    /* content, position_ms */
     DB_POSITION_DELETE, /* content */
+    DB_DAMAGED,         /* content */
+    DB_DAMAGED_PUT,     /* content */
+    DB_DAMAGED_DELETE,  /* content */
     DB_STATEMENT_COUNT
 };
 

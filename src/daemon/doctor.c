@@ -11,6 +11,7 @@
 #include "base/util.h"
 #include "daemon/control.h"
 #include "daemon/db.h"
+#include "daemon/library.h"
 #include "daemon/session.h"
 #include "daemon/siblings.h"
 #include "daemon/status.h"
@@ -158,6 +159,25 @@ static void check_storage(struct doctor *doc)
     next(doc);
 }
 
+static void check_bodies(struct doctor *doc)
+{
+    struct daemon *d = doc->daemon;
+    const struct track *first = NULL;
+    unsigned count = 0;
+    for (size_t i = 0; i < library_count(d); i++) {
+        const struct track *t = library_at(d, i);
+        if (!t->has_body || !t->damaged)
+            continue;
+        first = first == NULL ? t : first;
+        count++;
+    }
+    if (count > 0)
+        verdict(doc, "content", BAD, "Transfer the damaged blocks again: hearth get TRACK --download-only",
+                count == 1 ? "%s is damaged." : "%s is damaged, and others are: hearth library",
+                first->has_info ? first->title : "A track");
+    next(doc);
+}
+
 static void check_network(struct doctor *doc)
 {
     struct daemon *d = doc->daemon;
@@ -273,7 +293,8 @@ static void check_siblings(struct doctor *doc)
 /* --- In this order --- */
 
 static void (*const checks[])(struct doctor *doc) = {
-    check_vault, check_storage, check_network, check_distributors, check_copy, check_clock, check_siblings,
+    check_vault,        check_storage, check_bodies, check_network,
+    check_distributors, check_copy,    check_clock,  check_siblings,
 };
 
 static void next(struct doctor *doc)

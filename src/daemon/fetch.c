@@ -10,6 +10,7 @@
 
 #include "base/util.h"
 #include "daemon/control.h"
+#include "daemon/damage.h"
 #include "daemon/device_link.h"
 #include "daemon/holders.h"
 #include "daemon/library.h"
@@ -248,14 +249,46 @@ static void start(struct daemon *d, struct call *c, const struct id *content, co
         fail(f, r == LINK_NOWHERE ? REASON_OFFLINE : reason_of_error(r), NULL);
 }
 
+struct verifying {
+    struct daemon *daemon;
+    struct call *call;
+    struct id content, from;
+};
+
+static void on_verified(enum reason why, void *ctx)
+{
+    struct verifying v = *(struct verifying *)ctx;
+    free(ctx);
+    const struct track *t = library_find(v.daemon, v.content.bytes);
+    const struct sibling *from = siblings_find(v.daemon, v.from.bytes);
+    if (why == REASON_NONE && t != NULL)
+        finish_with_track(v.daemon, v.call, t);
+    else if ((why == REASON_BLOCK_CORRUPT || why == REASON_NOT_FOUND) && from != NULL)
+        start(v.daemon, v.call, &v.content, from, true);
+    else
+        call_refuse(v.call, why == REASON_NONE ? REASON_INTERNAL : why, NULL);
+}
+
+static void verify(struct daemon *d, struct call *c, const struct id *content, const struct sibling *from)
+{
+    struct verifying *v = malloc(sizeof(*v));
+    if (v != NULL)
+        *v = (struct verifying){ d, c, *content, from->client };
+    call_progress(c, 0, 0, "verifying");
+    if (v != NULL && damage_look(d, content, on_verified, v) == 0)
+        return;
+    free(v);
+    call_refuse(c, REASON_INTERNAL, NULL);
+}
+
 /* It is known what is wanted, and from where. */
 static void begin(struct daemon *d, struct call *c, const struct id *named, const struct sibling *from)
 {
     struct id content = *named;
     const struct track *t = library_find(d, content.bytes);
     bool licensed = t != NULL && track_license_state(d, t) == LICENSE_VALID;
-    if (licensed && t->has_body) { /* it is here: nothing to fetch */
-        finish_with_track(d, c, t);
+    if (licensed && t->has_body) { /* it is here: nothing to fetch, but what is damaged */
+        verify(d, c, &content, from);
         return;
     }
     struct transfer *coming = transfers_incoming(d, &content);

@@ -1,11 +1,12 @@
 /* get: the license, the body, or both, in whichever order they are asked for. Source: seed S21-S25, S61-S66.
  *
  * Steps, in order, each skipped when it is not wanted or done already: on_found (which content), on_info (what it is), on_bought
- * (license), on_downloaded (body), on_header (a header before the purchase), then the answer. */
+ * (license), on_verified (a body that is here), on_downloaded (body), on_header (a header before the purchase), then the answer. */
 #include <stdlib.h>
 
 #include "base/util.h"
 #include "daemon/control.h"
+#include "daemon/damage.h"
 #include "daemon/download.h"
 #include "daemon/library.h"
 #include "daemon/session.h"
@@ -108,22 +109,41 @@ static bool is_in_download_period(struct daemon *d, const struct track *t)
                           (c->has_download_until_ms && now_ms > c->download_until_ms));
 }
 
-static void get_body(struct getting *g)
+static void download_body(struct getting *g)
 {
     static const struct download_callbacks callbacks = { on_progress, on_downloaded };
-    struct track *t = library_find(g->daemon, g->content.bytes);
-    if (!g->download || (t != NULL && t->has_body)) {
-        answer_track(g);
-        return;
-    }
-    if (t != NULL && !is_in_download_period(g->daemon, t)) {
-        end(g, REASON_OUTSIDE_DOWNLOAD_PERIOD, NULL, NULL); /* its vault would not play it */
-        return;
-    }
     call_progress(g->call, 0, 0, "downloading");
     int r = download_start(g->account, &g->content, &callbacks, g);
     if (r != 0)
         end(g, reason_of_error(r), NULL, NULL);
+}
+
+/* What is damaged is transferred again, and no more; a download period was kept when it came. */
+static void on_verified(enum reason why, void *ctx)
+{
+    struct getting *g = ctx;
+    if (why == REASON_NONE)
+        answer_track(g);
+    else if (why == REASON_BLOCK_CORRUPT || why == REASON_NOT_FOUND)
+        download_body(g);
+    else
+        end(g, why, NULL, NULL);
+}
+
+static void get_body(struct getting *g)
+{
+    struct track *t = library_find(g->daemon, g->content.bytes);
+    if (!g->download) {
+        answer_track(g);
+    } else if (t != NULL && t->has_body) {
+        call_progress(g->call, 0, 0, "verifying");
+        if (damage_look(g->daemon, &g->content, on_verified, g) != 0)
+            end(g, REASON_INTERNAL, NULL, NULL);
+    } else if (t != NULL && !is_in_download_period(g->daemon, t)) {
+        end(g, REASON_OUTSIDE_DOWNLOAD_PERIOD, NULL, NULL); /* its vault would not play it */
+    } else {
+        download_body(g);
+    }
 }
 
 /* --- 3: the license (S63-S66) --- */

@@ -215,7 +215,8 @@ static void open_work(uv_work_t *work)
         i->outcome = medium_open_package(package, &i->fd, &i->base, &i->content, &i->file);
     }
     struct serve_file complete = { .list = NULL };
-    i->complete = i->outcome == 0 && bodies_complete(i->daemon->config.bodies_dir, &i->content, &complete) == 0;
+    i->complete = i->outcome == 0 && bodies_complete(i->daemon->config.bodies_dir, &i->content, &complete) == 0 &&
+                  bodies_verify(i->daemon->config.bodies_dir, &i->content) == 0;
     serve_file_deinit(&complete);
 }
 

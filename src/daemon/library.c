@@ -7,6 +7,7 @@
 #include "base/util.h"
 #include "crypto/body.h"
 #include "daemon/account.h"
+#include "daemon/damage.h"
 #include "daemon/db.h"
 #include "daemon/library_internal.h"
 #include "daemon/siblings.h"
@@ -298,6 +299,7 @@ int library_body_changed(struct daemon *d, const struct id *content, bool has_bo
     if (t == NULL)
         return -ENOMEM;
     t->has_body = has_body;
+    damage_note(d, content, false); /* what has arrived was verified, block by block */
     tell_vault(d, t);
     return 0;
 }

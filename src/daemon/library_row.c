@@ -80,6 +80,7 @@ void library_row(struct daemon *d, const struct track *t, uint32_t number, ctl_T
     out->duration_ms = t->duration_ms;
     out->plain_bytes = t->plain_bytes;
     out->has_body = t->has_body;
+    out->has_damaged = out->damaged = t->has_body && t->damaged;
     out->has_position_ms = t->position_ms > 0;
     out->position_ms = t->position_ms;
     out->license_state = track_license_state(d, t);

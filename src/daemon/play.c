@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/util.h"
+#include "daemon/damage.h"
 #include "daemon/events.h"
 #include "daemon/leases.h"
 #include "daemon/library.h"
@@ -105,6 +106,13 @@ void play_settle(struct play *p)
         tell_end(p); /* the vault is ending, and closes it by itself */
 }
 
+/* The library is to know it: `hearth get` mends it. A plug-in's file may be meant as well, so the body is looked through. */
+static void note_damage(struct play *p)
+{
+    if (damage_look(p->daemon, &p->content, NULL, NULL) != 0)
+        log_warn("a damaged body is not noted");
+}
+
 void play_end_as(struct play *p, vlt_PlayEnd how, enum reason why, const msg_Refusal *refusal)
 {
     if (p->ended)
@@ -113,6 +121,8 @@ void play_end_as(struct play *p, vlt_PlayEnd how, enum reason why, const msg_Ref
     p->how = how;
     p->end.why = why;
     p->end.refusal = *refusal;
+    if (why == REASON_BLOCK_CORRUPT)
+        note_damage(p);
     play_settle(p);
 }
 

@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/util.h"
 #include "daemon/control.h"
+#include "daemon/damage.h"
 #include "daemon/events.h"
 #include "daemon/library.h"
 #include "daemon/listing.h"
@@ -121,6 +122,7 @@ static void on_unlinked(uv_work_t *work, int status)
     } else {
         if (t != NULL)
             t->has_body = false;
+        damage_note(r->daemon, &r->content, false);
         event(r->daemon, "removed", "%s was removed from this device", t != NULL && t->has_info ? t->title : "a track");
         call_finish(r->call);
     }

@@ -11,6 +11,8 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "base/util.h"
+#include "crypto/block.h"
+#include "crypto/merkle.h"
 #include "protocol/receive.h"
 
 #define LOG_MODULE "bodies"
@@ -38,6 +40,15 @@ void body_part_deinit(struct body_part *p)
     p->fd = p->map_fd = -1;
 }
 
+static int remove_one(const char *dir, const struct id *content, enum bodies_suffix suffix)
+{
+    char path[BODIES_PATH_BYTES];
+    int r = bodies_path(dir, content, suffix, path);
+    if (r != 0)
+        return r;
+    return unlink(path) == 0 || errno == ENOENT ? 0 : -errno;
+}
+
 /* ---- what is there ------------------------------------------------------------------------------------------- */
 
 static int read_head(const char *path, const struct id *content, struct serve_file *out)
@@ -48,6 +59,18 @@ static int read_head(const char *path, const struct id *content, struct serve_fi
     return serve_file_read(fd, content, out);
 }
 
+/* The map of an older part is not about it. */
+static int become_part(const char *dir, const struct id *content, const char *body)
+{
+    char part[BODIES_PATH_BYTES];
+    int r = bodies_path(dir, content, BODIES_PART, part);
+    if (r == 0)
+        r = remove_one(dir, content, BODIES_MAP);
+    if (r == 0 && rename(body, part) != 0)
+        r = -errno;
+    return r == 0 ? file_sync_dir(dir) : r;
+}
+
 int bodies_complete(const char *dir, const struct id *content, struct serve_file *out)
 {
     char path[BODIES_PATH_BYTES];
@@ -55,9 +78,9 @@ int bodies_complete(const char *dir, const struct id *content, struct serve_file
     if (r == 0)
         r = read_head(path, content, out);
     if (r == REASON_BLOCK_CORRUPT || r == REASON_CONTENT_ID_MISMATCH) {
-        log_warn("a damaged body is removed path=%s", path);
-        if (unlink(path) != 0)
-            return -errno;
+        log_warn("a body is damaged before its blocks path=%s", path);
+        int outcome = become_part(dir, content, path);
+        return outcome == 0 ? r : outcome;
     }
     return r;
 }
@@ -69,13 +92,44 @@ int body_part_load(const char *dir, const struct id *content, struct serve_file 
     return r == 0 ? read_head(path, content, out) : r;
 }
 
-static int remove_one(const char *dir, const struct id *content, enum bodies_suffix suffix)
+/* Marks the blocks of the file that fit their hashes as written; *missing counts the others. 0, -ENOMEM, -errno. */
+static int look_through(int fd, const struct body_shape *shape, const uint8_t *list, uint8_t *have, uint32_t *missing)
 {
+    uint8_t hash[MERKLE_HASH_BYTES];
+    uint8_t *block CLEANUP(freep) = malloc(body_block_len(shape, 0));
+    if (block == NULL)
+        return -ENOMEM;
+    *missing = 0;
+    for (uint32_t i = 0; i < shape->block_count; i++) {
+        size_t len = body_block_len(shape, i);
+        int r = file_pread_all(fd, block, len, body_block_offset(shape, i));
+        if (r != 0 && r != -EIO) /* what the disk cannot read is missing */
+            return r;
+        if (r == 0)
+            block_hash(slice(block, len), hash);
+        bool fits = r == 0 && memcmp(hash, list + (size_t)i * MERKLE_HASH_BYTES, sizeof(hash)) == 0;
+        have[i] = fits ? RECEIVE_WRITTEN : RECEIVE_MISSING;
+        *missing += !fits;
+    }
+    return 0;
+}
+
+int bodies_verify(const char *dir, const struct id *content)
+{
+    struct serve_file file CLEANUP(serve_file_deinit) = { .list = NULL };
     char path[BODIES_PATH_BYTES];
-    int r = bodies_path(dir, content, suffix, path);
+    uint32_t missing;
+    int r = bodies_path(dir, content, BODIES_BODY, path);
+    if (r == 0)
+        r = read_head(path, content, &file);
     if (r != 0)
-        return r;
-    return unlink(path) == 0 || errno == ENOENT ? 0 : -errno;
+        return r == REASON_CONTENT_ID_MISMATCH ? REASON_BLOCK_CORRUPT : r;
+    int fd CLEANUP(closep) = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    uint8_t *have CLEANUP(freep) = malloc(file.shape.block_count);
+    if (fd < 0 || have == NULL)
+        return fd < 0 ? -errno : -ENOMEM;
+    r = look_through(fd, &file.shape, file.list, have, &missing);
+    return r == 0 && missing > 0 ? REASON_BLOCK_CORRUPT : r;
 }
 
 int bodies_remove(const char *dir, const struct id *content)
@@ -178,12 +232,13 @@ static int write_head(int fd, const struct body_shape *shape, struct slice info,
 
 static bool has_map(const struct body_shape *shape) { return body_file_bytes(shape) > BODIES_MAPLESS_BYTES; }
 
-static int prepare_map(struct body_part *p, const char *path, bool fresh, uint8_t *have)
+/* have: filled already, of a part that is looked through. */
+static int prepare_map(struct body_part *p, const char *path, bool read, uint8_t *have)
 {
     uint8_t boot_id[BOOT_ID_BYTES], head[MAP_HEAD_BYTES];
     read_boot_id(boot_id);
     map_head(p, boot_id, head);
-    if (!fresh)
+    if (read)
         read_map(p, path, head, have);
     /* Marks of an earlier boot are dropped before this boot's ID stands above them. */
     int r = write_map(path, head, have, p->shape.block_count);
@@ -193,26 +248,41 @@ static int prepare_map(struct body_part *p, const char *path, bool fresh, uint8_
     return p->map_fd < 0 ? -errno : 0;
 }
 
+/* The body, when it is there: it is mended in its place, so that it plays on meanwhile as far as it did. Else the part. */
+static int open_part(struct body_part *p)
+{
+    char body[BODIES_PATH_BYTES], part[BODIES_PATH_BYTES];
+    int r = bodies_path(p->dir, &p->content, BODIES_BODY, body);
+    if (r == 0)
+        r = bodies_path(p->dir, &p->content, BODIES_PART, part);
+    if (r != 0)
+        return r;
+    p->fd = open(body, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    p->mends = p->fd >= 0;
+    if (!p->mends && errno == ENOENT)
+        p->fd = open(part, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    return p->fd < 0 ? -errno : 0;
+}
+
 int body_part_prepare(struct body_part *p, const char *dir, const struct id *content, const struct body_shape *shape,
                       struct slice info, const uint8_t *list, uint8_t *have)
 {
-    char part[BODIES_PATH_BYTES], map[BODIES_PATH_BYTES];
+    char map[BODIES_PATH_BYTES];
     p->content = *content;
     p->shape = *shape;
     if (snprintf(p->dir, sizeof(p->dir), "%s", dir) >= (int)sizeof(p->dir))
         return -ENAMETOOLONG;
-    int r = bodies_path(dir, content, BODIES_PART, part);
+    int r = bodies_path(dir, content, BODIES_MAP, map);
     if (r == 0)
-        r = bodies_path(dir, content, BODIES_MAP, map);
+        r = open_part(p);
     if (r != 0)
         return r;
-    p->fd = open(part, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (p->fd < 0)
-        return -errno;
     struct stat st;
     if (fstat(p->fd, &st) != 0)
         return -errno;
     bool fresh = st.st_size == 0 || (uint64_t)st.st_size != body_file_bytes(shape);
+    bool mapped = has_map(shape) && !p->mends, read = mapped && !fresh && access(map, F_OK) == 0;
+    uint32_t missing;
     if (fresh && ftruncate(p->fd, 0) != 0)
         return -errno;
     if (fresh)
@@ -221,7 +291,9 @@ int body_part_prepare(struct body_part *p, const char *dir, const struct id *con
         r = write_head(p->fd, shape, info, list);
     p->unsynced = true;
     memset(have, RECEIVE_MISSING, shape->block_count);
-    return r == 0 && has_map(shape) ? prepare_map(p, map, fresh, have) : r;
+    if (r == 0 && !fresh && !read)
+        r = look_through(p->fd, shape, list, have, &missing);
+    return r == 0 && mapped ? prepare_map(p, map, read, have) : r;
 }
 
 /* ---- blocks -------------------------------------------------------------------------------------------------- */
@@ -269,12 +341,14 @@ int body_part_finish(struct body_part *p)
         r = bodies_path(p->dir, &p->content, BODIES_BODY, body);
     if (r == 0 && p->unsynced) /* its head, when every block was there already */
         r = file_sync(p->fd);
-    if (r == 0 && rename(part, body) != 0)
+    if (r == 0 && !p->mends && rename(part, body) != 0)
         r = -errno;
-    if (r == 0)
+    if (r == 0 && !p->mends)
         r = file_sync_dir(p->dir);
     if (r == 0 && has_map(&p->shape))
         r = remove_one(p->dir, &p->content, BODIES_MAP); /* one that stays behind is harmless: it has no part */
+    if (r == 0 && p->mends)
+        r = remove_one(p->dir, &p->content, BODIES_PART); /* of an earlier try */
     body_part_deinit(p);
     return r;
 }

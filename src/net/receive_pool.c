@@ -95,9 +95,13 @@ static void look_work(uv_work_t *work)
 {
     struct receive_run *r = work->data;
     r->look_outcome = bodies_complete(r->dir, &r->exchange.content, &r->found);
-    r->found_complete = r->look_outcome == 0;
-    if (!r->found_complete && r->look_outcome >= 0)
+    if (r->look_outcome == 0) { /* one that is damaged is as good as a part */
+        int verified = bodies_verify(r->dir, &r->exchange.content);
+        r->found_complete = verified == 0;
+        r->look_outcome = verified < 0 ? verified : 0;
+    } else if (r->look_outcome > 0) {
         r->look_outcome = body_part_load(r->dir, &r->exchange.content, &r->found);
+    }
 }
 
 static void on_looked(uv_work_t *work, int status)

@@ -35,6 +35,7 @@ json_t *verb_track_json(const ctl_TrackRow *t)
     }
     if (t->has_conditions)
         json_object_set_new(o, "conditions", json_conditions(&t->conditions));
+    json_object_set_new(o, "damaged", json_boolean(t->has_damaged && t->damaged));
     if (t->has_lease) {
         json_t *lease = json_pack("{s:I, s:I}", "until_ms", (json_int_t)t->lease.until_ms, "grace_ms",
                                   (json_int_t)t->lease.grace_ms);
@@ -75,8 +76,10 @@ static int on_track(const struct frame *f, void *ctx)
     char number[16], duration[24], bytes[24], id[56];
     snprintf(number, sizeof(number), "%u", (unsigned)t.number);
     table_row(&rows->table, number, t.title, t.has_creator ? t.creator : "-", output_duration(t.duration_ms, duration),
-              t.has_body ? output_bytes(t.plain_bytes, bytes) : "not stored", verb_license_word(&t),
-              t.has_issuer_name ? t.issuer_name : "-", output_id(t.content, id));
+              !t.has_body                  ? "not stored"
+              : t.has_damaged && t.damaged ? "damaged"
+                                           : output_bytes(t.plain_bytes, bytes),
+              verb_license_word(&t), t.has_issuer_name ? t.issuer_name : "-", output_id(t.content, id));
     return 0;
 }
 
@@ -211,6 +214,8 @@ static int run_show(struct cli *cli, int argc, char **argv)
     output_line(&cli->output, "type        %s", t.media_type);
     output_line(&cli->output, "length      %s", output_duration(t.duration_ms, text));
     output_line(&cli->output, "size        %s%s", output_bytes(t.plain_bytes, text), t.has_body ? "" : " (not stored)");
+    if (t.has_damaged && t.damaged)
+        output_line(&cli->output, "damaged     hearth get TRACK --download-only transfers the damaged blocks again");
     output_line(&cli->output, "license     %s%s%s", verb_license_word(&t), t.has_issuer_name ? ", issued by " : "",
                 t.has_issuer_name ? t.issuer_name : "");
     if (t.has_conditions)

@@ -200,7 +200,7 @@ static void a_link_is_not_followed(void **state)
     assert_int_equal(access(target, F_OK), -1);
 }
 
-/* Damage before the blocks is found when the file is opened; the file is removed then. */
+/* Damage before the blocks is found when the file is opened; what its blocks are worth shows when the list is known. */
 static void a_damaged_head_is_found(void **state)
 {
     (void)state;
@@ -216,7 +216,56 @@ static void a_damaged_head_is_found(void **state)
         damage(path_of(BODIES_BODY), offsets[i]);
         assert_true(bodies_complete(p.dir, &p.body.content, &file) > 0);
         assert_int_equal(bodies_complete(p.dir, &p.body.content, &file), REASON_NOT_FOUND);
+        assert_int_equal(prepare(), 0);
+        expect_marks(0, COUNT, RECEIVE_WRITTEN);
     }
+}
+
+static void make_body(void)
+{
+    assert_int_equal(prepare(), 0);
+    write_blocks(0, COUNT);
+    sync_blocks(0, COUNT);
+    assert_int_equal(body_part_finish(&p.part), 0);
+    assert_int_equal(bodies_verify(p.dir, &p.body.content), 0);
+}
+
+/* Any byte of a block; the file keeps its name, and the other blocks count. */
+static void a_damaged_block_is_mended_in_its_place(void **state)
+{
+    (void)state;
+    const uint32_t damaged[] = { 0, 7, COUNT - 1 };
+    make_body();
+    for (size_t i = 0; i < ARRAY_COUNT(damaged); i++) {
+        struct serve_file file = { .list = NULL };
+        uint32_t n = damaged[i];
+        damage(path_of(BODIES_BODY), body_block_offset(&p.body.shape, n) + body_block_len(&p.body.shape, n) - 1);
+        assert_int_equal(bodies_verify(p.dir, &p.body.content), REASON_BLOCK_CORRUPT);
+        assert_int_equal(bodies_complete(p.dir, &p.body.content, &file), 0); /* up to the blocks it is */
+        serve_file_deinit(&file);
+        assert_int_equal(prepare(), 0);
+        for (uint32_t b = 0; b < COUNT; b++)
+            assert_int_equal(p.have[b], b == n ? RECEIVE_MISSING : RECEIVE_WRITTEN);
+        assert_int_equal(access(path_of(BODIES_PART), F_OK), -1);
+        assert_int_equal(access(path_of(BODIES_BODY), F_OK), 0);
+        write_blocks(n, 1);
+        record_syncs_anew();
+        sync_blocks(n, 1);
+        assert_int_equal(body_part_finish(&p.part), 0);
+        assert_string_equal(recorded_syncs, "F");
+        assert_int_equal(bodies_verify(p.dir, &p.body.content), 0);
+    }
+}
+
+static void a_body_that_was_cut_is_no_body(void **state)
+{
+    (void)state;
+    make_body();
+    assert_int_equal(truncate(path_of(BODIES_BODY), (off_t)body_block_offset(&p.body.shape, 3)), 0);
+    assert_int_equal(bodies_verify(p.dir, &p.body.content), REASON_BLOCK_CORRUPT);
+    struct serve_file file = { .list = NULL };
+    assert_true(bodies_complete(p.dir, &p.body.content, &file) > 0);
+    assert_int_equal(bodies_verify(p.dir, &p.body.content), REASON_NOT_FOUND);
 }
 
 static void small_bodies_have_no_map(void **state)
@@ -271,6 +320,8 @@ int main(void)
         TEST(a_part_of_another_size_starts_anew),
         TEST(a_link_is_not_followed),
         TEST(a_damaged_head_is_found),
+        TEST(a_damaged_block_is_mended_in_its_place),
+        TEST(a_body_that_was_cut_is_no_body),
         TEST(small_bodies_have_no_map),
         TEST(no_room),
     };

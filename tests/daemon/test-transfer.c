@@ -284,6 +284,30 @@ static void all_shapes(void **state)
     }
 }
 
+/* What fits its hash is kept, and only what does not is transferred again. */
+static void mends_a_damaged_body(void **state)
+{
+    (void)state;
+    char path[BODIES_PATH_BYTES];
+    world_init(3 << 20, 65536);
+    begin();
+    dial();
+    run_until(is_ended, "the body");
+    stop_receiving();
+    assert_int_equal(bodies_path(w.dir, &w.body.content, BODIES_BODY, path), 0);
+    damage(path, body_block_offset(&w.body.shape, 5) + 100);
+    damage(path, body_block_offset(&w.body.shape, 40));
+    w.sent_bytes = 0;
+    hang_up();
+    begin();
+    dial();
+    run_until(is_ended, "the damaged blocks");
+    assert_int_equal(w.why, REASON_NONE);
+    assert_int_equal(w.sent_bytes, body_block_len(&w.body.shape, 5) + body_block_len(&w.body.shape, 40));
+    assert_int_equal(bodies_verify(w.dir, &w.body.content), 0);
+    world_deinit();
+}
+
 /* The source goes at every request once; what arrived is not asked for again. */
 static void goes_on_after_a_loss(void **state)
 {
@@ -499,6 +523,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(all_shapes),
+        cmocka_unit_test(mends_a_damaged_body),
         cmocka_unit_test(goes_on_after_a_loss),
         cmocka_unit_test(goes_on_in_another_run),
         cmocka_unit_test(hostile_sources),

@@ -74,4 +74,47 @@ def everybodys():
     assert h.bedroom.digest(content) == reference_digest(path)
 
 
-run_cases([("nobody's fetch", nobodys), ("those of the content's own distributor", own), ("everybody's", everybodys)])
+def doctor_says_damaged(device):
+    done = subprocess.run([PROGRAMS["hearth"], "--socket", device.socket, "--json", "doctor"], capture_output=True, text=True, timeout=60)
+    return any(c["name"] == "content" for c in json.loads(done.stdout)["checks"])
+
+
+def damage(device):
+    """One byte of the last block, as a disk may do it."""
+    body = os.path.join(device.state, "bodies", f"{content}.body")
+    with open(body, "r+b") as f:
+        f.seek(-1, os.SEEK_END)
+        last = f.read(1)
+        f.seek(-1, os.SEEK_END)
+        f.write(bytes([last[0] ^ 1]))
+    before = os.stat(body)
+    try:
+        device("play", content, "--output", "digest")
+        assert False, "what is damaged is not played to its end"
+    except Refused as refusal:
+        assert refusal.code == "block-corrupt", refusal
+    wait_for("the library says that it is damaged", lambda: device.track(content)["damaged"])
+    assert doctor_says_damaged(device)
+    return body, before
+
+
+def is_whole(device, body, before):
+    assert not device.track(content)["damaged"]
+    assert device.digest(content) == reference_digest(path)
+    assert os.stat(body).st_ino == before.st_ino, "only the damaged blocks are written"
+    assert not doctor_says_damaged(device)
+
+
+def a_damaged_body():
+    bills = [d("bills")["bills"] for d in (h.kitchen, h.attic, h.bedroom)]
+    for command in (["get", content, "--download-only"], ["get", content, "--yes"]):
+        body, before = damage(h.kitchen)
+        h.kitchen(*command)
+        is_whole(h.kitchen, body, before)
+    body, before = damage(h.bedroom)
+    h.bedroom("fetch", content, "--from", "kitchen")
+    is_whole(h.bedroom, body, before)
+    assert bills == [d("bills")["bills"] for d in (h.kitchen, h.attic, h.bedroom)], "and nothing is charged"
+
+
+run_cases([("nobody's fetch", nobodys), ("those of the content's own distributor", own), ("everybody's", everybodys), ("a damaged body", a_damaged_body)])
