@@ -20,6 +20,8 @@
 #define VOUCH_LABEL "hearth vault metadata vouch"
 #define KEPT_BYTES (8 + SHA256_BYTES) /* sequence, digest of the document */
 #define LANGUAGE_BYTES (METADATA_LANGUAGE_MAX + 1)
+#define BESIDE_MAX \
+    (4 + METADATA_VOUCH_MAX + METADATA_KEYSET_MAX) /* of a vouch: length, the vouch, keyset it came with */
 
 /* --- What was taken before --------------------------------------------------------------------------------------- */
 
@@ -49,10 +51,10 @@ static void bind_name(struct query *q, const struct row_name *n)
         query_bind_text(q, 3, n->language);
 }
 
-/* Zeros: nothing. 0 or -errno. */
-static int load(const struct vault *v, const struct row_name *n, uint8_t kept[KEPT_BYTES])
+/* Zeros: nothing. beside (may be NULL): appended to, what was kept with it. 0 or -errno. */
+static int load(const struct vault *v, const struct row_name *n, uint8_t kept[KEPT_BYTES], struct buf *beside)
 {
-    uint8_t bound[2 * ID_BYTES + LANGUAGE_BYTES];
+    uint8_t bound[2 * ID_BYTES + LANGUAGE_BYTES], plain[KEPT_BYTES + BESIDE_MAX];
     struct query q CLEANUP(query_end) = query(v->store, n->get);
     memset(kept, 0, KEPT_BYTES);
     bind_name(&q, n);
@@ -63,18 +65,32 @@ static int load(const struct vault *v, const struct row_name *n, uint8_t kept[KE
         return r > 0 ? -EUCLEAN : r;
     struct slice sealed = query_blob(&q, 0);
     r = query_check(&q);
-    if (r == 0 && sealed.len != SEALED_OVERHEAD_BYTES + KEPT_BYTES)
+    const size_t least = SEALED_OVERHEAD_BYTES + KEPT_BYTES;
+    if (r == 0 && (sealed.len < least || sealed.len > least + (beside ? BESIDE_MAX : 0)))
         r = -EUCLEAN;
-    return r == 0 ? sealed_open(v, n->label, bound_of(n, bound), sealed, kept) : r;
+    if (r == 0)
+        r = sealed_open(v, n->label, bound_of(n, bound), sealed, plain);
+    if (r == 0 && beside)
+        r = buf_append(beside, slice(plain + KEPT_BYTES, sealed.len - least)) == 0 ? 0 : -ENOMEM;
+    if (r == 0)
+        memcpy(kept, plain, KEPT_BYTES);
+    return r;
 }
 
-static int keep(const struct vault *v, const struct row_name *n, uint64_t sequence, struct slice document)
+static int keep(const struct vault *v, const struct row_name *n, uint64_t sequence, struct slice document,
+                struct slice beside)
 {
-    uint8_t bound[2 * ID_BYTES + LANGUAGE_BYTES], kept[KEPT_BYTES];
-    struct buf sealed CLEANUP(buf_free) = buf(KEPT_BYTES + SEALED_OVERHEAD_BYTES);
-    put_be64(kept, sequence);
-    sha256(document, kept + 8);
-    int r = sealed_put(v, n->label, bound_of(n, bound), SLICE_ARRAY(kept), &sealed);
+    uint8_t bound[2 * ID_BYTES + LANGUAGE_BYTES], digest[SHA256_BYTES];
+    struct buf plain CLEANUP(buf_free) = buf(KEPT_BYTES + BESIDE_MAX);
+    struct buf sealed CLEANUP(buf_free) = buf(KEPT_BYTES + BESIDE_MAX + SEALED_OVERHEAD_BYTES);
+    sha256(document, digest);
+    int r = buf_put_u64(&plain, sequence);
+    if (r == 0)
+        r = buf_append(&plain, SLICE_ARRAY(digest));
+    if (r == 0)
+        r = buf_append(&plain, beside);
+    if (r == 0)
+        r = sealed_put(v, n->label, bound_of(n, bound), buf_slice(&plain), &sealed);
     if (r != 0)
         return r > 0 ? -ENOBUFS : r;
     struct query q CLEANUP(query_end) = query(v->store, n->put);
@@ -125,6 +141,41 @@ static int find_keyset(struct vault *v, const struct id *distributor, struct sli
     return r == 0 ? metadata_keyset_judge(beside, distributor, lowest, out) : r;
 }
 
+/* A keyset that came along is its distributor's, also where a newer one is known and this one is of no use: no byte of a file that is taken is open. */
+static int judge_beside(struct slice keyset, const struct id *distributor)
+{
+    doc_Keyset said;
+    return keyset.len == 0 ? 0 : metadata_keyset_judge(keyset, distributor, 0, &said);
+}
+
+/* --- Vouches ------------------------------------------------------------------------------------------------------- */
+
+static int keep_vouch(const struct vault *v, const doc_MetadataVouch *vouch, const struct metadata_file *file)
+{
+    struct buf beside CLEANUP(buf_free) = buf(BESIDE_MAX);
+    const struct row_name name = vouch_name(vouch->distributor, vouch->provider);
+    int r = buf_put_u32(&beside, (uint32_t)file->vouch.len);
+    if (r == 0)
+        r = buf_append(&beside, file->vouch);
+    if (r == 0)
+        r = buf_append(&beside, file->keyset);
+    return r == 0 ? keep(v, &name, vouch->sequence, file->vouch, buf_slice(&beside)) : r > 0 ? -ENOBUFS : r;
+}
+
+/* The vouch that was taken before, judged anew: a key that its distributor has withdrawn since vouches for nobody. 0; positive: there is none that
+ * counts; -errno. */
+static int judge_kept_vouch(struct vault *v, const struct id *distributor, const uint8_t provider[ID_BYTES],
+                            struct slice beside, doc_MetadataVouch *out)
+{
+    struct reader r = reader(beside);
+    struct slice vouch = reader_bytes(&r, reader_u32(&r));
+    doc_Keyset keyset;
+    if (r.bad)
+        return REASON_NOT_FOUND; /* of a version that kept the number alone */
+    int outcome = find_keyset(v, distributor, r.rest, &keyset);
+    return outcome == 0 ? metadata_vouch_judge(vouch, &keyset, provider, out) : outcome;
+}
+
 /* --- METADATA_JUDGE ------------------------------------------------------------------------------------------------ */
 
 struct judging {
@@ -132,9 +183,9 @@ struct judging {
     doc_ContentInfo info;
     struct id content, publisher;
     doc_Keyset keyset;
-    bool has_keyset, vouched;
+    bool has_keyset, vouched, brings_vouch; /* brings_vouch: the vouch that counts is this file's */
     doc_Metadata said;
-    doc_MetadataVouch vouch;  /* when vouched */
+    doc_MetadataVouch vouch;  /* when vouched, or brings_vouch */
     bool licensed, permitted; /* by a license */
     uint64_t now_ms;          /* the publisher's */
 };
@@ -174,19 +225,23 @@ static int find_publisher(struct vault *v, struct judging *j)
     return r < 0 ? r : 0;
 }
 
+/* The latest vouch counts, from this file or taken before. */
 static int judge_vouch(struct vault *v, struct judging *j)
 {
     uint8_t kept[KEPT_BYTES];
-    if (j->file.vouch.len == 0 || !j->has_keyset || j->said.kind != SIGNER_PROVIDER)
-        return 0;
-    int r = metadata_vouch_judge(j->file.vouch, &j->keyset, j->said.signer, &j->vouch);
+    struct buf beside CLEANUP(buf_free) = buf(BESIDE_MAX);
+    const struct row_name name = vouch_name(j->publisher.bytes, j->said.signer);
+    int r = j->said.kind == SIGNER_PROVIDER ? load(v, &name, kept, &beside) : REASON_NOT_FOUND;
     if (r != 0)
         return r < 0 ? r : 0;
-    const struct row_name name = vouch_name(j->publisher.bytes, j->said.signer);
-    r = load(v, &name, kept);
-    j->vouched = r == 0 && is_newest(kept, j->vouch.sequence, j->file.vouch) &&
-                 j->now_ms <= u64_add(j->vouch.ends_ms, DOCUMENTS_SKEW_MS);
-    return r;
+    if (j->file.vouch.len > 0 && j->has_keyset) {
+        r = metadata_vouch_judge(j->file.vouch, &j->keyset, j->said.signer, &j->vouch);
+        j->brings_vouch = r == 0 && is_newest(kept, j->vouch.sequence, j->file.vouch);
+    }
+    if (r >= 0 && !j->brings_vouch)
+        r = judge_kept_vouch(v, &j->publisher, j->said.signer, buf_slice(&beside), &j->vouch);
+    j->vouched = r == 0 && j->now_ms <= u64_add(j->vouch.ends_ms, DOCUMENTS_SKEW_MS);
+    return r < 0 ? r : 0;
 }
 
 static int ask_license(struct vault *v, const struct license_row *row, void *ctx)
@@ -216,7 +271,7 @@ static int judge_sequence(const struct vault *v, const struct judging *j)
 {
     uint8_t kept[KEPT_BYTES];
     const struct row_name name = metadata_name(&j->said);
-    int r = load(v, &name, kept);
+    int r = load(v, &name, kept, NULL);
     return r != 0 ? r : is_newest(kept, j->said.sequence, j->file.document) ? 0 : REASON_METADATA_OUTDATED;
 }
 
@@ -230,13 +285,24 @@ static int set_time(const struct vault *v, struct judging *j)
     return r;
 }
 
+/* What lies beside the document is whole, whether it is of use here or not. */
+static int judge_whole(const struct judging *j)
+{
+    doc_MetadataVouch said;
+    uint8_t key[32];
+    int r = j->file.vouch.len > 0 ? document_open(DOCUMENT_METADATA_VOUCH, j->file.vouch, &said, sizeof(said), key) : 0;
+    return r == 0 ? judge_beside(j->file.keyset, &j->publisher) : r;
+}
+
 static int judge(struct vault *v, struct judging *j)
 {
     if (!id_equal(&j->content, j->said.content))
         return REASON_CONTENT_ID_MISMATCH;
     if (!metadata_parts_match(&j->said, j->file.parts))
         return REASON_SIGNATURE_INVALID;
-    int r = set_time(v, j);
+    int r = judge_whole(j);
+    if (r == 0)
+        r = set_time(v, j);
     if (r == 0)
         r = metadata_judge_time(&j->said, (int64_t)u64_min(j->now_ms, INT64_MAX));
     if (r == 0)
@@ -248,11 +314,9 @@ static int judge(struct vault *v, struct judging *j)
 
 static int remember(const struct vault *v, const struct judging *j)
 {
-    const struct row_name name = metadata_name(&j->said), vouch = vouch_name(j->publisher.bytes, j->said.signer);
-    int r = keep(v, &name, j->said.sequence, j->file.document);
-    if (r == 0 && j->vouched)
-        r = keep(v, &vouch, j->vouch.sequence, j->file.vouch);
-    return r;
+    const struct row_name name = metadata_name(&j->said);
+    int r = keep(v, &name, j->said.sequence, j->file.document, slice(NULL, 0));
+    return r == 0 && j->vouched && j->brings_vouch ? keep_vouch(v, &j->vouch, &j->file) : r;
 }
 
 static void answer(const struct judging *j, enum reason verdict, struct reply *reply)
@@ -321,10 +385,13 @@ int metadata_take_vouch(struct vault *v, const struct request *rq, struct reply 
     doc_Keyset keyset;
     doc_MetadataVouch vouch;
     uint8_t kept[KEPT_BYTES];
+    struct buf beside CLEANUP(buf_free) = buf(BESIDE_MAX);
     (void)reply;
     int r = metadata_vouch_split(rq->tail, &file);
     if (r == 0)
         r = read_vouch(file.vouch, &distributor, &provider);
+    if (r == 0)
+        r = judge_beside(file.keyset, &distributor);
     if (r == 0)
         r = find_keyset(v, &distributor, file.keyset, &keyset);
     if (r == 0)
@@ -332,8 +399,8 @@ int metadata_take_vouch(struct vault *v, const struct request *rq, struct reply 
     if (r != 0)
         return r;
     const struct row_name name = vouch_name(distributor.bytes, provider.bytes);
-    r = load(v, &name, kept);
+    r = load(v, &name, kept, &beside);
     if (r == 0 && !is_newest(kept, vouch.sequence, file.vouch))
         r = REASON_METADATA_OUTDATED;
-    return r == 0 ? keep(v, &name, vouch.sequence, file.vouch) : r;
+    return r == 0 ? keep_vouch(v, &vouch, &file) : r;
 }

@@ -350,6 +350,34 @@ static void each_fault(void **state)
     content_deinit(&c);
 }
 
+/* No byte is open: neither of a vouch or keyset that is of no use here, nor of those that are. */
+static void alter_each_byte(const struct content *c, enum by by, bool with_vouch)
+{
+    struct made f;
+    made_init(&f, c, by);
+    f.with_vouch = with_vouch;
+    f.with_keyset = true;
+    build(&f, &shop);
+    assert_int_equal(judge(c, &f, false), 0);
+    for (size_t i = 0; i < f.file.len; i++) {
+        f.file.data[i] ^= 1;
+        if (judge(c, &f, false) == 0)
+            fail_msg("%s: byte %zu altered and permitted", by_names[by], i);
+        f.file.data[i] ^= 1;
+    }
+    made_deinit(&f);
+}
+
+static void every_byte_is_covered(void **state)
+{
+    (void)state;
+    struct content c;
+    own(&c, &shop, 5, RANGE_ANYBODY, 0);
+    alter_each_byte(&c, BY_PUBLISHER, false);
+    alter_each_byte(&c, BY_STRANGER, true);
+    content_deinit(&c);
+}
+
 static void bytes_that_were_altered(void **state)
 {
     (void)state;
@@ -467,7 +495,9 @@ static void a_vouch_is_withdrawn(void **state)
     assert_int_equal(judge_by(&c, BY_VOUCHED), 0);
     assert_int_equal(take_vouch(BY_STRANGER, 4, maker_now() - DAY_MS, &shop, true), 0); /* of another provider */
     assert_int_equal(judge_by(&c, BY_VOUCHED), 0);
-    assert_int_equal(take_vouch(BY_VOUCHED, 4, maker_now() - DAY_MS, &shop, false), 0); /* its keys are known */
+    assert_int_equal(take_vouch(BY_VOUCHED, 4, maker_now() - DAY_MS, &shop, false), REASON_MALFORMED);
+    assert_int_equal(judge_by(&c, BY_VOUCHED), 0);
+    assert_int_equal(take_vouch(BY_VOUCHED, 4, maker_now() - DAY_MS, &shop, true), 0);
     assert_int_equal(judge_by(&c, BY_VOUCHED), REASON_METADATA_NOT_PERMITTED);
     assert_int_equal(take_vouch(BY_VOUCHED, 3, maker_now() + DAY_MS, &shop, true), REASON_METADATA_OUTDATED);
     rig_kill(&rig);
@@ -476,6 +506,73 @@ static void a_vouch_is_withdrawn(void **state)
     assert_int_equal(take_vouch(BY_VOUCHED, 9, maker_now() + DAY_MS, &other, false), REASON_MALFORMED);
     assert_int_equal(take_vouch(BY_VOUCHED, 9, maker_now() + DAY_MS, &other, true), 0); /* harms nobody */
     assert_int_equal(judge_by(&c, BY_VOUCHED), REASON_METADATA_NOT_PERMITTED);
+    content_deinit(&c);
+}
+
+static int judge_without_vouch(const struct content *c, enum by by)
+{
+    struct made f;
+    made_init(&f, c, by);
+    f.with_vouch = false;
+    build(&f, &shop);
+    int r = judge(c, &f, false);
+    made_deinit(&f);
+    return r;
+}
+
+/* Taken from a file of its own, or with another's metadata, it counts for whatever its provider signs; and as long as it would in a file. */
+static void a_vouch_that_was_taken_counts(void **state)
+{
+    (void)state;
+    struct content c, d, narrow;
+    own(&c, &shop, 5, RANGE_VOUCHED, 0);
+    own(&d, &shop, 6, RANGE_VOUCHED, 0);
+    own(&narrow, &shop, 7, RANGE_VOUCHED, RANGE_PUBLISHER);
+    assert_int_equal(judge_without_vouch(&c, BY_VOUCHED), REASON_METADATA_NOT_PERMITTED);
+    assert_int_equal(judge_by(&c, BY_VOUCHED), 0); /* only looked at: nothing is kept */
+    assert_int_equal(judge_without_vouch(&c, BY_VOUCHED), REASON_METADATA_NOT_PERMITTED);
+    assert_int_equal(take_vouch(BY_VOUCHED, 3, maker_now() + DAY_MS, &shop, true), 0);
+    assert_int_equal(judge_without_vouch(&c, BY_VOUCHED), 0);
+    assert_true(answer.vouched);
+    assert_int_equal(judge_without_vouch(&d, BY_VOUCHED), 0);
+    assert_int_equal(judge_without_vouch(&narrow, BY_VOUCHED), REASON_METADATA_NOT_PERMITTED);
+    assert_true(answer.by_license);
+    assert_int_equal(judge_without_vouch(&c, BY_STRANGER), REASON_METADATA_NOT_PERMITTED);
+    rig_kill(&rig);
+    rig_start(&rig);
+    assert_int_equal(judge_without_vouch(&c, BY_VOUCHED), 0);
+    struct made f; /* a file with a vouch by somebody else, or an older one, takes nothing away */
+    made_init(&f, &c, BY_VOUCHED);
+    f.voucher = &other.license;
+    build(&f, &shop);
+    assert_int_equal(judge(&c, &f, false), 0);
+    f.voucher = &shop.license;
+    f.vouch.sequence = 2;
+    build(&f, &shop);
+    assert_int_equal(judge(&c, &f, false), 0);
+    made_deinit(&f);
+    assert_int_equal(take_vouch(BY_VOUCHED, 4, maker_now() - DAY_MS, &shop, true), 0); /* withdrawn, or ended */
+    assert_int_equal(judge_without_vouch(&c, BY_VOUCHED), REASON_METADATA_NOT_PERMITTED);
+    assert_int_equal(keep_sequence(&d, BY_STRANGER, 1, ""), REASON_METADATA_NOT_PERMITTED);
+    assert_int_equal(take_vouch(BY_STRANGER, 1, maker_now() + DAY_MS, &other, true), 0); /* not the publisher's */
+    assert_int_equal(judge_without_vouch(&c, BY_STRANGER), REASON_METADATA_NOT_PERMITTED);
+    content_deinit(&c);
+    content_deinit(&d);
+    content_deinit(&narrow);
+}
+
+/* The license key that signed it was stolen, and is in no later keyset: what it has vouched for is over, as in a file. */
+static void a_vouch_by_a_withdrawn_key(void **state)
+{
+    (void)state;
+    struct content c;
+    own(&c, &shop, 5, RANGE_VOUCHED, 0);
+    assert_int_equal(take_vouch(BY_VOUCHED, 3, maker_now() + DAY_MS, &shop, true), 0);
+    assert_int_equal(judge_without_vouch(&c, BY_VOUCHED), 0);
+    shop.keyset.keys[1] = other.keyset.keys[1]; /* a new license key in the place of that one */
+    shop.keyset.sequence++;
+    assert_int_equal(rig_keyset(&rig, &shop, false), 0);
+    assert_int_equal(judge_without_vouch(&c, BY_VOUCHED), REASON_METADATA_NOT_PERMITTED);
     content_deinit(&c);
 }
 
@@ -495,7 +592,13 @@ static void of_an_unknown_publisher(void **state)
     build(&f, &other);
     assert_int_equal(judge(&c, &f, false), 0);
     build(&f, &shop); /* somebody else's keyset */
-    assert_int_equal(judge(&c, &f, false), REASON_METADATA_NOT_PERMITTED);
+    assert_int_equal(judge(&c, &f, false), REASON_KEYSET_INVALID);
+    f.with_keyset = false; /* the vouch for it counts from then on, with the keyset it came with */
+    build(&f, &other);
+    assert_int_equal(take_vouch(BY_VOUCHED, 3, maker_now() + DAY_MS, &other, true), 0);
+    f.with_vouch = false;
+    build(&f, &other);
+    assert_int_equal(judge(&c, &f, false), 0);
     made_deinit(&f);
     made_init(&f, &c, BY_PUBLISHER);
     f.signer = &other.license;
@@ -516,10 +619,12 @@ static void of_an_unknown_publisher(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(every_range_and_signer),  TEST(each_fault),
-        TEST(bytes_that_were_altered), TEST(without_a_license),
-        TEST(an_older_one_is_refused), TEST(numbers_that_were_altered),
-        TEST(a_vouch_is_withdrawn),    TEST(of_an_unknown_publisher),
+        TEST(every_range_and_signer),     TEST(each_fault),
+        TEST(bytes_that_were_altered),    TEST(without_a_license),
+        TEST(an_older_one_is_refused),    TEST(numbers_that_were_altered),
+        TEST(a_vouch_is_withdrawn),       TEST(of_an_unknown_publisher),
+        TEST(every_byte_is_covered),      TEST(a_vouch_that_was_taken_counts),
+        TEST(a_vouch_by_a_withdrawn_key),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
