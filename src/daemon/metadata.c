@@ -151,11 +151,23 @@ static int read_one(struct metadata_set *set, const char *path, uint32_t number)
     return 0;
 }
 
+static int read_range(struct collect *c)
+{
+    doc_ContentInfo *info CLEANUP(freep) = malloc(sizeof(*info));
+    struct id named;
+    int r = info == NULL ? -ENOMEM : info_judge(buf_slice(&c->body.info), c->body.list_root, info, &named);
+    if (r == 0 && info->has_metadata_signers)
+        c->set->range = info->metadata_signers.kind;
+    return r;
+}
+
 static int read_all(struct collect *c)
 {
     char path[METADATA_PATH_BYTES];
     int fd CLEANUP(closep) = open(c->body_path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     int r = fd < 0 ? (errno == ENOENT ? REASON_NOT_FOUND : -errno) : serve_file_read(fd, &c->set->content, &c->body);
+    if (r == 0)
+        r = read_range(c);
     for (uint32_t number = 1; r == 0 && number <= METADATA_FILES_MAX; number++) {
         r = metadata_path(c->daemon, &c->set->content, number, path);
         if (r == 0)

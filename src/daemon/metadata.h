@@ -24,6 +24,7 @@ struct metadata_item {
 };
 struct metadata_set {
     struct id content;
+    uint32_t range; /* enum metadata_range of the content, as its information says; 0: it does not */
     struct metadata_item items[METADATA_FILES_MAX + 1]; /* by number */
     unsigned count;
 };
@@ -44,7 +45,9 @@ void metadata_get_handle(struct daemon *d, struct call *c, const void *message);
 void metadata_add_handle(struct daemon *d, struct call *c, const void *message);    /* ctl METADATA_ADD */
 void metadata_remove_handle(struct daemon *d, struct call *c, const void *message); /* ctl METADATA_REMOVE */
 void metadata_vouch_handle(struct daemon *d, struct call *c, const void *message);  /* ctl METADATA_VOUCH */
+/* Whom content or license permit, where its signer is not among them, and what can be done. */
+const char *metadata_range_words(const struct metadata_set *set, const struct metadata_item *item);
 struct _ctl_MetadataRow;
-void metadata_row(const struct metadata_item *item, struct _ctl_MetadataRow *out);
+void metadata_row(const struct metadata_set *set, const struct metadata_item *item, struct _ctl_MetadataRow *out);
 
 #endif

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/text.h"
 #include "base/util.h"
 #include "control.pb.h"
 #include "daemon/control.h"
@@ -33,14 +34,18 @@ static void job_free(struct job *j)
     free(j);
 }
 
+/* detail (may be NULL) is what follows the file's name. */
 static void refuse(struct job *j, int error, const char *detail)
 {
     bool unreadable = error == -ENOENT || error == -EACCES || error == -EISDIR || error == -ENOTDIR;
-    if (unreadable)
-        call_refuse(j->call, error == -EACCES ? REASON_NOT_PERMITTED : REASON_NOT_FOUND,
-                    "There is no such file that hearthd can read.");
-    else
-        call_refuse(j->call, reason_of_error(error), detail);
+    const char *name = strrchr(j->path, '/');
+    char text[256], safe[256];
+    if (unreadable) {
+        error = error == -EACCES ? REASON_NOT_PERMITTED : REASON_NOT_FOUND;
+        detail = "is no file that hearthd can read.";
+    }
+    (void)snprintf(text, sizeof(text), "%.80s %s", name != NULL ? name + 1 : j->path, detail != NULL ? detail : "");
+    call_refuse(j->call, reason_of_error(error), detail != NULL ? text_safe(text, safe, sizeof(safe)) : NULL);
     job_free(j);
 }
 
@@ -77,7 +82,7 @@ static void on_written(uv_work_t *work, int status)
         refuse(j, j->outcome, NULL);
         return;
     }
-    metadata_row(j->item, &row);
+    metadata_row(j->set, j->item, &row);
     CALL_ROW(j->call, METADATA_ROW, MetadataRow, &row);
     call_finish(j->call);
     job_free(j);
@@ -105,24 +110,52 @@ static uint32_t choose_number(const struct metadata_set *set, const struct metad
     return number <= METADATA_FILES_MAX ? number : 0;
 }
 
+/* What follows the file's name. */
+static const char *metadata_refusal(const struct metadata_set *set, const struct metadata_item *item, char *out,
+                                    size_t cap)
+{
+    const char *text = NULL;
+    switch (item->verdict) {
+    case REASON_MALFORMED:
+        return "is no metadata file, or was altered: `hearth-distributor metadata sign` writes them.";
+    case REASON_SIGNATURE_INVALID:
+        return "was altered, cut off, or is by another than it says.";
+    case REASON_CONTENT_ID_MISMATCH:
+        return "belongs to another content.";
+    case REASON_KEYSET_INVALID:
+        return "is signed with keys that are not known here to be its publisher's.";
+    case REASON_METADATA_ENDED:
+        return "has ended, or has not begun.";
+    case REASON_METADATA_OUTDATED:
+        return "is older than what its signer said here before.";
+    case REASON_METADATA_NOT_PERMITTED:
+        text = metadata_range_words(set, item);
+        (void)snprintf(out, cap, "is not permitted: %s", text);
+        return out;
+    default:
+        text = reason_text(item->verdict);
+        (void)snprintf(out, cap, "is not taken. %s", text);
+        return out;
+    }
+}
+
 static void on_all(struct metadata_set *set, enum reason why, void *ctx)
 {
     struct job *j = ctx;
-    ctl_MetadataRow row;
     j->set = set;
     if (set == NULL) {
-        refuse(j, why, why == REASON_NOT_FOUND ? "The content, or the file, is not here." : NULL);
+        refuse(j, why == REASON_NOT_FOUND ? -ENOENT : (int)why, why == REASON_TOO_LARGE ? "is too large." : NULL);
         return;
     }
     j->item = &set->items[set->count - 1];
-    metadata_row(j->item, &row);
     if (j->item->verdict != REASON_NONE) {
-        refuse(j, j->item->verdict, row.verdict.text);
+        char said[192];
+        refuse(j, j->item->verdict, metadata_refusal(set, j->item, said, sizeof(said)));
         return;
     }
     j->item->number = choose_number(set, j->item);
     if (j->item->number == 0)
-        refuse(j, REASON_TOO_LARGE, "There is as much metadata of it as there may be: hearth metadata remove TRACK N");
+        refuse(j, REASON_TOO_LARGE, "is one too many: hearth metadata remove TRACK N makes room.");
     else
         (void)uv_queue_work(j->daemon->loop, &j->work, write_work, on_written);
 }
@@ -135,6 +168,10 @@ void metadata_add_handle(struct daemon *d, struct call *c, const void *message)
     int r = library_resolve(d, m->track, &t, detail, sizeof(detail));
     if (r != 0) {
         call_refuse(c, reason_of_error(r), detail[0] != '\0' ? detail : NULL);
+        return;
+    }
+    if (!t->has_body) {
+        call_refuse(c, REASON_NOT_FOUND, "Its content is not on this device: hearth get TRACK --download-only");
         return;
     }
     struct job *j = begin(d, c, m->path);
@@ -165,15 +202,27 @@ void metadata_remove_handle(struct daemon *d, struct call *c, const void *messag
         call_refuse(c, reason_of_error(r), detail[0] != '\0' ? detail : NULL);
 }
 
+#define NO_VOUCH "is no vouch, or was altered: `hearth-distributor metadata vouch` writes them."
+
 /* --- vouch -------------------------------------------------------------------------------------------------------- */
+
+static const char *vouch_refusal(enum reason why)
+{
+    return why == REASON_MALFORMED           ? NO_VOUCH
+           : why == REASON_METADATA_OUTDATED ? "is older than what its distributor said of this provider here before."
+           : why == REASON_SIGNATURE_INVALID ? "was altered, or its distributor has given up the key that signed it."
+           : why == REASON_KEYSET_INVALID    ? "is signed with keys that are not its distributor's."
+                                             : NULL;
+}
 
 static void on_taken(const struct answer *answer, void *ctx)
 {
     struct job *j = ctx;
-    if (answer->why != REASON_NONE)
-        call_refuse_as(j->call, answer->refusal);
-    else
-        call_finish(j->call);
+    if (answer->why != REASON_NONE) {
+        refuse(j, answer->why, vouch_refusal(answer->why));
+        return;
+    }
+    call_finish(j->call);
     job_free(j);
 }
 
@@ -194,7 +243,7 @@ static void on_read(uv_work_t *work, int status)
     if (r == 0)
         r = vault_call(j->daemon->vault, &ask, on_taken, j);
     if (r != 0)
-        refuse(j, r, r == REASON_MALFORMED ? "The file is not what `hearth-distributor metadata vouch` writes." : NULL);
+        refuse(j, r, r == REASON_MALFORMED ? NO_VOUCH : NULL);
 }
 
 void metadata_vouch_handle(struct daemon *d, struct call *c, const void *message)

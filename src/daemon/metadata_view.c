@@ -38,7 +38,20 @@ static const char *picture_of(const struct metadata_item *item)
     return NULL;
 }
 
-void metadata_row(const struct metadata_item *item, ctl_MetadataRow *out)
+const char *metadata_range_words(const struct metadata_set *set, const struct metadata_item *item)
+{
+    static const char *const words[RANGE_KINDS] = {
+        [RANGE_NOBODY] = "the content permits nobody's metadata.",
+        [RANGE_PUBLISHER] = "the content permits its publisher's metadata alone.",
+        [RANGE_KEYS] = "the content permits its publisher and the providers it lists, not this signer.",
+        [RANGE_VOUCHED] =
+            "the content permits its publisher and whom that vouches for. With its vouch for this signer: hearth metadata vouch FILE",
+    };
+    uint32_t range = set->range < RANGE_KINDS && words[set->range] != NULL ? set->range : RANGE_VOUCHED;
+    return item->judged.by_license ? "the content permits its signer, the license does not." : words[range];
+}
+
+void metadata_row(const struct metadata_set *set, const struct metadata_item *item, ctl_MetadataRow *out)
 {
     const char *picture = picture_of(item);
     *out = (ctl_MetadataRow){ .number = item->number,
@@ -56,8 +69,10 @@ void metadata_row(const struct metadata_item *item, ctl_MetadataRow *out)
                               .lyrics = item->counts[METADATA_LYRIC],
                               .has_cover = picture != NULL };
     reason_refusal(&out->verdict, item->verdict, item->verdict == REASON_NONE ? "It may be used." : NULL);
-    if (item->verdict == REASON_METADATA_NOT_PERMITTED && item->judged.by_license)
-        CODEC_SET_TEXT(out->verdict.text, "The content permits its signer, the license does not.");
+    if (item->verdict == REASON_METADATA_NOT_PERMITTED) {
+        CODEC_SET_TEXT(out->verdict.text, metadata_range_words(set, item));
+        out->verdict.text[0] = 'T';
+    }
     memcpy(out->signer, item->judged.signer, sizeof(out->signer));
     CODEC_SET_TEXT(out->language, item->judged.language);
     CODEC_SET_TEXT(out->cover, picture != NULL ? picture : "");
@@ -97,7 +112,7 @@ static bool step(struct view *v)
     if (v->item == v->set->count)
         return false;
     const struct metadata_item *item = &v->set->items[v->item++];
-    metadata_row(item, &row);
+    metadata_row(v->set, item, &row);
     CALL_ROW(v->call, METADATA_ROW, MetadataRow, &row);
     v->parts = metadata_reader(item->parts);
     v->inside = v->wish.parts && item->parts.len > 0;

@@ -51,10 +51,7 @@ static int fail_part(struct admin *a, int r, const char *path, const struct meta
     if (w->line == 0)
         return admin_fail(a, REASON_MALFORMED, "%s is no JPEG or PNG picture of at most %u KiB.", path,
                           METADATA_COVER_MAX >> 10);
-    return admin_fail(
-        a, REASON_MALFORMED,
-        "%s, line %u: it cannot be read, is out of order, or too much (hearth-distributor(1) says how it looks).", path,
-        w->line);
+    return admin_fail(a, REASON_MALFORMED, "%s, line %u: %s.", path, w->line, w->cause);
 }
 
 static int add_text(struct admin *a, struct metadata_writer *w, const struct admin_option *option,

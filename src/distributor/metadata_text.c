@@ -4,7 +4,10 @@
 #include <ctype.h>
 #include <stdlib.h>
 
+#include "base/text.h"
 #include "base/util.h"
+
+#define NO_LYRIC "a line of lyrics is [MM:SS.xx]TEXT, with a time or several before it"
 
 void metadata_writer_init(struct metadata_writer *w)
 {
@@ -70,6 +73,41 @@ static bool read_time(const char **at, uint64_t *ms)
     return true;
 }
 
+/* --- Parts --------------------------------------------------------------------------------------------------------- */
+
+static int malformed(struct metadata_writer *w, const char *cause)
+{
+    w->cause = cause;
+    return REASON_MALFORMED;
+}
+
+static const char *cause_of(const struct metadata_writer *w, const struct metadata_part *p)
+{
+    static const uint32_t most[] = { [METADATA_TAG] = METADATA_TAGS_MAX,
+                                     [METADATA_CHAPTER] = METADATA_CHAPTERS_MAX,
+                                     [METADATA_LYRIC] = METADATA_LYRICS_MAX,
+                                     [METADATA_COVER] = 1 };
+    if (p->kind != METADATA_COVER && !text_is_plain(p->text))
+        return "it is no UTF-8, or holds a control character (an escape, say), which may act on a terminal";
+    if (p->kind != METADATA_COVER && p->text.len > METADATA_TEXT_MAX)
+        return "it is longer than 1023 bytes";
+    if (p->start_ms > METADATA_MS_MAX)
+        return "its time is too late";
+    if (w->so_far.counts[p->kind] >= most[p->kind])
+        return "there are too many of them";
+    if (p->kind == METADATA_TAG)
+        return "a tag is KEY=TEXT, its key of 1 to 31 small letters, digits and dashes";
+    if (p->kind == METADATA_CHAPTER)
+        return p->text.len == 0 ? "the title is missing" : "it is not later than the chapter before it";
+    return "it is earlier than the line before it";
+}
+
+static int put(struct metadata_writer *w, const struct metadata_part *p)
+{
+    int r = metadata_put(&w->parts, &w->so_far, p);
+    return r == REASON_MALFORMED ? malformed(w, cause_of(w, p)) : r;
+}
+
 /* --- Tags, chapters, cover ----------------------------------------------------------------------------------------- */
 
 int metadata_write_tags(struct metadata_writer *w, char *text)
@@ -78,11 +116,11 @@ int metadata_write_tags(struct metadata_writer *w, char *text)
     for (char *line; (line = next_line(w, &rest)) != NULL;) {
         char *equals = strchr(line, '=');
         if (!equals)
-            return REASON_MALFORMED;
+            return malformed(w, "a tag is KEY=TEXT");
         const struct metadata_part tag = { .kind = METADATA_TAG,
                                            .key = slice(line, (size_t)(equals - line)),
                                            .text = slice_str(equals + 1) };
-        int r = metadata_put(&w->parts, &w->so_far, &tag);
+        int r = put(w, &tag);
         if (r != 0)
             return r;
     }
@@ -95,9 +133,9 @@ int metadata_write_chapters(struct metadata_writer *w, char *text)
     for (const char *line; (line = next_line(w, &rest)) != NULL;) {
         struct metadata_part chapter = { .kind = METADATA_CHAPTER };
         if (!read_time(&line, &chapter.start_ms) || (*line != ' ' && *line != '\t'))
-            return REASON_MALFORMED;
+            return malformed(w, "a chapter is [HH:]MM:SS[.mmm] TITLE");
         chapter.text = slice_str(line + strspn(line, " \t"));
-        int r = metadata_put(&w->parts, &w->so_far, &chapter);
+        int r = put(w, &chapter);
         if (r != 0)
             return r;
     }
@@ -108,7 +146,7 @@ int metadata_write_cover(struct metadata_writer *w, struct slice picture)
 {
     const struct metadata_part cover = { .kind = METADATA_COVER, .text = picture };
     w->line = 0;
-    return metadata_put(&w->parts, &w->so_far, &cover);
+    return put(w, &cover);
 }
 
 /* --- Lyrics -------------------------------------------------------------------------------------------------------- */
@@ -124,10 +162,10 @@ struct lyrics {
     int64_t earlier_ms; /* [offset:]: so much earlier than it says */
 };
 
-static int add(struct lyrics *l, uint64_t start_ms, const char *text, unsigned line)
+static int add(struct metadata_writer *w, struct lyrics *l, uint64_t start_ms)
 {
     if (l->count == METADATA_LYRICS_MAX)
-        return REASON_MALFORMED;
+        return malformed(w, "there are too many of them");
     if (l->count == l->capacity) {
         size_t more = l->capacity * 2 + 64;
         struct lyric *grown = reallocarray(l->all, more, sizeof(*grown));
@@ -136,7 +174,7 @@ static int add(struct lyrics *l, uint64_t start_ms, const char *text, unsigned l
         l->all = grown;
         l->capacity = more;
     }
-    l->all[l->count++] = (struct lyric){ start_ms, text, line };
+    l->all[l->count++] = (struct lyric){ start_ms, NULL, w->line };
     return 0;
 }
 
@@ -148,14 +186,14 @@ static int read_lyric(struct metadata_writer *w, struct lyrics *l, const char *l
     while (*line == '[') {
         const char *at = line + 1, *end = strchr(line, ']');
         if (!end)
-            return REASON_MALFORMED;
+            return malformed(w, NO_LYRIC);
         if (strncmp(at, "offset:", 7) == 0)
             l->earlier_ms = strtoll(at + 7, NULL, 10);
         if (!isdigit((unsigned char)*at)) /* [ar:...] and the like, at the top */
-            return l->count == before ? 0 : REASON_MALFORMED;
+            return l->count == before ? 0 : malformed(w, NO_LYRIC);
         if (!read_time(&at, &start_ms) || at != end)
-            return REASON_MALFORMED;
-        int r = add(l, start_ms, NULL, w->line);
+            return malformed(w, NO_LYRIC);
+        int r = add(w, l, start_ms);
         if (r != 0)
             return r;
         line = end + 1;
@@ -163,7 +201,7 @@ static int read_lyric(struct metadata_writer *w, struct lyrics *l, const char *l
     line += strspn(line, " \t");
     for (size_t i = before; i < l->count; i++)
         l->all[i].text = line;
-    return l->count > before ? 0 : REASON_MALFORMED;
+    return l->count > before ? 0 : malformed(w, NO_LYRIC);
 }
 
 static int by_time(const void *a, const void *b)
@@ -178,7 +216,7 @@ static int put_lyrics(struct metadata_writer *w, struct lyrics *l)
 {
     int64_t earlier = l->earlier_ms;
     if (earlier < -INT32_MAX || earlier > INT32_MAX)
-        return REASON_MALFORMED;
+        return malformed(w, "the offset is too large");
     if (l->count > 0)
         qsort(l->all, l->count, sizeof(*l->all), by_time);
     for (size_t i = 0; i < l->count; i++) {
@@ -187,7 +225,7 @@ static int put_lyrics(struct metadata_writer *w, struct lyrics *l)
                                              .start_ms = at > 0 ? (uint64_t)at : 0,
                                              .text = slice_str(l->all[i].text) };
         w->line = l->all[i].line;
-        int r = metadata_put(&w->parts, &w->so_far, &lyric);
+        int r = put(w, &lyric);
         if (r != 0)
             return r;
     }

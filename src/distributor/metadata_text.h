@@ -15,7 +15,8 @@
 struct metadata_writer {
     struct buf parts;
     struct metadata_reader so_far;
-    unsigned line; /* where it failed, from 1 */
+    unsigned line;     /* where it failed, from 1 */
+    const char *cause; /* why: what follows "FILE, line N: " */
 };
 void metadata_writer_init(struct metadata_writer *w);
 void metadata_writer_deinit(struct metadata_writer *w);

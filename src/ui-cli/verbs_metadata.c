@@ -219,7 +219,9 @@ static int run_metadata(struct cli *cli, int argc, char **argv)
         return discard(cli, args[1], args[2]);
     if (strcmp(args[0], "vouch") == 0 && count == 2)
         return vouch(cli, args[1]);
-    return cli_usage(cli, "list, show, add, remove or vouch");
+    if (strcmp(args[0], "remove") == 0 && count == 2)
+        return cli_usage(cli, "metadata remove TRACK N: N is a number that `hearth metadata list TRACK` shows");
+    return cli_usage(cli, "metadata list TRACK, show TRACK [N], add TRACK FILE, remove TRACK N, or vouch FILE");
 }
 
 const struct verb verb_metadata = {

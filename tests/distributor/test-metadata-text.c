@@ -21,6 +21,7 @@ static void show(const struct metadata_writer *w, char *out, size_t cap)
                               (unsigned long long)p.start_ms, (int)p.text.len, (const char *)p.text.data);
 }
 
+/* shown: what it becomes; of what is refused a word of the cause, or NULL. */
 static void check(write_fn *write, const char *text, int want, unsigned line, const char *shown)
 {
     struct metadata_writer w CLEANUP(metadata_writer_deinit);
@@ -30,6 +31,8 @@ static void check(write_fn *write, const char *text, int want, unsigned line, co
     int r = write(&w, copy);
     if (r != want || (want != 0 && w.line != line))
         fail_msg("\"%s\": %d in line %u", text, r, w.line);
+    if (want == REASON_MALFORMED && (w.cause == NULL || (shown != NULL && strstr(w.cause, shown) == NULL)))
+        fail_msg("\"%s\": %s", text, w.cause != NULL ? w.cause : "no cause");
     if (want != 0)
         return;
     show(&w, out, sizeof(out));
@@ -45,7 +48,7 @@ static void tags(void **state)
     check(metadata_write_tags, "title=A\nno equals sign", REASON_MALFORMED, 2, NULL);
     check(metadata_write_tags, "title=\n", REASON_MALFORMED, 1, NULL);
     check(metadata_write_tags, "Title=A", REASON_MALFORMED, 1, NULL);
-    check(metadata_write_tags, "title=\033[2J", REASON_MALFORMED, 1, NULL);
+    check(metadata_write_tags, "title=\033[2J", REASON_MALFORMED, 1, "control character");
 }
 
 static void chapters(void **state)
@@ -55,7 +58,8 @@ static void chapters(void **state)
           "2 0 One\n2 62500 Two and\n2 120005 Three\n2 3600000 Four\n");
     check(metadata_write_chapters, "00:00 One\n00:60 Two", REASON_MALFORMED, 2, NULL);
     check(metadata_write_chapters, "1:60:00 One", REASON_MALFORMED, 1, NULL);
-    check(metadata_write_chapters, "00:10 One\n\n00:05 Two", REASON_MALFORMED, 3, NULL);
+    check(metadata_write_chapters, "00:10 One\n\n00:05 Two", REASON_MALFORMED, 3, "not later");
+    check(metadata_write_chapters, "00:10 One\n00:20 a\033b", REASON_MALFORMED, 2, "control character");
     check(metadata_write_chapters, "00:10", REASON_MALFORMED, 1, NULL);
     check(metadata_write_chapters, "One", REASON_MALFORMED, 1, NULL);
     check(metadata_write_chapters, "10 One", REASON_MALFORMED, 1, NULL);
@@ -71,7 +75,8 @@ static void lyrics(void **state)
     check(metadata_write_lyrics, "[00:30.00][00:10.00]again\n[00:20.00]between\n[00:30.00]and this", 0, 0,
           "3 10000 again\n3 20000 between\n3 30000 again\n3 30000 and this\n");
     check(metadata_write_lyrics, "[offset:+500]\n[00:00.20]x\n[00:01.00]y", 0, 0, "3 0 x\n3 500 y\n");
-    check(metadata_write_lyrics, "[00:01.00]x\nno time", REASON_MALFORMED, 2, NULL);
+    check(metadata_write_lyrics, "[00:01.00]x\nno time", REASON_MALFORMED, 2, "[MM:SS.xx]");
+    check(metadata_write_lyrics, "[00:02.00]x\n[00:01.00]a\033b", REASON_MALFORMED, 2, "control character");
     check(metadata_write_lyrics, "[00:01.00]x\n[00:02.00", REASON_MALFORMED, 2, NULL);
     check(metadata_write_lyrics, "[00:61.00]x", REASON_MALFORMED, 1, NULL);
     check(metadata_write_lyrics, "[offset:999999999999999999999]\n[00:01]x", REASON_MALFORMED, 2, NULL);

@@ -244,6 +244,32 @@ def window():
     return None
 
 
+def says(word, *command):
+    try:
+        kitchen("metadata", *command)
+    except Refused as refusal:
+        assert word in str(refusal), (word, refusal)
+        return
+    raise AssertionError(command)
+
+
+def vouch_of_its_own():
+    """A vouch that was taken counts for files without one; every refusal names the file and what is wrong with it."""
+    theirs, red = sign("theirs", song, "--language", "nl", key="third"), path("red.png", b"\x89PNG\r\n\x1a\n" + bytes(20))
+    says("theirs is not permitted: the content permits its publisher and whom that vouches for", "add", song, theirs)
+    h.aurora.admin("metadata", "vouch", third, path("third.vouch"))
+    kitchen("metadata", "vouch", path("third.vouch"))
+    added = kitchen("metadata", "add", song, theirs)
+    assert added["vouched"] and added["permitted"], added
+    says("red.png is no metadata file", "add", song, red)
+    says("red.png is no vouch", "vouch", red)
+    says("nothing is no file", "add", song, path("nothing"))
+    says("theirs belongs to another content", "add", open_song, theirs)
+    own, size = path("own"), os.path.getsize(path("own"))
+    for at in range(8, size, size // 16):  # the publisher's keys in it are not needed here: this device knows them
+        says("own", "add", song, altered(own, "own.altered", at))
+
+
 def the_tool():
     """What cannot be signed is said with its line."""
     for args in (["--tags", path("bad", "title\n")], ["--chapters", path("bad", "00:10 b\n00:05 a\n")], ["--lyrics", path("bad", "no time\n")],
@@ -259,6 +285,6 @@ def the_tool():
 
 try:
     run_cases([("provider and publisher", provider_and_publisher), ("ranges", ranges), ("forgeries", forgeries), ("numbers", numbers),
-               ("on the disk", on_the_disk), ("playing", playing), ("window", window), ("the tool", the_tool)])
+               ("on the disk", on_the_disk), ("playing", playing), ("window", window), ("a vouch of its own", vouch_of_its_own), ("the tool", the_tool)])
 finally:
     h.down()
