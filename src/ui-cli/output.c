@@ -7,13 +7,13 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
-#include <wchar.h>
 
 #include "base/clock.h"
 #include "base/text.h"
 #include "base/util.h"
 #include "crypto/id.h"
 #include "protocol/metadata.h"
+#include "ui-cli/width.h"
 
 void output_init(struct output *o, bool json)
 {
@@ -52,24 +52,14 @@ void table_row(struct table *t, ...)
     t->rows++;
 }
 
-static int cell_width(const char *text)
-{
-    wchar_t wide[512];
-    size_t n = mbstowcs(wide, text, ARRAY_COUNT(wide) - 1);
-    if (n == (size_t)-1)
-        return (int)strlen(text);
-    int w = wcswidth(wide, n);
-    return w < 0 ? (int)strlen(text) : w;
-}
-
 void table_print(struct table *t)
 {
     if (t->rows <= 1)
         return;
-    int widths[TABLE_COLUMNS_MAX] = { 0 };
+    size_t widths[TABLE_COLUMNS_MAX] = { 0 };
     for (size_t r = 0; r < t->rows; r++)
         for (size_t i = 0; i < t->columns; i++) {
-            int w = cell_width(t->cells[r][i]);
+            size_t w = width_of(t->cells[r][i]);
             if (w > widths[i])
                 widths[i] = w;
         }
@@ -77,7 +67,7 @@ void table_print(struct table *t)
         for (size_t i = 0; i < t->columns; i++) {
             fputs(t->cells[r][i], stdout);
             if (i + 1 < t->columns)
-                printf("%*s", widths[i] - cell_width(t->cells[r][i]) + 2, "");
+                printf("%*s", (int)(widths[i] - width_of(t->cells[r][i])) + 2, "");
         }
         putchar('\n');
     }
@@ -139,6 +129,39 @@ void output_error(struct output *o, const char *code, const char *message, const
         fprintf(stderr, "  %s\n", text_safe(remedy, safe, sizeof(safe)));
 }
 
+void output_status(struct output *o, const char *line)
+{
+    char safe[1024], cut[1024];
+    if (!o->progress)
+        return;
+    /* written over whatever line was there; one wider than the window would begin a new row each time */
+    (void)width_cut(text_safe(line, safe, sizeof(safe)), width_of_terminal(STDERR_FILENO) - 1, cut, sizeof(cut));
+    fprintf(stderr, "\r\033[K%s", cut);
+    fflush(stderr);
+    o->progress_shown = true;
+}
+
+/* What stands behind the text: how much is done, how fast, how long it still takes. */
+static void progress_figures(const struct output *o, const ctl_Progress *p, int64_t spent_ms, char *out, size_t cap)
+{
+    char done[24], total[24], rate_text[24], left[24];
+    int n = 0;
+    out[0] = '\0';
+    if (p->total == 0) {
+        if (p->done > 0)
+            snprintf(out, cap, "  %s", output_bytes(p->done, done));
+        return;
+    }
+    n = snprintf(out, cap, "  %3u%%  %s of %s", (unsigned)(p->done * 100 / p->total), output_bytes(p->done, done),
+                 output_bytes(p->total, total));
+    if (spent_ms <= 500 || p->done <= o->progress_first)
+        return;
+    uint64_t rate = (p->done - o->progress_first) * 1000 / (uint64_t)spent_ms;
+    n += snprintf(out + n, cap - (size_t)n, "  %s/s", output_bytes(rate, rate_text));
+    if (rate > 0)
+        snprintf(out + n, cap - (size_t)n, "  %s left", output_duration((p->total - p->done) * 1000 / rate, left));
+}
+
 void output_progress(struct output *o, const ctl_Progress *p)
 {
     char waiting[256];
@@ -157,24 +180,12 @@ void output_progress(struct output *o, const ctl_Progress *p)
         o->progress_first = p->done;
         snprintf(o->progress_text, sizeof(o->progress_text), "%s", p->text);
     }
-    o->progress_shown = true;
-    char safe[256], done[24], total[24];
-    fprintf(stderr, "\r\033[K%s", text_safe(p->text, safe, sizeof(safe)));
-    if (p->total > 0) {
-        fprintf(stderr, "  %3u%%  %s of %s", (unsigned)(p->done * 100 / p->total), output_bytes(p->done, done),
-                output_bytes(p->total, total));
-        int64_t spent = now - o->progress_began_ms;
-        if (spent > 500 && p->done > o->progress_first) {
-            uint64_t rate = (p->done - o->progress_first) * 1000 / (uint64_t)spent;
-            char rate_text[24], left[24];
-            fprintf(stderr, "  %s/s", output_bytes(rate, rate_text));
-            if (rate > 0)
-                fprintf(stderr, "  %s left", output_duration((p->total - p->done) * 1000 / rate, left));
-        }
-    } else if (p->done > 0) {
-        fprintf(stderr, "  %s", output_bytes(p->done, done));
-    }
-    fflush(stderr);
+    char safe[256], figures[160], cut[256], line[512];
+    progress_figures(o, p, now - o->progress_began_ms, figures, sizeof(figures));
+    size_t columns = width_of_terminal(STDERR_FILENO) - 1, taken = strlen(figures);
+    (void)width_cut(text_safe(p->text, safe, sizeof(safe)), columns > taken ? columns - taken : 0, cut, sizeof(cut));
+    snprintf(line, sizeof(line), "%s%s", cut, figures);
+    output_status(o, line);
 }
 
 void output_progress_end(struct output *o)

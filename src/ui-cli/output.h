@@ -36,6 +36,8 @@ void output_line(const struct output *o, const char *format, ...)
 void output_json(struct output *o, json_t *value); /* takes value; prints one compact line */
 void output_error(struct output *o, const char *code, const char *message, const char *remedy);
 void output_progress(struct output *o, const ctl_Progress *p);
+void output_status(struct output *o,
+                   const char *line); /* in the progress line's place; nothing where there is no terminal */
 void output_progress_end(struct output *o);
 
 /* Text for people, into a caller's buffer, returned. */
