@@ -51,7 +51,9 @@ void deck_row(const struct deck *k, ctl_Playing *out)
                           .position_ms = deck_position_ms(k),
                           .duration_ms = k->progress.duration_ms != 0 ? k->progress.duration_ms : t->duration_ms,
                           .volume = k->in_time ? k->daemon->volume : 100,
-                          .picture = k->progress.picture };
+                          .picture = k->progress.picture,
+                          .has_left = k->has_left,
+                          .left = k->left };
     memcpy(out->content, t->content.bytes, ID_BYTES);
     CODEC_SET_TEXT(out->title, t->title);
     CODEC_SET_TEXT(out->output, k->output);
@@ -112,13 +114,16 @@ static void await_next(struct deck *k)
         }
 }
 
-/* No row: nothing plays any more. That is what came of it, also of a seek that led to the end. */
+/* No row: nothing plays any more. That is what came of it, also of a seek that led to the end; but who wanted another track hears why it does not play. */
 static void end_waiters(struct deck *k)
 {
     struct deck_waiter *w;
     while ((w = k->waiters) != NULL) {
         k->waiters = w->next;
-        call_finish(w->call);
+        if (w->what == WAIT_RUN && k->mishap)
+            call_refuse_as(w->call, &k->refusal);
+        else
+            call_finish(w->call);
         free(w);
     }
 }
@@ -189,10 +194,13 @@ static void on_wish(uint32_t wanted, void *ctx)
         deck_go(k, k->current > 0 ? k->current - 1 : 0);
 }
 
-static void tell_played(struct deck *k, const ply_Played *played)
+static void tell_played(struct deck *k, const struct play_end *end)
 {
+    const ply_Played *played = &end->played;
     ctl_Played row = { .has_digest = played->has_digest, .has_format = played->has_format, .samples = played->samples };
     k->played++;
+    k->mishap = false;
+    row.has_left = deck_left(k->daemon, &k->tracks[k->current].content, end, &row.left);
     if (k->call == NULL)
         return;
     CODEC_SET_TEXT(row.track_title, k->tracks[k->current].title);
@@ -201,16 +209,37 @@ static void tell_played(struct deck *k, const ply_Played *played)
     CALL_ROW(k->call, PLAYED, Played, &row);
 }
 
+/* Where it was left, and what that cost: for who plays it, and for who has stopped it. */
+static void tell_stopped(struct deck *k, const struct play_end *end, uint64_t at)
+{
+    ctl_Playing row;
+    k->mishap = false;
+    deck_row(k, &row);
+    row.state = DECK_STOPPED;
+    row.position_ms = at;
+    row.has_left = deck_left(k->daemon, &k->tracks[k->current].content, end, &row.left);
+    row.has_counted = true;
+    row.counted = end->counted;
+    if (k->call != NULL && !k->background)
+        CALL_ROW(k->call, PLAYING, Playing, &row);
+    for (const struct deck_waiter *w = k->waiters; w != NULL; w = w->next)
+        if (w->what == WAIT_END)
+            CALL_ROW(w->call, PLAYING, Playing, &row);
+}
+
 /* What a person can mend at the terminal, and then go on. */
 static bool is_mendable(enum reason why) { return why == REASON_LICENSE_EXPIRED || why == REASON_USE_EXHAUSTED; }
 
 static void take_refusal(struct deck *k, enum reason why, const msg_Refusal *refusal)
 {
-    ctl_PlayFailed row = { .number = k->current + 1, .refusal = *refusal };
+    bool begun = k->progress.running;
+    ctl_PlayFailed row = { .number = k->current + 1, .refusal = *refusal, .has_begun = true, .begun = begun };
     k->refused++;
     k->refusal = *refusal;
+    k->mishap = true;
     k->waiting = k->asks && k->call != NULL && is_mendable(why);
-    event(k->daemon, "not-played", "%s was not played: %s", k->tracks[k->current].title, refusal->text);
+    event(k->daemon, "not-played", "%s was not played%s: %s", k->tracks[k->current].title, begun ? " to its end" : "",
+          refusal->text);
     if (k->call == NULL || (k->count == 1 && !k->waiting)) /* one track: the call's own refusal says it */
         return;
     row.waits = k->waiting;
@@ -228,12 +257,14 @@ static void on_end(const struct play_end *end, void *ctx)
     k->left_ms = at;
     if (end->why == REASON_NONE) {
         note_position(k, 0);
-        tell_played(k, &end->played);
+        tell_played(k, end);
     } else {
         if (k->progress.running)
             note_position(k, at);
         if (end->why != REASON_CANCELLED)
             take_refusal(k, end->why, &end->refusal);
+        else
+            tell_stopped(k, end, at);
     }
     k->progress = (ply_Progress){ 0 };
     await_next(k);
@@ -262,6 +293,7 @@ static void play_current(struct deck *k)
     k->seeks = 0;
     k->noted_ms = k->first_ms;
     k->progress = (ply_Progress){ 0 };
+    k->has_left = deck_left(k->daemon, &k->tracks[k->current].content, NULL, &k->left);
     start.from_ms = k->first_ms;
     start.volume = k->in_time ? k->daemon->volume : 100;
     start.picture_ms = k->count > 1 ? PICTURE_MS : 0;

@@ -8,7 +8,7 @@
 
 #define DECK_TRACKS_MAX 256
 
-enum deck_state { DECK_STARTING = 1, DECK_PLAYING = 2, DECK_PAUSED = 3, DECK_WAITING = 4 };
+enum deck_state { DECK_STOPPED = 0, DECK_STARTING = 1, DECK_PLAYING = 2, DECK_PAUSED = 3, DECK_WAITING = 4 };
 
 struct deck_track {
     struct id content;
@@ -45,7 +45,10 @@ struct deck {
     uint64_t noted_ms;        /* position last written down */
     uint32_t played, refused; /* tracks */
     msg_Refusal refusal;      /* the last one */
+    bool mishap;              /* the last track ended with it */
     struct deck_waiter *waiters;
+    bool has_left;                  /* its license counts */
+    ctl_Left left;                  /* when this play began */
     struct deck_metadata *metadata; /* of this play, once the vault has permitted it; NULL: none */
 };
 
@@ -60,6 +63,9 @@ void deck_seek(struct deck *k, uint64_t position_ms);
 void deck_volume(struct deck *k, uint32_t percent);
 void deck_go(struct deck *k, uint32_t index); /* plays that one next, now; count: ends */
 void deck_stop(struct deck *k);
+
+/* deck_left.c: what is left of what the track's license counts; after a play (end not NULL), of the license that it was under. false: it counts nothing. */
+bool deck_left(struct daemon *d, const struct id *content, const struct play_end *end, ctl_Left *out);
 
 /* deck_metadata.c */
 void deck_metadata_load(struct deck *k); /* when a track begins */

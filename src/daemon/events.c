@@ -82,7 +82,8 @@ void events_get(struct daemon *d, struct call *c, const void *message)
 {
     const ctl_EventsGet *ask = message;
     struct events *e = d->events;
-    uint64_t first = e->next_number > EVENTS_KEPT ? e->next_number - EVENTS_KEPT : 1;
+    uint64_t count = u64_min(ask->has_last ? ask->last : EVENTS_KEPT, EVENTS_KEPT);
+    uint64_t first = e->next_number > count ? e->next_number - count : 1;
     for (uint64_t n = first; n < e->next_number; n++)
         send_row(c, &e->ring[n % EVENTS_KEPT]);
     if (!ask->follow) {

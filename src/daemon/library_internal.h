@@ -8,6 +8,8 @@ struct library {
     struct track **tracks; /* sorted by content ID */
     size_t count, cap;
     bool loaded; /* the vault has listed every license */
+    uint64_t ends_told_ms,
+        ends_seen_ms; /* plays that were cut off behind hearthd's back: told until then; the last one of this listing */
 };
 
 /* The track of a content, made when there is none. NULL: out of memory. */

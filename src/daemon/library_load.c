@@ -10,7 +10,10 @@
 
 #include "base/util.h"
 #include "daemon/db.h"
+#include "daemon/events.h"
 #include "daemon/library_internal.h"
+#include "daemon/play_verdict.h"
+#include "daemon/setting.h"
 #include "daemon/vault_client.h"
 #include "net/serve.h"
 
@@ -18,6 +21,7 @@
 #include "base/log.h"
 
 #define BODY_SUFFIX ".body"
+#define ENDS_TOLD "ends-told"
 
 static int load_info(struct daemon *d)
 {
@@ -104,6 +108,41 @@ static int load_files(struct daemon *d)
 
 static void ask_licenses(struct daemon *d, uint32_t offset);
 
+static void read_told(struct daemon *d)
+{
+    char value[SETTING_VALUE_BYTES];
+    if (setting_read(d, ENDS_TOLD, value))
+        d->library->ends_told_ms = d->library->ends_seen_ms = strtoull(value, NULL, 10);
+}
+
+/* Nobody was there to hear of it: hearthd, the vault or the machine was lost. */
+static void tell_end(struct daemon *d, const struct track *t, const vlt_LicenseRow *row)
+{
+    char text[PLAY_VERDICT_BYTES];
+    const doc_Conditions *c = &row->conditions;
+    const vlt_PlayClosed closed = { .end = row->end,
+                                    .counted = c->has_max_plays || c->has_max_play_ms || row->has_lease,
+                                    .recovered = row->has_recovered && row->recovered,
+                                    .recoveries = row->recoveries,
+                                    .max_recoveries = c->max_recoveries };
+    if (!row->has_end || row->end < vlt_PlayEnd_END_DAEMON_LOST || row->end_ms <= d->library->ends_told_ms)
+        return;
+    d->library->ends_seen_ms = u64_max(d->library->ends_seen_ms, row->end_ms);
+    if (play_verdict_text(&closed, text)[0] != '\0')
+        event(d, closed.recovered ? "recovered" : "counted", "%s: %s", t->has_info ? t->title : "a track", text);
+}
+
+/* Each of them is told once, also after the next start. */
+static void note_told(struct daemon *d)
+{
+    char value[SETTING_VALUE_BYTES];
+    if (d->library->ends_told_ms == d->library->ends_seen_ms)
+        return;
+    d->library->ends_told_ms = d->library->ends_seen_ms;
+    (void)snprintf(value, sizeof(value), "%llu", (unsigned long long)d->library->ends_told_ms);
+    setting_put(d, ENDS_TOLD, value);
+}
+
 static int take_license(struct daemon *d, const vlt_LicenseRow *row)
 {
     struct id content = id_from(row->content);
@@ -129,7 +168,10 @@ static int take_license(struct daemon *d, const vlt_LicenseRow *row)
         .end_ms = row->end_ms,
     };
     memcpy(license.license_id, row->license_id, sizeof(license.license_id));
-    return t == NULL ? -ENOMEM : library_put_license(t, &license);
+    if (t == NULL)
+        return -ENOMEM;
+    tell_end(d, t, row);
+    return library_put_license(t, &license);
 }
 
 struct page {
@@ -155,8 +197,10 @@ static void on_licenses(const struct answer *answer, void *ctx)
     uint32_t next = page->offset + licenses->licenses_count;
     if (licenses->licenses_count > 0 && next < licenses->total)
         ask_licenses(d, next);
-    else
+    else {
         d->library->loaded = true;
+        note_told(d);
+    }
 }
 
 static void ask_licenses(struct daemon *d, uint32_t offset)
@@ -176,6 +220,7 @@ void library_refresh(struct daemon *d) { ask_licenses(d, 0); }
 int library_load(struct daemon *d)
 {
     int r = load_info(d);
+    read_told(d);
     if (r == 0)
         r = load_files(d);
     if (r == 0)

@@ -7,8 +7,8 @@
 #include "daemon/account.h"
 #include "daemon/library_internal.h"
 #include "daemon/play.h"
-#include "daemon/play_verdict.h"
 #include "daemon/siblings.h"
+#include "protocol/play_end.h"
 
 /* Names are labels: an account's, else what a roster says, else the short ID. */
 const char *library_issuer_name(struct daemon *d, const struct id *issuer, char short_id[ID_SHORT_BYTES])

@@ -16,6 +16,10 @@ struct play_end {
     enum reason why; /* REASON_NONE: played to the end. REASON_CANCELLED: play_stop. */
     msg_Refusal refusal;
     ply_Played played;
+    bool licensed; /* the vault has opened it, under this license */
+    struct id issuer;
+    uint8_t license_id[16];
+    bool counted; /* as a play */
 };
 struct play_callbacks {
     void (*on_progress)(const ply_Progress *progress, void *ctx);

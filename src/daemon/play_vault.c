@@ -69,6 +69,9 @@ static void on_opened(const struct answer *answer, void *ctx)
         p->vault_open = true;
         p->opened = opened;
         p->locked = opened.locked;
+        p->end.licensed = true;
+        p->end.issuer = id_from(opened.issuer);
+        memcpy(p->end.license_id, opened.license_id, sizeof(p->end.license_id));
     }
     if (p->ended) { /* stopped meanwhile */
         play_settle(p);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "base/util.h"
+#include "protocol/play_end.h"
 
 vlt_PlayEnd play_end_of_refusal(enum reason why)
 {
@@ -43,31 +44,17 @@ vlt_PlayEnd play_end_of_exit(enum reason why, int signal)
     return signal == 0 || is_fault(signal) ? vlt_PlayEnd_END_CRASHED : vlt_PlayEnd_END_KILLED;
 }
 
-static const struct {
-    const char *code, *text;
-} ends[] = {
-    [vlt_PlayEnd_END_STOPPED] = { "stopped", "it was stopped" },
-    [vlt_PlayEnd_END_KILLED] = { "killed", "somebody ended the player" },
-    [vlt_PlayEnd_END_CRASHED] = { "crashed", "the player crashed" },
-    [vlt_PlayEnd_END_HUNG] = { "hung", "the player hung" },
-    [vlt_PlayEnd_END_OUTPUT_FAILED] = { "output-failed", "the output failed" },
-    [vlt_PlayEnd_END_UNREADABLE] = { "unreadable", "it could not be read or rendered" },
-    [vlt_PlayEnd_END_DAEMON_LOST] = { "daemon-lost", "hearthd ended without a word" },
-    [vlt_PlayEnd_END_VAULT_LOST] = { "vault-lost", "the vault ended without a word" },
-    [vlt_PlayEnd_END_POWER_LOST] = { "power-lost", "the power was lost" },
-};
-
-const char *play_end_code(uint32_t end) { return end < ARRAY_COUNT(ends) ? ends[end].code : NULL; }
-
 const char *play_verdict_text(const vlt_PlayClosed *closed, char out[PLAY_VERDICT_BYTES])
 {
+    const char *why = play_end_text(closed->end);
     out[0] = '\0';
-    if (play_end_code(closed->end) == NULL)
+    if (why == NULL)
         return out;
-    const char *why = ends[closed->end].text;
     if (closed->recovered)
         (void)snprintf(out, PLAY_VERDICT_BYTES, "This play is not counted, because %s (recovery %u of %u).", why,
                        (unsigned)closed->recoveries, (unsigned)closed->max_recoveries);
+    else if (closed->counted && closed->end == vlt_PlayEnd_END_STOPPED)
+        (void)snprintf(out, PLAY_VERDICT_BYTES, "This play is counted: %s after it had begun.", why);
     else if (closed->counted)
         (void)snprintf(out, PLAY_VERDICT_BYTES, "This play is counted, though %s%s.", why,
                        closed->end >= vlt_PlayEnd_END_CRASHED && closed->max_recoveries > 0

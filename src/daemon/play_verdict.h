@@ -10,7 +10,6 @@ vlt_PlayEnd play_end_of_refusal(enum reason why);
 /* The player has gone (player.h, on_gone). Source: R2, event detection unit. */
 vlt_PlayEnd play_end_of_exit(enum reason why, int signal);
 
-const char *play_end_code(uint32_t end); /* "power-lost"; NULL: no end that cut a play off */
 #define PLAY_VERDICT_BYTES 160
 /* "It is not counted, because the player crashed (recovery 1 of 3)." Empty when there is nothing to say: played to the end, or not counted at all. */
 const char *play_verdict_text(const vlt_PlayClosed *closed, char out[PLAY_VERDICT_BYTES]);

@@ -16,6 +16,7 @@ struct cli {
     const struct verb *verb;
     struct client *client; /* opened by the first cli_call */
     const char *socket_path;
+    const char *when_lost; /* what to do when hearthd goes away before it has answered; NULL: start it */
     struct output output;
 };
 

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 
+#include "base/text.h"
 #include "base/util.h"
 #include "ui-cli/cli.h"
 
@@ -44,6 +45,15 @@ int cli_fail(struct cli *cli, const char *code, const char *message, const char 
     return EXIT_REFUSED;
 }
 
+static int unknown_option(struct cli *cli, char **argv)
+{
+    char problem[256], safe[64];
+    snprintf(problem, sizeof(problem),
+             "%s is not known here, or lacks its value; what begins with - and is no option stands after --",
+             text_safe(argv[optind > 1 ? optind - 1 : 1], safe, sizeof(safe)));
+    return cli_usage(cli, problem);
+}
+
 int cli_options(struct cli *cli, int argc, char **argv, const struct option_spec *specs, size_t spec_count, int min,
                 int max, char ***first, int *count)
 {
@@ -70,7 +80,7 @@ int cli_options(struct cli *cli, int argc, char **argv, const struct option_spec
         else if (c >= 256)
             *specs[c - 256].flag = true;
         else
-            return cli_usage(cli, "an option is not known or lacks its value");
+            return unknown_option(cli, argv);
     }
     if (help)
         return cli_help(cli->verb);
@@ -96,6 +106,11 @@ bool cli_text(struct cli *cli, char *field, size_t cap, const char *value, const
 static int unreachable(struct cli *cli, int error)
 {
     char message[256];
+    if (error == -EPIPE || error == -ECONNRESET) {
+        output_error(&cli->output, "daemon-unreachable", "hearthd has ended before it answered",
+                     cli->when_lost != NULL ? cli->when_lost : "start it, and give the command again");
+        return EXIT_UNREACHABLE;
+    }
     snprintf(message, sizeof(message), "hearthd does not answer at %s: %s",
              cli->client != NULL ? client_path(cli->client) : "its socket", strerror(-error));
     output_error(&cli->output, "daemon-unreachable", message,

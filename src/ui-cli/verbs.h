@@ -33,9 +33,6 @@ const char *verb_license_word(const ctl_TrackRow *t);
 json_t *verb_transfer_json(const ctl_TransferRow *t);
 int verb_on_track(const struct frame *f, void *ctx); /* a row handler: one ctl_TrackRow */
 
-/* verbs_play.c: what plays, as others show it too */
-json_t *verb_playing_json(const ctl_Playing *s);
-const char *verb_playing_line(const ctl_Playing *s, char out[256]);
 int verb_skip_row(const struct frame *f, void *ctx); /* a row handler that wants none; verbs_deck.c */
 /* verbs_rights.c: `hearth renew` of this track, in the middle of something else. yes: the price is agreed to. An exit code. */
 int verb_renew_track(struct cli *cli, const char *track, bool yes);

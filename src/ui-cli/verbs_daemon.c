@@ -120,13 +120,15 @@ static int on_event(const struct frame *f, void *ctx)
 
 static int run_events(struct cli *cli, int argc, char **argv)
 {
-    ctl_EventsGet get = { 0 };
+    ctl_EventsGet get = { .last = 10 };
     const struct option_spec specs[] = { { "follow", NULL, &get.follow } };
     char **args;
     int count, code = cli_options(cli, argc, argv, specs, 1, 0, 0, &args, &count);
+    get.has_last = get.follow;
     return code >= 0 ? code : CLI_CALL(cli, EVENTS_GET, ctl_EventsGet, &get, on_event, cli);
 }
 const struct verb verb_events = {
     "events", "[--follow]", "Lists what happened lately.",
-    "--follow goes on as things happen. With --json one object a line; numbers rise by one.", run_events
+    "Those since hearthd was started, 256 at most. --follow begins with the last ten and goes on as things happen. With --json one object a line; numbers\nrise by one.",
+    run_events
 };

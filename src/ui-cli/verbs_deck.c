@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/util.h"
+#include "ui-cli/playing.h"
 #include "ui-cli/verbs.h"
 
 int verb_skip_row(const struct frame *f, void *ctx)
@@ -21,13 +22,13 @@ static int on_playing(const struct frame *f, void *ctx)
 
 static int say_state(struct cli *cli, const ctl_Playing *s)
 {
-    char line[256];
+    char line[PLAYING_LINE_BYTES];
     if (cli->output.json)
-        output_json(&cli->output, s->state == 0 ? json_pack("{s:s}", "state", "stopped") : verb_playing_json(s));
-    else if (s->state == 0)
+        output_json(&cli->output, s->count == 0 ? json_pack("{s:s}", "state", "stopped") : playing_json(s));
+    else if (s->count == 0)
         output_line(&cli->output, "Stopped.");
     else
-        output_line(&cli->output, "%s", verb_playing_line(s, line));
+        output_line(&cli->output, "%s", s->state == 0 ? playing_stopped(s, line) : playing_line(s, SIZE_MAX, line));
     return EXIT_DONE;
 }
 

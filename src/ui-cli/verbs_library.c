@@ -6,6 +6,7 @@
 
 #include "base/text.h"
 #include "protocol/documents.h"
+#include "protocol/play_end.h"
 
 const char *verb_license_word(const ctl_TrackRow *t)
 {
@@ -177,15 +178,37 @@ static int show_json(struct cli *cli, const ctl_TrackRow *t)
     return EXIT_DONE;
 }
 
-/* R2: what became of the last play that did not come to its end. */
+/* R2: what became of the last play that did not come to its end. Its user's own doing is nothing to tell. */
 static void say_cut_off(struct cli *cli, const ctl_TrackRow *t)
 {
-    char when[32], what[80] = "";
+    char when[32], cost[96] = "";
+    vlt_PlayEnd end = play_end_of_code(t->cut_off);
+    const char *text = play_end_text(end);
+    if (end == vlt_PlayEnd_END_STOPPED)
+        return;
     if (t->recovered)
-        (void)snprintf(what, sizeof(what), "not counted for that; recovery %u of %u", (unsigned)t->recoveries,
+        (void)snprintf(cost, sizeof(cost), "; not counted for that, recovery %u of %u", (unsigned)t->recoveries,
                        (unsigned)t->conditions.max_recoveries);
-    output_line(&cli->output, "cut off     last at %s: %s (%s)", output_time(t->cut_off_ms, when), t->cut_off,
-                t->recovered ? what : "as its license says");
+    else if (t->has_plays || t->has_play_ms)
+        (void)snprintf(cost, sizeof(cost), "; as if its user had ended it, no recovery");
+    output_line(&cli->output, "cut off     last at %s: %s%s", output_time(t->cut_off_ms, when),
+                text != NULL ? text : t->cut_off, cost);
+}
+
+static void say_used(struct cli *cli, const ctl_TrackRow *t)
+{
+    char used[24] = "0:00", all[24], of[64] = "";
+    const doc_Conditions *c = &t->conditions;
+    if (c->has_max_plays)
+        (void)snprintf(of, sizeof(of), " of %u", (unsigned)c->max_plays);
+    if (t->has_plays)
+        output_line(&cli->output, "played      %u%s time%s", (unsigned)t->plays, of,
+                    (c->has_max_plays ? c->max_plays : t->plays) == 1 ? "" : "s");
+    if (t->has_lease && t->lease.has_max_plays)
+        output_line(&cli->output, "            until %u with this lease", (unsigned)t->lease.max_plays);
+    if (t->has_play_ms)
+        output_line(&cli->output, "playing     %s of %s used",
+                    t->play_ms > 0 ? output_duration(t->play_ms, used) : used, output_duration(c->max_play_ms, all));
 }
 
 static int run_show(struct cli *cli, int argc, char **argv)
@@ -220,10 +243,7 @@ static int run_show(struct cli *cli, int argc, char **argv)
                 t.has_issuer_name ? t.issuer_name : "");
     if (t.has_conditions)
         output_line(&cli->output, "conditions  %s", output_conditions(&t.conditions, "", text));
-    if (t.has_plays)
-        output_line(&cli->output, "played      %u time%s", (unsigned)t.plays, t.plays == 1 ? "" : "s");
-    if (t.has_play_ms)
-        output_line(&cli->output, "playing     %s used", output_duration(t.play_ms, text));
+    say_used(cli, &t);
     if (t.has_position_ms)
         output_line(&cli->output, "left at     %s: hearth play TRACK --resume", output_duration(t.position_ms, text));
     if (t.has_lease)

@@ -1,4 +1,5 @@
 /* play: S41-S50, with the keyboard while it lasts. */
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,8 +11,10 @@
 #include "crypto/id.h"
 #include "protocol/output.h"
 #include "ui-cli/keys.h"
+#include "ui-cli/playing.h"
 #include "ui-cli/prompt.h"
 #include "ui-cli/verbs.h"
+#include "ui-cli/width.h"
 
 #define OFFER_MS 10000 /* left later than this, going on there is offered */
 #define LIST_BYTES_MAX (256 * 1024)
@@ -19,9 +22,13 @@
 struct playing {
     struct cli *cli;
     bool follow, agreed; /* --follow; --renew: any price of a renewal */
-    bool many;
+    bool many, in_time;
+    bool has_keys, hinted;   /* the keyboard is ours; what its keys do was said */
+    bool announced;          /* what is left of the license of this track */
     json_t *played, *failed; /* with --json */
-    ctl_Played last;
+    const char *list;
+    unsigned rows[64]; /* of the list, where each name comes from; 0: from the command line */
+    ctl_Playing state; /* the last one */
     unsigned played_count, failed_count;
     uint32_t mended; /* number of the track that was renewed last: once is enough */
 };
@@ -37,7 +44,7 @@ static const struct {
     { KEY_UP, 8, 60000 }, { '-', 10, -5 }, { '+', 10, 5 },          { '=', 10, 5 },          { 'n', 4, 0 },
     { 'b', 5, 0 },        { 'q', 6, 0 },   { ']', 14, 1 },          { '[', 14, -1 },
 };
-#define KEYS_TEXT "space pauses; left, right, up, down seek; - + volume; n next, b back, [ ] chapters, q quits"
+#define KEYS_TEXT "space pauses; arrows 10 s, 1 min; - + volume; n next, b back, [ ] chapters, q quits"
 
 static int on_keys(void *ctx)
 {
@@ -61,7 +68,8 @@ static int on_keys(void *ctx)
 
 static void take_keys(struct playing *p)
 {
-    if (!p->cli->output.json && keys_start())
+    p->has_keys = !p->cli->output.json && keys_start();
+    if (p->has_keys)
         client_watch(p->cli->client, STDIN_FILENO, on_keys, p);
 }
 
@@ -73,75 +81,54 @@ static void leave_keys(struct playing *p)
 
 /* --- What comes while it plays --- */
 
-static const char *state_word(uint32_t state)
+/* Before it costs something: what is left of what the license counts. */
+static void announce(struct playing *p, const ctl_Playing *s)
 {
-    static const char *const words[] = { "stopped", "starting", "playing", "paused", "waiting" };
-    return state < ARRAY_COUNT(words) ? words[state] : "unknown";
-}
-
-json_t *verb_playing_json(const ctl_Playing *s)
-{
-    json_t *o = json_pack("{s:s, s:s, s:o, s:i, s:i, s:I, s:I, s:i, s:s, s:b}", "state", state_word(s->state), "title",
-                          s->title, "content", json_id(s->content), "number", (int)s->number, "count", (int)s->count,
-                          "position_ms", (json_int_t)s->position_ms, "duration_ms", (json_int_t)s->duration_ms,
-                          "volume", (int)s->volume, "output", s->output, "picture", s->picture);
-    if (s->has_chapters)
-        json_object_set_new(o, "chapters", json_integer(s->chapters));
-    if (s->has_chapter)
-        json_object_set_new(o, "chapter", json_integer(s->chapter));
-    json_put_text(o, "chapter_title", s->has_chapter_title, s->chapter_title);
-    json_put_text(o, "lyric", s->has_lyric, s->lyric);
-    if (s->has_cover)
-        json_object_set_new(o, "cover", json_boolean(s->cover));
-    return o;
-}
-
-/* As much as there is room for, cut at a character. */
-static void append(char out[256], const char *text)
-{
-    size_t n = strlen(out);
-    if (n + 4 > 256)
+    char left[PLAYING_LEFT_BYTES], from[24], counts[64] = "";
+    if (!p->in_time || s->state != 2 || p->announced)
         return;
-    memcpy(out + n, "  ", 2);
-    text_safe(text, out + n + 2, 256 - n - 2);
-}
-
-const char *verb_playing_line(const ctl_Playing *s, char out[256])
-{
-    char at[24], all[24], number[32] = "", volume[16] = "";
-    if (s->count > 1)
-        snprintf(number, sizeof(number), "%u/%u ", (unsigned)s->number, (unsigned)s->count);
-    if (s->volume != 100)
-        snprintf(volume, sizeof(volume), "  volume %u", (unsigned)s->volume);
-    snprintf(out, 256, "%s%s  %s / %s%s%s%s", number, s->title, output_duration(s->position_ms + 1, at),
-             output_duration(s->duration_ms, all), volume, s->state == 2 ? "" : "  ",
-             s->state == 2 ? "" : state_word(s->state));
-    if (s->has_chapter_title)
-        append(out, s->chapter_title);
-    if (s->has_lyric)
-        append(out, s->lyric);
-    return out;
+    p->announced = true;
+    if (!s->has_left)
+        return;
+    if (s->left.has_charge_from_ms)
+        snprintf(counts, sizeof(counts), " This one counts from %s on.", output_duration(s->left.charge_from_ms, from));
+    output_progress_end(&p->cli->output);
+    output_line(&p->cli->output, "%s: %s%s", s->title, playing_left(&s->left, left),
+                counts[0] != '\0'   ? counts
+                : s->left.has_plays ? " This is one of them."
+                                    : "");
 }
 
 static int on_state(struct playing *p, const ctl_Playing *s)
 {
-    char line[256];
-    ctl_Progress shown = ctl_Progress_init_zero;
+    struct output *o = &p->cli->output;
+    char line[PLAYING_LINE_BYTES];
+    p->state = *s;
     if (p->follow) {
-        output_json(&p->cli->output, verb_playing_json(s));
+        output_json(o, playing_json(s));
         return 0;
     }
-    snprintf(shown.text, sizeof(shown.text), "%s", verb_playing_line(s, line));
-    p->cli->output.progress_shown = false; /* the line is written over */
-    output_progress(&p->cli->output, &shown);
+    if (s->state == 0) {
+        p->announced = false;
+        output_progress_end(o);
+        output_line(o, "%s", playing_stopped(s, line));
+        return 0;
+    }
+    if (s->state >= 2 && p->has_keys && !p->hinted) {
+        p->hinted = true;
+        output_progress_end(o);
+        fprintf(stderr, "%s\n", KEYS_TEXT);
+    }
+    announce(p, s);
+    output_status(o, playing_line(s, width_of_terminal(STDERR_FILENO) - 1, line));
     return 0;
 }
 
 static int on_played(struct playing *p, const ctl_Played *played)
 {
-    char hex[HEX_TEXT_BYTES(32)] = "";
-    p->last = *played;
+    char hex[HEX_TEXT_BYTES(32)] = "", left[PLAYING_LEFT_BYTES] = "";
     p->played_count++;
+    p->announced = false;
     if (played->has_digest)
         hex_encode(slice(played->digest, 32), hex);
     output_progress_end(&p->cli->output);
@@ -149,12 +136,15 @@ static int on_played(struct playing *p, const ctl_Played *played)
         json_t *o = json_pack("{s:s, s:I}", "title", played->track_title, "samples", (json_int_t)played->samples);
         json_put_text(o, "digest", played->has_digest, hex);
         json_put_text(o, "format", played->has_format, played->format);
+        playing_put_left(o, played->has_left, &played->left);
         json_array_append_new(p->played, o);
     } else if (played->has_digest) {
         output_line(&p->cli->output, "%s  %s%s%s", hex, played->has_format ? played->format : "", p->many ? "  " : "",
                     p->many ? played->track_title : "");
     } else {
-        output_line(&p->cli->output, "Played %s.", played->track_title);
+        if (played->has_left)
+            (void)playing_left(&played->left, left);
+        output_line(&p->cli->output, "Played %s.%s%s", played->track_title, left[0] != '\0' ? " " : "", left);
     }
     return 0;
 }
@@ -181,10 +171,15 @@ static int mend(struct playing *p, const ctl_PlayFailed *f)
 static int on_failed(struct playing *p, const ctl_PlayFailed *f)
 {
     const msg_Refusal *r = &f->refusal;
-    char line[512];
+    char line[1024], where[288] = "";
+    unsigned row = f->has_unknown && f->unknown && f->number <= ARRAY_COUNT(p->rows) ? p->rows[f->number - 1] : 0;
     output_progress_end(&p->cli->output);
+    p->announced = false;
+    if (row > 0)
+        snprintf(where, sizeof(where), "%.250s, line %u: ", p->list, row);
     if (!p->cli->output.json) {
-        snprintf(line, sizeof(line), "%s was not played: %s", f->title, r->text);
+        snprintf(line, sizeof(line), "%s%s was not played%s: %s", where, f->title,
+                 f->has_begun && f->begun ? " to its end" : "", r->text);
         output_error(&p->cli->output, r->code, line, r->has_remedy && !f->waits ? r->remedy : NULL);
     }
     if (f->waits)
@@ -222,23 +217,44 @@ static bool add_track(struct cli *cli, ctl_Play *m, const char *track)
     return cli_text(cli, m->tracks[m->tracks_count++], sizeof(m->tracks[0]), track, "TRACK");
 }
 
+static bool fail_list(struct cli *cli, const char *format, ...) PRINTF_LIKE(2, 3);
+
+static bool fail_list(struct cli *cli, const char *format, ...)
+{
+    char message[512];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(message, sizeof(message), format, args);
+    va_end(args);
+    cli_fail(cli, "not-found", message, NULL);
+    return false;
+}
+
 /* A TRACK a line; empty lines and lines that begin with # are left out. */
-static bool add_list(struct cli *cli, ctl_Play *m, const char *path)
+static bool add_list(struct playing *p, ctl_Play *m)
 {
     struct buf text CLEANUP(buf_free) = buf(LIST_BYTES_MAX);
     static const char zero;
-    char message[256], *rest;
-    int r = file_read(path, &text);
+    unsigned row = 0;
+    int r = file_read(p->list, &text);
     if (r == 0)
         r = buf_append(&text, slice(&zero, 1));
-    if (r != 0) {
-        snprintf(message, sizeof(message), "%s cannot be read: %s", path, r < 0 ? strerror(-r) : "it is too long");
-        cli_fail(cli, "not-found", message, NULL);
-        return false;
-    }
-    for (char *line = strtok_r((char *)text.data, "\r\n", &rest); line != NULL; line = strtok_r(NULL, "\r\n", &rest))
-        if (line[0] != '#' && line[strspn(line, " \t")] != '\0' && !add_track(cli, m, line))
+    if (r != 0)
+        return fail_list(p->cli, "%.250s cannot be read: %s", p->list, r < 0 ? strerror(-r) : "it is too long");
+    for (char *line = (char *)text.data, *next; line != NULL; line = next) {
+        row++;
+        next = strchr(line, '\n');
+        if (next != NULL)
+            *next++ = '\0';
+        line[strcspn(line, "\r")] = '\0';
+        if (line[0] == '#' || line[strspn(line, " \t")] == '\0')
+            continue;
+        if (strlen(line) >= sizeof(m->tracks[0]) || !text_is_plain(slice(line, strlen(line))))
+            return fail_list(p->cli, "%.250s, line %u: this is no name of a track", p->list, row);
+        if (!add_track(p->cli, m, line))
             return false;
+        p->rows[m->tracks_count - 1] = row;
+    }
     return true;
 }
 
@@ -304,6 +320,7 @@ static int say_result(struct playing *p, const ctl_Play *m)
 static int play(struct playing *p, const ctl_Play *m)
 {
     struct cli *cli = p->cli;
+    char line[PLAYING_LINE_BYTES];
     int code = EXIT_DONE;
     if (!m->background && in_time(m->output)) {
         if (cli->client == NULL)
@@ -311,13 +328,14 @@ static int play(struct playing *p, const ctl_Play *m)
         if (code != EXIT_DONE)
             return code;
         take_keys(p);
-        if (cli->output.progress)
-            fprintf(stderr, "%s\n", KEYS_TEXT);
     }
+    cli->when_lost = "start it again; what the play cost is then told by hearth events and hearth show TRACK";
     code = CLI_CALL(cli, PLAY, ctl_Play, m, on_row, p);
     keys_stop();
     if (cli->client != NULL)
         client_watch(cli->client, -1, NULL, NULL);
+    if (code == EXIT_DONE && m->background && p->state.state != 0)
+        output_line(&cli->output, "%s\nIt plays on: hearth now, hearth stop", playing_line(&p->state, SIZE_MAX, line));
     return code == EXIT_DONE ? say_result(p, m) : code;
 }
 
@@ -342,6 +360,9 @@ static int run_play(struct cli *cli, int argc, char **argv)
         return cli_usage(cli, "an argument is missing");
     if (!is_output(output))
         return cli_usage(cli, "--output is audio, silent, digest, null, or a device that hearth outputs lists");
+    p.in_time = in_time(output);
+    if (m.background && !p.in_time)
+        return cli_usage(cli, "--background is for what plays in time: nobody would read what digest and null say");
     if (!cli_text(cli, m.output, sizeof(m.output), output, "the output"))
         return EXIT_USAGE;
     if (plugin != NULL && plugin[0] == '\0')
@@ -352,7 +373,8 @@ static int run_play(struct cli *cli, int argc, char **argv)
     for (int i = 0; i < count; i++)
         if (!add_track(cli, &m, args[i]))
             return EXIT_USAGE;
-    if (list != NULL && !add_list(cli, &m, list))
+    p.list = list;
+    if (list != NULL && !add_list(&p, &m))
         return EXIT_REFUSED;
     if (m.tracks_count == 0)
         return cli_fail(cli, "not-found", "the list names no track", NULL);

@@ -56,6 +56,21 @@ def verdict(one, plays, end, recovered, recoveries, device=None):
     return t
 
 
+def events(device=None):
+    done = subprocess.run([PROGRAMS["hearth"], "--socket", (device or kitchen).socket, "--json", "events"], capture_output=True, text=True, timeout=60, check=True)
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def told(kind, text):
+    """How often."""
+    return len([e for e in events() if e["kind"] == kind and text in e["text"]])
+
+
+def words(*args):
+    """What a person reads."""
+    return subprocess.run([PROGRAMS["hearth"], "--socket", kitchen.socket, *args], capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL)
+
+
 def up(device):
     device.start()
     wait_for("it is back", lambda: device("status")["distributors_online"] == 1)
@@ -78,10 +93,16 @@ def alone(case):
 # ---- what each end costs ----
 
 def to_its_end():
-    one = song("--max-plays", "9", seconds=2)
+    one = song("--max-plays", "9", "--play-time", "1h", seconds=2)
     assert kitchen("show", one)["conditions"]["max_recoveries"] == 3  # what counts plays allows some
-    kitchen("play", one, "--output", "silent")
+    assert "playing     0:00 of 1:00:00 used" in words("show", one).stdout
+    played = kitchen("play", one, "--output", "silent")
+    assert (played["plays_left"], played["max_plays"], played["max_play_ms"]) == (8, 9, 3600000), played
     verdict(one, 1, None, False, 0)
+    said = words("play", one, "--output", "silent").stdout.splitlines()  # before it is charged, and after
+    assert "8 of 9 plays are left, and 59:5" in said[0] and said[0].endswith("This is one of them."), said
+    assert said[1].startswith("Played ") and "7 of 9 plays are left" in said[1], said
+    assert "played      2 of 9 times" in words("show", one).stdout
 
 
 def by_its_user():
@@ -93,8 +114,14 @@ def by_its_user():
     verdict(one, 1, "stopped", False, 0)
     early = song("--max-plays", "9", "--charge-from", "2s")  # less than one block of it
     begin(early)
-    kitchen("stop")
+    assert kitchen("now")["plays_left"] == 9  # this one is among them
+    stopped = kitchen("stop")
+    assert (stopped["state"], stopped["counted"], stopped["plays_left"]) == ("stopped", True, 8), stopped
     verdict(early, 1, "stopped", False, 0)
+    assert "\ncut off" not in words("show", early).stdout  # it was its user's doing
+    begin(one)
+    said = words("stop").stdout
+    assert "This play is not counted. 8 of 9 plays are left." in said, said
     two = song("--max-plays", "9")
     kitchen("play", two, one, "--output", "silent", "--background")
     wait_for("it plays", lambda: kitchen("now")["state"] == "playing")
@@ -123,6 +150,8 @@ def somebody_ends_the_player():
         begin(one)
         os.kill(player(), sent)
         verdict(one, i, "killed", False, 0)
+    assert told("not-played", "was not played to its end: Somebody ended the player") >= 2, events()[-6:]
+    assert "somebody ended the player; as if its user had ended it" in words("show", one).stdout
 
 
 def the_player_crashes():
@@ -131,8 +160,7 @@ def the_player_crashes():
         begin(one)
         os.kill(player(), signal.SIGSEGV)
         verdict(one, 0 if i < 3 else 1, "crashed", i < 3, min(i, 2))
-    done = subprocess.run([PROGRAMS["hearth"], "--socket", kitchen.socket, "--json", "events"], capture_output=True, text=True, timeout=60, check=True)
-    text = [json.loads(line)["text"] for line in done.stdout.splitlines()]
+    text = [e["text"] for e in events()]
     assert any("not counted, because the player crashed (recovery 2 of 2)" in t for t in text), text[-9:]
     assert any("is counted, though the player crashed: its license allows no more recoveries" in t for t in text), text[-9:]
 
@@ -195,11 +223,20 @@ def it_cannot_be_read_on():
 
 def hearthd_crashes():
     one = song("--max-plays", "9", "--play-time", "1h")
-    begin(one)
+    child = subprocess.Popen([PROGRAMS["hearth"], "--socket", kitchen.socket, "play", one, "--output", "silent"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    wait_for("it plays", lambda: kitchen("now")["state"] == "playing")
     kitchen.kill()
+    said = child.communicate(timeout=20)[1]
+    assert child.returncode == 3 and "hearthd has ended" in said and "hearth events" in said, said
     up(kitchen)
     t = verdict(one, 0, "daemon-lost", True, 1)
     assert t["play_ms"] == 0, t
+    lost = "not counted, because hearthd ended without a word (recovery 1 of 3)"
+    assert told("recovered", lost) == 1, events()
+    assert "hearthd ended without a word; not counted for that, recovery 1 of 3" in words("show", one).stdout
+    kitchen.stop()
+    up(kitchen)
+    assert told("recovered", lost) == 0, events()  # told once
 
 
 def the_vault_crashes():
@@ -208,6 +245,7 @@ def the_vault_crashes():
     os.kill(kitchen.vault_pid(), signal.SIGKILL)
     wait_for("the next vault has found it", lambda: kitchen("show", one).get("cut_off"))
     verdict(one, 0, "vault-lost", True, 1)
+    assert told("recovered", "the vault ended without a word (recovery 1 of 3)") == 1, events()
     assert kitchen.digest(one)
     assert kitchen("show", one)["plays"] == 1
 

@@ -103,9 +103,9 @@ def player():
 class Terminal:
     """`hearth play` on a terminal of its own."""
 
-    def __init__(self, *args, env=None, shell=None):
+    def __init__(self, *args, env=None, shell=None, columns=120):
         self.master, slave = pty.openpty()
-        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 120, 0, 0))
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
         self.slave = slave
         self.before = termios.tcgetattr(slave)
         self.text = b""
@@ -217,7 +217,8 @@ def from_other_commands():
     assert back["title"] == "b.ogg" and back["position_ms"] < 1500
     kitchen("seek", "29.5")
     wait_for("the next follows the end", lambda: now()["title"] == "d.m4a")
-    assert kitchen("stop") == {"state": "stopped"}
+    stopped_at = kitchen("stop")
+    assert (stopped_at["state"], stopped_at["title"]) == ("stopped", "d.m4a") and "plays_left" not in stopped_at
     kitchen.refused("not-found", "now")
     kitchen("play", songs["a.flac"], "--output", "silent", "--background")
     assert now()["volume"] == 35  # remembered
@@ -246,6 +247,13 @@ def keyboard():
     t.sees("2/2 b.ogg")
     t.type("b")
     t.sees("1/2 a.flac")
+    t.type("q")
+    t.sees(r"Stopped a\.flac at 0:0")
+    t.ends(0)
+    t = Terminal(songs["a.flac"], songs["b.ogg"], "--output", "silent", columns=22)
+    t.sees(r"1/2 a\.flac  0:01")
+    redrawn = re.findall(r"\r\x1b\[K(1/2[^\r\n]*)", t.read())
+    assert redrawn and max(map(len, redrawn)) <= 21, redrawn  # wider than the window, each would begin a row
     t.type("q")
     t.ends(0)
     asleep = os.path.join(root, "asleep")
