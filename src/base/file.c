@@ -67,6 +67,8 @@ static int sync_with(int (*call)(int fd), int fd)
 
 int file_sync(int fd) { return sync_with(fdatasync, fd); }
 
+int file_sync_all(int fd) { return sync_with(syncfs, fd); }
+
 int file_sync_dir(const char *dir)
 {
     int fd CLEANUP(closep) = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -16,6 +16,7 @@ int file_make_dirs(const char *path, mode_t mode) MUST_USE; /* like mkdir -p; ex
 int file_sync_dir(const char *dir) MUST_USE;                /* fsync of a directory; a failed fsync aborts */
 int file_sync_parent(const char *path) MUST_USE;            /* the same for the directory that holds path */
 int file_sync(int fd) MUST_USE;                             /* fdatasync; EIO and the like abort; 0 */
+int file_sync_all(int fd) MUST_USE;                         /* the same of its whole file system: syncfs */
 int file_pread_all(int fd, void *out, size_t len, uint64_t offset) MUST_USE; /* 0, -EIO when short, -errno */
 int file_pwrite_all(int fd, const void *data, size_t len, uint64_t offset) MUST_USE;
 /* A file in memory that holds content, close on exec; gone with its last descriptor. Descriptor (the caller's) or -errno. */

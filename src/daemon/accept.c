@@ -438,6 +438,7 @@ int accept_begin(struct link *l, uint32_t request, struct copy_in *m)
         return r;
     }
     receive_run_set_pace(a->run, &d->receiving);
+    receive_run_set_syncer(a->run, d->transfers->syncer);
     holders_init(&a->holders, d, a->run, link_client(l), on_no_holder, a);
     receive_run_offer_info(a->run, buf_slice(&m->info), m->list_root);
     a->m = *m;

@@ -344,6 +344,7 @@ static int download_new(struct account *a, const struct id *content, struct down
         return r;
     }
     receive_run_set_pace(l->run, &d->receiving);
+    receive_run_set_syncer(l->run, d->transfers->syncer);
     l->account = account_ref(a);
     sources_init(&l->sources, d, l->run, on_unreachable, l);
     holders_init(&l->holders, d, l->run, NULL, on_no_holder, l);

@@ -145,6 +145,7 @@ static int want_body(struct fetch *f, const struct id *from)
     if (r != 0)
         return r;
     receive_run_set_pace(f->run, &d->receiving);
+    receive_run_set_syncer(f->run, d->transfers->syncer);
     holders_init(&f->holders, d, f->run, from, on_no_holder, f);
     return 0;
 }

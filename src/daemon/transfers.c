@@ -16,6 +16,7 @@
 #include "daemon/transfers_internal.h"
 #include "net/http.h"
 #include "net/receive_run.h"
+#include "net/syncer.h"
 
 #define LOG_MODULE "transfers"
 #include "base/log.h"
@@ -364,6 +365,7 @@ void transfers_release(struct transfers *s)
         return;
     s->daemon->transfers = NULL;
     serve_free(s->serve);
+    syncer_free(s->syncer);
     for (struct copy_done *done = s->copies_done, *next; done != NULL; done = next) {
         next = done->next;
         free(done);
@@ -388,8 +390,11 @@ int transfers_start(struct daemon *d)
     int r = serve_new(&s->serve, d->loop, path_of, d);
     if (r != 0)
         return r;
-    r = http_new(&s->http, d->loop, d->config.ca_file);
+    r = syncer_new(&s->syncer, d->loop, d->config.bodies_dir);
+    if (r == 0)
+        r = http_new(&s->http, d->loop, d->config.ca_file);
     if (r != 0) {
+        syncer_free(s->syncer);
         serve_free(s->serve);
         return r;
     }

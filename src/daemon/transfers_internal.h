@@ -23,6 +23,7 @@ struct transfers {
     uint32_t next_number, ended_count;
     struct serve *serve;
     struct http *http;      /* for bodies at static servers */
+    struct syncer *syncer;  /* for small bodies that arrive side by side */
     struct link *links;     /* device_link.c */
     struct fetch *fetches;  /* fetch.c */
     struct export *exports; /* export.c */

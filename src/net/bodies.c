@@ -333,16 +333,22 @@ int body_part_sync(struct body_part *p, const uint8_t *marks, uint8_t at_sync)
     return r;
 }
 
-int body_part_finish(struct body_part *p)
+bool body_part_is_small(const struct body_part *p) { return !has_map(&p->shape) && !p->mends; }
+
+int body_part_rename(struct body_part *p)
 {
     char part[BODIES_PATH_BYTES], body[BODIES_PATH_BYTES];
     int r = bodies_path(p->dir, &p->content, BODIES_PART, part);
     if (r == 0)
         r = bodies_path(p->dir, &p->content, BODIES_BODY, body);
-    if (r == 0 && p->unsynced) /* its head, when every block was there already */
-        r = file_sync(p->fd);
-    if (r == 0 && !p->mends && rename(part, body) != 0)
-        r = -errno;
+    return r == 0 && rename(part, body) != 0 ? -errno : r;
+}
+
+int body_part_finish(struct body_part *p)
+{
+    int r = p->unsynced ? file_sync(p->fd) : 0; /* its head, when every block was there already */
+    if (r == 0 && !p->mends)
+        r = body_part_rename(p);
     if (r == 0 && !p->mends)
         r = file_sync_dir(p->dir);
     if (r == 0 && has_map(&p->shape))

@@ -52,6 +52,9 @@ int body_part_write(const struct body_part *p, uint32_t index, struct slice bloc
 int body_part_sync(struct body_part *p, const uint8_t *marks, uint8_t at_sync) MUST_USE;
 /* All blocks are synced: the part becomes the body, unless it is. Durable when 0. */
 int body_part_finish(struct body_part *p) MUST_USE;
+/* A small body that has no name yet, in bunches (syncer.h): body_part_is_small; when its file was synced by another, body_part_rename; durable once the directory is synced. */
+bool body_part_is_small(const struct body_part *p);
+int body_part_rename(struct body_part *p) MUST_USE;
 /* Removes what there is of a content: body, part, map. 0, -errno. */
 int bodies_remove(const char *dir, const struct id *content) MUST_USE;
 

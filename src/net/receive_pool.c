@@ -1,7 +1,7 @@
 /* What the pool does for a receive_run: looking, preparing, verifying and writing blocks, syncing, finishing.
  *
  * Callbacks, in order: look_work (pool), on_looked; prepare_work, on_prepared; store_work, on_stored and sync_work, on_synced, side by
- * side; finish_work, on_finished. */
+ * side; finish_work, on_finished. Of small bodies on_shared_sync and on_shared_finish (syncer) stand for sync_work and the end of finish_work. */
 #include <stdlib.h>
 
 #include "base/util.h"
@@ -173,6 +173,34 @@ void receive_pool_prepare(struct receive_run *r)
     receive_pool_queue(r, &r->prepare, prepare_work, on_prepared);
 }
 
+/* Small bodies, side by side with others on the disk: their marks need no map, so that nothing but the sync is left to do. */
+static bool is_shared(const struct receive_run *r) { return r->syncer != NULL && body_part_is_small(&r->part); }
+
+static void wait_for_disk(struct receive_run *r, int fd, void (*done)(struct sync_wait *w))
+{
+    r->busy++;
+    r->wait.fd = fd;
+    r->wait.done = done;
+    syncer_wait(r->syncer, &r->wait);
+}
+
+static void synced(struct receive_run *r, int outcome)
+{
+    if (outcome != 0)
+        receive_fail(&r->exchange, reason_of_error(outcome));
+    receive_synced(&r->exchange);
+    receive_run_pump(r);
+}
+
+static void on_shared_sync(struct sync_wait *w)
+{
+    struct receive_run *r = container_of(w, struct receive_run, wait);
+    if (receive_pool_done(r))
+        return;
+    r->part.unsynced = w->outcome != 0;
+    synced(r, w->outcome);
+}
+
 static void sync_work(uv_work_t *work)
 {
     struct receive_run *r = work->data;
@@ -185,15 +213,16 @@ static void on_synced(uv_work_t *work, int status)
     (void)status;
     if (receive_pool_done(r))
         return;
-    if (r->sync_outcome != 0)
-        receive_fail(&r->exchange, reason_of_error(r->sync_outcome));
-    receive_synced(&r->exchange);
-    receive_run_pump(r);
+    synced(r, r->sync_outcome);
 }
 
 void receive_pool_sync(struct receive_run *r)
 {
     uint32_t count = r->exchange.shape.block_count;
+    if (is_shared(r)) {
+        wait_for_disk(r, r->part.fd, on_shared_sync);
+        return;
+    }
     if (!r->sync_marks)
         r->sync_marks = malloc(count);
     if (!r->sync_marks) {
@@ -207,7 +236,21 @@ void receive_pool_sync(struct receive_run *r)
 static void finish_work(uv_work_t *work)
 {
     struct receive_run *r = work->data;
-    r->finish_outcome = body_part_finish(&r->part);
+    r->finish_outcome = is_shared(r) ? body_part_rename(&r->part) : body_part_finish(&r->part);
+}
+
+static void finished(struct receive_run *r, int outcome)
+{
+    log_debug("a body is complete blocks=%u verified_now=%u", r->exchange.shape.block_count, r->verified_count);
+    receive_run_tell(r, true);
+    receive_run_end(r, reason_of_error(outcome), NULL);
+}
+
+static void on_shared_finish(struct sync_wait *w)
+{
+    struct receive_run *r = container_of(w, struct receive_run, wait);
+    if (!receive_pool_done(r))
+        finished(r, w->outcome);
 }
 
 static void on_finished(uv_work_t *work, int status)
@@ -216,9 +259,10 @@ static void on_finished(uv_work_t *work, int status)
     (void)status;
     if (receive_pool_done(r))
         return;
-    log_debug("a body is complete blocks=%u verified_now=%u", r->exchange.shape.block_count, r->verified_count);
-    receive_run_tell(r, true);
-    receive_run_end(r, reason_of_error(r->finish_outcome), NULL);
+    if (is_shared(r) && r->finish_outcome == 0)
+        wait_for_disk(r, -1, on_shared_finish);
+    else
+        finished(r, r->finish_outcome);
 }
 
 void receive_pool_look(struct receive_run *r) { receive_pool_queue(r, &r->look, look_work, on_looked); }

@@ -82,6 +82,8 @@ int receive_run_new(struct receive_run **out, uv_loop_t *loop, const struct cloc
 
 void receive_run_set_pace(struct receive_run *r, struct pace *p) { r->pace = p; }
 
+void receive_run_set_syncer(struct receive_run *r, struct syncer *s) { r->syncer = s; }
+
 void receive_run_offer_info(struct receive_run *r, struct slice info, const uint8_t list_root[32])
 {
     /* Refused when it is known already; a wrong one fails the exchange, as it must. */

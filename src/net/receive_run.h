@@ -37,6 +37,9 @@ int receive_run_new(struct receive_run **out, uv_loop_t *loop, const struct cloc
                     const struct id *content, const struct receive_run_callbacks *callbacks, void *ctx) MUST_USE;
 /* p: borrowed, as long as r lives; blocks are asked for at its pace. */
 void receive_run_set_pace(struct receive_run *r, struct pace *p);
+/* s: borrowed, as long as r lives; a small body waits for the disk together with others. */
+struct syncer;
+void receive_run_set_syncer(struct receive_run *r, struct syncer *s);
 /* From an offer, before a source is attached: need not be asked for. Judged like any other. */
 void receive_run_offer_info(struct receive_run *r, struct slice info, const uint8_t list_root[32]);
 /* A source more. name: for people. *source: its number in this run, never 0, never given twice. p: borrowed, until on_lost, receive_run_drop, on_end or

@@ -6,6 +6,7 @@
 #include "base/meter.h"
 #include "net/bodies.h"
 #include "net/receive_run.h"
+#include "net/syncer.h"
 #include "protocol/receive.h"
 
 struct range { /* one BLOCKS_GET that is not answered to the end */
@@ -31,7 +32,9 @@ struct receive_source {
 struct receive_run {
     uv_loop_t *loop;
     const struct clock *clock;
-    struct pace *pace; /* NULL: none */
+    struct pace *pace;     /* NULL: none */
+    struct syncer *syncer; /* NULL: each file by itself */
+    struct sync_wait wait;
     struct receive_run_callbacks callbacks;
     void *ctx;
     char dir[BODIES_PATH_BYTES];

@@ -1,4 +1,4 @@
-/* Makes every fsync(2) and fdatasync(2) of the calling process fail with EIO, as a dying disk would: a system-call
+/* Makes every fsync(2), fdatasync(2) and syncfs(2) of the calling process fail with EIO, as a dying disk would: a system-call
  * filter, so that the code under test is the product's own. Cannot be taken back: for forked children. */
 #ifndef TEST_BASE_FAILING_SYNC_H
 #define TEST_BASE_FAILING_SYNC_H
@@ -16,7 +16,8 @@ static inline bool make_syncs_fail(void)
 {
     struct sock_filter code[] = {
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_fsync, 1, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_fsync, 2, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_syncfs, 1, 0),
         BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_fdatasync, 0, 1),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EIO),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),

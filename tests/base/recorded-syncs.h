@@ -1,4 +1,4 @@
-/* What reaches the disk, in which order: fsync(2), fdatasync(2) and rename(2) of the calling process as letters. The definitions here take the
+/* What reaches the disk, in which order: fsync(2), fdatasync(2), syncfs(2) and rename(2) of the calling process as letters. The definitions here take the
  * place of the C library's, also for SQLite; so this is for one file of a test program, and for one thread. */
 #ifndef TEST_BASE_RECORDED_SYNCS_H
 #define TEST_BASE_RECORDED_SYNCS_H
@@ -10,7 +10,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-static char recorded_syncs[256]; /* F: a file was synced, D: a directory, R: a file was renamed */
+static char
+    recorded_syncs[256]; /* F: a file was synced, D: a directory, A: a whole file system, R: a file was renamed */
 
 static inline void record_syncs_anew(void) { recorded_syncs[0] = '\0'; }
 
@@ -34,6 +35,14 @@ static inline int record_sync_of(int fd, long r)
 int fsync(int fd) { return record_sync_of(fd, syscall(SYS_fsync, fd)); }
 
 int fdatasync(int fd) { return record_sync_of(fd, syscall(SYS_fdatasync, fd)); }
+
+int syncfs(int fd)
+{
+    long r = syscall(SYS_syncfs, fd);
+    if (r == 0)
+        record_sync('A');
+    return (int)r;
+}
 
 int rename(const char *from, const char *to)
 {

@@ -218,6 +218,26 @@ static void test_failed_sync(void **state)
     assert_int_equal(unlink(path), 0);
 }
 
+static void test_failed_sync_of_all(void **state)
+{
+    (void)state;
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        signal(SIGABRT, SIG_DFL);
+        int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (fd < 0 || file_sync_all(fd) != 0 || file_sync_all(-1) != -EBADF)
+            _exit(3);
+        _exit(!make_syncs_fail() ? 77 : file_sync_all(fd) == 0 ? 1 : 2);
+    }
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 77)
+        skip();
+    assert_true(WIFSIGNALED(status));
+    assert_int_equal(WTERMSIG(status), SIGABRT);
+}
+
 static void test_join(void **state)
 {
     (void)state;
@@ -257,6 +277,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_make_dirs, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(test_at_offset, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(test_failed_sync, make_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(test_failed_sync_of_all, make_dir, remove_dir),
         cmocka_unit_test(test_full_disk),
         cmocka_unit_test(test_join),
         cmocka_unit_test(test_in_memory),

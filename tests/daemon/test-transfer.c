@@ -8,8 +8,10 @@
 #include <unistd.h>
 
 #include "base/util.h"
+#include "../base/recorded-syncs.h"
 #include "body_fixture.h"
 #include "net/receive_run.h"
+#include "net/syncer.h"
 
 #define WAIT_MS 20000
 
@@ -308,6 +310,30 @@ static void mends_a_damaged_body(void **state)
     world_deinit();
 }
 
+/* Small ones that share their syncs: still the bytes, then the name, then the directory; larger ones have their own. */
+static void shared_syncs(void **state)
+{
+    (void)state;
+    struct syncer *syncer;
+    static const struct shape_case some[] = { { 4096, 4096 }, { 200000, 65536 }, { 3 << 20, 65536 } };
+    for (size_t i = 0; i < ARRAY_COUNT(some); i++) {
+        world_init(some[i].plain_bytes, some[i].block_bytes);
+        assert_int_equal(syncer_new(&syncer, &w.loop, w.dir), 0);
+        record_syncs_anew();
+        begin();
+        receive_run_set_syncer(w.run, syncer);
+        dial();
+        run_until(is_ended, "the body");
+        assert_int_equal(w.why, REASON_NONE);
+        expect_body();
+        const char *last = strrchr(recorded_syncs, 'R');
+        assert_true(last != NULL && last > recorded_syncs && last[-1] == 'F' && last[1] == 'D');
+        stop_receiving();
+        syncer_free(syncer);
+        world_deinit();
+    }
+}
+
 /* The source goes at every request once; what arrived is not asked for again. */
 static void goes_on_after_a_loss(void **state)
 {
@@ -524,6 +550,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(all_shapes),
         cmocka_unit_test(mends_a_damaged_body),
+        cmocka_unit_test(shared_syncs),
         cmocka_unit_test(goes_on_after_a_loss),
         cmocka_unit_test(goes_on_in_another_run),
         cmocka_unit_test(hostile_sources),
