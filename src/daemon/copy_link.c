@@ -12,7 +12,9 @@
 #include "base/log.h"
 
 #define QUESTION_MS 60000
-#define OFFERS_MAX 8 /* to one destination at a time */
+#define OFFERS_MAX 64               /* to one destination at a time, */
+#define OFFERS_BYTES_MAX (8u << 20) /* of so many bytes together, or of any size: */
+#define OFFERS_ANY 4
 
 /* ---- the head of the body ------------------------------------------------------------------------------------ */
 
@@ -81,17 +83,22 @@ static void on_closed(struct link_user *u, enum reason why)
     copy_step(c);
 }
 
-static uint32_t offers_to(struct daemon *d, const struct id *destination)
+/* Is there room for one more beside those that are offered to this destination? Small ones go in bunches; large ones fill the connection. */
+static bool has_room(const struct copy *c)
 {
     uint32_t count = 0;
-    for (struct transfer *t = d->transfers->first; t != NULL && count < OFFERS_MAX; t = t->next)
-        count += copy_is_out(t) && copy_of(t)->link.link != NULL && id_equal(t->with.bytes, destination->bytes);
-    return count;
+    uint64_t bytes = c->t.total_bytes;
+    for (struct transfer *t = c->t.daemon->transfers->first; t != NULL; t = t->next)
+        if (t != &c->t && copy_is_out(t) && copy_of(t)->link.link != NULL && id_equal(t->with.bytes, c->t.with.bytes)) {
+            count++;
+            bytes += t->total_bytes;
+        }
+    return count < OFFERS_ANY || (count < OFFERS_MAX && bytes <= OFFERS_BYTES_MAX);
 }
 
 void copy_connect(struct copy *c)
 {
-    if (offers_to(c->t.daemon, &c->t.with) >= OFFERS_MAX) {
+    if (!has_room(c)) {
         copy_out_blocked(&c->m); /* copies_kick comes when one has ended */
         return;
     }

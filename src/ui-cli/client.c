@@ -190,3 +190,49 @@ int client_call(struct client *c, uint16_t type, const pb_msgdesc_t *fields, con
             return r;
     }
 }
+
+/* What one frame means to the calls from `first` on. *ended counts them. */
+static int take_one(struct client *c, const struct client_many *m, const struct frame *f, uint32_t first, size_t *ended)
+{
+    size_t index = f->request - first;
+    if (f->type == msg_Type_REFUSAL) {
+        if (CODEC_DECODE(msg_Refusal, f->message, &c->refusal) != 0)
+            return -EPROTO;
+        ++*ended;
+        return m->on_end(index, &c->refusal, m->ctx);
+    }
+    if (f->type != ctl_Type_FINISHED)
+        return m->on_row(f, index, m->ctx);
+    ++*ended;
+    return m->on_end(index, NULL, m->ctx);
+}
+
+int client_call_many(struct client *c, const struct client_many *m)
+{
+    uint32_t first = c->next_request + 1, request;
+    size_t begun = 0, ended = 0, count = m->count;
+    for (int r = 0; ended < count;) {
+        while (r == 0 && begun < count && begun - ended < m->at_once) {
+            const void *message = m->message(begun, m->ctx);
+            if (message == NULL)
+                count = begun;
+            else
+                r = send_request(c, m->type, m->fields, message, &request);
+            begun += message != NULL && r == 0;
+        }
+        struct frame f;
+        size_t used;
+        if (r == 0 && ended < count)
+            r = read_frame(c, &f, &used);
+        else if (r == 0)
+            break;
+        if (r != 0)
+            return r;
+        if (f.request - first < begun) /* else of an earlier call that was left */
+            r = take_one(c, m, &f, first, &ended);
+        buf_consume(&c->in, used);
+        if (r != 0)
+            return r;
+    }
+    return 0;
+}

@@ -118,6 +118,27 @@ static int unreachable(struct cli *cli, int error)
     return EXIT_UNREACHABLE;
 }
 
+static int failed(struct cli *cli, int error)
+{
+    if (error == -EINVAL) {
+        output_error(&cli->output, "usage", "an argument is not printable UTF-8 text", NULL);
+        return EXIT_USAGE;
+    }
+    if (error == -EPROTO)
+        return cli_fail(cli, "malformed", "hearthd and this program do not understand each other",
+                        "install the same version of both");
+    return unreachable(cli, error);
+}
+
+int cli_call_many(struct cli *cli, const struct client_many *m)
+{
+    int r = cli->client == NULL ? client_open(&cli->client, cli->socket_path) : 0;
+    if (r == 0)
+        r = client_call_many(cli->client, m);
+    output_progress_end(&cli->output);
+    return r == 0 ? EXIT_DONE : failed(cli, r);
+}
+
 int cli_call_except(struct cli *cli, uint16_t type, const pb_msgdesc_t *fields, const void *message,
                     client_row_fn on_row, void *ctx, enum reason expected)
 {
@@ -134,14 +155,7 @@ int cli_call_except(struct cli *cli, uint16_t type, const pb_msgdesc_t *fields, 
             return -1;
         return cli_fail(cli, refusal->code, refusal->text, refusal->has_remedy ? refusal->remedy : NULL);
     }
-    if (r == -EINVAL) {
-        output_error(&cli->output, "usage", "an argument is not printable UTF-8 text", NULL);
-        return EXIT_USAGE;
-    }
-    if (r == -EPROTO)
-        return cli_fail(cli, "malformed", "hearthd and this program do not understand each other",
-                        "install the same version of both");
-    return unreachable(cli, r);
+    return failed(cli, r);
 }
 
 int cli_call(struct cli *cli, uint16_t type, const pb_msgdesc_t *fields, const void *message, client_row_fn on_row,

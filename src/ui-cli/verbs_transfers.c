@@ -77,6 +77,89 @@ static void say_copied(struct cli *cli, const ctl_TransferRow *row, bool move)
         output_line(&cli->output, "%s was %s to %s.", row->title, done, row->peer);
 }
 
+/* Several tracks: as many under way as hearthd takes of one client, so that it asks for certificates and offers in bunches. */
+#define COPIES_AT_ONCE 200
+
+struct copying_many {
+    struct copying one; /* row: of the one that ends next */
+    char **tracks;
+    ctl_Copy message;
+    bool move, stopped;
+    bool *limited;       /* of each track: it was refused for the spending limit */
+    msg_Refusal refusal; /* the first other one */
+    size_t from, begun;  /* of the tracks: where this round began, and how many it has begun */
+};
+
+static const void *next_copy(size_t index, void *ctx)
+{
+    struct copying_many *m = ctx;
+    if (m->stopped)
+        return NULL;
+    (void)snprintf(m->message.track, sizeof(m->message.track), "%s", m->tracks[m->from + index]);
+    m->begun = index + 1;
+    return &m->message;
+}
+
+static int on_copying_one(const struct frame *f, size_t index, void *ctx)
+{
+    struct copying_many *m = ctx;
+    (void)index;
+    return on_copying(f, &m->one);
+}
+
+static void copied(struct copying *c, bool move)
+{
+    if (c->list != NULL)
+        json_array_append_new(c->list, verb_transfer_json(&c->row));
+    else
+        say_copied(c->cli, &c->row, move);
+}
+
+/* After a refusal none is begun; those that were go on to their end. */
+static int on_copy_end(size_t index, const msg_Refusal *refusal, void *ctx)
+{
+    struct copying_many *m = ctx;
+    bool limited = refusal != NULL && strcmp(refusal->code, reason_code(REASON_SPENDING_LIMIT)) == 0;
+    m->limited[m->from + index] = limited;
+    if (refusal == NULL)
+        copied(&m->one, m->move);
+    else if (!limited && m->refusal.code[0] == '\0')
+        m->refusal = *refusal;
+    m->stopped |= refusal != NULL;
+    return 0;
+}
+
+static int copy_one(struct copying *c, const ctl_Copy *m, bool move, const char *pin_file)
+{
+    const struct paying paying = { ctl_Type_COPY, ctl_Copy_fields, m, NULL, m->track, pin_file };
+    int code = verb_call_paying(c->cli, &paying, on_copying, c);
+    if (code == EXIT_DONE)
+        copied(c, move);
+    return code;
+}
+
+/* As many as can be; those beyond the spending limit then one by one, with the PIN; then what was not begun for their sake. */
+static int copy_many(struct copying_many *m, size_t count, const char *pin_file)
+{
+    struct cli *cli = m->one.cli;
+    int code = EXIT_DONE;
+    for (; m->from < count && code == EXIT_DONE; m->from += m->begun) {
+        const struct client_many calls = { ctl_Type_COPY, ctl_Copy_fields, count - m->from, COPIES_AT_ONCE,
+                                           next_copy,     on_copying_one,  on_copy_end,     m };
+        m->stopped = false;
+        code = cli_call_many(cli, &calls);
+        if (code == EXIT_DONE && m->refusal.code[0] != '\0')
+            return cli_fail(cli, m->refusal.code, m->refusal.text, m->refusal.has_remedy ? m->refusal.remedy : NULL);
+        for (size_t i = m->from; i < m->from + m->begun && code == EXIT_DONE; i++) {
+            if (!m->limited[i])
+                continue;
+            (void)snprintf(m->message.track, sizeof(m->message.track), "%s", m->tracks[i]);
+            code = copy_one(&m->one, &m->message, m->move, pin_file);
+        }
+    }
+    return code;
+}
+
 static int copy_each(struct cli *cli, int argc, char **argv, bool move, bool checkout)
 {
     const char *device = NULL, *pin_file = NULL;
@@ -90,26 +173,22 @@ static int copy_each(struct cli *cli, int argc, char **argv, bool move, bool che
         return code;
     if (device == NULL)
         return cli_usage(cli, "say where with --to DEVICE");
-    struct copying c = { .cli = cli, .list = cli->output.json ? json_array() : NULL };
-    for (int i = 0; i < count; i++) {
-        ctl_Copy m = { .move = move, .again = again, .has_checkout = checkout, .checkout = checkout };
-        if (!cli_text(cli, m.track, sizeof(m.track), args[i], "TRACK") ||
-            !cli_text(cli, m.device, sizeof(m.device), device, "the device")) {
-            code = EXIT_USAGE;
-            break;
-        }
-        const struct paying paying = { ctl_Type_COPY, ctl_Copy_fields, &m, NULL, m.track, pin_file };
-        code = verb_call_paying(cli, &paying, on_copying, &c);
-        if (code != EXIT_DONE)
-            break;
-        if (c.list != NULL)
-            json_array_append_new(c.list, verb_transfer_json(&c.row));
-        else
-            say_copied(cli, &c.row, move);
-    }
-    if (code == EXIT_DONE && c.list != NULL)
-        output_json(&cli->output, json_pack("{s:O}", "transfers", c.list));
-    json_decref(c.list);
+    struct copying_many m = { .one = { .cli = cli }, .tracks = args, .move = move };
+    m.message = (ctl_Copy){ .move = move, .again = again, .has_checkout = checkout, .checkout = checkout };
+    if (!cli_text(cli, m.message.device, sizeof(m.message.device), device, "the device"))
+        return EXIT_USAGE;
+    for (int i = 0; i < count; i++)
+        if (!cli_text(cli, m.message.track, sizeof(m.message.track), args[i], "TRACK"))
+            return EXIT_USAGE;
+    m.limited = calloc((size_t)count, sizeof(*m.limited));
+    if (m.limited == NULL)
+        return cli_fail(cli, reason_code(REASON_INTERNAL), "out of memory", NULL);
+    m.one.list = cli->output.json ? json_array() : NULL;
+    code = copy_many(&m, (size_t)count, pin_file);
+    if (code == EXIT_DONE && m.one.list != NULL)
+        output_json(&cli->output, json_pack("{s:O}", "transfers", m.one.list));
+    json_decref(m.one.list);
+    free(m.limited);
     return code;
 }
 
@@ -118,7 +197,8 @@ const struct verb verb_copy = {
     "copy", "TRACK... --to DEVICE [--again] [--pin-file FILE]", "Copies tracks to another device of the household.",
     "The distributor issues a contents copy certificate for that device; the track then goes straight to it.\n"
     "An interrupted copy is finished by itself, or by running the command again. What was copied there before is\n"
-    "not copied or charged again, unless --again says so (the other device has lost it).",
+    "not copied or charged again, unless --again says so (the other device has lost it). Several tracks go side by\n"
+    "side; when one is refused, those that were begun are finished, and no more are begun.",
     run_copy
 };
 

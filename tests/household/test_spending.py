@@ -154,6 +154,18 @@ def guessing_is_slow_and_the_password_is_not_locked_out():
     phone("get", songs[5], "--yes")
 
 
+def several_copies_at_once():
+    """All that one command asks for waits for the PIN, which is asked for once."""
+    lock()
+    wanted = [t["content"] for t in study.library() if t["license"] == "valid" and t["content"] in songs and t["content"] not in [o["content"] for o in phone.library()]]
+    assert len(wanted) >= 2, wanted
+    before = owed()
+    study.refused("spending-limit", "copy", *wanted, "--to", "phone")
+    assert owed() == before
+    done = study("copy", *wanted, "--to", "phone", "--pin-file", pin)["transfers"]
+    assert sorted(t["content"] for t in done) == sorted(wanted) and owed() == before + 40 * len(wanted), (done, owed() - before)
+
+
 def removing_it():
     study("limit", "aurora", "none", "--pin-file", pin)
     assert not sql("SELECT 1 FROM spending_limit") and not sql("SELECT 1 FROM spending_unlock")
@@ -171,5 +183,6 @@ def pins_lie_nowhere():
 run_cases([("setting it", setting_it), ("all devices together", all_devices_together), ("the PIN with the purchase", the_pin_with_the_purchase),
            ("asked at the terminal", asked_at_the_terminal), ("changing it", changing_it),
            ("a refund gives room where its sale took it", a_refund_gives_room_where_its_sale_took_it),
-           ("guessing is slow and the password is not locked out", guessing_is_slow_and_the_password_is_not_locked_out), ("removing it", removing_it),
+           ("guessing is slow and the password is not locked out", guessing_is_slow_and_the_password_is_not_locked_out),
+           ("several copies at once", several_copies_at_once), ("removing it", removing_it),
            ("PINs lie nowhere", pins_lie_nowhere)])

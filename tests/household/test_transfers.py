@@ -225,6 +225,22 @@ def many_at_once():
     assert all(library[c]["has_body"] and library[c]["license"] == "valid" for c in contents)
 
 
+def many_by_one_command():
+    """They go side by side, in few transactions; what is wrong with one is said, and hurts no other."""
+    contents = [bought(size=5000) for _ in range(30)]
+    done = h.kitchen("copy", *contents, "--to", "bedroom")["transfers"]
+    assert sorted(t["content"] for t in done) == sorted(contents) and all(t["state"] == "done" and t["peer"] == "bedroom" for t in done), done
+    library = {t["content"]: t for t in h.bedroom.library()}
+    assert all(library[c]["has_body"] and library[c]["license"] == "valid" for c in contents)
+    assert all(t.get("reason") == "already" for t in h.kitchen("copy", *contents, "--to", "bedroom")["transfers"])
+    others = [bought(size=5000) for _ in range(5)]
+    h.kitchen.refused("not-found", "copy", *others[:3], "no such track", *others[3:], "--to", "bedroom")
+    for content in others[:3]:  # those that were begun before have ended before it is said
+        assert last(h.kitchen, content)["state"] == "done", content
+    said = subprocess.run([PROGRAMS["hearth"], "--socket", h.kitchen.socket, "copy", *others, "--to", "bedroom"], capture_output=True, text=True, timeout=60)
+    assert said.returncode == 0 and said.stdout.count(" to bedroom.") + said.stdout.count("nothing was done now") == 5, said
+
+
 def limited():
     """All that is received together keeps to the limit; rate and time left are shown; the limit is remembered and taken away."""
     assert h.bedroom("transfers", "limit") == {"receive_bytes_per_second": None, "send_bytes_per_second": None}
@@ -294,4 +310,4 @@ def no_room():
 run_cases([("a copy waits for its destination", waits_for_a_device), ("pause and resume at the source", pauses_and_resumes),
            ("pause and resume at the destination", destination_pauses), ("a copy is cancelled", cancels_a_copy), ("a cancelled copy is wanted after all", changes_ones_mind_after_a_cancel), ("a copy is cancelled in the middle", cancels_in_the_middle),
            ("a move is taken back", takes_a_move_back), ("a destination refuses a move", destination_refuses_a_move),
-           ("a download survives a kill", download_survives_a_kill), ("many copies at once", many_at_once), ("a limit, rates and time left", limited), ("a source that stands still is shown", a_source_that_says_nothing), ("no room", no_room)])
+           ("a download survives a kill", download_survives_a_kill), ("many copies at once", many_at_once), ("many copies by one command", many_by_one_command), ("a limit, rates and time left", limited), ("a source that stands still is shown", a_source_that_says_nothing), ("no room", no_room)])

@@ -1,0 +1,109 @@
+"""Many small items from device to device, and how soon a copy begins. Called by scripts/bench; HEARTH_BUILD is a release build.
+
+Each item is a content of 4 KiB with a copy certificate of its own: asked for, billed, offered, judged, received, synced, committed, receipted. Distributor,
+source and destination share this machine, so what one item costs all of them is shown too. First block: from the command, certificate included, until the
+first block of a larger content is written at the destination: more than the offer alone takes."""
+import os
+import statistics
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "tests", "household"))
+from household import PROGRAMS, Household, enter_namespace, wait_for  # noqa: E402
+
+COUNT = int(os.environ.get("HEARTH_BENCH_ITEMS", "10000"))
+SINGLES = 20
+os.environ["HEARTH_LOG"] = "warn"
+enter_namespace()
+h = Household().settle()
+
+
+def processor(pid):
+    fields = open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def published(names, size):
+    """Bought in the kitchen: their content IDs."""
+    paths = []
+    for name in names:
+        paths.append(os.path.join(h.root, name + ".wav"))
+        with open(paths[-1], "wb") as f:
+            f.write(b"RIFF" + os.urandom(size - 4))
+    done = h.aurora.admin("publish", *paths, "--price", "0", "--max-copies", "9", "--copy-depth", "1")
+    for path, name in zip(paths, names):
+        os.unlink(path)
+        h.kitchen("get", name, "--yes")
+    return [item["content"] for item in done["published"]]
+
+
+def syncs_per_second():
+    path = os.path.join(h.root, "sync")
+    fd = os.open(path, os.O_CREAT | os.O_WRONLY)
+    began, count = time.monotonic(), 0
+    while time.monotonic() < began + 1:
+        os.pwrite(fd, b"x" * 4096, 4096 * count)
+        os.fdatasync(fd)
+        count += 1
+    os.close(fd)
+    os.unlink(path)
+    return count
+
+
+def first_block(content):
+    """Seconds until the map of the destination says that a block was written."""
+    path = os.path.join(h.attic.state, "bodies", content + ".map")
+    began = time.monotonic()
+    copying = subprocess.Popen([PROGRAMS["hearth"], "--socket", h.kitchen.socket, "--json", "copy", content, "--to", "attic"], stdout=subprocess.DEVNULL)
+    while True:
+        try:
+            with open(path, "rb") as f:
+                if any(f.read()[64:]):
+                    break
+        except FileNotFoundError:
+            assert copying.poll() is None, "it was copied before it could be seen"
+    took = time.monotonic() - began
+    assert copying.wait() == 0
+    return took
+
+
+def milliseconds(values):
+    return f"median {1000 * statistics.median(values):6.1f} ms, worst {1000 * max(values):6.1f} ms"
+
+
+def one_by_one(contents):
+    took = []
+    for content in contents:
+        began = time.monotonic()
+        h.kitchen("copy", content, "--to", "attic")
+        took.append(time.monotonic() - began)
+    return took
+
+
+def together(contents):
+    """Items a second; processor milliseconds an item, by program."""
+    programs = {"distributor": [h.aurora.process.child.pid], "source": [h.kitchen.process.child.pid, h.kitchen.vault_pid()],
+                "destination": [h.attic.process.child.pid, h.attic.vault_pid()]}
+    before = {name: sum(map(processor, pids)) for name, pids in programs.items()}
+    began = time.monotonic()
+    for at in range(0, len(contents), 1000):  # as much as a command line holds
+        subprocess.run([PROGRAMS["hearth"], "--socket", h.kitchen.socket, "--json", "copy", *contents[at:at + 1000], "--to", "attic"], check=True, stdout=subprocess.DEVNULL)
+    took = time.monotonic() - began
+    cost = {name: 1000 * (sum(map(processor, pids)) - before[name]) / len(contents) for name, pids in programs.items()}
+    library = {t["content"]: t for t in h.attic.library()}
+    assert all(library[c]["has_body"] and library[c]["license"] == "valid" for c in contents)
+    return len(contents) / took, cost
+
+
+large = published([f"large-{i}" for i in range(SINGLES)], 4 << 20)
+singles = published([f"single-{i}" for i in range(SINGLES)], 4096)
+items = published([f"item-{i:05}" for i in range(COUNT)], 4096)
+wait_for("attic is seen", lambda: h.kitchen.sees("attic"))
+print(f"first block after `hearth copy`, {SINGLES} contents of 4 MiB   {milliseconds([first_block(c) for c in large])}   reach 50 ms from the offer on")
+print(f"one copy of 4 KiB after another, {SINGLES}                   {milliseconds(one_by_one(singles))}")
+syncs = [syncs_per_second()]
+rate, cost = together(items)
+syncs.append(syncs_per_second())
+print(f"{COUNT} items of 4 KiB, {rate:.0f}/s durable   reach 1,000/s; fdatasync alone {min(syncs)} to {max(syncs)}/s")
+print("processor time of one item: " + ", ".join(f"{name} {ms:.2f} ms" for name, ms in cost.items()) + f"; together {sum(cost.values()):.2f} ms, on {os.cpu_count()} processors")
