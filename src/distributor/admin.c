@@ -85,9 +85,17 @@ int admin_open(struct admin *a)
                           "%s belongs to %s. Run this as that user: sudo -u %s hearth-distributor ...", a->state_dir,
                           owner, owner);
     if (r == -ENXIO || r == -EACCES)
-        return admin_fail(a, REASON_NOT_PERMITTED, "The keys of %s cannot be opened: %s", a->state_dir,
-                          r == -ENXIO ? "the token that wraps them is not there."
-                                      : "a file or the token refuses; the log line above says which.");
+        return admin_fail(
+            a, REASON_NOT_PERMITTED, "The keys of %s cannot be opened: %s", a->state_dir,
+            r == -ENXIO ? "the token that wraps them is not there, or holds another key; the log line above says which."
+                        : "a file or the token refuses; the log line above says which.");
+    if (r == -ENOKEY)
+        return admin_fail(
+            a, REASON_NOT_FOUND,
+            "The database of %s lies under a storage key that is not in keys/; the log line above says which. Put back the "
+            "keys/ that was saved with this database; or, if the key was changed on another machine, copy "
+            "keys/storage.key.new (or storage.key) from there.",
+            a->state_dir);
     if (r == STORE_NEWER)
         return admin_fail(a, REASON_NOT_PERMITTED, "%s was made by a newer version of this program.", a->state_dir);
     return r == 0 ? 0 : admin_error(a, r, "open the state directory");

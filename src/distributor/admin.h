@@ -46,6 +46,15 @@ int admin_error(struct admin *a, int r, const char *doing);
 enum reason admin_reason(int error); /* of a negative errno, for a person at this machine */
 int admin_usage(struct admin *a, const char *format, ...) PRINTF_LIKE(2, 3);
 
+/* --- The storage key: admin_storage.c ------------------------------------------------------------------------------ */
+
+struct storage_place { /* of the next key; neither: where the one before is */
+    bool here;         /* in a file */
+    const struct token_place *token;
+    bool only_prepare; /* copies of keys/ on other machines get it before it is used */
+};
+int admin_storage_rotate(struct admin *a, const struct storage_place *place);
+
 /* --- The running server: admin_console.c --------------------------------------------------------------------------- */
 
 /* Asks and reads to the end. *status: 200, ...; *body: where in answer it begins. 0; admin_runs_none; -errno. */

@@ -134,6 +134,12 @@ static int explain(struct admin *a, const char *dir, int r)
     case BACKUP_NEWER:
     case STORE_NEWER:
         return admin_fail(a, REASON_NOT_PERMITTED, "%s was made by a newer version of this program.", dir);
+    case -ENOKEY:
+        return admin_fail(
+            a, REASON_NOT_FOUND,
+            "The database of %s lies under a storage key that is not among the keys with it; the log line above says which. Restore a "
+            "backup that is whole, or put that key file into its keys/. Nothing was changed.",
+            dir);
     case BACKUP_OTHER:
         return admin_fail(a, REASON_SIGNATURE_INVALID, "Keys and database of %s are of different distributors.", dir);
     case -ENOENT:

@@ -11,6 +11,7 @@
 #include "distributor/endings.h"
 #include "distributor/keyset.h"
 #include "distributor/rotation.h"
+#include "distributor/storage.h"
 
 static const char *const purposes[] = { NULL, "tls", "license", "roster", "sealing", "shared" };
 
@@ -67,12 +68,23 @@ static int keys_list(struct admin *a)
     r = keyset_due(a->o, a->now_ms, &due);
     if (r != 0)
         return admin_error(a, r, "list the keys");
+    struct storage_list storage;
+    char storage_key[KEYS_STORAGE_TEXT_BYTES], storage_in[KEYS_PLACE_BYTES];
+    r = storage_list(a->o, &storage);
+    if (r == 0)
+        r = keys_storage_place(a->state_dir, storage_in, NULL);
+    if (r != 0)
+        return admin_error(a, r, "list the keys");
+    keys_storage_text(&storage.ids[0], storage_key);
     const struct out_field head[] = { OUT_N("sequence", k->sequence),
                                       OUT_MS("ends", k->ends_ms),
                                       OUT_T("due", a->keys->has_root ? "" : keyset_due_text(due)),
                                       OUT_F("root-here", a->keys->has_root),
                                       OUT_F("wrapped", a->keys->is_wrapped),
-                                      OUT_N("ending-soon", e->count + e->more) };
+                                      OUT_N("ending-soon", e->count + e->more),
+                                      OUT_T("storage-key", storage_key),
+                                      OUT_T("storage-in", storage_in[0] != '\0' ? storage_in : "a file"),
+                                      OUT_F("storage-changing", storage_is_changing(a->o, &storage)) };
     out_list_begin(&l, a, "keys");
     out_list_head(&l, head, ARRAY_COUNT(head));
     for (pb_size_t i = 0; i < k->keys_count; i++) {
@@ -160,7 +172,9 @@ static int keys_rotate(struct admin *a, int argc, char **argv, const char *reque
     for (int i = 0; i < argc; i++) {
         enum key_purpose p = purpose_of(argv[i]);
         if (p == 0)
-            return admin_usage(a, "keys rotate [tls] [license] [roster] [sealing]; without a word, all of them");
+            return admin_usage(
+                a,
+                "keys rotate [tls] [license] [roster] [sealing]; without a word, all of them; or keys rotate storage");
         wanted[p] = true;
     }
     for (enum key_purpose p = KEY_TLS; argc == 0 && p <= KEY_SEALING; p++)
@@ -382,7 +396,7 @@ static int keys_wrap_all(struct admin *a, const struct token_place *place)
 
 /* --- The command --------------------------------------------------------------------------------------------------- */
 
-enum { KEYS_REQUEST, KEYS_ROOT, KEYS_TOKEN_URL, KEYS_MODULE, KEYS_PIN_FILE, KEYS_OPTIONS };
+enum { KEYS_REQUEST, KEYS_ROOT, KEYS_TOKEN_URL, KEYS_MODULE, KEYS_PIN_FILE, KEYS_HERE, KEYS_PREPARE, KEYS_OPTIONS };
 
 int admin_absolute(struct admin *a, struct admin_option *o, char out[PATH_MAX])
 {
@@ -394,11 +408,29 @@ int admin_absolute(struct admin *a, struct admin_option *o, char out[PATH_MAX])
     return 0;
 }
 
+/* A server has to open the token by itself. */
+static int rotate_storage(struct admin *a, const struct admin_option *options, const struct token_place *place)
+{
+    bool token = options[KEYS_TOKEN_URL].given, here = options[KEYS_HERE].given;
+    if ((token && here) || options[KEYS_REQUEST].given || token != options[KEYS_PIN_FILE].given ||
+        (options[KEYS_MODULE].given && !token))
+        return admin_usage(
+            a, "keys rotate storage [--here | --token URL --pin-file F [--module F]] [--prepare]; see keys --help");
+    const struct storage_place to = { .here = here,
+                                      .token = token ? place : NULL,
+                                      .only_prepare = options[KEYS_PREPARE].given };
+    return admin_storage_rotate(a, &to);
+}
+
 int admin_keys(struct admin *a, int argc, char **argv)
 {
-    struct admin_option options[KEYS_OPTIONS] = {
-        { .name = "request" }, { .name = "root" }, { .name = "token" }, { .name = "module" }, { .name = "pin-file" }
-    };
+    struct admin_option options[KEYS_OPTIONS] = { { .name = "request" },
+                                                  { .name = "root" },
+                                                  { .name = "token" },
+                                                  { .name = "module" },
+                                                  { .name = "pin-file" },
+                                                  { .name = "here", .kind = ADMIN_FLAG },
+                                                  { .name = "prepare", .kind = ADMIN_FLAG } };
     char module[PATH_MAX], pin[PATH_MAX];
     int r = admin_options(a, options, KEYS_OPTIONS, &argc, argv);
     if (r == 0)
@@ -412,6 +444,10 @@ int admin_keys(struct admin *a, int argc, char **argv)
     const char *verb = argc > 0 ? argv[0] : "list", *request = options[KEYS_REQUEST].text;
     if (strcmp(verb, "list") == 0 && argc <= 1)
         return keys_list(a);
+    if (strcmp(verb, "rotate") == 0 && argc == 2 && strcmp(argv[1], "storage") == 0)
+        return rotate_storage(a, options, &place);
+    if (options[KEYS_HERE].given || options[KEYS_PREPARE].given)
+        return admin_usage(a, "--here and --prepare belong to keys rotate storage");
     if (strcmp(verb, "rotate") == 0)
         return keys_rotate(a, argc - 1, argv + 1, request);
     if (strcmp(verb, "withdraw") == 0 && argc == 2)

@@ -82,7 +82,7 @@ static int copy_directory(struct making *m, bool *has)
 static int copy_key(void *ctx, const char *name)
 {
     struct making *m = ctx;
-    if (strcmp(name, KEYS_UNUSED_FILE) == 0)
+    if (strcmp(name, KEYS_UNUSED_FILE) == 0 || strcmp(name, KEYS_GONE_FILE) == 0)
         return 0;
     char inside[NAME_MAX + 8], from[PATH_MAX], to[PATH_MAX];
     uint8_t hash[SHA256_BYTES];
@@ -156,15 +156,21 @@ static int write_manifest(const struct making *m, const struct backup *b)
     return r == 0 ? file_replace(path, slice_str(text), 0600) : r;
 }
 
-static int fill(struct operations *o, struct making *m, bool with_bodies, struct backup *b)
+/* Keys after what lies under them, and none is destroyed in between. */
+static int copy_secrets(struct operations *o, struct making *m)
 {
-    int r = copy_store(m, o->store, "operations.db");
-    if (r == 0)
-        r = copy_directory(m, &b->has_directory);
+    int lock CLEANUP(closep) = keys_lock(m->state_dir, false, true);
+    int r = lock < 0 ? lock : copy_store(m, o->store, "operations.db");
     if (r == 0)
         r = copy_history(o, m);
+    return r == 0 ? copy_keys(m) : r;
+}
+
+static int fill(struct operations *o, struct making *m, bool with_bodies, struct backup *b)
+{
+    int r = copy_secrets(o, m);
     if (r == 0)
-        r = copy_keys(m);
+        r = copy_directory(m, &b->has_directory);
     if (r == 0)
         r = link_programs(m->state_dir, m->to);
     if (r == 0 && with_bodies)

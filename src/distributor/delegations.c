@@ -12,8 +12,8 @@
 #include "distributor/keyblocks.h"
 #include "distributor/keyset.h"
 #include "distributor/rows.h"
+#include "distributor/storage.h"
 
-#define COPY_KEY_LABEL "hearth copy key"
 #define NEARLY_OVER_MS (60 * 60 * 1000) /* a delegation with less left is not worth signing under */
 
 /* --- Partners ---------------------------------------------------------------------------------------------------- */
@@ -69,7 +69,7 @@ static int insert_partner(struct operations *o, int64_t number, const struct id 
     uint8_t public_key[SIGN_PUBLIC_BYTES], stored[KEYS_STORED_BYTES];
     rng_fill(o->rng, seed.bytes, sizeof(seed.bytes));
     sign_public_key(&seed, public_key);
-    int r = keys_protect(o->keys, o->rng, COPY_KEY_LABEL, SLICE_ARRAY(id->bytes), &seed, stored);
+    int r = storage_protect(o, STORAGE_COPY_KEY, SLICE_ARRAY(id->bytes), &seed, stored);
     if (r != 0)
         return r;
     struct query q CLEANUP(query_end) = query(o->store, PARTNER_ADD);
@@ -122,7 +122,7 @@ int delegations_copy_pair(struct operations *o, const struct partner *p, struct 
     if (r != 0)
         return r == OPERATIONS_ABSENT ? -EUCLEAN : r;
     struct key32 seed CLEANUP(key32_wipe);
-    r = keys_reveal(o->keys, COPY_KEY_LABEL, SLICE_ARRAY(p->id.bytes), query_blob(&q, 0), &seed);
+    r = keys_reveal(o->keys, STORAGE_COPY_KEY, SLICE_ARRAY(p->id.bytes), query_blob(&q, 0), &seed);
     if (r == 0)
         sign_pair_init(out, &seed);
     return r;

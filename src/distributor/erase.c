@@ -20,6 +20,7 @@
 #include "distributor/rows.h"
 #include "distributor/share.h"
 #include "distributor/share_forget.h"
+#include "distributor/storage.h"
 
 #define SCRUB_DUE "scrub-due"
 #define NAME_LABEL "hearth erased name"
@@ -27,16 +28,22 @@
 /* --- Names ----------------------------------------------------------------------------------------------------------- */
 
 /* Keyed, so that the database alone does not say who was here. */
-static void hash_name(const struct operations *o, const char *user, uint8_t hash[32])
+static int hash_name(struct operations *o, const char *user, uint8_t hash[32])
 {
-    const struct slice parts[] = { SLICE_ARRAY(NAME_LABEL), SLICE_ARRAY(o->keys->storage.bytes), slice_str(user) };
-    sha256_parts(parts, ARRAY_COUNT(parts), hash);
+    struct key32 secret CLEANUP(key32_wipe) = { { 0 } };
+    int r = storage_names_secret(o, &secret);
+    const struct slice parts[] = { SLICE_ARRAY(NAME_LABEL), SLICE_ARRAY(secret.bytes), slice_str(user) };
+    if (r == 0)
+        sha256_parts(parts, ARRAY_COUNT(parts), hash);
+    return r;
 }
 
 int erase_was_used(struct operations *o, const char *user)
 {
     uint8_t hash[32];
-    hash_name(o, user, hash);
+    int r = hash_name(o, user, hash);
+    if (r != 0)
+        return r;
     struct query q CLEANUP(query_end) = query(o->store, ERASED_NAME_HAS);
     query_bind_blob(&q, 1, SLICE_ARRAY(hash));
     return rows_one(&q);
@@ -45,7 +52,9 @@ int erase_was_used(struct operations *o, const char *user)
 static int keep_name(struct erasure *e)
 {
     uint8_t hash[32];
-    hash_name(e->o, e->user, hash);
+    int r = hash_name(e->o, e->user, hash);
+    if (r != 0)
+        return r;
     struct query q CLEANUP(query_end) = query(e->o->store, ERASED_NAME_ADD);
     query_bind_blob(&q, 1, SLICE_ARRAY(hash));
     return rows_run(&q);
@@ -222,9 +231,15 @@ static int forget_payments(struct erasure *e)
     return r;
 }
 
+int erase_scrub_later(struct operations *o)
+{
+    uint64_t due;
+    return operations_count(o, SCRUB_DUE, &due);
+}
+
 static int note(struct erasure *e, uint64_t first)
 {
-    uint64_t last, due;
+    uint64_t last;
     int r = share_outbox_last(e->o, &last);
     if (r == 0) {
         struct query q CLEANUP(query_end) = query(e->o->store, ERASURE_ADD);
@@ -233,7 +248,7 @@ static int note(struct erasure *e, uint64_t first)
         query_bind_i64(&q, 3, e->now_ms);
         r = rows_run(&q);
     }
-    return r == 0 ? operations_count(e->o, SCRUB_DUE, &due) : r;
+    return r == 0 ? erase_scrub_later(e->o) : r;
 }
 
 static int run(struct erasure *e, bool forgive, struct reply *out)
@@ -306,7 +321,7 @@ static int next_due(struct operations *o, int64_t before_ms, int64_t *number, ui
 int erase_tick(struct operations *o, int64_t now_ms)
 {
     int64_t number;
-    uint64_t first, last, due;
+    uint64_t first, last;
     int r;
     while ((r = next_due(o, now_ms - ERASE_REMOVALS_MS, &number, &first, &last)) == 0) {
         r = share_forget_range(o, first, last);
@@ -316,7 +331,7 @@ int erase_tick(struct operations *o, int64_t now_ms)
         query_bind_i64(&q, 1, number);
         r = rows_run(&q);
         if (r == 0)
-            r = operations_count(o, SCRUB_DUE, &due);
+            r = erase_scrub_later(o);
         if (r != 0)
             return r;
     }

@@ -25,6 +25,8 @@ int erase_was_used(struct operations *o, const char *user) MUST_USE;
 #define ERASE_REMOVALS_MS (INT64_C(30) * 86400000)
 int erase_tick(struct operations *o, int64_t now_ms) MUST_USE;
 
+/* There is something that no free page may go on holding. Writes. */
+int erase_scrub_later(struct operations *o) MUST_USE;
 /* When something was erased since the last time: writes the database file anew, so that no free page holds it. Not in a transaction; others wait
  * meanwhile. 0 (also: nothing to do); -EBUSY: somebody reads, again later; -errno. */
 int erase_scrub(struct operations *o) MUST_USE;

@@ -12,6 +12,7 @@
 #include "distributor/rows.h"
 #include "distributor/share.h"
 #include "distributor/share_rows.h"
+#include "distributor/storage.h"
 
 #define KEPT_VERSIONS 4           /* of ours: a partner may be in the middle of fetching an older one */
 #define COMPLETE_MAX_ENTRIES 4096 /* a complete subtree's entry opens faster, and its block is one row */
@@ -26,7 +27,7 @@ static int store_block(struct operations *o, int64_t distributor, const struct i
 {
     uint8_t context[KEYBLOCKS_CONTEXT_BYTES], stored[KEYS_STORED_BYTES];
     keyblocks_context(id, block->version, context);
-    int r = keys_protect(o->keys, o->rng, KEYBLOCKS_ROOT_LABEL, SLICE_ARRAY(context), root, stored);
+    int r = storage_protect(o, STORAGE_BLOCK_ROOT, SLICE_ARRAY(context), root, stored);
     if (r != 0)
         return r;
     struct query q CLEANUP(query_end) = query(o->store, BLOCK_ADD);

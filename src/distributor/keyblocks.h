@@ -39,7 +39,6 @@ int keyblocks_keep_granted(struct operations *o, int64_t distributor, const doc_
                            struct slice entries, const struct key32 *root, int64_t ends_ms) MUST_USE;
 
 /* Between the two files of this module: what a stored root key is bound to. */
-#define KEYBLOCKS_ROOT_LABEL "hearth block root"
 #define KEYBLOCKS_CONTEXT_BYTES (ID_BYTES + 8)
 void keyblocks_context(const struct id *distributor, uint64_t version, uint8_t out[KEYBLOCKS_CONTEXT_BYTES]);
 

@@ -8,6 +8,7 @@
 #include "distributor/keyblocks.h"
 #include "distributor/keyblocks_parts.h"
 #include "distributor/rows.h"
+#include "distributor/storage.h"
 
 void keyblocks_context(const struct id *distributor, uint64_t version, uint8_t out[KEYBLOCKS_CONTEXT_BYTES])
 {
@@ -19,6 +20,7 @@ struct block_row {
     uint64_t version;
     uint32_t category, kind;
     uint8_t key_check[32], root[KEYS_STORED_BYTES];
+    size_t root_len; /* earlier versions stored less */
     int64_t ends_ms;
 };
 
@@ -36,7 +38,10 @@ static int read_block(struct operations *o, int64_t distributor, uint64_t versio
     if (envelope)
         query_append(&q, 2, envelope);
     query_fixed(&q, 3, row->key_check, sizeof(row->key_check));
-    query_fixed(&q, 4, row->root, sizeof(row->root));
+    struct slice root = query_blob(&q, 4);
+    row->root_len = size_min(root.len, sizeof(row->root));
+    if (row->root_len > 0)
+        memcpy(row->root, root.data, row->root_len);
     row->ends_ms = query_i64(&q, 5);
     row->kind = query_u32(&q, 6);
     return query_check(&q);
@@ -62,7 +67,7 @@ int keyblocks_get(struct operations *o, int64_t distributor, uint64_t version, s
         return r;
     uint8_t context[KEYBLOCKS_CONTEXT_BYTES];
     keyblocks_context(&id, row.version, context);
-    r = keys_reveal(o->keys, KEYBLOCKS_ROOT_LABEL, SLICE_ARRAY(context), SLICE_ARRAY(row.root), &out->root);
+    r = keys_reveal(o->keys, STORAGE_BLOCK_ROOT, SLICE_ARRAY(context), slice(row.root, row.root_len), &out->root);
     if (r != 0)
         return r;
     out->version = row.version;

@@ -1,9 +1,10 @@
-/* Key files: making, loading, rotating, and protecting secrets in the database. Not keysets (keyset.c), not tokens (keys_token.c). Any thread. */
+/* Key files: making, loading, rotating. Not keysets (keyset.c), not tokens (keys_token.c), not the storage key (keys_storage.c). Any thread. */
 #define LOG_MODULE "keys"
 #include "distributor/keys.h"
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -45,7 +46,7 @@ static struct slice name_of(const char *file)
 int keys_write(const struct keys *k, const char *state_dir, const struct rng *rng, const char *file,
                const struct key32 *key)
 {
-    uint8_t wrapped[KEYS_STORED_BYTES];
+    uint8_t wrapped[KEYS_WRAPPED_BYTES];
     char path[KEYS_PATH_BYTES];
     int r = keys_path(state_dir, file, path, sizeof(path));
     if (r != 0)
@@ -93,7 +94,7 @@ int keys_read_file(const char *path, struct buf *out)
 int keys_read(const struct keys *k, const char *state_dir, const char *file, struct key32 *out)
 {
     char path[KEYS_PATH_BYTES];
-    uint8_t bytes[KEYS_STORED_BYTES];
+    uint8_t bytes[KEYS_WRAPPED_BYTES];
     size_t len = 0;
     int r = keys_path(state_dir, file, path, sizeof(path));
     if (r != 0)
@@ -226,7 +227,7 @@ int keys_load(struct keys **out, const char *state_dir)
     if (r == 0)
         r = keys_read(k, state_dir, keys_files[FILE_TREE], &k->tree);
     if (r == 0)
-        r = keys_read(k, state_dir, keys_files[FILE_STORAGE], &k->storage);
+        r = keys_storage_load(k, state_dir);
     for (enum key_purpose p = KEY_TLS; r == 0 && p <= KEY_SEALING; p++)
         r = load_next(k, state_dir, p);
     if (r != 0)
@@ -237,7 +238,12 @@ int keys_load(struct keys **out, const char *state_dir)
     return 0;
 }
 
-void keys_free(struct keys *k) { secret_free(k); }
+void keys_free(struct keys *k)
+{
+    if (k != NULL)
+        secret_free(k->storage);
+    secret_free(k);
+}
 
 void keys_freep(struct keys **k)
 {
@@ -285,37 +291,20 @@ int keys_adopt(const char *state_dir, enum key_purpose purpose)
     return r == 0 ? file_sync_parent(to) : r;
 }
 
-/* label || context, as associated data: a stored secret means one thing in one row. */
-static int associate(struct buf *out, const char *label, struct slice context)
+int keys_lock(const char *state_dir, bool exclusive, bool wait)
 {
-    int r = buf_append(out, slice_str(label));
-    if (r == 0)
-        r = buf_put_u8(out, 0);
-    if (r == 0)
-        r = buf_append(out, context);
-    return r > 0 ? -EINVAL : r;
-}
-
-int keys_protect(const struct keys *k, const struct rng *rng, const char *label, struct slice context,
-                 const struct key32 *secret, uint8_t out[KEYS_STORED_BYTES])
-{
-    struct buf associated CLEANUP(buf_free) = buf(256);
-    int r = associate(&associated, label, context);
+    char path[KEYS_PATH_BYTES];
+    int r = keys_path(state_dir, NULL, path, sizeof(path));
     if (r != 0)
         return r;
-    rng_fill(rng, out, AEAD_IV_BYTES);
-    return aead_seal(&k->storage, out, buf_slice(&associated), SLICE_ARRAY(secret->bytes), out + AEAD_IV_BYTES);
-}
-
-int keys_reveal(const struct keys *k, const char *label, struct slice context, struct slice stored,
-                struct key32 *secret)
-{
-    if (stored.len != KEYS_STORED_BYTES)
-        return -EUCLEAN;
-    struct buf associated CLEANUP(buf_free) = buf(256);
-    int r = associate(&associated, label, context);
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    do
+        r = flock(fd, (exclusive ? LOCK_EX : LOCK_SH) | (wait ? 0 : LOCK_NB)) == 0 ? 0 : -errno;
+    while (r == -EINTR);
     if (r == 0)
-        r = aead_open(&k->storage, stored.data, buf_slice(&associated),
-                      slice_sub(stored, AEAD_IV_BYTES, stored.len - AEAD_IV_BYTES), secret->bytes);
-    return r > 0 ? -EUCLEAN : r;
+        return fd;
+    close(fd);
+    return r == -EWOULDBLOCK ? -EBUSY : r;
 }

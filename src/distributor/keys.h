@@ -7,9 +7,10 @@
  *   roster.key   Ed25519  signs rosters
  *   sealing.key  X25519   what partners seal to us
  *   tree.key     the tree secret of the device node keys (crypto/keytree.h)
- *   storage.key  AES-256: content halves, block root keys and copy keys lie in the database only under it
+ *   storage.key  AES-256: content halves, block root keys, copy keys and the secret of erased names lie in the databases only under it (storage.h)
  *   unused       there until the keys have a database: `init` may go on with them (keys_used)
- *   NAME.key.new the next key of a purpose, from before the keyset that lists it until it has taken the other's place (rotation.h)
+ *   NAME.key.new the next key of a purpose, from before the keyset that lists it until it has taken the other's place (rotation.h);
+ *                of storage.key: from before something lies under it until nothing lies under the other any more (storage.h)
  *   wrap.token, wrap.key  say in which token is the RSA key under which the key lies that wraps the others: 32 bytes as they are, or wrapped
  *                         as IV:12 || AES-256-GCM(wrapping key, associated data = file name without ".new")
  *
@@ -31,8 +32,10 @@
 #define KEYS_UNUSED \
     2203 /* keys_create: there are keys, and nothing was ever made with them: an `init` was interrupted */
 #define KEYS_UNUSED_FILE "unused"
+#define KEYS_GONE_FILE "storage.key.old" /* a storage key that nothing lies under any more, until it is overwritten */
 #define KEYS_TOKEN 2202 /* its token is not there, refuses the PIN, or holds another key: said in the log */
 
+struct storage_ring;
 struct keys_next {
     bool there;
     struct key32 secret;
@@ -43,7 +46,9 @@ struct keys {       /* in guarded memory */
     uint8_t root_public[32];
     bool has_root; /* in a file here */
     struct sign_pair root, tls, license, roster;
-    struct key32 sealing, tree, storage;
+    struct key32 sealing, tree;
+    struct storage_ring
+        *storage; /* keys_storage.c: guarded, owned; the only part that changes, under a lock of its own */
     uint8_t sealing_public[32];
     struct keys_next next[KEYS_PURPOSES]; /* by purpose - 1 */
     bool is_wrapped;
@@ -97,12 +102,53 @@ int keys_root_to_token(const struct keys *k, const char *state_dir, const struct
  * they are; -errno. */
 int keys_wrap(const char *state_dir, const struct rng *rng, const struct token_place *place) MUST_USE;
 
-/* A 32-byte secret as it lies in the database: IV:12 || AES-256-GCM(storage key, associated data = label || context). */
-#define KEYS_STORED_BYTES (AEAD_IV_BYTES + 32 + AEAD_TAG_BYTES)
-int keys_protect(const struct keys *k, const struct rng *rng, const char *label, struct slice context,
-                 const struct key32 *secret, uint8_t out[KEYS_STORED_BYTES]) MUST_USE; /* 0 or -EIO */
-/* 0; -EUCLEAN when it is not what keys_protect made for this label and context. */
+/* Held by whoever changes or copies the key files as a whole: exclusive, or shared by readers. wait: until it is free. Returns a descriptor to close; -EBUSY; -errno. */
+int keys_lock(const char *state_dir, bool exclusive, bool wait) MUST_USE;
+
+/* --- The storage key: under what secrets lie in the databases (storage.h says when which) ------------------------- */
+
+/* Names a key: HKDF of it. */
+#define KEYS_STORAGE_ID_BYTES 8
+struct keys_storage_id {
+    uint8_t bytes[KEYS_STORAGE_ID_BYTES];
+};
+bool keys_storage_same(const struct keys_storage_id *a, const struct keys_storage_id *b);
+#define KEYS_STORAGE_TEXT_BYTES (2 * KEYS_STORAGE_ID_BYTES + 1)
+void keys_storage_text(const struct keys_storage_id *id, char out[KEYS_STORAGE_TEXT_BYTES]);
+
+/* The key in storage.key, as it was read last. */
+struct keys_storage_id keys_storage_first(const struct keys *k);
+/* Is there such a key? Files that are newer than what was loaded are read. 0; -ENOKEY: no; -ENXIO, -EACCES: its token, as keys_load; -errno. Any thread. */
+int keys_storage_has(const struct keys *k, const struct keys_storage_id *id) MUST_USE;
+/* Those that are in no list of two calls in a row are forgotten; one that is needed after all is read again. */
+void keys_storage_keep(const struct keys *k, const struct keys_storage_id *listed, size_t count);
+
+/* Makes storage.key.new, in a token or (place NULL) as a file. One that is there is replaced: nothing may lie under it. 0; KEYS_TOKEN; -errno. */
+int keys_storage_prepare(const struct keys *k, const char *state_dir, const struct rng *rng,
+                         const struct token_place *place, struct keys_storage_id *id) MUST_USE;
+/* The key in storage.key.new. 0; -ENOENT; as keys_storage_has. */
+int keys_storage_prepared(const struct keys *k, const char *state_dir, struct keys_storage_id *id) MUST_USE;
+/* storage.key.new, which is `id`, takes the place of storage.key, which is overwritten and gone. Idempotent. The caller holds keys_lock.
+ * 0; -ENOKEY: neither file is it; -errno. */
+int keys_storage_adopt(const struct keys *k, const char *state_dir, const struct keys_storage_id *id) MUST_USE;
+/* What an interrupted change has left of the key before is overwritten and gone. 0, -errno. */
+int keys_storage_tidy(const char *state_dir) MUST_USE;
+/* Where storage.key is: a token's URL, or "" for a file; *place (may be NULL) borrows text. 0, -errno. */
+#define KEYS_PLACE_BYTES 2048
+int keys_storage_place(const char *state_dir, char text[KEYS_PLACE_BYTES], struct token_place *place) MUST_USE;
+
+/* A 32-byte secret as it lies in the database: ID of the storage key:8 || IV:12 || AES-256-GCM(storage key, associated data = label || context). Earlier versions
+ * wrote no ID. */
+#define KEYS_STORED_BYTES (KEYS_STORAGE_ID_BYTES + AEAD_IV_BYTES + 32 + AEAD_TAG_BYTES)
+int keys_protect(const struct keys *k, const struct rng *rng, const struct keys_storage_id *under, const char *label,
+                 struct slice context, const struct key32 *secret, uint8_t out[KEYS_STORED_BYTES])
+    MUST_USE; /* 0; as keys_storage_has; -EIO */
+/* 0; -EUCLEAN when it is not what keys_protect made for this label and context; as keys_storage_has. */
 int keys_reveal(const struct keys *k, const char *label, struct slice context, struct slice stored,
                 struct key32 *secret) MUST_USE;
+/* Is it under this key? */
+bool keys_is_under(struct slice stored, const struct keys_storage_id *id);
+/* The hash of an erased name as versions before the secret of names made it was keyed with storage.key itself. */
+int keys_storage_names_before(const struct keys *k, struct key32 *out) MUST_USE;
 
 #endif

@@ -1,4 +1,4 @@
-/* Shared by the files of keys.h only: keys.c, keys_token.c. */
+/* Shared by the files of keys.h only: keys.c, keys_storage.c, keys_token.c. */
 #ifndef DISTRIBUTOR_KEYS_INTERNAL_H
 #define DISTRIBUTOR_KEYS_INTERNAL_H
 
@@ -7,6 +7,7 @@
 #define KEYS_PATH_BYTES 1200
 #define KEYS_NAME_BYTES 32
 #define KEYS_ROOT_PUBLIC "root.pub"
+#define KEYS_WRAPPED_BYTES (AEAD_IV_BYTES + 32 + AEAD_TAG_BYTES) /* a key file under wrap.key */
 
 /* Those of a purpose have its number. */
 enum {
@@ -34,5 +35,16 @@ int keys_read_file(const char *path, struct buf *out) MUST_USE;
 int keys_load_wrap(struct keys *k, const char *state_dir) MUST_USE;
 /* root.token and root.pub of a new distributor. 0, KEYS_TOKEN, -errno. */
 int keys_root_create(const char *state_dir, const struct token_place *place) MUST_USE;
+
+/* keys_token.c: a key file that a token opens by itself (keys.h). seal: 0, KEYS_TOKEN, -errno. open: 0, -EUCLEAN, and as keys_load. */
+#define KEYS_IN_TOKEN_MAX (64 + KEYS_PLACE_BYTES + TOKEN_SEALED_MAX)
+bool keys_in_token(struct slice content);
+int keys_token_seal(const struct token_place *place, const struct key32 *key, struct buf *out) MUST_USE;
+int keys_token_open(struct slice content, struct key32 *key) MUST_USE;
+/* Where: text is what *place borrows. 0, -EUCLEAN. */
+int keys_token_place(struct slice content, char text[KEYS_PLACE_BYTES], struct token_place *place) MUST_USE;
+
+/* keys_storage.c: reads storage.key and storage.key.new. As keys_load. */
+int keys_storage_load(struct keys *k, const char *state_dir) MUST_USE;
 
 #endif

@@ -14,26 +14,33 @@
 #define ROOT_TOKEN "root.token"
 #define WRAP_TOKEN "wrap.token"
 #define WRAP_KEY "wrap.key"
-#define PLACE_BYTES 2048
+#define IN_TOKEN "hearth key in a token\n"
 
 /* --- Where a token is: three lines, URL, module or nothing, PIN file or nothing ----------------------------------------- */
 
 struct place {
     struct token_place place;
-    char text[PLACE_BYTES];
+    char text[KEYS_PLACE_BYTES];
 };
+
+static int place_text(const struct token_place *place, char text[KEYS_PLACE_BYTES])
+{
+    const char *module = place->module != NULL ? place->module : "",
+               *pin = place->pin_file != NULL ? place->pin_file : "";
+    int len = snprintf(text, KEYS_PLACE_BYTES, "%s\n%s\n%s\n", place->url, module, pin);
+    return len < 0 || len >= KEYS_PLACE_BYTES || strchr(place->url, '\n') != NULL || strchr(module, '\n') != NULL ||
+                   strchr(pin, '\n') != NULL
+               ? -EINVAL
+               : 0;
+}
 
 static int write_place(const char *state_dir, const char *file, const struct token_place *place)
 {
-    char text[PLACE_BYTES], path[KEYS_PATH_BYTES];
-    const char *module = place->module != NULL ? place->module : "",
-               *pin = place->pin_file != NULL ? place->pin_file : "";
-    int len = snprintf(text, sizeof(text), "%s\n%s\n%s\n", place->url, module, pin);
-    if (len < 0 || (size_t)len >= sizeof(text) || strchr(place->url, '\n') != NULL || strchr(module, '\n') != NULL ||
-        strchr(pin, '\n') != NULL)
-        return -EINVAL;
-    int r = keys_path(state_dir, file, path, sizeof(path));
-    return r == 0 ? file_replace(path, slice(text, (size_t)len), 0600) : r;
+    char text[KEYS_PLACE_BYTES], path[KEYS_PATH_BYTES];
+    int r = place_text(place, text);
+    if (r == 0)
+        r = keys_path(state_dir, file, path, sizeof(path));
+    return r == 0 ? file_replace(path, slice_str(text), 0600) : r;
 }
 
 static const char *take_line(char **at)
@@ -44,6 +51,18 @@ static const char *take_line(char **at)
     *end = '\0';
     *at = end + 1;
     return line;
+}
+
+/* text: terminated; what *place borrows. */
+static int parse_place(char *text, struct token_place *place)
+{
+    char *at = text;
+    const char *url = take_line(&at), *module = url != NULL ? take_line(&at) : NULL,
+               *pin = module != NULL ? take_line(&at) : NULL;
+    if (pin == NULL)
+        return -EUCLEAN;
+    *place = (struct token_place){ url, module[0] != '\0' ? module : NULL, pin[0] != '\0' ? pin : NULL };
+    return 0;
 }
 
 static int read_place(const char *state_dir, const char *file, struct place *out)
@@ -58,13 +77,7 @@ static int read_place(const char *state_dir, const char *file, struct place *out
     if (text.len > 0)
         memcpy(out->text, text.data, text.len);
     out->text[text.len] = '\0';
-    char *at = out->text;
-    const char *url = take_line(&at), *module = url != NULL ? take_line(&at) : NULL,
-               *pin = module != NULL ? take_line(&at) : NULL;
-    if (pin == NULL)
-        return -EUCLEAN;
-    out->place = (struct token_place){ url, module[0] != '\0' ? module : NULL, pin[0] != '\0' ? pin : NULL };
-    return 0;
+    return parse_place(out->text, &out->place);
 }
 
 /* Outcomes of the PIN file, which must not be taken for those of a key file. */
@@ -213,18 +226,29 @@ int keys_root_read(const char *path, struct sign_pair *out)
 
 /* --- Wrapping ----------------------------------------------------------------------------------------------------------- */
 
-static int unseal_wrap(struct keys *k, const struct token_place *place, struct slice sealed)
+static int unseal(const struct token_place *place, struct slice sealed, const char *what, struct key32 *out)
 {
     struct token *token = NULL;
-    int r = open_token(&token, place, "the key files");
+    int r = open_token(&token, place, what);
     if (r != 0)
         return r == TOKEN_WRONG_PIN || r == TOKEN_NO_PIN || is_pin_file(r) ? -EACCES : r > 0 ? -ENXIO : r;
-    r = token_unseal(token, sealed, &k->wrap);
+    r = token_unseal(token, sealed, out);
     token_free(token);
     if (r == TOKEN_UNFIT || r == -EUCLEAN)
-        log_error("the key files: they were wrapped for another key than the token's url=%s", place->url);
-    k->is_wrapped = r == 0;
+        log_error("%s: wrapped for another key than the token's url=%s", what, place->url);
     return r > 0 ? -ENXIO : r;
+}
+
+static int seal(const struct token_place *place, const struct key32 *key, const char *what, struct buf *out)
+{
+    struct token *token = NULL;
+    int r = open_token(&token, place, what);
+    if (r == 0)
+        r = token_seal(token, key, out);
+    token_free(token);
+    if (r == TOKEN_UNFIT)
+        log_error("%s: the token's key is no RSA key of 2048 bits or more url=%s", what, place->url);
+    return r > 0 || is_pin_file(r) ? KEYS_TOKEN : r;
 }
 
 int keys_load_wrap(struct keys *k, const char *state_dir)
@@ -241,24 +265,20 @@ int keys_load_wrap(struct keys *k, const char *state_dir)
         r = read_place(state_dir, WRAP_TOKEN, &place);
     if (r != 0)
         return r == -ENOENT ? -EUCLEAN : r;
-    return unseal_wrap(k, &place.place, buf_slice(&sealed));
+    r = unseal(&place.place, buf_slice(&sealed), "the key files", &k->wrap);
+    k->is_wrapped = r == 0;
+    return r;
 }
 
 /* A key that the token can open, durable before anything is wrapped under it. */
 static int make_wrap(struct keys *k, const char *state_dir, const struct rng *rng, const struct token_place *place)
 {
     struct buf sealed CLEANUP(buf_free) = buf(TOKEN_SEALED_MAX);
-    struct token *token = NULL;
     char path[KEYS_PATH_BYTES];
     rng_fill(rng, k->wrap.bytes, sizeof(k->wrap.bytes));
-    int r = open_token(&token, place, "the key files");
-    if (r == 0)
-        r = token_seal(token, &k->wrap, &sealed);
-    token_free(token);
-    if (r == TOKEN_UNFIT)
-        log_error("the key files: the token's key is no RSA key of 2048 bits or more url=%s", place->url);
+    int r = seal(place, &k->wrap, "the key files", &sealed);
     if (r != 0)
-        return r > 0 || is_pin_file(r) ? KEYS_TOKEN : r;
+        return r;
     r = write_place(state_dir, WRAP_TOKEN, place);
     if (r == 0)
         r = keys_path(state_dir, WRAP_KEY, path, sizeof(path));
@@ -279,7 +299,7 @@ static int wrap_file(const struct keys *k, const char *state_dir, const struct r
         return r;
     if (stat(path, &st) != 0)
         return errno == ENOENT ? 0 : -errno;
-    if (st.st_size == KEYS_STORED_BYTES)
+    if (st.st_size >= KEYS_WRAPPED_BYTES) /* it is already, or a token opens it by itself */
         return 0;
     *changed = true;
     r = keys_read(k, state_dir, file, &key);
@@ -306,4 +326,55 @@ int keys_wrap(const char *state_dir, const struct rng *rng, const struct token_p
             r = wrap_file(k, state_dir, rng, next, &changed);
     }
     return r == 0 && !changed ? -EALREADY : r;
+}
+
+/* --- A key that a token opens by itself --------------------------------------------------------------------------------- */
+
+bool keys_in_token(struct slice content)
+{
+    return content.len > sizeof(IN_TOKEN) - 1 && memcmp(content.data, IN_TOKEN, sizeof(IN_TOKEN) - 1) == 0;
+}
+
+int keys_token_seal(const struct token_place *place, const struct key32 *key, struct buf *out)
+{
+    char text[KEYS_PLACE_BYTES];
+    int r = place_text(place, text);
+    if (r == 0)
+        r = buf_append(out, slice_str(IN_TOKEN));
+    if (r == 0)
+        r = buf_append(out, slice_str(text));
+    return r == 0 ? seal(place, key, "the storage key", out) : r > 0 ? -EINVAL : r;
+}
+
+/* *sealed: what follows the three lines. */
+static int split(struct slice content, char text[KEYS_PLACE_BYTES], struct token_place *place, struct slice *sealed)
+{
+    size_t head = sizeof(IN_TOKEN) - 1, at = head;
+    for (unsigned lines = 0; lines < 3; lines++) {
+        const uint8_t *end = at < content.len ? memchr(content.data + at, '\n', content.len - at) : NULL;
+        if (end == NULL)
+            return -EUCLEAN;
+        at = (size_t)(end - content.data) + 1;
+    }
+    if (at - head >= KEYS_PLACE_BYTES)
+        return -EUCLEAN;
+    memcpy(text, content.data + head, at - head);
+    text[at - head] = '\0';
+    *sealed = slice_sub(content, at, content.len - at);
+    return parse_place(text, place);
+}
+
+int keys_token_place(struct slice content, char text[KEYS_PLACE_BYTES], struct token_place *place)
+{
+    struct slice sealed;
+    return split(content, text, place, &sealed);
+}
+
+int keys_token_open(struct slice content, struct key32 *key)
+{
+    char text[KEYS_PLACE_BYTES];
+    struct token_place place;
+    struct slice sealed;
+    int r = split(content, text, &place, &sealed);
+    return r == 0 ? unseal(&place, sealed, "the storage key", key) : r;
 }

@@ -68,7 +68,8 @@ static const struct admin_command commands[] = {
       "    [--charges AMOUNT] [--accepts-charges AMOUNT]",
       "Distributors whose devices may receive copies of what we sold.", admin_partner },
     { "keys",
-      "list\nkeys rotate [tls] [license] [roster] [sealing] [--request FILE]\nkeys withdraw KEY [--request FILE]\nkeys request FILE\n"
+      "list\nkeys rotate [tls] [license] [roster] [sealing] [--request FILE]\n"
+      "keys rotate storage [--here | --token URL --pin-file F [--module F]] [--prepare]\nkeys withdraw KEY [--request FILE]\nkeys request FILE\n"
       "keys sign REQUEST OUT (--root FILE | --token URL [--pin-file F] [--module F])\nkeys install FILE\nkeys root export FILE\n"
       "keys root token --token URL [--pin-file F] [--module F]\nkeys wrap --token URL [--pin-file F] [--module F]",
       "The keys customers and partners know us by: changed while serving, withdrawn, kept offline or in a token.",

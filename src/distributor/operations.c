@@ -23,6 +23,7 @@
 #include "distributor/rows.h"
 #include "distributor/settlements.h"
 #include "distributor/share_chain.h"
+#include "distributor/storage.h"
 #include "distributor/verified.h"
 
 static const struct {
@@ -225,6 +226,9 @@ int operations_open(struct operations **out, const char *state_dir, const struct
         log_error("keys and database are of different distributors: state=%s", state_dir);
         return -EUCLEAN;
     }
+    r = storage_open(o);
+    if (r != 0)
+        return r;
     *out = steal(&o);
     return 0;
 }
@@ -283,6 +287,8 @@ static int fill_new(struct operations *o, const struct operations_new *n)
                      { "directory", n->directory ? "yes" : "no" } };
     for (size_t i = 0; r == 0 && i < ARRAY_COUNT(settings); i++)
         r = operations_setting_set(o, settings[i].name, settings[i].value);
+    if (r == 0)
+        r = storage_begin(o);
     if (r == 0)
         r = keyset_issue(o, NULL, n->now_ms);
     if (r == 0)

@@ -63,7 +63,8 @@ enum operations_flags {
     OPERATIONS_NO_AUTO_CHECKPOINT = 2, /* as STORE_NO_AUTO_CHECKPOINT */
 };
 /* Opens the database and brings it to the newest schema. keys and rng: borrowed for the life of it.
- * 0, owned by the caller; STORE_NEWER; -ENOENT when `init` has not been run; -errno. */
+ * 0, owned by the caller; STORE_NEWER; -ENOENT when `init` has not been run; -ENOKEY: what is in it lies under a storage key that keys does not
+ * hold; -errno. */
 int operations_open(struct operations **out, const char *state_dir, const struct keys *keys, const struct rng *rng,
                     unsigned flags) MUST_USE;
 void operations_close(struct operations *o); /* accepts NULL */

@@ -341,6 +341,11 @@ static const char metadata_signers[] = "ALTER TABLE product ADD COLUMN metadata_
 
 /* Of those, how many its holder's vault has said of: what is left moves along. */
 static const char recoveries_made[] = "ALTER TABLE license ADD COLUMN recoveries INTEGER NOT NULL DEFAULT 0;";
+/* Under which storage keys secrets lie, and secrets that belong to no other row (storage.h). Nothing under a key that is not listed. */
+static const char storage_keys[] =
+    "CREATE TABLE storage_key (number INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE CHECK (length(id) = 8),"
+    " since_ms INTEGER NOT NULL) STRICT;"
+    "CREATE TABLE secret (name TEXT PRIMARY KEY, sealed BLOB NOT NULL) STRICT;";
 
 static const char *const migrations[] = { first,
                                           billing_schema_ledger,
@@ -361,7 +366,8 @@ static const char *const migrations[] = { first,
                                           programs,
                                           recoveries,
                                           metadata_signers,
-                                          recoveries_made };
+                                          recoveries_made,
+                                          storage_keys };
 
 const struct store_schema operations_schema = {
     .migrations = migrations,

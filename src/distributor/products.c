@@ -10,10 +10,8 @@
 #include "distributor/conditions.h"
 #include "distributor/rows.h"
 #include "distributor/share_rows.h"
+#include "distributor/storage.h"
 #include "protocol/metadata.h"
-
-#define HEADER_HALF_LABEL "hearth stored header half"
-#define LICENSE_HALF_LABEL "hearth stored license half"
 
 /* --- Products ---------------------------------------------------------------------------------------------------- */
 
@@ -310,9 +308,9 @@ int contents_halves(struct operations *o, const struct id *id, struct content_ha
     if (r != 0)
         return r;
     query_fixed(&q, 2, out->license_id, sizeof(out->license_id));
-    r = keys_reveal(o->keys, HEADER_HALF_LABEL, SLICE_ARRAY(id->bytes), query_blob(&q, 0), &out->header);
+    r = keys_reveal(o->keys, STORAGE_HEADER_HALF, SLICE_ARRAY(id->bytes), query_blob(&q, 0), &out->header);
     if (r == 0)
-        r = keys_reveal(o->keys, LICENSE_HALF_LABEL, SLICE_ARRAY(id->bytes), query_blob(&q, 1), &out->license);
+        r = keys_reveal(o->keys, STORAGE_LICENSE_HALF, SLICE_ARRAY(id->bytes), query_blob(&q, 1), &out->license);
     return r == 0 ? query_check(&q) : r;
 }
 
@@ -321,9 +319,9 @@ static int add_row(struct operations *o, const struct content_new *n)
     const struct content *c = &n->content;
     uint8_t header[KEYS_STORED_BYTES], license[KEYS_STORED_BYTES];
     struct slice context = SLICE_ARRAY(c->id.bytes);
-    int r = keys_protect(o->keys, o->rng, HEADER_HALF_LABEL, context, &n->header_half, header);
+    int r = storage_protect(o, STORAGE_HEADER_HALF, context, &n->header_half, header);
     if (r == 0)
-        r = keys_protect(o->keys, o->rng, LICENSE_HALF_LABEL, context, &n->license_half, license);
+        r = storage_protect(o, STORAGE_LICENSE_HALF, context, &n->license_half, license);
     if (r != 0)
         return r;
     char joined[400], search[512];

@@ -11,8 +11,8 @@
 #include "base/util.h"
 #include "distributor/devices.h"
 #include "distributor/rows.h"
+#include "distributor/storage.h"
 
-#define LABEL "program information"
 #define DRAWS_MAX 8 /* of a mark that nobody has */
 
 static const char first[] =
@@ -23,7 +23,19 @@ static const char first[] =
     " PRIMARY KEY (name, client, version), FOREIGN KEY (name, client) REFERENCES allotment (name, client)) STRICT;";
 static const char *const migrations[] = { first };
 
-enum { ALLOTMENT_GET, ALLOTMENT_ADD, GIVEN_GET, GIVEN_ADD, HISTORY_NEXT, CLIENT_NEXT, FORGET_GIVEN, FORGET, COUNT };
+enum {
+    ALLOTMENT_GET,
+    ALLOTMENT_ADD,
+    GIVEN_GET,
+    GIVEN_ADD,
+    HISTORY_NEXT,
+    CLIENT_NEXT,
+    FORGET_GIVEN,
+    FORGET,
+    SEALED_NEXT,
+    SEALED_SET,
+    COUNT
+};
 static const char *const history_statements[COUNT] = {
     [ALLOTMENT_GET] = "SELECT sealed FROM allotment WHERE name = ?1 AND client = ?2",
     [ALLOTMENT_ADD] = "INSERT INTO allotment (name, client, mark, sealed, allotted_ms) VALUES (?1, ?2, ?3, ?4, ?5)"
@@ -38,6 +50,9 @@ static const char *const history_statements[COUNT] = {
     [CLIENT_NEXT] = "SELECT min(client) FROM allotment WHERE client > ?1 HAVING count(*) > 0",
     [FORGET_GIVEN] = "DELETE FROM given WHERE client = ?1",
     [FORGET] = "DELETE FROM allotment WHERE client = ?1",
+    [SEALED_NEXT] = "SELECT name, client, sealed FROM allotment WHERE name > ?1 OR (name = ?1 AND client > ?2)"
+                    " ORDER BY name, client LIMIT 1",
+    [SEALED_SET] = "UPDATE allotment SET sealed = ?3 WHERE name = ?1 AND client = ?2",
 };
 
 struct program_history {
@@ -133,7 +148,8 @@ static int reveal(struct operations *o, const char *name, const struct id *clien
     struct slice sealed = query_blob(&q, 0);
     r = query_check(&q);
     if (r == 0)
-        r = keys_reveal(o->keys, LABEL, slice(context, context_of(name, client, context)), sealed, information);
+        r = keys_reveal(o->keys, STORAGE_PROGRAM, slice(context, context_of(name, client, context)), sealed,
+                        information);
     return r;
 }
 
@@ -149,7 +165,7 @@ static int add(struct operations *o, const char *name, const struct id *client, 
     uint8_t context[PROGRAM_NAME_BYTES + ID_BYTES], sealed[KEYS_STORED_BYTES];
     struct key32 fresh CLEANUP(key32_wipe);
     rng_fill(o->rng, fresh.bytes, sizeof(fresh.bytes));
-    int r = keys_protect(o->keys, o->rng, LABEL, slice(context, context_of(name, client, context)), &fresh, sealed);
+    int r = storage_protect(o, STORAGE_PROGRAM, slice(context, context_of(name, client, context)), &fresh, sealed);
     if (r != 0)
         return r;
     struct query q CLEANUP(query_end) = query_for(o, ALLOTMENT_ADD, name, client);
@@ -255,6 +271,55 @@ static bool is_there(const struct operations *o)
 {
     char path[1200];
     return file_join(path, sizeof(path), o->state_dir, "confidential/programs.db") == 0 && access(path, F_OK) == 0;
+}
+
+/* --- Another storage key ----------------------------------------------------------------------------------------- */
+
+static int put_next_under(struct operations *o, struct storage_work *work)
+{
+    uint8_t context[PROGRAM_NAME_BYTES + ID_BYTES], sealed[KEYS_STORED_BYTES];
+    struct storage_at at = { 0 };
+    bool changed = false;
+    struct query q CLEANUP(query_end) = query_for(o, SEALED_NEXT, work->at.name, &work->at.id);
+    int r = rows_one(&q);
+    if (r != 0)
+        return r;
+    query_text(&q, 0, at.name, sizeof(at.name));
+    query_fixed(&q, 1, at.id.bytes, sizeof(at.id.bytes));
+    struct slice stored = query_blob(&q, 2);
+    r = query_check(&q);
+    if (r == 0)
+        r = storage_put_under(o, &work->to, STORAGE_PROGRAM, slice(context, context_of(at.name, &at.id, context)),
+                              stored, sealed, &changed);
+    if (r != 0)
+        return r;
+    work->at = at;
+    if (!changed)
+        return 0;
+    work->changed++;
+    struct query set CLEANUP(query_end) = query_for(o, SEALED_SET, at.name, &at.id);
+    query_bind_blob(&set, 3, SLICE_ARRAY(sealed));
+    return rows_run(&set);
+}
+
+int program_history_put_under(struct operations *o, struct storage_work *work, unsigned rows)
+{
+    struct transaction t CLEANUP(transaction_end) = { 0 };
+    int r = is_there(o) ? open_history(o) : OPERATIONS_ABSENT; /* nothing was ever given */
+    if (r != 0)
+        return r;
+    r = transaction_begin(&t, o->history->store);
+    for (unsigned i = 0; r == 0 && i < rows; i++)
+        r = put_next_under(o, work);
+    if (r != 0 && r != OPERATIONS_ABSENT)
+        return r;
+    bool ended = r == OPERATIONS_ABSENT;
+    r = transaction_commit(&t);
+    if (r == 0 && ended) {
+        r = store_scrub(o->history->store);
+        return r == 0 ? OPERATIONS_ABSENT : r == -EBUSY ? 0 : r; /* somebody reads: again later */
+    }
+    return r > 0 ? -EUCLEAN : r;
 }
 
 int program_history_backup(struct operations *o, const char *path, bool *any)

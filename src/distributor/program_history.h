@@ -29,6 +29,10 @@ int program_history_find(struct operations *o, const char *name, const struct id
     MUST_USE;
 /* Who got what, by name, device and version, after *at (zero: the first). 0, OPERATIONS_ABSENT, -errno. Nothing secret in it. */
 int program_history_next(struct operations *o, struct program_allotment *at) MUST_USE;
+/* Looks at up to `rows` rows after work->at (storage.h), and puts those that lie under another storage key under work->to. A transaction of its own.
+ * 0; OPERATIONS_ABSENT: there is no other row (it was written anew, so that no free page holds what was); as storage_step; -errno. */
+struct storage_work;
+int program_history_put_under(struct operations *o, struct storage_work *work, unsigned rows) MUST_USE;
 /* Devices that are not known here any more, in any state (their account was erased), leave the history, and the file is written anew.
  * Not in a transaction. 0 or -errno. */
 int program_history_forget(struct operations *o) MUST_USE;

@@ -37,6 +37,7 @@
 #include "distributor/partners.h"
 #include "distributor/publish.h"
 #include "distributor/quotas.h"
+#include "distributor/rekey.h"
 #include "distributor/reload.h"
 #include "distributor/renew.h"
 #include "distributor/rotation.h"
@@ -288,6 +289,8 @@ static int start(struct server *server, int lock, enum serve_step *step)
     if (r == 0)
         r = directory_client_start(&server->directory_client, server);
     if (r == 0)
+        r = rekey_new(&server->rekey, server);
+    if (r == 0)
         r = watch_start(&server->watch, server);
     if (r == 0)
         r = collector_start(&server->collector, server);
@@ -304,6 +307,7 @@ static void release(struct server *server)
     throttle_free(server->throttle);
     quotas_free(server->quotas);
     free(server->metrics);
+    rekey_free(server->rekey);
     operations_close(server->read_ops);
     operations_close(server->write_ops);
     renew_free(server);

@@ -24,6 +24,8 @@ static const char *of_database(int r)
         return "the database is not of UTF-8 encoding: createdb -E UTF8 -T template0 NAME";
     case -EBUSY:
         return "the database is in use by another program for too long";
+    case -ENOKEY:
+        return "the database lies under a storage key that is not in keys/; the line above says which. Put back the keys/ that was saved with it";
     case -EUCLEAN:
         return "the database is damaged, or of another distributor than the keys: put a backup back (restore)";
     default:
@@ -58,7 +60,7 @@ static const char *of_keys(int r)
     case -EACCES:
         return "a key file or its token refuses; the line above says which. Serve as the user who owns the directory";
     case -ENXIO:
-        return "the token that wraps the keys is not there";
+        return "the token that wraps the keys is not there, or holds another key; the line above says which";
     case -EUCLEAN:
         return "a key file is damaged; the line above says which";
     default:

@@ -40,6 +40,7 @@ struct directory_client;
 struct watch;
 struct collector;
 struct announce;
+struct rekey;
 struct renewed;
 
 struct server {
@@ -68,6 +69,7 @@ struct server {
     struct announce *announce;
     struct watch *watch;
     struct collector *collector;
+    struct rekey *rekey;
     struct renewed *renewed; /* renew.c: keys and identities of before */
 };
 

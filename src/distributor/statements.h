@@ -19,6 +19,7 @@
 #include "distributor/statements_queue.h"
 #include "distributor/statements_shared.h"
 #include "distributor/statements_standing.h"
+#include "distributor/statements_storage.h"
 #include "distributor/statements_trade.h"
 
 #define STATEMENTS(X)      \
@@ -28,7 +29,8 @@
     STATEMENTS_PARTNERS(X) \
     STATEMENTS_MONEY(X)    \
     STATEMENTS_ERASE(X)    \
-    STATEMENTS_STANDING(X) STATEMENTS_SHARED(X) STATEMENTS_PROGRAMS(X) STATEMENTS_PLACES(X) STATEMENTS_QUEUE(X)
+    STATEMENTS_STANDING(X) \
+    STATEMENTS_SHARED(X) STATEMENTS_PROGRAMS(X) STATEMENTS_PLACES(X) STATEMENTS_QUEUE(X) STATEMENTS_STORAGE(X)
 
 #define STATEMENT_NAME(name, sql) name,
 enum statement { STATEMENTS(STATEMENT_NAME) STATEMENT_COUNT };

@@ -18,6 +18,7 @@
 #include "distributor/keyset.h"
 #include "distributor/lobby.h"
 #include "distributor/partners.h"
+#include "distributor/rekey.h"
 #include "distributor/renew.h"
 #include "distributor/share.h"
 #include "distributor/share_chain.h"
@@ -224,8 +225,10 @@ static void on_look_done(struct writer_job *job, int outcome)
         w->has_version = true;
         w->sweep_due |= w->changed;
     }
-    if (outcome == 0 && !w->stopping)
+    if (outcome == 0 && !w->stopping) {
         sweep_in_time(w);
+        rekey_look(server->rekey, w->changed);
+    }
     if (outcome == 0 && w->changed && !w->stopping) {
         renew_take(server, &w->look_reading);
         lobby_visit_distributors(server->lobby, check_partner, server);

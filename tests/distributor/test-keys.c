@@ -57,12 +57,27 @@ static void stored_secrets_mean_one_thing(void **state)
     uint8_t stored[KEYS_STORED_BYTES];
     const struct keys *k = town.a.keys;
     struct slice here = slice_str("here"), there = slice_str("there");
-    assert_int_equal(keys_protect(k, rng_system(), "a label", here, &secret, stored), 0);
+    const struct keys_storage_id id = keys_storage_first(k), unknown = { { 1 } };
+    assert_int_equal(keys_protect(k, rng_system(), &unknown, "a label", here, &secret, stored), -ENOKEY);
+    assert_int_equal(keys_protect(k, rng_system(), &id, "a label", here, &secret, stored), 0);
+    assert_true(keys_is_under(SLICE_ARRAY(stored), &id) && !keys_is_under(SLICE_ARRAY(stored), &unknown));
     assert_int_equal(keys_reveal(k, "a label", here, SLICE_ARRAY(stored), &read), 0);
     assert_memory_equal(secret.bytes, read.bytes, 32);
     assert_int_equal(keys_reveal(k, "a label", there, SLICE_ARRAY(stored), &read), -EUCLEAN);
     assert_int_equal(keys_reveal(k, "b label", here, SLICE_ARRAY(stored), &read), -EUCLEAN);
-    assert_int_equal(keys_reveal(town.b.keys, "a label", here, SLICE_ARRAY(stored), &read), -EUCLEAN);
+    assert_int_equal(keys_reveal(town.b.keys, "a label", here, SLICE_ARRAY(stored), &read), -ENOKEY);
+    /* As earlier versions wrote it, without the name of the key. */
+    struct slice unnamed = slice(stored + KEYS_STORAGE_ID_BYTES, sizeof(stored) - KEYS_STORAGE_ID_BYTES);
+    assert_int_equal(keys_reveal(k, "a label", here, unnamed, &read), 0);
+    assert_memory_equal(secret.bytes, read.bytes, 32);
+    assert_int_equal(keys_reveal(k, "a label", there, unnamed, &read), -EUCLEAN);
+    assert_int_equal(keys_reveal(town.b.keys, "a label", here, unnamed, &read), -EUCLEAN);
+    for (size_t i = 0; i < sizeof(stored); i++) {
+        stored[i] ^= 1;
+        assert_int_equal(keys_reveal(k, "a label", here, SLICE_ARRAY(stored), &read),
+                         i < KEYS_STORAGE_ID_BYTES ? -ENOKEY : -EUCLEAN);
+        stored[i] ^= 1;
+    }
     assert_int_equal(keys_reveal(k, "a label", here, slice(stored, 31), &read), -EUCLEAN);
 }
 

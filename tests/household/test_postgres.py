@@ -249,6 +249,45 @@ def everything_plays():
         assert device.digest(contents[3]) == reference_digest(paths[3])
 
 
+def another_storage_key():
+    """Changed while both servers sell, by commands of which some are killed; no request fails, and nothing is left under the key before."""
+    failures, done, stop = [], [], threading.Event()
+
+    def shop(device):
+        number = 0
+        while not stop.is_set():
+            try:
+                device("get", contents[number % CONTENTS], "--yes", "--again")
+                done.append(1)
+            except Refused as refused:
+                failures.append(str(refused))
+            number += 1
+    for device in (h.kitchen, kettle):
+        wait_for(f"{device.name} is connected", lambda: device("status")["distributors_online"] >= 1, 40)
+    threads = [threading.Thread(target=shop, args=(d,)) for d in (h.kitchen, kettle)]
+    for t in threads:
+        t.start()
+    for number in range(4):
+        command = Process([PROGRAMS["hearth-distributor"], "--state-dir", h.aurora.dir, "keys", "rotate", "storage"], os.path.join(h.root, "rotate.log"))
+        if number % 2:
+            time.sleep(random.uniform(0, 0.3))
+            command.kill()
+        else:
+            command.child.wait(60)
+            assert command.child.returncode == 0, open(os.path.join(h.root, "rotate.log")).read()
+    wait_for("the servers have finished it", lambda: not h.aurora.admin("keys", "list")["storage_changing"])
+    count = len(done)
+    wait_for("both sell on", lambda: len(done) > count + 4, 40)
+    stop.set()
+    for t in threads:
+        t.join()
+    assert not failures, failures[:5]
+    key = h.aurora.admin("keys", "list")["storage_key"]
+    assert sql("SELECT encode(id, 'hex') FROM storage_key") == [[key]]
+    for table, column in (("content", "header_half"), ("content", "license_half"), ("key_block", "root"), ("partner", "copy_secret"), ("secret", "sealed")):
+        assert {row[0] for row in sql(f"SELECT encode(substr({column}, 1, 8), 'hex') FROM {table}")} == {key}, table
+
+
 def stopping():
     h.aurora.second.stop()
     h.aurora.stop()
@@ -256,4 +295,4 @@ def stopping():
 
 
 run_cases([(f.__name__.replace("_", " "), f) for f in (
-    the_story, what_one_server_changes_the_other_announces, refusals, storm, nothing_is_lost_and_nothing_double, everything_plays, stopping)])
+    the_story, what_one_server_changes_the_other_announces, refusals, storm, nothing_is_lost_and_nothing_double, everything_plays, another_storage_key, stopping)])

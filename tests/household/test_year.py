@@ -345,6 +345,12 @@ class Year:
     def table_place(self, names, songs):
         assert not self.sql("SELECT 1 FROM place WHERE (server IS NULL) <> (url LIKE 'http%')")
 
+    def table_storage_key(self, names, songs):
+        assert self.sql("SELECT lower(hex(id)) FROM storage_key") == self.sql("SELECT DISTINCT lower(hex(substr(sealed, 1, 8))) FROM secret")
+
+    def table_secret(self, names, songs):
+        assert self.sql("SELECT name, length(sealed) FROM secret") == [("erased names", 68)]
+
     def table_finding(self, names, songs):
         """In a year of kills and power cuts nobody has cheated. Rows that are on their way may be missing for a moment."""
         assert not self.sql("SELECT kind, text FROM finding WHERE settled_ms IS NULL AND kind NOT IN ('rows-missing', 'directory-withholds')")
