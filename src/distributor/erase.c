@@ -22,7 +22,8 @@
 #include "distributor/share_forget.h"
 #include "distributor/storage.h"
 
-#define SCRUB_DUE "scrub-due"
+#define SCRUB_DUE "scrub-due"   /* rises with everything that no free page may hold */
+#define SCRUB_DONE "scrub-done" /* how far it had risen when the file was last written anew */
 #define NAME_LABEL "hearth erased name"
 
 /* --- Names ----------------------------------------------------------------------------------------------------------- */
@@ -338,37 +339,31 @@ int erase_tick(struct operations *o, int64_t now_ms)
     return r == OPERATIONS_ABSENT ? 0 : r;
 }
 
-static int scrub_due(struct operations *o, uint64_t *due)
+/* Several may be at it at once, here and in other processes: what came later than one has seen stays due. */
+static int note_scrubbed(struct operations *o, uint64_t due)
 {
-    struct query q CLEANUP(query_end) = query(o->store, COUNTER_GET);
-    query_bind_text(&q, 1, SCRUB_DUE);
-    int r = rows_one(&q);
-    *due = r == 0 ? query_u64(&q, 0) : 0;
-    return r == OPERATIONS_ABSENT ? 0 : r != 0 ? r : query_check(&q);
+    struct transaction t CLEANUP(transaction_end) = { 0 };
+    uint64_t done = 0;
+    int r = transaction_begin(&t, o->store);
+    if (r == 0)
+        r = operations_counter(o, SCRUB_DONE, &done);
+    if (r == 0 && due > done)
+        r = operations_counter_set(o, SCRUB_DONE, due);
+    return r == 0 ? transaction_commit(&t) : r;
 }
 
 int erase_scrub(struct operations *o)
 {
-    uint64_t due = 0;
-    int r = scrub_due(o, &due);
-    if (r != 0 || due == 0)
+    uint64_t due = 0, done = 0;
+    int r = operations_counter(o, SCRUB_DUE, &due);
+    if (r == 0)
+        r = operations_counter(o, SCRUB_DONE, &done);
+    if (r != 0 || due <= done)
         return r;
     r = program_history_forget(o);
     if (r == 0)
         r = store_scrub(o->store);
-    if (r != 0)
-        return r;
-    struct transaction t CLEANUP(transaction_end) = { 0 };
-    r = transaction_begin(&t, o->store);
-    if (r != 0)
-        return r;
-    {
-        struct query q CLEANUP(query_end) = query(o->store, COUNTER_LOWER);
-        query_bind_text(&q, 1, SCRUB_DUE);
-        query_bind_u64(&q, 2, due);
-        r = rows_run(&q);
-    }
-    return r == 0 ? transaction_commit(&t) : r;
+    return r == 0 ? note_scrubbed(o, due) : r;
 }
 
 /* --- ACCOUNT_ERASE: by its owner, with the password ------------------------------------------------------------------ */

@@ -131,7 +131,7 @@ int keys_storage_prepared(const struct keys *k, const char *state_dir, struct ke
 /* storage.key.new, which is `id`, takes the place of storage.key, which is overwritten and gone. Idempotent. The caller holds keys_lock.
  * 0; -ENOKEY: neither file is it; -errno. */
 int keys_storage_adopt(const struct keys *k, const char *state_dir, const struct keys_storage_id *id) MUST_USE;
-/* What an interrupted change has left of the key before is overwritten and gone. 0, -errno. */
+/* What an interrupted change has left of the key before is overwritten and gone; not now, if somebody holds keys_lock. 0, -errno. */
 int keys_storage_tidy(const char *state_dir) MUST_USE;
 /* Where storage.key is: a token's URL, or "" for a file; *place (may be NULL) borrows text. 0, -errno. */
 #define KEYS_PLACE_BYTES 2048

@@ -272,7 +272,7 @@ static int paths_of(const char *state_dir, struct paths *p)
     return r == 0 ? keys_path(state_dir, KEYS_GONE_FILE, p->gone, sizeof(p->gone)) : r;
 }
 
-/* Unless it is a second name of storage.key, which is about to be changed. */
+/* Unless it is a second name of storage.key, which is about to be changed. The caller holds keys_lock. */
 static int overwrite_gone(const struct paths *p)
 {
     struct stat now, gone;
@@ -287,7 +287,10 @@ int keys_storage_tidy(const char *state_dir)
 {
     struct paths p;
     int r = paths_of(state_dir, &p);
-    return r == 0 ? overwrite_gone(&p) : r;
+    if (r != 0 || access(p.gone, F_OK) != 0)
+        return r;
+    int lock CLEANUP(closep) = keys_lock(state_dir, true, false);
+    return lock == -EBUSY ? 0 : lock < 0 ? lock : overwrite_gone(&p);
 }
 
 /* A second name first, so that storage.key is one of the two keys at any moment, and the other one can be overwritten. */

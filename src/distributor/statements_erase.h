@@ -75,7 +75,6 @@
                    " SELECT coalesce(max(number), 0) + 1, ?1, ?2, ?3 FROM erasure")                                                 \
     X(ERASURE_DUE, "SELECT number, first, last FROM erasure WHERE erased_ms < ?1 ORDER BY number LIMIT 1")                          \
     X(ERASURE_DONE, "DELETE FROM erasure WHERE number = ?1")                                                                        \
-    X(COUNTER_LOWER, "UPDATE counter SET value = value - ?2 WHERE name = ?1")                                                       \
     X(OUTBOX_SET, "UPDATE outbox SET envelope = ?2 WHERE sequence = ?1")
 
 #endif

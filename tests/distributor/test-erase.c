@@ -2,6 +2,7 @@
  * tests/household/test_erase.py. */
 #include "town.h"
 
+#include <pthread.h>
 #include <stdio.h>
 
 #include "distributor/accounts.h"
@@ -196,6 +197,43 @@ static void a_member_from_the_start_comes_out_the_same(void **state)
     assert_string_equal(d.user, "bob");
 }
 
+/* --- Writing the file anew ------------------------------------------------------------------------------------------ */
+
+#define SCRUBS 40
+
+static void *scrub_often(void *o)
+{
+    for (unsigned i = 0; i < SCRUBS; i++)
+        if (erase_scrub(o) == -EBUSY)
+            continue;
+    return NULL;
+}
+
+/* A server and a command at once, while more is erased: none of it is forgotten, and no counter goes below nothing. */
+static void two_write_it_anew_at_once(void **state)
+{
+    (void)state;
+    struct operations *other[2];
+    pthread_t threads[2];
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(operations_open(&other[i], town.a.dir, town.a.keys, rng_system(), 0), 0);
+        assert_int_equal(pthread_create(&threads[i], NULL, scrub_often, other[i]), 0);
+    }
+    for (unsigned i = 0; i < SCRUBS; i++) {
+        struct transaction t CLEANUP(transaction_end) = { 0 };
+        assert_int_equal(transaction_begin(&t, town.a.o->store), 0);
+        assert_int_equal(erase_scrub_later(town.a.o), 0);
+        assert_int_equal(transaction_commit(&t), 0);
+    }
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+        operations_close(other[i]);
+    }
+    assert_int_equal(erase_scrub(town.a.o), 0);
+    assert_int_equal(shop_ask(&town.a, "SELECT value FROM counter WHERE name = 'scrub-due'"), SCRUBS);
+    assert_int_equal(shop_ask(&town.a, "SELECT value FROM counter WHERE name = 'scrub-done'"), SCRUBS);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -208,6 +246,7 @@ int main(void)
         CASE(what_is_owed_is_written_off_by_the_operator_only),
         CASE(names_are_given_once),
         CASE(a_member_from_the_start_comes_out_the_same),
+        CASE(two_write_it_anew_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
