@@ -218,3 +218,13 @@ int file_in_memory(const char *name, struct slice content)
     close(fd);
     return r;
 }
+
+int file_birth(const char *path, uint64_t *inode, uint64_t *born_ns)
+{
+    struct statx x;
+    if (statx(AT_FDCWD, path, 0, STATX_INO | STATX_BTIME, &x) != 0)
+        return -errno;
+    *inode = x.stx_ino;
+    *born_ns = (x.stx_mask & STATX_BTIME) == 0 ? 0 : (uint64_t)x.stx_btime.tv_sec * 1000000000u + x.stx_btime.tv_nsec;
+    return 0;
+}

@@ -13,10 +13,12 @@ int file_read(const char *path, struct buf *out) MUST_USE;
 /* Writes path.tmp-THREAD, syncs, renames over path, syncs the directory. A failed fsync stops the program (abort). */
 int file_replace(const char *path, struct slice content, mode_t mode) MUST_USE;
 int file_make_dirs(const char *path, mode_t mode) MUST_USE; /* like mkdir -p; existing is fine */
-int file_sync_dir(const char *dir) MUST_USE;                /* fsync of a directory; a failed fsync aborts */
-int file_sync_parent(const char *path) MUST_USE;            /* the same for the directory that holds path */
-int file_sync(int fd) MUST_USE;                             /* fdatasync; EIO and the like abort; 0 */
-int file_sync_all(int fd) MUST_USE;                         /* the same of its whole file system: syncfs */
+/* What a copy of a file does not have, even one under its name: which file it is, and when it was made (0: the file system does not say). */
+int file_birth(const char *path, uint64_t *inode, uint64_t *born_ns) MUST_USE; /* 0, -errno */
+int file_sync_dir(const char *dir) MUST_USE;     /* fsync of a directory; a failed fsync aborts */
+int file_sync_parent(const char *path) MUST_USE; /* the same for the directory that holds path */
+int file_sync(int fd) MUST_USE;                  /* fdatasync; EIO and the like abort; 0 */
+int file_sync_all(int fd) MUST_USE;              /* the same of its whole file system: syncfs */
 int file_pread_all(int fd, void *out, size_t len, uint64_t offset) MUST_USE; /* 0, -EIO when short, -errno */
 int file_pwrite_all(int fd, const void *data, size_t len, uint64_t offset) MUST_USE;
 /* A file in memory that holds content, close on exec; gone with its last descriptor. Descriptor (the caller's) or -errno. */

@@ -9,6 +9,7 @@
 #include "daemon/household.h"
 #include "daemon/login.h"
 #include "daemon/metadata.h"
+#include "daemon/play_memory.h"
 #include "daemon/programs.h"
 #include "daemon/queued.h"
 #include "daemon/register.h"
@@ -73,6 +74,15 @@ const struct control_entry control_table[] = {
     CONTROL_ENTRY(METADATA_ADD, MetadataAdd, metadata_add_handle),
     CONTROL_ENTRY(METADATA_REMOVE, MetadataRemove, metadata_remove_handle),
     CONTROL_ENTRY(METADATA_VOUCH, MetadataVouch, metadata_vouch_handle),
+    CONTROL_ENTRY(PLAYLISTS_GET, PlaylistsGet, playlists_handle),
+    CONTROL_ENTRY(PLAYLIST_GET, PlaylistGet, playlist_handle),
+    CONTROL_ENTRY(PLAYLIST_EDIT, PlaylistEdit, playlist_edit_handle),
+    CONTROL_ENTRY(WISHES_GET, WishesGet, wishes_handle),
+    CONTROL_ENTRY(WISH_ADD, WishAdd, wish_add_handle),
+    CONTROL_ENTRY(WISH_REMOVE, WishRemove, wish_remove_handle),
+    CONTROL_ENTRY(SETTINGS_GET, SettingsGet, settings_handle),
+    CONTROL_ENTRY(SETTING_SET, SettingSet, setting_set_handle),
+    CONTROL_ENTRY(POSITIONS_GET, PositionsGet, positions_handle),
     CONTROL_ENTRY(EVENTS_GET, EventsGet, events_get),
     CONTROL_ENTRY(DOCTOR, Doctor, doctor_handle),
     { 0 },

@@ -32,6 +32,7 @@
 #include "daemon/programs.h"
 #include "daemon/shop.h"
 #include "daemon/siblings.h"
+#include "daemon/state.h"
 #include "daemon/transfers.h"
 #include "daemon/upkeep.h"
 #include "daemon/vault_client.h"
@@ -137,7 +138,9 @@ static int start_modules(struct daemon *d)
     if (r == 0)
         r = library_start(d);
     if (r == 0)
-        r = play_memory_start(d);
+        r = state_start(d);
+    if (r == 0)
+        play_memory_changed(d);
     if (r == 0)
         r = damage_start(d);
     if (r == 0)
@@ -150,6 +153,8 @@ static int start_modules(struct daemon *d)
         r = device_time_refresh(d, NULL, NULL);
     if (r == 0)
         r = transfers_start(d);
+    if (r == 0)
+        state_listen(d);
     if (r == 0)
         r = start_network(d);
     if (r == 0)
@@ -229,6 +234,7 @@ void daemon_stop(struct daemon *d, int exit_code)
     players_stop(d);
     if (d->discovery != NULL)
         discovery_stop(steal(&d->discovery), NULL, NULL); /* says goodbye */
+    state_stop(d);
     if (d->transfers != NULL)
         transfers_stop(d);
     if (d->listener != NULL)
@@ -251,6 +257,7 @@ void daemon_deinit(struct daemon *d)
     later_close(&d->later);
     (void)uv_run(d->loop, UV_RUN_DEFAULT);
     db_close(steal(&d->db));
+    state_free(d);
     siblings_stop(d);
     library_stop(d);
     listing_free(d);

@@ -57,6 +57,7 @@ struct daemon {
     struct account *guests;   /* list: issuers that this device is not registered with (account.h) */
     struct outbox *outbox;
     struct siblings *siblings;
+    struct state *state;         /* what the household keeps in common */
     struct transfers *transfers; /* downloads and copies (transfers.h); NULL until transfers_start */
     struct peer_listener *listener;
     struct discovery *discovery;
@@ -66,7 +67,7 @@ struct daemon {
     struct players *players; /* NULL until something is played (player.h) */
     struct deck *decks;      /* list: queues being played (deck.h) */
     struct burn *burn;       /* the one under way (burn.h) */
-    uint32_t volume;         /* 0 to 100, of what is played in time */
+    uint32_t volume;         /* 0 to 100, of what is played in time (play_memory.h) */
     struct pace receiving;   /* bandwidth.c: shared by all that is received, */
     struct pace sending;     /* and by all bodies that are sent */
 

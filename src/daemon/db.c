@@ -32,6 +32,13 @@ static const char *const migrations[] = {
     /* Where a track was left (play_memory.h). */
     "CREATE TABLE position (content BLOB PRIMARY KEY CHECK (length(content) = 32), position_ms INTEGER NOT NULL) STRICT, WITHOUT ROWID;",
     "CREATE TABLE damaged (content BLOB PRIMARY KEY CHECK (length(content) = 32)) STRICT, WITHOUT ROWID;", /* damage.h */
+    /* What the household keeps in common (state.h, protocol/replica.h): this copy's own ID and the file it belongs to, the version, the items. */
+    "CREATE TABLE state_self (one INTEGER PRIMARY KEY CHECK (one = 1), replica BLOB NOT NULL CHECK (length(replica) = 16),"
+    "  told INTEGER NOT NULL, inode INTEGER NOT NULL, born INTEGER NOT NULL) STRICT;"
+    "CREATE TABLE state_seen (replica BLOB PRIMARY KEY CHECK (length(replica) = 16), counter INTEGER NOT NULL CHECK (counter > 0))"
+    "  STRICT, WITHOUT ROWID;"
+    "CREATE TABLE state_item (replica BLOB NOT NULL, counter INTEGER NOT NULL, kind INTEGER NOT NULL, key BLOB NOT NULL,"
+    "  value BLOB NOT NULL, PRIMARY KEY (replica, counter)) STRICT, WITHOUT ROWID;",
 };
 
 static const char *const statements[] = {
@@ -70,12 +77,20 @@ static const char *const statements[] = {
                         " ON CONFLICT (content) DO UPDATE SET distributor = ?2",
     [DB_DOWNLOAD_DELETE] = "DELETE FROM download WHERE content = ?1",
     [DB_POSITIONS] = "SELECT content, position_ms FROM position",
-    [DB_POSITION_PUT] = "INSERT INTO position (content, position_ms) VALUES (?1, ?2)"
-                        " ON CONFLICT (content) DO UPDATE SET position_ms = ?2",
-    [DB_POSITION_DELETE] = "DELETE FROM position WHERE content = ?1",
     [DB_DAMAGED] = "SELECT content FROM damaged",
     [DB_DAMAGED_PUT] = "INSERT INTO damaged (content) VALUES (?1) ON CONFLICT DO NOTHING",
     [DB_DAMAGED_DELETE] = "DELETE FROM damaged WHERE content = ?1",
+    [DB_POSITIONS_CLEAR] = "DELETE FROM position",
+    [DB_STATE_SELF] = "SELECT replica, told, inode, born FROM state_self",
+    [DB_STATE_SELF_PUT] = "INSERT INTO state_self (one, replica, told, inode, born) VALUES (1, ?1, ?2, ?3, ?4)"
+                          " ON CONFLICT (one) DO UPDATE SET replica = ?1, told = ?2, inode = ?3, born = ?4",
+    [DB_STATE_SEEN] = "SELECT replica, counter FROM state_seen",
+    [DB_STATE_SEEN_PUT] = "INSERT INTO state_seen (replica, counter) VALUES (?1, ?2)"
+                          " ON CONFLICT (replica) DO UPDATE SET counter = ?2",
+    [DB_STATE_SEEN_DELETE] = "DELETE FROM state_seen WHERE replica = ?1",
+    [DB_STATE_ITEMS] = "SELECT kind, key, value, replica, counter FROM state_item",
+    [DB_STATE_ITEM_ADD] = "INSERT INTO state_item (kind, key, value, replica, counter) VALUES (?1, ?2, ?3, ?4, ?5)",
+    [DB_STATE_ITEM_DELETE] = "DELETE FROM state_item WHERE replica = ?1 AND counter = ?2",
 };
 
 static const struct store_schema schema = {
@@ -93,6 +108,7 @@ struct db {
     struct store *store;
     struct db_job *first, **last; /* waiting */
     struct db_job *batch;         /* being worked on; the pool's while running */
+    uint64_t inode, born_ns;
     uint32_t waiting;
     bool running, closing;
 };
@@ -107,8 +123,12 @@ int db_open(struct db **out, uv_loop_t *loop, const char *state_dir)
     if (db == NULL)
         return -ENOMEM;
     r = store_open(&db->store, path, &schema);
-    if (r != 0)
+    if (r == 0)
+        r = file_birth(path, &db->inode, &db->born_ns);
+    if (r != 0) {
+        store_close(db->store);
         return r;
+    }
     db->loop = loop;
     db->last = &db->first;
     db->work.data = db;
@@ -117,6 +137,12 @@ int db_open(struct db **out, uv_loop_t *loop, const char *state_dir)
 }
 
 struct store *db_store(struct db *db) { return db->store; }
+void db_birth(const struct db *db, uint64_t *inode, uint64_t *born_ns)
+{
+    *inode = db->inode & INT64_MAX; /* as a database keeps numbers */
+    *born_ns = db->born_ns & INT64_MAX;
+}
+
 uint32_t db_waiting(const struct db *db) { return db->waiting; }
 
 static int run_job(struct store *store, struct db_job *job)

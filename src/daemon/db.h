@@ -35,9 +35,16 @@ enum db_statement {
     DB_DOWNLOADS,       /* content, distributor */
     DB_DOWNLOAD_PUT,    /* content, distributor */
     DB_DOWNLOAD_DELETE, /* content */
-    DB_POSITIONS,       /* content, position_ms */
-    DB_POSITION_PUT,    /* content, position_ms */
-    DB_POSITION_DELETE, /* content */
+    DB_POSITIONS,       /* content, position_ms: of before there was a common state */
+    DB_POSITIONS_CLEAR,
+    DB_STATE_SELF,        /* replica, told, inode, born */
+    DB_STATE_SELF_PUT,    /* replica, told, inode, born */
+    DB_STATE_SEEN,        /* replica, counter */
+    DB_STATE_SEEN_PUT,    /* replica, counter */
+    DB_STATE_SEEN_DELETE, /* replica */
+    DB_STATE_ITEMS,       /* kind, key, value, replica, counter */
+    DB_STATE_ITEM_ADD,    /* kind, key, value, replica, counter */
+    DB_STATE_ITEM_DELETE, /* replica, counter */
     DB_DAMAGED,         /* content */
     DB_DAMAGED_PUT,     /* content */
     DB_DAMAGED_DELETE,  /* content */
@@ -57,6 +64,8 @@ struct db_job { /* embedded by the operation; lives until done has fired */
 int db_open(struct db **out, uv_loop_t *loop, const char *state_dir) MUST_USE; /* 0, STORE_NEWER, -errno */
 /* For reading at start, before the first job. */
 struct store *db_store(struct db *db);
+/* Which file it is: another one when the state directory was put back from a copy (file_birth). */
+void db_birth(const struct db *db, uint64_t *inode, uint64_t *born_ns);
 void db_run(struct db *db, struct db_job *job);
 uint32_t db_waiting(const struct db *db); /* jobs not yet done */
 /* No more jobs may come; freed once the running batch is done. */

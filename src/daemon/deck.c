@@ -3,7 +3,9 @@
  * Callbacks, in order, for each track: on_progress and on_wish ..., on_end; on_gone when the client leaves. */
 #include "daemon/deck.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <strings.h>
 
 #include "base/util.h"
 #include "daemon/deck_internal.h"
@@ -139,6 +141,7 @@ static void deck_free(struct deck *k)
         }
     end_waiters(k);
     deck_metadata_drop(k);
+    play_memory_end(k->mark);
     free(k);
 }
 
@@ -161,7 +164,7 @@ static void note_position(struct deck *k, uint64_t position_ms)
     if (!k->in_time)
         return;
     k->noted_ms = position_ms;
-    play_memory_left(k->daemon, &k->tracks[k->current].content, position_ms);
+    play_memory_left(k->mark, position_ms);
 }
 
 static void on_progress(const ply_Progress *progress, void *ctx)
@@ -248,10 +251,25 @@ static void take_refusal(struct deck *k, enum reason why, const msg_Refusal *ref
     CALL_ROW(k->call, PLAY_FAILED, PlayFailed, &row);
 }
 
+/* Where the end of a track leads, as the household's setting has it; a round of the queue in which nothing was played is the last one. */
+static int64_t next_of(struct deck *k, enum reason why)
+{
+    char repeat[STATE_SETTING_BYTES];
+    int64_t next = (int64_t)k->current + 1;
+    if (!k->in_time)
+        return next;
+    state_setting_value(k->daemon, "repeat", repeat);
+    if (strcmp(repeat, "one") == 0 && why == REASON_NONE)
+        return k->current;
+    if (strcmp(repeat, "all") != 0 || next < k->count || k->played == k->round_played)
+        return next;
+    k->round_played = k->played;
+    return 0;
+}
+
 static void on_end(const struct play_end *end, void *ctx)
 {
     struct deck *k = ctx;
-    int64_t to = k->move_to >= 0 ? k->move_to : (int64_t)k->current + 1;
     uint64_t at = deck_position_ms(k);
     k->play = NULL;
     k->left_ms = at;
@@ -267,6 +285,7 @@ static void on_end(const struct play_end *end, void *ctx)
             tell_stopped(k, end, at);
     }
     k->progress = (ply_Progress){ 0 };
+    int64_t to = k->move_to >= 0 ? k->move_to : next_of(k, end->why);
     await_next(k);
     if (k->waiting && !k->stopping) {
         answer_waiters(k);
@@ -287,6 +306,7 @@ static void play_current(struct deck *k)
 {
     static const struct play_callbacks callbacks = { on_progress, on_wish, on_end };
     ply_Start start = k->start;
+    char window[STATE_SETTING_BYTES];
     k->move_to = -1;
     k->waiting = false;
     k->plays++;
@@ -294,6 +314,13 @@ static void play_current(struct deck *k)
     k->noted_ms = k->first_ms;
     k->progress = (ply_Progress){ 0 };
     k->has_left = deck_left(k->daemon, &k->tracks[k->current].content, NULL, &k->left);
+    play_memory_end(k->mark);
+    k->mark = k->in_time ? play_memory_begin(k->daemon, &k->tracks[k->current].content, k->chosen) : NULL;
+    k->chosen = false;
+    state_setting_value(k->daemon, "window", window);
+    start.has_window = strcmp(window, "automatic") != 0;
+    if (start.has_window)
+        CODEC_SET_TEXT(start.window, window);
     start.from_ms = k->first_ms;
     start.volume = k->in_time ? k->daemon->volume : 100;
     start.picture_ms = k->count > 1 ? PICTURE_MS : 0;
@@ -424,6 +451,36 @@ static void set_display(struct deck *k, const ctl_Play *m)
     CODEC_SET_TEXT(k->start.wayland, m->wayland);
 }
 
+/* Where the first one begins. Several places are for the person to choose from. */
+static int set_place(struct deck *k, const ctl_Play *m, char *detail, size_t detail_cap)
+{
+    struct daemon *d = k->daemon;
+    struct place_left places[PLACES_MAX];
+    const struct deck_track *t = &k->tracks[0];
+    size_t count = play_memory_places(d, &t->content, places), len = 0;
+    const struct place_left *place = m->resume && count == 1 ? &places[0] : NULL;
+    char short_id[ID_SHORT_BYTES];
+    bool start = m->has_position && strcmp(m->position, "start") == 0;
+    for (size_t i = 0; m->has_position && !start && i < count; i++)
+        if (strcasecmp(state_author(d, &places[i].by, short_id), m->position) == 0)
+            place = &places[i];
+    for (size_t i = 0; i < count && len < detail_cap; i++) {
+        unsigned long long s = (unsigned long long)places[i].position_ms / 1000;
+        int n = snprintf(detail + len, detail_cap - len, "%s%llu:%02llu on %s", i == 0 ? "It was left at " : ", at ",
+                         s / 60, s % 60, state_author(d, &places[i].by, short_id));
+        len += n > 0 ? (size_t)n : 0;
+    }
+    if (m->has_position && !start && place == NULL)
+        return REASON_NOT_FOUND;
+    if (count > 1 && !m->has_position)
+        return REASON_CHOOSE_POSITION;
+    detail[0] = '\0';
+    k->chosen = m->has_position;
+    if (place != NULL && (t->duration_ms == 0 || place->position_ms + ALMOST_OVER_MS < t->duration_ms))
+        k->first_ms = place->position_ms;
+    return 0;
+}
+
 static int set_up(struct deck *k, const ctl_Play *m, char *detail, size_t detail_cap)
 {
     if (!set_output(k, m->output)) {
@@ -431,7 +488,7 @@ static int set_up(struct deck *k, const ctl_Play *m, char *detail, size_t detail
                        "The output is audio, silent, digest, null, or a device that `hearth outputs` lists.");
         return REASON_MALFORMED;
     }
-    if (m->tracks_count == 0)
+    if (m->tracks_count == 0 && !m->has_playlist)
         return REASON_MALFORMED;
     if (k->in_time && deck_in_time(k->daemon) != NULL) {
         (void)snprintf(detail, detail_cap,
@@ -442,7 +499,10 @@ static int set_up(struct deck *k, const ctl_Play *m, char *detail, size_t detail
     CODEC_SET_TEXT(k->plugin, m->plugin);
     k->asks = m->ask;
     k->background = m->background;
-    return deck_add(k, m->tracks, m->tracks_count, detail, detail_cap);
+    int r = m->has_playlist ? deck_add_playlist(k, m->playlist, detail, detail_cap) : 0;
+    if (r == 0)
+        r = deck_add(k, m->tracks, m->tracks_count, detail, detail_cap);
+    return r != 0 || !k->in_time ? r : set_place(k, m, detail, detail_cap);
 }
 
 void deck_play(struct daemon *d, struct call *c, const void *message)
@@ -461,9 +521,8 @@ void deck_play(struct daemon *d, struct call *c, const void *message)
         call_refuse(c, reason_of_error(r), detail[0] != '\0' ? detail : NULL);
         return;
     }
-    const struct track *t = library_find(d, k->tracks[0].content.bytes);
-    if (m->resume && k->in_time && t != NULL && t->position_ms + ALMOST_OVER_MS < t->duration_ms)
-        k->first_ms = t->position_ms;
+    if (k->in_time)
+        play_memory_changed(d); /* as loud as the household has it by now */
     k->call = c;
     k->next = d->decks;
     d->decks = k;

@@ -6,7 +6,7 @@
 #include "daemon/deck.h"
 #include "daemon/play.h"
 
-#define DECK_TRACKS_MAX 256
+#define DECK_TRACKS_MAX 1024 /* a whole playlist */
 
 enum deck_state { DECK_STOPPED = 0, DECK_STARTING = 1, DECK_PLAYING = 2, DECK_PAUSED = 3, DECK_WAITING = 4 };
 
@@ -43,7 +43,10 @@ struct deck {
     uint32_t seeks;           /* told to this player */
     uint64_t sought_ms;       /* the last of them */
     uint64_t noted_ms;        /* position last written down */
+    struct place_mark *mark;  /* where it is written; NULL: nowhere */
+    bool chosen;              /* the first one's place, of several */
     uint32_t played, refused; /* tracks */
+    uint32_t round_played;    /* of them, before the queue began anew (repeat) */
     msg_Refusal refusal;      /* the last one */
     bool mishap;              /* the last track ended with it */
     struct deck_waiter *waiters;
@@ -56,6 +59,8 @@ enum deck_state deck_state(const struct deck *k);
 uint64_t deck_position_ms(const struct deck *k); /* where it is, or will be once it has sought */
 void deck_row(const struct deck *k, ctl_Playing *out);
 struct deck *deck_in_time(struct daemon *d); /* NULL */
+/* Appends a playlist: also what is not here, which is refused when its turn comes. 0, a reason with detail. */
+int deck_add_playlist(struct deck *k, const char *playlist, char *detail, size_t detail_cap) MUST_USE;
 /* Resolves names and appends the tracks. 0, a reason with detail: nothing was appended. */
 int deck_add(struct deck *k, const char (*names)[128], size_t count, char *detail, size_t detail_cap) MUST_USE;
 

@@ -11,6 +11,7 @@
 #include "daemon/copy.h"
 #include "daemon/link_internal.h"
 #include "daemon/siblings.h"
+#include "daemon/state_sync.h"
 
 #define LOG_MODULE "link"
 #include "base/log.h"
@@ -197,6 +198,12 @@ static void dispatch(struct link *l, const struct frame *f)
     case msg_Type_FETCH:
         copy_on_fetch(l, f);
         break;
+    case msg_Type_STATE_GET:
+        state_on_get(l, f);
+        break;
+    case msg_Type_STATE_CHANGED:
+        state_on_changed(l, f);
+        break;
     case msg_Type_INFO_GET:
     case msg_Type_LIST_GET:
     case msg_Type_BLOCKS_GET:
@@ -245,6 +252,7 @@ void link_ready(struct link *l)
     if (trusted) {
         l->counted = true;
         siblings_link_up(d, &l->client, l->dialed ? l->address : NULL);
+        state_linked(l);
     }
     for (struct link_user *u; is_live(l) && (u = next_waiting(l)) != NULL;) {
         u->waiting = false;

@@ -11,6 +11,7 @@
 #include "daemon/library.h"
 #include "daemon/session.h"
 #include "daemon/shop.h"
+#include "daemon/state.h"
 #include "daemon/transact.h"
 #include "daemon/vault_client.h"
 
@@ -155,6 +156,7 @@ static void on_bought(const struct transact_outcome *outcome, void *ctx)
         end(g, outcome->why, NULL, outcome->refusal);
         return;
     }
+    wishes_look(g->daemon);
     get_body(g);
 }
 

@@ -47,7 +47,6 @@ struct track {
     uint8_t list_root[32];
     bool has_body;
     bool damaged;         /* the body, as far as is known (damage.h) */
-    uint64_t position_ms; /* where playing was left; 0: nowhere */
     struct track_license *licenses;
     size_t license_count;
 };

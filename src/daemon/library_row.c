@@ -7,6 +7,7 @@
 #include "daemon/account.h"
 #include "daemon/library_internal.h"
 #include "daemon/play.h"
+#include "daemon/play_memory.h"
 #include "daemon/siblings.h"
 #include "protocol/play_end.h"
 
@@ -65,6 +66,15 @@ static void put_end(const struct track_license *l, ctl_TrackRow *out)
     out->cut_off_ms = l->end_ms;
 }
 
+static void put_places(struct daemon *d, const struct track *t, ctl_TrackRow *out)
+{
+    struct place_left places[PLACES_MAX];
+    size_t count = play_memory_places(d, &t->content, places);
+    out->has_position_ms = count == 1;
+    out->position_ms = count == 1 ? places[0].position_ms : 0;
+    out->has_positions_differ = out->positions_differ = count > 1;
+}
+
 void library_row(struct daemon *d, const struct track *t, uint32_t number, ctl_TrackRow *out)
 {
     const struct track_license *l = track_license(t);
@@ -81,8 +91,7 @@ void library_row(struct daemon *d, const struct track *t, uint32_t number, ctl_T
     out->plain_bytes = t->plain_bytes;
     out->has_body = t->has_body;
     out->has_damaged = out->damaged = t->has_body && t->damaged;
-    out->has_position_ms = t->position_ms > 0;
-    out->position_ms = t->position_ms;
+    put_places(d, t, out);
     out->license_state = track_license_state(d, t);
     if (out->license_state == LICENSE_VALID && d->accounts == NULL)
         out->license_state =

@@ -8,6 +8,7 @@
 #include "base/util.h"
 #include "daemon/db.h"
 #include "daemon/events.h"
+#include "daemon/state_sync.h"
 
 #define LOG_MODULE "siblings"
 #include "base/log.h"
@@ -130,8 +131,11 @@ static void hint_changed(struct daemon *d, const struct hint *h)
     if (was_online == is_online)
         return;
     event(d, is_online ? "device-online" : "device-offline", "%s is %s", s->name, is_online ? "there" : "gone");
+    struct id client = h->client; /* whoever is told may make room for other hints */
     if (is_online && d->on_sibling_online != NULL)
-        d->on_sibling_online(d, &h->client);
+        d->on_sibling_online(d, &client);
+    if (is_online)
+        state_sibling_online(d, &client);
 }
 
 /* The roster of a device's own distributor knows best; else the newest. */

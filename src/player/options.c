@@ -127,6 +127,10 @@ static int set_window(mpv_handle *mpv, const ply_Start *start)
     int r = set_all(mpv, window, ARRAY_COUNT(window));
     if (r == 0)
         r = set(mpv, "vo", start->has_wayland ? start->has_display ? "wlshm,x11" : "wlshm" : "x11");
+    if (r == 0 && start->has_window && strcmp(start->window, "fullscreen") == 0)
+        r = set(mpv, "fullscreen", "yes");
+    else if (r == 0 && start->has_window) /* digits and one x: nothing else comes here, and mpv would refuse it */
+        r = set(mpv, "geometry", start->window);
     return r == 0 ? set(mpv, "image-display-duration", seconds) : r;
 }
 

@@ -116,6 +116,9 @@ static const struct entry entries[REASON_COUNT] = {
                                         "Its signer is not among those that content and license permit.", NULL },
     [REASON_METADATA_OUTDATED] = { "metadata-outdated", "Its signer has given out a later one, which was here.", NULL },
     [REASON_METADATA_ENDED] = { "metadata-ended", "Its time has ended, or has not begun.", NULL },
+    [REASON_CHOOSE_POSITION] = { "choose-position",
+                                 "It was left at different places on devices that did not know of each other.",
+                                 "Say which: hearth play TRACK --position DEVICE, or --position start" },
 };
 
 static const struct entry *entry_of(enum reason r)

@@ -69,6 +69,7 @@ enum reason {
     REASON_METADATA_NOT_PERMITTED, /* metadata-not-permitted: its signer is not among those that content and license name */
     REASON_METADATA_OUTDATED,      /* metadata-outdated: its signer has said something later */
     REASON_METADATA_ENDED,         /* metadata-ended */
+    REASON_CHOOSE_POSITION, /* choose-position: left at different places on devices that did not know of each other */
     REASON_COUNT
 };
 const char *reason_code(enum reason r);       /* "no-license" */

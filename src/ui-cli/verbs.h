@@ -14,6 +14,8 @@ extern const struct verb verb_browse, verb_get, verb_restore;                   
 extern const struct verb verb_renew, verb_own, verb_refresh, verb_return, verb_use_log; /* verbs_rights.c */
 extern const struct verb verb_library, verb_show, verb_remove;                          /* verbs_library.c */
 extern const struct verb verb_play;                                                     /* verbs_play.c */
+extern const struct verb verb_playlist;                                                 /* verbs_playlist.c */
+extern const struct verb verb_wishlist, verb_settings;                                  /* verbs_state.c */
 extern const struct verb verb_pause, verb_seek, verb_volume, verb_next, verb_previous, verb_stop, verb_now, verb_queue,
     verb_outputs; /* verbs_deck.c */
 extern const struct verb verb_copy, verb_move, verb_fetch, verb_transfers, verb_checkout,

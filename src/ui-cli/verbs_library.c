@@ -48,6 +48,8 @@ json_t *verb_track_json(const ctl_TrackRow *t)
     json_put_text(o, "lent_to", t->has_borrower, t->borrower);
     if (t->has_position_ms)
         json_object_set_new(o, "position_ms", json_integer((json_int_t)t->position_ms));
+    if (t->has_positions_differ)
+        json_object_set_new(o, "positions_differ", json_true());
     if (t->has_plays)
         json_object_set_new(o, "plays", json_integer(t->plays));
     if (t->has_play_ms)
@@ -246,6 +248,9 @@ static int run_show(struct cli *cli, int argc, char **argv)
     say_used(cli, &t);
     if (t.has_position_ms)
         output_line(&cli->output, "left at     %s: hearth play TRACK --resume", output_duration(t.position_ms, text));
+    if (t.has_positions_differ)
+        output_line(&cli->output,
+                    "left at     several places, on devices that did not know of each other: hearth play asks");
     if (t.has_lease)
         output_line(&cli->output, "lease       until %s; refreshed by itself before that",
                     output_time(t.lease.until_ms, text));

@@ -286,18 +286,59 @@ static bool is_output(const char *output)
 
 static bool in_time(const char *output) { return strcmp(output, "digest") != 0 && strcmp(output, "null") != 0; }
 
+/* Of several places, the person says which. */
+struct places {
+    ctl_PositionRow list[8];
+    size_t count;
+};
+
+static int on_place(const struct frame *f, void *ctx)
+{
+    struct places *p = ctx;
+    if (f->type != ctl_Type_POSITION_ROW || p->count == ARRAY_COUNT(p->list))
+        return -EPROTO;
+    return CODEC_DECODE(ctl_PositionRow, f->message, &p->list[p->count++]) == 0 ? 0 : -EPROTO;
+}
+
+static int choose_place(struct cli *cli, ctl_Play *m)
+{
+    struct places p = { .count = 0 };
+    ctl_PositionsGet ask = ctl_PositionsGet_init_zero;
+    char at[24], device[64], answer[16];
+    memcpy(ask.track, m->tracks[0], sizeof(ask.track));
+    int code = CLI_CALL(cli, POSITIONS_GET, ctl_PositionsGet, &ask, on_place, &p);
+    if (code != EXIT_DONE)
+        return code;
+    fprintf(stderr, "It was left at different places on devices that did not know of each other:\n");
+    for (size_t i = 0; i < p.count; i++)
+        fprintf(stderr, "  %zu  %s on %s\n", i + 1, output_duration(p.list[i].position_ms, at),
+                text_safe(p.list[i].device, device, sizeof(device)));
+    if (prompt_line("Which one? [number; Enter: from the beginning] ", answer, sizeof(answer)) != 0)
+        answer[0] = '\0';
+    size_t number = (size_t)strtoul(answer, NULL, 10);
+    m->has_position = true;
+    snprintf(m->position, sizeof(m->position), "%s",
+             number == 0 || number > p.count ? "start" : p.list[number - 1].device);
+    return EXIT_DONE;
+}
+
 /* Asked before the daemon is: going on where it was left. */
 static int offer_position(struct cli *cli, ctl_Play *m)
 {
     ctl_Show ask = ctl_Show_init_zero;
     ctl_TrackRow t = ctl_TrackRow_init_zero;
     char at[24], question[64];
-    if (m->resume || cli->output.json || m->background || !in_time(m->output) || !prompt_possible())
+    if (m->has_position || m->has_playlist || cli->output.json || m->background || !in_time(m->output) ||
+        !prompt_possible())
         return EXIT_DONE;
     memcpy(ask.track, m->tracks[0], sizeof(ask.track));
     int code = cli_call_except(cli, ctl_Type_SHOW, ctl_Show_fields, &ask, verb_on_track, &t, REASON_NOT_FOUND);
     if (code > 0)
         return code;
+    if (code == EXIT_DONE && t.has_positions_differ)
+        return choose_place(cli, m);
+    if (m->resume)
+        return EXIT_DONE;
     snprintf(question, sizeof(question), "Go on at %s? [y/N] ", output_duration(t.position_ms, at));
     m->resume = code == EXIT_DONE && t.position_ms >= OFFER_MS && prompt_yes(question);
     return EXIT_DONE;
@@ -310,7 +351,7 @@ static int say_result(struct playing *p, const ctl_Play *m)
     struct cli *cli = p->cli;
     if (!cli->output.json)
         return p->failed_count > 0 ? EXIT_REFUSED : EXIT_DONE;
-    bool one = m->tracks_count == 1 && p->played_count == 1 && p->failed_count == 0;
+    bool one = m->tracks_count == 1 && !m->has_playlist && p->played_count == 1 && p->failed_count == 0;
     json_t *o = one ? json_incref(json_array_get(p->played, 0))
                     : json_pack("{s:O, s:O}", "played", p->played, "failed", p->failed);
     output_json(&cli->output, o);
@@ -341,22 +382,20 @@ static int play(struct playing *p, const ctl_Play *m)
 
 static int run_play(struct cli *cli, int argc, char **argv)
 {
-    const char *output = "audio", *list = NULL, *plugin = NULL;
+    const char *output = "audio", *list = NULL, *plugin = NULL, *position = NULL, *playlist = NULL;
     struct playing p = { .cli = cli };
     ctl_Play m = ctl_Play_init_zero;
-    const struct option_spec specs[] = { { "output", &output, NULL },
-                                         { "list", &list, NULL },
-                                         { "resume", NULL, &m.resume },
-                                         { "renew", NULL, &p.agreed },
-                                         { "background", NULL, &m.background },
-                                         { "follow", NULL, &p.follow },
-                                         { "plugin", &plugin, NULL } };
+    const struct option_spec specs[] = {
+        { "output", &output, NULL },           { "list", &list, NULL },       { "playlist", &playlist, NULL },
+        { "position", &position, NULL },       { "resume", NULL, &m.resume }, { "renew", NULL, &p.agreed },
+        { "background", NULL, &m.background }, { "follow", NULL, &p.follow }, { "plugin", &plugin, NULL }
+    };
     char **args;
     int count, code = cli_options(cli, argc, argv, specs, ARRAY_COUNT(specs), 0, -1, &args, &count);
     if (code >= 0)
         return code;
     p.follow = p.follow && cli->output.json;
-    if (count == 0 && list == NULL)
+    if (count == 0 && list == NULL && playlist == NULL)
         return cli_usage(cli, "an argument is missing");
     if (!is_output(output))
         return cli_usage(cli, "--output is audio, silent, digest, null, or a device that hearth outputs lists");
@@ -370,20 +409,26 @@ static int run_play(struct cli *cli, int argc, char **argv)
     m.has_plugin = plugin != NULL;
     if (plugin != NULL && !cli_text(cli, m.plugin, sizeof(m.plugin), plugin, "the plug-in's name"))
         return EXIT_USAGE;
+    m.has_position = position != NULL;
+    if (position != NULL && !cli_text(cli, m.position, sizeof(m.position), position, "the position"))
+        return EXIT_USAGE;
+    m.has_playlist = playlist != NULL;
+    if (playlist != NULL && !cli_text(cli, m.playlist, sizeof(m.playlist), playlist, "the playlist"))
+        return EXIT_USAGE;
     for (int i = 0; i < count; i++)
         if (!add_track(cli, &m, args[i]))
             return EXIT_USAGE;
     p.list = list;
     if (list != NULL && !add_list(&p, &m))
         return EXIT_REFUSED;
-    if (m.tracks_count == 0)
+    if (m.tracks_count == 0 && !m.has_playlist)
         return cli_fail(cli, "not-found", "the list names no track", NULL);
     set_display(&m);
     code = offer_position(cli, &m);
     if (code != EXIT_DONE)
         return code;
     m.ask = p.agreed || (!cli->output.json && prompt_possible());
-    p.many = m.tracks_count > 1;
+    p.many = m.tracks_count > 1 || m.has_playlist;
     p.played = cli->output.json ? json_array() : NULL;
     p.failed = cli->output.json ? json_array() : NULL;
     code = play(&p, &m);
@@ -392,11 +437,13 @@ static int run_play(struct cli *cli, int argc, char **argv)
     return code;
 }
 const struct verb verb_play = {
-    "play", "TRACK... [--list FILE] [--output OUTPUT] [--plugin NAME] [--resume] [--renew] [--background] [--follow]",
+    "play",
+    "TRACK... [--playlist NAME] [--list FILE] [--position DEVICE|start] [--output OUTPUT] [--plugin NAME] [--resume] [--renew] [--background] [--follow]",
     "Plays tracks, one after the other.",
     "At a terminal, " KEYS_TEXT ".\n"
     "The same from other commands: hearth pause, seek, volume, next, previous, stop, now, queue. Pictures and video open a window\n"
-    "where there is a display. FILE has a TRACK a line. --resume goes on where the first track was left (at a terminal it is offered).\n"
+    "where there is a display. FILE has a TRACK a line. --resume goes on where the first track was left, on whichever device\n"
+    "(at a terminal it is offered). Left at several places by devices that did not know of each other, it asks which; --position says so.\n"
     "When a license has ended, renewing it is offered, and playing goes on; --renew agrees to any price beforehand.\n"
     "OUTPUT is audio, or a device that `hearth outputs` lists; silent plays in time without sound; digest decodes as fast as it can and\n"
     "prints the SHA-256 of the samples; null only decodes. --plugin NAME: the sound goes through a plug-in (hearth programs). --background returns once it plays. --json --follow prints each state.",

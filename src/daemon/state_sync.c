@@ -1,0 +1,441 @@
+/* Siblings and the state: one link to each that is there, kept as long as both are; whoever has something new says its version (STATE_CHANGED), whoever lacks
+ * something asks (STATE_GET) and gets the answer in pieces (STATE). Only siblings of a current roster are heard, at every frame.
+ *
+ * Callbacks, in order: on_tick (dials whoever is there and has no link), on_ready or state_linked (link), on_piece for every piece, plan_merge, taking_merge,
+ * on_merged; on_pace (a question that had to wait); on_closed at any time. */
+#include <stdlib.h>
+
+#include "base/util.h"
+#include "daemon/device_link.h"
+#include "daemon/events.h"
+#include "daemon/siblings.h"
+#include "daemon/state_internal.h"
+#include "daemon/state_sync.h"
+
+#define LOG_MODULE "state"
+#include "base/log.h"
+
+#define TICK_MS 2000
+#define TICKS_BETWEEN_TRIES 16 /* of a device that is not seen, or did not answer, at its last address */
+#define PULL_MS 30000          /* between two pieces */
+#define BETWEEN_PULLS_MS 50    /* questions to one sibling, whatever it says */
+#define BETWEEN_ANSWERS_MS 10  /* and answers to one: it may ask as often on the average, */
+#define ANSWERS_AHEAD 32       /* and so many at once */
+#define PIECE_BYTES (32u * 1024)
+
+struct state_sibling {
+    struct link_user link;
+    struct state *state;
+    struct state_sibling *next;
+    struct id client;
+    bool ready;          /* the link can be used */
+    bool asking, wanted; /* a question is under way; another is to follow */
+    struct buf answer;
+    int64_t asked_ms, answered_ms;
+    uint32_t holds; /* merges under way, and the link */
+};
+struct merge {
+    struct state_edit edit;
+    struct state_sibling *from;
+    struct buf answer;
+    uint8_t self[REPLICA_ID_BYTES]; /* whose version it answers */
+    int verdict;
+};
+
+static void pull(struct state_sibling *p);
+
+static int64_t now_ms(const struct state *s) { return clock_mono_ms(s->daemon->clock); }
+
+static void release(struct state_sibling *p)
+{
+    if (--p->holds > 0)
+        return;
+    buf_free(&p->answer);
+    free(p);
+}
+
+static struct state_sibling *find(struct state *s, const struct id *client)
+{
+    struct state_sibling *p = s->siblings;
+    while (p != NULL && !id_equal(p->client.bytes, client->bytes))
+        p = p->next;
+    return p;
+}
+
+/* Out of the list; what is under way ends by itself. */
+static void drop(struct state_sibling *p)
+{
+    for (struct state_sibling **at = &p->state->siblings; *at != NULL; at = &(*at)->next)
+        if (*at == p) {
+            *at = p->next;
+            break;
+        }
+    p->ready = false;
+    link_leave(&p->link);
+    release(p);
+}
+
+static bool is_heard(const struct state_sibling *p)
+{
+    return p->ready && p->link.link != NULL && link_is_trusted(p->link.link) && !p->state->stopping;
+}
+
+static const char *name_of(const struct state_sibling *p)
+{
+    const struct sibling *s = siblings_find(p->state->daemon, p->client.bytes);
+    return s != NULL ? s->name : "a device";
+}
+
+/* ---- merging ------------------------------------------------------------------------------------------------- */
+
+static int plan_merge(struct state_edit *e, const struct replica *r, struct replica_change *c)
+{
+    struct merge *m = container_of(e, struct merge, edit);
+    replica_change_free(c);
+    *c = replica_change(r);
+    /* An answer to what was said under an older ID may leave out what has to be asked for again. */
+    if (memcmp(m->self, r->self.replica, sizeof(m->self)) != 0 || !is_heard(m->from))
+        return 0;
+    m->verdict = replica_read(r, buf_slice(&m->answer), state_is_valid, c);
+    return m->verdict < 0 ? m->verdict : m->verdict == 0 ? 0 : REASON_NOT_PERMITTED;
+}
+
+static void taking_merge(struct state_edit *e, const struct replica_change *c)
+{
+    struct merge *m = container_of(e, struct merge, edit);
+    state_tell(m->from->state, c, name_of(m->from));
+}
+
+static void on_renamed(struct state *s, void *ctx)
+{
+    (void)ctx;
+    for (struct state_sibling *p = s->siblings; p != NULL; p = p->next)
+        pull(p);
+}
+
+static void on_merged(struct state_edit *e, int outcome)
+{
+    struct merge *m = container_of(e, struct merge, edit);
+    struct state_sibling *p = m->from;
+    struct state *s = p->state;
+    if (m->verdict == REPLICA_BEHIND) {
+        state_rename(s, on_renamed, NULL);
+    } else if (m->verdict == REPLICA_MALFORMED) {
+        event(s->daemon, "state-refused", "%s sent a household's state that cannot be read; nothing of it was taken",
+              name_of(p));
+        if (p->link.link != NULL && link_peer(p->link.link) != NULL)
+            peer_close(link_peer(p->link.link), REASON_MALFORMED);
+    } else if (outcome == REASON_TOO_LARGE) {
+        event(s->daemon, "state-full", "what %s has does not fit: remove playlists, wishes or positions", name_of(p));
+    } else if (outcome != 0) {
+        log_warn("what %s has was not taken outcome=%d", name_of(p), outcome);
+    }
+    buf_free(&m->answer);
+    free(m);
+    if (p->wanted)
+        pull(p);
+    release(p);
+}
+
+static void merge(struct state_sibling *p, const uint8_t self[REPLICA_ID_BYTES])
+{
+    struct merge *m = calloc(1, sizeof(*m));
+    if (m == NULL)
+        return;
+    m->edit = (struct state_edit){ .plan = plan_merge, .taking = taking_merge, .done = on_merged };
+    m->from = p;
+    p->holds++;
+    m->answer = p->answer;
+    p->answer = buf(REPLICA_ANSWER_BYTES_MAX);
+    memcpy(m->self, self, sizeof(m->self));
+    state_edit(p->state->daemon, &m->edit);
+}
+
+/* ---- asking -------------------------------------------------------------------------------------------------- */
+
+struct question {
+    struct state_sibling *to;
+    uint8_t self[REPLICA_ID_BYTES];
+};
+
+static bool end_question(struct question *q)
+{
+    struct state_sibling *p = q->to;
+    p->asking = false;
+    free(q);
+    if (p->wanted && p->ready)
+        pull(p);
+    release(p);
+    return false;
+}
+
+static bool on_piece(struct peer *peer, const struct frame *reply, enum reason why, void *ctx)
+{
+    struct question *q = ctx;
+    struct state_sibling *p = q->to;
+    msg_State m;
+    if (reply == NULL || !is_heard(p)) {
+        log_debug("no state from %s: %s", name_of(p), reason_code(why));
+        return end_question(q);
+    }
+    if (reply->type == msg_Type_REFUSAL)
+        return end_question(q);
+    if (reply->type != msg_Type_STATE || CODEC_DECODE(msg_State, reply->message, &m) != 0 ||
+        buf_append(&p->answer, reply->tail) != 0) {
+        peer_close(peer, REASON_MALFORMED);
+        return end_question(q);
+    }
+    if (!m.last)
+        return true;
+    merge(p, q->self);
+    return end_question(q);
+}
+
+static void on_pace(uv_timer_t *timer)
+{
+    struct state *s = timer->data;
+    for (struct state_sibling *p = s->siblings; p != NULL; p = p->next)
+        if (p->wanted && !p->asking)
+            pull(p);
+}
+
+static void pull(struct state_sibling *p)
+{
+    struct state *s = p->state;
+    p->wanted = true;
+    if (!is_heard(p) || p->asking)
+        return;
+    int64_t due = p->asked_ms + BETWEEN_PULLS_MS, now = now_ms(s);
+    if (p->asked_ms != 0 && now < due) {
+        if (!uv_is_active((uv_handle_t *)&s->pace))
+            (void)uv_timer_start(&s->pace, on_pace, (uint64_t)(due - now), 0);
+        return;
+    }
+    struct buf version CLEANUP(buf_free) = buf(REPLICA_VERSION_BYTES_MAX);
+    struct question *q = calloc(1, sizeof(*q));
+    if (q == NULL || replica_version(&s->replica, &version) != 0) {
+        free(q);
+        return;
+    }
+    q->to = p;
+    memcpy(q->self, s->replica.self.replica, sizeof(q->self));
+    buf_clear(&p->answer);
+    if (peer_request(link_peer(p->link.link), msg_Type_STATE_GET, msg_StateGet_fields, &(msg_StateGet){ 0 },
+                     buf_slice(&version), PULL_MS, on_piece, q, NULL) != 0) {
+        free(q);
+        return;
+    }
+    p->holds++;
+    p->asking = true;
+    p->wanted = false;
+    p->asked_ms = now;
+}
+
+/* ---- answering ----------------------------------------------------------------------------------------------- */
+
+static void send_changed(struct state_sibling *p)
+{
+    struct buf version CLEANUP(buf_free) = buf(REPLICA_VERSION_BYTES_MAX);
+    if (!is_heard(p) || replica_version(&p->state->replica, &version) != 0)
+        return;
+    if (peer_send(link_peer(p->link.link), msg_Type_STATE_CHANGED, 0, msg_StateChanged_fields, &(msg_StateChanged){ 0 },
+                  buf_slice(&version)) != 0)
+        log_debug("%s could not be told of a change", name_of(p));
+}
+
+void state_sync_changed(struct state *s)
+{
+    for (struct state_sibling *p = s->siblings; p != NULL; p = p->next)
+        send_changed(p);
+}
+
+/* What a sibling's version shows. */
+static void note_version(struct state_sibling *p, struct slice version)
+{
+    struct state *s = p->state;
+    int r = replica_told(&s->replica, version);
+    if (r == REPLICA_BEHIND)
+        state_rename(s, on_renamed, NULL);
+    else if (r == 0 && replica_lacks(&s->replica, version) == 1)
+        pull(p);
+}
+
+static int send_answer(struct peer *peer, uint32_t request, struct slice answer)
+{
+    int r = 0;
+    for (size_t at = 0; r == 0 && at < answer.len; at += PIECE_BYTES) {
+        size_t len = size_min(PIECE_BYTES, answer.len - at);
+        msg_State m = { .last = at + len == answer.len };
+        r = peer_send(peer, msg_Type_STATE, request, msg_State_fields, &m, slice_sub(answer, at, len));
+    }
+    return r;
+}
+
+static bool may_ask(struct state_sibling *p)
+{
+    int64_t now = now_ms(p->state), since = now - ANSWERS_AHEAD * BETWEEN_ANSWERS_MS;
+    if (p->answered_ms < since)
+        p->answered_ms = since;
+    if (p->answered_ms > now)
+        return false;
+    p->answered_ms += BETWEEN_ANSWERS_MS;
+    return true;
+}
+
+void state_on_get(struct link *l, const struct frame *f)
+{
+    struct state *s = link_daemon(l)->state;
+    struct state_sibling *p = find(s, link_client(l));
+    struct buf answer CLEANUP(buf_free) = buf(REPLICA_ANSWER_BYTES_MAX);
+    msg_StateGet m;
+    if (!link_is_trusted(l) || p == NULL) {
+        link_refuse(l, f->request, REASON_NOT_PERMITTED, NULL);
+        return;
+    }
+    if (!may_ask(p)) {
+        link_refuse(l, f->request, REASON_RATE_LIMITED, NULL);
+        return;
+    }
+    int r = CODEC_DECODE(msg_StateGet, f->message, &m) == 0 ? replica_answer(&s->replica, f->tail, &answer)
+                                                            : REPLICA_MALFORMED;
+    if (r == REPLICA_MALFORMED) {
+        peer_close(link_peer(l), REASON_MALFORMED);
+        return;
+    }
+    if (r == 0)
+        r = send_answer(link_peer(l), f->request, buf_slice(&answer));
+    if (r != 0)
+        link_refuse(l, f->request, REASON_INTERNAL, NULL);
+    note_version(p, f->tail);
+}
+
+void state_on_changed(struct link *l, const struct frame *f)
+{
+    struct state *s = link_daemon(l)->state;
+    struct state_sibling *p = find(s, link_client(l));
+    msg_StateChanged m;
+    if (!link_is_trusted(l) || p == NULL)
+        return; /* nobody whose changes matter */
+    if (CODEC_DECODE(msg_StateChanged, f->message, &m) != 0 || replica_lacks(&s->replica, f->tail) < 0) {
+        peer_close(link_peer(l), REASON_MALFORMED);
+        return;
+    }
+    note_version(p, f->tail);
+}
+
+/* ---- links --------------------------------------------------------------------------------------------------- */
+
+static void begin(struct state_sibling *p)
+{
+    p->ready = true;
+    pull(p);
+}
+
+static void on_ready(struct link_user *u) { begin(container_of(u, struct state_sibling, link)); }
+
+static void on_closed(struct link_user *u, enum reason why)
+{
+    struct state_sibling *p = container_of(u, struct state_sibling, link);
+    log_debug("the link to %s is gone: %s", name_of(p), reason_code(why));
+    drop(p);
+}
+
+static struct state_sibling *add(struct state *s, const struct id *client)
+{
+    struct state_sibling *p = calloc(1, sizeof(*p));
+    if (p == NULL)
+        return NULL;
+    p->state = s;
+    p->client = *client;
+    p->answer = buf(REPLICA_ANSWER_BYTES_MAX);
+    p->link.on_ready = on_ready;
+    p->link.on_closed = on_closed;
+    p->holds = 1;
+    p->next = s->siblings;
+    s->siblings = p;
+    return p;
+}
+
+void state_linked(struct link *l)
+{
+    struct state *s = link_daemon(l)->state;
+    if (!s->listening || s->stopping || !link_is_trusted(l))
+        return;
+    struct state_sibling *p = find(s, link_client(l));
+    if (p != NULL && p->ready)
+        return; /* a second link, for something else */
+    if (p != NULL && p->link.link == l)
+        return; /* our own: on_ready comes */
+    if (p == NULL)
+        p = add(s, link_client(l));
+    if (p == NULL)
+        return;
+    link_leave(&p->link); /* theirs was ready first */
+    link_join(l, &p->link);
+    begin(p);
+}
+
+static void dial(struct state *s, const struct id *client)
+{
+    struct state_sibling *p = add(s, client);
+    if (p == NULL)
+        return;
+    int r = link_open(s->daemon, client, &p->link);
+    if (r == LINK_READY)
+        begin(p);
+    else if (r != 0)
+        drop(p);
+}
+
+void state_sibling_online(struct daemon *d, const struct id *client)
+{
+    struct state *s = d->state;
+    /* Both see each other at once: one of them dials, the other when that has not worked (on_tick). */
+    if (s != NULL && s->listening && !s->stopping && find(s, client) == NULL &&
+        memcmp(d->self.bytes, client->bytes, ID_BYTES) < 0)
+        dial(s, client);
+}
+
+static void on_tick(uv_timer_t *timer)
+{
+    struct state *s = timer->data;
+    state_store_told(s);
+    for (struct state_sibling *p = s->siblings, *next; p != NULL; p = next) {
+        next = p->next;
+        if (siblings_find(s->daemon, p->client.bytes) == NULL)
+            drop(p); /* it belongs to the household no more */
+    }
+    bool anybody = s->ticks++ % TICKS_BETWEEN_TRIES == 0;
+    for (size_t i = 0; i < siblings_count(s->daemon); i++) {
+        const struct sibling *other = siblings_at(s->daemon, i);
+        struct id client = other->client;
+        bool there = sibling_is_online(other) && other->reachable;
+        if (find(s, &client) == NULL && other->address[0] != '\0' && (there || anybody))
+            dial(s, &client);
+    }
+}
+
+void state_listen(struct daemon *d)
+{
+    struct state *s = d->state;
+    (void)uv_timer_init(d->loop, &s->tick); /* cannot fail */
+    (void)uv_timer_init(d->loop, &s->pace);
+    s->tick.data = s->pace.data = s;
+    s->listening = true;
+    (void)uv_timer_start(&s->tick, on_tick, TICK_MS, TICK_MS);
+}
+
+void state_stop(struct daemon *d)
+{
+    struct state *s = d->state;
+    if (s == NULL || s->stopping)
+        return;
+    s->stopping = true;
+    state_store_told(s);
+    if (s->listening) {
+        uv_close((uv_handle_t *)&s->tick, NULL);
+        uv_close((uv_handle_t *)&s->pace, NULL);
+    }
+    while (s->siblings != NULL)
+        drop(s->siblings);
+}

@@ -1,0 +1,134 @@
+/* What came from a sibling, as events: a sentence for each thing that changes, the rest counted. Loop thread. */
+#include <stdio.h>
+
+#include "base/util.h"
+#include "daemon/events.h"
+#include "daemon/library.h"
+#include "daemon/state_internal.h"
+
+struct tale { /* one answer's */
+    struct state *state;
+    const char *from;
+    char told[STATE_EVENTS_MAX][160];
+    unsigned count, more;
+};
+
+static void tell(struct tale *t, const struct dot *by, const char *what)
+{
+    char short_id[ID_SHORT_BYTES];
+    const char *author = by == NULL ? t->from : state_author(t->state->daemon, by, short_id);
+    for (unsigned i = 0; i < t->count; i++)
+        if (strcmp(t->told[i], what) == 0)
+            return;
+    if (t->count == STATE_EVENTS_MAX) {
+        t->more++;
+        return;
+    }
+    (void)snprintf(t->told[t->count++], sizeof(t->told[0]), "%s", what);
+    if (strcmp(author, t->from) == 0)
+        event(t->state->daemon, "state-changed", "%s: from %s", what, t->from);
+    else
+        event(t->state->daemon, "state-changed", "%s: by %s, from %s", what, author, t->from);
+}
+
+/* A track is played for an hour: that it goes on is no news. */
+static bool is_old_news(struct state *s, const struct replica_item *i)
+{
+    bool same = memcmp(s->told_position.bytes, i->bytes, ID_BYTES) == 0 &&
+                memcmp(s->told_by, i->dot.replica, REPLICA_ID_BYTES) == 0;
+    s->told_position = id_from(i->bytes);
+    memcpy(s->told_by, i->dot.replica, REPLICA_ID_BYTES);
+    return same;
+}
+
+static void playlist_name(const struct state *s, const struct replica_change *c, const uint8_t *id,
+                          char name[STATE_NAME_BYTES])
+{
+    const struct replica_item *here = state_playlist(&s->replica, id);
+    (void)snprintf(name, STATE_NAME_BYTES, "without a name");
+    if (here != NULL)
+        (void)state_playlist_of(here, name);
+    for (size_t i = 0; here == NULL && i < c->added_count; i++)
+        if (c->added[i]->kind == STATE_PLAYLIST && memcmp(c->added[i]->bytes, id, PLAYLIST_ID_BYTES) == 0)
+            (void)state_playlist_of(c->added[i], name);
+}
+
+static void tell_added(struct tale *t, const struct replica_change *c, const struct replica_item *i)
+{
+    struct state *s = t->state;
+    char what[160], text[STATE_TITLE_BYTES];
+    struct id content, distributor;
+    switch ((enum state_kind)i->kind) {
+    case STATE_SETTING:
+        state_setting_of(i, text);
+        (void)snprintf(what, sizeof(what), "%.*s is %s", (int)i->key_len, (const char *)i->bytes, text);
+        break;
+    case STATE_POSITION: {
+        const struct track *track = library_find(s->daemon, i->bytes);
+        unsigned long long seconds = (unsigned long long)state_position_of(i) / 1000;
+        if (is_old_news(s, i))
+            return;
+        (void)snprintf(what, sizeof(what), "%.100s was left at %llu:%02llu",
+                       track != NULL && track->has_info ? track->title : "a track that is not here", seconds / 60,
+                       seconds % 60);
+        break;
+    }
+    case STATE_WISH:
+        (void)snprintf(what, sizeof(what), "%s %.100s",
+                       state_wish_of(i, &content, &distributor, text) ? "bought:" : "wished:", text);
+        break;
+    case STATE_PLAYLIST:
+    case STATE_ENTRY:
+        playlist_name(s, c, i->bytes, text);
+        (void)snprintf(what, sizeof(what), "the playlist %s has changed", text);
+        break;
+    default:
+        return;
+    }
+    tell(t, &i->dot, what);
+}
+
+static bool is_written_anew(const struct replica_change *c, const struct replica_item *old)
+{
+    for (size_t i = 0; i < c->added_count; i++)
+        if (c->added[i]->kind == old->kind && slice_equal(replica_key(c->added[i]), replica_key(old)))
+            return true;
+    return false;
+}
+
+static void tell_removed(struct tale *t, const struct replica_change *c, const struct replica_item *old,
+                         const struct dot *by)
+{
+    char what[160], text[STATE_TITLE_BYTES];
+    struct id content, distributor;
+    if (is_written_anew(c, old))
+        return;
+    switch ((enum state_kind)old->kind) {
+    case STATE_WISH:
+        (void)state_wish_of(old, &content, &distributor, text);
+        (void)snprintf(what, sizeof(what), "no longer wished: %.100s", text);
+        break;
+    case STATE_PLAYLIST:
+        (void)state_playlist_of(old, text);
+        (void)snprintf(what, sizeof(what), "the playlist %s was deleted", text);
+        break;
+    default:
+        return; /* entries go with their playlist or change it; a track that was played to its end is no news */
+    }
+    tell(t, by->counter == 0 ? NULL : by, what);
+}
+
+void state_tell(struct state *s, const struct replica_change *c, const char *from)
+{
+    struct tale t = { .state = s, .from = from };
+    for (size_t i = 0; i < c->added_count; i++)
+        tell_added(&t, c, c->added[i]);
+    for (size_t n = 0; n < c->removed_count && t.count + t.more < 2 * STATE_EVENTS_MAX; n++)
+        for (size_t i = 0; i < s->replica.count; i++)
+            if (dot_equal(&s->replica.items[i]->dot, &c->removed[n].removed)) {
+                tell_removed(&t, c, s->replica.items[i], &c->removed[n].event);
+                break;
+            }
+    if (t.more > 0)
+        event(s->daemon, "state-changed", "and more from %s", from);
+}
