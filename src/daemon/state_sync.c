@@ -362,8 +362,12 @@ void state_linked(struct link *l)
     if (!s->listening || s->stopping || !link_is_trusted(l))
         return;
     struct state_sibling *p = find(s, link_client(l));
-    if (p != NULL && p->ready)
-        return; /* a second link, for something else */
+    if (p != NULL && p->ready && p->link.link != l) {
+        drop(p); /* the newest one: of two, the older may be dead and not know it */
+        p = NULL;
+    } else if (p != NULL && p->ready) {
+        return;
+    }
     if (p != NULL && p->link.link == l)
         return; /* our own: on_ready comes */
     if (p == NULL)

@@ -149,6 +149,12 @@ static const char *stranger_fetch(struct stage *s)
     return stranger_asks(s, true, msg_Type_FETCH, msg_Fetch_fields, &fetch, slice(NULL, 0));
 }
 
+/* What the household shares is nobody else's. */
+static const char *stranger_state(struct stage *s)
+{
+    return stranger_asks(s, true, msg_Type_STATE_GET, msg_StateGet_fields, &(msg_StateGet){ 0 }, slice(NULL, 0));
+}
+
 static const char *stranger_offer_garbage(struct stage *s)
 {
     msg_Offer offer;
@@ -414,6 +420,7 @@ static const struct hostile_case strangers[] = {
     STRANGER(stranger_info_before_hello),
     STRANGER(stranger_blocks),
     STRANGER(stranger_fetch),
+    STRANGER(stranger_state),
     STRANGER(stranger_offer_garbage),
     STRANGER(stranger_offer_forged),
     STRANGER(stranger_delivered),

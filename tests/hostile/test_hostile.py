@@ -116,6 +116,14 @@ def device_serves():
     assert any(track["content"] == content for track in h.kitchen.library())
 
 
+def state_is_kept():
+    """What a sibling sends and cannot be read changes nothing of what the household shares."""
+    device_serves()
+    assert [e["content"] for e in h.kitchen("playlist", "show", "Kept")["entries"]] == [content, content]
+    assert [p["name"] for p in h.kitchen("playlist")["playlists"]] == ["Kept"] and h.kitchen("wishlist")["wishes"] == []
+    assert {s["name"]: s["value"] for s in h.kitchen("settings")["settings"]}["volume"] == "77"
+
+
 def against(kind, name, address, serves):
     def case():
         play("run", kind, name, f"address={address()}", *COMMON)
@@ -285,6 +293,9 @@ def against_the_device():
     yield remember(kitchen, "device")
     for kind in ("device", "device-member"):
         yield from (against(kind, name[0], kitchen_address, device_serves) for name in names(kind))
+    h.kitchen("playlist", "add", "Kept", content, content)
+    h.kitchen("settings", "volume", "77")
+    yield from (against("state", name[0], kitchen_address, state_is_kept) for name in names("state"))
     yield bounded(kitchen, "device", device_serves)
 
 

@@ -144,9 +144,8 @@ bool line_wait_closed(struct line *l, int64_t ms)
     return !l->peer;
 }
 
-struct heard *line_hear(struct line *l, int64_t ms)
+static struct heard *hear_any(struct line *l, int64_t end_ms)
 {
-    int64_t end_ms = wire_now_ms() + ms;
     while (!l->first && l->peer && wire_now_ms() < end_ms)
         wire_turn(l->wire);
     struct heard *h = l->first;
@@ -156,6 +155,17 @@ struct heard *line_hear(struct line *l, int64_t ms)
     if (!l->first)
         l->last = &l->first;
     h->next = NULL;
+    return h;
+}
+
+struct heard *line_hear(struct line *l, int64_t ms)
+{
+    int64_t end_ms = wire_now_ms() + ms;
+    struct heard *h = hear_any(l, end_ms);
+    while (h && !l->hears_state && (h->type == msg_Type_STATE_GET || h->type == msg_Type_STATE_CHANGED)) {
+        free(h);
+        h = hear_any(l, end_ms);
+    }
     return h;
 }
 

@@ -38,7 +38,8 @@ struct line {
     enum reason why; /* of closing */
     struct heard *first, **last;
     size_t heard_count;
-    bool deaf; /* forgets what it hears, counting only */
+    bool deaf;        /* forgets what it hears, counting only */
+    bool hears_state; /* else what siblings ask and tell each other by themselves is passed over */
 };
 struct line *line_dial(struct wire *w, const char *address);
 /* For accepted connections: fill peer_callbacks with line_callbacks, ctx with the line. */
