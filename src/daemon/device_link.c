@@ -19,7 +19,7 @@
 #define DIAL_MS 5000
 #define HELLO_MS 10000
 #define UNUSED_MS 10000 /* a link we made and nobody uses */
-#define IDLE_MS 60000   /* of the connection, with pings */
+#define IDLE_MS 20000   /* of the connection, with pings: a link lasts as long as both ends do, and says that they do */
 
 /* ---- users --------------------------------------------------------------------------------------------------- */
 

@@ -6,6 +6,9 @@
 #include "daemon/library.h"
 #include "daemon/state_internal.h"
 
+#define REMOVALS_LOOKED_AT \
+    128 /* each among all items: after a long time there are thousands, and nobody reads of them */
+
 struct tale { /* one answer's */
     struct state *state;
     const char *from;
@@ -123,7 +126,7 @@ void state_tell(struct state *s, const struct replica_change *c, const char *fro
     struct tale t = { .state = s, .from = from };
     for (size_t i = 0; i < c->added_count; i++)
         tell_added(&t, c, c->added[i]);
-    for (size_t n = 0; n < c->removed_count && t.count + t.more < 2 * STATE_EVENTS_MAX; n++)
+    for (size_t n = 0; n < c->removed_count && n < REMOVALS_LOOKED_AT; n++)
         for (size_t i = 0; i < s->replica.count; i++)
             if (dot_equal(&s->replica.items[i]->dot, &c->removed[n].removed)) {
                 tell_removed(&t, c, s->replica.items[i], &c->removed[n].event);

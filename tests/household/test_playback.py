@@ -396,6 +396,16 @@ def windows():
         assert 9500 <= at <= 11000 and kitchen("pause")["state"] == "paused"
         kitchen("stop")
         wait_for("the window is gone", lambda: screen.shows(0x20, 0xC0, 0x40) == 0)
+        kitchen("settings", "window", "160x120")  # the household's layout of windows
+        silent("green.mp4")
+        wait_for("a small one", lambda: 10000 < screen.shows(0x20, 0xC0, 0x40) < 25000)
+        kitchen("stop")
+        kitchen("settings", "window", "fullscreen")
+        silent("green.mp4")
+        wait_for("all of the screen", lambda: screen.shows(0x20, 0xC0, 0x40) > 150000)
+        kitchen("stop")
+        kitchen("settings", "window", "--unset")
+        wait_for("no window", lambda: screen.shows(0x20, 0xC0, 0x40) == 0)
         silent("red.png")
         wait_for("the picture is on the screen", lambda: screen.shows(0xE0, 0x20, 0x20) > 20000)
         kitchen("stop")

@@ -1,16 +1,19 @@
 #!/usr/bin/python3
 """What the household's devices share - playlists, settings, wishes, positions - between three devices of two distributors: apart and together, deletions against
 changes, wrong clocks, devices put back from a copy, kill -9 in between; and how soon a change is seen."""
+import base64
 import json
 import os
 import random
 import re
 import shutil
+import signal
+import sqlite3
 import statistics
 import subprocess
 import time
 
-from household import PROGRAMS, Household, enter_namespace, make_track, run_cases, wait_for
+from household import PROGRAMS, Household, Refused, enter_namespace, make_track, run_cases, wait_for
 from timetravel import Clock
 
 enter_namespace()
@@ -344,7 +347,50 @@ def kept_beside_a_play():
     wait_for("one place", lambda: all(abs(d.track(song).get("position_ms", 0) - 25000) < 3000 for d in (kitchen, attic)))
 
 
+def repeats():
+    together()
+
+    def began_again(device):
+        last = 0
+        end = time.monotonic() + 20
+        while time.monotonic() < end:
+            at = device("now")["position_ms"]
+            if at < last:
+                return
+            last = at
+        raise AssertionError("it did not begin again")
+
+    for repeat in ("one", "all"):
+        attic("settings", "repeat", repeat)  # said on one device, for all
+        wait_for("the setting", lambda: setting(kitchen, "repeat") == repeat)
+        kitchen("play", other, "--output", "silent", "--background")
+        began_again(kitchen)
+        attic("settings", "repeat", "off")
+        wait_for("it to end by itself", lambda: not playing(kitchen))
+
+
+def playing(device):
+    try:
+        return device("now")
+    except Refused as refusal:
+        assert refusal.code == "not-found", refusal
+        return None
+
+
 # ---- kills ----
+
+def falls_silent():
+    """No goodbye, no end of the connection: a device that lost its power."""
+    together()
+    os.kill(attic.process.child.pid, signal.SIGSTOP)
+    try:
+        wait_for("kitchen to notice", lambda: not kitchen.sees("attic"), 40)
+        kitchen("settings", "volume", "33")
+    finally:
+        os.kill(attic.process.child.pid, signal.SIGCONT)
+    wait_for("attic to catch up", lambda: setting(attic, "volume") == "33", 40)
+    together()
+
 
 def killed_in_between():
     together()
@@ -365,8 +411,31 @@ def killed_in_between():
     assert acknowledged <= set(names(kitchen)), acknowledged - set(names(kitchen))
 
 
+def taken_over():
+    """A device of an earlier version kept positions and volume for itself; one that has lost what is shared gets it again."""
+    together()
+    before = state(kitchen)
+    alone(attic)
+    attic.stop()
+    with sqlite3.connect(os.path.join(attic.state, "hearthd.db")) as db:
+        for table in ("state_self", "state_seen", "state_item"):
+            db.execute(f"DELETE FROM {table}")
+        db.execute("INSERT INTO position (content, position_ms) VALUES (?, 1500)", (base64.b32decode(other.upper() + "===="),))
+        db.execute("INSERT INTO setting (name, value) VALUES ('volume', '44')")
+    db.close()
+    attic.start()
+    wait_for("the old ones", lambda: setting(attic, "volume") == "44" and attic.track(other).get("position_ms") == 1500)
+    assert names(attic) == []
+    together()
+    assert state(attic)[0] == before[0] and kitchen.track(other)["position_ms"] == 1500
+    attic.stop()
+    attic.start()
+    together()
+    assert attic.track(other)["position_ms"] == 1500
+
+
 CASES = [("a change is seen at once", seen_at_once), ("playlists", playlists_are_shared), ("wishes", wishes), ("settings", settings),
            ("edits apart", edits_apart), ("deletion against change", deletion_against_change), ("a device that returns after long", returns_after_long),
            ("wrong clocks", wrong_clocks), ("put back from a copy", put_back_from_a_copy), ("put back in place", put_back_in_place), ("positions", positions),
-           ("a stale position asks", stale_position_asks), ("a place noted beside a play", kept_beside_a_play), ("kill -9 in between", killed_in_between)]
+           ("repeat", repeats), ("a device that falls silent", falls_silent), ("a stale position asks", stale_position_asks), ("a place noted beside a play", kept_beside_a_play), ("of an earlier version", taken_over), ("kill -9 in between", killed_in_between)]
 run_cases([c for c in CASES if os.environ.get("HEARTH_CASES", "") in c[0]])
