@@ -12,6 +12,7 @@
 
 #include "base/file.h"
 #include "base/util.h"
+#include "../base/recorded-syncs.h"
 #include "body_fixture.h"
 #include "daemon/medium.h"
 
@@ -87,6 +88,35 @@ static void what_is_written_is_read(void **state)
     assert_int_equal(read_certificate(), 0);
 }
 
+/* A medium is pulled out as soon as it is said to be ready. */
+static void a_name_comes_after_the_bytes(void **state)
+{
+    (void)state;
+    record_syncs_anew();
+    assert_int_equal(write_package(), 0);
+    assert_string_equal(recorded_syncs, "FRD");
+    record_syncs_anew();
+    assert_int_equal(medium_write_certificate(certificate, &written), 0);
+    assert_string_equal(recorded_syncs, "FRD");
+}
+
+/* A file with something behind its end is not what was written. */
+static void nothing_may_follow(void **state)
+{
+    (void)state;
+    const char *const paths[] = { package, certificate };
+    assert_int_equal(write_package(), 0);
+    assert_int_equal(medium_write_certificate(certificate, &written), 0);
+    for (size_t i = 0; i < ARRAY_COUNT(paths); i++) {
+        FILE *f = fopen(paths[i], "ab");
+        assert_non_null(f);
+        assert_int_equal(fputc('x', f), 'x');
+        assert_int_equal(fclose(f), 0);
+    }
+    assert_int_equal(read_package(), REASON_BLOCK_CORRUPT);
+    assert_int_equal(read_certificate(), REASON_MALFORMED);
+}
+
 static void pipes_are_not_waited_for(void **state)
 {
     (void)state;
@@ -152,6 +182,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(what_is_written_is_read, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_name_comes_after_the_bytes, setup, teardown),
+        cmocka_unit_test_setup_teardown(nothing_may_follow, setup, teardown),
         cmocka_unit_test_setup_teardown(pipes_are_not_waited_for, setup, teardown),
         cmocka_unit_test_setup_teardown(links_devices_sockets_and_directories_are_no_files, setup, teardown),
         cmocka_unit_test_setup_teardown(nothing_is_written_through, setup, teardown),
