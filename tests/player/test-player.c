@@ -469,6 +469,7 @@ static void confined(void **state)
         }
     }
     fclose(f);
+    assert_int_equal(filtered, getenv("HEARTH_HAS_FILTER") != NULL);
     if (filtered)
         assert_true(pipes >= 1);
     else
