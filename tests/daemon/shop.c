@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "check.h"
 
@@ -185,10 +186,11 @@ static void execute(struct shop *s, const msg_Transact *m, struct slice tail)
     buf_free(&encoded);
 }
 
-static void answer(struct shop *s, struct peer *p, uint32_t request, const msg_Transact *m)
+static void answer(struct shop *s, struct peer *p, uint32_t request, const msg_Transact *m, bool other)
 {
     msg_Transacted reply = { .bit = m->bit, .count = m->count };
     memcpy(reply.transaction, m->transaction, sizeof(reply.transaction));
+    reply.transaction[0] ^= other;
     buf_clear(&s->answer);
     check(CODEC_ENCODE(msg_Transacted, &s->answer, &reply) == 0);
     send_message(p, msg_Type_TRANSACTED, request, msg_Transacted_fields, &reply, buf_slice(&s->results));
@@ -237,10 +239,14 @@ static void transact(struct shop *s, struct peer *p, const struct frame *f)
             refuse(p, f->request, why);
         return;
     }
+    while (s->transact == TRANSACT_WAIT)
+        usleep(1000);
     if (how == TRANSACT_DROP_AFTER)
         peer_close(p, REASON_OFFLINE);
     else if (how != TRANSACT_HOLD)
-        answer(s, p, f->request, &m);
+        answer(s, p, f->request, &m, how == TRANSACT_OTHER);
+    if (how == TRANSACT_OTHER)
+        peer_close(p, REASON_NONE);
 }
 
 static void commit(struct shop *s, const struct frame *f)

@@ -24,6 +24,8 @@ enum shop_transact {
     TRANSACT_DROP_BEFORE, /* closes without executing */
     TRANSACT_DROP_AFTER,  /* executes, closes without answering */
     TRANSACT_HOLD,        /* executes, says nothing */
+    TRANSACT_WAIT,        /* executes, answers when it is told to answer */
+    TRANSACT_OTHER,       /* executes, answers as if another had been asked for, and closes */
     TRANSACT_REFUSE,      /* executes: the item is refused */
     TRANSACT_FORGED,      /* executes: a license that nobody signed */
 };

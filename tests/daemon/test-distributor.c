@@ -1,8 +1,10 @@
 /* A device and its distributor: who is spoken to, registering, and buying exactly once whatever breaks in between. */
 #include "cm.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "check.h"
 #include "daemon_rig.h"
@@ -15,6 +17,7 @@ static int setup(void **state)
 {
     (void)state;
     check(secret_init() == 0);
+    (void)signal(SIGXFSZ, SIG_IGN);
     shop_start(&shop, 1);
     hearthd_init(&h);
     return 0;
@@ -252,38 +255,53 @@ struct lost {
 
 static bool is_executed(void *ctx) { return shop.executed > *(unsigned *)ctx; }
 
-/* For these the shop's license replaces the one before: the sequence rises. */
-static void once(const struct lost *lost)
+/* A purchase that is under way. A quote is only given without a license: the old one is taken away by starting anew. */
+static void send_get(enum shop_transact how)
 {
-    unsigned executed = shop.executed, repeated = shop.repeated;
     ctl_Get get = { .has_quote_hash = true, .license = true };
     ctl_QuoteRow quote;
-    /* a quote is only given without a license: take the old one away by starting anew */
     hearthd_deinit(&h);
     hearthd_init(&h);
     assert_int_equal(register_with(&shop.maker.id, "right"), REASON_NONE);
     assert_int_equal(get_quote(&quote), REASON_NONE);
-    shop.transact = lost->how;
+    shop.transact = how;
     memcpy(get.quote_hash, quote.hash, sizeof(get.quote_hash));
     id_text(quote.content, get.track);
     assert_int_equal(channel_send(&h.control, ctl_Type_GET, ++h.next, ctl_Get_fields, &get, slice(NULL, 0)), 0);
+}
+
+static void expect_refusal(void)
+{
+    struct frame f;
+    do
+        assert_int_equal(channel_read(&h.control, true, &f), 0);
+    while (f.type == ctl_Type_PROGRESS);
+    assert_int_equal(f.type, msg_Type_REFUSAL);
+}
+
+static void arrives_once(unsigned executed, unsigned repeated)
+{
+    wait_until(has_license, NULL, "the license arrives by itself");
+    wait_until(nothing_waits, NULL, "finished");
+    assert_int_equal(shop.executed, executed + 1);
+    assert_true(shop.repeated > repeated);
+}
+
+/* For these the shop's license replaces the one before: the sequence rises. */
+static void once(const struct lost *lost)
+{
+    unsigned executed = shop.executed, repeated = shop.repeated;
+    send_get(lost->how);
     wait_until(is_executed, &executed, "executed, and no answer has left");
     if (lost->kill) {
         hearthd_kill(&h);
         shop.transact = TRANSACT_ANSWER;
         hearthd_start(&h);
     } else {
-        struct frame f;
-        do
-            assert_int_equal(channel_read(&h.control, true, &f), 0);
-        while (f.type == ctl_Type_PROGRESS);
-        assert_int_equal(f.type, msg_Type_REFUSAL);
+        expect_refusal();
     }
     shop.transact = TRANSACT_ANSWER;
-    wait_until(has_license, NULL, "the license arrives by itself");
-    wait_until(nothing_waits, NULL, "finished");
-    assert_int_equal(shop.executed, executed + 1);
-    assert_true(shop.repeated > repeated);
+    arrives_once(executed, repeated);
 }
 
 static void survives_lost_answer(void **state)
@@ -296,6 +314,59 @@ static void survives_kill_in_the_middle(void **state)
 {
     (void)state;
     once(&(struct lost){ TRANSACT_HOLD, true });
+}
+
+static void takes_no_answer_to_another(void **state)
+{
+    (void)state;
+    once(&(struct lost){ TRANSACT_OTHER, false });
+}
+
+static void limit_files(pid_t pid, rlim_t bytes)
+{
+    struct rlimit limit;
+    check(prlimit(pid, RLIMIT_FSIZE, NULL, &limit) == 0);
+    limit.rlim_cur = bytes;
+    check(prlimit(pid, RLIMIT_FSIZE, &limit, NULL) == 0);
+}
+
+static bool is_another_vault(void *ctx)
+{
+    pid_t now = hearthd_vault(&h);
+    return now > 0 && now != *(pid_t *)ctx;
+}
+
+/* Neither this vault can write nor the next that hearthd starts: what was granted is asked for again until it is kept. */
+static void finishes_when_the_vault_has_it(void **state)
+{
+    unsigned executed = shop.executed, repeated = shop.repeated;
+    (void)state;
+    send_get(TRANSACT_WAIT);
+    wait_until(is_executed, &executed, "executed, and no answer has left");
+    pid_t first = hearthd_vault(&h);
+    limit_files(first, 0);
+    limit_files(h.pid, 0); /* the next inherits it */
+    shop.transact = TRANSACT_ANSWER;
+    wait_until(is_another_vault, &first, "the next vault");
+    limit_files(h.pid, RLIM_INFINITY);
+    expect_refusal();
+    arrives_once(executed, repeated);
+}
+
+/* Put back with a request that was executed since: what was granted is kept, and it is not asked for under a new name. */
+static void sets_aside_what_it_finds_outstanding(void **state)
+{
+    unsigned executed = shop.executed;
+    (void)state;
+    send_get(TRANSACT_HOLD);
+    wait_until(is_executed, &executed, "executed, and no answer has left");
+    hearthd_kill(&h);
+    shop.transact = TRANSACT_ANSWER;
+    shop.drop_bit = true;
+    hearthd_start(&h);
+    wait_until(has_license, NULL, "the license of the pending response");
+    wait_until(nothing_waits, NULL, "set aside");
+    assert_int_equal(shop.executed, executed + 1);
 }
 
 static void follows_when_out_of_step(void **state)
@@ -364,6 +435,9 @@ int main(void)
         cmocka_unit_test(commits_the_last),
         cmocka_unit_test(survives_lost_answer),
         cmocka_unit_test(survives_kill_in_the_middle),
+        cmocka_unit_test(takes_no_answer_to_another),
+        cmocka_unit_test(finishes_when_the_vault_has_it),
+        cmocka_unit_test(sets_aside_what_it_finds_outstanding),
         cmocka_unit_test(follows_when_out_of_step),
         cmocka_unit_test(leaves),
     };
