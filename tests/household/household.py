@@ -60,13 +60,14 @@ def wait_for(what, condition, seconds=20):
 
 
 class Refused(Exception):
-    """A command that was refused, with its reason code."""
+    """A command that was refused, with its reason code and, where there is one, what helps."""
 
-    def __init__(self, code, message, status):
+    def __init__(self, code, message, status, remedy=""):
         super().__init__(f"{code}: {message} (exit {status})")
         self.code = code
         self.message = message
         self.status = status
+        self.remedy = remedy
 
 
 class Process:
@@ -110,7 +111,7 @@ def run_json(argv, env=None):
         raise AssertionError(f"{argv}: not JSON: {done.stdout!r} {done.stderr!r}")
     if done.returncode != 0:
         error = value.get("error", {})
-        raise Refused(error.get("code", "?"), error.get("message", done.stdout + done.stderr), done.returncode)
+        raise Refused(error.get("code", "?"), error.get("message", done.stdout + done.stderr), done.returncode, error.get("remedy", ""))
     return value
 
 

@@ -149,6 +149,7 @@ def not_bought():
     h.attic("get", dear, "--download-only")
     unchanged(h.attic, "no-license", "play", dear, "--output", "digest")
     unchanged(h.attic, "no-license", "copy", dear, "--to", "bedroom")
+    assert "hearth get" in h.attic.refused("no-license", "play", dear, "--output", "digest").remedy
 
 
 def count_used_up():

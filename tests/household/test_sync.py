@@ -142,7 +142,8 @@ def out_of_order():
     assert refused(stranger, os.path.dirname(name)).code == "not-found"  # nothing for it
     h.aurora.admin("sync", "import", os.path.dirname(name))
     assert refused(h.aurora, write(broken, items[:1] + items[2:])).code == "malformed"  # for whom?
-    assert refused(h.aurora, write(broken, items[:rows[0]])).code == "malformed"  # cut off
+    refusal = refused(h.aurora, write(broken, items[:rows[0]]))  # cut off
+    assert refusal.code == "malformed" and "Nothing of it was taken" in refusal.message, refusal
     assert refused(h.aurora, write(broken, items[::-1])).code == "malformed"
     for number in (0, 1, rows[0], rows[-1], len(items) - 1):
         for where in (40, len(items[number]) // 2, len(items[number]) - 1):

@@ -68,31 +68,38 @@ static void test_all(void **state)
 static void test_mistakes(void **state)
 {
     (void)state;
-    static const char *const texts[] = {
-        "[server]\nlissten = x\n",
-        "[limit]\nconnections = 5\n",
-        "connections = 5\n",
-        "[limits]\nconnections = 0\n",
-        "[limits]\nconnections = -1\n",
-        "[limits]\nconnections = many\n",
-        "[limits]\nconnections = 5x\n",
-        "[limits]\nconnections = \n",
-        "[limits]\nconnections = 99999999999999999999\n",
-        "[limits]\nidle-seconds = 1\n",
-        "[limits\nconnections = 5\n",
-        "[limits]\nconnections\n",
-        "[limits]\nrequest-burst = 8\n[server]\nlisten = " /* far too long */
-        "0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789"
-        "01234567890123456789012345678901234567890123456789\n",
+    static const struct {
+        const char *text;
+        int line;
+    } cases[] = {
+        { "[server]\nlissten = x\n", 2 },
+        { "[limit]\nconnections = 5\n", 2 },
+        { "connections = 5\n", 1 },
+        { "[limits]\nconnections = 0\n", 2 },
+        { "[limits]\nconnections = -1\n", 2 },
+        { "[limits]\nconnections = many\n", 2 },
+        { "[limits]\nconnections = 5x\n", 2 },
+        { "[limits]\nconnections = \n", 2 },
+        { "[limits]\nconnections = 99999999999999999999\n", 2 },
+        { "[limits]\nidle-seconds = 1\n", 2 },
+        { "[limits\nconnections = 5\n", 1 },
+        { "[limits]\nconnections\n", 2 },
+        { "[limits]\nrequest-burst = 8\n[server]\nlisten = " /* far too long */
+          "0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789"
+          "01234567890123456789012345678901234567890123456789\n",
+          4 },
     };
     struct config before, c;
     memset(&before, 0, sizeof(before));
     config_init(&before);
-    for (size_t i = 0; i < ARRAY_COUNT(texts); i++) {
+    for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+        char place[128];
         c = before;
-        if (read_text(&c, texts[i]) != CONFIG_MALFORMED)
-            fail_msg("%s", texts[i]);
-        assert_string_not_equal(c.mistake, "");
+        if (read_text(&c, cases[i].text) != CONFIG_MALFORMED)
+            fail_msg("%s", cases[i].text);
+        snprintf(place, sizeof(place), "%s, line %d: ", path, cases[i].line);
+        if (strncmp(c.mistake, place, strlen(place)) != 0 || c.mistake[strlen(place)] == '\0')
+            fail_msg("%s%s", cases[i].text, c.mistake);
         memset(c.mistake, 0, sizeof(c.mistake));
         assert_memory_equal(&c, &before, sizeof(c));
     }

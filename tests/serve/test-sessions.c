@@ -443,6 +443,12 @@ static void test_new_account_again(void **state)
     open_account(&stranger, "carol", SHOP_PASSWORD, &a);
     assert_int_equal(a.reason, REASON_USER_EXISTS);
 
+    msg_DeviceRename nameless = msg_DeviceRename_init_zero;
+    memcpy(nameless.client, c.id.bytes, ID_BYTES);
+    client_ask(&c, msg_Type_DEVICE_RENAME, msg_DeviceRename_fields, &nameless, slice(NULL, 0), &a);
+    assert_int_equal(a.reason, REASON_MALFORMED);
+    assert_non_null(strstr(a.refusal.text, "name")); /* its own words, not those of every refusal */
+
     unsigned wrong = 0;
     do
         open_account(&c, "carol", "another guess", &a);
