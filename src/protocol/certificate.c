@@ -142,12 +142,17 @@ static int check_destination(struct judgement *j)
     return id_equal(j->facts->certificate.destination, &j->c->self) ? 0 : REASON_WRONG_DESTINATION;
 }
 
-/* Whoever brings it is its source; what nobody brings comes on a medium and must have been issued for one. */
+/* Whoever brings it is its source, or of a copy its issuer, for a source that is away; what nobody brings comes on a medium and must have been
+ * issued for one. A move comes from its source alone, which gives its license up. */
 static int check_presenter(struct judgement *j)
 {
     const doc_CopyCertificate *certificate = &j->facts->certificate;
-    if (j->c->presenter)
-        return id_equal(certificate->source, j->c->presenter) ? 0 : REASON_NOT_PERMITTED;
+    const struct id *presenter = j->c->presenter;
+    if (presenter) {
+        bool entitled = id_equal(certificate->source, presenter) ||
+                        (!certificate->move && id_equal(certificate->issuer, presenter));
+        return entitled ? 0 : REASON_NOT_PERMITTED;
+    }
     return j->alone || certificate->removable ? 0 : REASON_NOT_PERMITTED;
 }
 

@@ -131,7 +131,7 @@ struct certificate_facts {
     doc_ContentInfo info;
 };
 /* In this order: envelope and signature; delegation (scope, floor, end, copy key, publisher is the partner, life within its limit);
- * license inside (same signer key, same issuer, content, client); issue and end time; destination is self; presenter is the source; content ID.
+ * license inside (same signer key, same issuer, content, client); issue and end time; destination is self; presenter is the source, or of a copy the issuer; content ID.
  * 0, REASON_MALFORMED, REASON_SIGNATURE_INVALID, REASON_DELEGATION_INVALID, REASON_CERTIFICATE_EXPIRED, REASON_WRONG_DESTINATION,
  * REASON_NOT_PERMITTED, REASON_CONTENT_ID_MISMATCH, REASON_KEY_BLOCK_OUTDATED. */
 int certificate_judge(const struct certificate_case *c, struct certificate_facts *out) MUST_USE;

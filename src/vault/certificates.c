@@ -127,7 +127,7 @@ static int answer_replay(const struct certificate_row *row, const struct id *pre
 {
     if (!presenter) /* S166: a medium is not asked again, it is refused */
         return REASON_SERIAL_ALREADY_USED;
-    if (!id_equal(presenter, &row->source))
+    if (!id_equal(presenter, &row->source) && (row->move || !id_equal(presenter, &row->issuer)))
         return REASON_NOT_PERMITTED;
     return answer(row, reply);
 }

@@ -182,8 +182,9 @@ static const char *certificate_rules(const struct certificate_case *c, const str
     }
     if (!is_id(&v[4], c->self.bytes))
         return "this device is the destination";
-    if (c->presenter ? !is_id(&v[3], c->presenter->bytes) : !alone && v[11].number != 1)
-        return "the source brought it, or it was issued for a medium";
+    bool by_issuer = c->presenter && v[10].number == 0 && is_id(&v[1], c->presenter->bytes);
+    if (c->presenter ? !is_id(&v[3], c->presenter->bytes) && !by_issuer : !alone && v[11].number != 1)
+        return "the source brought it, or the issuer a copy, or it was issued for a medium";
     if (!alone && !in_time(v[12].number, v[13].number, c->now_ms))
         return "the certificate is in its time";
     return NULL;

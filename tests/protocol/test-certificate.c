@@ -103,6 +103,13 @@ CHANGE(not_issued_yet_within_skew) { s->c.now_ms = FIXTURE_NOW - DOCUMENTS_SKEW_
 CHANGE(clock_before_1970) { s->c.now_ms = -1; }
 CHANGE(another_destination) { s->c.self = s->f.source_id; }
 CHANGE(brought_by_another) { s->c.presenter = &s->f.destination_id; }
+CHANGE(brought_by_the_issuer) { s->c.presenter = &s->f.partner; }
+CHANGE(brought_by_the_own_distributor) { s->c.presenter = &s->f.distributor; }
+CHANGE(move_brought_by_the_issuer)
+{
+    s->c.presenter = &s->f.partner;
+    s->f.certificate.move = true;
+}
 CHANGE(on_a_medium) { s->c.presenter = NULL; }
 CHANGE(on_a_medium_and_issued_for_it)
 {
@@ -193,6 +200,9 @@ static const struct judge_case cases[] = {
     /* who */
     { "for another device", OWN, another_destination, BOTH(REASON_WRONG_DESTINATION) },
     { "brought by another device", PARTNER, brought_by_another, BOTH(REASON_NOT_PERMITTED) },
+    { "brought by its issuer", PARTNER, brought_by_the_issuer, BOTH(0) },
+    { "brought by the destination's distributor", PARTNER, brought_by_the_own_distributor, BOTH(REASON_NOT_PERMITTED) },
+    { "a move brought by its issuer", PARTNER, move_brought_by_the_issuer, BOTH(REASON_NOT_PERMITTED) },
     { "on a medium, not issued for one", PARTNER, on_a_medium, REASON_NOT_PERMITTED, 0 },
     { "on a medium", PARTNER, on_a_medium_and_issued_for_it, BOTH(0) },
 };

@@ -357,7 +357,8 @@ def copy_certificate(envelope, delegation_envelope, own_keyset, self, presenter,
     if presenter is None:
         refuse_unless(document["removable"], "not-permitted")
     else:
-        refuse_unless(document["source"] == presenter, "not-permitted")
+        by_issuer = document["issuer"] == presenter and not document["move"]
+        refuse_unless(document["source"] == presenter or by_issuer, "not-permitted")
     refuse_unless(document["content"] == f.content_id(info, list_root), "content-id-mismatch")
     refuse_unless(block["version"] >= newest_block, "key-block-outdated")
     return document, inner, block

@@ -527,6 +527,9 @@ class Writer:
         c("of the own distributor, too early", "certificate-expired", own(), of=w.a, now=NOW - SKEW - 1)
         c("for another device", "wrong-destination", good(), reader=w.revoked.id)
         c("brought by another device", "not-permitted", good(), presenter=w.sibling.id)
+        c("brought by its issuer", "ok", good(move=False), presenter=w.a.id)
+        c("a move brought by its issuer", "not-permitted", good(), presenter=w.a.id)
+        c("brought by the destination's distributor", "not-permitted", good(move=False), presenter=w.b.id)
         c("on a medium, not meant for one", "not-permitted", good(), presenter=None)
         moved = f.body_make(r.encode(r.CONTENT_INFO, {**w.info_fields(), "title": "another"}), w.blocks)[0]
         c("another content beside it", "content-id-mismatch", good(), body=moved)

@@ -131,6 +131,33 @@ static void from_partner(void **state)
     whole_way(&hers);
 }
 
+/* Its source is away: a copy comes from the issuer itself, all the way; a move never does. */
+static void from_its_issuer(void **state)
+{
+    (void)state;
+    struct device issuer = source, own = source;
+    issuer.client = other.id;
+    own.client = shop.id;
+    offer_foreign(10);
+    offer.presenter = &own;
+    assert_int_equal(rig_check(&rig, &offer, &state_of), REASON_NOT_PERMITTED);
+    offer.presenter = &issuer;
+    whole_way(&hers);
+    offer.presenter = &source; /* who comes with it later gets the same receipt */
+    assert_int_equal(rig_check(&rig, &offer, &state_of), 0);
+    check_receipt(1);
+    offer_foreign(11);
+    certificate.move = true;
+    sign_offer(&other.copy);
+    offer.presenter = &issuer;
+    assert_int_equal(rig_check(&rig, &offer, &state_of), REASON_NOT_PERMITTED);
+    offer.presenter = &source;
+    assert_int_equal(rig_check(&rig, &offer, &state_of), 0);
+    assert_int_equal(rig_commit(&rig, &state_of.name, &state_of), 0);
+    offer.presenter = &issuer;
+    assert_int_equal(rig_check(&rig, &offer, &state_of), REASON_NOT_PERMITTED);
+}
+
 static void with_two_registrations(void **state)
 {
     (void)state;
@@ -462,20 +489,11 @@ static void flipped_bytes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(from_own_distributor),
-        T(from_partner),
-        T(with_two_registrations),
-        T(replays),
-        T(serials_are_the_issuers),
-        T(reservation),
-        T(refusing),
-        T(each_refusal),
-        T(content_mismatch),
-        T(withdrawn_partner),
-        T(ends_during_transfer),
-        T(outdated_block),
-        T(not_registered),
-        T(keeps_a_later_license),
+        T(from_own_distributor), T(from_partner),      T(with_two_registrations),
+        T(from_its_issuer),      T(replays),           T(serials_are_the_issuers),
+        T(reservation),          T(refusing),          T(each_refusal),
+        T(content_mismatch),     T(withdrawn_partner), T(ends_during_transfer),
+        T(outdated_block),       T(not_registered),    T(keeps_a_later_license),
         T(flipped_bytes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
