@@ -34,12 +34,13 @@ static int read_copy(struct query *q, struct copy *out, struct buf *document, st
     return query_check(q);
 }
 
-int copies_find(struct operations *o, const uint8_t serial[16], struct copy *out, struct buf *document)
+int copies_find(struct operations *o, const uint8_t serial[16], struct copy *out, struct buf *document,
+                struct buf *delegation)
 {
     struct query q CLEANUP(query_end) = query(o->store, CERTIFICATE_GET);
     query_bind_blob(&q, 1, slice(serial, 16));
     int r = rows_one(&q);
-    return r == 0 ? read_copy(&q, out, document, NULL) : r;
+    return r == 0 ? read_copy(&q, out, document, delegation) : r;
 }
 
 int copies_next(struct operations *o, const uint8_t after[16], const char *account, uint32_t state, struct copy *out)

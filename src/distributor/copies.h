@@ -25,7 +25,8 @@ struct copy {
     uint32_t state; /* enum certificate_state */
 };
 /* The row of our certificate with this serial; document and delegation (may be NULL) are appended. 0, OPERATIONS_ABSENT. */
-int copies_find(struct operations *o, const uint8_t serial[16], struct copy *out, struct buf *document) MUST_USE;
+int copies_find(struct operations *o, const uint8_t serial[16], struct copy *out, struct buf *document,
+                struct buf *delegation) MUST_USE;
 /* An issued and unsettled one for the same source, destination and kind. 0, OPERATIONS_ABSENT. */
 int copies_find_open(struct operations *o, const struct copy *like, struct copy *out, struct buf *document,
                      struct buf *delegation) MUST_USE;

@@ -190,7 +190,10 @@ static int reuse(struct making *m, msg_Result *result)
     bool good = open.block_version == m->copy.block_version && open.destination_number == m->copy.destination_number &&
                 open.ends_ms - m->who->now_ms > REUSE_REMAINING_MS &&
                 slice_equal(buf_slice(&delegation), buf_slice(&m->authority.delegation));
-    return good ? fill_result(m, buf_slice(&document), buf_slice(&delegation), result) : OPERATIONS_ABSENT;
+    if (!good)
+        return OPERATIONS_ABSENT;
+    m->copy = open;
+    return fill_result(m, buf_slice(&document), buf_slice(&delegation), result);
 }
 
 static int issue(struct making *m, msg_Result *result)
@@ -255,19 +258,29 @@ static int hand_over(struct making *m, const struct device *d, struct slice docu
     return license_result(CODEC_BYTES(c->license), buf_slice(&header), slice(NULL, 0), result);
 }
 
-int copy_issue_here(struct operations *o, const struct caller *who, const struct id *source,
-                    const uint8_t license_id[16], const struct device *d, const struct id *content, msg_Result *result,
-                    struct reply *out)
+static struct caller as_source(const struct caller *who, const struct copy_queue_row *row)
 {
-    struct caller as_source = *who;
+    struct caller source = *who;
+    source.client = row->source;
+    return source;
+}
+
+static msg_CopyAsk ask_of(const struct copy_queue_row *row, const struct device *d)
+{
     msg_CopyAsk ask = msg_CopyAsk_init_zero;
-    as_source.client = *source;
-    memcpy(ask.content, content->bytes, ID_BYTES);
-    memcpy(ask.license_id, license_id, sizeof(ask.license_id));
+    memcpy(ask.content, row->content.bytes, ID_BYTES);
+    memcpy(ask.license_id, row->license_id, sizeof(ask.license_id));
     memcpy(ask.destination, d->client.bytes, ID_BYTES);
-    struct making m CLEANUP(making_deinit) = {
-        .o = o, .who = &as_source, .ask = &ask, .out = out, .authority = { .delegation = buf(1024) }
-    };
+    return ask;
+}
+
+int copy_issue_here(struct operations *o, const struct caller *who, const struct copy_queue_row *row,
+                    const struct device *d, msg_Result *result, struct reply *out)
+{
+    struct caller source = as_source(who, row);
+    msg_CopyAsk ask = ask_of(row, d);
+    struct making m CLEANUP(
+        making_deinit) = { .o = o, .who = &source, .ask = &ask, .out = out, .authority = { .delegation = buf(1024) } };
     struct buf document CLEANUP(buf_free) = buf(4096);
     int r = copy_judge_parties(&m);
     if (r == 0)
@@ -281,4 +294,49 @@ int copy_issue_here(struct operations *o, const struct caller *who, const struct
     if (r == REQUESTS_ASK_DIRECTORY || r == REQUESTS_ASK_PARTNER) /* both are ours */
         r = REASON_NOT_OWNED;
     return r == 0 ? hand_over(&m, d, buf_slice(&document), result) : r;
+}
+
+/* --- To a guest, which settles it with its receipt ------------------------------------------------------------------ */
+
+/* The certificate it was given before, however old: it has stored it and says so, or its vault refuses it. Only then there is another.
+ * OPERATIONS_ABSENT: it is settled. */
+static int give_again(struct making *m, struct copy_queue_row *row, msg_Result *result)
+{
+    struct buf document CLEANUP(buf_free) = buf(4096), delegation CLEANUP(buf_free) = buf(1024);
+    int r = row->certified ? copies_find(m->o, row->serial, &m->copy, &document, &delegation) : OPERATIONS_ABSENT;
+    if (r != 0)
+        return r;
+    bool waits = m->copy.state == CERTIFICATE_ISSUED || m->copy.state == CERTIFICATE_ENDED;
+    return waits && document.len > 0 ? fill_result(m, buf_slice(&document), buf_slice(&delegation), result)
+                                     : OPERATIONS_ABSENT;
+}
+
+/* One that its source has asked for is the same copy. */
+static int give_new(struct making *m, msg_Result *result)
+{
+    int r = copy_judge_parties(m);
+    if (r == 0)
+        r = reuse(m, result);
+    if (r == OPERATIONS_ABSENT)
+        r = copy_judge_terms(m);
+    else
+        return r;
+    return r == 0 ? issue(m, result) : r;
+}
+
+int copy_issue_guest(struct operations *o, const struct caller *who, struct copy_queue_row *row, const struct device *d,
+                     msg_Result *result, struct reply *out)
+{
+    struct caller source = as_source(who, row);
+    msg_CopyAsk ask = ask_of(row, d);
+    struct making m CLEANUP(
+        making_deinit) = { .o = o, .who = &source, .ask = &ask, .out = out, .authority = { .delegation = buf(1024) } };
+    int r = give_again(&m, row, result);
+    if (r == OPERATIONS_ABSENT)
+        r = give_new(&m, result);
+    if (r != 0)
+        return r;
+    memcpy(row->serial, m.copy.serial, sizeof(row->serial));
+    row->ends_ms = m.copy.ends_ms;
+    return 0;
 }

@@ -15,6 +15,7 @@
 #include "base/util.h"
 #include "crypto/sha256.h"
 #include "distributor/copies.h"
+#include "distributor/copy_queue.h"
 #include "distributor/devices.h"
 #include "distributor/handlers.h"
 #include "distributor/refunds.h"
@@ -156,6 +157,8 @@ static int settle_stored(struct operations *o, const struct copy *c, struct slic
         if (r == 0 && given_back)
             r = licenses_count(o, c->license_id, &c->source, c->edition, copies_made(c, 1));
     }
+    if (r == 0)
+        r = copy_queue_settled(o, c);
     return r == 0 ? copies_set_state(o, c, CERTIFICATE_REDEEMED, s->receipt_bytes, s->surrender_bytes) : r;
 }
 
@@ -205,7 +208,7 @@ static int settle(struct operations *o, const struct settlement *s)
 {
     struct copy c;
     struct buf document CLEANUP(buf_free) = buf(4096);
-    int r = copies_find(o, s->receipt.serial, &c, &document);
+    int r = copies_find(o, s->receipt.serial, &c, &document, NULL);
     if (r == OPERATIONS_ABSENT)
         return REASON_NOT_FOUND;
     if (r == 0 && (!id_equal(s->receipt.destination, &c.destination) || !id_equal(s->receipt.source, &c.source) ||
@@ -377,7 +380,7 @@ int copies_move_cancel(struct operations *o, const struct caller *who, struct sl
 int copies_give_back(struct operations *o, const uint8_t serial[16], int64_t now_ms, const char *text)
 {
     struct copy c;
-    int r = copies_find(o, serial, &c, NULL);
+    int r = copies_find(o, serial, &c, NULL, NULL);
     if (r != 0)
         return r == OPERATIONS_ABSENT ? REASON_NOT_FOUND : r;
     if (c.state == CERTIFICATE_GIVEN_BACK || c.state == CERTIFICATE_REFUSED)
@@ -415,7 +418,7 @@ int copies_end_overdue(struct operations *o, int64_t now_ms)
         int r = find_overdue(o, now_ms - DOCUMENTS_SKEW_MS, serial);
         if (r != 0)
             return r == OPERATIONS_ABSENT ? 0 : r;
-        r = copies_find(o, serial, &c, NULL);
+        r = copies_find(o, serial, &c, NULL, NULL);
         if (r == 0)
             r = copies_set_state(o, &c, CERTIFICATE_ENDED, slice(NULL, 0), slice(NULL, 0));
         if (r != 0)

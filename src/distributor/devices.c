@@ -84,6 +84,14 @@ int devices_caller(struct operations *o, const struct caller *who, struct device
     return r == 0 && out->revoked ? REASON_DEVICE_REVOKED : r;
 }
 
+int devices_caller_or_guest(struct operations *o, const struct caller *who, struct device *out)
+{
+    int r = devices_find(o, &who->client, out);
+    if (r == OPERATIONS_ABSENT)
+        return REASON_NOT_REGISTERED;
+    return r == 0 && out->revoked ? REASON_DEVICE_REVOKED : r;
+}
+
 int devices_leaf(struct operations *o, int64_t distributor, const struct id *client, uint32_t *category, uint32_t *leaf)
 {
     struct query q CLEANUP(query_end) = query(o->store, LEAF_GET);

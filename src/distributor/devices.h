@@ -27,6 +27,9 @@ int devices_find_in_household(struct operations *o, int64_t distributor, const c
  * Source: seed S73-S75, S123-S125 by device authentication (the TLS key is the device's). */
 int devices_caller(struct operations *o, const struct caller *who, struct device *out) MUST_USE;
 
+/* The same, or another distributor's device whose rows we have: a guest. */
+int devices_caller_or_guest(struct operations *o, const struct caller *who, struct device *out) MUST_USE;
+
 /* Writes and shares. */
 int devices_set(struct operations *o, const struct device *d) MUST_USE; /* ours: table (3) */
 int devices_set_leaf(struct operations *o, const struct id *client, uint32_t leaf) MUST_USE;

@@ -192,6 +192,7 @@ static int delete_rows(struct erasure *e)
         { ERASE_UNLOCKS, false },
         { ERASE_QUEUE, false },
         { ERASE_AUTO_COPY, false },
+        { ERASE_AUTO_COPY_TO, false },
         { ERASE_LIMIT, false },
         { ERASE_LINK_CODES, false },
         { ERASE_LINKS_OF_OTHERS, false },

@@ -118,7 +118,10 @@ static void answer(struct exchange *x)
     for (size_t i = 0; i < r->unlinked_count; i++) /* UNLINK: as far as the partner can be reached now */
         partners_unlink(x->server->partners, &r->unlinked[i].partner, r->unlinked[i].user, r->unlinked[i].partner_user);
     if (r->queued_user[0] != '\0')
-        lobby_push_queue(x->server->lobby, r->queued_user);
+        lobby_push_queue(x->server->lobby, r->queued_user, r->queued_guests, r->queued_guest_count);
+    if (x->who.role ==
+        REQUESTS_DEVICE) /* as far as something is there for it: to a guest that has nothing here no body is sent */
+        s->sends_body |= r->sends_body;
     if (s->peer == NULL || r->type == msg_Type_NONE)
         return;
     uint8_t *tail = steal(&r->tail.data); /* sent as it is */

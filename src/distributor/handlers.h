@@ -63,12 +63,20 @@ struct device;
 struct license;
 int restore_find(struct operations *o, const struct device *d, const struct id *content, int64_t now_ms,
                  struct license *out) MUST_USE;
-/* A copy for a device that asks itself, of the license that another of its account has: certificate and charge as by copy_issue_run, the license
- * out of it as the result, with a header. */
-struct id;
-int copy_issue_here(struct operations *o, const struct caller *who, const struct id *source,
-                    const uint8_t license_id[16], const struct device *d, const struct id *content, msg_Result *result,
-                    struct reply *out) MUST_USE;
+/* A copy that waits for a device (copy_queue.h), of the license that another of its household has; certified: it was given a certificate before. */
+struct copy_queue_row {
+    struct id content, source;
+    uint8_t license_id[16];
+    bool certified;
+    uint8_t serial[16];
+    int64_t ends_ms; /* of the certificate */
+};
+/* To a device of ours that asks itself: certificate and charge as by copy_issue_run, the license out of it as the result, with a header. */
+int copy_issue_here(struct operations *o, const struct caller *who, const struct copy_queue_row *row,
+                    const struct device *d, msg_Result *result, struct reply *out) MUST_USE;
+/* To another distributor's: the certificate and the delegation, the same as before until that one is settled. Sets the row's serial and ends_ms. */
+int copy_issue_guest(struct operations *o, const struct caller *who, struct copy_queue_row *row, const struct device *d,
+                     msg_Result *result, struct reply *out) MUST_USE;
 int copy_issue_run(struct operations *o, const struct caller *who, const msg_CopyAsk *item, msg_Result *result,
                    struct reply *out) MUST_USE;
 

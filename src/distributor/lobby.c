@@ -218,19 +218,43 @@ void lobby_forget_connection(struct session *s)
 
 /* --- Announcements ---------------------------------------------------------------------------------------------------- */
 
+static void tell(struct session *s, uint16_t type)
+{
+    if (s->peer != NULL && peer_send(s->peer, type, 0, NULL, NULL, slice(NULL, 0)) != 0)
+        peer_close(s->peer, REASON_INTERNAL);
+}
+
 static void push(struct lobby *l, const char *user, uint16_t type)
 {
     const struct name *name = names_find(&l->users, slice_str(user));
     if (name == NULL)
         return;
     for (struct session *one = name->data; one != NULL; one = one->next_of_user)
-        if (one->peer != NULL && peer_send(one->peer, type, 0, NULL, NULL, slice(NULL, 0)) != 0)
-            peer_close(one->peer, REASON_INTERNAL);
+        tell(one, type);
 }
 
 void lobby_push_roster(struct lobby *l, const char *user) { push(l, user, msg_Type_ROSTER_CHANGED); }
 
-void lobby_push_queue(struct lobby *l, const char *user) { push(l, user, msg_Type_QUEUE_CHANGED); }
+static bool is_among(const struct session *s, const struct id *guests, size_t count)
+{
+    bool among = false;
+    for (size_t i = 0; i < count; i++)
+        among |= id_equal(s->id.bytes, guests[i].bytes);
+    return among;
+}
+
+/* Guests have no name to be found by: seldom, and a walk through ten thousand sessions is short. */
+void lobby_push_queue(struct lobby *l, const char *user, const struct id *guests, size_t guest_count)
+{
+    struct session *next;
+    push(l, user, msg_Type_QUEUE_CHANGED);
+    for (struct session *s = guest_count > 0 ? l->first : NULL; s != NULL; s = next) {
+        next = s->next;
+        if (s->state == SESSION_READY && s->role == REQUESTS_DEVICE && s->user == NULL &&
+            is_among(s, guests, guest_count))
+            tell(s, msg_Type_QUEUE_CHANGED);
+    }
+}
 
 const struct names *lobby_users(const struct lobby *l) { return &l->users; }
 

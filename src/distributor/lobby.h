@@ -29,8 +29,8 @@ void lobby_show_keyset(struct lobby *l);
 void lobby_set_identity(struct lobby *l, const struct peer_identity *identity);
 /* ROSTER_CHANGED to every session of a user. */
 void lobby_push_roster(struct lobby *l, const char *user);
-/* QUEUE_CHANGED likewise. */
-void lobby_push_queue(struct lobby *l, const char *user);
+/* QUEUE_CHANGED to every session of a user, and to those guests. */
+void lobby_push_queue(struct lobby *l, const char *user, const struct id *guests, size_t guest_count);
 /* Users who are online, as names whose value is the roster sequence announced last (watch.c). */
 const struct names *lobby_users(const struct lobby *l);
 /* Calls visit for each connected distributor. */

@@ -347,6 +347,13 @@ static const char storage_keys[] =
     " since_ms INTEGER NOT NULL) STRICT;"
     "CREATE TABLE secret (name TEXT PRIMARY KEY, sealed BLOB NOT NULL) STRICT;";
 
+/* Which devices of the household are served beside the account's own; a copy that waits for another distributor's customer is given as a certificate,
+ * here by its serial until it is settled. */
+static const char copy_queue_to[] =
+    "CREATE TABLE auto_copy_to (user TEXT NOT NULL REFERENCES account (user), client BLOB NOT NULL CHECK (length(client) = 32),"
+    " since_ms INTEGER NOT NULL, PRIMARY KEY (user, client)) STRICT;"
+    "ALTER TABLE copy_queue ADD COLUMN serial BLOB CHECK (length(serial) = 16);";
+
 static const char *const migrations[] = { first,
                                           billing_schema_ledger,
                                           billing_schema_settlement,
@@ -367,7 +374,8 @@ static const char *const migrations[] = { first,
                                           recoveries,
                                           metadata_signers,
                                           recoveries_made,
-                                          storage_keys };
+                                          storage_keys,
+                                          copy_queue_to };
 
 const struct store_schema operations_schema = {
     .migrations = migrations,

@@ -38,6 +38,7 @@ static const struct {
     { "logins", EXPORT_LOGINS },
     { "spending_limit", EXPORT_LIMIT },
     { "auto_copy", EXPORT_AUTO_COPY },
+    { "auto_copy_to", EXPORT_AUTO_COPY_TO },
     { "queued", EXPORT_QUEUED },
     { "unlocked", EXPORT_UNLOCKED },
     { "invitations", EXPORT_INVITATIONS },

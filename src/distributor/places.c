@@ -71,7 +71,7 @@ int places_get(struct operations *o, const struct caller *who, struct slice mess
     struct device d;
     struct place p;
     int64_t number = 0;
-    int r = devices_caller(o, who, &d);
+    int r = devices_caller_or_guest(o, who, &d);
     while (r == 0 && answer.places_count < ARRAY_COUNT(answer.places)) {
         r = places_next(o, &number, &p);
         if (r == 0)

@@ -66,7 +66,7 @@ static int64_t moved(const struct posting *sale)
 static int find_copied(struct operations *o, const uint8_t serial[16], struct license *out)
 {
     struct copy c;
-    int r = copies_find(o, serial, &c, NULL);
+    int r = copies_find(o, serial, &c, NULL, NULL);
     if (r == 0)
         r = licenses_find(o, c.license_id, &c.destination, out);
     if (r == 0 && (c.state != CERTIFICATE_REDEEMED || out->issued_ms != c.issued_ms))

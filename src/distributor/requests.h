@@ -25,6 +25,7 @@
 #define REQUESTS_ASK_PARTNER 3002
 #define REQUESTS_FINISH_FIRST 3003
 #define REQUESTS_PARTNERS_MAX 16
+#define REQUESTS_QUEUED_GUESTS_MAX 32 /* as many as a household has devices */
 
 enum requests_role { REQUESTS_DEVICE = 1, REQUESTS_DISTRIBUTOR = 2, REQUESTS_CONTENTS = 3 }; /* as msg.Hello.role */
 
@@ -72,6 +73,9 @@ struct reply {
     size_t unlinked_count;
     char queued_user
         [OPERATIONS_NAME_BYTES]; /* copies wait now for devices of this account: tell those that are there; or "" */
+    struct id queued_guests[REQUESTS_QUEUED_GUESTS_MAX]; /* and for these, which are other distributors' */
+    size_t queued_guest_count;
+    bool sends_body; /* to a guest: something is given to it, and it may fetch bodies on this connection */
 };
 void reply_init(struct reply *r);
 void reply_free(struct reply *r); /* idempotent */

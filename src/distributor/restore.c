@@ -173,9 +173,9 @@ int restore_run(struct operations *o, const struct caller *who, const msg_Restor
     struct device d;
     struct license lost;
     struct id content = id_from(item->content);
-    int r = devices_caller(o, who, &d);
+    int r = devices_caller_or_guest(o, who, &d);
     if (r == 0)
-        r = restore_find(o, &d, &content, who->now_ms, &lost);
+        r = d.distributor == OPERATIONS_SELF ? restore_find(o, &d, &content, who->now_ms, &lost) : OPERATIONS_ABSENT;
     if (r == OPERATIONS_ABSENT) {
         r = copy_queue_give(o, who, &d, &content, result, out);
         if (r != OPERATIONS_ABSENT)

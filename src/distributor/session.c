@@ -203,10 +203,10 @@ static bool is_for_bodies(uint16_t type)
     return type == msg_Type_INFO_GET || type == msg_Type_LIST_GET || type == msg_Type_BLOCKS_GET;
 }
 
-/* The contents server's part: anyone who is registered may fetch bodies, which open for nobody without a license. */
+/* The contents server's part: anyone who is registered may fetch bodies, which open for nobody without a license; a guest when something waits for it. */
 static void serve_body(struct session *s, const struct frame *f)
 {
-    if (s->role == REQUESTS_DEVICE && s->user == NULL) {
+    if (s->role == REQUESTS_DEVICE && s->user == NULL && !s->sends_body) {
         session_refuse(s, f->request, REASON_NOT_REGISTERED, NULL, slice(NULL, 0));
         return;
     }

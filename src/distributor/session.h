@@ -40,6 +40,7 @@ struct session {
     struct session_waiting *first, *last;
     uint32_t waiting_count;
     bool paused_by_queue, paused_by_pace;
+    bool sends_body; /* to a guest: requests.h */
     struct session *next_paced;
     int64_t pace_until_ms;
     int64_t greet_by_ms, heard_ms;

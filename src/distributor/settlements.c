@@ -170,7 +170,7 @@ static int describe(struct making *m, const struct ledger_line *l, doc_Settlemen
         row->kind = r == 0 && before.kind == POSTING_COPY ? ROW_CHARGE_BACK : ROW_FEE_BACK;
     }
     if (r == 0)
-        r = copies_find(m->o, p.subject.serial, &c, NULL);
+        r = copies_find(m->o, p.subject.serial, &c, NULL, NULL);
     if (r == 0)
         r = price_of(m->o, p.subject.serial, &row->price);
     if (r != 0)

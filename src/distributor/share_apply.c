@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "distributor/copies.h"
+#include "distributor/copy_queue.h"
 #include "distributor/delegations.h"
 #include "distributor/keyset.h"
 #include "distributor/link_rows.h"
@@ -140,6 +141,8 @@ static int apply_client_user(const struct row *row)
         r = row->removed ? delete_by_blob(row, DEVICE_DELETE, SLICE_ARRAY(m.client)) : set_client_user(row, &m);
     if (r == 0 && m.revoked)
         r = revoke_licenses(row, &m);
+    if (r == 0 && (m.revoked || row->removed))
+        r = copy_queue_forget(row->o, m.client);
     return r == 0 ? roster_touch(row->o, row->origin, m.user) : r;
 }
 

@@ -77,6 +77,16 @@ void gadget_hello(struct shop *s, struct gadget *g)
         present(s, g, &g->who);
 }
 
+void gadget_visit(struct shop *s, struct gadget *g)
+{
+    msg_Welcome welcome;
+    hello(s, &g->guest, &welcome);
+    assert_false(welcome.registered);
+    assert_int_not_equal(welcome.session, 0);
+    g->guest_bit = welcome.bit;
+    present(s, g, &g->guest);
+}
+
 int gadget_register(struct shop *s, struct gadget *g, const char *user, const char *password)
 {
     struct reply reply CLEANUP(reply_free);
@@ -209,7 +219,7 @@ static int transact(struct shop *s, struct gadget *g, struct caller *who, struct
     reply_init(&reply);
     uint8_t id[16];
     rng_fill(&s->town->rng.rng, id, sizeof(id));
-    uint32_t *bit = who == &g->who ? &g->bit : &(uint32_t){ 0 };
+    uint32_t *bit = who == &g->who ? &g->bit : &g->guest_bit;
     int r = gadget_transact_as(s, who, who->session, *bit ^ 1, id, o, &reply);
     if (r == 0) {
         *bit ^= 1;
@@ -226,6 +236,11 @@ static int transact(struct shop *s, struct gadget *g, struct caller *who, struct
 int gadget_transact(struct shop *s, struct gadget *g, struct order *o, struct results *out)
 {
     return transact(s, g, &g->who, o, out);
+}
+
+int gadget_transact_guest(struct shop *s, struct gadget *g, struct order *o, struct results *out)
+{
+    return transact(s, g, &g->guest, o, out);
 }
 
 int gadget_quote(struct shop *s, struct gadget *g, const struct id *content, uint32_t product, struct buf *quote)

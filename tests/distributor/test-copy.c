@@ -446,7 +446,7 @@ static void silence_gives_nothing_back(void **state)
     town.now_ms += 7 * TOWN_DAY_MS + DOCUMENTS_SKEW_MS + 1000;
     tick();
     struct copy c;
-    assert_int_equal(copies_find(town.a.o, certificate.serial, &c, NULL), 0);
+    assert_int_equal(copies_find(town.a.o, certificate.serial, &c, NULL, NULL), 0);
     assert_int_equal(c.state, CERTIFICATE_ENDED);
     assert_int_equal(license_of(&kitchen).copies, 1); /* perhaps it was stored and is never told */
     assert_int_equal(shop_balance(&town.a, "alice"), -549);
@@ -492,7 +492,7 @@ static void what_was_refunded_is_not_given_back_again(void **state)
     (void)state;
     copy_that_waits();
     struct copy c;
-    assert_int_equal(copies_find(town.a.o, certificate.serial, &c, NULL), 0);
+    assert_int_equal(copies_find(town.a.o, certificate.serial, &c, NULL, NULL), 0);
     struct transaction t CLEANUP(transaction_end) = { 0 };
     assert_int_equal(transaction_begin(&t, town.a.o->store), 0);
     assert_int_equal(
@@ -519,7 +519,7 @@ static void receipts_reach_the_issuer_by_way_of_others(void **state)
     town_share(&town);
     assert_int_equal(license_of(&bedroom).state, LICENSE_LIVE);
     struct copy c;
-    assert_int_equal(copies_find(town.a.o, certificate.serial, &c, NULL), 0);
+    assert_int_equal(copies_find(town.a.o, certificate.serial, &c, NULL, NULL), 0);
     assert_int_equal(c.state, CERTIFICATE_REDEEMED);
 }
 

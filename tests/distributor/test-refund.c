@@ -60,7 +60,7 @@ static struct license license_of(const struct gadget *g)
 static struct copy copy_row(void)
 {
     struct copy c;
-    assert_int_equal(copies_find(town.a.o, certificate.serial, &c, NULL), 0);
+    assert_int_equal(copies_find(town.a.o, certificate.serial, &c, NULL, NULL), 0);
     return c;
 }
 

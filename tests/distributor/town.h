@@ -48,7 +48,7 @@ struct gadget {
     struct id client;
     struct caller who;   /* towards its own shop */
     struct caller guest; /* towards the other */
-    uint32_t bit;
+    uint32_t bit, guest_bit;
     uint8_t set[16384 + 2048]; /* node keys, opened */
     size_t set_len;
     struct buf certificate;
@@ -73,6 +73,7 @@ void shop_user(struct shop *s, const char *user, int64_t credit);
 struct id shop_publish(struct shop *s, const char *title, int64_t price, int64_t copy_price, uint32_t max_copies,
                        uint32_t copy_depth);
 void gadget_hello(struct shop *s, struct gadget *g);
+void gadget_visit(struct shop *s, struct gadget *g); /* the same as a guest */
 /* What the gadget's vault would say in this caller's session: current, with the next generation. gadget_hello and gadget_register have presented one. */
 void gadget_statement(struct shop *s, const struct caller *who, doc_Generation *out);
 int gadget_present(struct shop *s, const struct gadget *g, struct caller *who,
@@ -99,6 +100,7 @@ void order_copy(struct order *o, const struct id *content, const uint8_t license
 void order_restore(struct order *o, const struct id *content);
 /* Sends it as the device's next transaction (fresh ID); frees the order. 0 with the results, or the refusal of all of it. */
 int gadget_transact(struct shop *s, struct gadget *g, struct order *o, struct results *out);
+int gadget_transact_guest(struct shop *s, struct gadget *g, struct order *o, struct results *out);
 /* The same with everything chosen; nothing of the device's state changes. */
 int gadget_transact_as(struct shop *s, struct caller *who, uint64_t session, uint32_t bit, const uint8_t id[16],
                        struct order *o, struct reply *reply);
