@@ -61,7 +61,7 @@ static void drop_guest(struct daemon *d, const struct id *distributor)
             struct account *guest = *p;
             *p = guest->next;
             guest->next = NULL;
-            guest->guest = false;
+            guest->guest = guest->kept = false;
             account_unref(guest);
             return;
         }

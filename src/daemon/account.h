@@ -1,5 +1,5 @@
 /* Accounts: the distributors this device is registered with, or is just registering with; and, in a list of their own, those where it is a
- * guest: they issued a license that came in a copy certificate, and renew it (guests.c). Loop thread.
+ * guest: they issued a license that came in a copy certificate, and renew it (guests.c), or a sibling is registered there (visits.c). Loop thread.
  * Source: seed Fig. 3 (preregistration section), S1-S4. */
 #ifndef DAEMON_ACCOUNT_H
 #define DAEMON_ACCOUNT_H
@@ -19,6 +19,7 @@ struct account {
     char name[64], user[64], address[128];
     bool registered; /* row in hearthd.db, service data in the vault */
     bool guest;      /* row in hearthd.db; known there as a device of the household */
+    bool kept;       /* a guest whose connection is made again when it is lost (visits.c) */
     bool listed;     /* in daemon->accounts */
     uint32_t references;
     doc_Keyset *keyset;         /* verified by the vault; NULL until seen in this run */

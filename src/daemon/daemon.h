@@ -32,6 +32,7 @@ struct _msg_Result;
 struct account;
 struct lease;
 struct transact_item;
+struct visit;
 struct peer;
 struct peer_callbacks;
 
@@ -55,6 +56,9 @@ struct daemon {
     struct quotes *quotes;    /* quotes shown and not yet taken */
     struct account *accounts; /* list, in order of registration */
     struct account *guests;   /* list: issuers that this device is not registered with (account.h) */
+    struct visit *visits;     /* list: distributors of siblings that are being looked for (visits.c) */
+    struct later_item visits_later;
+    bool visits_due;
     struct outbox *outbox;
     struct siblings *siblings;
     struct state *state;         /* what the household keeps in common */

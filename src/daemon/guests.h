@@ -1,5 +1,5 @@
 /* Issuers this device is not registered with: licenses that came in copy certificates are renewed where they were issued (S93, S101), by the
- * device's being in the household of the account behind the license. Where such an issuer is, one's own distributor says. Loop thread. */
+ * device's being in the household of the account behind the license; and what siblings buy there is sent on from there (visits.h). Where such an issuer is, one's own distributor says. Loop thread. */
 #ifndef DAEMON_GUESTS_H
 #define DAEMON_GUESTS_H
 

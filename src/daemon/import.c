@@ -17,8 +17,8 @@
 #include "daemon/events.h"
 #include "daemon/library.h"
 #include "daemon/medium.h"
+#include "daemon/papers.h"
 #include "daemon/transfers_internal.h"
-#include "daemon/vault_client.h"
 #include "protocol/receive.h"
 
 #define LOG_MODULE "import"
@@ -329,21 +329,13 @@ static void on_checked(const struct answer *answer, void *ctx)
 
 static int check(struct import *i)
 {
-    vlt_CertificateCheck *m CLEANUP(freep) = calloc(1, sizeof(*m)); /* 5 KiB */
-    if (m == NULL)
-        return -ENOMEM;
-    m->has_delegation = i->certificate.has_delegation;
-    memcpy(m->list_root, i->file.list_root, sizeof(m->list_root));
-    int r = CODEC_SET_BYTES(m->certificate, CODEC_BYTES(i->certificate.certificate));
-    if (r == 0 && m->has_delegation)
-        r = CODEC_SET_BYTES(m->delegation, CODEC_BYTES(i->certificate.delegation));
-    if (r == 0)
-        r = CODEC_SET_BYTES(m->info, buf_slice(&i->file.info));
-    if (r == 0)
-        r = vault_call(i->daemon->vault,
-                       &ASK(vlt_Type_CERTIFICATE_CHECK, vlt_Type_CERTIFICATE_STATE, vlt_CertificateCheck, m),
-                       on_checked, i);
-    return r;
+    struct papers papers = {
+        .certificate = CODEC_BYTES(i->certificate.certificate),
+        .delegation = i->certificate.has_delegation ? CODEC_BYTES(i->certificate.delegation) : slice(NULL, 0),
+        .info = buf_slice(&i->file.info),
+        .list_root = i->file.list_root,
+    };
+    return papers_check(i->daemon, &papers, on_checked, i);
 }
 
 static void on_opened(uv_work_t *work, int status)

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "daemon/accept_internal.h"
-#include "daemon/vault_client.h"
+#include "daemon/papers.h"
 
 #define LOG_MODULE "accept"
 #include "base/log.h"
@@ -50,39 +50,28 @@ static void on_judged(const struct answer *answer, void *ctx)
     question_step(q);
 }
 
-static int ask_check(struct question *q)
+static struct papers papers_of(const struct copy_in *m)
 {
-    vlt_CertificateCheck *m CLEANUP(freep) = calloc(1, sizeof(*m)); /* 5 KiB */
-    if (m == NULL)
-        return -ENOMEM;
-    m->has_delegation = q->m.delegation.len > 0;
-    m->has_presenter = true; /* proved by the connection: copy_in_read */
-    memcpy(m->presenter, q->m.name.source.bytes, sizeof(m->presenter));
-    memcpy(m->list_root, q->m.list_root, sizeof(m->list_root));
-    int r = CODEC_SET_BYTES(m->certificate, buf_slice(&q->m.certificate));
-    if (r == 0)
-        r = CODEC_SET_BYTES(m->delegation, buf_slice(&q->m.delegation));
-    if (r == 0)
-        r = CODEC_SET_BYTES(m->info, buf_slice(&q->m.info));
-    if (r == 0)
-        r = vault_call(q->daemon->vault,
-                       &ASK(vlt_Type_CERTIFICATE_CHECK, vlt_Type_CERTIFICATE_STATE, vlt_CertificateCheck, m), on_judged,
-                       q);
-    return r;
+    return (struct papers){
+        .certificate = buf_slice(&m->certificate),
+        .delegation = buf_slice(&m->delegation),
+        .info = buf_slice(&m->info),
+        .list_root = m->list_root,
+        .presenter = &m->name.source, /* proved by the connection: copy_in_read */
+    };
 }
 
 int accept_ask_refuse(struct daemon *d, const struct copy_in *in, answer_fn on_answer, void *ctx)
 {
-    vlt_CertificateRefuse m = vlt_CertificateRefuse_init_zero;
-    int r = CODEC_SET_BYTES(m.certificate, buf_slice(&in->certificate));
-    m.has_delegation = in->delegation.len > 0;
-    if (r == 0)
-        r = CODEC_SET_BYTES(m.delegation, buf_slice(&in->delegation));
-    if (r == 0)
-        r = vault_call(d->vault,
-                       &ASK(vlt_Type_CERTIFICATE_REFUSE, vlt_Type_CERTIFICATE_STATE, vlt_CertificateRefuse, &m),
-                       on_answer, ctx);
-    return r > 0 ? -EMSGSIZE : r;
+    struct papers papers = papers_of(in);
+    return papers_refuse(d, &papers, on_answer, ctx);
+}
+
+static int ask_vault(struct question *q, enum copy_in_action_kind kind)
+{
+    struct papers papers = papers_of(&q->m);
+    return kind == COPY_IN_CHECK ? papers_check(q->daemon, &papers, on_judged, q)
+                                 : papers_refuse(q->daemon, &papers, on_judged, q);
 }
 
 /* ---- steps --------------------------------------------------------------------------------------------------- */
@@ -130,7 +119,7 @@ static bool act(struct question *q, const struct copy_in_action *a)
     switch (a->kind) {
     case COPY_IN_CHECK:
     case COPY_IN_REFUSE: {
-        int r = a->kind == COPY_IN_CHECK ? ask_check(q) : accept_ask_refuse(q->daemon, &q->m, on_judged, q);
+        int r = ask_vault(q, a->kind);
         if (r != 0)
             copy_in_judged(&q->m, REASON_INTERNAL, NULL, NULL);
         return r == 0;

@@ -1,4 +1,5 @@
-/* Callbacks of a round, in order: on_page; for each item on_license (when its license is not here), on_body; then the next page. Of the switch: on_state. */
+/* Callbacks of a round, in order: on_page; for each item on_license (when its license is not here), on_body, or of a guest on_guest_copy; then the next
+ * page. Of the switch: on_state. */
 #include "daemon/queued.h"
 
 #include <stdlib.h>
@@ -8,8 +9,10 @@
 #include "daemon/copy.h"
 #include "daemon/download.h"
 #include "daemon/events.h"
+#include "daemon/guest_copy.h"
 #include "daemon/library.h"
 #include "daemon/session.h"
+#include "daemon/siblings.h"
 #include "daemon/transact.h"
 
 #define LOG_MODULE "queued"
@@ -34,7 +37,7 @@ static void ask_page(struct queued *q);
 static void round_end(struct queued *q)
 {
     struct account *a = q->account;
-    bool again = q->again && session_knows_us(a->session);
+    bool again = q->again && session_may_transact(a->session);
     a->queued = NULL;
     free(q);
     if (again)
@@ -121,6 +124,8 @@ static void on_license(const struct transact_outcome *outcome, void *ctx)
     get_body(o);
 }
 
+static void on_guest_copy(void *ctx) { one_end(ctx); }
+
 static void take_one(struct queued *q, const msg_RestorableItem *item)
 {
     struct one *o = calloc(1, sizeof(*o));
@@ -128,6 +133,11 @@ static void take_one(struct queued *q, const msg_RestorableItem *item)
         return;
     *o = (struct one){ .round = q, .content = id_from(item->content) };
     q->pending++;
+    if (q->account->guest) {
+        if (guest_copy_start(q->account, &o->content, on_guest_copy, o) != 0)
+            one_end(o);
+        return;
+    }
     if (item->held) {
         get_body(o);
         return;
@@ -177,7 +187,7 @@ void queued_ready(struct account *a)
         a->queued->again = true;
         return;
     }
-    struct queued *q = a->daemon->stopping || !session_knows_us(a->session) ? NULL : calloc(1, sizeof(*q));
+    struct queued *q = a->daemon->stopping || !session_may_transact(a->session) ? NULL : calloc(1, sizeof(*q));
     if (q == NULL)
         return;
     q->account = account_ref(a);
@@ -192,6 +202,18 @@ struct switching {
     struct account *account; /* a reference */
 };
 
+static void name_device(struct daemon *d, const struct id *client, ctl_AutoCopyDevice *out)
+{
+    const struct sibling *s = siblings_find(d, client->bytes);
+    char text[ID_SHORT_BYTES];
+    id_short(client->bytes, text);
+    *out = (ctl_AutoCopyDevice)ctl_AutoCopyDevice_init_zero;
+    CODEC_SET_TEXT(out->name, s != NULL                                ? s->name
+                              : id_equal(client->bytes, d->self.bytes) ? siblings_own_name(d)
+                                                                       : text);
+    CODEC_SET_TEXT(out->distributor_name, s != NULL ? s->distributor_name : "");
+}
+
 static void on_state(const struct answer *answer, void *ctx)
 {
     struct switching *s = ctx;
@@ -204,6 +226,10 @@ static void on_state(const struct answer *answer, void *ctx)
     } else {
         CODEC_SET_TEXT(row.distributor_name, s->account->name);
         row.on = state.on;
+        for (pb_size_t i = 0; i < state.devices_count; i++) {
+            struct id client = id_from(state.devices[i].client);
+            name_device(s->account->daemon, &client, &row.devices[row.devices_count++]);
+        }
         CALL_ROW(s->call, AUTO_COPY_ROW, AutoCopyRow, &row);
         call_finish(s->call);
     }
@@ -216,6 +242,17 @@ void auto_copy_handle(struct daemon *d, struct call *c, const void *message)
     const ctl_AutoCopy *m = message;
     msg_AutoCopy wanted = { .has_on = m->has_on, .on = m->on };
     struct account *a;
+    struct sibling *to;
+    char detail[160] = "";
+    if (m->has_to) {
+        int named = siblings_resolve_other(d, m->to, &to, detail, sizeof(detail));
+        if (named != 0) {
+            call_refuse(c, reason_of_error(named), detail[0] != '\0' ? detail : NULL);
+            return;
+        }
+        wanted.has_client = true;
+        memcpy(wanted.client, to->client.bytes, sizeof(wanted.client));
+    }
     int r = account_resolve(d, m->distributor, &a);
     struct switching *s = r == 0 ? calloc(1, sizeof(*s)) : NULL;
     if (s == NULL) {

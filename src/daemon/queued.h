@@ -1,5 +1,5 @@
-/* What a distributor sends on to this device: it asks what waits, takes each license as an item of a transaction, brings the content, and says so. What is
- * cut off anywhere is listed again on the next connection. The account's switch for it: `hearth auto-copy by-distributor`. Loop thread.
+/* What a distributor sends on to this device: it asks what waits, takes each license as an item of a transaction, brings the content, and says so; a
+ * distributor that it is a guest of gives a copy certificate instead (guest_copy.h). What is cut off anywhere is listed again on the next connection. The account's switch for it: `hearth auto-copy by-distributor`. Loop thread.
  * Source: design section 6, flow 7. */
 #ifndef DAEMON_QUEUED_H
 #define DAEMON_QUEUED_H

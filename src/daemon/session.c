@@ -104,7 +104,7 @@ static void on_retry(uv_timer_t *timer);
 
 static void wait_again(struct session *s)
 {
-    if (s->closing || s->daemon->stopping || !s->account->registered) {
+    if (s->closing || s->daemon->stopping || !(s->account->registered || s->account->kept)) {
         session_set_state(s, SESSION_OFF);
         return;
     }

@@ -14,6 +14,7 @@
 #include "daemon/queued.h"
 #include "daemon/transact.h"
 #include "daemon/vault_client.h"
+#include "daemon/visits.h"
 
 #define LOG_MODULE "session"
 #include "base/log.h"
@@ -57,10 +58,22 @@ bool session_vault_step(struct session *s, const struct ask *ask, answer_fn on_a
     return false;
 }
 
+/* Nothing is wanted of it now: it is a guest that is not known there yet, and comes again, or whose visit has ended meanwhile. */
+static bool is_idle_visit(const struct session *s)
+{
+    const struct account *a = s->account;
+    bool wanted = a->kept ? s->greet.welcome.session != 0 : transact_outstanding(a->transact);
+    return a->guest && s->first == NULL && !wanted;
+}
+
 static void become_ready(struct session *s)
 {
     struct account *a = s->account;
     const msg_Welcome *welcome = &s->greet.welcome;
+    if (is_idle_visit(s)) {
+        session_hang_up(s, REASON_NOT_REGISTERED, NULL);
+        return;
+    }
     s->known = welcome->registered;
     s->forgotten = s->forgotten && !s->known;
     s->number = welcome->session;
@@ -88,9 +101,11 @@ static void become_ready(struct session *s)
         outbox_ready(a);
         leases_ready(a);
         queued_ready(a);
+        visits_refresh(s->daemon);
     } else if (session_may_transact(s)) {
         transact_ready(a->transact);
         leases_ready(a);
+        queued_ready(a);
     }
     account_unref(a);
 }

@@ -9,6 +9,7 @@
 #include "daemon/db.h"
 #include "daemon/events.h"
 #include "daemon/state_sync.h"
+#include "daemon/visits.h"
 
 #define LOG_MODULE "siblings"
 #include "base/log.h"
@@ -203,6 +204,7 @@ void siblings_refresh(struct daemon *d)
             hint_changed(d, h);
     }
     free(old.list);
+    visits_refresh(d);
 }
 
 struct sibling *siblings_find(struct daemon *d, const void *client)

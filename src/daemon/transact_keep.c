@@ -121,6 +121,8 @@ static void keep_item(struct transact_item *i)
         item_kept(i, true);
     } else if (!i->item.has_copy && i->result->has_license) {
         keep_license(i);
+    } else if (i->item.has_restore && i->result->has_certificate && t->account->guest) {
+        item_kept(i, true); /* it is kept at the issuer until its receipt: guest_copy.h */
     } else if (i->item.has_refresh && i->result->has_done && i->result->done) {
         item_kept(i, true); /* returned: the vault had put it to sleep before it was said */
     } else if (i->item.has_copy && i->result->has_certificate && t->daemon->on_copied != NULL) {

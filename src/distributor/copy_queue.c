@@ -187,6 +187,18 @@ static int next_waiting(struct operations *o, const struct device *d, int64_t no
     return query_check(&q);
 }
 
+/* A guest that belongs to no household here, though it has come: perhaps it is linked, and the row is on its way. */
+static int judge_guest(struct operations *o, const struct caller *who, const struct device *d)
+{
+    if (d->distributor == OPERATIONS_SELF || who->directory_asked)
+        return 0;
+    struct query q CLEANUP(query_end) = query(o->store, HOUSEHOLD_ACCOUNTS);
+    query_bind_i64(&q, 1, d->distributor);
+    query_bind_text(&q, 2, d->user);
+    int r = rows_one(&q);
+    return r == OPERATIONS_ABSENT ? REQUESTS_ASK_DIRECTORY : r;
+}
+
 int copy_queue_list(struct operations *o, const struct caller *who, struct slice message, struct slice tail,
                     struct reply *out)
 {
@@ -197,6 +209,8 @@ int copy_queue_list(struct operations *o, const struct caller *who, struct slice
     int r = REQUEST_DECODE(message, msg_RestorableGet, &m);
     if (r == 0)
         r = devices_caller_or_guest(o, who, &d);
+    if (r == 0)
+        r = judge_guest(o, who, &d);
     struct id content = id_from(m.after);
     while (r == 0 && list.items_count < ARRAY_COUNT(list.items)) {
         msg_RestorableItem *item = &list.items[list.items_count];

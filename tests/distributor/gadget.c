@@ -153,7 +153,8 @@ void town_link(struct town *t, struct gadget *of_a, struct gadget *of_b)
     assert_int_equal(transaction_begin(&open, t->b.o->store), 0);
     assert_int_equal(links_store(t->b.o, &half, answer.user, t->now_ms, &reply), 0);
     assert_int_equal(transaction_commit(&open), 0);
-    town_share(t);
+    if (t->directory)
+        town_share(t);
 }
 
 /* --- Transactions ------------------------------------------------------------------------------------------------ */

@@ -364,6 +364,21 @@ static void remove_device(struct shop *s, struct gadget *by, const struct gadget
     town_share(&town);
 }
 
+static void a_link_that_is_on_its_way_is_asked_for(void **state)
+{
+    (void)state;
+    msg_Result result;
+    choose(&bedroom);
+    buy();
+    unlink_from_a();
+    town.directory = false;
+    town_link(&town, &kitchen, &bedroom);
+    assert_int_equal(waiting(&bedroom.guest), 0);
+    town.directory = true;
+    assert_int_equal(waiting(&bedroom.guest), 1);
+    takes_one_that_plays(&result);
+}
+
 static void a_removed_device_gets_nothing(void **state)
 {
     (void)state;
@@ -462,6 +477,7 @@ int main(void)
         CASE(switched_off_nothing_waits),
         CASE(one_of_ours_that_is_unnamed_is_still_the_accounts),
         CASE(only_the_household_is_served),
+        CASE(a_link_that_is_on_its_way_is_asked_for),
         CASE(a_removed_device_gets_nothing),
         CASE(nothing_of_a_removed_source),
         CASE(within_the_copies_and_the_credit),
