@@ -45,9 +45,9 @@ enum db_statement {
     DB_STATE_ITEMS,       /* kind, key, value, replica, counter */
     DB_STATE_ITEM_ADD,    /* kind, key, value, replica, counter */
     DB_STATE_ITEM_DELETE, /* replica, counter */
-    DB_DAMAGED,         /* content */
-    DB_DAMAGED_PUT,     /* content */
-    DB_DAMAGED_DELETE,  /* content */
+    DB_DAMAGED,           /* content */
+    DB_DAMAGED_PUT,       /* content */
+    DB_DAMAGED_DELETE,    /* content */
     DB_STATEMENT_COUNT
 };
 

@@ -46,7 +46,7 @@ struct track {
     struct id publisher;
     uint8_t list_root[32];
     bool has_body;
-    bool damaged;         /* the body, as far as is known (damage.h) */
+    bool damaged; /* the body, as far as is known (damage.h) */
     struct track_license *licenses;
     size_t license_count;
 };
