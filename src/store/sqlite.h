@@ -33,4 +33,8 @@ int sqlite_column(struct store *store, unsigned statement, int column, struct va
 /* schema_sqlite.c: brings db to schema's newest version. 0, STORE_NEWER, -ESTALE (read-only and older), -errno. */
 int schema_migrate(sqlite3 *db, const struct store_schema *schema) MUST_USE;
 
+/* Has db the tables, indexes, triggers and constraints that the migrations make, and no others? Whoever can write the file could add some that
+ * run with our statements. 0, -EUCLEAN, -errno. */
+int schema_judge(sqlite3 *db, const struct store_schema *schema) MUST_USE;
+
 #endif

@@ -47,6 +47,7 @@ struct store;
 
 enum store_flags {
     STORE_READ_ONLY = 1,          /* never creates, migrates or writes; an older schema is -ESTALE */
+    STORE_OWN_SCHEMA = 4,         /* nothing is in it but what the migrations make: else -EUCLEAN (SQLite) */
     STORE_NO_AUTO_CHECKPOINT = 2, /* another thread calls store_checkpoint() on a connection of its own */
 };
 

@@ -343,6 +343,8 @@ int store_open(struct store **out, const char *path, const struct store_schema *
     int r = configure(s->db, schema);
     if (r == 0)
         r = schema_migrate(s->db, schema);
+    if (r == 0 && schema->flags & STORE_OWN_SCHEMA)
+        r = schema_judge(s->db, schema);
     if (r == 0)
         r = prepare_all(s);
     if (r != 0)

@@ -337,6 +337,7 @@ static const struct store_schema schema = {
     .migration_count = ARRAY_COUNT(migrations),
     .statements = statements,
     .statement_count = ARRAY_COUNT(statements),
+    .flags = STORE_OWN_SCHEMA, /* a trigger of somebody else would run with our statements */
 };
 
 int db_open(struct store **out, const char *path) { return store_open(out, path, &schema); }

@@ -168,6 +168,42 @@ static void test_broken_reference(void **state)
     assert_int_equal(store_verify(s), -EUCLEAN);
 }
 
+/* Whoever can write the file has no statement of his own run with ours. */
+static void test_own_schema(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *change, *back;
+    } cases[] = {
+        { "CREATE TRIGGER stays AFTER INSERT ON room BEGIN DELETE FROM room; END", "DROP TRIGGER stays" },
+        { "CREATE VIEW v AS SELECT * FROM room", "DROP VIEW v" },
+        { "CREATE TABLE more (a)", "DROP TABLE more" },
+        { "CREATE UNIQUE INDEX one ON lamp (room)", "DROP INDEX one" },
+        { "ALTER TABLE room ADD COLUMN more INTEGER DEFAULT 3", "ALTER TABLE room DROP COLUMN more" },
+        { "ANALYZE", NULL }, /* that may be */
+    };
+    struct store_schema own = household_schema(STORE_OWN_SCHEMA);
+    expect_open(&own, 0);
+    for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+        const char *statements[] = { cases[i].change, "SELECT 1" };
+        struct store_schema open = household_schema(0);
+        open.statements = statements;
+        open.statement_count = 1;
+        struct store *s = NULL;
+        assert_int_equal(store_open(&s, household_path(), &open), 0);
+        assert_int_equal(store_run(s, 0), 0);
+        store_close(s);
+        expect_open(&own, cases[i].back ? -EUCLEAN : 0);
+        if (!cases[i].back)
+            continue;
+        statements[0] = cases[i].back;
+        assert_int_equal(store_open(&s, household_path(), &open), 0);
+        assert_int_equal(store_run(s, 0), 0);
+        store_close(s);
+        expect_open(&own, 0);
+    }
+}
+
 static void test_read_only(void **state)
 {
     (void)state;
@@ -296,6 +332,7 @@ int main(int argc, char **argv)
         EACH(test_refused_files),
         EACH(test_damage),
         EACH(test_broken_reference),
+        EACH(test_own_schema),
         EACH(test_read_only),
         EACH(test_memory),
         EACH(test_backup),
