@@ -159,6 +159,18 @@ def one_that_never_comes():
     assert sql("SELECT copies FROM license WHERE lower(hex(content)) = ?", hex_of(content)) == [(0,)]
 
 
+def to_another_distributor():
+    """By name also to a linked account's device; there is no directory here. The rest of this: test_sent_across.py."""
+    assert h.kitchen("auto-copy", "by-distributor", "on", "--to", "bedroom")["devices"] == [{"name": "bedroom", "distributor": "boreal"}]
+    h.attic.stop()
+    content = song(8)
+    owed = buys(content)
+    wait_for("bedroom has it", lambda: has(h.bedroom, content))
+    wait_for("the receipt is there", lambda: sql("SELECT state FROM certificate WHERE lower(hex(content)) = ?", hex_of(content)) == [(2,)])
+    assert paid() == owed + 10
+    assert not h.kitchen("auto-copy", "by-distributor", "off", "--to", "bedroom")["devices"]
+
+
 def off_again():
     h.attic.stop()
     wait_for("kitchen is back", lambda: h.kitchen("status")["distributors_online"] >= 1, 40)
@@ -181,4 +193,5 @@ run_cases([("it is off at first", off_at_first),
            ("not beyond the license's copies", within_the_license),
            ("not beyond the spending limit, until that is lifted", within_the_limit),
            ("a device that never comes costs nothing", one_that_never_comes),
+           ("by name to another distributor's customer", to_another_distributor),
            ("switched off, nothing waits", off_again)])

@@ -5,8 +5,11 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <sqlite3.h>
+#include <stdio.h>
 #include <stdlib.h>
 
+#include "base/text.h"
 #include "base/util.h"
 #include "client.h"
 #include "crypto/merkle.h"
@@ -339,6 +342,86 @@ static void test_bodies(void **state)
     answer_free(&a);
 }
 
+/* As rows that another distributor shared, and a purchase, would have it. */
+static void change(const char *format, ...)
+{
+    char path[160], sql[512];
+    sqlite3 *db;
+    va_list arguments;
+    va_start(arguments, format);
+    assert_true(vsnprintf(sql, sizeof(sql), format, arguments) < (int)sizeof(sql));
+    va_end(arguments);
+    (void)snprintf(path, sizeof(path), "%s/operations.db", server.dir);
+    assert_int_equal(sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, NULL), SQLITE_OK);
+    sqlite3_busy_timeout(db, 10000);
+    assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_close(db), SQLITE_OK);
+}
+
+static unsigned waiting_for(struct client *guest)
+{
+    struct answer a = { 0 };
+    msg_RestorableGet m = msg_RestorableGet_init_zero;
+    static msg_Restorable list;
+    client_ask(guest, msg_Type_QUEUED_GET, msg_RestorableGet_fields, &m, slice(NULL, 0), &a);
+    assert_int_equal(a.type, msg_Type_QUEUED);
+    assert_int_equal(CODEC_DECODE(msg_Restorable, buf_slice(&a.message), &list), 0);
+    answer_free(&a);
+    return list.items_count;
+}
+
+static enum reason info_for(struct client *guest, const struct shop_item *item)
+{
+    struct answer a = { 0 };
+    msg_InfoGet m;
+    memcpy(m.content, item->content, sizeof(m.content));
+    client_ask(guest, msg_Type_INFO_GET, msg_InfoGet_fields, &m, slice(NULL, 0), &a);
+    assert_true(a.there);
+    enum reason reason = a.reason;
+    answer_free(&a);
+    return reason;
+}
+
+/* Another distributor's device gets bodies on a connection on which something was listed for it, and on no other. */
+static void test_bodies_for_guests(void **state)
+{
+    (void)state;
+    struct client c, guest;
+    static struct shop_item items[SHOP_TRACKS_MAX];
+    char client[HEX_TEXT_BYTES(ID_BYTES)], content[HEX_TEXT_BYTES(ID_BYTES)];
+    client_init(&c, &loop, 5);
+    assert_true(client_connect(&c, server.address));
+    client_hello(&c);
+    assert_int_equal(shop_browse(&c, items), 1);
+    client_init(&guest, &loop, 77);
+    hex_encode(slice(guest.id.bytes, ID_BYTES), client);
+    hex_encode(slice(items[0].content, ID_BYTES), content);
+    change("INSERT INTO distributor (number, id, name) VALUES (2, zeroblob(32), 'other');"
+           "INSERT INTO client_user (distributor, client, user, name, registered_ms, revoked)"
+           " VALUES (2, x'%s', 'olga', 'phone', 1, 0)",
+           client);
+    assert_true(client_connect(&guest, server.address));
+    client_hello(&guest);
+    assert_false(guest.registered);
+    assert_int_not_equal(guest.session, 0);
+    assert_int_equal(info_for(&guest, &items[0]), REASON_NOT_REGISTERED);
+    assert_int_equal(waiting_for(&guest), 0);
+    assert_int_equal(info_for(&guest, &items[0]), REASON_NOT_REGISTERED);
+    change(
+        "INSERT INTO link (distributor, user, other, other_user) VALUES (1, 'ada', 2, 'olga'), (2, 'olga', 1, 'ada');"
+        "INSERT INTO copy_queue (client, content, license_id, source, user, queued_ms, ends_ms, taken)"
+        " VALUES (x'%s', x'%s', zeroblob(16), zeroblob(32), 'ada', 1, 9000000000000, 1)",
+        client, content);
+    assert_int_equal(waiting_for(&guest), 1);
+    assert_int_equal(info_for(&guest, &items[0]), REASON_NONE);
+    client_disconnect(&guest);
+    assert_true(client_connect(&guest, server.address));
+    client_hello(&guest);
+    assert_int_equal(info_for(&guest, &items[0]), REASON_NOT_REGISTERED);
+    client_deinit(&c);
+    client_deinit(&guest);
+}
+
 /* Many requests at once are all answered, in order, though only a few wait in memory. */
 static bool on_flood(struct peer *p, const struct frame *reply, enum reason why, void *ctx)
 {
@@ -483,6 +566,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_noise),
         cmocka_unit_test(test_damaged_requests),
         cmocka_unit_test(test_bodies),
+        cmocka_unit_test(test_bodies_for_guests),
         cmocka_unit_test(test_flood),
         cmocka_unit_test(test_new_account_again),
         cmocka_unit_test(test_passwords),
