@@ -137,7 +137,7 @@ def catches_up_by_itself():
     assert events("vault-behind")
     with open(h.aurora.log, encoding="utf-8") as log:
         assert "restored from an older copy" in log.read()
-    assert vault_sql("SELECT count(*) FROM used_serial")[0][0] == PAGES_OF_ROWS + 1
+    assert vault_sql("SELECT count(DISTINCT serial) FROM used_serial")[0][0] == PAGES_OF_ROWS + 1  # boreal, where it is a guest, may say so too
     generation = vault_sql("SELECT generation + count FROM device, changes")[0][0]
     wait_for("aurora took its word", lambda: sql("SELECT max(generation) FROM device_standing WHERE client = (SELECT source FROM certificate WHERE move = 1)")[0][0] >= generation)
 
