@@ -343,7 +343,7 @@ static void test_bodies(void **state)
 }
 
 /* As rows that another distributor shared, and a purchase, would have it. */
-static void change(const char *format, ...)
+__attribute__((format(printf, 1, 2))) static void change(const char *format, ...)
 {
     char path[160], sql[512];
     sqlite3 *db;
