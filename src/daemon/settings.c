@@ -40,14 +40,20 @@ static void send_own(struct call *c, const char *name, const char *value)
     CALL_ROW(c, SETTING_ROW, SettingRow, &row);
 }
 
-void settings_handle(struct daemon *d, struct call *c, const void *message)
+static void send_limit(struct call *c, const char *name, uint64_t rate)
 {
     char text[32];
+    (void)snprintf(text, sizeof(text), "%" PRIu64, rate);
+    send_own(c, name, rate == 0 ? "none" : text);
+}
+
+void settings_handle(struct daemon *d, struct call *c, const void *message)
+{
     (void)message;
     for (size_t i = 0; i < ARRAY_COUNT(household); i++)
         send_household(d, c, household[i]);
-    (void)snprintf(text, sizeof(text), "%" PRIu64, d->receiving.rate);
-    send_own(c, "receive-limit", d->receiving.rate == 0 ? "none" : text);
+    send_limit(c, "receive-limit", d->receiving.rate);
+    send_limit(c, "send-limit", d->sending.rate);
     send_own(c, "name", d->config.name);
     call_finish(c);
 }
