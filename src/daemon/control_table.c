@@ -9,6 +9,7 @@
 #include "daemon/household.h"
 #include "daemon/login.h"
 #include "daemon/metadata.h"
+#include "daemon/outputs.h"
 #include "daemon/play_memory.h"
 #include "daemon/programs.h"
 #include "daemon/queued.h"

@@ -13,6 +13,8 @@ struct call;
 
 void deck_play(struct daemon *d, struct call *c, const void *message); /* ctl PLAY */
 void decks_stop(struct daemon *d);
+/* What keeps the content of a track from being removed: it plays, or is to be played. NULL: nothing. */
+const char *decks_need(const struct daemon *d, const struct id *content);
 
 /* deck_control.c: of the client's own deck, else of the one that plays in time; REASON_NOT_FOUND when there is none */
 void deck_control(struct daemon *d, struct call *c, const void *message);    /* PLAY_CONTROL */
@@ -20,8 +22,5 @@ void deck_now(struct daemon *d, struct call *c, const void *message);        /* 
 void deck_queue_get(struct daemon *d, struct call *c, const void *message);  /* QUEUE_GET */
 void deck_queue_add(struct daemon *d, struct call *c, const void *message);  /* QUEUE_ADD */
 void deck_queue_drop(struct daemon *d, struct call *c, const void *message); /* QUEUE_DROP: not the one that plays */
-
-/* outputs.c */
-void outputs_handle(struct daemon *d, struct call *c, const void *message); /* OUTPUTS_GET */
 
 #endif

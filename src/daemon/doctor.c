@@ -12,6 +12,7 @@
 #include "daemon/control.h"
 #include "daemon/db.h"
 #include "daemon/library.h"
+#include "daemon/outputs.h"
 #include "daemon/session.h"
 #include "daemon/siblings.h"
 #include "daemon/status.h"
@@ -35,6 +36,7 @@ struct doctor {
     struct peer *peer;
     bool reached;
     struct later_item later;
+    unsigned outputs;
 };
 
 static void next(struct doctor *doc);
@@ -290,11 +292,44 @@ static void check_siblings(struct doctor *doc)
     later_run(&d->later, &doc->later, on_again);
 }
 
+/* --- Sound --- */
+
+static void on_output(const ply_Device *device, void *ctx)
+{
+    struct doctor *doc = ctx;
+    doc->outputs += strchr(device->name, '/') != NULL; /* without one, the system's choice among them */
+}
+
+static void on_outputs(enum reason why, void *ctx)
+{
+    struct doctor *doc = ctx;
+    if (why != REASON_NONE)
+        verdict(doc, "sound", LOOK, "See hearthd's log.", "The player could not say which sound outputs there are.");
+    else if (doc->outputs == 0)
+        verdict(doc, "sound", LOOK, "Is a sound device connected, and may hearthd use it? Without: --output silent",
+                "There is no sound output here.");
+    else
+        verdict(doc, "sound", GOOD, NULL, "%u sound output%s: hearth outputs", doc->outputs,
+                doc->outputs == 1 ? "" : "s");
+    next(doc);
+}
+
+static void check_sound(struct doctor *doc)
+{
+    static const struct outputs_callbacks callbacks = { on_output, on_outputs };
+    int r = outputs_ask(doc->daemon, &callbacks, doc);
+    if (r == 0)
+        return;
+    verdict(doc, "sound", LOOK, r == -ENOENT ? "Install hearth-player beside hearthd." : "See hearthd's log.",
+            "The player cannot be started.");
+    next(doc);
+}
+
 /* --- In this order --- */
 
 static void (*const checks[])(struct doctor *doc) = {
-    check_vault,        check_storage, check_bodies, check_network,
-    check_distributors, check_copy,    check_clock,  check_siblings,
+    check_vault, check_storage, check_bodies, check_network,  check_distributors,
+    check_copy,  check_clock,   check_sound,  check_siblings,
 };
 
 static void next(struct doctor *doc)

@@ -190,9 +190,10 @@ static void on_player_gone(enum reason why, int signal, void *ctx)
                        signal);
     else
         (void)snprintf(detail, sizeof(detail), "%s",
-                       why == REASON_TIMED_OUT ? "The player hung, and was ended."
-                                               : "The player has ended unexpectedly.");
-    play_end(p, play_end_of_exit(why, signal), why == REASON_TIMED_OUT ? why : REASON_INTERNAL, detail);
+                       why == REASON_TIMED_OUT       ? "The player hung, and was ended."
+                       : why == REASON_OUTPUT_FAILED ? "The display of its window went away."
+                                                     : "The player has ended unexpectedly.");
+    play_end(p, play_end_of_exit(why, signal), why == REASON_CANCELLED ? REASON_INTERNAL : why, detail);
 }
 
 /* --- 3: the player starts --- */
@@ -247,7 +248,9 @@ static void on_checked(uv_work_t *work, int status)
     if (r == 0)
         r = play_ask_vault(p);
     p->under_way = r == 0;
-    if (r != 0)
+    if (r == -ENOENT)
+        play_end(p, vlt_PlayEnd_END_UNREADABLE, REASON_NOT_FOUND, NOT_HERE);
+    else if (r != 0)
         play_end(p, vlt_PlayEnd_END_UNREADABLE, reason_of_error(r), NULL);
 }
 

@@ -41,6 +41,8 @@ vlt_PlayEnd play_end_of_exit(enum reason why, int signal)
         return vlt_PlayEnd_END_STOPPED;
     if (why == REASON_TIMED_OUT)
         return vlt_PlayEnd_END_HUNG;
+    if (why == REASON_OUTPUT_FAILED)
+        return vlt_PlayEnd_END_OUTPUT_FAILED;
     return signal == 0 || is_fault(signal) ? vlt_PlayEnd_END_CRASHED : vlt_PlayEnd_END_KILLED;
 }
 

@@ -11,6 +11,7 @@
 #include "base/util.h"
 #include "daemon/child.h"
 #include "player.pb.h"
+#include "protocol/output.h"
 
 #define LOG_MODULE "player"
 #include "base/log.h"
@@ -23,7 +24,7 @@ struct player {
     void *ctx;
     uv_process_t process;
     struct peer *control; /* NULL once closed */
-    bool alive, hung, dropped;
+    bool alive, hung, dropped, output_lost;
     int signal;
 };
 struct players {
@@ -41,7 +42,10 @@ static void free_when_gone(struct player *p)
         p->daemon->players->spare = NULL;
     const struct player_callbacks *callbacks = p->callbacks;
     void *ctx = p->ctx;
-    enum reason why = p->hung ? REASON_TIMED_OUT : p->dropped ? REASON_CANCELLED : REASON_INTERNAL;
+    enum reason why = p->hung          ? REASON_TIMED_OUT
+                      : p->dropped     ? REASON_CANCELLED
+                      : p->output_lost ? REASON_OUTPUT_FAILED
+                                       : REASON_INTERNAL;
     int signal = p->signal;
     free(p);
     if (callbacks != NULL)
@@ -60,6 +64,7 @@ static void on_exit_(uv_process_t *process, int64_t status, int signal)
     struct player *p = process->data;
     bool ours = p->dropped || p->hung;
     p->signal = ours ? 0 : signal;
+    p->output_lost = !ours && signal == 0 && status == OUTPUT_LOST_STATUS;
     if (signal != 0 && !ours)
         log_error("a player was ended signal=%d", signal);
     else if (status != 0)

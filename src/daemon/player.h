@@ -14,7 +14,7 @@
 struct player;
 struct player_callbacks {
     void (*on_frame)(const struct frame *f, void *ctx); /* what it says about START or OUTPUTS_GET */
-    /* REASON_TIMED_OUT: it said nothing for PLAYER_SILENCE_MS and was killed; REASON_INTERNAL: it ended, signal tells how (0: by itself);
+    /* REASON_TIMED_OUT: it said nothing for PLAYER_SILENCE_MS and was killed; REASON_OUTPUT_FAILED: its display went away; REASON_INTERNAL: it ended, signal tells how (0: by itself);
      * REASON_CANCELLED: player_close. The player is gone. */
     void (*on_gone)(enum reason why, int signal, void *ctx);
 };

@@ -4,11 +4,13 @@
  *
  * A player may be started before there is something to play: its libraries are loaded by the time it waits for the first word. */
 #define LOG_MODULE "main"
+#include <dlfcn.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/file.h"
@@ -22,6 +24,7 @@
 #include "player/player.h"
 #include "player/plugin.h"
 #include "player/sandbox.h"
+#include "protocol/output.h"
 
 #define CONTROL_FD 3
 #define PROGRESS_MS 250
@@ -40,6 +43,7 @@ struct session {
     struct digest *digest;
     struct disc *disc;
     struct plugin *plugin;
+    bool no_window; /* there was to be one */
     struct player *player;
     ply_Played played;
     const char *detail;
@@ -50,6 +54,22 @@ struct session {
 static bool is_kind(const char *media_type, const char *kind) { return strncmp(media_type, kind, strlen(kind)) == 0; }
 
 static bool has_display(const ply_Start *s) { return s->has_display || s->has_wayland; }
+
+/* libmpv gives a film up when it cannot open its window, and with it the sound. So whether the X server answers is asked first, by the library that libmpv
+ * uses itself; Wayland has its own ways, and is left to libmpv. */
+static bool display_answers(const ply_Start *m)
+{
+    void *(*open_display)(const char *name);
+    int (*close_display)(void *display);
+    *(void **)&open_display = dlsym(RTLD_DEFAULT, "XOpenDisplay");
+    *(void **)&close_display = dlsym(RTLD_DEFAULT, "XCloseDisplay");
+    if (m->has_wayland || open_display == NULL || close_display == NULL)
+        return true;
+    void *display = open_display(NULL);
+    if (display != NULL)
+        (void)close_display(display);
+    return display != NULL;
+}
 
 static int judge_start(struct session *s)
 {
@@ -144,6 +164,13 @@ static int prepare(struct session *s)
     int r = needs.window ? set_display(&s->start) : 0;
     if (r == 0)
         r = sandbox_enter(&needs);
+    if (r == 0 && needs.window && !display_answers(&s->start)) {
+        log_warn("the display does not answer: there is no window");
+        s->no_window = true;
+        s->start.has_display = false;
+    }
+    if (r == 0 && s->no_window && is_kind(s->start.media_type, "image/"))
+        return REASON_UNPLAYABLE;
     if (r == 0 && s->disc_fd >= 0)
         r = disc_judge(s->vault_fd);
     if (r == 0 && s->plugin_fd >= 0) { /* code of others: it must not run before the sandbox is closed */
@@ -169,6 +196,15 @@ static int prepare(struct session *s)
 }
 
 /* --- While it plays --- */
+
+/* What runs at the end has nowhere to look but a global. */
+static volatile sig_atomic_t shows;
+
+static void on_exit_of_library(void)
+{
+    if (shows)
+        _exit(OUTPUT_LOST_STATUS);
+}
 
 static int report_progress(struct session *s)
 {
@@ -215,6 +251,7 @@ static bool is_told_to_stop(struct session *s)
 /* 0 at the end of the track, a reason, -errno. */
 static int play(struct session *s)
 {
+    shows = options_window(&s->start, s->cover.len > 0);
     struct pollfd fds[] = { { CONTROL_FD, POLLIN, 0 }, { player_event_fd(s->player), POLLIN, 0 } };
     const struct clock *clock = clock_system();
     int64_t reported_ms = clock_mono_ms(clock);
@@ -273,6 +310,10 @@ static int run(struct session *s)
         r = play(s);
     if (r == 0)
         r = summarize(s);
+    if (r == REASON_UNPLAYABLE && s->no_window) { /* there is no sound in it: the window would have been all */
+        s->detail = "No window can be opened on this display.";
+        return REASON_OUTPUT_FAILED;
+    }
     return r;
 }
 
@@ -319,6 +360,7 @@ int main(void)
     /* The terminal's interrupt reaches the whole group; hearthd closes the channel when it means it. */
     (void)signal(SIGINT, SIG_IGN);
     (void)signal(SIGPIPE, SIG_IGN);
+    (void)atexit(on_exit_of_library);
     struct session s = {
         .body_fd = -1, .vault_fd = -1, .plugin_fd = -1, .disc_fd = -1, .cover_fd = -1, .cover = buf(COVER_BYTES_MAX)
     };
@@ -330,6 +372,7 @@ int main(void)
         r = run(&s);
     if (r < 0)
         log_error("playing failed: errno=%d", -r);
+    shows = 0;
     int sent = s.request != 0 ? answer(&s, r) : 0;
     release(&s);
     return (r == 0 || r == DONE_ALREADY) && sent == 0 ? 0 : 1;

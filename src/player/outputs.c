@@ -19,13 +19,28 @@ static const char *text_of(const mpv_node_list *map, const char *key)
     return "";
 }
 
-static int tell_one(struct channel *control, uint32_t request, const mpv_node *node)
+/* libmpv names every sound system that it was built for, also one that is not here: it is when it has a device. */
+static bool is_here(const mpv_node_list *all, const char *name)
+{
+    size_t len = strlen(name);
+    if (strchr(name, '/') != NULL)
+        return true;
+    for (int i = 0; i < all->num; i++) {
+        const mpv_node *node = &all->values[i];
+        const char *other = node->format == MPV_FORMAT_NODE_MAP ? text_of(node->u.list, "name") : "";
+        if (strncmp(other, name, len) == 0 && other[len] == '/')
+            return true;
+    }
+    return false;
+}
+
+static int tell_one(struct channel *control, uint32_t request, const mpv_node_list *all, const mpv_node *node)
 {
     ply_Device m = { 0 };
     if (node->format != MPV_FORMAT_NODE_MAP)
         return 0;
     const char *name = text_of(node->u.list, "name");
-    if (!output_is_device(name) || strlen(name) >= sizeof(m.name))
+    if (!output_is_device(name) || strlen(name) >= sizeof(m.name) || !is_here(all, name))
         return 0;
     CODEC_SET_TEXT(m.name, name);
     CODEC_SET_TEXT(m.description, text_of(node->u.list, "description"));
@@ -39,7 +54,7 @@ static int tell_all(struct channel *control, uint32_t request, mpv_handle *mpv)
         return -EIO;
     int r = 0;
     for (int i = 0; r == 0 && list.format == MPV_FORMAT_NODE_ARRAY && i < list.u.list->num; i++)
-        r = tell_one(control, request, &list.u.list->values[i]);
+        r = tell_one(control, request, list.u.list, &list.u.list->values[i]);
     mpv_free_node_contents(&list);
     return r;
 }

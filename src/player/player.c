@@ -24,8 +24,9 @@ struct player {
     uint64_t offset;             /* of the stream; libmpv's thread */
     int event_fd;
     bool wants_sound, has_window;
-    bool shown;   /* a picture, in the window */
-    bool running; /* the first sound or picture is out */
+    bool sound_failed, window_failed; /* to open */
+    bool shown;                       /* a picture, in the window */
+    bool running;                     /* the first sound or picture is out */
     bool news;
     uint32_t wish;      /* enum ply_Wanted */
     struct slice cover; /* empty: none */
@@ -250,15 +251,13 @@ static int ended(struct player *p, const mpv_event_end_file *end)
     if (end->reason == MPV_END_FILE_REASON_EOF && p->running) /* without a stream to render it is no end but an error */
         return judge_plugin(p);
     p->failure = REASON_UNPLAYABLE;
-    bool output =
-        end->reason == MPV_END_FILE_REASON_ERROR &&
-        ((end->error == MPV_ERROR_AO_INIT_FAILED && p->wants_sound) || end->error == MPV_ERROR_VO_INIT_FAILED);
-    if (output) {
+    bool no_sound = p->wants_sound && (end->error == MPV_ERROR_AO_INIT_FAILED || p->sound_failed);
+    bool no_window = end->error == MPV_ERROR_VO_INIT_FAILED || p->window_failed;
+    if (end->reason == MPV_END_FILE_REASON_ERROR && (no_sound || no_window)) {
         p->failure = REASON_OUTPUT_FAILED;
-        p->detail =
-            end->error == MPV_ERROR_VO_INIT_FAILED
-                ? "No window could be opened on this display."
-                : "This sound output does not work (hearth outputs lists those there are). Without sound: --output silent";
+        p->detail = !no_window ? "This sound output does not work."
+                    : no_sound ? "No window can be opened on this display, and this sound output does not work."
+                               : "No window can be opened on this display.";
     } else if (end->reason == MPV_END_FILE_REASON_ERROR && end->error == MPV_ERROR_UNKNOWN_FORMAT)
         p->detail = "The player does not know this format.";
     else
@@ -267,11 +266,14 @@ static int ended(struct player *p, const mpv_event_end_file *end)
     return -EIO;
 }
 
-static void log_message(const mpv_event_log_message *m)
+/* What libmpv could not open it goes on without, and says so in its log only. */
+static void log_message(struct player *p, const mpv_event_log_message *m)
 {
     char line[256], text[256];
     snprintf(line, sizeof(line), "%.*s", (int)strcspn(m->text, "\n"), m->text);
     text_safe(line, text, sizeof(text));
+    p->sound_failed = p->sound_failed || strncmp(m->prefix, "ao", 2) == 0;
+    p->window_failed = p->window_failed || strncmp(m->prefix, "vo", 2) == 0;
     log_info("libmpv: from=%s text=%s", m->prefix, text);
 }
 
@@ -319,7 +321,7 @@ int player_step(struct player *p)
             (void)mpv_hook_continue(p->mpv, ((const mpv_event_hook *)e->data)->id);
             break;
         case MPV_EVENT_LOG_MESSAGE:
-            log_message(e->data);
+            log_message(p, e->data);
             break;
         case MPV_EVENT_PLAYBACK_RESTART:
             on_restart(p);

@@ -111,7 +111,7 @@ static const struct entry entries[REASON_COUNT] = {
     [REASON_PROGRAM_UNUSABLE] = { "program-unusable", "The program does not work here.",
                                   "Look for a later version: hearth programs get NAME" },
     [REASON_OUTPUT_FAILED] = { "output-failed", "The output does not work, or works no more.",
-                               "See which there are: hearth outputs" },
+                               "Sound: hearth outputs lists what there is, --output silent does without. A window: is DISPLAY right?" },
     [REASON_METADATA_NOT_PERMITTED] = { "metadata-not-permitted",
                                         "Its signer is not among those that content and license permit.", NULL },
     [REASON_METADATA_OUTDATED] = { "metadata-outdated", "Its signer has given out a later one, which was here.", NULL },
@@ -159,7 +159,9 @@ void reason_refusal(msg_Refusal *out, enum reason r, const char *detail)
     CODEC_SET_TEXT(out->code, e->code);
     CODEC_SET_TEXT(out->text, detail ? detail : e->text);
     out->has_remedy = e->remedy != NULL;
-    if (e->remedy)
+    if (r == REASON_IN_USE && detail && strstr(detail, "hearth ")) /* it names what helps, instead of waiting */
+        out->has_remedy = false;
+    if (out->has_remedy)
         CODEC_SET_TEXT(out->remedy, e->remedy);
 }
 

@@ -56,6 +56,7 @@ static void exits(void **state)
     (void)state;
     assert_int_equal(play_end_of_exit(REASON_CANCELLED, 0), vlt_PlayEnd_END_STOPPED);
     assert_int_equal(play_end_of_exit(REASON_TIMED_OUT, 0), vlt_PlayEnd_END_HUNG);
+    assert_int_equal(play_end_of_exit(REASON_OUTPUT_FAILED, 0), vlt_PlayEnd_END_OUTPUT_FAILED);
     assert_int_equal(play_end_of_exit(REASON_INTERNAL, 0), vlt_PlayEnd_END_CRASHED);
     assert_int_equal(play_end_of_exit(REASON_INTERNAL, SIGSEGV), vlt_PlayEnd_END_CRASHED);
     assert_int_equal(play_end_of_exit(REASON_INTERNAL, SIGKILL), vlt_PlayEnd_END_KILLED);

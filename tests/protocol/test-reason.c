@@ -69,6 +69,10 @@ static void details_are_made_safe(void **state)
     reason_refusal(&refusal, REASON_INTERNAL, "red \033[31m");
     struct buf b CLEANUP(buf_free) = buf(4096);
     assert_int_equal(CODEC_ENCODE(msg_Refusal, &b, &refusal), 0);
+    reason_refusal(&refusal, REASON_IN_USE, "It plays: hearth stop ends that.");
+    assert_false(refusal.has_remedy); /* "try again when it is free" would be another */
+    reason_refusal(&refusal, REASON_IN_USE, "It is being bought at this moment.");
+    assert_true(refusal.has_remedy);
     char longer[1000];
     memset(longer, 'x', sizeof(longer));
     longer[sizeof(longer) - 1] = '\0';
