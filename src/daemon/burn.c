@@ -106,10 +106,13 @@ static void on_image_ended(uv_work_t *work, int status)
 
 /* --- Recording --- */
 
+/* 44.1 kHz, 16 bit, stereo. */
+static uint64_t disc_bytes(uint64_t ms) { return ms * 1764 / 10; }
+
 static void on_progress(const ply_Progress *progress, void *ctx)
 {
     struct burn *b = ctx;
-    call_progress(b->call, progress->position_ms, b->duration_ms, "recording %.80s", b->title);
+    call_progress(b->call, disc_bytes(progress->position_ms), disc_bytes(b->duration_ms), "recording %.80s", b->title);
 }
 
 static void on_wish(uint32_t wanted, void *ctx)

@@ -264,6 +264,8 @@ int copy_begin(struct daemon *d, const struct copy_wish *wish, struct transfer *
         return REASON_ALREADY;
     if (r == REASON_IN_USE)
         (void)snprintf(detail, cap, "%s", library_lent(d, track_license(t), lent));
+    if (r == REASON_IN_USE && detail[0] == '\0')
+        (void)snprintf(detail, cap, "It is played at this moment: hearth stop ends that.");
     if (r == REASON_IN_USE)
         return r;
     if (!t->has_body) {

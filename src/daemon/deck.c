@@ -44,6 +44,11 @@ uint64_t deck_position_ms(const struct deck *k)
     return k->seeks != k->progress.seeks ? k->sought_ms : k->progress.position_ms;
 }
 
+uint64_t deck_duration_ms(const struct deck *k)
+{
+    return k->progress.duration_ms != 0 ? k->progress.duration_ms : k->tracks[k->current].duration_ms;
+}
+
 void deck_row(const struct deck *k, ctl_Playing *out)
 {
     const struct deck_track *t = &k->tracks[k->current];
@@ -51,7 +56,7 @@ void deck_row(const struct deck *k, ctl_Playing *out)
                           .number = k->current + 1,
                           .count = k->count,
                           .position_ms = deck_position_ms(k),
-                          .duration_ms = k->progress.duration_ms != 0 ? k->progress.duration_ms : t->duration_ms,
+                          .duration_ms = deck_duration_ms(k),
                           .volume = k->in_time ? k->daemon->volume : 100,
                           .picture = k->progress.picture,
                           .has_left = k->has_left,
@@ -383,6 +388,17 @@ void decks_stop(struct daemon *d)
     }
 }
 
+const char *decks_need(const struct daemon *d, const struct id *content)
+{
+    for (const struct deck *k = d->decks; k != NULL; k = k->next)
+        for (uint32_t i = k->current; i < k->count && !k->stopping; i++)
+            if (id_equal(k->tracks[i].content.bytes, content->bytes))
+                return i == k->current
+                           ? "It is played at this moment: hearth stop ends that."
+                           : "It is to be played: hearth queue says when, hearth queue --drop N takes it out.";
+    return NULL;
+}
+
 /* --- PLAY --- */
 
 /* Who asked has left: no sound for nobody. */
@@ -392,6 +408,14 @@ static void on_gone(struct call *c, void *ctx)
     (void)c;
     if (!k->stopping)
         deck_stop(k);
+}
+
+/* Of several names, which one it is about. */
+static void name_it(const char *name, char *detail, size_t detail_cap)
+{
+    char what[256];
+    (void)snprintf(what, sizeof(what), "%s", detail[0] != '\0' ? detail : reason_text(REASON_NO_LICENSE));
+    (void)snprintf(detail, detail_cap, "%.100s: %s", name, what);
 }
 
 int deck_add(struct deck *k, const char (*names)[128], size_t count, char *detail, size_t detail_cap)
@@ -408,8 +432,11 @@ int deck_add(struct deck *k, const char (*names)[128], size_t count, char *detai
             r = REASON_NO_LICENSE; /* a content that this device knows nothing of, named in full */
             detail[0] = '\0';
         }
-        if (r != 0)
+        if (r != 0) {
+            if (count > 1)
+                name_it(names[i], detail, detail_cap);
             break;
+        }
         *added = (struct deck_track){ .content = t->content, .duration_ms = t->duration_ms };
         CODEC_SET_TEXT(added->title, t->has_info ? t->title : "");
         k->count++;
@@ -481,7 +508,28 @@ static int set_place(struct deck *k, const ctl_Play *m, char *detail, size_t det
     return 0;
 }
 
-static int set_up(struct deck *k, const ctl_Play *m, char *detail, size_t detail_cap)
+/* Of several, what cannot be found is told, and the others are played. */
+static int add_each(struct deck *k, struct call *c, const ctl_Play *m, char *detail, size_t detail_cap)
+{
+    int r = 0;
+    for (pb_size_t i = 0; i < m->tracks_count; i++) {
+        r = deck_add(k, &m->tracks[i], 1, detail, detail_cap);
+        if (r == 0)
+            continue;
+        ctl_PlayFailed row = { .number = i + 1, .has_unknown = true, .unknown = true };
+        reason_refusal(&row.refusal, reason_of_error(r), detail[0] != '\0' ? detail : NULL);
+        CODEC_SET_TEXT(row.title, m->tracks[i]);
+        k->refused++;
+        k->refusal = row.refusal;
+        event(k->daemon, "not-played", "%s was not played: %s", row.title, row.refusal.text);
+        CALL_ROW(c, PLAY_FAILED, PlayFailed, &row);
+    }
+    if (k->count == 0)
+        (void)snprintf(detail, detail_cap, "None of them can be played.");
+    return k->count > 0 ? 0 : r;
+}
+
+static int set_up(struct deck *k, struct call *c, const ctl_Play *m, char *detail, size_t detail_cap)
 {
     if (!set_output(k, m->output)) {
         (void)snprintf(detail, detail_cap,
@@ -499,9 +547,10 @@ static int set_up(struct deck *k, const ctl_Play *m, char *detail, size_t detail
     CODEC_SET_TEXT(k->plugin, m->plugin);
     k->asks = m->ask;
     k->background = m->background;
+    bool alone = m->tracks_count == 1 && !m->has_playlist;
     int r = m->has_playlist ? deck_add_playlist(k, m->playlist, detail, detail_cap) : 0;
     if (r == 0)
-        r = deck_add(k, m->tracks, m->tracks_count, detail, detail_cap);
+        r = alone ? deck_add(k, m->tracks, 1, detail, detail_cap) : add_each(k, c, m, detail, detail_cap);
     return r != 0 || !k->in_time ? r : set_place(k, m, detail, detail_cap);
 }
 
@@ -515,7 +564,7 @@ void deck_play(struct daemon *d, struct call *c, const void *message)
         return;
     }
     k->daemon = d;
-    int r = set_up(k, m, detail, sizeof(detail));
+    int r = set_up(k, c, m, detail, sizeof(detail));
     if (r != 0) {
         free(k);
         call_refuse(c, reason_of_error(r), detail[0] != '\0' ? detail : NULL);

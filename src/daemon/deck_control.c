@@ -4,17 +4,23 @@
 
 #include "base/util.h"
 #include "daemon/deck_internal.h"
+#include "daemon/play_memory.h"
 
+#define SHORT_OF_END_MS 1000
 #define RESTART_MS 3000 /* previous: after so much of a track, its own beginning */
 
-/* The client's own, else the one that plays in time. */
-static struct deck *find(struct daemon *d, struct call *c)
+/* The client's own, else the one that plays in time. NULL: nothing plays. */
+static struct deck *look(struct daemon *d, const struct call *c)
 {
     struct deck *k = d->decks;
     while (k != NULL && (k->stopping || k->call == NULL || !call_shares_client(k->call, c)))
         k = k->next;
-    if (k == NULL)
-        k = deck_in_time(d);
+    return k != NULL ? k : deck_in_time(d);
+}
+
+static struct deck *find(struct daemon *d, struct call *c)
+{
+    struct deck *k = look(d, c);
     if (k == NULL)
         call_refuse(c, REASON_NOT_FOUND, "Nothing is played: hearth play TRACK");
     return k;
@@ -63,19 +69,68 @@ static void pause_(struct deck *k, struct call *c, bool paused)
         play_pause(k->play, paused);
 }
 
+static int64_t bounded_sum(uint64_t at, int64_t by)
+{
+    const int64_t most = INT64_MAX / 2;
+    int64_t from = at > (uint64_t)most ? most : (int64_t)at;
+    return from + (by > most ? most : by < -most ? -most : by);
+}
+
+/* There is no such place in it: refused. */
+static bool is_beyond(struct deck *k, struct call *c, uint64_t position_ms)
+{
+    char detail[64];
+    uint64_t duration_ms = deck_duration_ms(k), s = duration_ms / 1000;
+    if (duration_ms == 0 || position_ms < duration_ms)
+        return false;
+    if (s >= 3600)
+        (void)snprintf(detail, sizeof(detail), "It is %u:%02u:%02u long.", (unsigned)(s / 3600),
+                       (unsigned)(s / 60 % 60), (unsigned)(s % 60));
+    else
+        (void)snprintf(detail, sizeof(detail), "It is %u:%02u long.", (unsigned)(s / 60), (unsigned)(s % 60));
+    call_refuse(c, REASON_NOT_FOUND, detail);
+    return true;
+}
+
 static void seek(struct deck *k, struct call *c, int64_t position_ms)
 {
     uint64_t to = position_ms > 0 ? (uint64_t)position_ms : 0;
+    if (is_beyond(k, c, to))
+        return;
     bool running = k->progress.running;
     if (await(k, c, running ? WAIT_SEEK : WAIT_RUN, running ? k->seeks + 1 : k->plays))
         deck_seek(k, to);
 }
 
-static void volume(struct deck *k, struct call *c, int64_t percent)
+/* Forward, it stays short of the end: seeking ends no track. */
+static void seek_by(struct deck *k, struct call *c, int64_t by)
 {
-    uint32_t to = percent < 0 ? 0 : percent > 100 ? 100 : (uint32_t)percent;
+    uint64_t at = deck_position_ms(k), duration_ms = deck_duration_ms(k);
+    int64_t to = bounded_sum(at, by),
+            last = duration_ms > SHORT_OF_END_MS ? (int64_t)(duration_ms - SHORT_OF_END_MS) : 0;
+    if (duration_ms > 0 && by > 0 && to > last)
+        to = (int64_t)u64_max(at, (uint64_t)last);
+    seek(k, c, duration_ms > 0 && to >= (int64_t)duration_ms ? (int64_t)duration_ms - 1 : to);
+}
+
+static uint32_t percent(int64_t wanted) { return wanted < 0 ? 0 : wanted > 100 ? 100 : (uint32_t)wanted; }
+
+static void volume(struct deck *k, struct call *c, int64_t wanted)
+{
+    uint32_t to = percent(wanted);
     if (await(k, c, k->progress.running ? WAIT_VOLUME : WAIT_RUN, k->progress.running ? to : k->plays))
         deck_volume(k, to);
+}
+
+/* Nothing plays: it is how loud the next one will be. */
+static void later_volume(struct daemon *d, struct call *c, const ctl_PlayControl *m)
+{
+    ctl_Playing row = { .state = DECK_STOPPED };
+    int64_t to = m->action == ACTION_VOLUME_TO ? m->value : bounded_sum(d->volume, m->value);
+    play_memory_volume(d, percent(to));
+    row.volume = d->volume;
+    CALL_ROW(c, PLAYING, Playing, &row);
+    call_finish(c);
 }
 
 static void go(struct deck *k, struct call *c, uint32_t index)
@@ -116,13 +171,6 @@ static void chapter(struct deck *k, struct call *c, int64_t number)
         call_refuse(c, REASON_NOT_FOUND, detail);
 }
 
-static int64_t bounded_sum(uint64_t at, int64_t by)
-{
-    const int64_t most = INT64_MAX / 2;
-    int64_t from = at > (uint64_t)most ? most : (int64_t)at;
-    return from + (by > most ? most : by < -most ? -most : by);
-}
-
 static void control(struct deck *k, struct call *c, const ctl_PlayControl *m)
 {
     switch ((enum action)m->action) {
@@ -147,7 +195,7 @@ static void control(struct deck *k, struct call *c, const ctl_PlayControl *m)
         seek(k, c, m->value);
         break;
     case ACTION_SEEK_BY:
-        seek(k, c, bounded_sum(deck_position_ms(k), m->value));
+        seek_by(k, c, m->value);
         break;
     case ACTION_VOLUME_TO:
         volume(k, c, m->value);
@@ -176,6 +224,11 @@ void deck_control(struct daemon *d, struct call *c, const void *message)
     const ctl_PlayControl *m = message;
     if (m->action < ACTION_PAUSE || m->action > ACTION_CHAPTER_BY) {
         call_refuse(c, REASON_MALFORMED, NULL);
+        return;
+    }
+    bool loudness = m->action == ACTION_VOLUME_TO || m->action == ACTION_VOLUME_BY;
+    if (loudness && look(d, c) == NULL) {
+        later_volume(d, c, m);
         return;
     }
     struct deck *k = find(d, c);
@@ -216,10 +269,12 @@ static void send_queue(struct deck *k, struct call *c)
 
 void deck_queue_get(struct daemon *d, struct call *c, const void *message)
 {
-    struct deck *k = find(d, c);
+    struct deck *k = look(d, c);
     (void)message;
     if (k != NULL)
         send_queue(k, c);
+    else
+        call_finish(c); /* no row: nothing is queued */
 }
 
 void deck_queue_add(struct daemon *d, struct call *c, const void *message)

@@ -57,6 +57,7 @@ struct deck {
 
 enum deck_state deck_state(const struct deck *k);
 uint64_t deck_position_ms(const struct deck *k); /* where it is, or will be once it has sought */
+uint64_t deck_duration_ms(const struct deck *k); /* 0: not known */
 void deck_row(const struct deck *k, ctl_Playing *out);
 struct deck *deck_in_time(struct daemon *d); /* NULL */
 /* Appends a playlist: also what is not here, which is refused when its turn comes. 0, a reason with detail. */

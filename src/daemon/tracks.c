@@ -8,6 +8,7 @@
 #include "base/util.h"
 #include "daemon/control.h"
 #include "daemon/damage.h"
+#include "daemon/deck.h"
 #include "daemon/events.h"
 #include "daemon/library.h"
 #include "daemon/listing.h"
@@ -135,6 +136,11 @@ void remove_handle(struct daemon *d, struct call *c, const void *message)
     struct track *t = find(d, c, m->track);
     if (t == NULL)
         return;
+    const char *needed = decks_need(d, &t->content);
+    if (needed != NULL) {
+        call_refuse(c, REASON_IN_USE, needed);
+        return;
+    }
     struct removal *r = calloc(1, sizeof(*r));
     if (r == NULL || library_body_path(d, &t->content, ".body", r->path, sizeof(r->path)) != 0) {
         call_refuse(c, REASON_INTERNAL, NULL);

@@ -139,6 +139,23 @@ const struct verb verb_seek = {
     "TIME is seconds, or minutes:seconds, or hours:minutes:seconds; with a sign, from where it is.", run_seek
 };
 
+/* That is what was asked for; what plays, if anything, is said beside it by --json. */
+static int say_volume(struct cli *cli, uint32_t action, int64_t value)
+{
+    ctl_PlayControl m = { .action = action, .value = value };
+    ctl_Playing s = ctl_Playing_init_zero;
+    int code = CLI_CALL(cli, PLAY_CONTROL, ctl_PlayControl, &m, on_playing, &s);
+    if (code != EXIT_DONE)
+        return code;
+    if (!cli->output.json)
+        output_line(&cli->output, "The volume is %u.", (unsigned)s.volume);
+    else if (s.count > 0)
+        output_json(&cli->output, playing_json(&s));
+    else
+        output_json(&cli->output, json_pack("{s:s, s:i}", "state", "stopped", "volume", (int)s.volume));
+    return EXIT_DONE;
+}
+
 static int run_volume(struct cli *cli, int argc, char **argv)
 {
     char **args, *end, *copy[8];
@@ -153,15 +170,15 @@ static int run_volume(struct cli *cli, int argc, char **argv)
     if (code >= 0)
         return code;
     if (count == 0)
-        return control(cli, 10, 0);
+        return say_volume(cli, 10, 0);
     long value = strtol(args[0], &end, 10);
     bool by = args[0][0] == '-' || args[0][0] == '+';
     if (end == args[0] || *end != '\0' || value < -100 || value > 100)
         return cli_usage(cli, "the volume is 0 to 100, or a change such as +5 or -5");
-    return control(cli, by ? 10 : 9, value);
+    return say_volume(cli, by ? 10 : 9, value);
 }
 const struct verb verb_volume = { "volume", "[N|+N|-N]", "Shows or changes how loud it is, 0 to 100.",
-                                  "It is remembered for what is played later.", run_volume };
+                                  "It is remembered for what is played later; also when nothing plays.", run_volume };
 
 static int run_now(struct cli *cli, int argc, char **argv)
 {
@@ -234,8 +251,11 @@ static int run_queue(struct cli *cli, int argc, char **argv)
     code = ask_queue(&rows, drop, args, count);
     if (code == EXIT_DONE && rows.list != NULL)
         output_json(&cli->output, json_pack("{s:O}", "queue", rows.list));
-    if (code == EXIT_DONE && rows.list == NULL)
+    if (code == EXIT_DONE && rows.list == NULL) {
+        if (rows.table.rows == 1)
+            output_line(&cli->output, "Nothing is played: hearth play TRACK...");
         table_print(&rows.table);
+    }
     json_decref(rows.list);
     table_deinit(&rows.table);
     return code;

@@ -2,6 +2,7 @@
 """`hearth burn`: images compared with the original's samples, the right that it needs, what it counts, and what is left when it goes wrong."""
 import array
 import os
+import pty
 import signal
 import stat
 import subprocess
@@ -48,6 +49,13 @@ def images():
     path, one = song("first", "--record", "--name", "To record")
     raw = samples(path)
     wav, cue = os.path.join(out, "a.wav"), os.path.join(out, "b.cue")
+    ours, theirs = pty.openpty()
+    subprocess.run([PROGRAMS["hearth"], "--socket", h.kitchen.socket, "burn", one, "--image", wav], check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=theirs)
+    shown = os.read(ours, 65536).decode()
+    assert f" of {2 * 44100 * 4 / 1024:.1f} KiB" in shown, shown  # bytes of the disc
+    for end in (ours, theirs):
+        os.close(end)
+    clean()
     done = h.kitchen("burn", one, "--image", wav)
     assert done["files"] == [wav] and done["samples"] == len(raw) // 4 and done["sectors"] == len(padded(raw)) // SECTOR, done
     with wave.open(wav) as w:
@@ -93,7 +101,7 @@ def other_formats():
 def the_right():
     _, one = song("silent", "--name", "Not to record", seed=2)
     refusal = h.kitchen.refused("not-permitted", "burn", one, "--image", os.path.join(out, "no.wav"))
-    assert "hearth browse" in str(refusal), refusal
+    assert "may be recorded on CD-R" in str(refusal), refusal
     assert left_over() == []
     assert h.kitchen.digest(one)  # played it is
 

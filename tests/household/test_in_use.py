@@ -194,7 +194,8 @@ def the_window_goes():
         screen.child.kill()  # in the middle: the output is gone
         wait_for("it is over", lambda: not kitchen("show", one)["in_use"], 20)
         t = kitchen("show", one)
-        assert t["plays"] == 0 and t["cut_off"]["recovered"] and t["cut_off"]["end"] in ("crashed", "output-failed"), t
+        assert t["plays"] == 0 and t["cut_off"]["recovered"] and t["cut_off"]["end"] == "output-failed", t
+        assert told("not-played", "The display of its window went away") == 1, events()[-4:]
     finally:
         screen.child.kill()
         screen.child.wait()
@@ -291,7 +292,7 @@ def in_use():
     os.makedirs(medium, exist_ok=True)
     for command in (["play", one, "--output", "null"], ["copy", one, "--to", "attic"], ["move", one, "--to", "attic"], ["checkout", one, "--to", "attic"],
                     ["export", one, "--to", "attic", medium], ["burn", one, "--yes", "--image", os.path.join(root, "x.wav")]):
-        kitchen.refused("in-use", *command)
+        assert "hearth stop" in kitchen.refused("in-use", *command).message, command
     attic.refused("in-use", "fetch", one, "--from", "kitchen")
     assert h.aurora.admin("stats") == before  # nobody was asked, nothing was charged
     assert os.listdir(medium) == []

@@ -187,6 +187,8 @@ def from_other_commands():
     kitchen.refused("not-found", "now")
     kitchen.refused("not-found", "pause")
     kitchen.refused("not-found", "queue", songs["a.flac"])
+    assert kitchen("queue") == {"queue": []}
+    assert kitchen("volume", "90") == {"state": "stopped", "volume": 90} and kitchen("volume", "+10")["volume"] == 100
     silent("a.flac", "b.ogg")
     assert (now()["title"], now()["state"], now()["count"], now()["output"]) == ("a.flac", "playing", 2, "silent")
     kitchen.refused("in-use", "play", songs["c.mp3"], "--output", "silent")
@@ -198,6 +200,10 @@ def from_other_commands():
     assert 19500 <= kitchen("seek", "0:20")["position_ms"] <= 20800
     assert 9300 <= kitchen("seek", "-10")["position_ms"] <= 11500
     assert 12300 <= kitchen("seek", "+3")["position_ms"] <= 14500
+    kitchen("pause")
+    assert "0:30 long" in kitchen.refused("not-found", "seek", "6:00:00").message
+    assert 28500 <= kitchen("seek", "+10:00")["position_ms"] <= 29500  # short of the end: seeking ends no track
+    assert kitchen("seek", "12")["title"] == kitchen("pause", "--off")["title"] == "a.flac"
     assert kitchen("volume", "40")["volume"] == 40
     assert kitchen("volume", "-5")["volume"] == 35
     assert kitchen("volume")["volume"] == 35
@@ -205,8 +211,12 @@ def from_other_commands():
     assert [q["title"] for q in queue] == ["a.flac", "b.ogg", "c.mp3", "d.m4a"] and queue[0]["current"]
     assert [q["title"] for q in kitchen("queue", "--drop", "3")["queue"]] == ["a.flac", "b.ogg", "d.m4a"]
     kitchen.refused("in-use", "queue", "--drop", "1")
+    assert "hearth stop" in kitchen.refused("in-use", "remove", songs["a.flac"]).message
+    assert "--drop" in kitchen.refused("in-use", "remove", songs["b.ogg"]).message
     kitchen.refused("not-found", "queue", "--drop", "9")
     kitchen.refused("not-found", "queue", "no such track")
+    assert "Nope: Nothing" in kitchen.refused("not-found", "queue", songs["b.ogg"], "Nope").message
+    assert len(kitchen("queue")["queue"]) == 3
     moved = kitchen("next")
     assert (moved["title"], moved["number"], moved["volume"]) == ("b.ogg", 2, 35)
     assert kitchen("next")["title"] == "d.m4a"
@@ -220,6 +230,11 @@ def from_other_commands():
     stopped_at = kitchen("stop")
     assert (stopped_at["state"], stopped_at["title"]) == ("stopped", "d.m4a") and "plays_left" not in stopped_at
     kitchen.refused("not-found", "now")
+    silent("a.flac", "b.ogg")
+    body = os.path.join(kitchen.state, "bodies", songs["b.ogg"] + ".body")
+    os.rename(body, body + ".away")
+    assert "not on this device" in kitchen.refused("not-found", "next").message  # why it does not play
+    os.rename(body + ".away", body)
     kitchen("play", songs["a.flac"], "--output", "silent", "--background")
     assert now()["volume"] == 35  # remembered
     kitchen("volume", "100")
@@ -325,7 +340,19 @@ def lists():
     played = kitchen("play", "--list", path, "--output", "null")
     assert [p["title"] for p in played["played"]] == ["d.m4a", "a.flac"]
     kitchen.refused("not-found", "play", "--list", path + ".not", "--output", "null")
-    kitchen.refused("not-found", "play", songs["a.flac"], "no such track", "--output", "null")  # nothing of it is played
+    with open(path, "a") as f:
+        f.write("no such track\n")
+    played = kitchen.anyhow("play", songs["a.flac"], "Nope", "--output", "null", "--list", path)  # what cannot be found is told, the rest is played
+    assert [p["title"] for p in played["played"]] == ["a.flac", "d.m4a", "a.flac"] and [f["title"] for f in played["failed"]] == ["Nope", "no such track"], played
+    said = subprocess.run([PROGRAMS["hearth"], "--socket", kitchen.socket, "play", "--output", "null", "--list", path], capture_output=True, text=True, timeout=60)
+    assert said.returncode == 1 and f"{path}, line 6: no such track was not played: Nothing in" in said.stderr, said
+    kitchen.refused("not-found", "play", "Nope", "no such track", "--output", "null")
+    with open(path, "ab") as f:
+        f.write(b"\xff\xfb\x90\n")  # as of an mp3
+    refused = kitchen.refused("not-found", "play", "--list", path, "--output", "null")
+    assert f"{path}, line 7" in refused.message, refused.message
+    kitchen.refused("usage", "play", songs["a.flac"], "--output", "digest", "--background")
+    assert "-n" in kitchen.refused("usage", "play", "-n dash").message and "--" in kitchen.refused("usage", "play", "-n dash").message
     assert kitchen.refused("usage", "play", songs["a.flac"], "--output", "gramophone").status == 2
 
 
@@ -371,6 +398,10 @@ def crashed_and_hung():
 def outputs():
     listed = kitchen("outputs")["outputs"]
     assert all(o["name"].split("/")[0] in ("alsa", "pulse", "pipewire", "jack") for o in listed), listed
+    devices = [o["name"] for o in listed if "/" in o["name"]]  # a sound system is here when it has one
+    assert all(any(d.startswith(o["name"] + "/") for d in devices) for o in listed if "/" not in o["name"]), listed
+    sound = next(c for c in kitchen.anyhow("doctor")["checks"] if c["name"] == "sound")
+    assert sound["verdict"] == ("good" if devices else "look"), sound
     kitchen.refused("output-failed", "play", songs["a.flac"], "--output", "alsa/no-such-card")
 
 
@@ -413,7 +444,9 @@ def windows():
         assert played["title"] == "mute.avi"
         os.environ["DISPLAY"] = ":77"
         assert kitchen("play", songs["d.m4a"], "--output", "null")["title"] == "d.m4a"
-        kitchen.refused("unplayable", "play", songs["red.png"], "--output", "silent")
+        assert "display" in kitchen.refused("output-failed", "play", songs["red.png"], "--output", "silent").message
+        silent("green.mp4")  # its sound
+        assert not now()["picture"]
     finally:
         os.environ.pop("DISPLAY", None)
         nothing_plays()
