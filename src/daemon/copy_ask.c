@@ -247,7 +247,6 @@ int copy_begin(struct daemon *d, const struct copy_wish *wish, struct transfer *
 {
     const struct track *t = library_find(d, wish->content.bytes);
     const struct track_license *license;
-    char lent[LIBRARY_LENT_BYTES];
     detail[0] = '\0';
     if (d->transfers == NULL || d->transfers->stopping)
         return REASON_CANCELLED;
@@ -262,9 +261,13 @@ int copy_begin(struct daemon *d, const struct copy_wish *wish, struct transfer *
     int r = choose_license(d, t, wish->checkout, &license);
     if (is_done(d, wish, r))
         return REASON_ALREADY;
+    msg_Refusal away;
+    if ((r == REASON_IN_USE || r == REASON_NO_LICENSE) && t->license_count > 0 &&
+        library_away(d, track_license(t), &away) != REASON_NONE) {
+        (void)snprintf(detail, cap, "%s", away.text);
+        return r;
+    }
     if (r == REASON_IN_USE)
-        (void)snprintf(detail, cap, "%s", library_lent(d, track_license(t), lent));
-    if (r == REASON_IN_USE && detail[0] == '\0')
         (void)snprintf(detail, cap, "It is played at this moment: hearth stop ends that.");
     if (r == REASON_IN_USE)
         return r;
@@ -355,10 +358,9 @@ void checkin_handle(struct daemon *d, struct call *c, const void *message)
     int r = library_resolve(d, m->track, &t, detail, sizeof(detail));
     const struct track_license *l = r == 0 ? track_license(t) : NULL;
     if (r == 0 && (l == NULL || !l->has_lender || l->state == LICENSE_SURRENDERED)) {
-        char lent[LIBRARY_LENT_BYTES] = "";
-        if (l != NULL)
-            (void)library_lent(d, l, lent);
-        call_refuse(c, REASON_NOT_PERMITTED, lent[0] != '\0' ? lent : "It is not checked out to this device.");
+        msg_Refusal away;
+        bool gone = l != NULL && library_away(d, l, &away) != REASON_NONE;
+        call_refuse(c, REASON_NOT_PERMITTED, gone ? away.text : "It is not checked out to this device.");
         return;
     }
     if (r == 0) {

@@ -77,14 +77,16 @@ void copy_ask_release(struct copy *c, struct slice sealed)
         copy_out_released(&c->m, REASON_INTERNAL, NULL, slice(NULL, 0), copy_now_ms(c));
 }
 
-/* It comes back, unless this is its way back. */
-static void note_loan(struct copy *c)
+/* Where it went. A loan comes back, unless this is its way back. */
+static void note_way(struct copy *c)
 {
     struct track_license *l = library_license(c->t.daemon, c->m.about.issuer.bytes, c->m.about.license_id, NULL);
-    if (l == NULL || l->has_lender || !c->m.about.checkout)
+    if (l == NULL)
         return;
-    l->has_borrower = true;
-    l->borrower = c->m.about.destination;
+    bool lent = c->m.about.checkout && !l->has_lender;
+    l->has_borrower = lent;
+    l->has_moved_to = !lent;
+    l->borrower = l->moved_to = c->m.about.destination;
 }
 
 static void on_surrendered(struct copy *c, const struct answer *answer)
@@ -95,7 +97,7 @@ static void on_surrendered(struct copy *c, const struct answer *answer)
         why = REASON_INTERNAL;
     if (why == REASON_NONE) {
         note_license(c, LICENSE_SURRENDERED);
-        note_loan(c);
+        note_way(c);
     }
     copy_out_surrendered(&c->m, why, CODEC_BYTES(finished.surrender), copy_now_ms(c));
 }

@@ -31,6 +31,8 @@ struct track_license {
     struct id lender;
     bool has_borrower; /* surrendered, and it comes back from there */
     struct id borrower;
+    bool has_moved_to; /* surrendered, and it is there now */
+    struct id moved_to;
     bool from_vault; /* what follows is what the vault says; a document does not tell */
     uint32_t plays;  /* over all editions */
     uint64_t play_ms;
@@ -66,9 +68,9 @@ struct track *library_at(struct daemon *d, size_t index);             /* in orde
 /* Number of the last listing, content-ID prefix (4 characters at least), or unique title (any case), among what this device has.
  * 0, REASON_NOT_FOUND, REASON_AMBIGUOUS (detail then names the candidates). */
 int library_resolve(struct daemon *d, const char *text, struct track **out, char *detail, size_t detail_cap) MUST_USE;
-/* What keeps a license that is checked out from being used here, and how it comes back; "" for any other. */
-#define LIBRARY_LENT_BYTES 192
-const char *library_lent(struct daemon *d, const struct track_license *l, char out[LIBRARY_LENT_BYTES]);
+/* A license that is not here any more: where it went, and how it comes back. REASON_IN_USE, it is checked out; REASON_NO_LICENSE, moved, given
+ * back or returned; both with *out. REASON_NONE: it is here (*out is as it was). */
+enum reason library_away(struct daemon *d, const struct track_license *l, msg_Refusal *out) MUST_USE;
 /* The license a use would take: valid before suspended before surrendered, then the latest; NULL when there is none. */
 const struct track_license *track_license(const struct track *t);
 enum license_state track_license_state(struct daemon *d, const struct track *t);

@@ -5,6 +5,7 @@
 
 #include "daemon/library_internal.h"
 #include "daemon/listing.h"
+#include "daemon/siblings.h"
 
 #define PREFIX_MIN 4
 
@@ -46,6 +47,25 @@ static bool fits_title(const struct track *t, const char *text)
     return t->has_info && strcasecmp(t->title, text) == 0;
 }
 
+/* Another device that is seen now may have it, for nothing. */
+static void say_not_here(struct daemon *d, char *detail, size_t cap)
+{
+    const struct sibling *seen = NULL;
+    unsigned count = 0;
+    for (size_t i = 0; i < siblings_count(d); i++)
+        if (sibling_is_online(siblings_at(d, i))) {
+            seen = seen == NULL ? siblings_at(d, i) : seen;
+            count++;
+        }
+    (void)snprintf(detail, cap, "Nothing in this device's library has this name.");
+    size_t len = strlen(detail);
+    if (count > 0)
+        (void)snprintf(detail + len, cap - len, " Another device may have it: hearth fetch TRACK --from %s%s.",
+                       seen->name, count > 1 ? ", or another of hearth devices" : "");
+    len = strlen(detail);
+    (void)snprintf(detail + len, cap - len, " What is on sale: hearth browse; then: hearth get TRACK");
+}
+
 int library_resolve(struct daemon *d, const char *text, struct track **out, char *detail, size_t detail_cap)
 {
     detail[0] = '\0';
@@ -63,8 +83,6 @@ int library_resolve(struct daemon *d, const char *text, struct track **out, char
     if (r == REASON_NOT_FOUND && strlen(text) >= PREFIX_MIN)
         r = find(d, text, fits_prefix, out, detail, detail_cap);
     if (r == REASON_NOT_FOUND)
-        (void)snprintf(detail, detail_cap,
-                       "Nothing in this device's library has this name. What is on sale: hearth browse; then: hearth "
-                       "get TRACK");
+        say_not_here(d, detail, detail_cap);
     return r;
 }

@@ -159,6 +159,8 @@ static int take_license(struct daemon *d, const vlt_LicenseRow *row)
         .lender = id_from(row->lender),
         .has_borrower = row->has_borrower,
         .borrower = id_from(row->borrower),
+        .has_moved_to = row->has_moved_to,
+        .moved_to = id_from(row->moved_to),
         .from_vault = true,
         .plays = row->plays,
         .play_ms = row->play_ms,

@@ -31,16 +31,36 @@ static const char *device_name(struct daemon *d, const struct id *client, char s
     return s != NULL ? s->name : short_id;
 }
 
-const char *library_lent(struct daemon *d, const struct track_license *l, char out[LIBRARY_LENT_BYTES])
+enum reason library_away(struct daemon *d, const struct track_license *l, msg_Refusal *out)
 {
-    char short_id[ID_SHORT_BYTES];
-    out[0] = '\0';
-    if (l->state == LICENSE_SURRENDERED && l->has_borrower)
+    char text[192], remedy[192], short_id[ID_SHORT_BYTES];
+    if (l->state != LICENSE_SURRENDERED)
+        return REASON_NONE;
+    bool lent = l->has_borrower;
+    const char *there = device_name(d, lent ? &l->borrower : &l->moved_to, short_id);
+    if (lent) {
         (void)snprintf(
-            out, LIBRARY_LENT_BYTES,
+            text, sizeof(text),
             "It is checked out to %s: `hearth checkin` there brings it back. A lost device: hearth devices remove.",
-            device_name(d, &l->borrower, short_id));
-    return out;
+            there);
+        (void)snprintf(remedy, sizeof(remedy), "On %s: hearth checkin TRACK", there);
+    } else if (l->has_moved_to && l->has_lender) {
+        (void)snprintf(text, sizeof(text), "It was lent to this device, and is back on %s.", there);
+        (void)snprintf(remedy, sizeof(remedy), "On %s: hearth checkout TRACK --to %s", there, siblings_own_name(d));
+    } else if (l->has_moved_to) {
+        (void)snprintf(text, sizeof(text), "Its license was moved to %s.", there);
+        (void)snprintf(remedy, sizeof(remedy), "On %s: hearth move TRACK --to %s", there, siblings_own_name(d));
+    } else if (l->has_lease) {
+        (void)snprintf(text, sizeof(text), "Its lease was returned.");
+        (void)snprintf(remedy, sizeof(remedy), "Take it again: hearth restore TRACK");
+    } else {
+        (void)snprintf(text, sizeof(text), "Its license was given up here.");
+        remedy[0] = '\0';
+    }
+    reason_refusal(out, lent ? REASON_IN_USE : REASON_NO_LICENSE, text);
+    if (remedy[0] != '\0')
+        CODEC_SET_TEXT(out->remedy, remedy);
+    return lent ? REASON_IN_USE : REASON_NO_LICENSE;
 }
 
 void library_note_end(struct daemon *d, const vlt_PlayOpened *opened, const vlt_PlayClosed *closed)

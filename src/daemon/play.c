@@ -256,19 +256,18 @@ static void on_checked(uv_work_t *work, int status)
 
 /* --- Start --- */
 
-/* What needs no vault to be refused (S42); with a body the vault judges. REASON_NONE */
-static enum reason judge_track(struct daemon *d, const struct track *t, const char **detail)
+/* What needs no vault to be refused (S42); with a body the vault judges. REASON_NONE, or *refusal. */
+static enum reason judge_track(struct daemon *d, const struct track *t, msg_Refusal *refusal)
 {
-    enum license_state license = t == NULL ? LICENSE_NONE : track_license_state(d, t);
-    *detail = NULL;
+    const struct track_license *l = t == NULL ? NULL : track_license(t);
     if (t != NULL && t->has_body)
         return REASON_NONE;
-    if (license == LICENSE_SURRENDERED)
-        *detail = MOVED_AWAY;
-    if (license == LICENSE_NONE || license == LICENSE_SURRENDERED)
-        return REASON_NO_LICENSE;
-    *detail = NOT_HERE;
-    return REASON_NOT_FOUND;
+    enum reason why = l == NULL ? REASON_NO_LICENSE : library_away(d, l, refusal);
+    if (l != NULL && why == REASON_NONE)
+        why = REASON_NOT_FOUND;
+    if (l == NULL || why == REASON_NOT_FOUND)
+        reason_refusal(refusal, why, why == REASON_NOT_FOUND ? NOT_HERE : NULL);
+    return why;
 }
 
 /* The player loads while the file and the license are looked at. */
@@ -277,15 +276,15 @@ static void begin(struct later_item *item)
     static const struct player_callbacks callbacks = { on_player_frame, on_player_gone };
     struct play *p = container_of(item, struct play, later);
     const struct track *t = library_find(p->daemon, p->content.bytes);
-    const char *detail;
-    enum reason why = judge_track(p->daemon, t, &detail);
+    msg_Refusal refusal;
+    enum reason why = judge_track(p->daemon, t, &refusal);
     p->under_way = false;
     if (p->ended) {
         play_settle(p);
         return;
     }
     if (why != REASON_NONE) {
-        play_end(p, vlt_PlayEnd_END_UNREADABLE, why, detail);
+        play_end_as(p, vlt_PlayEnd_END_UNREADABLE, why, &refusal);
         return;
     }
     int r = player_take(&p->player, p->daemon, &callbacks, p);

@@ -7,8 +7,6 @@
 #include "net/serve.h"
 #include "vault.pb.h"
 
-#define MOVED_AWAY "Its license was moved from here to another device."
-
 struct play {
     struct daemon *daemon;
     struct play *next;
@@ -36,8 +34,7 @@ struct play {
     bool started;          /* the player has its START */
     bool pause_first;      /* it begins with a pause */
     bool under_way;        /* the pool or the vault will call back */
-    char lent[LIBRARY_LENT_BYTES];
-    bool ended, told; /* end is known; on_end has fired */
+    bool ended, told;      /* end is known; on_end has fired */
     struct play_end end;
 };
 

@@ -35,6 +35,22 @@ static bool may_record(const struct track *t)
     return may;
 }
 
+/* What was bought elsewhere, or is lent, is not renewed here. True: *out says what is to be done. */
+static bool explain_license(struct play *p, enum reason why, msg_Refusal *out)
+{
+    const struct track *t = library_find(p->daemon, p->content.bytes);
+    const struct track_license *l = t != NULL && t->license_count > 0 ? track_license(t) : NULL;
+    if (l == NULL)
+        return false;
+    if ((why == REASON_IN_USE || why == REASON_NO_LICENSE) && library_away(p->daemon, l, out) != REASON_NONE)
+        return true;
+    if ((why != REASON_USE_EXHAUSTED && why != REASON_LICENSE_EXPIRED) || !l->has_lender)
+        return false;
+    reason_refusal(out, why, NULL);
+    CODEC_SET_TEXT(out->remedy, "It is lent. Give it back, then renew it there: hearth checkin TRACK");
+    return true;
+}
+
 /* What the vault's reason means here. NULL: no more than it says. */
 static const char *explain(struct play *p, enum reason why)
 {
@@ -44,12 +60,8 @@ static const char *explain(struct play *p, enum reason why)
         void_licenses(t);
         return EARLIER_REGISTRATION;
     }
-    if (l != NULL && why == REASON_IN_USE && l->has_borrower)
-        return library_lent(p->daemon, l, p->lent)[0] != '\0' ? p->lent : NULL;
     if (l != NULL && why == REASON_IN_USE && plays_lock(p->daemon, l->issuer.bytes, l->license_id))
         return PLAYED_ALREADY;
-    if (l != NULL && why == REASON_NO_LICENSE && l->state == LICENSE_SURRENDERED)
-        return MOVED_AWAY;
     if (why == REASON_NOT_PERMITTED && p->record && !may_record(t))
         return NO_RECORD;
     if (why == REASON_USE_EXHAUSTED && p->record)
@@ -77,8 +89,12 @@ static void on_opened(const struct answer *answer, void *ctx)
         play_settle(p);
         return;
     }
-    const char *text = answer->why != REASON_NONE ? explain(p, answer->why) : NULL;
-    if (text != NULL)
+    msg_Refusal refusal;
+    bool explained = answer->why != REASON_NONE && explain_license(p, answer->why, &refusal);
+    const char *text = answer->why != REASON_NONE && !explained ? explain(p, answer->why) : NULL;
+    if (explained)
+        play_end_as(p, vlt_PlayEnd_END_UNREADABLE, answer->why, &refusal);
+    else if (text != NULL)
         play_end(p, vlt_PlayEnd_END_UNREADABLE, answer->why, text);
     else if (answer->why != REASON_NONE)
         play_end_as(p, vlt_PlayEnd_END_UNREADABLE, answer->why, answer->refusal);

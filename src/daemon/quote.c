@@ -209,13 +209,14 @@ static void on_issuer(struct account *a, enum reason why, const msg_Refusal *ref
     join_or_ask(q);
 }
 
-static int start_continued(struct quoting *q, const char *track, char *detail, size_t cap)
+/* 0, -errno, or a reason; then detail, or *away (its code is not "") says more. */
+static int start_continued(struct quoting *q, const char *track, char *detail, size_t cap, msg_Refusal *away)
 {
     struct track *t;
     int r = library_resolve(q->daemon, track, &t, detail, cap);
     const struct track_license *l = r == 0 ? track_license(t) : NULL;
-    if (r == 0 && (l == NULL || l->state == LICENSE_SURRENDERED))
-        r = REASON_NO_LICENSE;
+    if (r == 0)
+        r = l == NULL ? REASON_NO_LICENSE : (int)library_away(q->daemon, l, away);
     if (r != 0)
         return r;
     struct listing_entry e = { .content = t->content,
@@ -234,14 +235,15 @@ void quote_handle(struct daemon *d, struct call *c, const void *message)
         return;
     }
     char detail[256] = "";
+    msg_Refusal away = msg_Refusal_init_zero;
     *q = (struct quoting){ .daemon = d, .call = c };
     q->get.product = m->product;
     q->get.has_kind = m->has_kind && m->kind != 1;
     q->get.kind = q->get.has_kind ? m->kind : 0;
     q->get.options_count = m->options_count;
     memcpy(q->get.options, m->options, sizeof(q->get.options));
-    int r =
-        is_purchase(q) ? lookup_start(d, m->track, on_found, q) : start_continued(q, m->track, detail, sizeof(detail));
+    int r = is_purchase(q) ? lookup_start(d, m->track, on_found, q)
+                           : start_continued(q, m->track, detail, sizeof(detail), &away);
     if (r != 0)
-        end(q, reason_of_error(r), detail[0] != '\0' ? detail : NULL, NULL);
+        end(q, reason_of_error(r), detail[0] != '\0' ? detail : NULL, away.code[0] != '\0' ? &away : NULL);
 }

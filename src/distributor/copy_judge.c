@@ -316,8 +316,10 @@ static int judge_checkout_count(struct making *m)
     const doc_Conditions *c = &m->license.conditions;
     if (!m->copy.checkout)
         return 0;
+    bool copies = c->copy_depth > 0 && (c->max_copies == PRODUCTS_NO_LIMIT || m->license.copies < c->max_copies);
     if (!c->has_max_checkouts || c->max_checkouts == 0)
-        return reply_refuse(m->out, REASON_COPY_COUNT_EXHAUSTED, "The license allows no checkouts.");
+        return reply_refuse(m->out, REASON_COPY_COUNT_EXHAUSTED, "The license allows no checkouts%s.",
+                            copies ? ", but copies: hearth copy TRACK --to DEVICE" : "");
     if (c->max_checkouts != PRODUCTS_NO_LIMIT && m->license.checkouts >= c->max_checkouts)
         return reply_refuse(m->out, REASON_COPY_COUNT_EXHAUSTED,
                             "All %" PRIu32 " checkouts the license allows were made.", c->max_checkouts);

@@ -28,7 +28,7 @@ static const struct entry entries[REASON_COUNT] = {
     [REASON_NOT_OWNED] = { "not-owned", "The destination does not belong to this household.",
                            "Register it, or link the two accounts: hearth link" },
     [REASON_COPY_COUNT_EXHAUSTED] = { "copy-count-exhausted", "The license allows no further copy.",
-                                      "Buy the track on the other device, or move it: hearth move TRACK --to DEVICE" },
+                                      "See what it allows: hearth show TRACK. Or move it: hearth move TRACK --to DEVICE" },
     [REASON_OUTSIDE_DOWNLOAD_PERIOD] = { "outside-download-period", "This content may not be downloaded at this time.",
                                          NULL },
     [REASON_SIGNATURE_INVALID] = { "signature-invalid", "A signature does not verify.", NULL },

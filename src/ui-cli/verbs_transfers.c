@@ -47,6 +47,7 @@ json_t *verb_transfer_json(const ctl_TransferRow *t)
 
 struct copying {
     struct cli *cli;
+    bool checkout;
     json_t *list;
     ctl_TransferRow row;
     ctl_TrackRow track;
@@ -67,14 +68,15 @@ static int on_copying(const struct frame *f, void *ctx)
     return -EPROTO;
 }
 
-static void say_copied(struct cli *cli, const ctl_TransferRow *row, bool move)
+static void say_copied(struct cli *cli, const ctl_TransferRow *row, bool move, bool checkout)
 {
-    const char *done = move ? "moved" : "copied";
+    const char *done = checkout ? "lent" : move ? "moved" : "copied";
     if (row->has_reason && strcmp(row->reason, reason_code(REASON_ALREADY)) == 0)
         output_line(&cli->output, "%s was %s to %s before: nothing was done now.%s", row->title, done, row->peer,
                     move ? "" : " If that device lost it, let it run hearth fetch, or give --again.");
     else
-        output_line(&cli->output, "%s was %s to %s.", row->title, done, row->peer);
+        output_line(&cli->output, "%s was %s to %s%s.", row->title, done, row->peer,
+                    checkout ? ": hearth checkin there gives it back" : "");
 }
 
 /* Several tracks: as many under way as hearthd takes of one client, so that it asks for certificates and offers in bunches. */
@@ -112,7 +114,7 @@ static void copied(struct copying *c, bool move)
     if (c->list != NULL)
         json_array_append_new(c->list, verb_transfer_json(&c->row));
     else
-        say_copied(c->cli, &c->row, move);
+        say_copied(c->cli, &c->row, move, c->checkout);
 }
 
 /* After a refusal none is begun; those that were go on to their end. */
@@ -173,7 +175,7 @@ static int copy_each(struct cli *cli, int argc, char **argv, bool move, bool che
         return code;
     if (device == NULL)
         return cli_usage(cli, "say where with --to DEVICE");
-    struct copying_many m = { .one = { .cli = cli }, .tracks = args, .move = move };
+    struct copying_many m = { .one = { .cli = cli, .checkout = checkout }, .tracks = args, .move = move };
     m.message = (ctl_Copy){ .move = move, .again = again, .has_checkout = checkout, .checkout = checkout };
     if (!cli_text(cli, m.message.device, sizeof(m.message.device), device, "the device"))
         return EXIT_USAGE;

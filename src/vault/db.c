@@ -255,6 +255,8 @@ static const char *const statements[DB_STATEMENT_COUNT] = {
         " EXISTS (SELECT 1 FROM use u WHERE u.issuer = l.issuer AND u.license_id = l.license_id),"
         " CASE WHEN state = 3 THEN (SELECT m.destination FROM move m WHERE m.issuer = l.issuer"
         " AND m.license_id = l.license_id AND m.sequence = l.sequence AND m.state = 2 AND m.loan = 1) END,"
+        " CASE WHEN state = 3 THEN (SELECT m.destination FROM move m WHERE m.issuer = l.issuer"
+        " AND m.license_id = l.license_id AND m.sequence = l.sequence AND m.state = 2 AND m.loan = 0) END,"
         " EXISTS (SELECT 1 FROM in_use i WHERE i.issuer = l.issuer AND i.license_id = l.license_id)"
         " FROM license l ORDER BY issuer, license_id LIMIT ?2 OFFSET ?1",
 

@@ -274,7 +274,10 @@ static int list_row(const struct vault *v, struct query *q, vlt_LicenseRow *row)
     row->has_borrower = !query_is_null(q, 11);
     if (row->has_borrower)
         query_fixed(q, 11, row->borrower, sizeof(row->borrower));
-    bool was_in_use = query_bool(q, 12);
+    row->has_moved_to = !query_is_null(q, 12);
+    if (row->has_moved_to)
+        query_fixed(q, 12, row->moved_to, sizeof(row->moved_to));
+    bool was_in_use = query_bool(q, 13);
     int r = query_check(q);
     if (r == 0)
         r = CODEC_DECODE(doc_Conditions, conditions, &row->conditions);

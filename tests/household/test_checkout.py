@@ -49,7 +49,7 @@ def lent():
     assert h.bedroom.digest(one) == reference_digest(path)  # the content went along, to another distributor's customer
     wait_for("kitchen gave it up", lambda: license_of(h.kitchen, one) == "surrendered")
     for command in (("play", one, "--output", "digest"), ("copy", one, "--to", "attic"), ("move", one, "--to", "attic"), ("export", one, "--to", "bedroom", root),
-                    ("burn", one, "--image", os.path.join(root, "no.wav"))):
+                    ("burn", one, "--image", os.path.join(root, "no.wav")), ("renew", one), ("own", one)):
         refusal = h.kitchen.refused("in-use", *command)
         assert "bedroom" in str(refusal) and "hearth checkin" in str(refusal), refusal
     assert h.kitchen("show", one)["lent_to"] == "bedroom"
@@ -69,8 +69,22 @@ def lent():
     assert h.kitchen.digest(one) == reference_digest(path)
     assert "lent_to" not in h.kitchen("show", one)
     wait_for("bedroom gave it up", lambda: license_of(h.bedroom, one) == "surrendered")
-    h.bedroom.refused("no-license", "play", one, "--output", "digest")
-    h.bedroom.refused("not-permitted", "checkin", one)
+    for command in (("play", one, "--output", "digest"), ("renew", one)):
+        refusal = h.bedroom.refused("no-license", *command)
+        assert "back on kitchen" in str(refusal) and "buy" not in str(refusal), refusal
+    assert "back on kitchen" in str(h.bedroom.refused("not-permitted", "checkin", one))
+
+
+def moved():
+    """Where it went is said, by hearthd that moved it and by one that has started since; and what there is instead of a checkout."""
+    _, one = song("--name", "To move")
+    assert "but copies" not in str(h.kitchen.refused("copy-count-exhausted", "checkout", one, "--to", "bedroom"))
+    h.kitchen("move", one, "--to", "attic")
+    said = str(h.kitchen.refused("no-license", "play", one, "--output", "digest"))
+    assert "moved to attic" in said, said
+    h.kitchen.kill()
+    h.kitchen.start()
+    wait_for("the library is read", lambda: "moved to attic" in str(h.kitchen.refused("no-license", "renew", one)))
 
 
 def killed():
@@ -140,5 +154,5 @@ def log_is_brought():
     wait_for("kitchen has it again", lambda: valid(h.kitchen, one))
 
 
-run_cases([("lent, and what is said meanwhile", lent), ("killed in the middle", killed), ("the use log goes along", log_goes_along), ("a lost borrower", lost),
+run_cases([("lent, and what is said meanwhile", lent), ("moved, and what is said", moved), ("killed in the middle", killed), ("the use log goes along", log_goes_along), ("a lost borrower", lost),
            ("the borrower's log is brought", log_is_brought)])

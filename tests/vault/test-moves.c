@@ -169,7 +169,7 @@ static void lent(void **state)
     rig_start(&rig);
     assert_int_equal(rig_play(&rig, &song, NULL, NULL), REASON_IN_USE);
     assert_int_equal(rig_licenses(&rig, &all), 0);
-    assert_true(all.licenses[0].has_borrower);
+    assert_true(all.licenses[0].has_borrower && !all.licenses[0].has_moved_to);
     assert_memory_equal(all.licenses[0].borrower, target.client.bytes, 32);
     assert_int_equal(rig_buy(&rig, &shop, &song, 5),
                      0); /* the edition that was lent is not brought back by showing it again */
@@ -189,6 +189,8 @@ static void given_back(void **state)
     assert_int_equal(rig_play(&rig, &song, NULL, NULL), REASON_NO_LICENSE);
     assert_int_equal(rig_licenses(&rig, &all), 0);
     assert_false(all.licenses[0].has_borrower);
+    assert_true(all.licenses[0].has_moved_to);
+    assert_memory_equal(all.licenses[0].moved_to, target.client.bytes, 32);
 }
 
 static void cancelled(void **state)
