@@ -1,7 +1,9 @@
 /* The command product: the tariff, its conditions and options. One thread. Source: seed Fig. 12, S81; related system R3. */
 #include "distributor/admin_products.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "base/util.h"
 #include "distributor/admin_provider.h"
@@ -141,6 +143,20 @@ int admin_product_needs_price(struct admin *a, bool publishing)
 
 /* --- product ----------------------------------------------------------------------------------------------------- */
 
+/* Appends "until 2027-03-01", or with the time of day when it is not midnight. */
+static void say_day(bool given, const char *what, uint64_t at_ms, char *out, size_t cap)
+{
+    char when[32] = "?";
+    size_t n = strlen(out);
+    time_t seconds = (time_t)(at_ms / 1000);
+    struct tm tm;
+    if (!given || n >= cap)
+        return;
+    if (gmtime_r(&seconds, &tm) != NULL)
+        (void)strftime(when, sizeof(when), seconds % 86400 == 0 ? "%Y-%m-%d" : "%Y-%m-%d %H:%M UTC", &tm);
+    (void)snprintf(out + n, cap - n, "%s%s %s", n > 0 ? ", " : "", what, when);
+}
+
 static const char *words(const struct product *p, char *out, size_t cap)
 {
     const doc_Conditions *c = &p->conditions;
@@ -155,6 +171,11 @@ static const char *words(const struct product *p, char *out, size_t cap)
             n += more > 0 ? (size_t)more : 0;                               \
         }                                                                   \
     } while (0)
+    say_day(c->has_usage_from_ms, "from", c->usage_from_ms, out, cap);
+    say_day(c->has_usage_until_ms, "until", c->usage_until_ms, out, cap);
+    say_day(c->has_download_from_ms, "download from", c->download_from_ms, out, cap);
+    say_day(c->has_download_until_ms, "download until", c->download_until_ms, out, cap);
+    n = strlen(out);
     SAY(c->has_max_plays, "%u plays", c->max_plays);
     SAY(c->has_max_play_ms, "%llu min playing", (unsigned long long)(c->max_play_ms / 60000));
     SAY(c->has_max_checkouts, "%u checkouts", c->max_checkouts);

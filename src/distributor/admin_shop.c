@@ -73,10 +73,27 @@ static int store_content(struct admin *a, const struct content_new *n, const str
     return r == 0 ? admin_commit(a) : admin_error(a, r, "store the content");
 }
 
-static void override(char *field, size_t cap, const struct admin_option *option)
+static void override(char *field, size_t cap, const struct admin_option *option, bool *cut)
 {
-    if (option->given)
-        text_safe(option->text, field, cap);
+    if (!option->given)
+        return;
+    text_safe(option->text, field, cap);
+    *cut |= strlen(option->text) >= cap;
+}
+
+/* It is the operator's to know better: a player of theirs may. */
+static void warn_of(const char *path, const struct admin_option *options, const struct tags *t)
+{
+    if (!t->is_media && !options[OPTION_MEDIA_TYPE].given)
+        fprintf(
+            stderr,
+            "hearth-distributor: warning: %s does not look like sound, film or picture, and is sold as %s: try it with a "
+            "player. `withdraw CONTENT` takes it off sale.\n",
+            path, t->media_type);
+    if (t->cut)
+        fprintf(stderr,
+                "hearth-distributor: warning: %s: title, creator or album is longer than %zu bytes, and was cut.\n",
+                path, sizeof(t->title) - 1);
 }
 
 static int describe(struct admin *a, const char *path, const struct admin_option *options, struct publish *p)
@@ -84,10 +101,12 @@ static int describe(struct admin *a, const char *path, const struct admin_option
     int r = tags_read(path, &p->tags);
     if (r != 0)
         return admin_fail(a, admin_reason(r), "Cannot read %s: %s.", path, strerror(-r));
-    override(p->tags.title, sizeof(p->tags.title), &options[OPTION_TITLE]);
-    override(p->tags.creator, sizeof(p->tags.creator), &options[OPTION_CREATOR]);
-    override(p->tags.album, sizeof(p->tags.album), &options[OPTION_ALBUM]);
-    override(p->tags.media_type, sizeof(p->tags.media_type), &options[OPTION_MEDIA_TYPE]);
+    struct tags *t = &p->tags;
+    override(t->title, sizeof(t->title), &options[OPTION_TITLE], &t->cut);
+    override(t->creator, sizeof(t->creator), &options[OPTION_CREATOR], &t->cut);
+    override(t->album, sizeof(t->album), &options[OPTION_ALBUM], &t->cut);
+    override(t->media_type, sizeof(t->media_type), &options[OPTION_MEDIA_TYPE], &t->cut);
+    warn_of(path, options, t);
     return 0;
 }
 

@@ -111,6 +111,17 @@ static const char *type_of_content(struct slice head, const char *ending)
     return NULL;
 }
 
+/* Kinds that are told by their ending, and begin like this. */
+static bool begins_as_media(struct slice head)
+{
+    return HAS(head, 0, "\0\0\1\xba") || HAS(head, 0, "\0\0\1\xb3") || HAS(head, 0, "\x47") || HAS(head, 4, "\x47") ||
+           HAS(head, 0, "\x30\x26\xb2\x75") || HAS(head, 0, "MAC ") || HAS(head, 0, "MPCK") || HAS(head, 0, "MP+") ||
+           HAS(head, 0, "TTA1") || HAS(head, 0, "BM") || HAS(head, 0, "II*\0") || HAS(head, 0, "MM\0*") ||
+           HAS(head, 0, "ADIF") || HAS(head, 4, "moov") || HAS(head, 4, "mdat") || HAS(head, 4, "wide");
+}
+
+bool tags_is_media(struct slice head) { return type_of_content(head, NULL) != NULL || begins_as_media(head); }
+
 void tags_media_type(struct slice head, const char *path, char out[64])
 {
     const char *ending = type_of_ending(path), *type = type_of_content(head, ending);
@@ -125,10 +136,12 @@ static void close_file(TagLib_File **f)
         taglib_file_free(*f);
 }
 
-static void take_text(char *from, char *out, size_t cap)
+static void take_text(char *from, char *out, size_t cap, bool *cut)
 {
-    if (from)
+    if (from) {
         text_safe(from, out, cap);
+        *cut |= strlen(from) >= cap;
+    }
     taglib_free(from);
 }
 
@@ -141,9 +154,9 @@ static void read_with_taglib(const char *path, struct tags *out)
         return;
     TagLib_Tag *tag = taglib_file_tag(f);
     if (tag) {
-        take_text(taglib_tag_title(tag), out->title, sizeof(out->title));
-        take_text(taglib_tag_artist(tag), out->creator, sizeof(out->creator));
-        take_text(taglib_tag_album(tag), out->album, sizeof(out->album));
+        take_text(taglib_tag_title(tag), out->title, sizeof(out->title), &out->cut);
+        take_text(taglib_tag_artist(tag), out->creator, sizeof(out->creator), &out->cut);
+        take_text(taglib_tag_album(tag), out->album, sizeof(out->album), &out->cut);
     }
     const TagLib_AudioProperties *audio = taglib_file_audioproperties(f);
     int seconds = audio ? taglib_audioproperties_length(audio) : 0;
@@ -172,6 +185,7 @@ int tags_read(const char *path, struct tags *out)
         return -errno;
     *out = (struct tags){ 0 };
     tags_media_type(slice(bytes, (size_t)got), path, out->media_type);
+    out->is_media = tags_is_media(slice(bytes, (size_t)got));
     read_with_taglib(path, out);
     if (out->title[0] == '\0')
         title_of_name(path, out->title, sizeof(out->title));

@@ -153,6 +153,8 @@ static void media_types(void **state)
         char type[64];
         tags_media_type(slice(cases[i].head, cases[i].len), cases[i].name, type);
         assert_string_equal(type, cases[i].type);
+        bool is_media = cases[i].len > 0 && strcmp(cases[i].head, "something") != 0;
+        assert_int_equal(tags_is_media(slice(cases[i].head, cases[i].len)), is_media);
     }
 }
 

@@ -177,6 +177,24 @@ def publishing_is_idempotent():
 
 
 @case
+def what_is_no_media_is_named():
+    """It is published, for the operator may know better; but not without a word, and neither is a title that was cut."""
+    text, song = os.path.join(root, "text.mp3"), os.path.join(root, "long.flac")
+    for path, content in ((text, b"this is text " * 99), (song, b"fLaC" + bytes(5000))):
+        with open(path, "wb") as f:
+            f.write(content)
+    said = run("publish", text, "--price", "1").stderr
+    assert text in said and "audio/mpeg" in said, said
+    assert "does not look" not in run("publish", text, "--media-type", "text/plain").stderr
+    said = run("publish", song, "--price", "1", "--title", "x" * 130).stderr
+    assert "was cut" in said and "does not look" not in said, said
+    assert "was cut" not in run("publish", song, "--title", "x" * 127).stderr
+    run("product", "add", "--name", "Until", "--price", "1", "--usage-until", "2099-03-01")
+    assert "until 2099-03-01" in run("product", "list").stdout
+    run("withdraw", "text")
+
+
+@case
 def users_and_money():
     password = os.path.join(root, "password")
     with open(password, "w") as f:
