@@ -267,10 +267,10 @@ int copy_begin(struct daemon *d, const struct copy_wish *wish, struct transfer *
         (void)snprintf(detail, cap, "%s", away.text);
         return r;
     }
-    if (r == REASON_IN_USE)
+    if (r == REASON_IN_USE) {
         (void)snprintf(detail, cap, "It is played at this moment: hearth stop ends that.");
-    if (r == REASON_IN_USE)
         return r;
+    }
     if (!t->has_body) {
         (void)snprintf(detail, cap, "Its content is not on this device: hearth get TRACK --download-only");
         return REASON_NOT_FOUND;

@@ -106,7 +106,12 @@ static void on_time(void *ctx)
     int64_t skew_ms = 0;
     const struct account *untrusted = device_time_untrusted(doc->daemon);
     const struct account *heard = worst_skew(doc->daemon, &skew_ms);
-    if (untrusted != NULL)
+    if (untrusted != NULL && session_peer(account_find(doc->daemon, untrusted->distributor.bytes)) != NULL)
+        verdict(
+            doc, "clock", BAD, "It passes by itself; its operator can say when.",
+            "The time is untrusted: %s is connected, and has signed a later time before. What has an end waits until then; nothing is lost.",
+            untrusted->name);
+    else if (untrusted != NULL)
         verdict(doc, "clock", BAD, "Set the clock (timedatectl set-ntp true), or let this device reach it once.",
                 "The time is untrusted: the clock %s, and %s has not told it. What has an end waits; nothing is lost.",
                 untrusted->time.state == DEVICE_TIME_BEHIND ? "runs behind what was signed before"

@@ -64,11 +64,6 @@ struct track *library_make(struct daemon *d, const struct id *content)
     return t;
 }
 
-size_t library_position(const struct daemon *d, const void *content)
-{
-    return d->library == NULL ? 0 : position(d->library, content);
-}
-
 size_t library_count(const struct daemon *d) { return d->library == NULL ? 0 : d->library->count; }
 struct track *library_at(struct daemon *d, size_t index) { return d->library->tracks[index]; }
 

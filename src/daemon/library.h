@@ -63,8 +63,7 @@ void library_stop(struct daemon *d);
 
 struct track *library_find(struct daemon *d, const void *content); /* borrowed until the library changes; NULL */
 size_t library_count(const struct daemon *d);
-size_t library_position(const struct daemon *d, const void *content); /* index of the first content not before this */
-struct track *library_at(struct daemon *d, size_t index);             /* in order of content ID */
+struct track *library_at(struct daemon *d, size_t index); /* in order of content ID */
 /* Number of the last listing, content-ID prefix (4 characters at least), or unique title (any case), among what this device has.
  * 0, REASON_NOT_FOUND, REASON_AMBIGUOUS (detail then names the candidates). */
 int library_resolve(struct daemon *d, const char *text, struct track **out, char *detail, size_t detail_cap) MUST_USE;

@@ -15,7 +15,7 @@
     "It is being played already, and its license is for one play at a time: hearth stop ends that one."
 #define NOT_YET "Its usage period has not begun: hearth show TRACK says when it does."
 #define NO_RECORD \
-    "Its license does not give the right to record it on a disc. One that does says so before it is bought: \"may be recorded on CD-R\"."
+    "Its license does not give the right to record it on a disc. `hearth get TRACK` shows, before anything is bought, which product or option does."
 
 /* The vault opens none of its licenses: those that seem valid are for a leaf that this device had before. They are of no use, and nothing
  * stands in the way of buying or restoring. */

@@ -1,6 +1,7 @@
 /* The price before a purchase, renewal or ownership: asked for, verified, shown, and kept until it is taken or ends. Source: seed S61, S62; design section 6.3. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <strings.h>
 
 #include "base/util.h"
 #include "crypto/sha256.h"
@@ -226,6 +227,30 @@ static int start_continued(struct quoting *q, const char *track, char *detail, s
     return r == 0 ? issuer_find(q->daemon, &l->issuer, on_issuer, q) : r;
 }
 
+static bool is_title(struct daemon *d, const char *text)
+{
+    for (uint32_t i = 1; i <= listing_count(d); i++)
+        if (strcasecmp(listing_number(d, i)->title, text) == 0)
+            return true;
+    for (size_t i = 0; i < library_count(d); i++)
+        if (library_at(d, i)->has_info && strcasecmp(library_at(d, i)->title, text) == 0)
+            return true;
+    return false;
+}
+
+/* A number of the last listing that may as well be a title, where nobody sees which it was taken for. */
+static int judge_number(struct daemon *d, const ctl_QuoteGet *m, char *detail, size_t cap)
+{
+    const struct listing_entry *e = m->has_unseen && m->unseen ? listing_number(d, listing_parse(m->track)) : NULL;
+    char id[ID_SHORT_BYTES];
+    if (e == NULL || strcasecmp(e->title, m->track) == 0 || !is_title(d, m->track))
+        return 0;
+    id_short(e->content.bytes, id);
+    (void)snprintf(detail, cap, "%s is a title, and the number of %s (%s) in the last listing.", m->track, e->title,
+                   id);
+    return REASON_AMBIGUOUS;
+}
+
 void quote_handle(struct daemon *d, struct call *c, const void *message)
 {
     const ctl_QuoteGet *m = message;
@@ -242,7 +267,9 @@ void quote_handle(struct daemon *d, struct call *c, const void *message)
     q->get.kind = q->get.has_kind ? m->kind : 0;
     q->get.options_count = m->options_count;
     memcpy(q->get.options, m->options, sizeof(q->get.options));
-    int r = is_purchase(q) ? lookup_start(d, m->track, on_found, q)
+    int r = judge_number(d, m, detail, sizeof(detail));
+    if (r == 0)
+        r = is_purchase(q) ? lookup_start(d, m->track, on_found, q)
                            : start_continued(q, m->track, detail, sizeof(detail), &away);
     if (r != 0)
         end(q, reason_of_error(r), detail[0] != '\0' ? detail : NULL, away.code[0] != '\0' ? &away : NULL);

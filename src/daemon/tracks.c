@@ -2,6 +2,7 @@
 #include "daemon/tracks.h"
 
 #include <stdlib.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -17,8 +18,8 @@
 
 struct walkthrough {
     struct daemon *daemon;
-    struct id next; /* the library may change between two rooms */
-    bool last_id;   /* there is no ID after next */
+    size_t count, at;
+    struct id order[]; /* by title; the library may change between two rooms */
 };
 
 static void send_track(struct daemon *d, struct call *c, const struct track *t)
@@ -33,26 +34,15 @@ static void send_track(struct daemon *d, struct call *c, const struct track *t)
     CALL_ROW(c, TRACK_ROW, TrackRow, &row);
 }
 
-/* The ID after id; false when there is none. */
-static bool next_id(struct id *id)
-{
-    for (size_t i = ID_BYTES; i-- > 0;)
-        if (++id->bytes[i] != 0)
-            return true;
-    return false;
-}
-
 static void send_tracks(struct call *c, void *ctx)
 {
     struct walkthrough *w = ctx;
-    size_t i = library_position(w->daemon, w->next.bytes);
-    while (!w->last_id && i < library_count(w->daemon) && call_has_room(c)) {
-        const struct track *t = library_at(w->daemon, i++);
-        send_track(w->daemon, c, t);
-        w->next = t->content;
-        w->last_id = !next_id(&w->next);
+    while (w->at < w->count && call_has_room(c)) {
+        const struct track *t = library_find(w->daemon, w->order[w->at++].bytes);
+        if (t != NULL)
+            send_track(w->daemon, c, t);
     }
-    if (!w->last_id && i < library_count(w->daemon)) {
+    if (w->at < w->count) {
         call_when_room(c, send_tracks, w);
         return;
     }
@@ -60,15 +50,34 @@ static void send_tracks(struct call *c, void *ctx)
     call_finish(c);
 }
 
+/* By title, as a catalogue is; what has none yet comes last. */
+static int compare_titles(const void *one, const void *two)
+{
+    const struct track *a = *(struct track *const *)one, *b = *(struct track *const *)two;
+    if (!a->has_info || !b->has_info)
+        return a->has_info == b->has_info ? memcmp(a->content.bytes, b->content.bytes, ID_BYTES) : a->has_info ? -1 : 1;
+    int r = strcasecmp(a->title, b->title);
+    return r != 0 ? r : memcmp(a->content.bytes, b->content.bytes, ID_BYTES);
+}
+
 void library_handle(struct daemon *d, struct call *c, const void *message)
 {
-    struct walkthrough *w = calloc(1, sizeof(*w));
+    size_t count = library_count(d);
+    struct walkthrough *w = calloc(1, sizeof(*w) + count * sizeof(w->order[0]));
+    struct track **tracks CLEANUP(freep) = calloc(count + 1, sizeof(struct track *));
     (void)message;
-    if (w == NULL) {
+    if (w == NULL || tracks == NULL) {
+        free(w);
         call_refuse(c, REASON_INTERNAL, NULL);
         return;
     }
+    for (size_t i = 0; i < count; i++)
+        tracks[i] = library_at(d, i);
+    qsort(tracks, count, sizeof(struct track *), compare_titles);
     w->daemon = d;
+    w->count = count;
+    for (size_t i = 0; i < count; i++)
+        w->order[i] = tracks[i]->content;
     listing_clear(d);
     send_tracks(c, w);
 }

@@ -36,6 +36,8 @@ void table_init(struct table *t, size_t columns, const char *const *headings)
         t->cells[0][i] = must(strdup(headings[i]));
 }
 
+#define TITLE_COLUMNS 48
+
 void table_row(struct table *t, ...)
 {
     if (t->rows == t->capacity) {
@@ -45,8 +47,10 @@ void table_row(struct table *t, ...)
     va_list args;
     va_start(args, t);
     for (size_t i = 0; i < t->columns; i++) {
-        char safe[512];
-        t->cells[t->rows][i] = must(strdup(text_safe(va_arg(args, const char *), safe, sizeof(safe))));
+        char safe[512], cut[512];
+        const char *cell = text_safe(va_arg(args, const char *), safe, sizeof(safe));
+        bool title = strcmp(t->cells[0][i], "TITLE") == 0; /* one that is long makes every row long */
+        t->cells[t->rows][i] = must(strdup(title ? width_cut(cell, TITLE_COLUMNS, cut, sizeof(cut)) : cell));
     }
     va_end(args);
     t->rows++;

@@ -201,6 +201,23 @@ NOT_ABOUT_PERSONS = {"storage_key", "secret", "place", "key_block_part", "share_
                      "relayed", "holder", "holder_share", "product_payer", "partner_terms", "settlement", "settled", "program", "program_provider", "sqlite_sequence"}
 
 
+def a_number_that_is_a_title():
+    """With --yes nobody sees which it was taken for; a number that is no title, an ID and a title are as they were."""
+    ids = {title: h.publish(make_track(os.path.join(h.root, f"{title}.flac"), 2, seed=30 + n), "--price", "1", "--title", title)
+           for n, title in enumerate(("3", "Alpha", "Beta"))}
+    listed = phone("browse")["catalogue"]
+    third = next(i for i in listed if i["number"] == 3)
+    assert third["title"] != "3" and any(i["title"] == "3" for i in listed), listed
+    before = sql("SELECT count(*) FROM license")
+    refusal = phone.refused("ambiguous", "get", "3", "--yes")
+    assert third["title"] in refusal.message, refusal
+    assert sql("SELECT count(*) FROM license") == before
+    phone("get", ids["3"], "--yes")
+    phone("get", "Alpha", "--yes")
+    titles = [t["title"] for t in phone.library()]
+    assert titles == sorted(titles, key=str.lower) and "3" in titles, titles
+
+
 def everything_held_is_exported():
     """Each row of each table that names the person is in the export, found here by SQL of this test's own: the operator's and the owner's are the same."""
     tables = {t for t, in sql("SELECT name FROM sqlite_schema WHERE type = 'table'")}
@@ -287,6 +304,6 @@ def no_card_number_anywhere():
 
 run_cases([("a card number is no payment reference", a_card_number_is_no_reference), ("a new account at registration", a_new_account),
            ("registering again costs nothing", again_costs_nothing), ("a full account names its devices", a_full_account_names_its_devices),
-           ("what is owned is not bought again", owned_is_not_bought_again), ("everything held is exported", everything_held_is_exported),
+           ("what is owned is not bought again", owned_is_not_bought_again), ("a number that is a title", a_number_that_is_a_title), ("everything held is exported", everything_held_is_exported),
            ("a destination registered nowhere", a_destination_registered_nowhere), ("asked at the terminal", at_the_terminal), ("guessing delays the guesser", guessing_delays_the_guesser),
            ("no card number in any file", no_card_number_anywhere)])
