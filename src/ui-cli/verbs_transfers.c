@@ -265,7 +265,9 @@ static int run_fetch(struct cli *cli, int argc, char **argv)
 }
 const struct verb verb_fetch = {
     "fetch", "TRACK --from DEVICE", "Asks another device of the household to copy a track here.",
-    "TRACK is the content ID (or its prefix) as the other device lists it, or a title this device has seen.", run_fetch
+    "TRACK is what this device or a catalogue knows by that name, else the whole content ID as the other device lists it.\n"
+    "What is here already is verified: what is damaged of it comes again.",
+    run_fetch
 };
 
 struct rows {
