@@ -39,13 +39,16 @@ void *secret_alloc(size_t len)
 
 void secret_free(void *p) { sodium_free(p); }
 
+int secret_hide_process(void) { return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0 ? -errno : 0; }
+
 int secret_harden_process(void)
 {
     const struct rlimit none = { 0, 0 };
     if (setrlimit(RLIMIT_CORE, &none) != 0)
         return -errno;
-    if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
-        return -errno;
+    int r = secret_hide_process();
+    if (r != 0)
+        return r;
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
         return -errno;
     return 0;

@@ -22,6 +22,8 @@ bool secret_equal(const void *a, const void *b, size_t len);
 int secret_init(void) MUST_USE;
 void *secret_alloc(size_t len);
 void secret_free(void *p); /* wipes; accepts NULL */
+/* No other process of the user traces this one, reads its memory or takes its descriptors; no core file. Programs that it starts are as always. 0 or -errno. */
+int secret_hide_process(void) MUST_USE;
 /* No core files, not traceable, no new privileges: for every process that holds secrets. 0 or -errno. */
 int secret_harden_process(void) MUST_USE;
 

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include "base/log.h"
+#include "base/secret.h"
 #include "daemon/daemon.h"
 
 int main(int argc, char **argv)
@@ -19,7 +20,7 @@ int main(int argc, char **argv)
     umask(077);
     signal(SIGPIPE, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
-    if (uv_loop_init(&loop) != 0)
+    if (secret_hide_process() != 0 || uv_loop_init(&loop) != 0) /* it has the vault's channel */
         return EXIT_FAILURE;
     r = daemon_start(&daemon, &loop, &config);
     (void)uv_run(&loop, UV_RUN_DEFAULT);

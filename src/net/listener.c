@@ -3,10 +3,13 @@
  * Callbacks, in the order in which they fire: on_connection, on_retry (after running out of descriptors), on_handle_closed. */
 #define LOG_MODULE "listener"
 #include <netinet/in.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -94,16 +97,42 @@ void peer_listener_gone(struct peer *p)
 
 /* --- Accepting --- */
 
+#ifndef SO_PEERPIDFD
+#define SO_PEERPIDFD 77 /* Linux 6.5; newer than some headers */
+#endif
+
+/* Our children command nobody: they are players and vaults, whose code may have been taken over. They start no processes of their own. A process that has
+ * ended may have been one, and nobody waits for its answer. The kernel knows which process connected, also when its number is another's by now
+ * (before Linux 6.5 the number has to do). */
+static bool is_child_or_gone(int fd, pid_t pid)
+{
+    int process CLEANUP(closep) = -1;
+    socklen_t len = sizeof process;
+    siginfo_t state;
+    bool known = getsockopt(fd, SOL_SOCKET, SO_PEERPIDFD, &process, &len) == 0;
+    if (!known && errno != ENOPROTOOPT)
+        return true;
+    if (waitid(known ? P_PIDFD : P_PID, known ? (id_t)process : (id_t)pid, &state, WEXITED | WNOHANG | WNOWAIT) == 0)
+        return true;
+    if ((known ? syscall(SYS_pidfd_send_signal, process, 0, NULL, 0) : kill(pid, 0)) != 0 && errno == ESRCH)
+        return true;
+    return false;
+}
+
 /* Only processes of our own user, and root, speak to a Unix socket. */
-static bool is_own_user(int fd)
+static bool may_connect(int fd)
 {
     struct ucred who;
     socklen_t len = sizeof who;
     if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) != 0)
         return false;
-    if (who.uid == geteuid() || who.uid == 0)
+    if (who.uid != geteuid() && who.uid != 0) {
+        log_warn("a process of user %u was refused", (unsigned)who.uid);
+        return false;
+    }
+    if (who.pid == 0 || !is_child_or_gone(fd, who.pid)) /* 0: outside our namespace of processes, so no child */
         return true;
-    log_warn("a process of user %u was refused", (unsigned)who.uid);
+    log_warn("a process was refused that is a child of this one, or has ended: pid=%d", (int)who.pid);
     return false;
 }
 
@@ -123,7 +152,7 @@ static void welcome(struct peer_listener *l, int new_fd, const struct sockaddr_s
     int fd CLEANUP(closep) = new_fd;
     struct peer_callbacks none = { NULL };
     struct peer *p;
-    if (l->peer_count >= l->max_peers || (!l->identity && !is_own_user(fd)))
+    if (l->peer_count >= l->max_peers || (!l->identity && !may_connect(fd)))
         return;
     if (peer_new(&p, l->loop, &none, NULL) != 0)
         return;

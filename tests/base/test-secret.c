@@ -75,6 +75,18 @@ static void test_harden(void **state)
     assert_int_equal(WEXITSTATUS(status), 0);
 }
 
+static void test_hide(void **state)
+{
+    (void)state;
+    int status;
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0)
+        _exit(secret_hide_process() == 0 && prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) == 0 ? 0 : 1);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
 /* A secret that could be swapped out is not handed out at all. */
 static void test_not_lockable(void **state)
 {
@@ -102,8 +114,8 @@ static void test_not_lockable(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_wipe),   cmocka_unit_test(test_equal),        cmocka_unit_test(test_guarded),
-        cmocka_unit_test(test_harden), cmocka_unit_test(test_not_lockable),
+        cmocka_unit_test(test_wipe),   cmocka_unit_test(test_equal), cmocka_unit_test(test_guarded),
+        cmocka_unit_test(test_harden), cmocka_unit_test(test_hide),  cmocka_unit_test(test_not_lockable),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -300,6 +300,74 @@ static void test_other_user(void **state)
     pair_deinit(&t);
 }
 
+enum stranger { LIVES, HAS_ENDED, IS_REAPED, IS_NO_CHILD };
+
+/* A process that connects and says something; then it waits for the end of the connection, or ends. What it holds of the pipe is closed when it has spoken. */
+static _Noreturn void be_stranger(const char *path, enum stranger kind, int pipe_fd, pid_t parent)
+{
+    char c;
+    if (kind == IS_NO_CHILD && fork() != 0)
+        _exit(0);
+    while (kind == IS_NO_CHILD && getppid() == parent) /* until it is somebody else's */
+        usleep(1000);
+    int fd = connect_to(path);
+    if (fd < 0 || write(fd, "some bytes", 10) != 10)
+        abort();
+    close(pipe_fd);
+    if (kind == LIVES || kind == IS_NO_CHILD)
+        (void)!read(fd, &c, 1);
+    _exit(0);
+}
+
+static pid_t meet_stranger(const char *path, enum stranger kind)
+{
+    int words[2];
+    char c;
+    siginfo_t ended;
+    assert_int_equal(pipe2(words, O_CLOEXEC), 0);
+    pid_t child = fork();
+    if (child == 0)
+        be_stranger(path, kind, words[1], getpid());
+    close(words[1]);
+    assert_int_equal(read(words[0], &c, 1), 0);
+    close(words[0]);
+    if (kind == HAS_ENDED || kind == IS_REAPED)
+        assert_int_equal(waitid(P_PID, (id_t)child, &ended, kind == IS_REAPED ? WEXITED : WEXITED | WNOWAIT), 0);
+    return child;
+}
+
+/* Children command nobody, also those that have spoken and ended before they are accepted. */
+static void test_children(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        enum stranger kind;
+        unsigned accepted;
+    } cases[] = { { "a child", LIVES, 0 },
+                  { "a child that has ended", HAS_ENDED, 0 },
+                  { "a child that has ended and was waited for", IS_REAPED, 0 },
+                  { "a process that is no child", IS_NO_CHILD, 1 } };
+    for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+        struct pair t;
+        struct peer_listener *l;
+        char path[100];
+        print_message("%s\n", cases[i].name);
+        pair_init(&t);
+        snprintf(path, sizeof path, "%s/children", directory);
+        assert_int_equal(peer_listen_unix(&l, &t.loop, path, 10, on_accept, &t), 0);
+        pid_t child = meet_stranger(path, cases[i].kind);
+        pair_run_ms(&t, 50);
+        assert_int_equal(t.accepted, cases[i].accepted);
+        peer_listener_close(l);
+        if (cases[i].accepted)
+            pair_until(&t, &t.server.closed, 1);
+        if (cases[i].kind != IS_REAPED)
+            assert_int_equal(waitpid(child, NULL, 0), child);
+        pair_deinit(&t);
+    }
+}
+
 static int set_up(void **state)
 {
     (void)state;
@@ -318,7 +386,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_frames),          cmocka_unit_test(test_cut),        cmocka_unit_test(test_send_fd),
         cmocka_unit_test(test_send_fd_refused), cmocka_unit_test(test_listen),     cmocka_unit_test(test_stale_file),
-        cmocka_unit_test(test_too_many),        cmocka_unit_test(test_other_user),
+        cmocka_unit_test(test_too_many),        cmocka_unit_test(test_other_user), cmocka_unit_test(test_children),
     };
     return cmocka_run_group_tests_name("peer-unix", tests, set_up, tear_down);
 }
