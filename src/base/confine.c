@@ -18,6 +18,7 @@ struct ruleset {
 #define FS_IOCTL_DEV (UINT64_C(1) << 15)
 #define NET_BIND_TCP (UINT64_C(1) << 0)
 #define NET_CONNECT_TCP (UINT64_C(1) << 1)
+#define SCOPE_ABSTRACT_SOCKET (UINT64_C(1) << 0)
 #define SCOPE_SIGNAL (UINT64_C(1) << 1)
 
 #define FS_OF_FILES \
@@ -42,7 +43,7 @@ static size_t all_of(int abi, struct ruleset *out)
     out->handled_access_net = NET_BIND_TCP | NET_CONNECT_TCP;
     if (abi < 6)
         return sizeof(out->handled_access_fs) + sizeof(out->handled_access_net);
-    out->scoped = SCOPE_SIGNAL;
+    out->scoped = SCOPE_ABSTRACT_SOCKET | SCOPE_SIGNAL;
     return sizeof(*out);
 }
 
@@ -54,10 +55,12 @@ static int allow(int ruleset, uint64_t handled, const struct confine_path *p)
         return errno == ENOENT || errno == EACCES ? 0 : -errno;
     if (fstat(fd, &st) != 0)
         return -errno;
-    struct landlock_path_beneath_attr rule = {
-        .allowed_access = (FS_READ | (p->may_write ? FS_WRITE | FS_IOCTL_DEV : 0)) & handled,
-        .parent_fd = fd,
+    static const uint64_t access[] = {
+        [CONFINE_LIST] = LANDLOCK_ACCESS_FS_READ_DIR,
+        [CONFINE_READ] = FS_READ,
+        [CONFINE_WRITE] = FS_READ | FS_WRITE | FS_IOCTL_DEV,
     };
+    struct landlock_path_beneath_attr rule = { .allowed_access = access[p->access] & handled, .parent_fd = fd };
     if (!S_ISDIR(st.st_mode))
         rule.allowed_access &= FS_OF_FILES | FS_IOCTL_DEV;
     if (syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0) != 0)
@@ -65,13 +68,15 @@ static int allow(int ruleset, uint64_t handled, const struct confine_path *p)
     return 0;
 }
 
-int confine_files(const struct confine_path *paths, size_t count)
+int confine_files(const struct confine_path *paths, size_t count, bool abstract_sockets)
 {
     long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
     if (abi < 0)
         return errno == ENOSYS || errno == EOPNOTSUPP || errno == EPERM ? CONFINE_UNAVAILABLE : -errno;
     struct ruleset all;
     size_t size = all_of((int)abi, &all);
+    if (abstract_sockets)
+        all.scoped &= ~SCOPE_ABSTRACT_SOCKET;
     int ruleset CLEANUP(closep) = (int)syscall(SYS_landlock_create_ruleset, &all, size, 0);
     if (ruleset < 0)
         return -errno;

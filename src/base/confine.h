@@ -7,13 +7,19 @@
 
 #include "base/outcome.h"
 
+enum confine_access {
+    CONFINE_LIST, /* open directories, no file */
+    CONFINE_READ,
+    CONFINE_WRITE, /* read; also create and remove plain files and directories there */
+};
 struct confine_path {
     const char *path; /* file or directory with all below it; one that does not exist is skipped */
-    bool may_write;   /* also create and remove plain files and directories there; else read */
+    enum confine_access access;
 };
 #define CONFINE_UNAVAILABLE 1 /* this kernel has no Landlock */
 /* From now on this thread and those it starts open only what lies under the paths, and, where the kernel can tell, neither connect nor bind TCP,
- * and signal no process outside. Descriptors that are open stay open. Needs PR_SET_NO_NEW_PRIVS. 0, CONFINE_UNAVAILABLE, -errno. */
-int confine_files(const struct confine_path *paths, size_t count) MUST_USE;
+ * signal no process outside, and without abstract_sockets reach no abstract Unix socket of one. Descriptors that are open stay open. Needs
+ * PR_SET_NO_NEW_PRIVS. 0, CONFINE_UNAVAILABLE, -errno. */
+int confine_files(const struct confine_path *paths, size_t count, bool abstract_sockets) MUST_USE;
 
 #endif

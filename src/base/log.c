@@ -2,6 +2,7 @@
  * Not a place to decide what is worth logging. Any thread after log_init(), which is called once, first in main(). */
 #include "base/log.h"
 
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -20,14 +21,15 @@
 static const char *const level_names[] = { "error", "warn", "info", "debug" };
 static const int syslog_priorities[] = { 3, 4, 6, 7 };
 
-/* Passing a context to every failure path would cost more clarity than it gives. Program and journal are set once by log_init()
+/* Passing a context to every failure path would cost more clarity than it gives. Program, journal and descriptor are set once by log_init()
  * before threads start; level and format may change, and are read one at a time. */
 static struct {
     const char *program;
+    int fd;
     bool for_journal;
     atomic_int threshold; /* enum log_level */
     atomic_bool json;
-} settings = { "hearth", false, LOG_INFO, false };
+} settings = { "hearth", STDERR_FILENO, false, LOG_INFO, false };
 
 /* A request is worked on by one thread at a time, deep below the code that knows its ID: so it lies beside the thread. */
 static _Thread_local uint64_t current_request;
@@ -58,6 +60,21 @@ void log_init(const char *program)
     const char *level = getenv("HEARTH_LOG"), *format = getenv("HEARTH_LOG_FORMAT");
     bool taken = (level == NULL || log_set_level(level)) && (format == NULL || log_set_format(format));
     (void)taken; /* what is no level or format leaves the default: a program does not fail for its log */
+}
+
+extern void __sanitizer_set_report_fd(void *fd) __attribute__((weak));
+
+int log_leave_stderr(void)
+{
+    int null CLEANUP(closep) = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    int copy CLEANUP(closep) = null < 0 ? -1 : fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    if (copy < 0 || dup2(null, STDERR_FILENO) < 0)
+        return -errno;
+    if (__sanitizer_set_report_fd)
+        __sanitizer_set_report_fd((void *)(intptr_t)copy);
+    settings.fd = copy;
+    copy = -1;
+    return 0;
 }
 
 struct log_request log_request(uint64_t id)
@@ -204,7 +221,7 @@ void log_write(enum log_level level, const char *module, const char *format, ...
     else
         write_text(&l, level, module, text);
     l.bytes[l.len++] = '\n';
-    ssize_t ignored = write(STDERR_FILENO, l.bytes, l.len); /* nowhere to report a failed log line */
+    ssize_t ignored = write(settings.fd, l.bytes, l.len); /* nowhere to report a failed log line */
     (void)ignored;
     errno = saved_errno;
 }

@@ -14,6 +14,9 @@ enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 
 /* program: shown in every line; borrowed for the life of the process. Level from HEARTH_LOG=error|warn|info|debug. */
 void log_init(const char *program);
+/* Before threads: lines go to a copy of standard error, which itself becomes /dev/null. Whatever libraries write there is not heard; of a sanitizer's
+ * report it is. 0 or -errno. */
+int log_leave_stderr(void) MUST_USE;
 /* Another level or format while running ("text", "json"). False: there is no such one, nothing changes. Any thread. */
 bool log_set_level(const char *name) MUST_USE;
 bool log_set_format(const char *name) MUST_USE;

@@ -42,9 +42,25 @@ int child_find(const char *program, const char *part, char out[PATH_MAX])
 
 static bool is_wanted(const char *variable)
 {
-    static const char *const wanted[] = { "HEARTH_LOG=", "HOME=",     "PATH=",         "LANG=",
-                                          "LC_ALL=",     "TZ=",       "TMPDIR=",       "XDG_RUNTIME_DIR=",
-                                          "PULSE_",      "PIPEWIRE_", "ASAN_OPTIONS=", "UBSAN_OPTIONS=" };
+    static const char *const wanted[] = {
+        "HEARTH_LOG=",
+        "HOME=",
+        "PATH=",
+        "LANG=",
+        "LC_ALL=",
+        "TZ=",
+        "TMPDIR=",
+        "XDG_RUNTIME_DIR=",
+        /* which server and device; others of these name configuration files, libraries to load, logs to write */
+        "PULSE_SERVER=",
+        "PULSE_SINK=",
+        "PULSE_RUNTIME_PATH=",
+        "PIPEWIRE_REMOTE=",
+        "PIPEWIRE_RUNTIME_DIR=",
+        "PIPEWIRE_NODE=",
+        "ASAN_OPTIONS=",
+        "UBSAN_OPTIONS=",
+    };
     for (size_t i = 0; i < ARRAY_COUNT(wanted); i++)
         if (strncmp(variable, wanted[i], strlen(wanted[i])) == 0)
             return true;

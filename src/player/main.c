@@ -76,7 +76,8 @@ static int judge_start(struct session *s)
     const char *type = s->start.media_type;
     bool picture = is_kind(type, "image/");
     if (s->start.output < ply_Output_OUTPUT_AUDIO || s->start.output > ply_Output_OUTPUT_DISC ||
-        s->start.volume > 100 || (s->start.output == ply_Output_OUTPUT_DISC) != (s->disc_fd >= 0))
+        s->start.volume > 100 || (s->start.output == ply_Output_OUTPUT_DISC) != (s->disc_fd >= 0) ||
+        (s->start.has_device && !output_is_device(s->start.device)))
         return REASON_MALFORMED;
     if (!picture && !is_kind(type, "audio/") && !is_kind(type, "video/")) {
         s->detail = "The player renders sound, pictures and video; this content is of another kind.";
@@ -365,7 +366,9 @@ int main(void)
         .body_fd = -1, .vault_fd = -1, .plugin_fd = -1, .disc_fd = -1, .cover_fd = -1, .cover = buf(COVER_BYTES_MAX)
     };
     channel_init(&s.control, CONTROL_FD, 0);
-    int r = secret_init();
+    int r = log_leave_stderr(); /* a device may be told to write to a descriptor */
+    if (r == 0)
+        r = secret_init();
     if (r == 0)
         r = secret_harden_process();
     if (r == 0)

@@ -7,7 +7,6 @@
 
 #include "base/log.h"
 #include "base/util.h"
-#include "protocol/output.h"
 
 struct setting {
     const char *name, *value;
@@ -70,7 +69,7 @@ static int set_sound(mpv_handle *mpv, const ply_Start *start)
 {
     int r = set(mpv, "audio-client-name", "hearth");
     if (r == 0 && start->has_device)
-        r = output_is_device(start->device) ? set(mpv, "audio-device", start->device) : -EINVAL;
+        r = set(mpv, "audio-device", start->device);
     return r;
 }
 

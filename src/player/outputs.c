@@ -2,7 +2,6 @@
 #define LOG_MODULE "outputs"
 #include "player/outputs.h"
 
-#include <mpv/client.h>
 #include <string.h>
 
 #include "base/util.h"
@@ -19,6 +18,34 @@ static const char *text_of(const mpv_node_list *map, const char *key)
     return "";
 }
 
+/* Devices on the list: 0, -EIO. Freed with mpv_free_node_contents. */
+static int get_list(mpv_handle *mpv, mpv_node *out)
+{
+    if (mpv_get_property(mpv, "audio-device-list", MPV_FORMAT_NODE, out) < 0)
+        return -EIO;
+    if (out->format == MPV_FORMAT_NODE_ARRAY)
+        return 0;
+    mpv_free_node_contents(out);
+    return -EIO;
+}
+
+static const char *name_of(const mpv_node *device)
+{
+    return device->format == MPV_FORMAT_NODE_MAP ? text_of(device->u.list, "name") : "";
+}
+
+bool outputs_list_has(mpv_handle *mpv, const char *name)
+{
+    mpv_node list;
+    bool found = false;
+    if (get_list(mpv, &list) != 0)
+        return false;
+    for (int i = 0; !found && i < list.u.list->num; i++)
+        found = strcmp(name_of(&list.u.list->values[i]), name) == 0;
+    mpv_free_node_contents(&list);
+    return found;
+}
+
 /* libmpv names every sound system that it was built for, also one that is not here: it is when it has a device. */
 static bool is_here(const mpv_node_list *all, const char *name)
 {
@@ -26,8 +53,7 @@ static bool is_here(const mpv_node_list *all, const char *name)
     if (strchr(name, '/') != NULL)
         return true;
     for (int i = 0; i < all->num; i++) {
-        const mpv_node *node = &all->values[i];
-        const char *other = node->format == MPV_FORMAT_NODE_MAP ? text_of(node->u.list, "name") : "";
+        const char *other = name_of(&all->values[i]);
         if (strncmp(other, name, len) == 0 && other[len] == '/')
             return true;
     }
@@ -37,9 +63,7 @@ static bool is_here(const mpv_node_list *all, const char *name)
 static int tell_one(struct channel *control, uint32_t request, const mpv_node_list *all, const mpv_node *node)
 {
     ply_Device m = { 0 };
-    if (node->format != MPV_FORMAT_NODE_MAP)
-        return 0;
-    const char *name = text_of(node->u.list, "name");
+    const char *name = name_of(node);
     if (!output_is_device(name) || strlen(name) >= sizeof(m.name) || !is_here(all, name))
         return 0;
     CODEC_SET_TEXT(m.name, name);
@@ -50,10 +74,10 @@ static int tell_one(struct channel *control, uint32_t request, const mpv_node_li
 static int tell_all(struct channel *control, uint32_t request, mpv_handle *mpv)
 {
     mpv_node list;
-    if (mpv_get_property(mpv, "audio-device-list", MPV_FORMAT_NODE, &list) < 0)
-        return -EIO;
-    int r = 0;
-    for (int i = 0; r == 0 && list.format == MPV_FORMAT_NODE_ARRAY && i < list.u.list->num; i++)
+    int r = get_list(mpv, &list);
+    if (r != 0)
+        return r;
+    for (int i = 0; r == 0 && i < list.u.list->num; i++)
         r = tell_one(control, request, list.u.list, &list.u.list->values[i]);
     mpv_free_node_contents(&list);
     return r;

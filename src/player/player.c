@@ -14,6 +14,8 @@
 #include "base/text.h"
 #include "base/util.h"
 #include "player/options.h"
+#include "player/outputs.h"
+#include "protocol/output.h"
 
 #define FORMAT_BYTES 64
 
@@ -155,6 +157,9 @@ static int set_up(struct player *p, const ply_Start *start, int samples_fd)
     if (mpv_observe_property(p->mpv, 0, "pause", MPV_FORMAT_FLAG) < 0 ||
         mpv_observe_property(p->mpv, 0, "volume", MPV_FORMAT_DOUBLE) < 0)
         return -ENOMEM;
+    if (start->has_device && output_judge(start->device) == OUTPUT_DEVICE_IF_LISTED &&
+        !outputs_list_has(p->mpv, start->device))
+        return REASON_OUTPUT_FAILED;
     r = p->has_window ? options_bind_keys(p->mpv) : 0;
     if (r != 0)
         return r;

@@ -12,8 +12,8 @@
 struct player;
 
 /* samples_fd: where digest and disc output write, or -1. plugin: what the sound goes through, or NULL. cover: a picture beside the sound, or empty. t, plugin
- * and cover are borrowed until player_free. 0, -ENOMEM,
- * -EINVAL: this libmpv lacks an option. */
+ * and cover are borrowed until player_free. 0, REASON_OUTPUT_FAILED: no such
+ * device is listed, -ENOMEM, -EINVAL: this libmpv lacks an option. */
 int player_new(struct player **out, const ply_Start *start, struct track *t, const struct plugin *plugin,
                struct slice cover, int samples_fd) MUST_USE;
 void player_free(struct player *p); /* stops and waits for its threads; accepts NULL */

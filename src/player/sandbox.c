@@ -10,39 +10,41 @@
 #include "base/log.h"
 #include "base/util.h"
 
-/* Configuration, plug-ins and devices of ALSA, PulseAudio and PipeWire. */
+/* ALSA, PulseAudio and PipeWire look for the user's configuration there; also where there is no Landlock, they find none. */
+#define NO_HOME "/nonexistent"
+
+/* Configuration and plug-ins of ALSA, PulseAudio and PipeWire as the system's administrator has them, and the devices. Nothing that the user can
+ * write to: what is read here may name files, and libraries to load. */
 static const struct confine_path sound[] = {
-    { "/usr/lib", false },
-    { "/usr/share/alsa", false },
-    { "/usr/share/pipewire", false },
-    { "/etc/alsa", false },
-    { "/etc/asound.conf", false },
-    { "/etc/pulse", false },
-    { "/etc/pipewire", false },
-    { "/etc/machine-id", false },
-    { "/etc/ld.so.cache", false },
-    { "/etc/nsswitch.conf", false },
-    { "/etc/passwd", false },
-    { "/proc/asound", false },
-    { "/sys/class/sound", false },
-    { "/dev/snd", true },
-    { "/dev/null", true },
-    { "/dev/shm", true },
+    { "/usr/lib", CONFINE_READ },
+    { "/usr/share/alsa", CONFINE_READ },
+    { "/usr/share/pipewire", CONFINE_READ },
+    { "/etc/alsa", CONFINE_READ },
+    { "/etc/asound.conf", CONFINE_READ },
+    { "/etc/pulse", CONFINE_READ },
+    { "/etc/pipewire", CONFINE_READ },
+    { "/etc/machine-id", CONFINE_READ },
+    { "/etc/ld.so.cache", CONFINE_READ },
+    { "/etc/nsswitch.conf", CONFINE_READ },
+    { "/etc/passwd", CONFINE_READ },
+    { "/proc/asound", CONFINE_READ },
+    { "/sys/class/sound", CONFINE_READ },
+    { "/dev/snd", CONFINE_WRITE },
+    { "/dev/null", CONFINE_WRITE },
 };
-static const char *const in_home[] = { ".config/pulse", ".config/pipewire", ".pulse-cookie", ".asoundrc" };
 
 /* Locales and keyboards of X11 and Wayland, and the pictures of the pointer. The sockets are reached without a rule: Landlock knows none for them. */
 static const struct confine_path window[] = {
-    { "/usr/lib", false },         { "/usr/share/X11", false }, { "/usr/share/icons", false },
-    { "/etc/ld.so.cache", false }, { "/dev/null", true },
+    { "/usr/lib", CONFINE_READ },         { "/usr/share/X11", CONFINE_READ }, { "/usr/share/icons", CONFINE_READ },
+    { "/etc/ld.so.cache", CONFINE_READ }, { "/dev/null", CONFINE_WRITE },
 };
 
-#define PATHS_MAX (ARRAY_COUNT(sound) + ARRAY_COUNT(in_home) + ARRAY_COUNT(window) + 2)
+#define PATHS_MAX (ARRAY_COUNT(sound) + ARRAY_COUNT(window) + 2)
 
 struct allowed {
     struct confine_path paths[PATHS_MAX];
     size_t count;
-    char names[ARRAY_COUNT(in_home)][PATH_MAX];
+    char pulse[PATH_MAX];
 };
 
 static void allow(struct allowed *a, const struct confine_path *paths, size_t count)
@@ -53,13 +55,10 @@ static void allow(struct allowed *a, const struct confine_path *paths, size_t co
 
 static void allow_sound(struct allowed *a)
 {
-    const char *home = getenv("HOME"), *runtime = getenv("XDG_RUNTIME_DIR");
+    const char *runtime = getenv("XDG_RUNTIME_DIR");
     allow(a, sound, ARRAY_COUNT(sound));
-    for (size_t i = 0; home && i < ARRAY_COUNT(in_home); i++)
-        if (file_join(a->names[i], sizeof(a->names[i]), home, in_home[i]) == 0)
-            a->paths[a->count++] = (struct confine_path){ a->names[i], false };
-    if (runtime)
-        a->paths[a->count++] = (struct confine_path){ runtime, false };
+    if (runtime && file_join(a->pulse, sizeof(a->pulse), runtime, "pulse") == 0) /* where PulseAudio's socket lies */
+        a->paths[a->count++] = (struct confine_path){ a->pulse, CONFINE_LIST };
 }
 
 static int confine(const struct sandbox *needs)
@@ -72,12 +71,14 @@ static int confine(const struct sandbox *needs)
     if (needs->window)
         allow(a, window, ARRAY_COUNT(window));
     if (needs->window && needs->authority)
-        a->paths[a->count++] = (struct confine_path){ needs->authority, false };
-    return confine_files(a->paths, a->count);
+        a->paths[a->count++] = (struct confine_path){ needs->authority, CONFINE_READ };
+    return confine_files(a->paths, a->count, needs->window); /* libxcb tries such a socket of X11 first, and gives up */
 }
 
 int sandbox_enter(const struct sandbox *needs)
 {
+    if (setenv("HOME", NO_HOME, 1) != 0)
+        return -errno;
     int r = confine(needs);
     if (r < 0)
         return r;

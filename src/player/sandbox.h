@@ -7,7 +7,8 @@
 #include "base/outcome.h"
 
 struct sandbox {
-    bool sound; /* read access to the sound system's configuration and plug-ins; its devices; Unix sockets */
+    bool
+        sound; /* read access to the system's configuration and plug-ins for sound, not the user's; its devices; Unix sockets */
     bool
         window; /* read access to the display's locale and keyboard data; Unix sockets. No graphics device: pictures are drawn in memory */
     const char *authority; /* of the X display: read access to this file; NULL */

@@ -9,9 +9,10 @@
 int sandbox_enter(const char *state_dir)
 {
     const struct confine_path paths[] = {
-        { state_dir, true }, { "/dev/urandom", false }, /* SQLite seeds the names and salts of its journals from it */
+        { state_dir, CONFINE_WRITE },
+        { "/dev/urandom", CONFINE_READ }, /* SQLite seeds the names and salts of its journals from it */
     };
-    int r = confine_files(paths, ARRAY_COUNT(paths));
+    int r = confine_files(paths, ARRAY_COUNT(paths), false);
     if (r < 0)
         return r;
     if (r == CONFINE_UNAVAILABLE)

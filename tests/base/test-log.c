@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/util.h"
@@ -146,10 +147,33 @@ static void test_level_while_running(void **state)
     assert_string_equal(captured, "prog error test: one: n=1\n");
 }
 
+/* In a child, as it cannot be taken back. */
+static void write_after_leaving(void)
+{
+    pid_t child = fork();
+    if (child == 0) {
+        int r = log_leave_stderr();
+        fprintf(stderr, "a library speaks\n");
+        log_error("after: r=%d", r);
+        _exit(0);
+    }
+    assert_int_equal(waitpid(child, NULL, 0), child);
+}
+
+static void test_leave_stderr(void **state)
+{
+    (void)state;
+    capture(write_after_leaving);
+    assert_string_equal(captured, "prog error test: after: r=0\n");
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_levels), cmocka_unit_test(test_one_line),
-                                        cmocka_unit_test(test_request), cmocka_unit_test(test_json),
-                                        cmocka_unit_test(test_level_while_running) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_levels),
+                                        cmocka_unit_test(test_one_line),
+                                        cmocka_unit_test(test_request),
+                                        cmocka_unit_test(test_json),
+                                        cmocka_unit_test(test_level_while_running),
+                                        cmocka_unit_test(test_leave_stderr) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
