@@ -45,13 +45,15 @@ bool text_is_utf8(struct slice s)
     return true;
 }
 
-/* What acts on a terminal or reorders a line instead of showing something. */
+/* What acts on a terminal or reorders a line instead of showing something, or shows nothing at all, and so hides in a name. The joiners U+200C and
+ * U+200D are left, which scripts and pictures of several parts need. */
 static bool is_unsafe(uint32_t code)
 {
-    return code < 0x20 || (code >= 0x7f && code <= 0x9f)            /* C0, DEL, C1 */
-           || code == 0x061c || code == 0x200e || code == 0x200f    /* bidi marks */
-           || (code >= 0x2028 && code <= 0x202e)                    /* separators, bidi embeddings */
-           || (code >= 0x2066 && code <= 0x2069)                    /* bidi isolates */
+    return code < 0x20 || (code >= 0x7f && code <= 0x9f)                           /* C0, DEL, C1 */
+           || code == 0x061c || code == 0x200b || code == 0x200e || code == 0x200f /* bidi marks, zero width */
+           || (code >= 0x2028 && code <= 0x202e)                                   /* separators, bidi embeddings */
+           || (code >= 0x2060 && code <= 0x206f)   /* zero width, invisible signs, bidi isolates, old shaping */
+           || (code >= 0xe0000 && code <= 0xe007f) /* tags */
            || code == 0xfeff || (code >= 0xfff9 && code <= 0xfffb); /* byte order, annotation */
 }
 

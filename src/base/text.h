@@ -12,7 +12,7 @@
 bool text_is_utf8(struct slice s);  /* well-formed (no surrogates, no overlong), no NUL */
 bool text_is_plain(struct slice s); /* the same, and text_safe would leave it as it is */
 /* Copies s to out (cap bytes, always terminated) with everything that could act on a terminal or reorder a line
- * (C0, C1, DEL, bidi controls, line separators, invalid UTF-8) replaced by U+FFFD. Returns out. */
+ * (C0, C1, DEL, bidi controls, line separators, invalid UTF-8), or that shows nothing (zero width but for joiners, tags), replaced by U+FFFD. Returns out. */
 char *text_safe(const char *s, char *out, size_t cap);
 /* A portable file name from a title: no separators, no leading dot, no controls, at most cap-1 bytes; never empty. */
 char *text_file_name(const char *title, char *out, size_t cap);

@@ -56,9 +56,11 @@ static void check_decodings(const char *text)
 /* Does this byte sequence hold something that a terminal would act on? A second opinion on text_safe, byte by byte. */
 static bool acts(const char *s)
 {
-    static const char *const forbidden[] = { "\u061c", "\u200e", "\u200f", "\u2028", "\u2029", "\u202a",
-                                             "\u202b", "\u202c", "\u202d", "\u202e", "\u2066", "\u2067",
-                                             "\u2068", "\u2069", "\ufeff", "\ufff9", "\ufffa", "\ufffb" };
+    static const char *const forbidden[] = { "\u061c",     "\u200e",     "\u200f",     "\u2028",    "\u2029", "\u202a",
+                                             "\u202b",     "\u202c",     "\u202d",     "\u202e",    "\u2066", "\u2067",
+                                             "\u2068",     "\u2069",     "\ufeff",     "\ufff9",    "\ufffa", "\ufffb",
+                                             "\u200b",     "\u2060",     "\u2061",     "\u2062",    "\u2063", "\u2064",
+                                             "\U000e0001", "\U000e0020", "\U000e0061", "\U000e007f" };
     for (const char *p = s; *p; p++) {
         uint8_t byte = (uint8_t)*p;
         if (byte < 0x20 || byte == 0x7f || (byte == 0xc2 && (uint8_t)p[1] >= 0x80 && (uint8_t)p[1] <= 0x9f))
