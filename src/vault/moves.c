@@ -10,6 +10,7 @@
 #include "vault/behind.h"
 #include "vault/db.h"
 #include "vault/keys.h"
+#include "vault/keysets.h"
 #include "vault/licenses.h"
 #include "vault/play.h"
 #include "vault/trusted_time.h"
@@ -94,22 +95,23 @@ struct released {
     struct slice envelope;
     doc_CopyCertificate certificate;
     doc_License license;
+    uint8_t signer[32], license_signer[32];
     uint8_t bytes[sizeof(((vlt_MoveRelease *)0)->sealed.bytes)];
 };
 
 static int open_sealed(const struct vault *v, struct slice sealed, struct released *out)
 {
-    uint8_t signer[32];
     if (sealed.len <= SEAL_OVERHEAD_BYTES)
         return REASON_MALFORMED;
     int r = seal_open(&v->keys->sealing_secret, sealed, out->bytes);
     if (r != 0)
         return r > 0 ? REASON_MALFORMED : r;
     out->envelope = slice(out->bytes, sealed.len - SEAL_OVERHEAD_BYTES);
-    r = document_open(DOCUMENT_COPY_CERTIFICATE, out->envelope, &out->certificate, sizeof(out->certificate), signer);
+    r = document_open(DOCUMENT_COPY_CERTIFICATE, out->envelope, &out->certificate, sizeof(out->certificate),
+                      out->signer);
     if (r == 0)
         r = document_open(DOCUMENT_LICENSE, CODEC_BYTES(out->certificate.license), &out->license, sizeof(out->license),
-                          signer);
+                          out->license_signer);
     return r;
 }
 
@@ -124,15 +126,33 @@ static int judge_end(const struct vault *v, const doc_License *here, const doc_C
     return trusted_time_is_trusted(&t) ? 0 : REASON_CLOCK_UNTRUSTED;
 }
 
+/* The issuer's license key signed it, where the destination is a customer of the issuer's. Otherwise a copy key did, for which the destination's distributor
+ * stands: its keyset need not be known here, and the destination judges it. */
+static int judge_signer(const struct vault *v, const struct released *in)
+{
+    const doc_CopyCertificate *c = &in->certificate;
+    doc_Keyset keyset;
+    if (memcmp(in->signer, in->license_signer, sizeof(in->signer)) != 0)
+        return REASON_SIGNATURE_INVALID;
+    if (c->partner_root)
+        return 0;
+    int r = keysets_load(v, c->issuer, &keyset);
+    if (r != 0)
+        return r == REASON_NOT_FOUND ? REASON_KEYSET_INVALID : r;
+    return c->issued_ms <= INT64_MAX && keyset_lists(&keyset, KEY_LICENSE, in->signer, (int64_t)c->issued_ms)
+               ? 0
+               : REASON_SIGNATURE_INVALID;
+}
+
 static int judge_release(const struct vault *v, const struct released *in)
 {
     const doc_CopyCertificate *c = &in->certificate;
     if (!c->move || !id_equal(in->license.issuer, c->issuer) || !id_equal(in->license.content, c->content) ||
-        id_equal(c->source, c->destination))
+        id_equal(c->source, c->destination) || c->partner_root == id_equal(in->license.leaf.distributor, c->issuer))
         return REASON_MALFORMED;
     if (!id_equal(c->source, &v->keys->client))
         return REASON_NOT_PERMITTED;
-    return 0;
+    return judge_signer(v, in);
 }
 
 static int suspend(struct vault *v, const struct released *in)

@@ -46,14 +46,16 @@ static int teardown(void **state)
     return 0;
 }
 
-static void seal_certificate(void)
+static void seal_certificate_by(const struct key32 *signer)
 {
-    sign_into(&envelope, DOCUMENT_COPY_CERTIFICATE, &certificate, &shop.license);
+    sign_into(&envelope, DOCUMENT_COPY_CERTIFICATE, &certificate, signer);
     buf_clear(&sealed);
     assert_int_equal(buf_reserve(&sealed, envelope.len + SEAL_OVERHEAD_BYTES), 0);
     assert_int_equal(seal_to(rig.self.sealing_key, buf_slice(&envelope), sealed.data), 0);
     sealed.len = envelope.len + SEAL_OVERHEAD_BYTES;
 }
+
+static void seal_certificate(void) { seal_certificate_by(&shop.license); }
 
 static void make_move(uint64_t sequence)
 {
@@ -263,6 +265,55 @@ static void release_refusals(void **state)
     assert_int_equal(rig_move_release(&rig, buf_slice(&sealed), &out), REASON_LICENSE_SUSPENDED);
 }
 
+/* The same move, signed by whoever likes to: nothing is suspended, and no surrender is ever signed for it. */
+static void forged(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        bool forged_certificate, forged_license, says_partner;
+        int expected;
+    } cases[] = { { "the certificate", true, false, false, REASON_SIGNATURE_INVALID },
+                  { "the license in it", false, true, false, REASON_SIGNATURE_INVALID },
+                  { "both", true, true, false, REASON_SIGNATURE_INVALID },
+                  { "both, as if by a partner", true, true, true, REASON_MALFORMED },
+                  { "the issuer, as if by a partner", false, false, true, REASON_MALFORMED },
+                  { "neither", false, false, false, 0 } };
+    vlt_MoveReleased out;
+    vlt_MoveFinished end;
+    doc_License inside;
+    uint8_t signer[32];
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        print_message("%s\n", cases[i].name);
+        make_move(10 + i);
+        assert_int_equal(
+            document_open(DOCUMENT_LICENSE, CODEC_BYTES(certificate.license), &inside, sizeof(inside), signer), 0);
+        certificate.partner_root = cases[i].says_partner;
+        maker_copy_license(&certificate, &inside, cases[i].forged_license ? &target_key : &shop.license);
+        seal_certificate_by(cases[i].forged_certificate ? &target_key : &shop.license);
+        assert_int_equal(rig_move_release(&rig, buf_slice(&sealed), &out), cases[i].expected);
+        if (cases[i].expected == 0)
+            break;
+        assert_int_equal(license_state(), 1);
+        make_receipt(1, &target_key);
+        assert_int_equal(rig_move_finish(&rig, buf_slice(&receipt), &end), REASON_NOT_FOUND);
+    }
+}
+
+/* A license of a distributor whose keyset this vault has never checked. */
+static void unknown_issuer(void **state)
+{
+    (void)state;
+    struct maker stranger;
+    vlt_MoveReleased out;
+    maker_init(&stranger, 7, "Stranger");
+    maker_copy(&stranger, &stranger, &rig.self, &target, &song, 10, &certificate);
+    certificate.move = true;
+    seal_certificate_by(&stranger.license);
+    assert_int_equal(rig_move_release(&rig, buf_slice(&sealed), &out), REASON_KEYSET_INVALID);
+    maker_deinit(&stranger);
+}
+
 static void receipt_refusals(void **state)
 {
     (void)state;
@@ -354,6 +405,8 @@ int main(void)
         T(lent),
         T(given_back),
         T(cancelled),
+        T(forged),
+        T(unknown_issuer),
         T(release_refusals),
         T(receipt_refusals),
         T(later_license_survives),
