@@ -14,11 +14,8 @@
 
 #define PATH_BYTES 4096
 
-int file_read(const char *path, struct buf *out)
+static int read_whole(int fd, struct buf *out)
 {
-    int fd CLEANUP(closep) = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-    if (fd < 0)
-        return -errno;
     size_t before = out->len;
     for (;;) {
         size_t room = out->max_bytes - out->len;
@@ -42,6 +39,34 @@ int file_read(const char *path, struct buf *out)
             return 0;
         out->len += (size_t)got;
     }
+}
+
+int file_read(const char *path, struct buf *out)
+{
+    int fd CLEANUP(closep) = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    return fd < 0 ? -errno : read_whole(fd, out);
+}
+
+int file_open_regular(const char *path, int flags, int *fd)
+{
+    struct stat st;
+    int opened CLEANUP(closep) = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | flags);
+    if (opened < 0) /* a link; a socket */
+        return (errno == ELOOP && (flags & O_NOFOLLOW)) || errno == ENXIO ? FILE_NOT_REGULAR : -errno;
+    if (fstat(opened, &st) != 0)
+        return -errno;
+    if (!S_ISREG(st.st_mode))
+        return FILE_NOT_REGULAR;
+    *fd = opened;
+    opened = -1;
+    return 0;
+}
+
+int file_read_regular(const char *path, struct buf *out)
+{
+    int fd CLEANUP(closep) = -1;
+    int r = file_open_regular(path, 0, &fd);
+    return r != 0 ? r : read_whole(fd, out);
 }
 
 /* After a failed fsync the kernel may have dropped the dirty pages: what we believe to be on disk is not. Only a

@@ -10,6 +10,11 @@
 
 /* Appends the whole file to out. 0; BUF_FULL when larger than out's bound; -errno (-ENOENT when absent). */
 int file_read(const char *path, struct buf *out) MUST_USE;
+/* What somebody else has named may be a pipe, a device or a directory: opening waits for nobody, and only a regular file is read. flags: O_NOFOLLOW or 0.
+ * *fd is the caller's. 0; FILE_NOT_REGULAR (a link too, with O_NOFOLLOW); -errno. */
+#define FILE_NOT_REGULAR 2
+int file_open_regular(const char *path, int flags, int *fd) MUST_USE;
+int file_read_regular(const char *path, struct buf *out) MUST_USE; /* file_read of such a file */
 /* Writes path.tmp-THREAD, syncs, renames over path, syncs the directory. A failed fsync stops the program (abort). */
 int file_replace(const char *path, struct slice content, mode_t mode) MUST_USE;
 int file_make_dirs(const char *path, mode_t mode) MUST_USE; /* like mkdir -p; existing is fine */

@@ -48,17 +48,15 @@ static int get_head(int fd, const char magic[8], const pb_msgdesc_t *fields, siz
     return 0;
 }
 
-/* What lies on a medium may be a pipe, a device or a link out of it: opening must not wait, and only a regular file is read.
- * *fd is the caller's. 0, REASON_MALFORMED, -errno. */
+/* Of a medium no link is followed out of it. *fd is the caller's. 0, REASON_MALFORMED, -errno. */
 static int open_regular(const char *path, int *fd, struct stat *st)
 {
-    int opened CLEANUP(closep) = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW | O_NOCTTY);
-    if (opened < 0)
-        return errno == ELOOP || errno == ENXIO ? REASON_MALFORMED : -errno; /* a link; a socket */
+    int opened CLEANUP(closep) = -1;
+    int r = file_open_regular(path, O_NOFOLLOW, &opened);
+    if (r != 0)
+        return r > 0 ? REASON_MALFORMED : r;
     if (fstat(opened, st) != 0)
         return -errno;
-    if (!S_ISREG(st->st_mode))
-        return REASON_MALFORMED;
     *fd = opened;
     opened = -1;
     return 0;

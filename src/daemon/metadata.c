@@ -130,7 +130,8 @@ static void ask_next(struct collect *c)
 
 static bool is_not_there(int error)
 {
-    return error == -ENOENT || error == -EACCES || error == -EISDIR || error == -ENOTDIR || error == -ELOOP;
+    return error == FILE_NOT_REGULAR || error == -ENOENT || error == -EACCES || error == -EISDIR || error == -ENOTDIR ||
+           error == -ELOOP;
 }
 
 /* One that is too large is none of ours; nothing of it is kept. */
@@ -138,7 +139,7 @@ static int read_one(struct metadata_set *set, const char *path, uint32_t number)
 {
     struct metadata_item *item = &set->items[set->count];
     item->file = buf(METADATA_FILE_MAX);
-    int r = file_read(path, &item->file);
+    int r = file_read_regular(path, &item->file);
     if (r == -ENOENT && number != 0)
         return 0;
     if (r == -ENOMEM || (r != 0 && number == 0)) {

@@ -229,7 +229,7 @@ static void on_taken(const struct answer *answer, void *ctx)
 static void read_work(uv_work_t *work)
 {
     struct job *j = work->data;
-    j->outcome = file_read(j->path, &j->vouch);
+    j->outcome = file_read_regular(j->path, &j->vouch);
 }
 
 static void on_read(uv_work_t *work, int status)

@@ -127,6 +127,33 @@ static void test_failures(void **state)
 }
 
 /* A temporary that a crashed process left, even a link, is not written through. */
+/* Nobody writes to the pipe: whoever waited for that would wait for ever. */
+static void test_regular_only(void **state)
+{
+    (void)state;
+    struct buf b CLEANUP(buf_free) = buf(16);
+    char file[128], link[128], pipe[128];
+    int fd = -1;
+    snprintf(file, sizeof(file), "%s", in_dir("plain"));
+    snprintf(link, sizeof(link), "%s", in_dir("link"));
+    snprintf(pipe, sizeof(pipe), "%s", in_dir("pipe"));
+    assert_int_equal(file_replace(file, slice_str("hello"), 0600), 0);
+    assert_int_equal(symlink(file, link), 0);
+    assert_int_equal(mkfifo(pipe, 0600), 0);
+    assert_int_equal(file_read_regular(pipe, &b), FILE_NOT_REGULAR);
+    assert_int_equal(file_read_regular(dir, &b), FILE_NOT_REGULAR);
+    assert_int_equal(file_read_regular("/dev/null", &b), FILE_NOT_REGULAR);
+    assert_int_equal(file_read_regular(in_dir("absent"), &b), -ENOENT);
+    assert_int_equal(file_open_regular(link, O_NOFOLLOW, &fd), FILE_NOT_REGULAR);
+    assert_int_equal(fd, -1);
+    assert_int_equal(b.len, 0);
+    assert_int_equal(file_read_regular(link, &b), 0);
+    assert_true(slice_equal(buf_slice(&b), slice_str("hello")));
+    unlink(file);
+    unlink(link);
+    unlink(pipe);
+}
+
 static void test_stale_temporary(void **state)
 {
     (void)state;
@@ -273,6 +300,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_read_bound, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(test_read_large, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(test_failures, make_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(test_regular_only, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(test_stale_temporary, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(test_make_dirs, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(test_at_offset, make_dir, remove_dir),
