@@ -8,6 +8,7 @@
 #include "daemon/control.h"
 #include "daemon/library.h"
 #include "daemon/metadata.h"
+#include "protocol/picture.h"
 
 struct view {
     struct call *call;
@@ -34,7 +35,7 @@ static const char *picture_of(const struct metadata_item *item)
     struct metadata_part p;
     while (metadata_next(&r, &p) == 0)
         if (p.kind == METADATA_COVER)
-            return metadata_picture_type(p.text);
+            return picture_type(p.text, METADATA_COVER_SIDE_MAX);
     return NULL;
 }
 

@@ -49,8 +49,10 @@ static int fail_part(struct admin *a, int r, const char *path, const struct meta
     if (r != REASON_MALFORMED)
         return admin_error(a, r, "read the metadata");
     if (w->line == 0)
-        return admin_fail(a, REASON_MALFORMED, "%s is no JPEG or PNG picture of at most %u KiB.", path,
-                          METADATA_COVER_MAX >> 10);
+        return admin_fail(
+            a, REASON_MALFORMED,
+            "%s is no JPEG or PNG picture of at most %u KiB and %u times %u pixels, with nothing behind it.", path,
+            METADATA_COVER_MAX >> 10, METADATA_COVER_SIDE_MAX, METADATA_COVER_SIDE_MAX);
     return admin_fail(a, REASON_MALFORMED, "%s, line %u: %s.", path, w->line, w->cause);
 }
 

@@ -28,6 +28,7 @@
 #define METADATA_TEXT_MAX 1023 /* bytes of any text: shown as it is, or the decoder refuses it */
 #define METADATA_LANGUAGE_MAX 35
 #define METADATA_COVER_MAX (768u * 1024)
+#define METADATA_COVER_SIDE_MAX 4096 /* pixels: 64 MiB when it is decoded */
 #define METADATA_MS_MAX (UINT64_C(1) << 40)
 
 /* ---- Ranges ---- */
@@ -88,7 +89,7 @@ enum metadata_kind {
     METADATA_TAG = 1,     /* key length:1 || key || text */
     METADATA_CHAPTER = 2, /* start_ms:8 || title; each later than the one before */
     METADATA_LYRIC = 3,   /* start_ms:8 || line, which may be empty; none earlier than the one before */
-    METADATA_COVER = 4    /* a JPEG or PNG picture; one at most */
+    METADATA_COVER = 4    /* a JPEG or PNG picture (picture.h); one at most */
 };
 struct metadata_part {
     enum metadata_kind kind;
@@ -107,8 +108,6 @@ struct metadata_reader metadata_reader(struct slice parts);
 int metadata_next(struct metadata_reader *r, struct metadata_part *out) MUST_USE;
 /* Reads all of it. 0 and counts, or REASON_MALFORMED. */
 int metadata_parts_judge(struct slice parts, uint32_t counts[METADATA_COVER + 1]) MUST_USE;
-/* "image/jpeg", "image/png"; NULL: neither. By its first bytes; nothing here decodes a picture. */
-const char *metadata_picture_type(struct slice picture);
 /* Appends one; what the reader would refuse is refused here. 0, REASON_MALFORMED, BUF_FULL (as REASON_TOO_LARGE), -ENOMEM. */
 int metadata_put(struct buf *parts, struct metadata_reader *so_far, const struct metadata_part *p) MUST_USE;
 

@@ -2,6 +2,7 @@
 #include "base/text.h"
 #include "base/util.h"
 #include "protocol/metadata.h"
+#include "protocol/picture.h"
 
 static const uint32_t counts_max[METADATA_COVER + 1] = { [METADATA_TAG] = METADATA_TAGS_MAX,
                                                          [METADATA_CHAPTER] = METADATA_CHAPTERS_MAX,
@@ -28,16 +29,6 @@ static bool text_is_valid(struct slice text, size_t min)
     return strcmp(text_safe(plain, safe, sizeof(safe)), plain) == 0;
 }
 
-const char *metadata_picture_type(struct slice picture)
-{
-    static const uint8_t jpeg[] = { 0xff, 0xd8, 0xff }, png[] = { 0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n' };
-    if (picture.len > sizeof(jpeg) && memcmp(picture.data, jpeg, sizeof(jpeg)) == 0)
-        return "image/jpeg";
-    if (picture.len > sizeof(png) && memcmp(picture.data, png, sizeof(png)) == 0)
-        return "image/png";
-    return NULL;
-}
-
 /* The one place where a part is judged: before it is given out, and before it is written. */
 static bool follows(struct metadata_reader *r, const struct metadata_part *p)
 {
@@ -60,7 +51,7 @@ static bool follows(struct metadata_reader *r, const struct metadata_part *p)
             return false;
         break;
     case METADATA_COVER:
-        if (p->text.len > METADATA_COVER_MAX || !metadata_picture_type(p->text))
+        if (p->text.len > METADATA_COVER_MAX || !picture_type(p->text, METADATA_COVER_SIDE_MAX))
             return false;
         break;
     }

@@ -89,7 +89,8 @@ static void cover(void **state)
     struct metadata_writer w CLEANUP(metadata_writer_deinit);
     metadata_writer_init(&w);
     assert_int_equal(metadata_write_cover(&w, slice_str("GIF89a")), REASON_MALFORMED);
-    assert_int_equal(metadata_write_cover(&w, slice_str("\x89PNG\r\n\x1a\n...")), 0);
+    assert_int_equal(metadata_write_cover(&w, slice_str("\x89PNG\r\n\x1a\n...")), REASON_MALFORMED);
+    assert_int_equal(metadata_write_cover(&w, slice("\xff\xd8\xff\xc0\0\x08\x08\0\x01\0\x01\0\xff\xd9", 14)), 0);
 }
 
 int main(void)

@@ -8,6 +8,7 @@
 #include "base/util.h"
 #include "fuzz.h"
 #include "protocol/metadata.h"
+#include "protocol/picture.h"
 #include "world.h"
 
 #define EDITS_MAX 12
@@ -15,7 +16,7 @@
 
 static void good_parts(struct buf *out)
 {
-    static const uint8_t jpeg[] = { 0xff, 0xd8, 0xff, 0xe0, 0, 16 };
+    static const uint8_t jpeg[] = { 0xff, 0xd8, 0xff, 0xe0, 0, 2, 0xff, 0xc0, 0, 8, 8, 0, 1, 0, 1, 0, 0xff, 0xd9 };
     struct metadata_reader so_far = metadata_reader(slice(NULL, 0));
     const struct metadata_part parts[] = {
         { .kind = METADATA_TAG,
@@ -71,7 +72,7 @@ static void check_part(const struct metadata_part *p)
     fuzz_touch_slice(p->text);
     fuzz_touch_slice(p->key);
     if (p->kind == METADATA_COVER)
-        CHECK(metadata_picture_type(p->text) != NULL);
+        CHECK(picture_type(p->text, METADATA_COVER_SIDE_MAX) != NULL);
     else
         CHECK(p->text.len <= METADATA_TEXT_MAX && text_is_utf8(p->text) && !memchr(p->text.data, 0x1b, p->text.len));
 }

@@ -312,7 +312,12 @@ static void seed_metadata(void)
     PUT("metadata", "parts-cut", BYTES(5, 4, 0, 60, 0));
     PUT("metadata", "tag", BYTES(4, 1, 0, 0, 0, 3, 1, 'a', 'b'));
     PUT("metadata", "escape", BYTES(4, 1, 0, 0, 0, 6, 1, 'a', 27, '[', '2', 'J'));
-    PUT("metadata", "picture", BYTES(4, 4, 0, 0, 0, 4, 0xff, 0xd8, 0xff, 0xe0));
+    PUT("metadata", "picture",
+        BYTES(4, 4, 0, 0, 0, 24, 0xff, 0xd8, 0xff, 0xc2, 0, 8, 8, 0, 1, 0, 1, 0, 0xff, 0xda, 0, 2, 7, 0xff, 0xd0, 0xff,
+              0, 9, 0xff, 0xd9));
+    PUT("metadata", "picture-png",
+        BYTES(4, 4, 0, 0, 0, 45, 0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n', 0, 0, 0, 13, 'I', 'H', 'D', 'R', 0, 0,
+              0x10, 0, 0, 0, 0, 1, 8, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 'I', 'E', 'N', 'D', 0, 0, 0, 0));
     PUT("metadata", "length-4-gib", BYTES(4, 1, 0xff, 0xff, 0xff, 0xff, 1));
 }
 

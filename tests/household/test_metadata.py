@@ -17,7 +17,7 @@ enter_namespace()
 h = Household()
 h.kitchen, h.attic = h.device("kitchen", h.aurora, "alice"), h.device("attic", h.aurora, "mallory")
 kitchen = h.kitchen
-JPEG = b"\xff\xd8\xff\xe0" + bytes(200)
+JPEG = f.JPEG[:-2] + b"\xff\xda\x00\x02" + bytes(200) + f.JPEG[-2:]
 
 
 def path(name, content=None):
@@ -270,10 +270,22 @@ def vouch_of_its_own():
         says("own", "add", song, altered(own, "own.altered", at))
 
 
+def pipes():
+    """Whatever is named as a file is read only when it is one: nobody waits for the other end of a pipe."""
+    pipe = path("pipe")
+    os.mkfifo(pipe)
+    for _ in range(5):  # as many as there are threads for files, and one
+        kitchen.refused("not-found", "metadata", "add", song, pipe)
+        kitchen.refused("malformed", "metadata", "vouch", pipe)
+    kitchen.refused("not-found", "metadata", "add", song, "/dev/zero")
+    kitchen.refused("not-found", "metadata", "add", song, h.root)
+    assert kitchen.digest(closed)
+
+
 def the_tool():
     """What cannot be signed is said with its line."""
     for args in (["--tags", path("bad", "title\n")], ["--chapters", path("bad", "00:10 b\n00:05 a\n")], ["--lyrics", path("bad", "no time\n")],
-                 ["--cover", path("bad", "GIF89a")], ["--tags", path("bad", "title=\x1b[2J\n")]):
+                 ["--cover", path("bad", "GIF89a")], ["--cover", path("bad", f.png(16000, 16000))], ["--tags", path("bad", "title=\x1b[2J\n")]):
         try:
             h.aurora.admin("metadata", "sign", "--content", song, "--key", path("acme.key"), "--out", path("never"), *args)
         except Refused as refusal:
@@ -284,7 +296,7 @@ def the_tool():
 
 
 try:
-    run_cases([("provider and publisher", provider_and_publisher), ("ranges", ranges), ("forgeries", forgeries), ("numbers", numbers),
+    run_cases([("provider and publisher", provider_and_publisher), ("ranges", ranges), ("forgeries", forgeries), ("pipes", pipes), ("numbers", numbers),
                ("on the disk", on_the_disk), ("playing", playing), ("window", window), ("a vouch of its own", vouch_of_its_own), ("the tool", the_tool)])
 finally:
     h.down()

@@ -18,7 +18,7 @@ static doc_Metadata metadata;
 static doc_MetadataVouch vouch;
 static struct buf parts;
 
-static const uint8_t jpeg[] = { 0xff, 0xd8, 0xff, 0xe0, 1, 2, 3 };
+static const uint8_t jpeg[] = { 0xff, 0xd8, 0xff, 0xc0, 0, 8, 8, 0, 1, 0, 1, 0, 0xff, 0xd9 };
 
 static void put_good_parts(struct buf *out)
 {
@@ -422,19 +422,22 @@ static void test_part_rules(void **state)
     static uint8_t large[METADATA_COVER_MAX + 1];
     static char text[METADATA_TEXT_MAX + 1];
     memset(text, 'x', sizeof(text));
-    memcpy(large, jpeg, sizeof(jpeg));
+    memcpy(large, jpeg, sizeof(jpeg) - 2);
+    memcpy(large + sizeof(jpeg) - 2, "\xff\xda\0\2", 4); /* samples up to the end */
+    memcpy(large + METADATA_COVER_MAX - 2, "\xff\xd9", 2);
     const struct part_case cover = { "a cover", { AT(METADATA_COVER, 0, "") }, true };
     const struct part_case two = { "two covers",
-                                   { { .kind = METADATA_COVER, .text = slice(jpeg, 7) }, AT(METADATA_COVER, 0, "") },
+                                   { { .kind = METADATA_COVER, .text = SLICE_ARRAY(jpeg) }, AT(METADATA_COVER, 0, "") },
                                    false };
     struct part_case tag = { "a long text", { TAG("comment", "") }, true };
     check_part(&cover, slice(large, METADATA_COVER_MAX));
-    check_part(&two, slice(large, 100));
+    check_part(&two, SLICE_ARRAY(jpeg));
     check_part(&tag, slice(text, METADATA_TEXT_MAX));
     tag.good = false;
     check_part(&tag, slice(text, METADATA_TEXT_MAX + 1));
     struct part_case too_large = cover;
     too_large.good = false;
+    memcpy(large + METADATA_COVER_MAX - 2, "\0\xff\xd9", 3);
     check_part(&too_large, slice(large, METADATA_COVER_MAX + 1));
 }
 

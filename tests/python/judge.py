@@ -261,6 +261,40 @@ def metadata_file(data):
     return (*found, data[at:])
 
 
+def is_small_picture(data):
+    """One whole JPEG or PNG, of 1 to 4096 pixels each way, with nothing behind it."""
+    small = lambda *sides: all(1 <= side <= 4096 for side in sides)
+    number = lambda at, size: int.from_bytes(data[at:at + size], "big")
+    if data.startswith(b"\x89PNG\r\n\x1a\n"):
+        at, names, notes = 8, [], 0
+        while at + 12 <= len(data) and (not names or names[-1] != b"IEND"):
+            names.append(data[at + 4:at + 8])
+            notes += number(at, 4) if names[-1] in (b"zTXt", b"iTXt", b"iCCP") else 0
+            at += 12 + number(at, 4)
+        return (names[:1] == [b"IHDR"] and names[-1] == b"IEND" and at == len(data) and number(8, 4) == 13 and small(number(16, 4), number(20, 4)) and
+                names.count(b"IHDR") == 1 and not {b"acTL", b"fcTL", b"fdAT"} & set(names) and notes <= 65536)
+    if not data.startswith(b"\xff\xd8\xff"):
+        return False
+    at, frames = 2, []
+    while True:
+        found = re.compile(b"\xff+([^\xff])", re.DOTALL).match(data, at)
+        if not found:
+            return False
+        marker, at = found[1][0], found.end()
+        if marker == 0xD9:
+            return at == len(data) and len(frames) == 1 and small(*frames[0])
+        length = number(at, 2)
+        if marker not in (0xC0, 0xC1, 0xC2, 0xC4, 0xDA, 0xDB, 0xDD, 0xFE, *range(0xE0, 0xF0)) or length < 2 or at + length > len(data):
+            return False
+        if marker <= 0xC2:
+            if length < 7:
+                return False
+            frames.append((number(at + 3, 2), number(at + 5, 2)))
+        at += length
+        if marker == 0xDA:
+            at = re.compile(b"(?:[^\xff]|\xff[\x00\xd0-\xd7])*", re.DOTALL).match(data, at).end()
+
+
 def metadata_parts(data):
     """(kind, key or start_ms, text or picture), in order."""
     found, at, last, counts = [], 0, (0, 0), {}
@@ -285,8 +319,7 @@ def metadata_parts(data):
             if last[0] == kind:
                 refuse_unless(start_ms > last[1] if kind == 2 else start_ms >= last[1], "malformed")
         if kind == 4:
-            jpeg, png = value[:3] == b"\xff\xd8\xff" and len(value) > 3, value[:8] == b"\x89PNG\r\n\x1a\n" and len(value) > 8
-            refuse_unless((jpeg or png) and len(value) <= 768 * 1024, "malformed")
+            refuse_unless(len(value) <= 768 * 1024 and is_small_picture(value), "malformed")
         else:
             refuse_unless(len(value) <= 1023 and (value or kind == 3), "malformed")
             value = r.decode_bytes(r.text(1023), value)

@@ -159,7 +159,8 @@ class Writer:
             self.keyset(name, "malformed", r.document_sign("keyset", fields, w.a.root))
         for name, shown in (("NUL", "a\0b"), ("escape", "a\x1b[2J"), ("DEL", "\x7f"), ("C1", "\x9b"), ("line separator", "\u2028"),
                             ("right-to-left override", "\u202e"), ("isolate", "\u2066"), ("byte order mark", "\ufeff"),
-                            ("Arabic letter mark", "\u061c"), ("annotation", "\ufffb")):
+                            ("Arabic letter mark", "\u061c"), ("annotation", "\ufffb"), ("zero width space", "a\u200bb"), ("word joiner", "a\u2060b"),
+                            ("invisible times", "\u2062"), ("tag", "a\U000e0061"), ("cancel tag", "\U000e007f")):
             self.keyset(f"text with {name}", "malformed",
                         r.document_sign("keyset", {**long_list, "name": shown}, w.a.root))
         payload = r.encode(r.KEYSET, {**long_list, "name": "NAME"})
@@ -406,10 +407,24 @@ class Writer:
         give("no UTF-8", "malformed", part(1, b"\x01a\xff"))
         give("64 tags", "ok", part(1, b"\x01ab") * 64)
         give("65 tags", "malformed", part(1, b"\x01ab") * 65)
-        give("two covers", "malformed", part(4, b"\xff\xd8\xff\xe0") * 2)
+        give("two covers", "malformed", part(4, f.JPEG) * 2)
         give("a cover of another kind", "malformed", part(4, b"GIF89a  "))
-        give("a PNG", "ok", part(4, b"\x89PNG\r\n\x1a\n."))
-        give("no more than its first bytes", "malformed", part(4, b"\x89PNG\r\n\x1a\n"))
+        for what, outcome, picture in (
+                ("a PNG", "ok", f.png()), ("no more than its first bytes", "malformed", f.png()[:8]), ("a PNG of 4096 pixels", "ok", f.png(4096, 4096)),
+                ("wider", "malformed", f.png(4097, 1)), ("higher", "malformed", f.png(1, 4097)), ("of no height", "malformed", f.png(1, 0)),
+                ("cut off", "malformed", f.png()[:-1]), ("with a byte behind it", "malformed", f.png() + b"."),
+                ("with two heads", "malformed", f.png(1, 1, (b"IHDR", bytes(13)))), ("animated", "malformed", f.png(1, 1, (b"acTL", bytes(8)))),
+                ("with notes", "ok", f.png(1, 1, (b"zTXt", bytes(60000)), (b"iCCP", bytes(5536)))),
+                ("with many", "malformed", f.png(1, 1, (b"zTXt", bytes(60000)), (b"iTXt", bytes(5537)))),
+                ("a JPEG of 4096 pixels", "ok", f.JPEG.replace(b"\x00\x01\x00\x01", b"\x10\x00\x10\x00")),
+                ("a wider JPEG", "malformed", f.JPEG.replace(b"\x00\x01\x00\x01", b"\x00\x01\x10\x01")),
+                ("a higher JPEG", "malformed", f.JPEG.replace(b"\x00\x01\x00\x01", b"\x10\x01\x00\x01")),
+                ("a JPEG without a frame", "malformed", f.JPEG[:2] + f.JPEG[-2:]), ("with two frames", "malformed", f.JPEG[:-2] + f.JPEG[2:]),
+                ("without an end", "malformed", f.JPEG[:-2]), ("with another behind it", "malformed", f.JPEG * 2),
+                ("with samples", "ok", f.JPEG[:-2] + b"\xff\xda\x00\x02ab\xff\x00c\xff\xd3d\xff\xff\xd9"),
+                ("with a frame behind its samples", "malformed", f.JPEG[:-2] + b"\xff\xda\x00\x02ab" + f.JPEG[2:]),
+                ("lossless", "malformed", f.JPEG.replace(b"\xc0", b"\xc3"))):
+            give(f"a cover: {what}", outcome, part(4, picture))
 
     def standings_good(self):
         w = self.w

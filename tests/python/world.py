@@ -185,7 +185,7 @@ class World:
     def metadata_parts(self):
         part = lambda kind, value: bytes([kind]) + f.be32(len(value)) + value
         return (part(1, b"\x05titleForelle") + part(2, f.be64(0) + b"One") + part(2, f.be64(1 << 40) + b"Two") + part(3, f.be64(0)) +
-                part(3, f.be64(0) + "schöne".encode()) + part(4, b"\xff\xd8\xff\xe0"))
+                part(3, f.be64(0) + "schöne".encode()) + part(4, f.JPEG))
 
     def metadata_file(self, envelope=None, vouch=b"", keyset=b"", parts=None):
         counted = lambda value: f.be32(len(value)) + value
