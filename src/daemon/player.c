@@ -26,6 +26,9 @@ struct player {
     struct peer *control; /* NULL once closed */
     bool alive, hung, dropped, output_lost;
     int signal;
+    bool watched; /* it is told to go on at a pace of its own: when it stands still, it hangs */
+    uint32_t seeks;
+    uint64_t furthest_ms, risen_ms; /* the position since the last seek, and when it last rose, by the loop's clock */
 };
 struct players {
     struct player *spare;
@@ -210,16 +213,49 @@ int player_take(struct player **out, struct daemon *d, const struct player_callb
     return 0;
 }
 
+/* --- Standing still --- */
+
+/* A device for sound or a burner may hold everything up for good reasons (a telephone call, a disc that is closed), and a picture stays. */
+static void watch(struct player *p, const ply_Start *start)
+{
+    p->watched = start->output != ply_Output_OUTPUT_AUDIO && start->output != ply_Output_OUTPUT_DISC &&
+                 strncmp(start->media_type, "image/", 6) != 0;
+    p->risen_ms = uv_now(p->daemon->loop);
+}
+
+static bool stands_still(struct player *p, const struct frame *f)
+{
+    ply_Progress m;
+    uint64_t now_ms = uv_now(p->daemon->loop);
+    if (!p->watched || f->type != ply_Type_PROGRESS || CODEC_DECODE(ply_Progress, f->message, &m) != 0)
+        return false;
+    bool sought = m.seeks != p->seeks;
+    if (!m.paused && !sought && m.position_ms <= p->furthest_ms)
+        return now_ms - p->risen_ms > PLAYER_STILL_MS;
+    p->seeks = m.seeks;
+    p->furthest_ms = sought ? m.position_ms : u64_max(p->furthest_ms, m.position_ms);
+    p->risen_ms = now_ms;
+    return false;
+}
+
+static void give_up(struct player *p, struct peer *peer, const char *why)
+{
+    p->hung = true;
+    log_error("a player hangs: it %s", why);
+    peer_close(peer, REASON_TIMED_OUT);
+}
+
 static bool on_reply(struct peer *peer, const struct frame *reply, enum reason why, void *ctx)
 {
     struct player *p = ctx;
-    if (reply == NULL) {
-        p->hung = why == REASON_TIMED_OUT;
-        if (p->hung)
-            log_error("a player says nothing any more");
+    if (reply == NULL && why == REASON_TIMED_OUT)
+        give_up(p, peer, "says nothing any more");
+    else if (reply == NULL)
         peer_close(peer, why);
+    else if (stands_still(p, reply))
+        give_up(p, peer, "does not go on");
+    if (reply == NULL || p->hung)
         return false;
-    }
     if (p->callbacks != NULL)
         p->callbacks->on_frame(reply, p->ctx);
     return reply->type != ply_Type_PLAYED && reply->type != ply_Type_OUTPUTS_DONE;
@@ -236,6 +272,7 @@ static int hand_over(struct player *p, int r, uint16_t type, const pb_msgdesc_t 
 
 int player_start(struct player *p, int body_fd, int vault_fd, int plugin_fd, const void *start)
 {
+    watch(p, start);
     static const ply_Body body;
     static const ply_Vault vault;
     static const ply_Plugin plugin;

@@ -14,11 +14,12 @@
 struct player;
 struct player_callbacks {
     void (*on_frame)(const struct frame *f, void *ctx); /* what it says about START or OUTPUTS_GET */
-    /* REASON_TIMED_OUT: it said nothing for PLAYER_SILENCE_MS and was killed; REASON_OUTPUT_FAILED: its display went away; REASON_INTERNAL: it ended, signal tells how (0: by itself);
+    /* REASON_TIMED_OUT: it said nothing for PLAYER_SILENCE_MS, or stood still for PLAYER_STILL_MS, and was killed; REASON_OUTPUT_FAILED: its display went away; REASON_INTERNAL: it ended, signal tells how (0: by itself);
      * REASON_CANCELLED: player_close. The player is gone. */
     void (*on_gone)(enum reason why, int signal, void *ctx);
 };
 #define PLAYER_SILENCE_MS 10000 /* it reports four times a second, whatever its decoder does */
+#define PLAYER_STILL_MS 15000   /* that its position does not rise, while it is not paused and waits for no device */
 
 /* One that waits, or a new one. 0, -ENOENT: the program is not installed, -errno. */
 int player_take(struct player **out, struct daemon *d, const struct player_callbacks *callbacks, void *ctx) MUST_USE;

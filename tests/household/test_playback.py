@@ -395,6 +395,28 @@ def crashed_and_hung():
     wait_for("no hung player is left", lambda: len(players()) <= 1)
 
 
+def stands_still():
+    """As a damaged file can make it: the player goes on to report, but gets nowhere. Here the vault lets it wait; meanwhile it may be paused for long."""
+    ffmpeg("still.wav", *noise(30, 31))
+    one = bring("still.wav", "--max-plays", "1", "--max-recoveries", "1")
+    silent("still.wav")
+    kitchen("pause")
+    stuck = kitchen.vault_pid()
+    os.kill(stuck, signal.SIGSTOP)
+    try:
+        paused = time.monotonic()
+        wait_for("a pause is no standing still", lambda: time.monotonic() - paused > 16, 30)
+        assert now()["state"] == "paused"
+        kitchen("pause", "--off")
+        wait_for("it is given up", lambda: len(players()) <= 1, 40)
+    finally:
+        os.kill(stuck, signal.SIGCONT)
+    nothing_plays()
+    wait_for("its license is free", lambda: not kitchen("show", one)["in_use"])
+    assert kitchen("show", one)["plays"] == 0  # it hung, which is not counted
+    assert kitchen("play", one, "--output", "digest")
+
+
 def outputs():
     listed = kitchen("outputs")["outputs"]
     assert all(o["name"].split("/")[0] in ("alsa", "pulse", "pipewire", "jack") for o in listed), listed
@@ -522,6 +544,7 @@ try:
         ("a list is played in its order", lists),
         ("what is used up is renewed when the person agrees, and goes on", renewed_in_the_middle),
         ("a player that crashes or hangs takes nothing else down", crashed_and_hung),
+        ("a player that stands still is given up, and its license is free", stands_still),
         ("the sound devices are listed, and one that is none is refused", outputs),
         ("video and pictures in a window", windows),
         ("four video codecs, picture by picture", pictures),
