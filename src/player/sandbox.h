@@ -13,7 +13,7 @@ struct sandbox {
         window; /* read access to the display's locale and keyboard data; Unix sockets. No graphics device: pictures are drawn in memory */
     const char *authority; /* of the X display: read access to this file; NULL */
 };
-/* Without both: no file, no socket. Neither may use the network or start a program. Before the decoder starts its threads. 0 or -errno. */
+/* Without both: no file, no socket. Neither may use the network or start a program, nor take more memory than 4K video needs. Before the decoder starts its threads. 0 or -errno. */
 int sandbox_enter(const struct sandbox *needs) MUST_USE;
 
 #define SANDBOX_NO_FILTER 1

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -21,6 +22,7 @@
 #define NO_LANDLOCK 77
 #define SHARED "/dev/shm/hearth-sandbox-test"
 
+static const struct sandbox with_sound = { .sound = true }, with_window = { .window = true };
 static char dir[] = "/tmp/hearth-sandbox-test-XXXXXX";
 
 static const char *inside(const char *name)
@@ -60,14 +62,13 @@ static int teardown(void **state)
 }
 
 /* Runs body in a child within the sandbox. Its outcome: 0, or the number of what went wrong. */
-static void with_sound(int (*body)(void))
+static void within(const struct sandbox *needs, int (*body)(void))
 {
-    const struct sandbox needs = { .sound = true };
     int status;
     pid_t child = fork();
     assert_true(child >= 0);
     if (child == 0) {
-        if (secret_harden_process() != 0 || sandbox_enter(&needs) != 0)
+        if (secret_harden_process() != 0 || sandbox_enter(needs) != 0)
             _exit(1);
         _exit(open("/etc/hostname", O_RDONLY | O_CLOEXEC) >= 0 ? NO_LANDLOCK : body());
     }
@@ -105,7 +106,7 @@ static void files(void **state)
 {
     (void)state;
     write_file(SHARED);
-    with_sound(try_files);
+    within(&with_sound, try_files);
 }
 
 /* Abstract names begin with a zero byte. */
@@ -152,13 +153,40 @@ static void sockets(void **state)
         print_message("SKIP: this kernel's Landlock knows no abstract sockets\n");
         skip();
     }
-    with_sound(try_sockets);
+    within(&with_sound, try_sockets);
     close(by_path);
     close(abstract);
 }
 
+extern void __sanitizer_set_report_fd(void *fd) __attribute__((weak));
+
+static bool can_take(size_t mebibytes)
+{
+    void *p = mmap(NULL, mebibytes << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (p == MAP_FAILED)
+        return false;
+    munmap(p, mebibytes << 20);
+    return true;
+}
+
+static int try_memory(void) { return !can_take(300) ? 2 : can_take(520) ? 3 : 0; }
+
+static int try_memory_with_window(void) { return !can_take(1500) ? 2 : can_take(2100) ? 3 : 0; }
+
+/* As much as 4K video needs and no more. */
+static void memory(void **state)
+{
+    (void)state;
+    if (__sanitizer_set_report_fd) {
+        print_message("SKIP: a sanitizer's memory is not limited\n");
+        skip();
+    }
+    within(&with_sound, try_memory);
+    within(&with_window, try_memory_with_window);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(files), cmocka_unit_test(sockets) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(files), cmocka_unit_test(sockets), cmocka_unit_test(memory) };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
