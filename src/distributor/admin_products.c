@@ -219,6 +219,17 @@ static int product_list(struct admin *a)
     return r == OPERATIONS_ABSENT ? ADMIN_DONE : admin_error(a, r, "list the products");
 }
 
+/* A renewal gives what the product gives: the same end again, where nothing is counted anew. */
+static void warn_of_renewal(const struct product *p)
+{
+    const doc_Conditions *c = &p->conditions;
+    if (p->has_renew_price && c->has_usage_until_ms && !p->has_usage_for_ms && !c->has_max_plays && !c->has_max_play_ms)
+        fprintf(
+            stderr,
+            "hearth-distributor: warning: a renewal of this product adds nothing to its own license, which ends when it does "
+            "(--usage-until): --usage-days gives each renewal a time of its own.\n");
+}
+
 int admin_product_add(struct admin *a, const struct admin_option *options, struct product *p)
 {
     product_of(options, p);
@@ -238,6 +249,8 @@ int admin_product_add(struct admin *a, const struct admin_option *options, struc
             a, REASON_NOT_PERMITTED,
             "A product has a name, no negative price, a play at least where plays are counted, and no period that ends before it begins; "
             "--lease-grace and --lease-plays need --lease, and a leased product cannot be copied or checked out.");
+    if (r == 0)
+        warn_of_renewal(p);
     return r == 0 ? 0 : admin_error(a, r, "add the product");
 }
 

@@ -189,7 +189,9 @@ def what_is_no_media_is_named():
     said = run("publish", song, "--price", "1", "--title", "x" * 130).stderr
     assert "was cut" in said and "does not look" not in said, said
     assert "was cut" not in run("publish", song, "--title", "x" * 127).stderr
-    run("product", "add", "--name", "Until", "--price", "1", "--usage-until", "2099-03-01")
+    until = ("product", "add", "--name", "Until", "--price", "1", "--usage-until", "2099-03-01")
+    assert "renewal" not in run(*until).stderr + run(*until, "--renew-price", "1", "--max-plays", "2").stderr
+    assert "adds nothing" in run(*until, "--renew-price", "1").stderr
     assert "until 2099-03-01" in run("product", "list").stdout
     run("withdraw", "text")
 
