@@ -5,7 +5,6 @@
 #include <stdio.h>
 
 #define VERSION 1
-#define ALGORITHM_ED25519 1
 #define TYPE_MAX 64
 #define PAE_MAX (DSSE_PAYLOAD_MAX + TYPE_MAX + 64)
 
@@ -22,15 +21,16 @@ int dsse_pae(struct buf *out, const char *payload_type, struct slice payload)
     return r != 0 ? r : buf_append(out, payload);
 }
 
-static int append_envelope(struct buf *out, const char *payload_type, struct slice payload,
-                           const uint8_t public_key[SIGN_PUBLIC_BYTES], const uint8_t signature[SIGN_BYTES])
+static int append_envelope(struct buf *out, const char *payload_type, struct slice payload, const struct signer *signer,
+                           const uint8_t signature[SIGN_BYTES])
 {
-    size_t type_len = strlen(payload_type);
-    uint8_t head[3] = { VERSION, ALGORITHM_ED25519, (uint8_t)type_len }, length[4];
+    size_t type_len = strlen(payload_type), key_len = sign_public_len(signer->algorithm);
+    uint8_t head[3] = { VERSION, (uint8_t)signer->algorithm, (uint8_t)type_len }, length[4];
     put_be32(length, (uint32_t)payload.len);
-    struct slice parts[] = { SLICE_ARRAY(head), slice(payload_type, type_len),        SLICE_ARRAY(length),
-                             payload,           slice(public_key, SIGN_PUBLIC_BYTES), slice(signature, SIGN_BYTES) };
-    int r = buf_reserve(out, DSSE_OVERHEAD_BYTES + type_len + payload.len); /* all or nothing */
+    struct slice parts[] = { SLICE_ARRAY(head), slice(payload_type, type_len),      SLICE_ARRAY(length),
+                             payload,           slice(signer->public_key, key_len), slice(signature, SIGN_BYTES) };
+    int r = buf_reserve(out, DSSE_OVERHEAD_BYTES - SIGN_PUBLIC_BYTES + key_len + type_len +
+                                 payload.len); /* all or nothing */
     for (size_t i = 0; r == 0 && i < sizeof parts / sizeof parts[0]; i++)
         r = buf_append(out, parts[i]);
     return r;
@@ -51,7 +51,14 @@ int dsse_sign(struct buf *out, const char *payload_type, struct slice payload, c
     r = signer->sign(signer->ctx, buf_slice(&pae), signature);
     if (r != 0)
         return r;
-    return append_envelope(out, payload_type, payload, signer->public_key, signature);
+    assert(sign_public_len(signer->algorithm) != 0);
+    return append_envelope(out, payload_type, payload, signer, signature);
+}
+
+static bool is_good(const struct dsse_view *v, struct slice message, const uint8_t signature[SIGN_BYTES])
+{
+    return v->algorithm == SIGN_ES256 ? es256_is_valid(v->public_key, message, signature)
+                                      : sign_is_valid(v->public_key, message, signature);
 }
 
 int dsse_verify(struct slice envelope, const char *payload_type, struct dsse_view *view)
@@ -61,9 +68,10 @@ int dsse_verify(struct slice envelope, const char *payload_type, struct dsse_vie
     struct slice type = reader_bytes(&r, type_len);
     uint32_t payload_len = reader_u32(&r);
     struct slice payload = reader_bytes(&r, payload_len);
-    struct slice public_key = reader_bytes(&r, SIGN_PUBLIC_BYTES), signature = reader_bytes(&r, SIGN_BYTES);
-    if (!reader_done(&r) || version != VERSION || algorithm != ALGORITHM_ED25519 || type_len == 0 ||
-        type_len > TYPE_MAX || payload_len == 0 || payload_len > DSSE_PAYLOAD_MAX)
+    size_t key_len = sign_public_len(algorithm);
+    struct slice public_key = reader_bytes(&r, key_len), signature = reader_bytes(&r, SIGN_BYTES);
+    if (!reader_done(&r) || version != VERSION || key_len == 0 || type_len == 0 || type_len > TYPE_MAX ||
+        payload_len == 0 || payload_len > DSSE_PAYLOAD_MAX)
         return DSSE_MALFORMED;
     if (!slice_equal(type, slice_str(payload_type)))
         return DSSE_WRONG_TYPE;
@@ -72,9 +80,11 @@ int dsse_verify(struct slice envelope, const char *payload_type, struct dsse_vie
     int e = dsse_pae(&pae, payload_type, payload);
     if (e != 0)
         return e;
-    if (!sign_is_valid(public_key.data, buf_slice(&pae), signature.data))
+    struct dsse_view read = { .payload = payload, .algorithm = algorithm };
+    memcpy(read.public_key, public_key.data, key_len);
+    if (!is_good(&read, buf_slice(&pae), signature.data))
         return DSSE_FORGED;
-    view->payload = payload;
-    memcpy(view->public_key, public_key.data, SIGN_PUBLIC_BYTES);
+    read.signer = sign_key_id(read.algorithm, read.public_key);
+    *view = read;
     return 0;
 }

@@ -28,6 +28,20 @@ struct id id_of_key(const uint8_t public_key[32])
     return id;
 }
 
+/* RFC 5480, section 2: SEQUENCE { SEQUENCE { OID 1.2.840.10045.2.1, OID 1.2.840.10045.3.1.7 }, BIT STRING of the uncompressed point }. */
+static const uint8_t spki_head_p256[] = {
+    0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01,
+    0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00,
+};
+
+struct id id_of_es256_key(const uint8_t public_key[65])
+{
+    const struct slice parts[] = { SLICE_ARRAY(spki_head_p256), slice(public_key, 65) };
+    struct id id;
+    sha256_parts(parts, 2, id.bytes);
+    return id;
+}
+
 int id_key_of_spki(struct slice spki, uint8_t public_key[32])
 {
     if (spki.len != ID_SPKI_BYTES || memcmp(spki.data, spki_head, sizeof spki_head) != 0)

@@ -1,4 +1,4 @@
-/* 32-byte identities: SHA-256 of an Ed25519 key's SubjectPublicKeyInfo (RFC 8410 DER), or a content ID.
+/* 32-byte identities: SHA-256 of a key's SubjectPublicKeyInfo in DER (Ed25519: RFC 8410; P-256: RFC 5480), or a content ID.
  * Text: 52 characters of lower-case base32; short form: the first 8; any unambiguous prefix is accepted by users' tools. */
 #ifndef CRYPTO_ID_H
 #define CRYPTO_ID_H
@@ -17,7 +17,8 @@ struct id {
     uint8_t bytes[ID_BYTES];
 };
 /* Source: seed S12 (public key pair), design section 2 (client ID, distributor ID). */
-struct id id_of_key(const uint8_t public_key[32]);
+struct id id_of_key(const uint8_t public_key[32]);       /* Ed25519 */
+struct id id_of_es256_key(const uint8_t public_key[65]); /* P-256: 04 || x || y */
 void id_spki(const uint8_t public_key[32], uint8_t spki[ID_SPKI_BYTES]);
 /* The raw key inside a DER SPKI; ID_NOT_ED25519 when it is anything else. */
 #define ID_NOT_ED25519 1

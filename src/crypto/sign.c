@@ -49,6 +49,7 @@ static int sign_by_seed(void *ctx, struct slice message, uint8_t signature[SIGN_
 
 void signer_from_seed(struct signer *s, const struct key32 *seed)
 {
+    s->algorithm = SIGN_ED25519;
     sign_public_key(seed, s->public_key);
     s->sign = sign_by_seed;
     s->ctx = (void *)(uintptr_t)seed;
@@ -69,7 +70,18 @@ static int sign_by_pair(void *ctx, struct slice message, uint8_t signature[SIGN_
 
 void signer_from_pair(struct signer *s, const struct sign_pair *pair)
 {
+    s->algorithm = SIGN_ED25519;
     memcpy(s->public_key, pair->public_key, SIGN_PUBLIC_BYTES);
     s->sign = sign_by_pair;
     s->ctx = (void *)(uintptr_t)pair;
+}
+
+size_t sign_public_len(enum sign_algorithm algorithm)
+{
+    return algorithm == SIGN_ED25519 ? SIGN_PUBLIC_BYTES : algorithm == SIGN_ES256 ? ES256_PUBLIC_BYTES : 0;
+}
+
+struct id sign_key_id(enum sign_algorithm algorithm, const uint8_t *public_key)
+{
+    return algorithm == SIGN_ES256 ? id_of_es256_key(public_key) : id_of_key(public_key);
 }

@@ -120,17 +120,32 @@ void token_free(struct token *t)
     secret_free(t);
 }
 
-/* --- Ed25519 --- */
+/* --- Signing --- */
 
-static int sign(void *ctx, struct slice message, uint8_t signature[SIGN_BYTES])
+static int sign(struct token *t, gnutls_sign_algorithm_t algorithm, struct slice message, gnutls_datum_t *made)
 {
-    struct token *t = ctx;
-    gnutls_datum_t data = { (unsigned char *)(uintptr_t)message.data, (unsigned)message.len }, made = { 0 };
-    if (gnutls_privkey_sign_data2(t->key, GNUTLS_SIGN_EDDSA_ED25519, 0, &data, &made) < 0)
-        return -EIO;
-    int r = made.size == SIGN_BYTES ? 0 : -EIO;
+    gnutls_datum_t data = { (unsigned char *)(uintptr_t)message.data, (unsigned)message.len };
+    return gnutls_privkey_sign_data2(t->key, algorithm, 0, &data, made) >= 0 ? 0 : -EIO;
+}
+
+static int sign_ed25519(void *ctx, struct slice message, uint8_t signature[SIGN_BYTES])
+{
+    gnutls_datum_t made = { 0 };
+    int r = sign(ctx, GNUTLS_SIGN_EDDSA_ED25519, message, &made);
+    if (r == 0 && made.size != SIGN_BYTES)
+        r = -EIO;
     if (r == 0)
         memcpy(signature, made.data, SIGN_BYTES);
+    gnutls_free(made.data);
+    return r;
+}
+
+static int sign_es256(void *ctx, struct slice message, uint8_t signature[SIGN_BYTES])
+{
+    gnutls_datum_t made = { 0 };
+    int r = sign(ctx, GNUTLS_SIGN_ECDSA_SHA256, message, &made);
+    if (r == 0)
+        r = es256_from_der(slice(made.data, made.size), signature);
     gnutls_free(made.data);
     return r;
 }
@@ -145,29 +160,53 @@ static int public_key(struct token *t, gnutls_pubkey_t *out)
     return -EIO;
 }
 
+/* x, y: as GnuTLS exports them; zeros in front may be missing. */
+static bool fill_ed25519(const gnutls_datum_t *x, struct signer *out)
+{
+    if (x->size != SIGN_PUBLIC_BYTES)
+        return false;
+    out->algorithm = SIGN_ED25519;
+    memcpy(out->public_key, x->data, SIGN_PUBLIC_BYTES);
+    out->sign = sign_ed25519;
+    return true;
+}
+
+static bool fill_es256(const gnutls_datum_t *x, const gnutls_datum_t *y, struct signer *out)
+{
+    const size_t half = (ES256_PUBLIC_BYTES - 1) / 2;
+    if (x->size > half || y->size > half)
+        return false;
+    out->algorithm = SIGN_ES256;
+    memset(out->public_key, 0, sizeof(out->public_key));
+    out->public_key[0] = 4;
+    memcpy(out->public_key + 1 + half - x->size, x->data, x->size);
+    memcpy(out->public_key + 1 + 2 * half - y->size, y->data, y->size);
+    out->sign = sign_es256;
+    return true;
+}
+
 int token_signer(struct token *t, struct signer *out)
 {
     gnutls_pubkey_t key;
-    gnutls_ecc_curve_t curve;
+    gnutls_ecc_curve_t curve = GNUTLS_ECC_CURVE_INVALID;
     gnutls_datum_t x = { 0 }, y = { 0 };
-    if (gnutls_privkey_get_pk_algorithm(t->key, NULL) != GNUTLS_PK_EDDSA_ED25519)
+    struct signer made = { .ctx = t };
+    int kind = gnutls_privkey_get_pk_algorithm(t->key, NULL);
+    if (kind != GNUTLS_PK_EDDSA_ED25519 && kind != GNUTLS_PK_ECDSA)
         return TOKEN_UNFIT;
     int r = public_key(t, &key);
     if (r != 0)
         return r;
-    r = gnutls_pubkey_export_ecc_raw2(key, &curve, &x, &y, 0) >= 0 && curve == GNUTLS_ECC_CURVE_ED25519 &&
-                x.size == SIGN_PUBLIC_BYTES
-            ? 0
-            : TOKEN_UNFIT;
-    if (r == 0) {
-        memcpy(out->public_key, x.data, SIGN_PUBLIC_BYTES);
-        out->sign = sign;
-        out->ctx = t;
-    }
+    bool fits = gnutls_pubkey_export_ecc_raw2(key, &curve, &x, &y, GNUTLS_EXPORT_FLAG_NO_LZ) >= 0 &&
+                (curve == GNUTLS_ECC_CURVE_ED25519     ? fill_ed25519(&x, &made)
+                 : curve == GNUTLS_ECC_CURVE_SECP256R1 ? fill_es256(&x, &y, &made)
+                                                       : false);
+    if (fits)
+        *out = made;
     gnutls_free(x.data);
     gnutls_free(y.data);
     gnutls_pubkey_deinit(key);
-    return r;
+    return fits ? 0 : TOKEN_UNFIT;
 }
 
 /* --- RSA --- */

@@ -1,4 +1,4 @@
-/* A key in a PKCS#11 token (a smart card, an HSM, SoftHSM) over GnuTLS: signs as Ed25519, or opens what was sealed to an RSA key. The secret
+/* A key in a PKCS#11 token (a smart card, an HSM, SoftHSM) over GnuTLS: signs as Ed25519 or ES256, or opens what was sealed to an RSA key. The secret
  * never leaves the token. One thread at a time. */
 #ifndef CRYPTO_TOKEN_H
 #define CRYPTO_TOKEN_H
@@ -27,7 +27,7 @@ struct token;
 int token_open(struct token **out, const struct token_place *place) MUST_USE;
 void token_free(struct token *t); /* accepts NULL */
 
-/* Signs with the token's Ed25519 key; borrows t for the signer's life. 0, TOKEN_UNFIT, -EIO. */
+/* Signs with the token's key, Ed25519 or ECDSA over P-256; borrows t for the signer's life. 0, TOKEN_UNFIT, -EIO. */
 int token_signer(struct token *t, struct signer *out) MUST_USE;
 
 /* A secret sealed to the token's RSA key (at least 2048 bits; PKCS#1 v1.5: only its holder is offered what to open), and opened by it. */

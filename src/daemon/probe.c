@@ -39,16 +39,11 @@ static void on_closed(struct peer *peer, enum reason why, void *ctx)
 
 static int judge(struct probe *p, struct slice envelope)
 {
-    struct dsse_view view;
-    int r = dsse_verify(envelope, document_type(DOCUMENT_KEYSET), &view);
-    if (r != 0)
-        return r < 0 ? r : REASON_KEYSET_INVALID;
-    struct id root = id_of_key(view.public_key);
     doc_Keyset *keyset CLEANUP(freep) = malloc(sizeof(*keyset));
-    uint8_t signer[32];
+    struct id root;
     if (keyset == NULL)
         return -ENOMEM;
-    r = document_open(DOCUMENT_KEYSET, envelope, keyset, sizeof(*keyset), signer);
+    int r = document_open_keyset(envelope, keyset, &root);
     /* Who it is, and no more: whether its keyset has ended the vault says, by a signed time rather than by a clock that may be wrong. */
     return r != 0 ? r
                   : keyset_judge(envelope, &root, 0, peer_key(p->peer), (int64_t)u64_min(keyset->issued_ms, INT64_MAX),

@@ -113,10 +113,10 @@ static void become_ready(struct session *s)
 static int keep_keyset(struct account *a, struct slice envelope)
 {
     doc_Keyset *keyset CLEANUP(freep) = malloc(sizeof(*keyset));
-    uint8_t signer[32];
+    struct id signer;
     if (keyset == NULL)
         return -ENOMEM;
-    int r = document_open(DOCUMENT_KEYSET, envelope, keyset, sizeof(*keyset), signer);
+    int r = document_open_keyset(envelope, keyset, &signer);
     if (r != 0)
         return r;
     if (!a->registered || a->name[0] == '\0')

@@ -422,7 +422,8 @@ static int sign(void *ctx, struct slice message, uint8_t signature[SIGN_BYTES])
 
 void vault_signer(struct vault *v, struct signer *out)
 {
-    memcpy(out->public_key, v->daemon->device_key, sizeof(out->public_key));
+    out->algorithm = SIGN_ED25519;
+    memcpy(out->public_key, v->daemon->device_key, SIGN_PUBLIC_BYTES);
     out->sign = sign;
     out->ctx = v;
 }

@@ -268,7 +268,7 @@ static int sign_request(struct admin *a, const struct signer *signer, const char
     doc_Keyset *k CLEANUP(freep) = malloc(sizeof(*k));
     struct buf bytes CLEANUP(buf_free) = buf(KEYSET_ENVELOPE_MAX),
                      envelope CLEANUP(buf_free) = buf(KEYSET_ENVELOPE_MAX);
-    struct id root = id_of_key(signer->public_key);
+    struct id root = sign_key_id(signer->algorithm, signer->public_key);
     if (k == NULL)
         return admin_error(a, -ENOMEM, "sign");
     int r = read_whole(a, request, &bytes);
@@ -311,7 +311,7 @@ static int keys_sign(struct admin *a, const char *root_file, const struct token_
                              : r == TOKEN_NO_PIN  ? "The token wants a PIN: --pin-file FILE, or run this at a terminal."
                              : r == TOKEN_PIN_URL
                                  ? "The token's URL holds a PIN, and others see command lines: use --pin-file FILE."
-                             : r == TOKEN_UNFIT ? "The token's key is no Ed25519 key."
+                             : r == TOKEN_UNFIT ? "The token's key is neither an Ed25519 nor a P-256 key."
                                                 : "The token is not there, or holds no such key.");
     secret_wipe(&pair, sizeof(pair));
     token_free(token);

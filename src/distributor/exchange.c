@@ -301,8 +301,8 @@ void exchange_registered(struct exchange *x) { run_again(x); }
 /* Who it is comes out of its keyset; whether we know it, out of our partners. */
 static int judge_distributor(struct exchange *x, struct operations *o)
 {
-    uint8_t signer[SIGN_PUBLIC_BYTES];
-    int r = document_open(DOCUMENT_KEYSET, x->tail, x->keyset, sizeof(*x->keyset), signer);
+    struct id signer;
+    int r = document_open_keyset(x->tail, x->keyset, &signer);
     if (r != 0)
         return r;
     struct id id = id_from(x->keyset->distributor);

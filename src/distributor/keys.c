@@ -170,24 +170,30 @@ static int load_pair(const struct keys *k, const char *state_dir, const char *fi
     return r;
 }
 
-static int load_root(struct keys *k, const char *state_dir)
+static int load_root_public(struct keys *k, const char *state_dir)
 {
     struct buf public_key CLEANUP(buf_free) = buf(sizeof(k->root_public));
     char path[KEYS_PATH_BYTES];
-    int r = load_pair(k, state_dir, keys_files[FILE_ROOT], &k->root);
-    k->has_root = r == 0;
-    if (r == 0)
-        memcpy(k->root_public, k->root.public_key, sizeof(k->root_public));
-    if (r != -ENOENT)
-        return r;
-    r = keys_path(state_dir, KEYS_ROOT_PUBLIC, path, sizeof(path));
+    int r = keys_path(state_dir, KEYS_ROOT_PUBLIC, path, sizeof(path));
     if (r == 0)
         r = file_read(path, &public_key);
-    if (r == 0 && public_key.len != sizeof(k->root_public))
-        r = -EUCLEAN;
+    if (r != 0)
+        return r > 0 ? -EUCLEAN : r;
+    k->root_algorithm = public_key.len == ES256_PUBLIC_BYTES ? SIGN_ES256 : SIGN_ED25519;
+    if (public_key.len != sign_public_len(k->root_algorithm))
+        return -EUCLEAN;
+    memcpy(k->root_public, public_key.data, public_key.len);
+    return 0;
+}
+
+static int load_root(struct keys *k, const char *state_dir)
+{
+    int r = load_pair(k, state_dir, keys_files[FILE_ROOT], &k->root);
+    k->has_root = r == 0;
+    k->root_algorithm = SIGN_ED25519;
     if (r == 0)
-        memcpy(k->root_public, public_key.data, sizeof(k->root_public));
-    return r > 0 ? -EUCLEAN : r;
+        memcpy(k->root_public, k->root.public_key, SIGN_PUBLIC_BYTES);
+    return r == -ENOENT ? load_root_public(k, state_dir) : r;
 }
 
 static int load_next(struct keys *k, const char *state_dir, enum key_purpose purpose)
@@ -233,7 +239,7 @@ int keys_load(struct keys **out, const char *state_dir)
     if (r != 0)
         return r;
     seal_public_key(&k->sealing, k->sealing_public);
-    k->self = id_of_key(k->root_public);
+    k->self = sign_key_id(k->root_algorithm, k->root_public);
     *out = steal(&k);
     return 0;
 }

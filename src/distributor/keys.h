@@ -1,7 +1,7 @@
 /* A distributor's secret keys, in STATE/keys (files of mode 0600, one key each), and what they protect in the database.
  *
  *   root.key     Ed25519  signs keysets, nothing else; its public key hashes to the distributor ID. It may be elsewhere: root.token then says in
- *                         which token, and without that one it is offline; root.pub is its public key
+ *                         which token, where it may be an ES256 key; without that one it is offline; root.pub is its public key (32 or 65 bytes)
  *   tls.key      Ed25519  the key of TLS connections
  *   license.key  Ed25519  signs licenses, certificates, quotes, delegations, key blocks, grants, shares, times
  *   roster.key   Ed25519  signs rosters
@@ -43,7 +43,8 @@ struct keys_next {
 };
 struct keys {       /* in guarded memory */
     struct id self; /* the distributor ID */
-    uint8_t root_public[32];
+    enum sign_algorithm root_algorithm;
+    uint8_t root_public[SIGN_PUBLIC_MAX];
     bool has_root; /* in a file here */
     struct sign_pair root, tls, license, roster;
     struct key32 sealing, tree;

@@ -115,9 +115,15 @@ static int open_root_token(const struct token_place *place, struct root_signer *
     r = token_signer(out->token, &out->signer);
     if (r == 0)
         return 0;
-    log_error("the root key: the token's key is no Ed25519 key url=%s", place->url);
+    log_error("the root key: the token's key is neither an Ed25519 nor a P-256 key url=%s", place->url);
     keys_root_close(out);
     return r > 0 || is_pin_file(r) ? KEYS_TOKEN : r;
+}
+
+static bool is_ours(const struct keys *k, const struct signer *root)
+{
+    struct id id = sign_key_id(root->algorithm, root->public_key);
+    return id_equal(&id, &k->self);
 }
 
 int keys_root_open(const struct keys *k, const char *state_dir, struct root_signer *out)
@@ -131,7 +137,7 @@ int keys_root_open(const struct keys *k, const char *state_dir, struct root_sign
     int r = read_place(state_dir, ROOT_TOKEN, &place);
     if (r == 0)
         r = open_root_token(&place.place, out);
-    if (r == 0 && memcmp(out->signer.public_key, k->root_public, sizeof(k->root_public)) != 0) {
+    if (r == 0 && !is_ours(k, &out->signer)) {
         log_error("the root key: the token holds another key than this distributor's url=%s", place.place.url);
         keys_root_close(out);
         return KEYS_TOKEN;
@@ -145,11 +151,11 @@ void keys_root_close(struct root_signer *r)
     *r = (struct root_signer){ .token = NULL };
 }
 
-static int write_public(const char *state_dir, const uint8_t public_key[32])
+static int write_public(const char *state_dir, enum sign_algorithm algorithm, const uint8_t *public_key)
 {
     char path[KEYS_PATH_BYTES];
     int r = keys_path(state_dir, KEYS_ROOT_PUBLIC, path, sizeof(path));
-    return r == 0 ? file_replace(path, slice(public_key, 32), 0600) : r;
+    return r == 0 ? file_replace(path, slice(public_key, sign_public_len(algorithm)), 0600) : r;
 }
 
 int keys_root_create(const char *state_dir, const struct token_place *place)
@@ -159,7 +165,7 @@ int keys_root_create(const char *state_dir, const struct token_place *place)
     if (r == 0)
         r = write_place(state_dir, ROOT_TOKEN, place);
     if (r == 0)
-        r = write_public(state_dir, root.signer.public_key);
+        r = write_public(state_dir, root.signer.algorithm, root.signer.public_key);
     keys_root_close(&root);
     return r;
 }
@@ -178,13 +184,13 @@ int keys_root_to_token(const struct keys *k, const char *state_dir, const struct
 {
     struct root_signer root = { .token = NULL };
     int r = open_root_token(place, &root);
-    if (r == 0 && memcmp(root.signer.public_key, k->root_public, sizeof(k->root_public)) != 0) {
+    if (r == 0 && !is_ours(k, &root.signer)) {
         log_error("the root key: the token holds another key than this distributor's url=%s", place->url);
         r = KEYS_TOKEN;
     }
     keys_root_close(&root);
     if (r == 0)
-        r = write_public(state_dir, k->root_public);
+        r = write_public(state_dir, k->root_algorithm, k->root_public);
     if (r == 0)
         r = write_place(state_dir, ROOT_TOKEN, place);
     return r == 0 ? remove_root(state_dir) : r;
@@ -200,7 +206,7 @@ int keys_root_export(const struct keys *k, const char *state_dir, const char *pa
     int r = file_replace(path, slice(pem, pkcs8_encode(&k->root.seed, pem)), 0600);
     secret_wipe(pem, sizeof(pem));
     if (r == 0)
-        r = write_public(state_dir, k->root_public);
+        r = write_public(state_dir, k->root_algorithm, k->root_public);
     return r == 0 ? remove_root(state_dir) : r;
 }
 

@@ -63,8 +63,8 @@ int keyset_of(struct operations *o, int64_t distributor, doc_Keyset *out)
         return r;
     if (verified_find_keyset(o->verified, buf_slice(&envelope), out))
         return 0;
-    uint8_t signer[32];
-    r = document_open(DOCUMENT_KEYSET, buf_slice(&envelope), out, sizeof(*out), signer);
+    struct id signer;
+    r = document_open_keyset(buf_slice(&envelope), out, &signer);
     if (r == 0)
         verified_add_keyset(o->verified, buf_slice(&envelope), out);
     return r > 0 ? -EUCLEAN : r;
@@ -355,9 +355,9 @@ int keyset_store(struct operations *o, const struct id *distributor, struct slic
 static void note_older(struct operations *o, const struct id *distributor, struct slice envelope, uint64_t lowest)
 {
     doc_Keyset *k CLEANUP(freep) = calloc(1, sizeof(*k));
-    uint8_t signer[32];
+    struct id signer;
     int64_t number;
-    if (k == NULL || document_open(DOCUMENT_KEYSET, envelope, k, sizeof(*k), signer) != 0 || k->sequence >= lowest ||
+    if (k == NULL || document_open_keyset(envelope, k, &signer) != 0 || k->sequence >= lowest ||
         !id_equal(k->distributor, distributor) || operations_distributor(o, distributor, &number) != 0)
         return;
     findings_note(

@@ -306,10 +306,10 @@ static int learn_keyset(struct operations *o, const struct id *origin, const doc
     doc_Keyset *k CLEANUP(freep) = calloc(1, sizeof(*k));
     if (!m || !k)
         return -ENOMEM;
-    uint8_t signer[32];
+    struct id signer;
     if (CODEC_DECODE(share_Keyset, CODEC_BYTES(share->row), m) != 0)
         return REASON_MALFORMED;
-    int r = document_open(DOCUMENT_KEYSET, CODEC_BYTES(m->keyset), k, sizeof(*k), signer);
+    int r = document_open_keyset(CODEC_BYTES(m->keyset), k, &signer);
     if (r != 0)
         return r;
     int64_t judged_ms = k->issued_ms <= (uint64_t)now_ms ? (int64_t)k->issued_ms : now_ms;

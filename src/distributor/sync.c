@@ -196,9 +196,9 @@ static int refuse(struct taking *t, enum reason reason, const char *words)
  * is of interest (take_partner). */
 static int take_keyset(struct taking *t, struct slice bytes)
 {
-    uint8_t signer[32];
+    struct id signer;
     int64_t number;
-    int r = document_open(DOCUMENT_KEYSET, bytes, t->keyset, sizeof(*t->keyset), signer);
+    int r = document_open_keyset(bytes, t->keyset, &signer);
     if (r != 0)
         return r;
     t->out->sender = id_from(t->keyset->distributor);

@@ -43,10 +43,12 @@ enum document {
 const char *document_type(enum document d); /* "hearth/license/1" */
 /* Encodes payload (the doc_ struct of that kind), signs, appends the envelope. 0, BUF_FULL, -errno. */
 int document_sign(struct buf *out, enum document d, const void *payload, const struct signer *signer) MUST_USE;
-/* Verifies the signature, then decodes. Who signed is in signer_key; whether it may is for the functions below.
+/* Verifies the signature, which is Ed25519, then decodes. Who signed is in signer_key; whether it may is for the functions below.
  * 0, REASON_SIGNATURE_INVALID, REASON_MALFORMED, -errno. */
 int document_open(enum document d, struct slice envelope, void *payload, size_t payload_size, uint8_t signer_key[32])
     MUST_USE;
+/* The same of a keyset, whose signer may be an ES256 key: its ID, which the algorithm is a part of. */
+int document_open_keyset(struct slice envelope, doc_Keyset *payload, struct id *signer) MUST_USE;
 
 /* KEY_SHARED: a license key that was withdrawn; it counts for what it has signed for the directory, which takes rows only in order and from their
  * origin's own connection, and for nothing else. */

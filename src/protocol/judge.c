@@ -48,11 +48,10 @@ int keyset_judge(struct slice envelope, const struct id *distributor, uint64_t l
                  int64_t now_ms, doc_Keyset *out)
 {
     doc_Keyset read;
-    uint8_t root_key[32];
-    int r = document_open(DOCUMENT_KEYSET, envelope, &read, sizeof(read), root_key);
+    struct id root;
+    int r = document_open_keyset(envelope, &read, &root);
     if (r)
         return r;
-    struct id root = id_of_key(root_key);
     if (!id_equal(&root, distributor) || !id_equal(read.distributor, distributor))
         return REASON_KEYSET_INVALID;
     if (read.sequence < lowest_sequence)

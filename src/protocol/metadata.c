@@ -134,13 +134,12 @@ int metadata_keyset_judge(struct slice envelope, const struct id *distributor, u
                           doc_Keyset *out)
 {
     doc_Keyset *read CLEANUP(freep) = malloc(sizeof(*read));
-    uint8_t key[32];
+    struct id root;
     if (!read)
         return -ENOMEM;
-    int r = document_open(DOCUMENT_KEYSET, envelope, read, sizeof(*read), key);
+    int r = document_open_keyset(envelope, read, &root);
     if (r != 0)
         return r;
-    struct id root = id_of_key(key);
     if (!id_equal(&root, distributor) || !id_equal(distributor, read->distributor) || read->sequence < lowest_sequence)
         return REASON_KEYSET_INVALID;
     *out = *read;

@@ -45,9 +45,9 @@ static int remember(struct vault *v, const struct id *distributor, const doc_Key
 static int judge(const struct vault *v, const struct id *distributor, uint64_t lowest, const uint8_t *tls_key,
                  struct slice envelope, doc_Keyset *out)
 {
-    uint8_t signer[32];
+    struct id signer;
     struct trusted_time t;
-    int r = document_open(DOCUMENT_KEYSET, envelope, out, sizeof(*out), signer);
+    int r = document_open_keyset(envelope, out, &signer);
     if (r == 0 && (out->sequence > VAULT_NUMBER_MAX || out->issued_ms > VAULT_NUMBER_MAX))
         r = REASON_KEYSET_INVALID;
     if (r == 0)
@@ -87,7 +87,7 @@ int keysets_check(struct vault *v, const struct request *rq, struct reply *reply
 
 int keysets_load(const struct vault *v, const void *distributor, doc_Keyset *out)
 {
-    uint8_t root_key[32];
+    struct id root;
     struct query q CLEANUP(query_end) = query(v->store, DB_KEYSET_GET);
     query_bind_blob(&q, 1, slice(distributor, ID_BYTES));
     int r = query_one(&q);
@@ -95,10 +95,9 @@ int keysets_load(const struct vault *v, const void *distributor, doc_Keyset *out
         return REASON_NOT_FOUND;
     if (r != 0)
         return r > 0 ? -EUCLEAN : r;
-    r = document_open(DOCUMENT_KEYSET, query_blob(&q, 1), out, sizeof(*out), root_key); /* judged when it was stored */
+    r = document_open_keyset(query_blob(&q, 1), out, &root); /* judged when it was stored */
     if (r != 0)
         return r > 0 ? -EUCLEAN : r;
-    struct id root = id_of_key(root_key);
     return id_equal(&root, distributor) && id_equal(out->distributor, distributor) ? query_check(&q) : -EUCLEAN;
 }
 

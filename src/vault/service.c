@@ -58,11 +58,10 @@ void services_deinit(struct vault *v)
 /* It was judged when it was stored; its end date is judged when it is used. */
 static int read_keyset(struct service *s, struct slice envelope)
 {
-    uint8_t root_key[32];
-    int r = document_open(DOCUMENT_KEYSET, envelope, &s->keyset, sizeof(s->keyset), root_key);
+    struct id root;
+    int r = document_open_keyset(envelope, &s->keyset, &root);
     if (r < 0)
         return r;
-    struct id root = id_of_key(root_key);
     return r == 0 && id_equal(&root, &s->distributor) ? 0 : -EUCLEAN;
 }
 

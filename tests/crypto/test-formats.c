@@ -72,6 +72,34 @@ static const char *check_envelope(const struct vector *v)
     return "ok";
 }
 
+static const char *check_es256(const struct vector *v)
+{
+    return es256_is_valid(bytes_of(v, "public", ES256_PUBLIC_BYTES), vector_bytes(v, "message"),
+                          bytes_of(v, "signature", ES256_BYTES))
+               ? "ok"
+               : "forged";
+}
+
+static const char *check_es256_der(const struct vector *v)
+{
+    uint8_t signature[ES256_BYTES];
+    return es256_from_der(vector_bytes(v, "der"), signature) != 0 ? "malformed"
+                                                                  : same(v, "signature", signature, sizeof(signature));
+}
+
+static const char *check_envelope_es256(const struct vector *v)
+{
+    static const char *const outcomes[] = { "ok", "malformed", "wrong-type", "forged" };
+    struct dsse_view view;
+    int r = dsse_verify(vector_bytes(v, "envelope"), vector_text(v, "type"), &view);
+    assert_in_range(r, 0, 3);
+    if (r != 0)
+        return outcomes[r];
+    assert_int_equal(view.algorithm, SIGN_ES256);
+    assert_true(slice_equal(view.payload, vector_bytes(v, "payload")));
+    return same(v, "signer", view.signer.bytes, ID_BYTES);
+}
+
 static const char *check_node_key(const struct vector *v)
 {
     struct key32 secret = key_of(v, "tree"), key;
@@ -272,6 +300,9 @@ static const struct kind {
 } kinds[] = {
     { "id", check_id },
     { "envelope", check_envelope },
+    { "es256", check_es256 },
+    { "es256-der", check_es256_der },
+    { "envelope-es256", check_envelope_es256 },
     { "node-key", check_node_key },
     { "set", check_set },
     { "ekb", check_ekb },

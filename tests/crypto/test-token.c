@@ -12,6 +12,7 @@
 
 #include "base/file.h"
 #include "base/util.h"
+#include "crypto/dsse.h"
 #include "crypto/token.h"
 
 #define MODULE "/usr/lib/softhsm/libsofthsm2.so"
@@ -58,6 +59,8 @@ static int make_tokens(void **state)
     setenv("SOFTHSM2_CONF", path, 1);
     run("softhsm2-util --init-token --free --label shop --pin 123456 --so-pin 654321 >/dev/null");
     make_key("EC:edwards25519", "root", "01");
+    make_key("EC:prime256v1", "p256", "04");
+    make_key("EC:secp384r1", "p384", "05");
     make_key("rsa:2048", "box", "02");
     make_key("rsa:1024", "small", "03");
     memset(long_pin, '1', sizeof(long_pin));
@@ -180,6 +183,35 @@ static void signs_as_ed25519(void **state)
     token_free(t);
 }
 
+static void signs_as_es256(void **state)
+{
+    (void)state;
+    struct token *t = NULL;
+    struct signer signer;
+    struct dsse_view view;
+    assert_int_equal(open_with(&t, URL("shop", "p256"), "good"), 0);
+    assert_int_equal(token_signer(t, &signer), 0);
+    assert_int_equal(signer.algorithm, SIGN_ES256);
+    for (unsigned i = 0; i < 40; i++) { /* half of what a token makes has the higher s */
+        struct buf envelope CLEANUP(buf_free) = buf(4096);
+        char said[16];
+        snprintf(said, sizeof(said), "said %u", i);
+        assert_int_equal(dsse_sign(&envelope, "hearth/keyset/1", slice_str(said), &signer), 0);
+        assert_int_equal(dsse_verify(buf_slice(&envelope), "hearth/keyset/1", &view), 0);
+        struct id id = sign_key_id(signer.algorithm, signer.public_key);
+        assert_true(view.algorithm == SIGN_ES256 && id_equal(&view.signer, &id));
+        for (size_t at = 1; at < envelope.len; at += 7) {
+            envelope.data[at] ^= 4;
+            assert_true(dsse_verify(buf_slice(&envelope), "hearth/keyset/1", &view) > 0);
+            envelope.data[at] ^= 4;
+        }
+    }
+    token_free(t);
+    assert_int_equal(open_with(&t, URL("shop", "p384"), "good"), 0);
+    assert_int_equal(token_signer(t, &signer), TOKEN_UNFIT);
+    token_free(t);
+}
+
 static void a_key_is_what_it_is(void **state)
 {
     (void)state;
@@ -222,6 +254,7 @@ int main(void)
         cmocka_unit_test(opens_only_with_what_is_right),
         cmocka_unit_test(asks_once),
         cmocka_unit_test(signs_as_ed25519),
+        cmocka_unit_test(signs_as_es256),
         cmocka_unit_test(a_key_is_what_it_is),
         cmocka_unit_test(opens_what_was_sealed_to_it),
     };

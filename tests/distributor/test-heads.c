@@ -199,13 +199,13 @@ static void two_keysets_of_one_sequence_are_found(void **state)
     struct buf first CLEANUP(buf_free) = buf(KEYSET_ENVELOPE_MAX), second CLEANUP(buf_free) = buf(KEYSET_ENVELOPE_MAX);
     doc_Keyset *k CLEANUP(freep) = calloc(1, sizeof(*k));
     doc_Keyset *judged CLEANUP(freep) = calloc(1, sizeof(*judged));
-    uint8_t signer_key[32];
+    struct id signer_id;
     struct signer root;
     struct transaction t CLEANUP(transaction_end) = { 0 };
     int64_t number;
     bool open;
     assert_int_equal(keyset_current(town.a.o, &first), 0);
-    assert_int_equal(document_open(DOCUMENT_KEYSET, buf_slice(&first), k, sizeof(*k), signer_key), 0);
+    assert_int_equal(document_open_keyset(buf_slice(&first), k, &signer_id), 0);
     k->ends_ms++;
     signer_from_pair(&root, &town.a.keys->root);
     assert_int_equal(document_sign(&second, DOCUMENT_KEYSET, k, &root), 0);

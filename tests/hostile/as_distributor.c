@@ -317,8 +317,8 @@ static bool on_accept(struct peer *p, struct peer_callbacks *callbacks, void **c
 static void note_visitor(struct host *h, const struct heard *f)
 {
     doc_Keyset *k CLEANUP(freep) = calloc(1, sizeof(*k));
-    uint8_t signer[32];
-    if (k && document_open(DOCUMENT_KEYSET, f->tail, k, sizeof(*k), signer) == 0)
+    struct id signer;
+    if (k && document_open_keyset(f->tail, k, &signer) == 0)
         h->visitor = id_from(k->distributor);
 }
 

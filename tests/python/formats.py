@@ -15,6 +15,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 import nacl.exceptions
 import nacl.public
 
+import p256
+
 
 class Refused(Exception):
     """What a reader of the format refuses; args[0] is the reason's code."""
@@ -114,6 +116,8 @@ def signature_is_valid(public, message, signature):
 
 
 class Signer:
+    algorithm = 1
+
     def __init__(self, seed):
         self.private = Ed25519PrivateKey.from_private_bytes(seed)
         self.public = self.private.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
@@ -194,11 +198,12 @@ def merkle_proves(leaf_hash, index, count, proof, root):
 
 # ---- section 3 ----------------------------------------------------------------------------------------------------
 
-SPKI_HEAD = bytes.fromhex("302a300506032b6570032100")
+SPKI_HEADS = {32: bytes.fromhex("302a300506032b6570032100"), 65: bytes.fromhex("3059301306072a8648ce3d020106082a8648ce3d030107034200")}
 
 
 def id_of_key(public):
-    return sha256(SPKI_HEAD + public)
+    """Of an Ed25519 key, or a P-256 point."""
+    return sha256(SPKI_HEADS[len(public)] + public)
 
 
 def id_text(identity):
@@ -213,20 +218,20 @@ def pae(payload_type, payload):
 
 
 def envelope_sign(payload_type, payload, signer):
-    return (bytes([1, 1, len(payload_type)]) + payload_type.encode() + be32(len(payload)) + payload + signer.public
+    return (bytes([1, signer.algorithm, len(payload_type)]) + payload_type.encode() + be32(len(payload)) + payload + signer.public
             + signer.sign(pae(payload_type, payload)))
 
 
 def envelope_open(envelope, payload_type):
-    """Payload and signer's public key."""
-    refuse_unless(len(envelope) >= 3 and envelope[0] == 1 and envelope[1] == 1, "malformed")
-    t = envelope[2]
+    """Payload and signer's public key, whose length tells its algorithm."""
+    refuse_unless(len(envelope) >= 3 and envelope[0] == 1 and envelope[1] in (1, 2), "malformed")
+    t, k, is_valid = envelope[2], *((32, signature_is_valid) if envelope[1] == 1 else (65, p256.is_valid))
     refuse_unless(1 <= t <= 64 and len(envelope) >= 7 + t, "malformed")
     p = int.from_bytes(envelope[3 + t:7 + t], "big")
-    refuse_unless(1 <= p <= 262144 and len(envelope) == 7 + t + p + 96, "malformed")
+    refuse_unless(1 <= p <= 262144 and len(envelope) == 7 + t + p + k + 64, "malformed")
     refuse_unless(envelope[3:3 + t] == payload_type.encode(), "malformed")
-    payload, public, signature = envelope[7 + t:7 + t + p], envelope[7 + t + p:39 + t + p], envelope[39 + t + p:]
-    refuse_unless(signature_is_valid(public, pae(payload_type, payload), signature), "signature-invalid")
+    payload, public, signature = envelope[7 + t:7 + t + p], envelope[7 + t + p:7 + t + p + k], envelope[7 + t + p + k:]
+    refuse_unless(is_valid(public, pae(payload_type, payload), signature), "signature-invalid")
     return payload, public
 
 

@@ -10,6 +10,7 @@ import sys
 import nacl.bindings
 
 import formats as f
+import p256
 import parts as p
 
 HEAD = """\
@@ -63,6 +64,54 @@ def envelopes():
     yield give("byte missing", "malformed", good[:-1])
     yield give("length one too large", "malformed", flip(good, 19)[:19] + b"\x08" + good[20:])
     yield give("nothing", "malformed", b"")
+
+
+def es256():
+    """RFC 6979, A.2.5, its s turned to the lower one where it is not; the rest is made from it."""
+    key = p256.Signer(0xC9AFA9D845BA75166B5C215767B1D6934E50C3DB36E89B127B8A622B120F6721)
+    assert key.public.hex().upper().startswith("0460FED4BA255A9D31C961EB74C6356D68C049B8923B61FA6CE669622E60F29FB6")
+    sample = (0xEFD48B2AACB6A8FD1140DD9CD45E81D69D2C877B56AAF991C34D0EA84EAF3716, 0xF7CB1C942D657C41D436C7A1B6E29F65F3E900DBB9AFF4064DC4AB2F843ACDA8)
+    test = (0xF1ABB023518351CD71D881567B1EA663ED3EFCF6C5132B354F28D3B0B7D38367, 0x019F4113742A2B14BD25926B49C649155F267E60D3814B4C0CC84250E46F0083)
+    low = lambda r_, s: p256.be32(r_) + p256.be32(min(s, p256.N - s))
+    assert key.sign(b"sample") == low(*sample) and key.sign(b"test") == low(*test)
+    give = lambda name, expect, public=key.public, message=b"sample", signature=low(*sample): case(
+        "ES256: " + name, "es256", expect, public=public, message=message, signature=signature)
+    yield give("RFC 6979, sample", "ok")
+    yield give("RFC 6979, test", "ok", message=b"test", signature=low(*test))
+    yield give("the higher s", "forged", signature=p256.be32(sample[0]) + p256.be32(sample[1]))
+    yield give("another message", "forged", message=b"samplf")
+    yield give("another key", "forged", public=p256.Signer(2).public)
+    n, s = p256.N, min(sample[1], p256.N - sample[1])
+    for name, r_, s_ in (("r is 0", 0, s), ("s is 0", sample[0], 0), ("both are 0", 0, 0), ("r is n", n, s), ("r is n + r", 2**256 - 1, s), ("s is n", sample[0], n),
+                         ("s is more than n", sample[0], 2**256 - 1), ("s is (n + 1) / 2", sample[0], n // 2 + 1)):
+        yield give(name, "forged", signature=p256.be32(r_) + p256.be32(s_))
+    x, y = int.from_bytes(key.public[1:33], "big"), int.from_bytes(key.public[33:], "big")
+    yield give("the point turned over", "forged", public=p256.encode((x, p256.P - y)))
+    yield give("beside the curve", "forged", public=p256.encode((x, y ^ 1)))
+    yield give("x not below p", "forged", public=p256.encode((p256.P + 5, y)))
+    yield give("infinity", "forged", public=b"\4" + bytes(64))
+    yield give("compressed", "forged", public=bytes([2 + y % 2]) + key.public[1:])
+    k1 = (0x79BE667EF9DCBBAC55A06295CE870B07029BFCDB2DCE28D959F2815B16F81798, 0x483ADA7726A3C4655DA4FBFC0E1108A8FD17B448A68554199C47D08FFB10D4B8)
+    yield give("a point of another curve (secp256k1)", "forged", public=p256.encode(k1))
+    from_der = lambda name, expect, der, signature=low(*sample): case("ES256: " + name, "es256-der", expect, der=der, signature=signature)
+    yield from_der("as a token wrote it, the higher s", "ok", p256.der(*sample))
+    yield from_der("as a token wrote it, the lower s", "ok", p256.der(sample[0], s))
+    yield from_der("short numbers", "ok", p256.der(1, 2), p256.be32(1) + p256.be32(2))
+    for name, der in (("r is 0", p256.der(0, s)), ("s is 0", p256.der(sample[0], 0)), ("s is n", p256.der(sample[0], n)), ("r is n", p256.der(n, s)),
+                      ("r of 33 bytes", p256.der(2**263, s)), ("cut off", p256.der(*sample)[:-1]), ("nothing", b""), ("no sequence", b"\4" + p256.der(*sample)[1:])):
+        yield from_der(name + " in what a token wrote", "malformed", der)
+    signed = f.envelope_sign("hearth/time/1", b"payload", key)
+    give = lambda name, expect, envelope: case("ES256 envelope: " + name, "envelope-es256", expect, type="hearth/time/1", payload=b"payload", envelope=envelope,
+                                               signer=f.id_of_key(key.public))
+    yield give("good", "ok", signed)
+    yield give("payload changed", "forged", flip(signed, 20))
+    yield give("key changed", "forged", flip(signed, len(signed) - 65))
+    yield give("signature changed", "forged", flip(signed, len(signed) - 1))
+    yield give("algorithm 1", "malformed", signed[:1] + b"\1" + signed[2:])
+    yield give("algorithm 0", "malformed", signed[:1] + b"\0" + signed[2:])
+    yield give("byte missing", "malformed", signed[:-1])
+    yield give("byte behind", "malformed", signed + b"\0")
+    yield give("the other s", "forged", signed[:-32] + p256.be32(p256.N - int.from_bytes(signed[-32:], "big")))
 
 
 def tree():
@@ -243,7 +292,7 @@ def programs():
 
 def main():
     out = HEAD
-    for part in (identities, envelopes, tree, key_blocks, key_blocks_in_parts, content_keys, bodies, programs):
+    for part in (identities, envelopes, es256, tree, key_blocks, key_blocks_in_parts, content_keys, bodies, programs):
         out += "".join(part())
     if len(sys.argv) == 1:
         sys.stdout.write(out)

@@ -11,6 +11,7 @@ import tempfile
 
 import formats as f
 import judge as j
+import p256
 import records as r
 from world import NOW, YEAR, Cases, World
 
@@ -100,6 +101,33 @@ class Writer:
         self.cases.add(name, "play", header, expect, judge, now=NOW, **known, sealing=sealing,
                        license=self.cases.file(r.document_sign("license", license_fields, w.a.license)),
                        body=self.cases.file(body), set=self.cases.file(set_), plain=self.cases.file(w.plain))
+
+    def es256(self, sign):
+        """B's root key is an ES256 key: its keyset counts, and nothing else that such a key has signed."""
+        w, b = self.w, self.w.b
+        keyset, root = b.keyset(), b.root
+        give = lambda name, expect, data: self.keyset("ES256: " + name, expect, data, distributor=b.id)
+        give("good", "ok", keyset)
+        body, point, signature = keyset[:-129], keyset[-129:-64], keyset[-64:]
+        numbers = int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:], "big")
+        put = lambda r_, s: body + point + p256.be32(r_) + p256.be32(s)
+        give("the other s", "signature-invalid", put(numbers[0], p256.N - numbers[1]))
+        for name, r_, s in (("r is 0", 0, numbers[1]), ("s is 0", numbers[0], 0), ("both are 0", 0, 0), ("r is n", p256.N, numbers[1]), ("s is n", numbers[0], p256.N),
+                            ("r is one too large", numbers[0] + 1, numbers[1]), ("r and s exchanged", numbers[1], numbers[0])):
+            give(name, "signature-invalid", put(r_, s))
+        give("signed as Ed25519", "malformed", body[:1] + b"\1" + keyset[2:])
+        give("an Ed25519 key, named ES256", "malformed", b"\1\2" + w.a.keyset()[2:])
+        give("algorithm 3", "malformed", b"\1\3" + keyset[2:])
+        give("a compressed point", "malformed", body + bytes([2 + point[-1] % 2]) + point[1:33] + signature)
+        give("a hybrid point", "signature-invalid", body + bytes([6 + point[-1] % 2]) + point[1:] + signature)
+        give("a point beside the curve", "signature-invalid", body + point[:-1] + bytes([point[-1] ^ 1]) + signature)
+        give("the point at infinity", "signature-invalid", body + b"\4" + bytes(64) + signature)
+        give("another key", "keyset-invalid", sign("keyset", b.keyset_fields(), p256.Signer(12345)))
+        give("an Ed25519 key of the distributor's", "keyset-invalid", sign("keyset", b.keyset_fields(), b.license))
+        give("of another payload", "signature-invalid", keyset[:40] + bytes([keyset[40] ^ 1]) + keyset[41:])
+        self.license("signed by an ES256 key", "malformed", sign("license", w.license_fields(w.source), root), of=b)
+        self.simple("roster", "signed by an ES256 key", "malformed", sign("roster", w.roster_fields(1), root), b, lambda d, k: j.roster(d, k, NOW))
+        self.cases.add("signed by an ES256 key", "receipt", sign("receipt", w.receipt_fields(), root), "malformed", j.receipt)
 
     # ---- what is written ----
 
@@ -252,6 +280,7 @@ class Writer:
         self.keyset("signed by the license key", "keyset-invalid", sign("keyset", keyset, w.a.license))
         self.keyset("of another distributor", "keyset-invalid", w.b.keyset())
         self.keyset("names another distributor", "keyset-invalid", sign("keyset", {**keyset, "distributor": w.b.id}, w.a.root))
+        self.es256(sign)
         self.keyset("older than one known", "keyset-invalid", w.a.keyset(), sequence=9)
         roster = w.roster_fields(1)
         self.simple("roster", "signed by the license key", "signature-invalid", sign("roster", roster, w.b.license), w.b,

@@ -3,6 +3,7 @@ import random
 
 import formats as f
 import judge as j
+import p256
 import records as r
 
 NOW = 1700000000000
@@ -10,9 +11,13 @@ YEAR = 365 * 86400 * 1000
 
 
 class Distributor:
-    def __init__(self, world, name, category, revoked):
+    """es256: its root key is an ES256 key."""
+
+    def __init__(self, world, name, category, revoked, es256=False):
         self.root, self.license, self.roster = (f.Signer(world.draw()) for _ in range(3))
         self.tls = f.Signer(world.draw())
+        if es256:
+            self.root = p256.Signer(int.from_bytes(self.license.public, "big") % p256.N)
         self.sealing, self.tree, self.block_root = world.draw(), world.draw(), world.draw()
         self.id, self.name, self.category = f.id_of_key(self.root.public), name, category
         self.version, self.floors = 10 + category, []
@@ -53,7 +58,7 @@ class World:
     def __init__(self):
         self.chance = random.Random(2024)
         self.a = Distributor(self, "Ä", 4, [])
-        self.b = Distributor(self, "B", 9, [3, 4, 1000, 4294967295])
+        self.b = Distributor(self, "B", 9, [3, 4, 1000, 4294967295], es256=True)
         self.b.floors = [{"partner": self.a.id, "lowest_sequence": 6}]
         self.source, self.sibling = Device(self, self.a, 0), Device(self, self.a, 4294967295)
         self.destination, self.revoked = Device(self, self.b, 5), Device(self, self.b, 1000)
