@@ -58,8 +58,11 @@ static void on_row(struct db_job *job, int outcome)
     if (outcome == 0 && known != NULL)
         f->account = account_ref(known);
     else if (outcome == 0 && f->account != NULL) {
+        bool moved = strcmp(f->account->address, f->address) !=
+                     0; /* another one that looked for it may have found it meanwhile, and be at it */
         CODEC_SET_TEXT(f->account->address, f->address);
-        session_restart(f->account->session);
+        if (moved)
+            session_restart(f->account->session);
     } else if (outcome == 0 && (outcome = account_new(&f->account, f->daemon, &f->issuer, f->address)) == 0)
         account_add_guest(f->account);
     finish(f, reason_of_error(outcome), NULL);

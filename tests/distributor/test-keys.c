@@ -286,7 +286,7 @@ static void a_next_key_that_is_damaged_changes_nothing(void **state)
         { "too long", 33, 0600, -EUCLEAN },  { "as long as a wrapped one", KEYS_STORED_BYTES, 0600, -EUCLEAN },
         { "group reads", 32, 0640, -EPERM }, { "others read", 32, 0604, -EPERM }
     };
-    static const uint8_t bytes[64] = { 1 };
+    static const uint8_t bytes[KEYS_STORED_BYTES] = { 1 };
     char path[128];
     uint8_t before[32];
     copy_key(before, KEY_LICENSE);

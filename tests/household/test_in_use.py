@@ -175,7 +175,9 @@ def the_player_hangs():
 
 def the_sound_fails():
     one = song("--max-plays", "9")
-    refusal = kitchen.refused("output-failed", "play", one, "--output", "alsa/no-such-card")
+    kitchen.refused("output-failed", "play", one, "--output", "alsa/no-such-card")  # not on the player's list: nothing was opened
+    assert free(one)["plays"] == 0 and not free(one)["cut_off"]["recovered"]
+    refusal = kitchen.refused("output-failed", "play", one, "--output", "alsa/hw:9,0")
     assert "not counted" in refusal.message, refusal.message
     verdict(one, 0, "output-failed", True, 1)
 

@@ -219,14 +219,17 @@ static void altered_license(void **state)
         "UPDATE license SET state = 2",
         "UPDATE license SET sealed = zeroblob(length(sealed))",
     };
+    char keep[256], put_back[256]; /* beside it: nothing else may be in it */
+    snprintf(keep, sizeof(keep), "cp '%s/vault.db' '%s/kept'", rig.dir, rig.dir);
+    snprintf(put_back, sizeof(put_back), "cp '%s/kept' '%s/vault.db'", rig.dir, rig.dir);
     rig_stop(&rig);
-    rig_alter(&rig, "CREATE TABLE kept AS SELECT * FROM license");
+    assert_int_equal(system(keep), 0);
     for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
         rig_alter(&rig, changes[i]);
         rig_start(&rig);
         assert_int_equal(rig_play(&rig, &song, NULL, NULL), REASON_INTERNAL);
         rig_stop(&rig);
-        rig_alter(&rig, "DELETE FROM license; INSERT INTO license SELECT * FROM kept");
+        assert_int_equal(system(put_back), 0);
     }
     rig_start(&rig);
     assert_int_equal(rig_play(&rig, &song, NULL, NULL), REASON_LICENSE_EXPIRED);
