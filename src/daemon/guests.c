@@ -58,8 +58,7 @@ static void on_row(struct db_job *job, int outcome)
     if (outcome == 0 && known != NULL)
         f->account = account_ref(known);
     else if (outcome == 0 && f->account != NULL) {
-        bool moved = strcmp(f->account->address, f->address) !=
-                     0; /* another one that looked for it may have found it meanwhile, and be at it */
+        bool moved = strcmp(f->account->address, f->address) != 0; /* else somebody else has found it meanwhile */
         CODEC_SET_TEXT(f->account->address, f->address);
         if (moved)
             session_restart(f->account->session);

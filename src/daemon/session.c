@@ -106,6 +106,7 @@ static void wait_again(struct session *s)
 {
     if (s->closing || s->daemon->stopping || !(s->account->registered || s->account->kept)) {
         session_set_state(s, SESSION_OFF);
+        s->at_once = false;
         return;
     }
     session_set_state(s, SESSION_WAITING);
@@ -135,7 +136,7 @@ void session_hang_up(struct session *s, enum reason why, const char *detail)
 void session_closed(struct peer *p, enum reason why, void *ctx)
 {
     struct session *s = ctx;
-    bool was_ready = s->state == SESSION_READY || s->state == SESSION_ENDING;
+    bool was_ready = s->state == SESSION_READY || s->state == SESSION_ENDING, restarted = s->at_once;
     (void)p;
     s->peer = NULL;
     s->attempt++;
@@ -151,13 +152,12 @@ void session_closed(struct peer *p, enum reason why, void *ctx)
     if (was_ready)
         s->failures = 0;
     wait_again(s);
-    if (was_ready) {
+    if (was_ready)
         event(s->daemon, "distributor-offline", "the session with %s has ended", session_label(s));
-        if (s->first != NULL) /* whoever asked meanwhile waits for the next attempt */
-            session_kick(s);
-    } else {
+    if (!was_ready && !restarted)
         session_fail_waiting(s);
-    }
+    else if (s->first != NULL) /* whoever asked meanwhile waits for the next attempt */
+        session_kick(s);
     session_release(s);
 }
 
