@@ -114,7 +114,7 @@ static void put(struct storage_ring *ring, const struct key32 *key)
 }
 
 /* Both files. The next key's token may be away as long as nothing lies under that key. */
-static int read_files(const struct keys *k, struct storage_ring *ring)
+static int read_both(const struct keys *k, struct storage_ring *ring)
 {
     struct key32 key CLEANUP(key32_wipe);
     int next = read_storage(k, ring->state_dir, NEXT_FILE, &key);
@@ -129,6 +129,16 @@ static int read_files(const struct keys *k, struct storage_ring *ring)
     }
     ring->refused |= r == -EACCES;
     return r != 0 ? r : next == -ENOENT || next == -ENXIO || next == -EACCES ? 0 : next;
+}
+
+/* Between opening and reading another process may have put the next key in this one's place, and overwritten what was opened: then it is read anew. A PIN
+ * that was refused is not tried twice. */
+static int read_files(const struct keys *k, struct storage_ring *ring)
+{
+    int r = read_both(k, ring);
+    for (unsigned more = 2; r != 0 && !ring->refused && more > 0; more--)
+        r = read_both(k, ring);
+    return r;
 }
 
 /* When something is looked for that is not in memory. */

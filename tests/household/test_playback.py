@@ -304,7 +304,7 @@ def positions():
     silent("a.flac")
     kitchen("seek", "12")
     kitchen("stop")
-    left = kitchen("show", songs["a.flac"])["position_ms"]
+    left = wait_for("its place is noted", lambda: kitchen("show", songs["a.flac"]).get("position_ms"))
     assert 11500 <= left <= 13500
     silent("a.flac", options=["--resume"])
     assert left - 500 <= now()["position_ms"] <= left + 2000
