@@ -278,7 +278,7 @@ def names_of_devices():
     says(h.kitchen, "ambiguous", "Another device", "devices", "rename", "attic", "Bedroom")
     says(h.kitchen, "not-found", "HOST:PORT", "devices", "add", "127.0.0.1")
     h.kitchen("devices", "rename", "attic", "loft")
-    wait_for("attic knows its new name", lambda: h.attic("status")["name"] == "loft")
+    wait_for("both know its new name", lambda: h.attic("status")["name"] == "loft" and h.kitchen.sees("loft"))
     h.kitchen("devices", "rename", "loft", "attic")
     wait_for("and the old one", lambda: h.attic("status")["name"] == "attic" and h.kitchen.sees("attic"))
 
