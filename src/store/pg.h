@@ -54,6 +54,8 @@ int64_t pg_now_ms(void);
 int64_t pg_deadline_ms(const struct pg_store *s); /* of one that begins now */
 /* BEGIN of one that writes; on 0, *state is the row of store_state: schema, turn, changes. */
 int pg_take_turn(struct pg_store *s, int64_t deadline_ms, int64_t state[3]) MUST_USE;
+int pg_begin_write(struct pg_store *s) MUST_USE;
+int pg_commit(struct pg_store *s) MUST_USE;
 void pg_roll_back(struct pg_store *s);
 
 /* pg_query.c */

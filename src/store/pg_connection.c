@@ -159,7 +159,7 @@ static int set_up(struct pg_store *s)
      * own setting says. */
     snprintf(sql, sizeof(sql),
              "SET lock_timeout = %u; SET idle_in_transaction_session_timeout = 20000;"
-             "SET default_transaction_isolation = 'serializable'; SET default_transaction_read_only = %s;"
+             "SET default_transaction_isolation = 'read committed'; SET default_transaction_read_only = %s;"
              "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'",
              busy_ms, s->base.schema->flags & STORE_READ_ONLY ? "on" : "off");
     return pg_run_script(s, sql, NULL);

@@ -187,13 +187,28 @@ static bool only_reads(const struct pg_statement *st)
     return strncmp(st->sql, "SELECT", 6) == 0 || strncmp(st->sql, "WITH", 4) == 0;
 }
 
+/* Nobody writes without a turn. */
+static int run_alone(struct pg_store *s, struct pg_statement *st, unsigned statement)
+{
+    int r = pg_begin_write(s);
+    if (r == 0)
+        r = run_once(s, st, statement);
+    if (r == 0)
+        r = pg_commit(s);
+    else if (s->in_transaction)
+        pg_roll_back(s);
+    if (r != 0)
+        pg_clear(&st->result);
+    return r;
+}
+
 int pg_step(struct store *store, unsigned statement)
 {
     struct pg_store *s = pg_of(store);
     struct pg_statement *st = statement_of(store, statement);
     int r = 0;
     if (!st->result)
-        r = run_once(s, st, statement);
+        r = s->in_transaction || only_reads(st) ? run_once(s, st, statement) : run_alone(s, st, statement);
     if (r == -EAGAIN && !s->in_transaction && only_reads(st)) { /* by itself: nobody saw the first attempt */
         s->undone = false;
         r = run_once(s, st, statement);

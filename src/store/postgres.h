@@ -2,7 +2,7 @@
  * needs it (store_pg_dep), into nothing else; without libpq postgres-fallback.c stands in, and opening says -ENOTSUP.
  *
  * The program's SQL is one text. It is written in what SQLite and PostgreSQL share, and what differs is translated word by word
- * (pg_sql.h). Only what engines that speak PostgreSQL's protocol have is used: tables, SERIALIZABLE transactions, savepoints,
+ * (pg_sql.h). Only what engines that speak PostgreSQL's protocol have is used: tables, READ COMMITTED transactions, savepoints,
  * ON CONFLICT, RETURNING. No LISTEN, advisory locks, sequences, triggers or functions of our own.
  *
  * Two tables beside the program's:
@@ -10,9 +10,10 @@
  *                  each that changed something (store_outside_version)
  *   store_writer   one row a connection that wrote: the turn of its last commit
  *
- * transaction_begin waits for its turn as SQLite's waits for the write lock: the row `turn` is taken by the first statement, so
- * that of several processes one writes at a time and none has its work undone by another's. Whatever else runs on the database
- * is held off by SERIALIZABLE.
+ * transaction_begin waits for its turn as SQLite's waits for the write lock: the row `turn` is taken by the first statement and
+ * held to the end, so that of several processes one writes at a time, in the order in which they came, and none has its work undone by
+ * another's. As nobody else writes meanwhile, READ COMMITTED shows one consistent state and does not refuse those who waited. A
+ * statement that writes outside of a transaction gets a turn of its own. Whoever changes something by hand takes the turn too (docs/DATABASE.md).
  *
  * -EAGAIN: the transaction was undone because of somebody else, or because the connection broke: run it again from its beginning.
  * Until it has ended every statement of it says the same.

@@ -35,6 +35,7 @@ static bool read_state(const PGresult *r, int64_t state[3])
     return true;
 }
 
+/* Waiting for the row costs nobody his transaction: READ COMMITTED sees it as the one before has left it. */
 int pg_take_turn(struct pg_store *s, int64_t deadline_ms, int64_t state[3])
 {
     for (;;) {
@@ -44,7 +45,7 @@ int pg_take_turn(struct pg_store *s, int64_t deadline_ms, int64_t state[3])
         PGresult *last CLEANUP(pg_clear) = NULL;
         s->undone = false;
         r = pg_run_script(s,
-                          "BEGIN ISOLATION LEVEL SERIALIZABLE;"
+                          "BEGIN ISOLATION LEVEL READ COMMITTED;"
                           "UPDATE store_state SET turn = turn + 1 WHERE one = 1 RETURNING schema, turn, changes",
                           &last);
         if (r == 0 && !read_state(last, state))
@@ -59,7 +60,7 @@ int pg_take_turn(struct pg_store *s, int64_t deadline_ms, int64_t state[3])
     }
 }
 
-static int begin_write(struct pg_store *s)
+int pg_begin_write(struct pg_store *s)
 {
     int64_t state[3];
     int r = pg_take_turn(s, pg_deadline_ms(s), state);
@@ -114,7 +115,7 @@ static int settle(struct pg_store *s)
     return -EINPROGRESS;
 }
 
-static int commit(struct pg_store *s)
+int pg_commit(struct pg_store *s)
 {
     char sql[384];
     if (s->undone || (s->writes && !s->changed)) {
@@ -146,11 +147,11 @@ static int run_own(struct store *store, enum own_statement which)
     struct pg_store *s = pg_of(store);
     switch (which) {
     case OWN_BEGIN:
-        return begin_write(s);
+        return pg_begin_write(s);
     case OWN_BEGIN_READ:
         return begin_read(s);
     case OWN_COMMIT:
-        return commit(s);
+        return pg_commit(s);
     case OWN_ROLLBACK:
         pg_roll_back(s);
         return 0;

@@ -318,27 +318,94 @@ static void others_changes_are_noticed(void **state)
     store_close(s);
 }
 
-/* Who writes without waiting for its turn is held off by the server: the transaction has to be run again. */
-static void who_takes_no_turn_is_noticed(void **state)
+/* As an engine that is asked for more than it can keep apart: the server undoes the transaction that adds this row. */
+#define UNDONE_NUMBER 666
+static void let_fail(bool yes)
+{
+    run_by_hand("DROP TRIGGER IF EXISTS undone ON row");
+    if (yes)
+        run_by_hand(
+            "CREATE OR REPLACE FUNCTION undone() RETURNS trigger LANGUAGE plpgsql AS"
+            " $$BEGIN RAISE EXCEPTION 'undone' USING ERRCODE = '40001'; END$$;"
+            "CREATE TRIGGER undone BEFORE INSERT ON row FOR EACH ROW WHEN (NEW.number = 666) EXECUTE FUNCTION undone()");
+}
+
+static void what_the_server_undoes_is_to_be_run_again(void **state)
 {
     (void)state;
     struct store *s = open_store();
     assert_int_equal(add_in_transaction(s, 1), 0);
+    let_fail(true);
     {
         struct transaction t CLEANUP(transaction_end) = { 0 };
         assert_int_equal(transaction_begin(&t, s), 0);
-        assert_int_equal(count(s), 1);
-        run_by_hand("DELETE FROM row WHERE number = 1");
-        struct query q CLEANUP(query_end) = query(s, DELETE);
-        query_bind_i64(&q, 1, 1);
-        assert_int_equal(query_run(&q), -EAGAIN);
+        assert_int_equal(add(s, 3), 0);
+        assert_int_equal(add(s, UNDONE_NUMBER), -EAGAIN);
         assert_int_equal(add(s, 2), -EAGAIN); /* and everything after it */
         struct savepoint p CLEANUP(savepoint_end) = { 0 };
         assert_int_equal(savepoint_begin(&p, s), -EAGAIN);
         assert_int_equal(transaction_commit(&t), -EAGAIN);
     }
-    assert_int_equal(add_in_transaction(s, 2), 0);
+    let_fail(false);
     assert_int_equal(count(s), 1);
+    assert_int_equal(add_in_transaction(s, UNDONE_NUMBER), 0);
+    assert_int_equal(count(s), 2);
+    store_close(s);
+}
+
+/* Several wait for one turn: each gets it, and sees what the one before has left. */
+#define CONTENDERS 4
+#define ROUNDS 25
+static void *contend(void *unused)
+{
+    (void)unused;
+    struct store *s = open_store();
+    for (int i = 0; i < ROUNDS; i++) {
+        struct transaction t CLEANUP(transaction_end) = { 0 };
+        assert_int_equal(transaction_begin(&t, s), 0);
+        assert_int_equal(add(s, count(s)), 0); /* its number is free only when nobody else came between */
+        assert_int_equal(transaction_commit(&t), 0);
+    }
+    store_close(s);
+    return NULL;
+}
+
+static void who_waited_for_a_turn_begins_at_once(void **state)
+{
+    (void)state;
+    pthread_t threads[CONTENDERS];
+    for (size_t i = 0; i < CONTENDERS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, contend, NULL), 0);
+    for (size_t i = 0; i < CONTENDERS; i++)
+        pthread_join(threads[i], NULL);
+    struct store *s = open_store();
+    assert_int_equal(count(s), CONTENDERS * ROUNDS);
+    store_close(s);
+}
+
+/* Also a statement by itself. */
+static void nobody_writes_without_a_turn(void **state)
+{
+    (void)state;
+    struct store *s = open_store(), *other = open_store();
+    struct store_schema hasty = schema;
+    uint64_t before, after;
+    assert_int_equal(store_outside_version(other, &before), 0);
+    assert_int_equal(add(s, 1), 0);
+    assert_int_equal(store_outside_version(other, &after), 0);
+    assert_int_not_equal(before, after);
+    store_close(other);
+    hasty.busy_ms = 100;
+    assert_int_equal(store_pg_open(&other, database, &hasty, false), 0);
+    {
+        struct transaction t CLEANUP(transaction_end) = { 0 };
+        assert_int_equal(transaction_begin(&t, s), 0);
+        assert_int_equal(add(other, 2), -EBUSY);
+        assert_int_equal(count(other), 1);
+    }
+    assert_int_equal(add(s, 1), STORE_CONFLICT);
+    assert_int_equal(add(other, 2), 0);
+    store_close(other);
     store_close(s);
 }
 
@@ -524,7 +591,9 @@ int main(void)
         cmocka_unit_test_setup(a_conflict_undoes_its_savepoint, empty),
         cmocka_unit_test_setup(one_writes_at_a_time, empty),
         cmocka_unit_test_setup(others_changes_are_noticed, empty),
-        cmocka_unit_test_setup(who_takes_no_turn_is_noticed, empty),
+        cmocka_unit_test_setup(what_the_server_undoes_is_to_be_run_again, empty),
+        cmocka_unit_test_setup(who_waited_for_a_turn_begins_at_once, empty),
+        cmocka_unit_test_setup(nobody_writes_without_a_turn, empty),
         cmocka_unit_test_setup(a_connection_that_ends_is_made_again, empty),
         cmocka_unit_test_setup_teardown(a_lost_commit_is_settled, start_relay, stop_relay),
         cmocka_unit_test_setup_teardown(a_server_that_left_is_asked_again, start_relay, stop_relay),
