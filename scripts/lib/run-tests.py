@@ -3,7 +3,7 @@
 
 usage: run-tests.py COUNTS BUILD-DIR [argument of meson test...]
 
-Adds a line "passed failed skipped" to the file COUNTS. Adopts whatever the tests leave behind (as a child subreaper),
+Adds a line "passed failed skipped" to the file COUNTS, and to COUNTS.failures what the failed ones said. Adopts whatever the tests leave behind (as a child subreaper),
 ends it and counts it as a failure.
 """
 import ctypes
@@ -63,16 +63,28 @@ def end_leftovers(grace_s=5.0):
         time.sleep(0.05)
 
 
-def count(log):
+def told_by(test):
+    """What a failed test printed about its failed cases: at most 60 lines."""
+    told, failing = [], False
+    for line in (test.get("stdout", "") + "\n" + test.get("stderr", "")).splitlines():
+        if not line.startswith("#"):
+            failing = line.startswith("not ok")
+        if failing or "ERROR" in line or "Assertion" in line:
+            told.append(line)
+    return [f"-- {test['name']} in {test['duration']:.0f} s: {test['result']}", *told[:60]]
+
+
+def count(log, failures):
     passed = failed = skipped = 0
     for line in log.read_text(encoding="utf-8").splitlines() if log.exists() else []:
-        result = json.loads(line)["result"]
-        if result in GOOD:
+        test = json.loads(line)
+        if test["result"] in GOOD:
             passed += 1
-        elif result == "SKIP":
+        elif test["result"] == "SKIP":
             skipped += 1
         else:
             failed += 1
+            failures.write("".join(told + "\n" for told in told_by(test)))
     return passed, failed, skipped
 
 
@@ -84,10 +96,11 @@ def main():
     at_once = str(2 * os.cpu_count()) # most tests wait for a process or a timer most of the time
     status = subprocess.run(["meson", "test", "-C", build, "--no-rebuild", "--print-errorlogs", "--num-processes", at_once, *arguments],
                             stdin=subprocess.DEVNULL, check=False).returncode
-    passed, failed, skipped = count(log)
-    for pid, command in end_leftovers().items():
-        print(f"left behind by a test and ended: {pid} {command}")
-        failed += 1
+    with open(counts + ".failures", "a", encoding="utf-8") as failures:
+        passed, failed, skipped = count(log, failures)
+        for pid, command in end_leftovers().items():
+            failures.write(f"-- left behind by a test and ended: {pid} {command}\n")
+            failed += 1
     if status != 0 and failed == 0:
         failed = 1 # meson itself could not go on
     with open(counts, "a", encoding="utf-8") as out:

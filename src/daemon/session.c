@@ -140,7 +140,7 @@ void session_closed(struct peer *p, enum reason why, void *ctx)
     (void)p;
     s->peer = NULL;
     s->attempt++;
-    s->roster_busy = s->roster_again = s->keyset_busy = s->presenting = s->present_again = false;
+    s->roster_busy = s->roster_again = s->presenting = s->present_again = false;
     uv_timer_stop(&s->timer);
     if (s->closing) {
         session_release(s);

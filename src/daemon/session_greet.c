@@ -225,7 +225,6 @@ static void on_new_keyset(const struct answer *answer, void *ctx)
     struct session *s = session_step_end(ctx);
     if (s == NULL)
         return;
-    s->keyset_busy = false;
     enum reason why = answer->why;
     if (why == REASON_NONE)
         why = reason_of_error(keep_keyset(s->account, buf_slice(&s->greet.keyset)));
@@ -233,18 +232,20 @@ static void on_new_keyset(const struct answer *answer, void *ctx)
         REASON_NONE) { /* this connection's key may be the one that was withdrawn: what the next one shows decides */
         log_warn("%s: a new keyset was not taken reason=%s", session_label(s), reason_code(why));
         session_hang_up(s, REASON_OFFLINE, NULL);
+        return;
     }
+    peer_resume(s->peer);
 }
 
-/* The distributor has changed its keys: judged as the first one was, by the vault, which hears of it before of anything that follows it here. */
+/* The distributor has changed its keys: judged as the first one was, by the vault. What follows it here may be signed with them. */
 static void take_new_keyset(struct session *s, struct slice envelope)
 {
     buf_clear(&s->greet.keyset);
-    if (s->keyset_busy || buf_append(&s->greet.keyset, envelope) != 0) {
+    if (buf_append(&s->greet.keyset, envelope) != 0) {
         session_hang_up(s, REASON_OFFLINE, NULL);
         return;
     }
-    s->keyset_busy = true;
+    peer_pause(s->peer);
     ask_keyset(s, buf_slice(&s->greet.keyset), on_new_keyset);
 }
 

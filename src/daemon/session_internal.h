@@ -37,7 +37,6 @@ struct session {
     uint32_t server_bit;
     uint64_t roster_sequence; /* what the distributor has */
     bool roster_busy, roster_again;
-    bool keyset_busy;               /* the vault judges a keyset that came after the first one */
     bool presenting, present_again; /* session_present */
     enum reason failure;
     char failure_text[320];
