@@ -30,6 +30,8 @@ static void on_outcome(const struct transact_outcome *outcome, void *ctx)
             copy_out_unanswered(&c->m, outcome->why, outcome->refusal->text, copy_now_ms(c));
         else if (outcome->why != REASON_NONE)
             copy_out_denied(&c->m, outcome->why, outcome->refusal->text);
+        else if (c->m.state == COPY_OUT_ASKING && c->m.doing == COPY_OUT_ASK) /* find_asked knew whose it is */
+            copy_out_given_already(&c->m, copy_now_ms(c));
         copy_step(c);
     }
     transfer_release(&c->t);

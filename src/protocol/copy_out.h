@@ -39,7 +39,7 @@ enum copy_out_state {
 
 enum copy_out_action_kind {
     COPY_OUT_WAIT,
-    COPY_OUT_ASK, /* (*) ask the issuer: copy_out_granted, copy_out_denied or copy_out_unanswered */
+    COPY_OUT_ASK, /* (*) ask the issuer: copy_out_granted, copy_out_given_already, copy_out_denied or copy_out_unanswered */
     COPY_OUT_RELEASE, /* (*) the vault suspends the license and opens `message`, the sealed certificate: copy_out_released */
     COPY_OUT_READ_HEAD,   /* (*) content information and list root of the body: copy_out_head */
     COPY_OUT_SURRENDER,   /* (*) the vault gives the license up for `message`, the receipt: copy_out_surrendered */
@@ -110,6 +110,8 @@ bool copy_out_has_ended(const struct copy_out *m); /* DONE or GONE, stored */
 /* Is a certificate that was granted wanted here? Also without ASK under way (the answer of an earlier run). */
 bool copy_out_wants_grant(const struct copy_out *m);
 int copy_out_granted(struct copy_out *m, struct slice certificate, struct slice delegation) MUST_USE; /* 0, -ENOMEM */
+/* What was granted is the open certificate of an equal copy that is on its way back: asked again when that is settled. */
+void copy_out_given_already(struct copy_out *m, int64_t now_ms);
 void copy_out_denied(struct copy_out *m, enum reason why, const char *detail);
 /* It was sent, or may have been: the transaction goes on, and so do we. */
 void copy_out_unanswered(struct copy_out *m, enum reason why, const char *detail, int64_t now_ms);

@@ -36,6 +36,12 @@ int copy_out_granted(struct copy_out *m, struct slice certificate, struct slice 
     return 0;
 }
 
+void copy_out_given_already(struct copy_out *m, int64_t now_ms)
+{
+    if (m->state == COPY_OUT_ASKING && finished(m, COPY_OUT_ASK))
+        copy_out_later(m, REASON_IN_USE, now_ms);
+}
+
 void copy_out_denied(struct copy_out *m, enum reason why, const char *detail)
 {
     if (m->state != COPY_OUT_ASKING || !finished(m, COPY_OUT_ASK))

@@ -108,7 +108,7 @@ def free_port():
 
 def run_json(argv, env=None):
     """Runs a command with --json; its object, or Refused."""
-    done = subprocess.run(argv, capture_output=True, text=True, env=env, timeout=180)
+    done = subprocess.run(argv, capture_output=True, text=True, env=env, timeout=90)
     try:
         value = json.loads(done.stdout.splitlines()[-1]) if done.stdout.strip() else {}
     except ValueError:
@@ -181,7 +181,7 @@ class Device:
 
     def anyhow(self, *args):
         """What a command prints, whatever its exit status says."""
-        done = subprocess.run([PROGRAMS["hearth"], "--socket", self.socket, "--json", *args], capture_output=True, text=True, timeout=180)
+        done = subprocess.run([PROGRAMS["hearth"], "--socket", self.socket, "--json", *args], capture_output=True, text=True, timeout=90)
         return json.loads(done.stdout.splitlines()[-1])
 
     def refused(self, code, *args):

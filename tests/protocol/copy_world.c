@@ -178,7 +178,11 @@ static void source_outcome(struct world *w)
     w->out_action.kind = COPY_OUT_WAIT;
     switch (kind) {
     case COPY_OUT_ASK:
-        assert_int_equal(grant(w), 0);
+        if (w->given_already)
+            copy_out_given_already(&w->out, w->now_ms);
+        else
+            assert_int_equal(grant(w), 0);
+        w->given_already = false;
         break;
     case COPY_OUT_RELEASE:
         copy_out_released(&w->out, w->out_outcome, NULL, buf_slice(&w->f->certificate_bytes), w->now_ms);
@@ -571,6 +575,9 @@ void world_fault(struct world *w, enum fault_kind kind)
         break;
     case FAULT_AGAIN:
         (void)copy_out_again(&w->out);
+        break;
+    case FAULT_GIVEN:
+        w->given_already = true;
         break;
     case FAULT_COUNT:
         break;

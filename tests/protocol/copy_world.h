@@ -23,6 +23,7 @@ enum fault_kind {
     FAULT_DECLINE, /* the person at the destination */
     FAULT_PAUSE,   /* at the source; goes on when nothing else happens */
     FAULT_AGAIN,   /* the same command again */
+    FAULT_GIVEN,   /* the next certificate is an equal copy's, which is on its way back */
     FAULT_COUNT
 };
 struct fault {
@@ -77,7 +78,7 @@ struct world {
     uint32_t judge_request, delivering;
 
     /* faults waiting */
-    bool cut_next, store_fails, vault_fails, cancelled, declined;
+    bool cut_next, store_fails, vault_fails, given_already, cancelled, declined;
     struct buf last_question;
     uint16_t last_question_type;
 };

@@ -23,7 +23,7 @@ struct outcome {
 static const char *const fault_names[FAULT_COUNT] = { "lose",  "crash-source", "crash-destination",
                                                       "cut",   "repeat",       "store",
                                                       "vault", "cancel",       "decline",
-                                                      "pause", "again" };
+                                                      "pause", "again",        "given-already" };
 
 static void fail_with(const struct world *w, const char *what, bool move, const struct fault *faults, size_t count)
 {
