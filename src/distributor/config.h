@@ -5,10 +5,10 @@
  * configuration: they live in the operations database. Not for the loop thread (reads a file).
  *
  *     [server]
- *     state-dir = /var/lib/hearth/distributor
+ *     state-dir = /var/lib/hearth-distributor
  *     listen = 0.0.0.0:7700            ; port 0 takes a free one
- *     pid-file = /run/hearth/distributor.pid
- *     address-file = /run/hearth/distributor.address
+ *     pid-file = /run/hearth-distributor/pid
+ *     address-file = /run/hearth-distributor/address
  *     [limits]
  *     connections = 12000
  *     connections-per-address = 12000
@@ -41,7 +41,7 @@
 #include "base/outcome.h"
 
 #define CONFIG_FILE_DEFAULT "/etc/hearth/hearth-distributor.conf"
-#define CONFIG_STATE_DIR_DEFAULT "/var/lib/hearth/distributor"
+#define CONFIG_STATE_DIR_DEFAULT "/var/lib/hearth-distributor"
 #define CONFIG_LISTEN_BYTES 128
 
 struct config {
