@@ -5,7 +5,25 @@
 
 #include "store/store.h"
 
-enum own_statement { OWN_BEGIN, OWN_BEGIN_READ, OWN_COMMIT, OWN_ROLLBACK, OWN_SAVE, OWN_RELEASE, OWN_UNDO, OWN_COUNT };
+enum own_statement {
+    OWN_BEGIN,
+    OWN_BEGIN_BATCH,
+    OWN_BEGIN_READ,
+    OWN_COMMIT,
+    OWN_ROLLBACK,
+    OWN_SAVE,
+    OWN_RELEASE,
+    OWN_UNDO,
+    OWN_COUNT
+};
+
+#define KEPT_BYTES 64
+struct kept {
+    unsigned depth; /* of the savepoint in which it was kept */
+    void *at;
+    size_t len;
+    uint8_t before[KEPT_BYTES];
+};
 
 enum value_kind { VALUE_NULL, VALUE_I64, VALUE_TEXT, VALUE_BLOB };
 struct value {
@@ -19,6 +37,8 @@ struct store_driver {
     void (*close)(struct store *s);                                                         /* frees s */
     int (*bind)(struct store *s, unsigned statement, int parameter, const struct value *v); /* copies */
     int (*step)(struct store *s, unsigned statement);
+    int (*later)(struct store *s, unsigned statement);   /* to its end, perhaps later; NULL: as stepping */
+    void (*ahead)(struct store *s, unsigned statement);  /* NULL: it makes no difference */
     void (*rewind)(struct store *s, unsigned statement); /* forgets rows and values */
     int (*parameter_count)(const struct store *s, unsigned statement);
     int (*column_count)(const struct store *s, unsigned statement);
@@ -40,6 +60,10 @@ struct store {
     const struct store_driver *driver;
     const struct store_schema *schema;
     bool *in_use; /* by a query; statement_count of them; freed by store_close */
+    struct kept *
+        kept; /* memory that goes with the database, oldest first; freed by store_close, as the next ones (transaction.c) */
+    size_t kept_count, kept_cap;
+    unsigned depth; /* savepoints that are open */
 };
 
 #endif

@@ -86,6 +86,7 @@ int pg_outcome(struct pg_store *s, const PGresult *r)
             outcome = outcomes[i].outcome;
     /* Without a state the server said nothing: libpq could not write or read. It may go on calling such a connection good. */
     s->lost |= !state;
+    s->failed = true;
     if (pg_is_lost(s))
         outcome = -EAGAIN;
     if (outcome == -EAGAIN)
@@ -97,8 +98,11 @@ int pg_outcome(struct pg_store *s, const PGresult *r)
 
 int pg_run_script(struct pg_store *s, const char *sql, PGresult **last)
 {
+    int outcome = pg_land(s, NULL);
+    if (outcome != 0)
+        return outcome;
     PGresult *r CLEANUP(pg_clear) = PQexec(s->connection, sql);
-    int outcome = pg_outcome(s, r);
+    outcome = pg_outcome(s, r);
     if (outcome == 0 && last)
         *last = steal(&r);
     return outcome;
@@ -167,6 +171,7 @@ static int set_up(struct pg_store *s)
 
 static int try_connect(struct pg_store *s)
 {
+    pg_flight_drop(s);
     PQfinish(s->connection);
     s->connection = dial(s);
     if (!s->connection)

@@ -11,20 +11,6 @@
 #include "store/pg_sql.h"
 
 #define SQL_MAX_BYTES (64 << 10)
-#define PARAMETERS_MAX 64
-
-enum {
-    OID_BOOL = 16,
-    OID_BYTEA = 17,
-    OID_INT8 = 20,
-    OID_INT2 = 21,
-    OID_INT4 = 23,
-    OID_TEXT = 25,
-    OID_JSON = 114,
-    OID_UNKNOWN = 705,
-    OID_VARCHAR = 1043,
-    OID_NUMERIC = 1700
-};
 
 static struct pg_statement *statement_of(const struct store *store, unsigned statement)
 {
@@ -39,12 +25,21 @@ static int make_statement(struct pg_statement *st, const char *text)
     int r = pg_sql_translate(text, &sql, &st->parameter_count);
     if (r == 0)
         r = buf_put_u8(&sql, '\0');
-    if (r != 0 || st->parameter_count > PARAMETERS_MAX)
+    if (r != 0 || st->parameter_count > PG_PARAMETERS_MAX)
         return r < 0 ? r : -E2BIG;
     st->sql = (char *)steal(&sql.data);
     st->values = calloc((size_t)st->parameter_count + 1, sizeof(*st->values));
     st->types = calloc((size_t)st->parameter_count + 1, sizeof(*st->types));
     return st->values && st->types ? 0 : -ENOMEM;
+}
+
+static void drop_result(struct pg_statement *st)
+{
+    if (st->answer == NULL)
+        PQclear(st->result);
+    pg_answer_unref(st->answer);
+    st->result = NULL;
+    st->answer = NULL;
 }
 
 int pg_statements_new(struct pg_store *s)
@@ -54,6 +49,8 @@ int pg_statements_new(struct pg_store *s)
     int r = s->statements ? 0 : -ENOMEM;
     for (unsigned i = 0; r == 0 && i < schema->statement_count; i++)
         r = make_statement(&s->statements[i], schema->statements[i]);
+    for (unsigned i = 0; r == 0 && i < schema->statement_count; i++)
+        r = pg_reach_of(s->statements[i].sql, &s->memory.names, &s->statements[i].reach);
     return r;
 }
 
@@ -61,7 +58,7 @@ void pg_statements_free(struct pg_store *s)
 {
     for (unsigned i = 0; s->statements && i < s->base.schema->statement_count; i++) {
         struct pg_statement *st = &s->statements[i];
-        PQclear(st->result);
+        drop_result(st);
         for (int p = 0; st->values && p < st->parameter_count; p++)
             free(st->values[p].bytes);
         free(st->values);
@@ -105,7 +102,7 @@ int pg_bind(struct store *store, unsigned statement, int parameter, const struct
 void pg_rewind(struct store *store, unsigned statement)
 {
     struct pg_statement *st = statement_of(store, statement);
-    pg_clear(&st->result);
+    drop_result(st);
     for (int i = 0; i < st->parameter_count; i++) {
         if (st->values[i].bytes) /* a key perhaps, or a password's hash */
             memset(st->values[i].bytes, 0, st->values[i].len);
@@ -126,6 +123,9 @@ static int prepare(struct pg_store *s, struct pg_statement *st, const char *name
     }
     if (st->prepared_on == s->number && !others)
         return 0;
+    int landed = pg_land(s, NULL); /* preparing is waited for */
+    if (landed != 0)
+        return landed;
     char drop[48];
     snprintf(drop, sizeof(drop), "DEALLOCATE %s", name);
     int r = st->prepared_on == s->number ? pg_run_script(s, drop, NULL) : 0;
@@ -141,39 +141,62 @@ static int prepare(struct pg_store *s, struct pg_statement *st, const char *name
     return r;
 }
 
-static PGresult *execute(struct pg_store *s, struct pg_statement *st, const char *name)
+void pg_values(const struct pg_statement *st, struct pg_values *out)
 {
-    const char *values[PARAMETERS_MAX];
-    int lengths[PARAMETERS_MAX], formats[PARAMETERS_MAX];
     for (int i = 0; i < st->parameter_count; i++) {
         const struct pg_value *v = &st->values[i];
-        values[i] = v->kind == VALUE_NULL  ? NULL
-                    : v->kind == VALUE_I64 ? (const char *)v->number
-                                           : (const char *)v->bytes;
-        lengths[i] = v->kind == VALUE_I64 ? (int)sizeof(v->number) : (int)v->len;
-        formats[i] = 1;
-        if (values[i] == NULL && v->kind != VALUE_NULL)
-            values[i] = ""; /* an empty text is not NULL */
+        out->values[i] = v->kind == VALUE_NULL  ? NULL
+                         : v->kind == VALUE_I64 ? (const char *)v->number
+                                                : (const char *)v->bytes;
+        out->lengths[i] = v->kind == VALUE_I64 ? (int)sizeof(v->number) : (int)v->len;
+        out->formats[i] = 1;
+        if (out->values[i] == NULL && v->kind != VALUE_NULL)
+            out->values[i] = ""; /* an empty text is not NULL */
     }
-    return PQexecPrepared(s->connection, name, st->parameter_count, values, lengths, formats, 1);
 }
 
-static int run_once(struct pg_store *s, struct pg_statement *st, unsigned statement)
+/* With whatever is under way before it. */
+static int execute(struct pg_store *s, struct pg_statement *st, const char *name, PGresult **out)
 {
-    char name[24];
-    snprintf(name, sizeof(name), "s%u", statement);
+    struct pg_values v;
+    if (s->flight.count > 0) {
+        int r = pg_send(s, st, name, NULL);
+        return r == 0 ? pg_land(s, out) : r;
+    }
+    pg_values(st, &v);
+    *out = PQexecPrepared(s->connection, name, st->parameter_count, v.values, v.lengths, v.formats, 1);
+    return 0;
+}
+
+static void name_of(unsigned statement, char name[24]) { snprintf(name, 24, "s%u", statement); }
+
+/* A connection, the statement prepared on it, and a savepoint for what it changes. */
+static int make_ready(struct pg_store *s, struct pg_statement *st, const char *name)
+{
     if (s->in_transaction && s->undone)
         return -EAGAIN;
     int r = s->in_transaction ? 0 : pg_connect(s, pg_deadline_ms(s));
     if (r == 0)
         r = prepare(s, st, name);
+    return r == 0 && st->reach.changes ? pg_level_write(s) : r;
+}
+
+static int run_once(struct pg_store *s, struct pg_statement *st, unsigned statement)
+{
+    char name[24];
+    name_of(statement, name);
+    int r = make_ready(s, st, name);
     if (r != 0)
         return r;
-    PGresult *result CLEANUP(pg_clear) = execute(s, st, name);
-    r = pg_outcome(s, result);
+    if (st->reach.changes && s->in_transaction)
+        pg_memory_changed(s, statement);
+    PGresult *result CLEANUP(pg_clear) = NULL;
+    r = execute(s, st, name, &result);
+    if (r == 0)
+        r = pg_outcome(s, result);
     if (r != 0)
         return r;
-    if (PQresultStatus(result) == PGRES_COMMAND_OK || strncmp(PQcmdStatus(result), "SELECT", 6) != 0) {
+    if (st->reach.changes) {
         s->changed_count = strtoll(PQcmdTuples(result), NULL, 10);
         s->changed |= s->changed_count > 0;
     }
@@ -182,15 +205,70 @@ static int run_once(struct pg_store *s, struct pg_statement *st, unsigned statem
     return 0;
 }
 
-static bool only_reads(const struct pg_statement *st)
+/* --- Answers from the memory --------------------------------------------------------------------------------------- */
+
+static bool same_results(const PGresult *a, const PGresult *b)
 {
-    return strncmp(st->sql, "SELECT", 6) == 0 || strncmp(st->sql, "WITH", 4) == 0;
+    if (PQntuples(a) != PQntuples(b) || PQnfields(a) != PQnfields(b))
+        return false;
+    for (int row = 0; row < PQntuples(a); row++) {
+        for (int i = 0; i < PQnfields(a); i++) {
+            size_t len = (size_t)PQgetlength(a, row, i);
+            if (PQgetisnull(a, row, i) != PQgetisnull(b, row, i) || len != (size_t)PQgetlength(b, row, i) ||
+                (len > 0 && memcmp(PQgetvalue(a, row, i), PQgetvalue(b, row, i), len) != 0))
+                return false;
+        }
+    }
+    return true;
+}
+
+/* HEARTH_DOUBT: would the server have said the same? */
+static int doubt(struct pg_store *s, struct pg_statement *st, unsigned statement, const struct pg_answer *a)
+{
+    int r = run_once(s, st, statement);
+    if (r != 0)
+        return r;
+    bool same = same_results(a->result, st->result);
+    pg_clear(&st->result);
+    if (!same)
+        log_error("what was remembered is not so: sql=%s", st->sql);
+    return same ? 0 : -EUCLEAN;
+}
+
+/* Asks the server only what is not remembered. */
+static int ask_memory(struct pg_store *s, struct pg_statement *st, unsigned statement)
+{
+    if (s->undone)
+        return -EAGAIN;
+    struct pg_answer *a = pg_memory_find(s, statement);
+    int r = a != NULL && a->result == NULL ? pg_land(s, NULL) : 0;
+    if (r == 0 && (a == NULL || a->result == NULL)) {
+        a = pg_memory_add(s, statement);
+        if (a != NULL)
+            pg_answer_ref(a);
+        r = run_once(s, st, statement);
+        if (r == 0 && a != NULL)
+            pg_answer_fill(s, a, st->result);
+        if (r == 0)
+            st->answer = a;
+        else
+            pg_answer_unref(a);
+        return r;
+    }
+    if (r == 0 && s->doubts)
+        r = doubt(s, st, statement, a);
+    if (r != 0)
+        return r;
+    st->answer = pg_answer_ref(a);
+    st->result = a->result;
+    st->row = -1;
+    return 0;
 }
 
 /* Nobody writes without a turn. */
 static int run_alone(struct pg_store *s, struct pg_statement *st, unsigned statement)
 {
-    int r = pg_begin_write(s);
+    int r = pg_begin_write(s, false);
     if (r == 0)
         r = run_once(s, st, statement);
     if (r == 0)
@@ -198,8 +276,15 @@ static int run_alone(struct pg_store *s, struct pg_statement *st, unsigned state
     else if (s->in_transaction)
         pg_roll_back(s);
     if (r != 0)
-        pg_clear(&st->result);
+        drop_result(st);
     return r;
+}
+
+static int run(struct pg_store *s, struct pg_statement *st, unsigned statement)
+{
+    if (!s->in_transaction && st->reach.changes)
+        return run_alone(s, st, statement);
+    return s->batch && !st->reach.changes ? ask_memory(s, st, statement) : run_once(s, st, statement);
 }
 
 int pg_step(struct store *store, unsigned statement)
@@ -208,8 +293,8 @@ int pg_step(struct store *store, unsigned statement)
     struct pg_statement *st = statement_of(store, statement);
     int r = 0;
     if (!st->result)
-        r = s->in_transaction || only_reads(st) ? run_once(s, st, statement) : run_alone(s, st, statement);
-    if (r == -EAGAIN && !s->in_transaction && only_reads(st)) { /* by itself: nobody saw the first attempt */
+        r = run(s, st, statement);
+    if (r == -EAGAIN && !s->in_transaction && !st->reach.changes) { /* by itself: nobody saw the first attempt */
         s->undone = false;
         r = run_once(s, st, statement);
     }
@@ -220,68 +305,37 @@ int pg_step(struct store *store, unsigned statement)
     return ++st->row < PQntuples(st->result) ? STORE_ROW : 0;
 }
 
+int pg_later(struct store *store, unsigned statement)
+{
+    struct pg_store *s = pg_of(store);
+    struct pg_statement *st = statement_of(store, statement);
+    char name[24];
+    if (!s->batch || s->each)
+        return pg_step(store, statement);
+    name_of(statement, name);
+    int r = make_ready(s, st, name);
+    if (r != 0)
+        return r;
+    pg_memory_changed(s, statement);
+    s->changed = true; /* perhaps */
+    return pg_send(s, st, name, NULL);
+}
+
+void pg_ahead(struct store *store, unsigned statement)
+{
+    struct pg_store *s = pg_of(store);
+    struct pg_statement *st = statement_of(store, statement);
+    char name[24];
+    name_of(statement, name);
+    if (!s->batch || s->each || st->reach.changes || pg_memory_find(s, statement) != NULL ||
+        make_ready(s, st, name) != 0)
+        return;
+    struct pg_answer *a = pg_memory_add(s, statement);
+    int r = a != NULL ? pg_send(s, st, name, a) : 0;
+    (void)r; /* whoever asks hears of it */
+}
+
 /* --- Reading ----------------------------------------------------------------------------------------------------- */
-
-/* Sums come as decimal numbers: count:2 weight:2 sign:2 scale:2, then `count` digits of base 10,000. */
-static int read_numeric(struct slice bytes, int64_t *out)
-{
-    struct reader r = reader(bytes);
-    int count = reader_u16(&r);
-    int weight = (int16_t)reader_u16(&r);
-    uint16_t sign = reader_u16(&r);
-    (void)reader_u16(&r);
-    int64_t v = 0;
-    for (int i = 0; i <= weight || i < count; i++) {
-        int64_t digit = i < count ? reader_u16(&r) : 0;
-        if (i > weight && digit == 0)
-            continue;
-        if (i > weight || __builtin_mul_overflow(v, 10000, &v) || __builtin_sub_overflow(v, digit, &v))
-            return -EUCLEAN; /* a fraction, or beyond 64 bits */
-    }
-    if (r.bad || (sign != 0 && sign != 0x4000) || (sign == 0 && v == INT64_MIN))
-        return -EUCLEAN;
-    *out = sign == 0 ? -v : v;
-    return 0;
-}
-
-int pg_read(const PGresult *r, int row, int column, struct value *out)
-{
-    *out = (struct value){ 0 };
-    if (PQgetisnull(r, row, column))
-        return 0;
-    struct slice bytes = slice(PQgetvalue(r, row, column), (size_t)PQgetlength(r, row, column));
-    struct reader number = reader(bytes);
-    out->kind = VALUE_I64;
-    switch (PQftype(r, column)) {
-    case OID_BOOL:
-        out->number = reader_u8(&number);
-        return 0;
-    case OID_INT2:
-        out->number = (int16_t)reader_u16(&number);
-        return 0;
-    case OID_INT4:
-        out->number = (int32_t)reader_u32(&number);
-        return 0;
-    case OID_INT8:
-        out->number = (int64_t)reader_u64(&number);
-        return number.bad ? -EUCLEAN : 0;
-    case OID_NUMERIC:
-        return read_numeric(bytes, &out->number);
-    case OID_TEXT:
-    case OID_VARCHAR:
-    case OID_JSON:
-    case OID_UNKNOWN:
-        out->kind = VALUE_TEXT;
-        out->bytes = bytes;
-        return 0;
-    case OID_BYTEA:
-        out->kind = VALUE_BLOB;
-        out->bytes = bytes;
-        return 0;
-    default:
-        return -EUCLEAN;
-    }
-}
 
 int pg_columns(const struct store *store, unsigned statement)
 {

@@ -42,19 +42,23 @@ static int migrate_from(struct pg_store *s, int64_t version)
     return r == 0 ? pg_run_script(s, sql, NULL) : r;
 }
 
-static int read_version(struct pg_store *s, int64_t *version)
+/* *complete: all three tables are there; one of an earlier version lacks the last. */
+static int read_version(struct pg_store *s, int64_t *version, bool *complete)
 {
     PGresult *r CLEANUP(pg_clear) = NULL;
     PGresult *there CLEANUP(pg_clear) = NULL;
-    int outcome = pg_run_script(s, "SELECT to_regclass('store_state') IS NOT NULL", &there);
+    int outcome = pg_run_script(
+        s, "SELECT to_regclass('store_state') IS NOT NULL, to_regclass('store_touched') IS NOT NULL", &there);
     if (outcome == 0 && (PQntuples(there) != 1 || PQgetvalue(there, 0, 0)[0] != 't'))
         outcome = -ENOENT;
     if (outcome == 0)
         outcome = pg_run_script(s, "SELECT schema FROM store_state WHERE one = 1", &r);
     if (outcome == 0 && PQntuples(r) != 1)
         outcome = -ENOENT;
-    if (outcome == 0)
+    if (outcome == 0) {
         *version = strtoll(PQgetvalue(r, 0, 0), NULL, 10);
+        *complete = PQgetvalue(there, 0, 1)[0] == 't';
+    }
     return outcome;
 }
 
@@ -65,7 +69,10 @@ static int make_tables(struct pg_store *s)
         "CREATE TABLE IF NOT EXISTS store_state (one BIGINT PRIMARY KEY CHECK (one = 1),"
         " schema BIGINT NOT NULL, turn BIGINT NOT NULL, changes BIGINT NOT NULL);"
         "CREATE TABLE IF NOT EXISTS store_writer (writer BYTEA PRIMARY KEY, turn BIGINT NOT NULL);"
-        "INSERT INTO store_state (one, schema, turn, changes) VALUES (1, 0, 0, 0) ON CONFLICT DO NOTHING",
+        "CREATE TABLE IF NOT EXISTS store_touched (one BIGINT PRIMARY KEY CHECK (one = 1),"
+        " changes BIGINT NOT NULL, turns BYTEA NOT NULL);"
+        "INSERT INTO store_state (one, schema, turn, changes) VALUES (1, 0, 0, 0) ON CONFLICT DO NOTHING;"
+        "INSERT INTO store_touched (one, changes, turns) VALUES (1, -1, '') ON CONFLICT DO NOTHING",
         NULL);
 }
 
@@ -73,11 +80,15 @@ int pg_migrate(struct pg_store *s, bool create)
 {
     const unsigned newest = s->base.schema->migration_count;
     const bool read_only = s->base.schema->flags & STORE_READ_ONLY;
-    int64_t version, state[3];
-    int r = read_version(s, &version);
+    int64_t version;
+    struct pg_state state;
+    bool complete = false;
+    int r = read_version(s, &version, &complete);
     if (r == -ENOENT && create && !read_only) {
         r = make_tables(s);
         version = 0;
+    } else if (r == 0 && !complete && !read_only) {
+        r = make_tables(s);
     }
     if (r == 0 && version == newest)
         return 0; /* the usual case waits for nobody */
@@ -86,10 +97,10 @@ int pg_migrate(struct pg_store *s, bool create)
     if (r == 0 && read_only)
         return -ESTALE;
     if (r == 0)
-        r = pg_take_turn(s, pg_deadline_ms(s), state);
+        r = pg_take_turn(s, pg_deadline_ms(s), &state);
     if (r != 0)
         return r > 0 ? -EUCLEAN : r;
-    r = migrate_from(s, state[0]); /* another process may just have done it */
+    r = migrate_from(s, state.schema); /* another process may just have done it */
     if (r != 0)
         pg_roll_back(s);
     return r;

@@ -5,15 +5,20 @@
  * (pg_sql.h). Only what engines that speak PostgreSQL's protocol have is used: tables, READ COMMITTED transactions, savepoints,
  * ON CONFLICT, RETURNING. No LISTEN, advisory locks, sequences, triggers or functions of our own.
  *
- * Two tables beside the program's:
+ * Three tables beside the program's:
  *   store_state    one row: the schema's version; `turn`, which every writing transaction raises first; `changes`, raised by
  *                  each that changed something (store_outside_version)
+ *   store_touched  one row: `turns`, eight bytes a table in the order of the migrations, the turn that changed it last; `changes` as of then:
+ *                  where store_state has another, somebody did not say what he changed, and nothing that is remembered counts
  *   store_writer   one row a connection that wrote: the turn of its last commit
  *
  * transaction_begin waits for its turn as SQLite's waits for the write lock: the row `turn` is taken by the first statement and
  * held to the end, so that of several processes one writes at a time, in the order in which they came, and none has its work undone by
  * another's. As nobody else writes meanwhile, READ COMMITTED shows one consistent state and does not refuse those who waited. A
  * statement that writes outside of a transaction gets a turn of its own. Whoever changes something by hand takes the turn too (docs/DATABASE.md).
+ *
+ * In a batch (store.h) the server is waited for only when something has to be known that is not remembered (pg_memory.c): changes by query_later()
+ * are sent (pg_flight.c), and savepoints are made when something is written in them (pg_savepoint.c).
  *
  * -EAGAIN: the transaction was undone because of somebody else, or because the connection broke: run it again from its beginning.
  * Until it has ended every statement of it says the same.

@@ -83,13 +83,15 @@ void query_bind_null(struct query *q, int parameter) { bind(q, parameter, &(stru
 
 /* --- Stepping --- */
 
+static bool is_bound(const struct query *q)
+{
+    int count = parameter_count(q);
+    return q->bound_bits == (count >= 64 ? UINT64_MAX : (UINT64_C(1) << count) - 1);
+}
+
 int query_step(struct query *q)
 {
-    if (!q->stepped) {
-        int count = parameter_count(q);
-        assert(q->bound_bits == (count >= 64 ? UINT64_MAX : (UINT64_C(1) << count) - 1));
-        (void)count;
-    }
+    assert(q->stepped || is_bound(q));
     if (q->outcome != 0)
         return q->outcome;
     if (q->done) /* otherwise it would start again from the first row */
@@ -121,6 +123,26 @@ int query_run(struct query *q)
     rewind_query(q);
     return r;
 }
+
+int query_later(struct query *q)
+{
+    if (q->store->driver->later == NULL)
+        return query_run(q);
+    assert(!q->stepped && is_bound(q));
+    int r = q->outcome != 0 ? q->outcome : q->store->driver->later(q->store, q->index);
+    rewind_query(q);
+    return r;
+}
+
+void query_ahead(struct query *q)
+{
+    assert(!q->stepped && is_bound(q));
+    if (q->outcome == 0 && q->store->driver->ahead != NULL)
+        q->store->driver->ahead(q->store, q->index);
+    rewind_query(q);
+}
+
+bool store_asks_ahead(const struct store *s) { return s->driver->ahead != NULL; }
 
 int query_check(const struct query *q) { return q->outcome; }
 

@@ -11,6 +11,7 @@ void store_close(struct store *s)
     for (unsigned i = 0; s->in_use && i < s->schema->statement_count; i++)
         assert(!s->in_use[i]);
     free(s->in_use);
+    free(s->kept);
     s->driver->close(s);
 }
 

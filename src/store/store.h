@@ -93,6 +93,9 @@ struct transaction {
 };
 int transaction_begin(struct transaction *t, struct store *s) MUST_USE; /* takes the write lock at once; not nested */
 int transaction_begin_read(struct transaction *t, struct store *s) MUST_USE; /* one consistent view */
+/* As transaction_begin, for whoever runs the whole again when it is -EAGAIN. Over PostgreSQL what runs by query_later() may then fail after the
+ * call: as -EAGAIN of a later one, and when it is run again at the call that is to blame. */
+int transaction_begin_batch(struct transaction *t, struct store *s) MUST_USE;
 /* Durable when 0. STORE_CONFLICT when a deferred foreign key is open (the transaction is then rolled back), -errno. */
 int transaction_commit(struct transaction *t) MUST_USE;
 void transaction_end(struct transaction *t); /* rolls back what is open; idempotent */
@@ -104,6 +107,10 @@ struct savepoint {
 int savepoint_begin(struct savepoint *p, struct store *s) MUST_USE;
 int savepoint_release(struct savepoint *p) MUST_USE; /* keeps the changes for the enclosing transaction */
 void savepoint_end(struct savepoint *p);             /* undoes the changes unless released; idempotent */
+
+/* Bytes in memory that go with the database: they are put back as they are now when the savepoint that is open now, or one around it, or the
+ * transaction is undone. at: at most 64 bytes, borrowed until the transaction has ended. Inside a transaction. 0, -ENOMEM. */
+int store_keep(struct store *s, void *at, size_t len) MUST_USE;
 
 /* --- Queries ----------------------------------------------------------------------------------------------------- */
 
@@ -134,6 +141,13 @@ int query_step(struct query *q) MUST_USE;
 int query_one(struct query *q) MUST_USE;
 /* Runs to the end, ignoring rows, and leaves the query ready to be bound again. 0, STORE_CONFLICT, -errno. */
 int query_run(struct query *q) MUST_USE;
+/* As query_run, for a change whose changed rows nobody counts and whose constraints nobody breaks. In a batch over PostgreSQL it is sent, and not
+ * waited for: 0 means nothing yet. */
+int query_later(struct query *q) MUST_USE;
+/* This will be asked, with these values, in this transaction: in a batch over PostgreSQL it is asked now, with others, and whoever runs it gets what it
+ * would be answered then. Otherwise nothing happens. Leaves the query ready to be bound again. */
+void query_ahead(struct query *q);
+bool store_asks_ahead(const struct store *s); /* Is it worth the trouble? */
 /* First failure so far: 0, -EUCLEAN after a read, or what a step said. After it fails, what was read means nothing. */
 int query_check(const struct query *q) MUST_USE;
 /* One statement without parameters. As query_run. */

@@ -16,27 +16,39 @@
 
 /* --- Transactions ------------------------------------------------------------------------------------------------ */
 
+/* Either way. */
+static void ended(struct pg_store *s)
+{
+    s->in_transaction = s->batch = s->failed = false;
+    s->levels.open = s->levels.made = 0;
+    pg_memory_ended(s);
+}
+
 void pg_roll_back(struct pg_store *s)
 {
-    s->in_transaction = false;
+    ended(s);
     if (s->connection && !pg_is_lost(s)) {
-        int r = pg_run_script(s, "ROLLBACK", NULL);
+        int r = pg_land(s, NULL);
+        if (!pg_is_lost(s))
+            r = pg_run_script(s, "ROLLBACK", NULL);
         (void)r; /* nothing was promised; a connection that is beyond use is made again */
     }
     s->undone = false;
 }
 
-static bool read_state(const PGresult *r, int64_t state[3])
+static bool read_state(const PGresult *r, struct pg_state *state)
 {
-    if (PQntuples(r) != 1 || PQnfields(r) != 3)
+    int64_t *const numbers[] = { &state->schema, &state->turn, &state->changes, &state->touched_changes };
+    if (PQntuples(r) != 1 || PQnfields(r) != 5 || PQgetlength(r, 0, 4) >= (int)sizeof(state->turns))
         return false;
-    for (int i = 0; i < 3; i++)
-        state[i] = strtoll(PQgetvalue(r, 0, i), NULL, 10);
+    for (int i = 0; i < (int)ARRAY_COUNT(numbers); i++)
+        *numbers[i] = strtoll(PQgetvalue(r, 0, i), NULL, 10);
+    snprintf(state->turns, sizeof(state->turns), "%s", PQgetvalue(r, 0, 4));
     return true;
 }
 
 /* Waiting for the row costs nobody his transaction: READ COMMITTED sees it as the one before has left it. */
-int pg_take_turn(struct pg_store *s, int64_t deadline_ms, int64_t state[3])
+int pg_take_turn(struct pg_store *s, int64_t deadline_ms, struct pg_state *state)
 {
     for (;;) {
         int r = pg_connect(s, deadline_ms);
@@ -46,7 +58,9 @@ int pg_take_turn(struct pg_store *s, int64_t deadline_ms, int64_t state[3])
         s->undone = false;
         r = pg_run_script(s,
                           "BEGIN ISOLATION LEVEL READ COMMITTED;"
-                          "UPDATE store_state SET turn = turn + 1 WHERE one = 1 RETURNING schema, turn, changes",
+                          "UPDATE store_state SET turn = turn + 1 WHERE one = 1;"
+                          "SELECT s.schema, s.turn, s.changes, t.changes, encode(t.turns, 'hex')"
+                          " FROM store_state s, store_touched t WHERE s.one = 1 AND t.one = 1",
                           &last);
         if (r == 0 && !read_state(last, state))
             r = -ENOENT;
@@ -60,15 +74,18 @@ int pg_take_turn(struct pg_store *s, int64_t deadline_ms, int64_t state[3])
     }
 }
 
-int pg_begin_write(struct pg_store *s)
+int pg_begin_write(struct pg_store *s, bool batch)
 {
-    int64_t state[3];
-    int r = pg_take_turn(s, pg_deadline_ms(s), state);
+    int r = pg_take_turn(s, pg_deadline_ms(s), &s->state);
     if (r != 0)
         return r;
     s->in_transaction = s->writes = true;
     s->changed = false;
-    s->turn = state[1];
+    s->batch = batch;
+    if (s->state.turn <= s->seen_turn) /* another database than before */
+        pg_memory_forget(s);
+    pg_memory_others(s, s->state.turns, s->state.changes == s->state.touched_changes);
+    s->seen_turn = s->state.turn - 1;
     return 0;
 }
 
@@ -92,14 +109,15 @@ static int begin_read(struct pg_store *s)
 /* Did the commit of this turn happen? Whoever had the turn before us, perhaps our own former connection, has ended by now. */
 static int settle(struct pg_store *s)
 {
-    int64_t deadline_ms = pg_now_ms() + SETTLE_MS, state[3];
+    int64_t deadline_ms = pg_now_ms() + SETTLE_MS;
+    struct pg_state state;
     char sql[160];
     snprintf(sql, sizeof(sql), "SELECT 1 FROM store_writer WHERE writer = decode('%s', 'hex') AND turn = %lld",
-             s->writer, (long long)s->turn);
+             s->writer, (long long)s->state.turn);
     int r;
     do {
         PGresult *found CLEANUP(pg_clear) = NULL;
-        r = pg_take_turn(s, deadline_ms, state);
+        r = pg_take_turn(s, deadline_ms, &state);
         if (r == 0)
             r = pg_run_script(s, sql, &found);
         if (r == 0) {
@@ -115,30 +133,51 @@ static int settle(struct pg_store *s)
     return -EINPROGRESS;
 }
 
+/* The row of store_touched: what this transaction has changed was changed in its turn. */
+static void print_turns(const struct pg_store *s, char out[PG_TABLES_MAX * PG_TURN_HEX + 1])
+{
+    size_t known = strlen(s->state.turns) / PG_TURN_HEX;
+    for (unsigned i = 0; i < s->memory.names.tables.count; i++) {
+        char *at = out + (size_t)i * PG_TURN_HEX;
+        if (pg_set_has(&s->memory.touched, i))
+            snprintf(at, PG_TURN_HEX + 1, "%016llx", (unsigned long long)s->state.turn);
+        else
+            snprintf(at, PG_TURN_HEX + 1, "%.16s",
+                     i < known ? s->state.turns + (size_t)i * PG_TURN_HEX : "0000000000000000");
+    }
+}
+
 int pg_commit(struct pg_store *s)
 {
-    char sql[384];
+    char sql[PG_TABLES_MAX * PG_TURN_HEX + 512], turns[PG_TABLES_MAX * PG_TURN_HEX + 1] = "";
+    if (!s->undone && pg_land(s, NULL) != 0) /* what failed on its way is known now */
+        s->undone = true;
     if (s->undone || (s->writes && !s->changed)) {
         bool undone = s->undone;
         pg_roll_back(s);
         return undone ? -EAGAIN : 0;
     }
+    print_turns(s, turns);
     snprintf(sql, sizeof(sql),
              "INSERT INTO store_writer (writer, turn) VALUES (decode('%s', 'hex'), %lld)"
              " ON CONFLICT (writer) DO UPDATE SET turn = excluded.turn;"
-             "UPDATE store_state SET changes = changes + 1 WHERE one = 1;COMMIT",
-             s->writer, (long long)s->turn);
+             "UPDATE store_state SET changes = changes + 1 WHERE one = 1;"
+             "UPDATE store_touched SET changes = %lld, turns = decode('%s', 'hex') WHERE one = 1;COMMIT",
+             s->writer, (long long)s->state.turn, (long long)s->state.changes + 1, turns);
     PGresult *last CLEANUP(pg_clear) = NULL;
     int r = pg_run_script(s, s->writes ? sql : "COMMIT", &last);
     if (r == 0 && strcmp(PQcmdStatus(last), "COMMIT") != 0)
         r = -EAGAIN; /* it was beyond use, and was rolled back */
-    s->in_transaction = false;
-    if (r == 0)
+    ended(s);
+    if (r == 0) {
         s->own_changes += s->writes;
-    else if (s->writes && pg_is_lost(s))
+        s->seen_turn += s->writes;
+        s->each = false;
+        return 0;
+    }
+    if (s->writes && pg_is_lost(s))
         return settle(s);
-    else
-        pg_roll_back(s);
+    pg_roll_back(s);
     return r;
 }
 
@@ -147,7 +186,8 @@ static int run_own(struct store *store, enum own_statement which)
     struct pg_store *s = pg_of(store);
     switch (which) {
     case OWN_BEGIN:
-        return pg_begin_write(s);
+    case OWN_BEGIN_BATCH:
+        return pg_begin_write(s, which == OWN_BEGIN_BATCH);
     case OWN_BEGIN_READ:
         return begin_read(s);
     case OWN_COMMIT:
@@ -156,15 +196,8 @@ static int run_own(struct store *store, enum own_statement which)
         pg_roll_back(s);
         return 0;
     default:
-        break;
+        return pg_savepoint(s, which);
     }
-    if (s->undone) /* there is nothing left to undo */
-        return which == OWN_UNDO ? 0 : -EAGAIN;
-    return pg_run_script(s,
-                         which == OWN_SAVE      ? "SAVEPOINT inner_step"
-                         : which == OWN_RELEASE ? "RELEASE SAVEPOINT inner_step"
-                                                : "ROLLBACK TO SAVEPOINT inner_step",
-                         NULL);
 }
 
 static bool in_transaction(const struct store *store) { return ((const struct pg_store *)store)->in_transaction; }
@@ -219,7 +252,9 @@ static int64_t last_id(const struct store *store)
 static void close_pg(struct store *store)
 {
     struct pg_store *s = pg_of(store);
+    pg_flight_drop(s);
     pg_statements_free(s);
+    pg_memory_free(s);
     PQfinish(s->connection);
     free(s);
 }
@@ -228,6 +263,8 @@ static const struct store_driver driver = {
     .close = close_pg,
     .bind = pg_bind,
     .step = pg_step,
+    .later = pg_later,
+    .ahead = pg_ahead,
     .rewind = pg_rewind,
     .parameter_count = pg_parameter_count,
     .column_count = pg_columns,
@@ -259,7 +296,10 @@ int store_pg_open(struct store **out, const char *database, const struct store_s
     rng_fill(rng_system(), writer, sizeof(writer));
     hex_encode(SLICE_ARRAY(writer), s->writer);
     s->base.in_use = calloc(schema->statement_count + 1, sizeof(*s->base.in_use));
-    r = s->base.in_use ? pg_statements_new(s) : -ENOMEM;
+    s->doubts = getenv("HEARTH_DOUBT") != NULL;
+    r = s->base.in_use ? pg_memory_new(s) : -ENOMEM;
+    if (r == 0)
+        r = pg_statements_new(s);
     if (r == 0)
         r = pg_connect(s, 0);
     if (r == 0)

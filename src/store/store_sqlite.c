@@ -153,13 +153,10 @@ static int configure(sqlite3 *db, const struct store_schema *schema)
 static int prepare_all(struct sqlite_store *s)
 {
     static const char *const own_sql[OWN_COUNT] = {
-        [OWN_BEGIN] = "BEGIN IMMEDIATE",
-        [OWN_BEGIN_READ] = "BEGIN DEFERRED",
-        [OWN_COMMIT] = "COMMIT",
-        [OWN_ROLLBACK] = "ROLLBACK",
-        [OWN_SAVE] = "SAVEPOINT inner_step",
-        [OWN_RELEASE] = "RELEASE inner_step",
-        [OWN_UNDO] = "ROLLBACK TO inner_step",
+        [OWN_BEGIN] = "BEGIN IMMEDIATE",      [OWN_BEGIN_BATCH] = "BEGIN IMMEDIATE",
+        [OWN_BEGIN_READ] = "BEGIN DEFERRED",  [OWN_COMMIT] = "COMMIT",
+        [OWN_ROLLBACK] = "ROLLBACK",          [OWN_SAVE] = "SAVEPOINT inner_step",
+        [OWN_RELEASE] = "RELEASE inner_step", [OWN_UNDO] = "ROLLBACK TO inner_step",
     };
     int r = 0;
     for (unsigned i = 0; r == 0 && i < OWN_COUNT; i++)

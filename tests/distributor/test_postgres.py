@@ -12,7 +12,7 @@ import cluster  # noqa: E402
 
 
 def run(test, connection):
-    ended = subprocess.run([test], env={**os.environ, "TOWN_POSTGRES": connection}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    ended = subprocess.run([test], env={**os.environ, "TOWN_POSTGRES": connection, "HEARTH_DOUBT": "1"}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                            timeout=250, check=False)
     return os.path.basename(test), ended.returncode, ended.stdout.decode(errors="replace")
 

@@ -15,10 +15,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include <libpq-fe.h>
-
 #include "base/util.h"
-#include "store/postgres.h"
+#include "shelf.h"
 
 enum { ADD, GET, COUNT, SUMS, PAIRS, DELETE, ANY };
 static const char *const migrations[] = {
@@ -36,42 +34,7 @@ static const char *const statements[] = {
 };
 static struct store_schema schema = { migrations, ARRAY_COUNT(migrations), statements, ARRAY_COUNT(statements) };
 
-static char database[STORE_PG_DATABASE_BYTES];
-
-static PGconn *by_hand(void)
-{
-    PGconn *c = PQconnectdb(database + strlen("postgresql:"));
-    assert_int_equal(PQstatus(c), CONNECTION_OK);
-    return c;
-}
-
-static void run_by_hand(const char *sql)
-{
-    PGconn *c = by_hand();
-    PGresult *r = PQexec(c, sql);
-    if (PQresultStatus(r) != PGRES_COMMAND_OK && PQresultStatus(r) != PGRES_TUPLES_OK)
-        fail_msg("%s: %s", sql, PQerrorMessage(c));
-    PQclear(r);
-    PQfinish(c);
-}
-
-static int make_database(void **state)
-{
-    (void)state;
-    char sql[64];
-    snprintf(database, sizeof(database), "postgresql:%s dbname=postgres", getenv("TOWN_POSTGRES"));
-    snprintf(sql, sizeof(sql), "CREATE DATABASE store_%d", (int)getpid());
-    run_by_hand(sql);
-    snprintf(database, sizeof(database), "postgresql:%s dbname=store_%d", getenv("TOWN_POSTGRES"), (int)getpid());
-    return 0;
-}
-
-static struct store *open_store(void)
-{
-    struct store *s;
-    assert_int_equal(store_pg_open(&s, database, &schema, true), 0);
-    return s;
-}
+static struct store *open_store(void) { return shelf_open(&schema); }
 
 static int add(struct store *s, int64_t number)
 {
@@ -91,6 +54,23 @@ static int add_in_transaction(struct store *s, int64_t number)
     return r == 0 ? transaction_commit(&t) : r;
 }
 
+/* The same, sent and not waited for. */
+static int add_in_batch(struct store *s, int64_t number)
+{
+    struct transaction t CLEANUP(transaction_end) = { 0 };
+    int r = transaction_begin_batch(&t, s);
+    if (r != 0)
+        return r;
+    {
+        struct query q CLEANUP(query_end) = query(s, ADD);
+        query_bind_i64(&q, 1, number);
+        query_bind_text(&q, 2, "");
+        query_bind_null(&q, 3);
+        r = query_later(&q);
+    }
+    return r == 0 ? transaction_commit(&t) : r;
+}
+
 static int64_t count(struct store *s)
 {
     struct query q CLEANUP(query_end) = query(s, COUNT);
@@ -102,7 +82,7 @@ static int empty(void **state)
     (void)state;
     struct store *s = open_store();
     store_close(s);
-    run_by_hand("DELETE FROM row");
+    shelf_by_hand("DELETE FROM row");
     return 0;
 }
 
@@ -126,17 +106,17 @@ static void versions_are_kept_apart(void **state)
     store_close(s);
     struct store_schema older = schema, newer = schema, reader = schema;
     older.migration_count = 1;
-    assert_int_equal(store_pg_open(&s, database, &older, false), STORE_NEWER);
+    assert_int_equal(store_pg_open(&s, shelf_database, &older, false), STORE_NEWER);
     static const char *const more[] = { "", "", "CREATE TABLE third (a INTEGER) STRICT;", "nonsense" };
     newer.migrations = more;
     newer.migration_count = 3;
     newer.flags = STORE_READ_ONLY;
-    assert_int_equal(store_pg_open(&s, database, &newer, false), -ESTALE);
+    assert_int_equal(store_pg_open(&s, shelf_database, &newer, false), -ESTALE);
     newer.migration_count = 4;
     newer.flags = 0;
-    assert_int_equal(store_pg_open(&s, database, &newer, false), -EINVAL); /* and nothing of it is kept */
+    assert_int_equal(store_pg_open(&s, shelf_database, &newer, false), -EINVAL); /* and nothing of it is kept */
     reader.flags = STORE_READ_ONLY;
-    assert_int_equal(store_pg_open(&s, database, &reader, false), 0);
+    assert_int_equal(store_pg_open(&s, shelf_database, &reader, false), 0);
     assert_int_equal(add(s, 1), -EROFS);
     store_close(s);
     char other[STORE_PG_DATABASE_BYTES];
@@ -150,7 +130,7 @@ static void versions_are_kept_apart(void **state)
     snprintf(sql, sizeof(sql),
              "CREATE DATABASE ascii_%d ENCODING 'SQL_ASCII' TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'",
              (int)getpid());
-    run_by_hand(sql);
+    shelf_by_hand(sql);
     snprintf(other, sizeof(other), "postgresql:%s dbname=ascii_%d", getenv("TOWN_POSTGRES"), (int)getpid());
     assert_int_equal(store_pg_open(&s, other, &schema, true), -EILSEQ);
 }
@@ -220,7 +200,7 @@ static void sums_are_whole_numbers(void **state)
         assert_int_equal(query_i64(&q, 4), 1);
         assert_int_equal(query_check(&q), 0);
         query_end(&q);
-        run_by_hand("DELETE FROM row");
+        shelf_by_hand("DELETE FROM row");
     }
     store_close(s);
 }
@@ -281,7 +261,7 @@ static void one_writes_at_a_time(void **state)
     struct store *s = open_store(), *other;
     struct store_schema hasty = schema;
     hasty.busy_ms = 100;
-    assert_int_equal(store_pg_open(&other, database, &hasty, false), 0);
+    assert_int_equal(store_pg_open(&other, shelf_database, &hasty, false), 0);
     struct transaction t CLEANUP(transaction_end) = { 0 }, u CLEANUP(transaction_end) = { 0 };
     assert_int_equal(transaction_begin(&t, s), 0);
     assert_int_equal(add(s, 1), 0);
@@ -322,9 +302,9 @@ static void others_changes_are_noticed(void **state)
 #define UNDONE_NUMBER 666
 static void let_fail(bool yes)
 {
-    run_by_hand("DROP TRIGGER IF EXISTS undone ON row");
+    shelf_by_hand("DROP TRIGGER IF EXISTS undone ON row");
     if (yes)
-        run_by_hand(
+        shelf_by_hand(
             "CREATE OR REPLACE FUNCTION undone() RETURNS trigger LANGUAGE plpgsql AS"
             " $$BEGIN RAISE EXCEPTION 'undone' USING ERRCODE = '40001'; END$$;"
             "CREATE TRIGGER undone BEFORE INSERT ON row FOR EACH ROW WHEN (NEW.number = 666) EXECUTE FUNCTION undone()");
@@ -396,7 +376,7 @@ static void nobody_writes_without_a_turn(void **state)
     assert_int_not_equal(before, after);
     store_close(other);
     hasty.busy_ms = 100;
-    assert_int_equal(store_pg_open(&other, database, &hasty, false), 0);
+    assert_int_equal(store_pg_open(&other, shelf_database, &hasty, false), 0);
     {
         struct transaction t CLEANUP(transaction_end) = { 0 };
         assert_int_equal(transaction_begin(&t, s), 0);
@@ -420,14 +400,14 @@ static void a_connection_that_ends_is_made_again(void **state)
         struct transaction t CLEANUP(transaction_end) = { 0 };
         assert_int_equal(transaction_begin(&t, s), 0);
         assert_int_equal(add(s, 1), 0);
-        run_by_hand(others);
+        shelf_by_hand(others);
         assert_int_equal(add(s, 2), -EAGAIN);
         assert_int_equal(transaction_commit(&t), -EAGAIN);
     }
     assert_int_equal(add_in_transaction(s, 3), 0);
-    run_by_hand(others);
+    shelf_by_hand(others);
     assert_int_equal(count(s), 1); /* a question alone is asked again by itself */
-    run_by_hand(others);
+    shelf_by_hand(others);
     assert_int_equal(add_in_transaction(s, 4), 0);
     store_close(s);
 }
@@ -522,11 +502,12 @@ static void a_lost_commit_is_settled(void **state)
     assert_int_equal(store_pg_open(&s, through, &schema, false), 0);
     assert_int_equal(store_outside_version(s, &before), 0);
     for (int64_t i = 0; i < 20; i += 2) {
+        int (*add_one)(struct store *, int64_t) = i % 4 == 0 ? add_in_transaction : add_in_batch;
         relay.cut = 1;
-        assert_int_equal(add_in_transaction(s, i), -EAGAIN); /* it did not arrive: nothing is kept */
+        assert_int_equal(add_one(s, i), -EAGAIN); /* it did not arrive: nothing is kept */
         assert_int_equal(count(s), i / 2);
         relay.cut = 2;
-        assert_int_equal(add_in_transaction(s, i), 0); /* it arrived: that its answer was lost makes no difference */
+        assert_int_equal(add_one(s, i), 0); /* it arrived: that its answer was lost makes no difference */
         assert_int_equal(count(s), i / 2 + 1);
     }
     assert_int_equal(store_outside_version(s, &after), 0);
@@ -598,5 +579,5 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_lost_commit_is_settled, start_relay, stop_relay),
         cmocka_unit_test_setup_teardown(a_server_that_left_is_asked_again, start_relay, stop_relay),
     };
-    return cmocka_run_group_tests(tests, make_database, NULL);
+    return cmocka_run_group_tests(tests, shelf_make, NULL);
 }

@@ -75,6 +75,59 @@ static void test_savepoints(void **state)
     assert_int_equal(household_add_lamp(s, "b", NULL), 0);
 }
 
+/* Memory goes with the savepoint in which it changed. */
+static void test_memory_is_undone(void **state)
+{
+    (void)state;
+    struct store *s CLEANUP(store_closep) = household_open();
+    int a = 1, b = 1;
+    {
+        struct transaction t CLEANUP(transaction_end) = { 0 };
+        assert_int_equal(transaction_begin_batch(&t, s), 0);
+        assert_int_equal(store_keep(s, &a, sizeof(a)), 0);
+        a = 2;
+        for (int undone = 0; undone < 2; undone++) {
+            struct savepoint outer CLEANUP(savepoint_end) = { 0 };
+            assert_int_equal(savepoint_begin(&outer, s), 0);
+            assert_int_equal(store_keep(s, &a, sizeof(a)), 0);
+            a = 3;
+            {
+                struct savepoint inner CLEANUP(savepoint_end) = { 0 };
+                assert_int_equal(savepoint_begin(&inner, s), 0);
+                assert_int_equal(store_keep(s, &a, sizeof(a)), 0);
+                a = 4;
+                assert_int_equal(store_keep(s, &a, sizeof(a)), 0);
+                a = 5;
+            }
+            assert_int_equal(a, 3);
+            {
+                struct savepoint inner CLEANUP(savepoint_end) = { 0 };
+                assert_int_equal(savepoint_begin(&inner, s), 0);
+                assert_int_equal(store_keep(s, &b, sizeof(b)), 0);
+                b = 7;
+                assert_int_equal(savepoint_release(&inner), 0); /* now it goes with the outer one */
+            }
+            if (undone == 0)
+                continue;
+            assert_int_equal(savepoint_release(&outer), 0);
+        }
+        assert_int_equal(a, 3);
+        assert_int_equal(b, 7);
+    }
+    assert_int_equal(a, 1); /* the whole was undone */
+    assert_int_equal(b, 1);
+    for (int kept = 0; kept < 200; kept++) { /* what is committed stays, however much it was */
+        struct transaction t CLEANUP(transaction_end) = { 0 };
+        assert_int_equal(transaction_begin(&t, s), 0);
+        for (int i = 0; i < kept; i++) {
+            assert_int_equal(store_keep(s, &a, sizeof(a)), 0);
+            a = i;
+        }
+        assert_int_equal(transaction_commit(&t), 0);
+    }
+    assert_int_equal(a, 198);
+}
+
 static void test_conflict_at_commit(void **state)
 {
     (void)state;
@@ -199,6 +252,7 @@ int main(void)
         EACH(test_undone_unless_committed),
         EACH(test_commit_is_synced),
         EACH(test_savepoints),
+        EACH(test_memory_is_undone),
         EACH(test_conflict_at_commit),
         EACH(test_second_writer),
         EACH(test_one_view),
