@@ -151,6 +151,7 @@ int billing_sell(struct operations *o, const struct sale *s, uint64_t *entry)
     else
         ledger_account_user(s->user, account);
     refer(s, p.reference);
+    p.drawn = s->subject.has_serial;
     snprintf(p.text, sizeof(p.text), "%s", s->text);
     int r = posting_line(&p, account, -s->price);
     if (r == 0)

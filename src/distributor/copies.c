@@ -53,17 +53,29 @@ int copies_next(struct operations *o, const uint8_t after[16], const char *accou
     return r == 0 ? read_copy(&q, out, NULL, NULL) : r;
 }
 
+static void bind_open(struct query *q, const struct copy *like)
+{
+    query_bind_blob(q, 1, SLICE_ARRAY(like->license_id));
+    rows_bind_id(q, 2, &like->source);
+    rows_bind_id(q, 3, &like->destination);
+    query_bind_i64(q, 4, like->move);
+    query_bind_i64(q, 5, like->removable);
+    query_bind_u64(q, 6, like->edition);
+    query_bind_i64(q, 7, like->checkout);
+}
+
+void copies_ask_open(struct operations *o, const struct copy *like)
+{
+    struct query q CLEANUP(query_end) = query(o->store, CERTIFICATE_OPEN);
+    bind_open(&q, like);
+    query_ahead(&q);
+}
+
 int copies_find_open(struct operations *o, const struct copy *like, struct copy *out, struct buf *document,
                      struct buf *delegation)
 {
     struct query q CLEANUP(query_end) = query(o->store, CERTIFICATE_OPEN);
-    query_bind_blob(&q, 1, SLICE_ARRAY(like->license_id));
-    rows_bind_id(&q, 2, &like->source);
-    rows_bind_id(&q, 3, &like->destination);
-    query_bind_i64(&q, 4, like->move);
-    query_bind_i64(&q, 5, like->removable);
-    query_bind_u64(&q, 6, like->edition);
-    query_bind_i64(&q, 7, like->checkout);
+    bind_open(&q, like);
     int r = rows_one(&q);
     return r == 0 ? read_copy(&q, out, document, delegation) : r;
 }
@@ -109,7 +121,7 @@ int copies_add_certificate(struct operations *o, const struct copy *c, struct sl
         query_bind_null(&q, 19);
     query_bind_u64(&q, 20, c->edition);
     query_bind_i64(&q, 21, c->checkout);
-    return rows_run(&q);
+    return rows_later(&q);
 }
 
 static void history_of(const struct copy *c, const doc_Leaf *leaf, share_CopyHistory *row)
@@ -148,7 +160,7 @@ static int set_history(struct operations *o, const share_CopyHistory *row)
     query_bind_u64(&q, 13, row->issued_ms);
     query_bind_u64(&q, 14, row->ends_ms);
     query_bind_i64(&q, 15, row->state);
-    int r = rows_run(&q);
+    int r = rows_later(&q);
     return r == 0 ? SHARE_PUT(o, COPY_HISTORY, false, share_CopyHistory, row) : r;
 }
 

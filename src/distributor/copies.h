@@ -30,6 +30,8 @@ int copies_find(struct operations *o, const uint8_t serial[16], struct copy *out
 /* An issued and unsettled one for the same source, destination and kind. 0, OPERATIONS_ABSENT. */
 int copies_find_open(struct operations *o, const struct copy *like, struct copy *out, struct buf *document,
                      struct buf *delegation) MUST_USE;
+/* That is going to be asked (query_ahead). */
+void copies_ask_open(struct operations *o, const struct copy *like);
 /* The destination of the unsettled move of this edition of the license. 0, OPERATIONS_ABSENT. */
 int copies_find_move(struct operations *o, const uint8_t license_id[16], const struct id *source, uint64_t edition,
                      struct id *destination) MUST_USE;

@@ -21,6 +21,7 @@
 #include "distributor/share.h"
 #include "distributor/share_forget.h"
 #include "distributor/storage.h"
+#include "distributor/tally.h"
 
 #define SCRUB_DUE "scrub-due"   /* rises with everything that no free page may hold */
 #define SCRUB_DONE "scrub-done" /* how far it had risen when the file was last written anew */
@@ -214,6 +215,7 @@ static int delete_rows(struct erasure *e)
         { ERASE_LEDGER, true },
         { ERASE_POSTINGS, true },
     };
+    tally_forget_balances(e->o);
     return run_each(e, all, ARRAY_COUNT(all));
 }
 

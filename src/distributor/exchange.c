@@ -170,6 +170,12 @@ static int run_request(struct writer_job *job, void *database)
     return r == 0 ? collected : r;
 }
 
+static void ask_ahead(struct writer_job *job, void *database, unsigned pass)
+{
+    struct exchange *x = container_of(job, struct exchange, job);
+    requests_ahead(database, &x->who, x->type, x->message, x->tail, pass);
+}
+
 static uint64_t ask_left_ms(struct exchange *x)
 {
     int64_t now_ms = clock_mono_ms(x->server->clock);
@@ -285,6 +291,7 @@ static void submit(struct exchange *x, struct writer *w, int (*run)(struct write
     bool beside = run == run_request &&
                   (x->type == msg_Type_TRANSACT || x->type == msg_Type_COMMIT); /* transact.c looks itself */
     x->job = (struct writer_job){ .run = run, .on_done = on_done, .beside = beside, .request = x->log_id };
+    x->job.ahead = run == run_request ? ask_ahead : NULL;
     writer_submit(w, &x->job);
 }
 

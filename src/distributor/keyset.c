@@ -182,19 +182,15 @@ static int add_floors(struct operations *o, doc_Keyset *k)
 /* The number after the last one: it is taken when the keyset is stored. */
 static int next_sequence(struct operations *o, uint64_t *sequence)
 {
-    struct query q CLEANUP(query_end) = query(o->store, COUNTER_GET);
-    query_bind_text(&q, 1, "keyset");
-    int r = rows_one(&q);
-    *sequence = r == 0 ? u64_add(query_u64(&q, 0), 1) : 1;
-    return r == OPERATIONS_ABSENT ? 0 : r == 0 ? query_check(&q) : r;
+    uint64_t last = 0;
+    int r = operations_counter(o, "keyset", &last);
+    *sequence = u64_add(last, 1);
+    return r;
 }
 
 static int take_sequence(struct operations *o, uint64_t sequence)
 {
-    struct query q CLEANUP(query_end) = query(o->store, COUNTER_SET);
-    query_bind_text(&q, 1, "keyset");
-    query_bind_u64(&q, 2, sequence);
-    return rows_run(&q);
+    return operations_counter_set(o, "keyset", sequence);
 }
 
 int keyset_propose(struct operations *o, const uint8_t *withdrawn, int64_t now_ms, doc_Keyset *out)

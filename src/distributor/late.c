@@ -12,6 +12,7 @@
 #include "distributor/sessions.h"
 #include "distributor/share_own.h"
 #include "distributor/share_rows.h"
+#include "distributor/tally.h"
 
 struct task {
     struct task *next;
@@ -325,12 +326,14 @@ static int write_all(struct operations *o)
     return r;
 }
 
+void late_begun(void *database) { tally_begin(database); }
+
 int late_finish(void *database)
 {
     struct operations *o = database;
-    if (!late_is_pending(o))
-        return 0;
-    int r = write_all(o);
+    int r = late_is_pending(o) ? write_all(o) : 0;
+    if (r == 0)
+        r = tally_write(o);
     if (r == 0) {
         forget(o->late);
         return 0;
@@ -347,6 +350,7 @@ void late_over(void *database, bool kept)
 {
     struct operations *o = database;
     forget(o->late);
+    tally_end(o);
     if (kept)
         o->late->off = false;
 }

@@ -42,6 +42,7 @@ bool late_is_pending(const struct operations *o);
 bool late_is_of(const struct operations *o, const struct id *client); /* one of this client is */
 
 /* What the writer calls (writer.h: struct writer_unfinished); database: struct operations. */
+void late_begun(void *database);
 void late_ended(void *database, int outcome);
 int late_finish(void *database) MUST_USE; /* 0; -EAGAIN: run the transaction again, at once this time; -errno */
 void late_over(void *database, bool kept);

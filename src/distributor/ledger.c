@@ -7,6 +7,9 @@
 #include "base/text.h"
 #include "base/util.h"
 #include "distributor/rows.h"
+#include "distributor/tally.h"
+
+#define LAST_LINE "last:ledger" /* in the tally alone */
 
 #define PAGE_ROWS 200
 
@@ -51,16 +54,16 @@ void ledger_account_partner(const struct id *partner, char out[LEDGER_ACCOUNT_BY
 
 int ledger_balance(struct operations *o, const char *account, int64_t *balance)
 {
+    if (tally_balance(o, account, balance))
+        return 0;
     struct query q CLEANUP(query_end) = query(o->store, LEDGER_BALANCE);
     query_bind_text(&q, 1, account);
     int r = rows_one(&q);
-    if (r == OPERATIONS_ABSENT) {
-        *balance = 0;
-        return 0;
-    }
-    if (r == 0)
-        *balance = query_i64(&q, 0);
-    return r != 0 ? r : query_check(&q);
+    if (r < 0)
+        return r;
+    *balance = r == 0 ? query_i64(&q, 0) : 0;
+    r = query_check(&q);
+    return r == 0 ? tally_set_balance(o, account, *balance) : r;
 }
 
 /* --- Posting ------------------------------------------------------------------------------------------------------- */
@@ -115,6 +118,28 @@ static int find_refund(struct operations *o, uint64_t refunds)
     return rows_one(&q);
 }
 
+static int last_line(struct operations *o, uint64_t *number)
+{
+    if (tally_number(o, LAST_LINE, number))
+        return 0;
+    struct query q CLEANUP(query_end) = query(o->store, LEDGER_LAST);
+    int r = rows_one(&q);
+    if (r != 0)
+        return r == OPERATIONS_ABSENT ? -EUCLEAN : r;
+    *number = query_u64(&q, 0);
+    return query_check(&q);
+}
+
+static int number_line(struct operations *o, uint64_t *number)
+{
+    int r = last_line(o, number);
+    if (r == 0 && __builtin_add_overflow(*number, 1, number))
+        r = -EOVERFLOW;
+    if (r == 0)
+        r = tally_set_number(o, LAST_LINE, *number, true);
+    return r == OPERATIONS_ABSENT ? 0 : r;
+}
+
 /* *entry: its number. */
 static int add_line(struct operations *o, uint64_t posting, const char *account, int64_t amount, uint64_t *entry)
 {
@@ -124,16 +149,17 @@ static int add_line(struct operations *o, uint64_t posting, const char *account,
         return r;
     if (__builtin_add_overflow(balance, amount, &balance))
         return -EOVERFLOW;
-    struct query q CLEANUP(query_end) = query(o->store, LEDGER_ADD);
-    query_bind_u64(&q, 1, posting);
-    query_bind_text(&q, 2, account);
-    query_bind_i64(&q, 3, amount);
-    query_bind_i64(&q, 4, balance);
-    r = rows_one(&q);
+    r = number_line(o, entry);
     if (r != 0)
-        return r == OPERATIONS_ABSENT ? -EUCLEAN : r;
-    *entry = query_u64(&q, 0);
-    return query_check(&q);
+        return r;
+    struct query q CLEANUP(query_end) = query(o->store, LEDGER_ADD);
+    query_bind_u64(&q, 1, *entry);
+    query_bind_u64(&q, 2, posting);
+    query_bind_text(&q, 3, account);
+    query_bind_i64(&q, 4, amount);
+    query_bind_i64(&q, 5, balance);
+    r = rows_later(&q);
+    return r == 0 ? tally_set_balance(o, account, balance) : r;
 }
 
 static void bind_optional(struct query *q, int parameter, bool has, struct slice value)
@@ -161,12 +187,15 @@ static int add_posting(struct operations *o, const struct posting *p)
     bind_optional(&q, 10, s->has_serial, SLICE_ARRAY(s->serial));
     rows_bind_time(&q, 11, p->refunds != 0, p->refunds);
     query_bind_i64(&q, 12, p->revoked);
-    return rows_run(&q);
+    return rows_later(&q);
 }
 
 /* What was written, as the database has it: not everyone's triggers keep the ledger even. */
 static int judge_sum(struct operations *o, uint64_t posting)
 {
+    int later = tally_posted(o, posting);
+    if (later != OPERATIONS_ABSENT)
+        return later;
     struct query q CLEANUP(query_end) = query(o->store, POSTING_SUM);
     query_bind_u64(&q, 1, posting);
     int r = rows_one(&q);
@@ -180,7 +209,7 @@ static int judge_sum(struct operations *o, uint64_t posting)
 int ledger_post(struct operations *o, struct posting *p)
 {
     p->number = p->entry = 0;
-    int r = ledger_find(o, p);
+    int r = p->drawn ? OPERATIONS_ABSENT : ledger_find(o, p);
     if (r == OPERATIONS_ABSENT)
         r = find_refund(o, p->refunds);
     if (r != OPERATIONS_ABSENT)

@@ -52,6 +52,7 @@ struct posting {
     struct ledger_subject subject;
     uint64_t refunds; /* the posting that is given back; 0: none */
     bool revoked;     /* a refund that took the license's future */
+    bool drawn;       /* its reference holds what was drawn for it alone: nobody looks whether it is there */
     struct {
         char account[LEDGER_ACCOUNT_BYTES];
         int64_t amount;

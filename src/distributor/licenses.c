@@ -156,7 +156,7 @@ int licenses_count(struct operations *o, const uint8_t license_id[16], const str
     query_bind_i64(&q, 4, made.removables);
     query_bind_u64(&q, 5, sequence);
     query_bind_i64(&q, 6, made.checkouts);
-    return rows_run(&q);
+    return rows_later(&q);
 }
 
 int licenses_describe(struct operations *o, struct license *l, const doc_DeviceCertificate *device, int64_t now_ms,

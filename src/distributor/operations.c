@@ -24,6 +24,7 @@
 #include "distributor/settlements.h"
 #include "distributor/share_chain.h"
 #include "distributor/storage.h"
+#include "distributor/tally.h"
 #include "distributor/verified.h"
 
 static const struct {
@@ -104,19 +105,33 @@ int operations_setting_set(struct operations *o, const char *name, const char *v
     return rows_run(&q);
 }
 
+static int write_counter(struct operations *o, const char *name, uint64_t value)
+{
+    struct query q CLEANUP(query_end) = query(o->store, COUNTER_SET);
+    query_bind_text(&q, 1, name);
+    query_bind_u64(&q, 2, value);
+    return rows_later(&q);
+}
+
 int operations_count(struct operations *o, const char *name, uint64_t *out)
 {
-    struct query q CLEANUP(query_end) = query(o->store, COUNTER_NEXT);
-    query_bind_text(&q, 1, name);
-    int r = rows_one(&q);
-    if (r != 0)
-        return r;
-    *out = query_u64(&q, 0);
-    return query_check(&q);
+    uint64_t last;
+    int r = operations_counter(o, name, &last);
+    if (r == 0 && __builtin_add_overflow(last, 1, &last))
+        r = -EOVERFLOW;
+    if (r == 0)
+        r = tally_set_number(o, name, last, false);
+    if (r == OPERATIONS_ABSENT)
+        r = write_counter(o, name, last);
+    if (r == 0)
+        *out = last;
+    return r;
 }
 
 int operations_counter(struct operations *o, const char *name, uint64_t *out)
 {
+    if (tally_number(o, name, out))
+        return 0;
     struct query q CLEANUP(query_end) = query(o->store, COUNTER_GET);
     query_bind_text(&q, 1, name);
     int r = rows_one(&q);
@@ -126,10 +141,10 @@ int operations_counter(struct operations *o, const char *name, uint64_t *out)
 
 int operations_counter_set(struct operations *o, const char *name, uint64_t value)
 {
-    struct query q CLEANUP(query_end) = query(o->store, COUNTER_SET);
-    query_bind_text(&q, 1, name);
-    query_bind_u64(&q, 2, value);
-    return rows_run(&q);
+    int r = write_counter(o, name, value);
+    if (r == 0)
+        r = tally_set_number(o, name, value, true);
+    return r == OPERATIONS_ABSENT ? 0 : r;
 }
 
 /* --- Distributors ------------------------------------------------------------------------------------------------ */
@@ -242,6 +257,7 @@ void operations_close(struct operations *o)
         ekb_parts_deinit(&o->blocks[i].parts);
     }
     late_free(o->late);
+    tally_free(o->tally);
     program_history_close(o->history);
     store_close(o->store);
     free(o->touched);

@@ -36,6 +36,7 @@ struct verified; /* verified.h */
 struct program_history;
 struct caller; /* requests.h */
 struct late;
+struct tally;
 
 struct operations {
     struct store *store;
@@ -51,6 +52,7 @@ struct operations {
     struct program_history *history; /* program_history.h; NULL until it is needed */
     struct verified *verified;       /* signatures that were good before */
     struct late *late;               /* late.h; owned; NULL: everything is done at once */
+    struct tally *tally;             /* tally.h; owned, with late */
     const struct caller *asking;     /* while a request runs: who asks (spending.h); else NULL */
     struct finding_note *findings;   /* gathered, not written yet (findings.h) */
     size_t finding_count;

@@ -90,6 +90,9 @@ void reply_free(struct reply *r); /* idempotent */
  * Source: seed S1-S4, S11-S14, S21-S23, S31-S38, S71-S85, S121-S141. */
 int requests_run(struct operations *o, const struct caller *who, uint16_t type, struct slice message, struct slice tail,
                  struct reply *out) MUST_USE;
+/* What such a request will ask the database, in a batch (writer.h); changes nothing. */
+void requests_ahead(struct operations *o, const struct caller *who, uint16_t type, struct slice message,
+                    struct slice tail, unsigned pass);
 /* Needs no write transaction: CATALOGUE_GET, QUOTE_GET, ACCOUNT_GET, ACCOUNT_EXPORT, BILLS_GET, GRANT_GET, ADDRESS_GET, ROWS_GET, QUEUED_GET, PROGRAMS_GET, PROGRAM_BLOCKS_GET. May run on a connection opened
  * with OPERATIONS_READ_ONLY, which sees what was committed. */
 bool requests_is_read_only(uint16_t type);

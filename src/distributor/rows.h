@@ -11,6 +11,12 @@ static inline int rows_run(struct query *q)
     int r = query_run(q);
     return r > 0 ? -EUCLEAN : r;
 }
+/* As rows_run, when nobody counts what it changed: not waited for in a batch over PostgreSQL (query_later). 0 or -errno. */
+static inline int rows_later(struct query *q)
+{
+    int r = query_later(q);
+    return r > 0 ? -EUCLEAN : r;
+}
 /* First row: 0, OPERATIONS_ABSENT, -errno. */
 static inline int rows_one(struct query *q)
 {

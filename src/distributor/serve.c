@@ -41,6 +41,7 @@
 #include "distributor/reload.h"
 #include "distributor/renew.h"
 #include "distributor/rotation.h"
+#include "distributor/tally.h"
 #include "distributor/throttle.h"
 #include "distributor/watch.h"
 
@@ -224,8 +225,12 @@ static int start_database(struct server *server, bool *serves_directory)
         snprintf(server->config.listen, sizeof(server->config.listen), "%s",
                  listen[0] != '\0' ? listen : SERVE_LISTEN_DEFAULT);
     *serves_directory = strcmp(directory, "yes") == 0;
-    static const struct writer_unfinished unfinished = { REQUESTS_FINISH_FIRST, late_ended, late_finish, late_over };
+    static const struct writer_unfinished unfinished = { REQUESTS_FINISH_FIRST, late_begun, late_ended, late_finish,
+                                                         late_over };
     r = late_new(&server->write_ops->late);
+    server->write_ops->tally = tally_new();
+    if (r == 0 && server->write_ops->tally == NULL)
+        r = -ENOMEM;
     if (r == 0)
         r = writer_start(&server->writer, &server->loop,
                          &(struct writer_database){ server->write_ops, server->write_ops->store, false, &unfinished });

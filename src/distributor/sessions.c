@@ -31,7 +31,7 @@ int sessions_save(struct operations *o, const struct id *client, const struct tx
     query_bind_blob(&q, 4, SLICE_ARRAY(s->id));
     query_bind_i64(&q, 5, s->pending);
     query_bind_i64(&q, 6, now_ms);
-    return rows_run(&q);
+    return rows_later(&q);
 }
 
 int sessions_open(struct operations *o, const struct id *client, int64_t now_ms, struct txn_server *out)
@@ -49,7 +49,7 @@ int sessions_keep_answer(struct operations *o, const struct id *client, struct s
     rows_bind_id(&q, 1, client);
     query_bind_blob(&q, 2, message);
     query_bind_blob(&q, 3, tail);
-    return rows_run(&q);
+    return rows_later(&q);
 }
 
 int sessions_kept_answer(struct operations *o, const struct id *client, struct buf *message, struct buf *tail)
@@ -68,5 +68,5 @@ int sessions_drop_answer(struct operations *o, const struct id *client)
 {
     struct query q CLEANUP(query_end) = query(o->store, ANSWER_DELETE);
     rows_bind_id(&q, 1, client);
-    return rows_run(&q);
+    return rows_later(&q);
 }

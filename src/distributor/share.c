@@ -12,6 +12,7 @@
 #include "distributor/share_chain.h"
 #include "distributor/share_own.h"
 #include "distributor/share_rows.h"
+#include "distributor/tally.h"
 
 #define CONFIRMED "outbox-confirmed"
 #define CURSOR "directory-cursor"
@@ -46,7 +47,7 @@ static int add_row(struct operations *o, uint64_t sequence, struct slice envelop
         query_bind_blob(&q, 3, slice(head, SHARE_CHAIN_BYTES));
     else
         query_bind_null(&q, 3);
-    return rows_run(&q);
+    return rows_later(&q);
 }
 
 int share_outbox_keep(struct operations *o, uint64_t sequence, const doc_Share *share, struct slice envelope)
@@ -65,7 +66,8 @@ int share_outbox_keep(struct operations *o, uint64_t sequence, const doc_Share *
     else
         sha256(envelope, digest);
     share_chain_next(head, digest, head);
-    return add_row(o, sequence, envelope, head);
+    r = add_row(o, sequence, envelope, head);
+    return r == 0 ? tally_set_head(o, sequence, head) : r;
 }
 
 int share_put_encoded(struct operations *o, uint32_t table, bool removed, struct slice row)

@@ -11,6 +11,7 @@
 #include "distributor/keyset.h"
 #include "distributor/rows.h"
 #include "distributor/share.h"
+#include "distributor/tally.h"
 
 #define CHAIN_TAG "hearth share chain"
 #define FILL_ROWS 512
@@ -39,6 +40,8 @@ int share_head_of_outbox(struct operations *o, uint64_t at, uint8_t out[SHARE_CH
         memset(out, 0, SHARE_CHAIN_BYTES);
         return 0;
     }
+    if (tally_head(o, at, out))
+        return 0;
     struct query q CLEANUP(query_end) = query(o->store, OUTBOX_HEAD);
     query_bind_u64(&q, 1, at);
     int r = rows_one(&q);

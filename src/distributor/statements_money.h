@@ -21,9 +21,11 @@
                     " WHERE p.reference = ?1")                                                                         \
     X(POSTING_GET, "SELECT " SQL_POSTING " WHERE number = ?1")                                                         \
     X(POSTING_REFUND_OF, "SELECT number FROM posting WHERE refunds = ?1")                                              \
-    X(LEDGER_ADD, "INSERT INTO ledger (number, posting, account, amount, balance)"                                     \
-                  " SELECT coalesce(max(n), 0) + 1, ?1, ?2, ?3, ?4 FROM " SQL_NUMBERS(ledger) " RETURNING number")     \
+    X(LEDGER_ADD, "INSERT INTO ledger (number, posting, account, amount, balance) VALUES (?1, ?2, ?3, ?4, ?5)")        \
+    X(LEDGER_LAST, "SELECT coalesce(max(n), 0) FROM " SQL_NUMBERS(ledger))                                             \
     X(LEDGER_BALANCE, "SELECT balance FROM ledger WHERE account = ?1 ORDER BY number DESC LIMIT 1")                    \
+    X(POSTING_UNEVEN, "SELECT posting FROM ledger WHERE posting >= ?1 GROUP BY posting"                                \
+                      " HAVING sum(amount) <> 0 OR count(*) < 2 LIMIT 1")                                              \
     X(POSTING_SUM, "SELECT count(*), coalesce(sum(amount), 0) FROM ledger WHERE posting = ?1")                         \
     X(LEDGER_LINE, "SELECT " SQL_LINE " WHERE l.number = ?1")                                                          \
     X(LEDGER_OF_POSTING, "SELECT account, amount FROM ledger WHERE posting = ?1 ORDER BY number")                      \

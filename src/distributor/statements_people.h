@@ -15,8 +15,6 @@
     X(SETTING_GET, "SELECT value FROM setting WHERE name = ?1")                                                                                                              \
     X(SETTING_SET, "INSERT INTO setting (name, value) VALUES (?1, ?2)"                                                                                                       \
                    " ON CONFLICT (name) DO UPDATE SET value = excluded.value")                                                                                               \
-    X(COUNTER_NEXT, "INSERT INTO counter (name, value) VALUES (?1, 1)"                                                                                                       \
-                    " ON CONFLICT (name) DO UPDATE SET value = counter.value + 1 RETURNING value")                                                                           \
     X(COUNTER_GET, "SELECT value FROM counter WHERE name = ?1")                                                                                                              \
     X(COUNTER_SET, "INSERT INTO counter (name, value) VALUES (?1, ?2)"                                                                                                       \
                    " ON CONFLICT (name) DO UPDATE SET value = excluded.value")                                                                                               \

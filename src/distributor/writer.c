@@ -113,8 +113,22 @@ static int begin(struct writer *w, struct transaction *t)
 {
     int r = -EBUSY;
     for (unsigned i = 0; r == -EBUSY && i < BEGIN_TRIES; i++)
-        r = w->d.read_only ? transaction_begin_read(t, w->d.store) : transaction_begin(t, w->d.store);
+        r = w->d.read_only ? transaction_begin_read(t, w->d.store) : transaction_begin_batch(t, w->d.store);
     return r;
+}
+
+#define PASSES 2
+
+static void ask_ahead(struct writer *w, const struct list *todo)
+{
+    if (w->d.read_only || !store_asks_ahead(w->d.store))
+        return;
+    for (unsigned pass = 0; pass < PASSES; pass++) {
+        unsigned n = 0;
+        for (struct writer_job *job = todo->first; job != NULL && n < WRITER_BATCH_MAX; job = job->next, n++)
+            if (job->ahead != NULL)
+                job->ahead(job, w->d.database, pass);
+    }
 }
 
 /* Takes jobs off todo into batch and runs them inside one transaction. 0 or -errno (nothing of the batch is kept). */
@@ -122,8 +136,13 @@ static int run_jobs(struct writer *w, struct list *todo, struct list *batch, uin
 {
     struct transaction t CLEANUP(transaction_end) = { 0 };
     int r = begin(w, &t);
+    if (r == 0 && w->d.unfinished != NULL)
+        w->d.unfinished->begun(w->d.database);
+    if (r == 0)
+        ask_ahead(w, todo);
     const bool begun = r == 0; /* otherwise a whole batch is told so: each waiting anew would take for ever */
-    uint64_t began_ns = uv_hrtime();
+    const uint64_t began_ns = uv_hrtime(),
+                   most_ns = (store_asks_ahead(w->d.store) ? WRITER_TURN_MS : WRITER_BATCH_MS) * 1000000ull;
     struct writer_job *job;
     for (unsigned n = 0; n < WRITER_BATCH_MAX && (job = list_pop(todo)) != NULL; n++) {
         job->outcome = -ECANCELED;
@@ -134,7 +153,7 @@ static int run_jobs(struct writer *w, struct list *todo, struct list *batch, uin
             job->outcome = run_logged(w, job);
         else
             r = run_saved(w, job);
-        if (r != 0 || uv_hrtime() - began_ns >= WRITER_BATCH_MS * 1000000ull)
+        if (r != 0 || uv_hrtime() - began_ns >= most_ns)
             break;
     }
     if (r == 0)

@@ -27,6 +27,7 @@
 
 #define WRITER_BATCH_MAX 64
 #define WRITER_BATCH_MS 20
+#define WRITER_TURN_MS 60 /* the same where a transaction is a turn among several processes, which costs more */
 
 struct writer;
 
@@ -35,6 +36,9 @@ struct writer_job {
     int (*run)(struct writer_job *job, void *database);
     /* outcome: what run returned, or -errno when the transaction around it failed, or -ECANCELED when it never ran. */
     void (*on_done)(struct writer_job *job, int outcome);
+    /* Or NULL: says what run will ask the database (query_ahead). Called for all jobs of a batch before the first one runs, and once more in a second
+     * pass, which may build on the answers to the first; not where it makes no difference. */
+    void (*ahead)(struct writer_job *job, void *database, unsigned pass);
     bool beside;             /* runs while others of its batch are unfinished; otherwise they are finished first */
     uint64_t request;        /* whose lines in the log this one's are (base/log.h); 0: nobody's */
     struct writer_job *next; /* the writer's */
@@ -43,7 +47,8 @@ struct writer_job {
 
 /* Jobs that leave something unfinished until the end of their batch, so that it is made on another thread meanwhile. On the writer's thread. */
 struct writer_unfinished {
-    int first; /* a job returns it: undone, the unfinished is finished, and it is run again */
+    int first;                     /* a job returns it: undone, the unfinished is finished, and it is run again */
+    void (*begun)(void *database); /* each transaction */
     void (*ended)(void *database, int outcome); /* after each job's savepoint: 0: kept, otherwise undone */
     int (*finish)(
         void *database); /* between savepoints, and before the commit. 0, or -errno: nothing of the batch is kept */

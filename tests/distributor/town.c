@@ -11,6 +11,7 @@
 #include "distributor/billing.h"
 #include "distributor/late.h"
 #include "distributor/publish.h"
+#include "distributor/tally.h"
 
 /* --- Life -------------------------------------------------------------------------------------------------------- */
 
@@ -18,11 +19,17 @@ static void open_shop(struct shop *s)
 {
     assert_int_equal(operations_open(&s->o, s->dir, s->keys, &s->town->rng.rng, 0), 0);
     assert_int_equal(keyset_own(s->o, &s->keyset), 0);
-    if (!getenv("TOWN_RESTART")) /* so that copies are issued both ways: late, and at once */
-        assert_int_equal(late_new(&s->o->late), 0);
+    if (getenv("TOWN_RESTART")) /* so that copies are issued both ways: late, and at once */
+        return;
+    assert_int_equal(late_new(&s->o->late), 0);
+    s->o->tally = tally_new();
+    assert_non_null(s->o->tally);
 }
 
-static void begin(struct transaction *t, struct shop *s) { assert_int_equal(transaction_begin(t, s->o->store), 0); }
+static void begin(struct transaction *t, struct shop *s)
+{
+    assert_int_equal(transaction_begin_batch(t, s->o->store), 0);
+}
 static void commit(struct transaction *t) { assert_int_equal(transaction_commit(t), 0); }
 
 static void init_shop(struct town *t, struct shop *s, const char *name)
@@ -206,6 +213,8 @@ static int run_once(struct shop *s, struct caller *who, uint16_t type, struct sl
     struct transaction t CLEANUP(transaction_end) = { 0 };
     struct savepoint p CLEANUP(savepoint_end) = { 0 };
     begin(&t, s);
+    if (s->o->late)
+        late_begun(s->o);
     assert_int_equal(savepoint_begin(&p, s->o->store), 0);
     reply_free(out);
     reply_init(out);

@@ -229,7 +229,7 @@ static void test_reader(void **state)
 struct desk { /* the database, as these jobs see it */
     struct store *store;
     int64_t open, pending[JOBS];
-    unsigned pending_count, finishes_to_fail, finishes, lost;
+    unsigned pending_count, finishes_to_fail, finishes, begun, lost;
 };
 
 static int add_row(struct store *store, int64_t number)
@@ -239,9 +239,17 @@ static int add_row(struct store *store, int64_t number)
     return query_run(&q);
 }
 
+static void on_begun(void *database)
+{
+    struct desk *d = database;
+    assert_int_equal(d->pending_count, 0);
+    d->begun++;
+}
+
 static void on_ended(void *database, int outcome)
 {
     struct desk *d = database;
+    assert_true(d->begun > 0);
     if (outcome == 0 && d->open != 0)
         d->pending[d->pending_count++] = d->open;
     d->open = 0;
@@ -303,7 +311,7 @@ static void on_late_done(struct writer_job *job, int outcome)
 
 static void late_setup(struct world *w, struct desk *d)
 {
-    static const struct writer_unfinished unfinished = { FIRST, on_ended, on_finish, on_over };
+    static const struct writer_unfinished unfinished = { FIRST, on_begun, on_ended, on_finish, on_over };
     writer_stop(w->writer, NULL, NULL);
     uv_run(&w->loop, UV_RUN_NOWAIT);
     *d = (struct desk){ .store = w->store };
