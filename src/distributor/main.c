@@ -1,6 +1,7 @@
 /* hearth-distributor: the table of commands; finds the command, runs it. No logic of its own. */
 #include <stdlib.h>
 
+#include "base/commands.h"
 #include "base/log.h"
 #include "base/util.h"
 #include "distributor/admin.h"
@@ -8,6 +9,7 @@
 #include "distributor/serve.h"
 
 static int run_serve(struct admin *a, int argc, char **argv);
+static int run_completion(struct admin *a, int argc, char **argv);
 
 #define PRODUCT_USAGE                                                                                                \
     "--price AMOUNT [--copy-price AMOUNT] [--max-copies N] [--copy-depth N] [--max-removable N]\n"                   \
@@ -18,6 +20,7 @@ static int run_serve(struct admin *a, int argc, char **argv);
 #define SIGNERS_USAGE " none|publisher|vouched|anyone|ID,..."
 
 static const struct admin_command commands[] = {
+    { .summary = "Serving" },
     { "init",
       "--name NAME [--currency EUR] [--listen HOST:PORT] [--address HOST:PORT] [--directory]\n"
       "    [--registration invite|open|closed] [--credit-limit AMOUNT] [--database postgresql:CONNECTION]\n"
@@ -35,6 +38,15 @@ static const struct admin_command commands[] = {
     { "restore", "DIR [--replace]\nrestore --here\nrestore lost",
       "Put a backup back; no number is given out twice. --here: the files were put back by other means.",
       admin_restore },
+    { "keys",
+      "list\nkeys rotate [tls] [license] [roster] [sealing] [--request FILE]\n"
+      "keys rotate storage [--here | --token URL --pin-file F [--module F]] [--prepare]\nkeys withdraw KEY [--request FILE]\nkeys request FILE\n"
+      "keys sign REQUEST OUT (--root FILE | --token URL [--pin-file F] [--module F])\nkeys install FILE\nkeys root export FILE\n"
+      "keys root token --token URL [--pin-file F] [--module F]\nkeys wrap --token URL [--pin-file F] [--module F]",
+      "The keys customers and partners know us by: changed while serving, withdrawn, kept offline or in a token.",
+      admin_keys },
+    { "completion", "bash|zsh|fish", "Print what a shell needs to complete these commands.", run_completion },
+    { .summary = "Customers" },
     { "invite", "[--count N] [--days N]", "Make invitation codes for new accounts.", admin_invite },
     { "user",
       "list\nuser add NAME [--password-file FILE] [--full-name TEXT] [--email TEXT] [--credit AMOUNT]\n"
@@ -42,10 +54,13 @@ static const struct admin_command commands[] = {
       "user set NAME [--password-file FILE] [--credit AMOUNT] [--payment-reference TEXT]\n"
       "user export NAME\nuser erase NAME [--yes] [--forgive]\nuser token list NAME\nuser token revoke NAME [ID]",
       "Accounts. Without --password-file the terminal asks, without echo.", admin_user },
-    { "use-log", "USER", "What devices brought of the use that their licenses oblige them to log.", admin_use_log },
     { "device", "list [--user NAME]\ndevice revoke CLIENT\ndevice reset-generation CLIENT",
       "Devices of the accounts. reset-generation forgets what was seen of a device's vault, whose count went astray.",
       admin_device },
+    { "certificate", "list [--user NAME] [--state STATE]\ncertificate give-back SERIAL [--text REASON]",
+      "Copy certificates issued; count and price of an unused one given back by hand.", admin_certificate },
+    { "use-log", "USER", "What devices brought of the use that their licenses oblige them to log.", admin_use_log },
+    { .summary = "What is sold" },
     { "publish",
       "FILE... [--title TEXT] [--creator TEXT] [--album TEXT] [--media-type TYPE]\n"
       "    [--metadata-signers" SIGNERS_USAGE "] [--license-signers" SIGNERS_USAGE "]\n"
@@ -62,50 +77,8 @@ static const struct admin_command commands[] = {
       "    [--removable N] [--usage TIME] [--plays N] [--play-time TIME] [--checkouts N] [--record]\n"
       "product option withdraw PRODUCT NUMBER",
       "The tariff: prices and conditions.", admin_product },
-    { "partner",
-      "add URL --name NAME\npartner list\npartner withdraw NAME\n"
-      "partner terms NAME [--pays-fee AMOUNT] [--pays-share N] [--gets-fee AMOUNT] [--gets-share N]\n"
-      "    [--charges AMOUNT] [--accepts-charges AMOUNT]",
-      "Distributors whose devices may receive copies of what we sold.", admin_partner },
-    { "keys",
-      "list\nkeys rotate [tls] [license] [roster] [sealing] [--request FILE]\n"
-      "keys rotate storage [--here | --token URL --pin-file F [--module F]] [--prepare]\nkeys withdraw KEY [--request FILE]\nkeys request FILE\n"
-      "keys sign REQUEST OUT (--root FILE | --token URL [--pin-file F] [--module F])\nkeys install FILE\nkeys root export FILE\n"
-      "keys root token --token URL [--pin-file F] [--module F]\nkeys wrap --token URL [--pin-file F] [--module F]",
-      "The keys customers and partners know us by: changed while serving, withdrawn, kept offline or in a token.",
-      admin_keys },
-    { "directory", "set URL\ndirectory unset\ndirectory show\ndirectory check\ndirectory members",
-      "The operations database shared by distributors.", admin_directory },
-    { "sync", "export DIR [--for PARTNER] [--all]\nsync import DIR",
-      "Shared rows, delegations and key grants as signed files, where there is no network.", admin_sync },
-    { "ledger",
-      "[list] [--account ACCOUNT] [--from DATE] [--to DATE] [--kind KIND] [--csv]\nledger check\nledger user NAME [--csv]\n"
-      "ledger statement NAME [--from DATE] [--to DATE] [--csv]\nledger pay NAME AMOUNT [--text TEXT] [--reference TEXT]",
-      "The double-entry ledger; statements; payments received.", admin_ledger },
-    { "refund", "ENTRY [--amount AMOUNT] [--text REASON] [--license keep|revoke]",
-      "Give back a charge, in whole or in part, once.", admin_refund },
     { "tariff", "list\ntariff set PRODUCT --copy-charged source|destination|default",
       "Whose account pays for the copy certificates of a product.", admin_tariff },
-    { "holder",
-      "list\nholder add NAME [--full-name TEXT]\n"
-      "holder share NAME --product NUMBER (--basis-points N | --fixed AMOUNT) [--of license,copy,renewal,ownership]\n"
-      "holder pay NAME AMOUNT [--text TEXT] [--reference TEXT]",
-      "Rights holders, their shares of each sale, what was paid out to them.", admin_holder },
-    { "payment",
-      "list [--user NAME] [--state prepared|handed|paid|declined]\npayment collect NAME [--amount AMOUNT]\n"
-      "payment collect --all\npayment retry NUMBER\npayment mark NUMBER paid|declined [--text TEXT]\n"
-      "payment payer NAME [REFERENCE]",
-      "Payments asked of customers through the command in `settings payment-command`.", admin_payment },
-    { "settlement",
-      "list\nsettlement make PARTNER [FILE]\nsettlement export NUMBER FILE\nsettlement check FILE\n"
-      "settlement accept FILE [--agreed-only]\nsettlement paid|received PARTNER AMOUNT [--text TEXT] [--reference TEXT]\n"
-      "settlement position",
-      "Statements of what partners and we owe each other: made, checked row by row, settled.", admin_settlement },
-    { "contents",
-      "init --listen HOST:PORT [--address HOST:PORT]\ncontents id\ncontents list\ncontents follow URL\ncontents unfollow URL",
-      "A contents server on a machine of its own; serve --role contents runs it.", admin_contents },
-    { "place", "list\nplace add URL\nplace remove URL",
-      "Where bodies lie beside this server: HTTP directories, contents servers.", admin_place },
     { "program",
       "publish FILE (--signature FILE | --key KEY --name NAME --version 1.2.3 --kind plug-in|update) [--note TEXT]\n"
       "program list\nprogram withdraw NAME [--version 1.2.3] [--undo]\n"
@@ -120,32 +93,88 @@ static const struct admin_command commands[] = {
       "metadata key FILE\nmetadata vouch PROVIDER FILE [--days N] [--withdraw]",
       "Signed tags, chapters, lyrics and covers. key and sign --key are for providers; a vouch makes a provider ours.",
       admin_metadata },
-    { "certificate", "list [--user NAME] [--state STATE]\ncertificate give-back SERIAL [--text REASON]",
-      "Copy certificates issued; count and price of an unused one given back by hand.", admin_certificate },
+    { .summary = "Money" },
+    { "ledger",
+      "[list] [--account ACCOUNT] [--from DATE] [--to DATE] [--kind KIND] [--csv]\nledger check\nledger user NAME [--csv]\n"
+      "ledger statement NAME [--from DATE] [--to DATE] [--csv]\nledger pay NAME AMOUNT [--text TEXT] [--reference TEXT]",
+      "The double-entry ledger; statements; payments received.", admin_ledger },
+    { "refund", "ENTRY [--amount AMOUNT] [--text REASON] [--license keep|revoke]",
+      "Give back a charge, in whole or in part, once.", admin_refund },
+    { "payment",
+      "list [--user NAME] [--state prepared|handed|paid|declined]\npayment collect NAME [--amount AMOUNT]\n"
+      "payment collect --all\npayment retry NUMBER\npayment mark NUMBER paid|declined [--text TEXT]\n"
+      "payment payer NAME [REFERENCE]",
+      "Payments asked of customers through the command in `settings payment-command`.", admin_payment },
+    { "holder",
+      "list\nholder add NAME [--full-name TEXT]\n"
+      "holder share NAME --product NUMBER (--basis-points N | --fixed AMOUNT) [--of license,copy,renewal,ownership]\n"
+      "holder pay NAME AMOUNT [--text TEXT] [--reference TEXT]",
+      "Rights holders, their shares of each sale, what was paid out to them.", admin_holder },
+    { "settlement",
+      "list\nsettlement make PARTNER [FILE]\nsettlement export NUMBER FILE\nsettlement check FILE\n"
+      "settlement accept FILE [--agreed-only]\nsettlement paid|received PARTNER AMOUNT [--text TEXT] [--reference TEXT]\n"
+      "settlement position",
+      "Statements of what partners and we owe each other: made, checked row by row, settled.", admin_settlement },
+    { .summary = "Others" },
+    { "partner",
+      "add URL --name NAME\npartner list\npartner withdraw NAME\n"
+      "partner terms NAME [--pays-fee AMOUNT] [--pays-share N] [--gets-fee AMOUNT] [--gets-share N]\n"
+      "    [--charges AMOUNT] [--accepts-charges AMOUNT]",
+      "Distributors whose devices may receive copies of what we sold.", admin_partner },
+    { "directory", "set URL\ndirectory unset\ndirectory show\ndirectory check\ndirectory members",
+      "The operations database shared by distributors.", admin_directory },
+    { "sync", "export DIR [--for PARTNER] [--all]\nsync import DIR",
+      "Shared rows, delegations and key grants as signed files, where there is no network.", admin_sync },
+    { "contents",
+      "init --listen HOST:PORT [--address HOST:PORT]\ncontents id\ncontents list\ncontents follow URL\ncontents unfollow URL",
+      "A contents server on a machine of its own; serve --role contents runs it.", admin_contents },
+    { "place", "list\nplace add URL\nplace remove URL",
+      "Where bodies lie beside this server: HTTP directories, contents servers.", admin_place },
 };
 
 /* --- Help -------------------------------------------------------------------------------------------------------- */
 
+static void table(struct command out[ARRAY_COUNT(commands)])
+{
+    for (size_t i = 0; i < ARRAY_COUNT(commands); i++)
+        out[i] = (struct command){ commands[i].name, commands[i].usage, commands[i].summary };
+}
+
 static void print_help(void)
 {
-    puts("hearth-distributor: sells content to households and lets them share it\n\n"
-         "usage: hearth-distributor [--state-dir DIR] [--config FILE] [--json] COMMAND [ARGUMENTS]\n");
-    for (size_t i = 0; i < ARRAY_COUNT(commands); i++)
-        printf("  %-10s %s\n", commands[i].name, commands[i].summary);
-    puts("\nAMOUNT is 4.99 or 5; DATE is 2026-05-01 or 2026-05-01T12:00 (UTC); N may\n"
-         "be `unlimited` where that makes sense. hearth-distributor COMMAND --help shows a command's arguments.\n"
+    struct command all[ARRAY_COUNT(commands)];
+    table(all);
+    puts("usage: hearth-distributor [--state-dir DIR] [--config FILE] [--json] COMMAND ...\n"
+         "Sells content to households and lets them share it.\n");
+    commands_overview(all, ARRAY_COUNT(all), stdout);
+    puts("\nhearth-distributor help               a line about each command\n"
+         "hearth-distributor COMMAND --help     its arguments\n"
+         "AMOUNT is 4.99 or 5; DATE is 2026-05-01 or 2026-05-01T12:00 (UTC); N may be\n"
+         "`unlimited` where that makes sense.\n"
          "Exit status: 0 done, 1 refused or failed, 2 usage.");
 }
 
 static void print_command_help(const struct admin_command *c)
 {
-    printf("usage: hearth-distributor %s ", c->name);
-    for (const char *at = c->usage; *at; at++) {
-        putchar(*at);
-        if (*at == '\n' && at[1] != ' ')
-            fputs("       hearth-distributor ", stdout);
-    }
-    printf("\n\n%s\n", c->summary);
+    commands_usage("hearth-distributor", &(struct command){ c->name, c->usage, c->summary }, stdout);
+    printf("\n%s\n", c->summary);
+}
+
+static void print_list(void)
+{
+    struct command all[ARRAY_COUNT(commands)];
+    table(all);
+    commands_list(all, ARRAY_COUNT(all), stdout);
+}
+
+static int run_completion(struct admin *a, int argc, char **argv)
+{
+    struct command all[ARRAY_COUNT(commands)];
+    table(all);
+    if (argc != 1 || commands_complete("hearth-distributor", argv[0], all, ARRAY_COUNT(all),
+                                       "[--state-dir DIR] [--config FILE] [--json] [--help]", stdout) != 0)
+        return admin_usage(a, "completion takes one of: bash, zsh, fish");
+    return ADMIN_DONE;
 }
 
 static int fail_config(struct admin *a, const struct config *c, int r)
@@ -209,7 +238,7 @@ static int run_serve(struct admin *a, int argc, char **argv)
 static const struct admin_command *find_command(const char *name)
 {
     for (size_t i = 0; i < ARRAY_COUNT(commands); i++)
-        if (strcmp(commands[i].name, name) == 0)
+        if (commands[i].name && strcmp(commands[i].name, name) == 0)
             return &commands[i];
     return NULL;
 }
@@ -270,6 +299,15 @@ int main(int argc, char **argv)
     if (version) {
         puts("hearth-distributor " HEARTH_VERSION);
         return ADMIN_DONE;
+    }
+    if (argc == 1 && !help && strcmp(argv[0], "help") == 0) {
+        print_list();
+        return ADMIN_DONE;
+    }
+    if (argc == 2 && strcmp(argv[0], "help") == 0) {
+        argv++;
+        argc--;
+        help = true;
     }
     const struct admin_command *command = argc > 0 ? find_command(argv[0]) : NULL;
     if (argc > 0 && !command)

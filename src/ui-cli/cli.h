@@ -28,7 +28,8 @@ struct verb {
     const char *help; /* further lines, or NULL */
     int (*run)(struct cli *cli, int argc, char **argv);
 };
-extern const struct verb *const verb_table[]; /* ends with NULL */
+/* Ends with NULL. One without run is a heading: its summary is the title of those up to the next. */
+extern const struct verb *const verb_table[];
 
 /* One option of a verb: a flag when `value` is NULL. --json, --socket and --help are added to every verb. */
 struct option_spec {
@@ -40,7 +41,6 @@ struct option_spec {
 int cli_options(struct cli *cli, int argc, char **argv, const struct option_spec *specs, size_t spec_count, int min,
                 int max, char ***first, int *count);
 int cli_usage(struct cli *cli, const char *problem); /* prints, returns EXIT_USAGE */
-int cli_help(const struct verb *verb);               /* prints, returns EXIT_DONE */
 
 /* Sends one request. Returns EXIT_DONE or, after printing why not, another exit code.
  * client_refusal(cli->client) stays readable; *refused (may be NULL) takes refusals the verb handles itself. */

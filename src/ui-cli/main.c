@@ -8,25 +8,9 @@
 #include "base/text.h"
 #include "base/util.h"
 #include "ui-cli/cli.h"
+#include "ui-cli/help.h"
 
 #define OPTIONS_MAX 16
-
-static void print_synopsis(const struct verb *v)
-{
-    printf("usage: hearth %s%s%s\n", v->name, v->arguments[0] ? " " : "", v->arguments);
-}
-
-int cli_help(const struct verb *v)
-{
-    print_synopsis(v);
-    printf("\n%s\n", v->summary);
-    if (v->help != NULL)
-        printf("\n%s\n", v->help);
-    puts(
-        "\nEvery command takes --json (one object on standard output), --socket PATH (else HEARTH_SOCKET) and --help.\n"
-        "Exit status: 0 done, 1 refused or failed, 2 wrong usage, 3 hearthd cannot be reached.");
-    return EXIT_DONE;
-}
 
 int cli_usage(struct cli *cli, const char *problem)
 {
@@ -34,8 +18,8 @@ int cli_usage(struct cli *cli, const char *problem)
         output_error(&cli->output, "usage", problem, NULL);
         return EXIT_USAGE;
     }
-    fprintf(stderr, "hearth %s: %s\nusage: hearth %s %s\n", cli->verb->name, problem, cli->verb->name,
-            cli->verb->arguments);
+    fprintf(stderr, "hearth %s: %s\n", cli->verb->name, problem);
+    help_usage(cli->verb, stderr);
     return EXIT_USAGE;
 }
 
@@ -83,7 +67,7 @@ int cli_options(struct cli *cli, int argc, char **argv, const struct option_spec
             return unknown_option(cli, argv);
     }
     if (help)
-        return cli_help(cli->verb);
+        return help_verb(cli->verb);
     *first = argv + optind;
     *count = argc - optind;
     if (*count < min)
@@ -164,18 +148,6 @@ int cli_call(struct cli *cli, uint16_t type, const pb_msgdesc_t *fields, const v
     return cli_call_except(cli, type, fields, message, on_row, ctx, REASON_NONE);
 }
 
-static int overview(void)
-{
-    puts(
-        "usage: hearth COMMAND [ARGUMENT...]\n\nShares what a household bought between its devices, with the rights kept intact.\n");
-    for (size_t i = 0; verb_table[i] != NULL; i++)
-        printf("  %-11s %s\n", verb_table[i]->name, verb_table[i]->summary);
-    puts("\nTRACK is a content-ID prefix, a number from the last listing, or a title that is unique.\n"
-         "`hearth COMMAND --help` explains one command. All take --json, --socket PATH, --help.\n"
-         "Exit status: 0 done, 1 refused or failed, 2 wrong usage, 3 hearthd cannot be reached.");
-    return EXIT_DONE;
-}
-
 /* --json and --socket may also stand before the verb. */
 static int skip_leading_options(struct cli *cli, int argc, char **argv)
 {
@@ -206,7 +178,7 @@ int main(int argc, char **argv)
     output_init(&cli.output, false);
     int at = skip_leading_options(&cli, argc, argv);
     if (at == -1)
-        return overview();
+        return help_overview();
     if (at == -2) {
         fprintf(stderr, "hearth: %s is not known here, or lacks its value; see hearth --help\n", argv[1]);
         return EXIT_USAGE;
@@ -215,15 +187,16 @@ int main(int argc, char **argv)
         output_error(&cli.output, "usage", "a command is missing; see hearth --help", NULL);
         return EXIT_USAGE;
     }
-    if (at >= argc || strcmp(argv[at], "help") == 0)
-        return overview() + (at >= argc ? EXIT_USAGE : 0);
-    for (size_t i = 0; verb_table[i] != NULL; i++)
-        if (strcmp(verb_table[i]->name, argv[at]) == 0) {
-            cli.verb = verb_table[i];
-            int code = cli.verb->run(&cli, argc - at, argv + at);
-            client_free(cli.client);
-            return code;
-        }
+    if (at >= argc)
+        return help_overview() + EXIT_USAGE;
+    if (strcmp(argv[at], "help") == 0)
+        return help_list(at + 1 < argc ? argv[at + 1] : NULL);
+    cli.verb = help_find(argv[at]);
+    if (cli.verb != NULL) {
+        int code = cli.verb->run(&cli, argc - at, argv + at);
+        client_free(cli.client);
+        return code;
+    }
     if (cli.output.json)
         output_error(&cli.output, "usage", "there is no such command", NULL);
     else

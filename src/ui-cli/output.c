@@ -37,6 +37,9 @@ void table_init(struct table *t, size_t columns, const char *const *headings)
 }
 
 #define TITLE_COLUMNS 48
+#define BOLD "\033[1m"
+#define RED "\033[31m"
+#define PLAIN "\033[m"
 
 void table_row(struct table *t, ...)
 {
@@ -56,6 +59,14 @@ void table_row(struct table *t, ...)
     t->rows++;
 }
 
+/* Isolated (Unicode annex 9), so that a terminal which turns right-to-left text leaves the columns beside it where they are. In files and pipes it would
+ * be one more character to trip over. */
+static void put_cell(const char *text)
+{
+    const bool isolate = isatty(STDOUT_FILENO) && width_turns(text);
+    printf("%s%s%s", isolate ? "\u2068" : "", text, isolate ? "\u2069" : "");
+}
+
 void table_print(struct table *t)
 {
     if (t->rows <= 1)
@@ -68,12 +79,14 @@ void table_print(struct table *t)
                 widths[i] = w;
         }
     for (size_t r = 0; r < t->rows; r++) {
+        const bool bold = r == 0 && width_colours(STDOUT_FILENO);
+        fputs(bold ? BOLD : "", stdout);
         for (size_t i = 0; i < t->columns; i++) {
-            fputs(t->cells[r][i], stdout);
+            put_cell(t->cells[r][i]);
             if (i + 1 < t->columns)
                 printf("%*s", (int)(widths[i] - width_of(t->cells[r][i])) + 2, "");
         }
-        putchar('\n');
+        fputs(bold ? PLAIN "\n" : "\n", stdout);
     }
 }
 
@@ -127,7 +140,8 @@ void output_error(struct output *o, const char *code, const char *message, const
         return;
     }
     char safe[1024];
-    fprintf(stderr, "hearth: %s", text_safe(message, safe, sizeof(safe)));
+    const bool red = width_colours(STDERR_FILENO);
+    fprintf(stderr, "%shearth:%s %s", red ? RED : "", red ? PLAIN : "", text_safe(message, safe, sizeof(safe)));
     fprintf(stderr, " (%s)\n", text_safe(code, safe, sizeof(safe)));
     if (remedy != NULL)
         fprintf(stderr, "  %s\n", text_safe(remedy, safe, sizeof(safe)));

@@ -441,11 +441,11 @@ const struct verb verb_play = {
     "TRACK... [--playlist NAME] [--list FILE] [--position DEVICE|start] [--output OUTPUT] [--plugin NAME] [--resume] [--renew] [--background] [--follow]",
     "Plays tracks, one after the other.",
     "At a terminal, " KEYS_TEXT ".\n"
-    "The same from other commands: hearth pause, seek, volume, next, previous, stop, now, queue. Pictures and video open a window\n"
-    "where there is a display. FILE has a TRACK a line. --resume goes on where the first track was left, on whichever device\n"
-    "(at a terminal it is offered). Left at several places by devices that did not know of each other, it asks which; --position says so.\n"
-    "When a license has ended, renewing it is offered, and playing goes on; --renew agrees to any price beforehand.\n"
-    "OUTPUT is audio, or a device that `hearth outputs` lists; silent plays in time without sound; digest decodes as fast as it can and\n"
-    "prints the SHA-256 of the samples; null only decodes. --plugin NAME: the sound goes through a plug-in (hearth programs). --background returns once it plays. --json --follow prints each state.",
+    "From elsewhere: hearth pause, seek, volume, next, previous, stop, now, queue.\n"
+    "FILE has a TRACK a line. --resume goes on where the first track was left, on whichever device; left at several\n"
+    "places by devices that did not know of each other, it asks which: --position. --renew agrees to any price of\n"
+    "renewing a license that has ended. --plugin: the sound goes through a plug-in (hearth programs). --background\n"
+    "returns once it plays; --json --follow prints each state. OUTPUT is audio, or a device that hearth outputs lists;\n"
+    "silent: in time, without sound; digest: as fast as it can, the SHA-256 of the samples; null: only decodes.",
     run_play
 };

@@ -1,8 +1,10 @@
 /* By the locale's idea of each character. Single thread. */
 #include "ui-cli/width.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <unistd.h>
 #include <wchar.h>
 
 #include "base/util.h"
@@ -57,6 +59,37 @@ char *width_cut(const char *text, size_t columns, char *out, size_t cap)
     memcpy(out, text, n);
     memcpy(out + n, mark, strlen(mark) + 1);
     return out;
+}
+
+/* Blocks of Unicode whose letters are of bidirectional class R or AL. */
+static bool turns(wchar_t c)
+{
+    static const struct {
+        wchar_t from, to;
+    } blocks[] = {
+        { 0x590, 0x8ff }, { 0xfb1d, 0xfdff }, { 0xfe70, 0xfeff }, { 0x10800, 0x10fff }, { 0x1e800, 0x1efff }
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(blocks); i++)
+        if (c >= blocks[i].from && c <= blocks[i].to)
+            return true;
+    return false;
+}
+
+bool width_turns(const char *text)
+{
+    mbstate_t state = { 0 };
+    wchar_t c;
+    for (size_t bytes; (bytes = mbrtowc(&c, text, strlen(text), &state)) > 0 && bytes < (size_t)-2; text += bytes)
+        if (turns(c))
+            return true;
+    return false;
+}
+
+bool width_colours(int fd)
+{
+    const char *objection = getenv("NO_COLOR"), *terminal = getenv("TERM");
+    return isatty(fd) && (objection == NULL || objection[0] == '\0') && terminal != NULL &&
+           strcmp(terminal, "dumb") != 0;
 }
 
 size_t width_of_terminal(int fd)

@@ -52,9 +52,22 @@ static void bytes_are_bounded(void **state)
     assert_int_equal(width_of_terminal(-1), 80);
 }
 
+static void what_turns_is_known(void **state)
+{
+    (void)state;
+    assert_true(width_turns("\xd7\xa9\xd7\x99\xd7\xa8"));                         /* Hebrew */
+    assert_true(width_turns("Best of \xd9\x81\xd9\x8a\xd8\xb1\xd9\x88\xd8\xb2")); /* Arabic behind Latin */
+    assert_true(width_turns("\xf0\x9e\xa4\x80"));                                 /* Adlam */
+    assert_false(width_turns("\xe6\x97\xa5\xe6\x9c\xac"));
+    assert_false(width_turns("Evening Song"));
+    assert_false(width_turns(""));
+    assert_int_equal(width_of("\xe2\x81\xa8\xd7\xa9\xe2\x81\xa9"), 1); /* isolating takes no column */
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(cuts), cmocka_unit_test(bytes_are_bounded) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(cuts), cmocka_unit_test(bytes_are_bounded),
+                                        cmocka_unit_test(what_turns_is_known) };
     setlocale(LC_ALL, "");
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

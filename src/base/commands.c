@@ -1,0 +1,84 @@
+/* Overview, list and usage, for a screen of 80 columns. Any thread. */
+#include "base/commands.h"
+
+#include <string.h>
+
+#define COLUMNS 80
+#define NAMES_AT 18      /* the column at which names begin in the overview */
+#define USAGE_GOES_ON 11 /* the column at which the later lines of a usage begin */
+
+/* Writes a word after a blank, or at the beginning of a new line that is indented so far. Returns the column after it. */
+static int put_word(FILE *out, const char *word, int len, int column, int indent)
+{
+    if (column + 1 + len > COLUMNS) {
+        fprintf(out, "\n%*s", indent, "");
+        column = indent;
+    } else if (column > indent) {
+        fputc(' ', out);
+        column++;
+    }
+    fprintf(out, "%.*s", len, word);
+    return column + len;
+}
+
+void commands_overview(const struct command *table, size_t count, FILE *out)
+{
+    int column = -1; /* no line is begun */
+    for (size_t i = 0; i < count; i++) {
+        if (table[i].name == NULL) {
+            fprintf(out, "%s  %-*s", column >= 0 ? "\n" : "", NAMES_AT - 2, table[i].summary);
+            column = NAMES_AT;
+            continue;
+        }
+        if (column < 0) {
+            fprintf(out, "%*s", NAMES_AT, "");
+            column = NAMES_AT;
+        }
+        column = put_word(out, table[i].name, (int)strlen(table[i].name), column, NAMES_AT);
+    }
+    fputc('\n', out);
+}
+
+void commands_list(const struct command *table, size_t count, FILE *out)
+{
+    for (size_t i = 0; i < count; i++)
+        if (table[i].name == NULL)
+            fprintf(out, "%s%s\n", i > 0 ? "\n" : "", table[i].summary);
+        else
+            fprintf(out, "  %-11s %s\n", table[i].name, table[i].summary);
+}
+
+/* Up to the next blank that stands in no bracket; where that is more than a line, up to the next blank at all. */
+static size_t piece_of(const char *at, size_t most)
+{
+    size_t len = 0;
+    for (int depth = 0; at[len] != '\0' && at[len] != '\n' && (depth > 0 || at[len] != ' '); len++)
+        depth += at[len] == '[' || at[len] == '(' ? 1 : at[len] == ']' || at[len] == ')' ? -1 : 0;
+    return len <= most ? len : strcspn(at, " \n");
+}
+
+/* One form: up to the end or the next line that is not a mere continuation of it. Returns what follows. */
+static const char *put_form(FILE *out, const char *usage, int column)
+{
+    for (const char *at = usage; *at != '\0';) {
+        if (*at == '\n' && at[1] != ' ')
+            return at + 1;
+        at += strspn(at, " \n");
+        size_t len = piece_of(at, COLUMNS - USAGE_GOES_ON - 1);
+        if (len > 0)
+            column = put_word(out, at, (int)len, column, USAGE_GOES_ON);
+        at += len;
+    }
+    return NULL;
+}
+
+void commands_usage(const char *program, const struct command *c, FILE *out)
+{
+    int column = fprintf(out, "usage: %s %s", program, c->name);
+    const char *form = put_form(out, c->usage, column);
+    while (form != NULL) {
+        column = fprintf(out, "\n       %s", program) - 1;
+        form = put_form(out, form, column);
+    }
+    fputc('\n', out);
+}

@@ -1,0 +1,89 @@
+/* Help and completion, out of the table of verbs. No hearthd is asked. Single thread. */
+#include "ui-cli/help.h"
+
+#include <string.h>
+
+#include "base/commands.h"
+#include "base/text.h"
+#include "ui-cli/verbs.h"
+
+#define COMMANDS_MAX 96
+#define EVERYWHERE "[--json] [--socket PATH] [--help]"
+
+static size_t commands(struct command out[COMMANDS_MAX])
+{
+    size_t n = 0;
+    for (; n < COMMANDS_MAX && verb_table[n] != NULL; n++)
+        out[n] = (struct command){ verb_table[n]->name, verb_table[n]->arguments, verb_table[n]->summary };
+    return n;
+}
+
+const struct verb *help_find(const char *name)
+{
+    for (size_t i = 0; verb_table[i] != NULL; i++)
+        if (verb_table[i]->name != NULL && strcmp(verb_table[i]->name, name) == 0)
+            return verb_table[i];
+    return NULL;
+}
+
+int help_overview(void)
+{
+    struct command table[COMMANDS_MAX];
+    puts("usage: hearth COMMAND [ARGUMENT...]\n"
+         "Shares what a household bought between its devices, with the rights kept intact.\n");
+    commands_overview(table, commands(table), stdout);
+    puts("\nTRACK is a number of the last listing, a title that is unique, or a content ID.\n"
+         "hearth help               a line about each command\n"
+         "hearth COMMAND --help     all about one; each takes --json and --socket PATH\n"
+         "Exit status: 0 done, 1 refused or failed, 2 wrong usage, 3 no hearthd.");
+    return EXIT_DONE;
+}
+
+int help_list(const char *name)
+{
+    struct command table[COMMANDS_MAX];
+    char safe[64];
+    const struct verb *verb = name != NULL ? help_find(name) : NULL;
+    if (verb != NULL)
+        return help_verb(verb);
+    if (name != NULL) {
+        fprintf(stderr, "hearth: there is no command %s; see hearth help\n", text_safe(name, safe, sizeof(safe)));
+        return EXIT_USAGE;
+    }
+    commands_list(table, commands(table), stdout);
+    return EXIT_DONE;
+}
+
+void help_usage(const struct verb *verb, FILE *out)
+{
+    commands_usage("hearth", &(struct command){ verb->name, verb->arguments, verb->summary }, out);
+}
+
+int help_verb(const struct verb *verb)
+{
+    help_usage(verb, stdout);
+    printf("\n%s\n", verb->summary);
+    if (verb->help != NULL)
+        printf("\n%s\n", verb->help);
+    puts("\nEvery command takes --json (one object on standard output) and --socket PATH.");
+    return EXIT_DONE;
+}
+
+/* --- completion --- */
+
+static int run_completion(struct cli *cli, int argc, char **argv)
+{
+    struct command table[COMMANDS_MAX];
+    char **args;
+    int count, code = cli_options(cli, argc, argv, NULL, 0, 1, 1, &args, &count);
+    if (code >= 0)
+        return code;
+    if (commands_complete("hearth", args[0], table, commands(table), EVERYWHERE, stdout) != 0)
+        return cli_usage(cli, "the shell is one of: bash, zsh, fish");
+    return EXIT_DONE;
+}
+
+const struct verb verb_completion = {
+    "completion", "bash|zsh|fish", "Prints what a shell needs to complete hearth's commands.",
+    "In ~/.bashrc, unless a package has installed it: source <(hearth completion bash)", run_completion
+};

@@ -1,0 +1,16 @@
+/* Help: an overview that fits a screen, the list of all verbs, one verb. All print to standard output and return an exit code. */
+#ifndef UI_CLI_HELP_H
+#define UI_CLI_HELP_H
+
+#include <stdio.h>
+
+#include "ui-cli/cli.h"
+
+int help_overview(void);
+int help_list(const char *name); /* of all verbs; with a name: of this one, and EXIT_USAGE when there is none */
+int help_verb(const struct verb *verb);
+void help_usage(const struct verb *verb, FILE *out); /* its synopsis alone */
+
+const struct verb *help_find(const char *name); /* NULL: there is no such verb */
+
+#endif

@@ -1,0 +1,165 @@
+/* Tables on a terminal and in a pipe: columns line up whatever is in a title, colours are for terminals alone. */
+#include "ui-cli/output.h"
+
+#include <fcntl.h>
+#include <locale.h>
+#include <poll.h>
+#include <pty.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/util.h"
+#include "ui-cli/width.h"
+
+static const char *const titles[] = {
+    "Evening Song",
+    "\xe6\x97\xa5\xe6\x9c\xac\xe8\xaa\x9e\xe3\x81\xae\xe6\xad\x8c", /* wide */
+    "\xd7\xa9\xd7\x99\xd7\xa8 \xd7\xa2\xd7\xa8\xd7\x91",            /* right to left */
+    "\xd9\x81\xd9\x8a\xd8\xb1\xd9\x88\xd8\xb2",                     /* the same, letters that join */
+    "e\xcc\x81t\xc3\xa9",                                           /* an accent of its own */
+    "\x1b[31mred\x1b[2J\x07",                                       /* wants to drive the terminal */
+    "\xe2\x80\xae"
+    "backwards",        /* wants to turn the line */
+    "one\nline, two\r", /* wants a line of its own */
+};
+
+static void print_all(void)
+{
+    static const char *const headings[] = { "N", "TITLE", "LENGTH" };
+    struct table t;
+    char number[8];
+    table_init(&t, 3, headings);
+    for (size_t i = 0; i < ARRAY_COUNT(titles); i++) {
+        snprintf(number, sizeof(number), "%zu", i);
+        table_row(&t, number, titles[i], "3:45");
+    }
+    table_print(&t);
+    table_deinit(&t);
+    struct output o;
+    output_init(&o, false);
+    output_error(&o, "no-license", "There is no license.", "buy it");
+}
+
+/* What a child says on a pipe, or on a terminal of its own; 0-terminated. */
+static void said(bool terminal, char *out, size_t cap)
+{
+    int ends[2];
+    pid_t child;
+    fflush(NULL);
+    if (terminal) {
+        child = forkpty(&ends[0], NULL, NULL, NULL);
+    } else {
+        assert_int_equal(pipe(ends), 0);
+        child = fork();
+    }
+    assert_true(child >= 0);
+    if (child == 0) {
+        if (!terminal && (dup2(ends[1], STDOUT_FILENO) < 0 || dup2(ends[1], STDERR_FILENO) < 0))
+            _exit(1);
+        print_all();
+        fflush(NULL);
+        _exit(0);
+    }
+    if (!terminal)
+        close(ends[1]);
+    size_t len = 0;
+    for (ssize_t n; len + 1 < cap && (n = read(ends[0], out + len, cap - 1 - len)) > 0;) /* a terminal ends with EIO */
+        len += (size_t)n;
+    out[len] = '\0';
+    close(ends[0]);
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+}
+
+static unsigned count(const char *text, const char *what)
+{
+    unsigned n = 0;
+    for (const char *at = text; (at = strstr(at, what)) != NULL; at += strlen(what))
+        n++;
+    return n;
+}
+
+/* Every row has its length at the same column. */
+static void lines_up(const char *text)
+{
+    size_t column = 0, rows = 0;
+    char *copy = strdup(text), *rest = copy;
+    assert_non_null(copy);
+    for (char *line; (line = strsep(&rest, "\n")) != NULL;) {
+        char *at = strstr(line, "3:45");
+        if (at == NULL)
+            continue;
+        *at = '\0';
+        if (rows++ == 0)
+            column = width_of(line);
+        assert_int_equal(width_of(line), column);
+    }
+    assert_int_equal(rows, ARRAY_COUNT(titles));
+    free(copy);
+}
+
+static void a_pipe_gets_text_alone(void **state)
+{
+    char text[8192];
+    (void)state;
+    said(false, text, sizeof(text));
+    lines_up(text);
+    assert_int_equal(count(text, "\033"), 0);
+    assert_int_equal(count(text, "\xe2\x81\xa8"), 0);
+    assert_int_equal(count(text, "\xe2\x80\xae"), 0);
+    assert_int_equal(count(text, "\a"), 0);
+}
+
+static void a_terminal_gets_colours_and_isolated_titles(void **state)
+{
+    char text[8192];
+    (void)state;
+    assert_int_equal(setenv("TERM", "xterm", 1), 0);
+    assert_int_equal(unsetenv("NO_COLOR"), 0);
+    said(true, text, sizeof(text));
+    lines_up(text);
+    assert_int_equal(count(text, "\033[1m"), 1);
+    assert_int_equal(count(text, "\033[31m"), 1); /* ours, and not the title's */
+    assert_int_equal(count(text, "\033"), 4);
+    assert_int_equal(count(text, "\xe2\x81\xa8"), 2);
+    assert_int_equal(count(text, "\xe2\x81\xa9"), 2);
+    assert_int_equal(count(text, "\xe2\x80\xae"), 0);
+}
+
+static void no_colours_where_they_are_not_wanted(void **state)
+{
+    static const char *const wishes[][2] = { { "NO_COLOR", "1" }, { "TERM", "dumb" } };
+    char text[8192];
+    (void)state;
+    for (size_t i = 0; i < ARRAY_COUNT(wishes); i++) {
+        assert_int_equal(setenv("TERM", "xterm", 1), 0);
+        assert_int_equal(unsetenv("NO_COLOR"), 0);
+        assert_int_equal(setenv(wishes[i][0], wishes[i][1], 1), 0);
+        said(true, text, sizeof(text));
+        assert_int_equal(count(text, "\033"), 0);
+        assert_int_equal(count(text, "\xe2\x81\xa8"), 2); /* no colour: columns are still to line up */
+    }
+    assert_int_equal(setenv("TERM", "xterm", 1), 0);
+    assert_int_equal(setenv("NO_COLOR", "", 1), 0); /* empty is as if it were not there */
+    said(true, text, sizeof(text));
+    assert_int_equal(count(text, "\033[1m"), 1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_pipe_gets_text_alone),
+        cmocka_unit_test(a_terminal_gets_colours_and_isolated_titles),
+        cmocka_unit_test(no_colours_where_they_are_not_wanted),
+    };
+    setlocale(LC_ALL, "");
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,168 @@
+"""Help and completion of both programs, as a person at a terminal of 24 rows and 80 columns meets them. Arguments: hearth, hearth-distributor, source root.
+
+What completes is asked of the shells themselves: bash and fish as they complete, zsh as it parses; one that is not installed is named and left out.
+"""
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+HEARTH, DISTRIBUTOR, ROOT = sys.argv[1:4]
+PROGRAMS = {"hearth": HEARTH, "hearth-distributor": DISTRIBUTOR}
+ROWS, COLUMNS = 24, 80
+done = 0
+
+
+def run(*words, expect=0, env=None):
+    p = subprocess.run(words, capture_output=True, text=True, timeout=60, env=env or dict(os.environ, LC_ALL="C.UTF-8"), stdin=subprocess.DEVNULL)
+    assert p.returncode == expect, (words, p.returncode, p.stdout, p.stderr)
+    return p.stdout
+
+
+def case(function):
+    global done
+    function()
+    done += 1
+    print(f"ok {done} - {function.__name__.replace('_', ' ')}")
+
+
+def rows_of(text):
+    return sum(max(1, -(-len(line) // COLUMNS)) for line in text.splitlines())
+
+
+def commands_of(program):
+    """From the list: each command with its summary."""
+    return dict(re.findall(r"^  ([a-z-]+) +(\S.*)$", run(PROGRAMS[program], "help"), re.M))
+
+
+def usage_of(program, command):
+    return run(PROGRAMS[program], command, "--help").split("\n\n")[0]
+
+
+def options_of(program, command):
+    return set(re.findall(r"--[a-z-]+", usage_of(program, command)))
+
+
+def the_overview_fits_a_screen_and_names_every_command():
+    for program, path in PROGRAMS.items():
+        text = run(path, "--help")
+        assert rows_of(text) <= ROWS, (program, rows_of(text))
+        assert max(map(len, text.splitlines())) <= COLUMNS, program
+        names = set(re.findall(r"[a-z-]+", "\n".join(l for l in text.splitlines() if l.startswith("  "))))
+        assert set(commands_of(program)) <= names, set(commands_of(program)) - names
+
+
+def the_list_says_a_line_about_each():
+    for program, path in PROGRAMS.items():
+        commands = commands_of(program)
+        assert len(commands) > 25, commands
+        for name, summary in commands.items():
+            text = run(path, name, "--help")
+            assert text.startswith(f"usage: {program} {name}"), text
+            assert summary in text, (name, summary)
+            assert run(path, "help", name) == text
+            assert rows_of(text) <= ROWS, (program, name, rows_of(text))
+            assert all(len(l) <= COLUMNS for l in usage_of(program, name).splitlines()), name
+
+
+def every_option_of_a_usage_is_taken():
+    for command in commands_of("hearth"):
+        first_words = [[]] + [[w] for w in re.findall(r"(?<![-\w])[a-z]{2,}[a-z-]*(?![\w:])", usage_of("hearth", command))[2:]]
+        for option in options_of("hearth", command):
+            # a flag is taken alone, another one with a value, some behind a word; --help behind it ends well only when it was taken
+            ran = (subprocess.run([HEARTH, command, *first, words, "--help"], capture_output=True, stdin=subprocess.DEVNULL).returncode
+                   for first in first_words for words in (option, option + "=1"))
+            assert 0 in ran, (command, option)
+
+
+def every_option_that_is_taken_is_in_a_usage():
+    """What the sources say, because nobody is told of an option otherwise."""
+    said = set()
+    for command in commands_of("hearth"):
+        said |= options_of("hearth", command)
+        said |= set(re.findall(r"--[a-z-]+", run(HEARTH, command, "--help")))
+    for name in sorted(os.listdir(os.path.join(ROOT, "src", "ui-cli"))):
+        if name.startswith("verbs_") and name.endswith(".c"):
+            text = open(os.path.join(ROOT, "src", "ui-cli", name)).read()
+            for option in re.findall(r"\{ \"([a-z-]+)\", (?:&\w|NULL, &\w)", text):
+                assert f"--{option}" in said, (name, option)
+
+
+def bash(program, line, words):
+    script = (f"source /dev/stdin; COMP_WORDS=({line}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); {words}"
+              f"_{program} 2>/dev/null; printf '%s\\n' \"${{COMPREPLY[@]}}\"")
+    p = subprocess.run(["bash", "-c", script], input=run(PROGRAMS[program], "completion", "bash"), capture_output=True, text=True, cwd=where)
+    assert p.returncode == 0, p.stderr
+    return set(p.stdout.split())
+
+
+def bash_completes():
+    last = 'COMP_WORDS+=(""); ((COMP_CWORD++)); '
+    assert bash("hearth", "hearth reg", "") == {"register"}
+    assert bash("hearth", "hearth", last) >= set(commands_of("hearth"))
+    for program in PROGRAMS:
+        for command in commands_of(program):
+            found = bash(program, f"{program} {command} --", "")
+            assert found >= options_of(program, command) | {"--json", "--help"}, (command, found)
+    assert bash("hearth", "hearth devices", last) == {"rename", "remove", "add"}
+    assert bash("hearth", "hearth --json playlist sh", "") == {"show"}
+    assert bash("hearth", "hearth --socket x limit --period", last) == {"day", "month"}
+    assert bash("hearth", "hearth copy 1 --to", last) == set() # a name that only the person knows
+    assert bash("hearth", "hearth get 1 --pin-file p", "") == {"pin"}
+    assert bash("hearth-distributor", "hearth-distributor publish p", "") == {"pin"}
+    assert bash("hearth-distributor", "hearth-distributor tariff set 1 --copy-charged s", "") == {"source"}
+    assert bash("hearth-distributor", "hearth-distributor user token re", "") == {"revoke"}
+
+
+def fish_completes():
+    if not shutil.which("fish"):
+        print("# fish is not installed")
+        return
+    def ask(program, line):
+        with tempfile.NamedTemporaryFile("w", suffix=".fish", dir=where) as f:
+            f.write(run(PROGRAMS[program], "completion", "fish"))
+            f.flush()
+            said = subprocess.run(["fish", "--no-config", "-c", f"source {f.name}; complete -C '{line}'"], capture_output=True, text=True, cwd=where,
+                                  env=dict(os.environ, HOME=where))
+            assert said.returncode == 0 and not said.stderr, said.stderr
+            return {l.split("\t")[0] for l in said.stdout.splitlines()}
+    assert "register" in ask("hearth", "hearth reg")
+    assert ask("hearth", "hearth ") >= set(commands_of("hearth"))
+    assert ask("hearth", "hearth accounts --") >= {"--yes", "--password-file", "--json"}
+    assert ask("hearth", "hearth devices ") >= {"rename", "remove", "add"}
+    assert ask("hearth", "hearth limit x --period ") == {"day", "month"}
+    assert "pin" in ask("hearth-distributor", "hearth-distributor publish ")
+
+
+def zsh_understands_it():
+    if not shutil.which("zsh"):
+        print("# zsh is not installed")
+        return
+    for program, path in PROGRAMS.items():
+        file = os.path.join(where, "_" + program)
+        text = run(path, "completion", "zsh")
+        with open(file, "w") as f:
+            f.write(text)
+        run("zsh", "-n", file)
+        for command in commands_of(program):
+            line = re.search(rf"^    {command}\) (_arguments.*) ;;$", text, re.M).group(1)
+            assert {o for o in re.findall(r"'(--[a-z-]+)", line)} >= options_of(program, command), command
+        assert run("zsh", "-f", "-c", f"autoload -U compinit; compinit -u -d {where}/dump; fpath=({where} $fpath); compinit -u -d {where}/dump2; "
+                   f"print $_comps[{program}]").strip() == "_" + program
+
+
+def another_shell_is_refused():
+    for path in PROGRAMS.values():
+        run(path, "completion", "tcsh", expect=2)
+        run(path, "completion", expect=2)
+
+
+with tempfile.TemporaryDirectory(prefix="hearth-help-") as where:
+    open(os.path.join(where, "pin"), "w").close()
+    cases = [f for name, f in list(globals().items()) if callable(f) and getattr(f, "__module__", "") == "__main__"
+             and name not in ("run", "case", "rows_of", "commands_of", "usage_of", "options_of", "bash")]
+    print(f"1..{len(cases)}")
+    for function in cases:
+        case(function)
