@@ -367,7 +367,7 @@ static int leap(struct restoring *s, const struct rng *rng, int64_t now_ms, cons
         r = reserve_leap(o, b->taken_ms, now_ms, out);
     if (r == 0)
         r = transaction_commit(&t);
-    return r == 0 ? store_checkpoint(o->store) : r;
+    return r == 0 ? store_checkpoint(o->store, NULL) : r;
 }
 
 static int move(const char *from_dir, const char *to_dir, const char *name)

@@ -26,7 +26,9 @@
 #define LOOK_MS 1000    /* for changes by others */
 #define SWEEP_USER_MS 5 /* until the next sweep, for each user who is connected */
 #define TICK_MS 30000   /* the database's periodic work */
-#define CHECKPOINT_MS 2000
+#define CHECKPOINT_MS 500
+#define CHECKPOINTS_A_SCRUB 4
+#define LOG_PAGES 131072 /* 512 MiB: a longer log is begun anew. It takes a sync of the database, so not too often */
 #define CHECK_MS 4000
 #define CHECK_LOOKS 5
 
@@ -55,7 +57,8 @@ struct watch {
     struct writer_job check_job;
 
     uv_work_t checkpoint_work;
-    bool checkpoint_runs;
+    bool checkpoint_runs, log_is_long;
+    unsigned checkpoints;
     struct operations *checkpoint_ops; /* a connection of its own, used on the pool by one work item at a time */
     struct store *directory_store;     /* likewise; NULL when this is no directory */
 };
@@ -301,10 +304,13 @@ static void on_tick(uv_timer_t *t)
 static void checkpoint(uv_work_t *work)
 {
     struct watch *w = container_of(work, struct watch, checkpoint_work);
-    int r = store_checkpoint(w->checkpoint_ops->store);
-    if (r == 0)
+    bool scrub = w->checkpoints++ % CHECKPOINTS_A_SCRUB == 0;
+    uint64_t log_pages = 0;
+    int r = store_checkpoint(w->checkpoint_ops->store, &log_pages);
+    w->log_is_long = r == 0 && log_pages > LOG_PAGES;
+    if (r == 0 && scrub)
         r = erase_scrub(w->checkpoint_ops);
-    if (r == 0 && w->directory_store != NULL)
+    if (r == 0 && scrub && w->directory_store != NULL)
         r = directory_db_scrub(w->directory_store);
     if (r != 0 && r != -EBUSY)
         log_warn("the write-ahead log stays errno=%d", -r);
@@ -315,6 +321,8 @@ static void on_checkpointed(uv_work_t *work, int status)
     struct watch *w = container_of(work, struct watch, checkpoint_work);
     (void)status;
     w->checkpoint_runs = false;
+    if (w->log_is_long && w->server->writer != NULL)
+        writer_checkpoint(w->server->writer);
     stopped_when_idle(w);
 }
 

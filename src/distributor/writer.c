@@ -21,8 +21,8 @@ struct writer {
     uv_thread_t thread;
     uv_mutex_t lock;
     uv_cond_t wake;
-    struct list waiting, done; /* under lock, as the next three */
-    bool stopping;
+    struct list waiting, done; /* under lock, as the next four */
+    bool stopping, checkpoint;
     struct writer_figures figures;
     uint64_t again; /* the thread's, until it has the lock */
     void (*on_stopped)(void *ctx);
@@ -222,6 +222,13 @@ static void run_batch(struct writer *w, struct list *todo)
     uv_async_send(&w->on_batch);
 }
 
+static void move_log(struct writer *w)
+{
+    int r = store_checkpoint(w->d.store, NULL);
+    if (r != 0)
+        log_warn("the write-ahead log stays errno=%d", -r);
+}
+
 static void work(void *arg)
 {
     struct writer *w = arg;
@@ -229,13 +236,18 @@ static void work(void *arg)
     list_init(&todo);
     for (;;) {
         uv_mutex_lock(&w->lock);
-        while (todo.first == NULL && w->waiting.first == NULL && !w->stopping)
+        while (todo.first == NULL && w->waiting.first == NULL && !w->stopping && !w->checkpoint)
             uv_cond_wait(&w->wake, &w->lock);
         list_move(&todo, &w->waiting);
+        bool stopping = w->stopping, due = w->checkpoint;
+        w->checkpoint = false;
         uv_mutex_unlock(&w->lock);
-        if (todo.first == NULL)
-            return; /* stopping, and nothing is left */
-        run_batch(w, &todo);
+        if (due)
+            move_log(w);
+        if (todo.first != NULL)
+            run_batch(w, &todo);
+        else if (stopping)
+            return; /* nothing is left */
     }
 }
 
@@ -319,6 +331,14 @@ void writer_submit(struct writer *w, struct writer_job *job)
     uv_mutex_unlock(&w->lock);
     if (stopping)
         uv_async_send(&w->on_batch); /* on_done never fires inside this call */
+}
+
+void writer_checkpoint(struct writer *w)
+{
+    uv_mutex_lock(&w->lock);
+    w->checkpoint = true;
+    uv_cond_signal(&w->wake);
+    uv_mutex_unlock(&w->lock);
 }
 
 void writer_stop(struct writer *w, void (*on_stopped)(void *ctx), void *ctx)

@@ -66,6 +66,9 @@ struct writer_database {
 int writer_start(struct writer **out, uv_loop_t *loop, const struct writer_database *d) MUST_USE;
 /* Queues a job; never fails. After writer_stop has begun, on_done tells -ECANCELED. Loop thread. */
 void writer_submit(struct writer *w, struct writer_job *job);
+/* Between two transactions, soon: moves what is left of the write-ahead log, so that the next transaction begins it anew. As nobody else writes, only
+ * the writer can; others should have moved most of it, because nothing is written meanwhile. Loop thread. */
+void writer_checkpoint(struct writer *w);
 /* Runs what is queued, joins the thread, calls every on_done still due (they may submit: those are cancelled), then on_stopped once
  * the writer is freed. Blocks for at most the queued work. Loop thread; accepts NULL (on_stopped is then called at once). */
 void writer_stop(struct writer *w, void (*on_stopped)(void *ctx), void *ctx);

@@ -46,7 +46,7 @@ struct store_driver {
     int (*column)(struct store *s, unsigned statement, int column, struct value *out);
     int (*run_own)(struct store *s, enum own_statement which);
     bool (*in_transaction)(const struct store *s);
-    int (*checkpoint)(struct store *s);
+    int (*checkpoint)(struct store *s, uint64_t *log_pages); /* zeroed */
     int (*backup)(struct store *s, const char *path);
     int (*scrub)(struct store *s);
     int (*verify)(struct store *s);

@@ -21,7 +21,15 @@ void store_closep(struct store **s)
     *s = NULL;
 }
 
-int store_checkpoint(struct store *s) { return s->driver->checkpoint(s); }
+int store_checkpoint(struct store *s, uint64_t *log_pages)
+{
+    uint64_t pages = 0;
+    int r = s->driver->checkpoint(s, &pages);
+    if (r == 0 && log_pages)
+        *log_pages = pages;
+    return r;
+}
+
 int store_backup(struct store *s, const char *path) { return s->driver->backup(s, path); }
 int store_scrub(struct store *s) { return s->driver->scrub(s); }
 int store_verify(struct store *s) { return s->driver->verify(s); }

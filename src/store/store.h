@@ -68,8 +68,9 @@ int store_open(struct store **out, const char *path, const struct store_schema *
 void store_close(struct store *s);   /* accepts NULL; every query must have ended */
 void store_closep(struct store **s); /* cleanup attribute */
 
-/* Moves the write-ahead log into the database as far as readers allow. 0 (also when some of it had to stay), -errno. */
-int store_checkpoint(struct store *s) MUST_USE;
+/* Moves the write-ahead log into the database as far as readers allow. 0 (also when some of it had to stay), -errno. log_pages: how long it was;
+ * may be NULL. When nothing is left in it, the next transaction begins it anew; while somebody writes there always is, and it grows. */
+int store_checkpoint(struct store *s, uint64_t *log_pages) MUST_USE;
 /* Writes a consistent copy to a new file (mode 0600), synced. -EEXIST when something is there. Not in a transaction. */
 int store_backup(struct store *s, const char *path) MUST_USE;
 /* Writes the database anew and empties the write-ahead log, so that nothing that was deleted is left in either. Others wait meanwhile. Not in a

@@ -204,6 +204,13 @@ static bool in_transaction(const struct store *store) { return ((const struct pg
 
 /* --- Looking after it -------------------------------------------------------------------------------------------- */
 
+static int no_checkpoint(struct store *store, uint64_t *log_pages)
+{
+    (void)store;
+    (void)log_pages;
+    return 0;
+}
+
 static int nothing_to_do(struct store *store)
 {
     (void)store; /* the server looks after its log, its free pages and its checksums itself */
@@ -271,7 +278,7 @@ static const struct store_driver driver = {
     .column = pg_column,
     .run_own = run_own,
     .in_transaction = in_transaction,
-    .checkpoint = nothing_to_do,
+    .checkpoint = no_checkpoint,
     .backup = backup,
     .scrub = nothing_to_do,
     .verify = nothing_to_do,

@@ -16,7 +16,7 @@
 
 #define BUSY_TIMEOUT_MS 5000
 #define VALUE_LIMIT_BYTES (64 << 20)
-#define WAL_KEPT_BYTES "16777216"
+#define WAL_KEPT_BYTES "536870912" /* of a log that is begun anew: what is there is written faster than what is not */
 
 static int system_outcome(sqlite3 *db, int otherwise)
 {
@@ -183,12 +183,14 @@ static void close_sqlite(struct store *store)
     free(s);
 }
 
-static int checkpoint(struct store *store)
+static int checkpoint(struct store *store, uint64_t *log_pages)
 {
     struct sqlite_store *s = sqlite_of(store);
-    int code = sqlite3_wal_checkpoint_v2(s->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+    int pages = 0;
+    int code = sqlite3_wal_checkpoint_v2(s->db, NULL, SQLITE_CHECKPOINT_PASSIVE, &pages, NULL);
     if ((code & 0xff) == SQLITE_BUSY || (code & 0xff) == SQLITE_LOCKED)
         return 0; /* another thread does it right now */
+    *log_pages = pages > 0 ? (uint64_t)pages : 0;
     return sqlite_outcome(s->db, code);
 }
 

@@ -221,6 +221,32 @@ static void test_reader(void **state)
     store_close(store);
 }
 
+/* --- The log ---------------------------------------------------------------------------------------------------------- */
+
+/* Others that move the log while the writer writes never come to its end; the writer does. */
+static void test_log_begins_anew(void **state)
+{
+    struct world *w = *state;
+    static struct work k[2 * JOBS];
+    uint64_t long_log, log_pages;
+    for (unsigned i = 0; i < JOBS; i++)
+        submit(w, &k[i], GOOD, i + 1);
+    run_until(w, JOBS);
+    assert_int_equal(store_checkpoint(w->other, &long_log), 0);
+    for (unsigned i = JOBS; i < 2 * JOBS - 1; i++)
+        submit(w, &k[i], GOOD, i + 1);
+    writer_checkpoint(w->writer); /* soon, perhaps before some of them */
+    run_until(w, 2 * JOBS - 1);
+    writer_checkpoint(w->writer);
+    submit(w, &k[2 * JOBS - 1], GOOD, 2 * JOBS);
+    run_until(w, 2 * JOBS);
+    assert_int_equal(store_checkpoint(w->other, &log_pages), 0);
+    assert_true(log_pages < long_log);
+    assert_int_equal(count_rows(w->other), 2 * JOBS);
+    writer_checkpoint(w->writer); /* with nothing to do, and when it stops */
+    stop(w);
+}
+
 /* --- What is unfinished until the end of a batch -------------------------------------------------------------------- */
 
 #define LATE 1000 /* what a job leaves unfinished is written as its number and so much more */
@@ -375,6 +401,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_failed_commit, setup, teardown),
         cmocka_unit_test_setup_teardown(test_stop, setup, teardown),
         cmocka_unit_test_setup_teardown(test_reader, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_log_begins_anew, setup, teardown),
         cmocka_unit_test_setup_teardown(test_unfinished, setup, teardown),
         cmocka_unit_test_setup_teardown(test_unfinished_again, setup, teardown),
     };

@@ -275,9 +275,14 @@ static void test_checkpoint(void **state)
     query_end(&q);
     assert_int_equal(stat(household_path(), &after), 0);
     assert_int_equal(after.st_size, before.st_size);
-    assert_int_equal(store_checkpoint(other), 0);
+    uint64_t log_pages = 0;
+    assert_int_equal(store_checkpoint(other, &log_pages), 0);
+    assert_true(log_pages > 1000);
     assert_int_equal(stat(household_path(), &after), 0);
     assert_true(after.st_size > 6000000);
+    assert_int_equal(household_add_lamp(s, "later", NULL), 0); /* begins the log anew */
+    assert_int_equal(store_checkpoint(other, &log_pages), 0);
+    assert_true(log_pages < 10);
 }
 
 /* Locks on a file belong to the process, and closing any descriptor of it drops them all: whoever opens a database twice must not lose
