@@ -44,6 +44,9 @@ static const char *state_of(const struct admin *a, const doc_Key *k)
     enum key_purpose p = (enum key_purpose)k->purpose;
     if (p > KEY_SEALING)
         return "withdrawn";
+    bool gone = false;
+    if (keyset_is_withdrawn(a->o, k->key, &gone) == 0 && gone)
+        return "to be withdrawn";
     if (memcmp(k->key, keys_public(a->keys, p), sizeof(k->key)) == 0)
         return "in use";
     const struct keys_next *next = &a->keys->next[p - 1];
@@ -135,25 +138,25 @@ static int finish(struct admin *a)
 }
 
 /* What a withdrawn key has signed: rosters are issued anew when they are asked for, the rest by a server or the next command. */
-static int issue(struct admin *a, const uint8_t *withdrawn, bool rosters, const char *doing)
+static int issue(struct admin *a, bool rosters, const char *doing)
 {
     int r = admin_begin(a);
     if (r != 0)
         return r;
-    r = keyset_issue(a->o, withdrawn, a->now_ms);
+    r = keyset_issue(a->o, a->now_ms);
     if (r == 0 && rosters)
         r = rotation_expire_rosters(a->o);
     return r == 0 ? finish(a) : root_failed(a, r, doing);
 }
 
 /* What is changed while the root key is elsewhere is in the request. */
-static int keys_change(struct admin *a, const uint8_t *withdrawn, bool rosters, const char *request, const char *doing)
+static int keys_change(struct admin *a, bool rosters, const char *request, const char *doing)
 {
     if (request == NULL)
-        return issue(a, withdrawn, rosters, doing);
+        return issue(a, rosters, doing);
     doc_Keyset *k CLEANUP(freep) = malloc(sizeof(*k));
     struct buf bytes CLEANUP(buf_free) = buf(KEYSET_ENVELOPE_MAX);
-    int r = k != NULL ? keyset_propose(a->o, withdrawn, a->now_ms, k) : -ENOMEM;
+    int r = k != NULL ? keyset_propose(a->o, a->now_ms, k) : -ENOMEM;
     if (r == 0)
         r = CODEC_ENCODE(doc_Keyset, &bytes, k);
     if (r == 0)
@@ -180,7 +183,7 @@ static int keys_rotate(struct admin *a, int argc, char **argv, const char *reque
     for (enum key_purpose p = KEY_TLS; argc == 0 && p <= KEY_SEALING; p++)
         wanted[p] = true;
     int r = prepare(a, wanted);
-    return r == 0 ? keys_change(a, NULL, false, request, "rotate the keys") : r;
+    return r == 0 ? keys_change(a, false, request, "rotate the keys") : r;
 }
 
 /* By a prefix of the key, as `keys list` shows it, or by the purpose: the one in use. */
@@ -210,6 +213,16 @@ static int find_key(struct admin *a, const char *word, doc_Key *out)
                       : admin_fail(a, REASON_AMBIGUOUS, "%s fits several keys.", word);
 }
 
+/* Before anything is asked of the root key: it is not forgotten with a request that is lost. */
+static int mark_withdrawn(struct admin *a, const uint8_t key[32])
+{
+    int r = admin_begin(a);
+    if (r != 0)
+        return r;
+    r = keyset_withdraw(a->o, key, a->now_ms);
+    return r == 0 ? admin_commit(a) : admin_error(a, r, "withdraw the key");
+}
+
 static int keys_withdraw(struct admin *a, const char *word, const char *request)
 {
     doc_Key key;
@@ -224,7 +237,9 @@ static int keys_withdraw(struct admin *a, const char *word, const char *request)
         admin_close(a);
         r = prepare(a, wanted);
     }
-    return r == 0 ? keys_change(a, key.key, key.purpose == KEY_ROSTER, request, "withdraw the key") : r;
+    if (r == 0)
+        r = mark_withdrawn(a, key.key);
+    return r == 0 ? keys_change(a, key.purpose == KEY_ROSTER, request, "withdraw the key") : r;
 }
 
 /* --- The root key, elsewhere --------------------------------------------------------------------------------------- */
@@ -335,7 +350,7 @@ static int keys_install(struct admin *a, const char *file)
     if (r > 0 && r < REASON_COUNT)
         return admin_fail(
             a, REASON_KEYSET_INVALID,
-            "%s is not taken: it is not signed by this distributor's root key, is older than the keyset there is, has ended, or does not list the keys in use. "
+            "%s is not taken: it is not signed by this distributor's root key, is older than the keyset there is, has ended, does not list the keys in use, or lists one that was withdrawn. "
             "Make a new request: hearth-distributor keys request FILE",
             file);
     if (r == 0)
@@ -454,7 +469,7 @@ int admin_keys(struct admin *a, int argc, char **argv)
         return keys_withdraw(a, argv[1], request);
     if (strcmp(verb, "request") == 0 && argc == 2) {
         r = admin_open(a);
-        return r == 0 ? keys_change(a, NULL, false, argv[1], "ask for a keyset") : r;
+        return r == 0 ? keys_change(a, false, argv[1], "ask for a keyset") : r;
     }
     if (strcmp(verb, "sign") == 0 && argc == 3 && options[KEYS_ROOT].given != options[KEYS_TOKEN_URL].given)
         return keys_sign(a, options[KEYS_ROOT].text, &place, argv[1], argv[2]);

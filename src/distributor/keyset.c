@@ -2,6 +2,7 @@
 #define LOG_MODULE "keyset"
 #include "distributor/keyset.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 #include "base/log.h"
@@ -101,11 +102,6 @@ static void add_key(doc_Keyset *k, enum key_purpose purpose, const uint8_t key[3
     added->ends_ms = (uint64_t)ends_ms;
 }
 
-static bool is_same(const uint8_t *withdrawn, const uint8_t key[32])
-{
-    return withdrawn != NULL && memcmp(withdrawn, key, 32) == 0;
-}
-
 static bool has_key(const doc_Keyset *k, const uint8_t key[32])
 {
     for (pb_size_t i = 0; i < k->keys_count; i++)
@@ -121,18 +117,24 @@ static int64_t retired_end(enum key_purpose purpose, int64_t now_ms)
 }
 
 /* A next key takes over as soon as it is listed (rotation.h): ours is a former one then. */
-static void add_ours(struct operations *o, const uint8_t *withdrawn, int64_t now_ms, doc_Keyset *k)
+static int add_ours(struct operations *o, int64_t now_ms, doc_Keyset *k)
 {
-    for (enum key_purpose p = KEY_TLS; p <= KEY_SEALING; p++) {
+    int r = 0;
+    for (enum key_purpose p = KEY_TLS; r == 0 && p <= KEY_SEALING; p++) {
         const struct keys_next *next = &o->keys->next[p - 1];
         const uint8_t *ours = keys_public(o->keys, p);
+        bool gone = false;
+        r = keyset_is_withdrawn(o, ours, &gone);
+        if (r == 0 && gone && !next->there)
+            return -EKEYREVOKED; /* keys of before it was withdrawn: another machine has the new ones */
         if (next->there)
             add_key(k, p, next->public_key, now_ms + KEY_LIFE_MS);
-        if (!is_same(withdrawn, ours))
+        if (!gone)
             add_key(k, p, ours, next->there ? retired_end(p, now_ms) : now_ms + KEY_LIFE_MS);
         else if (p == KEY_LICENSE)
             add_key(k, KEY_SHARED, ours, now_ms);
     }
+    return r;
 }
 
 static int by_end(const void *a, const void *b)
@@ -143,14 +145,17 @@ static int by_end(const void *a, const void *b)
 
 /* Those that were ours: what they signed is judged by the time it was signed, so they stay listed after their end, the latest first, as many
  * as there is room for. Only of signatures: an old connection and what was sealed to us do not come back. */
-static void add_former(const doc_Keyset *before, const uint8_t *withdrawn, int64_t now_ms, doc_Keyset *k)
+static int add_former(struct operations *o, const doc_Keyset *before, int64_t now_ms, doc_Keyset *k)
 {
     doc_Key former[ARRAY_COUNT(before->keys)];
     size_t count = 0;
     for (pb_size_t i = 0; i < before->keys_count; i++) {
         doc_Key f = before->keys[i];
         enum key_purpose p = (enum key_purpose)f.purpose;
-        bool gone = is_same(withdrawn, f.key);
+        bool gone = false;
+        int r = keyset_is_withdrawn(o, f.key, &gone);
+        if (r != 0)
+            return r;
         if (has_key(k, f.key) || (gone && p != KEY_LICENSE))
             continue;
         if (gone) {
@@ -165,6 +170,7 @@ static void add_former(const doc_Keyset *before, const uint8_t *withdrawn, int64
     qsort(former, count, sizeof(former[0]), by_end);
     for (size_t i = 0; i < count; i++)
         add_key(k, (enum key_purpose)former[i].purpose, former[i].key, (int64_t)former[i].ends_ms);
+    return 0;
 }
 
 static int add_floors(struct operations *o, doc_Keyset *k)
@@ -193,7 +199,7 @@ static int take_sequence(struct operations *o, uint64_t sequence)
     return operations_counter_set(o, "keyset", sequence);
 }
 
-int keyset_propose(struct operations *o, const uint8_t *withdrawn, int64_t now_ms, doc_Keyset *out)
+int keyset_propose(struct operations *o, int64_t now_ms, doc_Keyset *out)
 {
     doc_Keyset *before CLEANUP(freep) = calloc(1, sizeof(*before));
     doc_Keyset *k CLEANUP(freep) = calloc(1, sizeof(*k));
@@ -203,10 +209,11 @@ int keyset_propose(struct operations *o, const uint8_t *withdrawn, int64_t now_m
     CODEC_SET_TEXT(k->name, o->name);
     k->issued_ms = (uint64_t)now_ms;
     k->ends_ms = (uint64_t)(now_ms + KEYSET_LIFE_MS);
-    add_ours(o, withdrawn, now_ms, k);
-    int r = keyset_of(o, OPERATIONS_SELF, before);
+    int r = add_ours(o, now_ms, k);
     if (r == 0)
-        add_former(before, withdrawn, now_ms, k);
+        r = keyset_of(o, OPERATIONS_SELF, before);
+    if (r == 0)
+        r = add_former(o, before, now_ms, k);
     if (r == 0 || r == OPERATIONS_ABSENT)
         r = add_floors(o, k);
     if (r == 0)
@@ -231,14 +238,14 @@ static int publish(struct operations *o, const doc_Keyset *k, struct slice envel
     return r;
 }
 
-int keyset_issue(struct operations *o, const uint8_t *withdrawn, int64_t now_ms)
+int keyset_issue(struct operations *o, int64_t now_ms)
 {
     doc_Keyset *k CLEANUP(freep) = calloc(1, sizeof(*k));
     struct buf envelope CLEANUP(buf_free) = buf(KEYSET_ENVELOPE_MAX);
     struct root_signer root = { .token = NULL };
     if (!k)
         return -ENOMEM;
-    int r = keyset_propose(o, withdrawn, now_ms, k);
+    int r = keyset_propose(o, now_ms, k);
     if (r == 0)
         r = keys_root_open(o->keys, o->state_dir, &root);
     if (r != 0)
@@ -252,12 +259,20 @@ int keyset_issue(struct operations *o, const uint8_t *withdrawn, int64_t now_ms)
 
 int keyset_issue_if_possible(struct operations *o, int64_t now_ms, bool *issued)
 {
-    int r = keyset_issue(o, NULL, now_ms);
+    int r = keyset_issue(o, now_ms);
     *issued = r == 0;
     if (r != KEYS_NO_ROOT && r != KEYS_TOKEN)
         return r;
     log_warn("a new keyset is due, and the root key is not here: hearth-distributor keys request FILE");
     return 0;
+}
+
+/* A key that was withdrawn, before this was asked for or since, is not given back. */
+static int judge_withdrawn(struct operations *o, const doc_Keyset *k)
+{
+    unsigned listed = 0;
+    int r = keyset_count_withdrawn(o, k, &listed);
+    return r == 0 && listed > 0 ? REASON_KEYSET_INVALID : r;
 }
 
 /* What was withdrawn from a partner since it was asked for is not given back. */
@@ -292,6 +307,8 @@ int keyset_install(struct operations *o, struct slice envelope, int64_t now_ms)
             !(next->there && keyset_lists(k, p, next->public_key, now_ms)))
             r = REASON_KEYSET_INVALID; /* asked for before a key was changed again: nobody could be served with it */
     }
+    if (r == 0)
+        r = judge_withdrawn(o, k);
     if (r == 0)
         r = judge_floors(o, k);
     return r == 0 ? publish(o, k, envelope) : r;

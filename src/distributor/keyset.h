@@ -12,25 +12,31 @@
 int keyset_current(struct operations *o, struct buf *out) MUST_USE;
 /* The same, decoded. */
 int keyset_own(struct operations *o, doc_Keyset *out) MUST_USE;
-/* The next keyset, unsigned: our keys, the next ones that there are, those that were ours and still count, the partners' floors. withdrawn: a key
- * that is not listed any more; NULL: none. */
-int keyset_propose(struct operations *o, const uint8_t *withdrawn, int64_t now_ms, doc_Keyset *out) MUST_USE;
-/* Issues it and shares it. KEYS_NO_ROOT, KEYS_TOKEN: nothing was issued. Writes. */
-int keyset_issue(struct operations *o, const uint8_t *withdrawn, int64_t now_ms) MUST_USE;
+/* The next keyset, unsigned: our keys, the next ones that there are, those that were ours and still count, the partners' floors. No key
+ * that was withdrawn. -EKEYREVOKED: one that we have was, and there is no next one: these are keys of before. */
+int keyset_propose(struct operations *o, int64_t now_ms, doc_Keyset *out) MUST_USE;
+/* Issues it and shares it. KEYS_NO_ROOT, KEYS_TOKEN: nothing was issued; as keyset_propose. Writes. */
+int keyset_issue(struct operations *o, int64_t now_ms) MUST_USE;
 /* The same where something else does not wait for it: without the root key only the log says so. Writes. */
 int keyset_issue_if_possible(struct operations *o, int64_t now_ms, bool *issued) MUST_USE;
-/* Takes over one that was signed elsewhere. 0; a reason: not ours, not signed by our root key, older than what there is, or without the keys in
- * use or a partner's floor; -errno. Writes. */
+/* Takes over one that was signed elsewhere. 0; a reason: not ours, not signed by our root key, older than what there is, without the keys in
+ * use or a partner's floor, or with a key that was withdrawn; -errno. Writes. */
 int keyset_install(struct operations *o, struct slice envelope, int64_t now_ms) MUST_USE;
+/* A key of ours that counts no more, from the next keyset on and for ever: every one that is proposed from now on lacks it. Writes. */
+int keyset_withdraw(struct operations *o, const uint8_t key[32], int64_t now_ms) MUST_USE;
+int keyset_is_withdrawn(struct operations *o, const uint8_t key[32], bool *yes) MUST_USE;
+/* How many keys a keyset lists that are withdrawn, except for shared rows of before. */
+int keyset_count_withdrawn(struct operations *o, const doc_Keyset *k, unsigned *count) MUST_USE;
 /* Issues a new one when less than half of its life is left; without the root key it only says so in the log. Writes. */
 int keyset_keep_fresh(struct operations *o, int64_t now_ms, bool *changed) MUST_USE;
 
 /* Why another one is to be issued, until it is; with the root key here that happens by itself. Read-only. */
 enum keyset_due {
-    KEYSET_DUE_AGE = 1,      /* half of its life is over */
-    KEYSET_DUE_PARTNER = 2,  /* it lacks what was withdrawn from a partner */
-    KEYSET_DUE_KEYS = 4,     /* a next key is there, and not listed */
-    KEYSET_DUE_RESTORED = 8, /* its number is below what may have been given out before a restore */
+    KEYSET_DUE_AGE = 1,        /* half of its life is over */
+    KEYSET_DUE_PARTNER = 2,    /* it lacks what was withdrawn from a partner */
+    KEYSET_DUE_KEYS = 4,       /* a next key is there, and not listed */
+    KEYSET_DUE_RESTORED = 8,   /* its number is below what may have been given out before a restore */
+    KEYSET_DUE_WITHDRAWN = 16, /* it lists a key that was withdrawn */
 };
 int keyset_due(struct operations *o, int64_t now_ms, unsigned *why) MUST_USE;
 const char *keyset_due_text(unsigned why); /* of the gravest; "" for 0 */

@@ -1,9 +1,40 @@
-/* Is another keyset due? Said from what is stored, so that nothing has to be remembered. On the connection's thread. */
+/* Which keys are withdrawn; is another keyset due? Said from what is stored, so that nothing has to be remembered. On the connection's thread. */
 #include <stdlib.h>
 
 #include "base/util.h"
 #include "distributor/keyset.h"
 #include "distributor/rows.h"
+
+int keyset_withdraw(struct operations *o, const uint8_t key[32], int64_t now_ms)
+{
+    struct query q CLEANUP(query_end) = query(o->store, WITHDRAWN_KEY_ADD);
+    query_bind_blob(&q, 1, slice(key, 32));
+    query_bind_i64(&q, 2, now_ms);
+    return rows_run(&q);
+}
+
+int keyset_is_withdrawn(struct operations *o, const uint8_t key[32], bool *yes)
+{
+    struct query q CLEANUP(query_end) = query(o->store, WITHDRAWN_KEY_HAS);
+    query_bind_blob(&q, 1, slice(key, 32));
+    int r = rows_one(&q);
+    if (r == 0 || r == OPERATIONS_ABSENT)
+        *yes = r == 0;
+    return r == OPERATIONS_ABSENT ? 0 : r;
+}
+
+int keyset_count_withdrawn(struct operations *o, const doc_Keyset *k, unsigned *count)
+{
+    int r = 0;
+    *count = 0;
+    for (pb_size_t i = 0; r == 0 && i < k->keys_count; i++) {
+        bool gone = false;
+        if (k->keys[i].purpose != KEY_SHARED)
+            r = keyset_is_withdrawn(o, k->keys[i].key, &gone);
+        *count += gone;
+    }
+    return r;
+}
 
 /* A partner's floor that it does not have. */
 static int lacks_floor(struct operations *o, const doc_Keyset *own, bool *lacks)
@@ -27,6 +58,7 @@ int keyset_due(struct operations *o, int64_t now_ms, unsigned *why)
 {
     doc_Keyset *own CLEANUP(freep) = malloc(sizeof(*own));
     uint64_t given = 0;
+    unsigned withdrawn = 0;
     bool lacks = false;
     if (!own)
         return -ENOMEM;
@@ -35,9 +67,12 @@ int keyset_due(struct operations *o, int64_t now_ms, unsigned *why)
         r = operations_counter(o, "keyset", &given);
     if (r == 0)
         r = lacks_floor(o, own, &lacks);
+    if (r == 0)
+        r = keyset_count_withdrawn(o, own, &withdrawn);
     if (r != 0)
         return r;
-    *why = (lacks ? KEYSET_DUE_PARTNER : 0) | (given > own->sequence ? KEYSET_DUE_RESTORED : 0);
+    *why = (withdrawn > 0 ? KEYSET_DUE_WITHDRAWN : 0) | (lacks ? KEYSET_DUE_PARTNER : 0) |
+           (given > own->sequence ? KEYSET_DUE_RESTORED : 0);
     if (now_ms >= (int64_t)(own->issued_ms + (own->ends_ms - own->issued_ms) / 2))
         *why |= KEYSET_DUE_AGE;
     for (enum key_purpose p = KEY_TLS; p <= KEY_SEALING; p++) {
@@ -51,7 +86,8 @@ int keyset_due(struct operations *o, int64_t now_ms, unsigned *why)
 
 const char *keyset_due_text(unsigned why)
 {
-    return why & KEYSET_DUE_PARTNER    ? "a partner was withdrawn, which devices learn from it"
+    return why & KEYSET_DUE_WITHDRAWN  ? "a key was withdrawn, and everybody takes what it signs until then"
+           : why & KEYSET_DUE_PARTNER  ? "a partner was withdrawn, which devices learn from it"
            : why & KEYSET_DUE_RESTORED ? "the database was restored, and devices refuse the keyset of before"
            : why & KEYSET_DUE_KEYS     ? "keys were made anew, and wait for it"
            : why & KEYSET_DUE_AGE      ? "half of the life of the one there is is over"

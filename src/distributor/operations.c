@@ -306,7 +306,7 @@ static int fill_new(struct operations *o, const struct operations_new *n)
     if (r == 0)
         r = storage_begin(o);
     if (r == 0)
-        r = keyset_issue(o, NULL, n->now_ms);
+        r = keyset_issue(o, n->now_ms);
     if (r == 0)
         r = keyblocks_issue(o, n->now_ms);
     return r;

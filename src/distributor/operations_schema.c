@@ -354,6 +354,10 @@ static const char copy_queue_to[] =
     " since_ms INTEGER NOT NULL, PRIMARY KEY (user, client)) STRICT;"
     "ALTER TABLE copy_queue ADD COLUMN serial BLOB CHECK (length(serial) = 16);";
 
+/* Operational keys of ours that are withdrawn: no keyset lists them from then on (keyset.h). */
+static const char withdrawn_keys[] =
+    "CREATE TABLE withdrawn_key (key BLOB PRIMARY KEY CHECK (length(key) = 32), since_ms INTEGER NOT NULL) STRICT;";
+
 static const char *const migrations[] = { first,
                                           billing_schema_ledger,
                                           billing_schema_settlement,
@@ -375,7 +379,8 @@ static const char *const migrations[] = { first,
                                           metadata_signers,
                                           recoveries_made,
                                           storage_keys,
-                                          copy_queue_to };
+                                          copy_queue_to,
+                                          withdrawn_keys };
 
 const struct store_schema operations_schema = {
     .migrations = migrations,

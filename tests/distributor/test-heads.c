@@ -145,7 +145,7 @@ static void rows_that_exist_and_do_not_come_are_found(void **state)
     shop_user(&town.a, "bob", 1);
     struct transaction t CLEANUP(transaction_end) = { 0 };
     begin(&t, &town.a);
-    assert_int_equal(keyset_issue(town.a.o, NULL, town.now_ms), 0); /* a row that nobody carries */
+    assert_int_equal(keyset_issue(town.a.o, town.now_ms), 0); /* a row that nobody carries */
     assert_int_equal(transaction_commit(&t), 0);
     assert_int_equal(share_outbox_last(town.a.o, &last), 0);
     assert_int_equal(share_head_sign(town.a.o, last, town.now_ms, &envelope), 0);
@@ -232,7 +232,7 @@ static void an_older_keyset_is_refused_and_found(void **state)
     const struct id *a = &town.a.keys->self;
     assert_int_equal(keyset_current(town.a.o, &old), 0);
     begin(&t, &town.a);
-    assert_int_equal(keyset_issue(town.a.o, NULL, town.now_ms), 0);
+    assert_int_equal(keyset_issue(town.a.o, town.now_ms), 0);
     assert_int_equal(transaction_commit(&t), 0);
     assert_int_equal(keyset_current(town.a.o, &new), 0);
     begin(&t, &town.b);

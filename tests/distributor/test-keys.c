@@ -114,7 +114,7 @@ static void an_older_keyset_never_replaces_a_newer(void **state)
     uint64_t lowest;
     assert_int_equal(keyset_current(town.b.o, &old), 0);
     begin(&t, &town.b);
-    assert_int_equal(keyset_issue(town.b.o, NULL, town.now_ms), 0);
+    assert_int_equal(keyset_issue(town.b.o, town.now_ms), 0);
     assert_int_equal(transaction_commit(&t), 0);
     assert_int_equal(keyset_current(town.b.o, &new), 0);
     begin(&t, &town.a);
@@ -247,7 +247,7 @@ static void list_again(void)
     assert_int_equal(keys_load(&k, town.a.dir), 0);
     assert_int_equal(operations_open(&o, town.a.dir, k, rng_system(), 0), 0);
     assert_int_equal(transaction_begin(&t, o->store), 0);
-    assert_int_equal(keyset_issue(o, NULL, town.now_ms), 0);
+    assert_int_equal(keyset_issue(o, town.now_ms), 0);
     assert_int_equal(transaction_commit(&t), 0);
 }
 

@@ -200,6 +200,26 @@ def partner_withdrawn_meanwhile(before, sign):
     h.aurora.admin("partner", "add", h.boreal.url, "--name", "boreal")
 
 
+def withdrawn_and_the_request_lost(sign):
+    """That a key is withdrawn is not in the request alone: whatever is asked for next lacks it, and what was asked for before is not taken."""
+    names = {n: os.path.join(h.root, n) for n in ("earlier", "earlier-signed", "lost", "plain", "plain-signed")}
+    h.aurora.admin("keys", "request", names["earlier"])
+    stolen = in_use("license")
+    h.aurora.admin("keys", "withdraw", "license", "--request", names["lost"])
+    os.unlink(names["lost"])
+    for name in ("earlier", "plain"):
+        if name == "plain":
+            h.aurora.admin("keys", "request", names["plain"])
+        assert sign(names[name], names[name + "-signed"]).returncode == 0
+    listed = keys()
+    assert "withdrawn" in listed["due"], listed["due"]
+    assert [k["state"] for k in listed["keys"] if k["key"] == stolen] == ["to be withdrawn"], listed
+    refused("keyset-invalid", "keys", "install", names["earlier-signed"])
+    h.aurora.admin("keys", "install", names["plain-signed"])
+    listed = keys()
+    assert [k["purpose"] for k in listed["keys"] if k["key"] == stolen] == ["shared"] and not listed["due"], listed
+
+
 def root_offline():
     root, request, answer = (os.path.join(h.root, name) for name in ("root.pem", "request", "answer"))
     h.aurora.admin("keys", "root", "export", root)
@@ -242,6 +262,7 @@ def root_offline():
     h.aurora.admin("keys", "request", request)
     assert sign("--root", root, request, answer).returncode == 0
     partner_withdrawn_meanwhile(answer, lambda asked, signed: sign("--root", root, asked, signed))
+    withdrawn_and_the_request_lost(lambda asked, signed: sign("--root", root, asked, signed))
 
 
 def hsm(name):
