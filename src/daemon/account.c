@@ -250,14 +250,18 @@ int accounts_start(struct daemon *d)
         if (r != 0)
             return r < 0 ? r : -EUCLEAN;
     }
-    for (struct account *a = d->accounts; a != NULL; a = a->next) {
+    for (struct account *a = d->accounts; a != NULL; a = a->next)
         ask_roster(a);
+    return 0;
+}
+
+void accounts_connect(struct daemon *d)
+{
+    for (struct account *a = d->accounts; a != NULL; a = a->next)
         session_start(a->session);
-    }
     for (struct account *a = d->guests; a != NULL; a = a->next)
         if (transact_outstanding(a->transact)) /* what was begun is finished; else nothing is asked of it */
             session_kick(a->session);
-    return 0;
 }
 
 static void stop_all(struct account **list)

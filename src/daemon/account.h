@@ -31,8 +31,10 @@ struct account {
     struct device_time time;    /* by which its licenses are judged */
 };
 
-/* Reads the accounts and their transactions from the database and the rosters from the vault, and starts their sessions. */
+/* Reads the accounts and their transactions from the database and the rosters from the vault. */
 int accounts_start(struct daemon *d) MUST_USE;
+/* Starts their sessions. */
+void accounts_connect(struct daemon *d);
 void accounts_stop(struct daemon *d);
 
 /* A new account that is not registered yet, with a session of its own; owned by the caller's reference. */

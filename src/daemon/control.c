@@ -1,6 +1,6 @@
 /* The control socket: clients, their calls, and the table that says who answers what.
  *
- * Callbacks, in order: on_accept, on_frame (starts a call), on_drain (long listings go on), on_closed (calls lose their client, followers are told). */
+ * Callbacks, in order: on_accept, on_frame (starts a call; before control_ready most only wait), on_drain (long listings go on), on_closed (calls lose their client, followers are told). */
 #include "daemon/control.h"
 
 #include <stdarg.h>
@@ -33,10 +33,17 @@ struct call {
     void (*on_room)(struct call *c, void *ctx); /* one-shot */
     void *room_ctx;
 };
+struct held { /* a call whose handler has not been told yet */
+    struct held *next;
+    struct call *call;
+    const struct control_entry *entry;
+    void *message; /* owned */
+};
 struct control {
     struct daemon *daemon;
     struct peer_listener *listener;
     struct client *clients;
+    struct held *held, **held_end;
     bool stopping;
 };
 
@@ -148,15 +155,55 @@ static void refuse_frame(struct client *client, const struct frame *f, enum reas
         peer_close(client->peer, why);
 }
 
+static void free_message(const struct control_entry *entry, void *message)
+{
+    secret_wipe(message, entry->size); /* may hold a password */
+    free(message);
+}
+
+/* Takes message. */
+static void hold(struct control *control, struct call *c, const struct control_entry *entry, void *message)
+{
+    struct held *h = malloc(sizeof(*h));
+    if (h == NULL) {
+        free_message(entry, message);
+        call_refuse(c, REASON_INTERNAL, NULL);
+        return;
+    }
+    *h = (struct held){ NULL, c, entry, message };
+    *control->held_end = h;
+    control->held_end = &h->next;
+}
+
+static void run_held(struct control *control, bool refuse)
+{
+    struct held *h;
+    while ((h = control->held) != NULL) {
+        control->held = h->next;
+        if (control->held == NULL)
+            control->held_end = &control->held;
+        if (refuse)
+            call_refuse(h->call, REASON_CANCELLED, NULL);
+        else
+            h->entry->handler(control->daemon, h->call, h->message);
+        free_message(h->entry, h->message);
+        free(h);
+    }
+}
+
+/* Takes message. */
 static void run(struct client *client, const struct frame *f, const struct control_entry *entry, void *message)
 {
+    struct daemon *d = client->control->daemon;
     if (codec_decode(entry->fields, entry->max_bytes, f->message, message, entry->size) != 0) {
         refuse_frame(client, f, REASON_MALFORMED);
+        free_message(entry, message);
         return;
     }
     struct call *c = calloc(1, sizeof(*c));
     if (c == NULL) {
         refuse_frame(client, f, REASON_INTERNAL);
+        free_message(entry, message);
         return;
     }
     c->client = client;
@@ -164,7 +211,12 @@ static void run(struct client *client, const struct frame *f, const struct contr
     c->next = client->calls;
     client->calls = c;
     client->call_count++;
-    entry->handler(client->control->daemon, c, message);
+    if (!entry->early && !d->started) {
+        hold(client->control, c, entry, message);
+        return;
+    }
+    entry->handler(d, c, message);
+    free_message(entry, message);
 }
 
 static void on_frame(struct peer *p, const struct frame *f, void *ctx)
@@ -191,8 +243,6 @@ static void on_frame(struct peer *p, const struct frame *f, void *ctx)
         return;
     }
     run(client, f, entry, message);
-    secret_wipe(message, entry->size); /* may hold a password */
-    free(message);
 }
 
 static void on_open(struct peer *p, void *ctx)
@@ -269,6 +319,7 @@ int control_start(struct daemon *d)
     if (control == NULL)
         return -ENOMEM;
     control->daemon = d;
+    control->held_end = &control->held;
     r = peer_listen_unix(&control->listener, d->loop, path, CLIENTS_MAX, on_accept, control);
     if (r != 0) {
         log_error("the control socket could not be opened path=%s error=%s", path, strerror(-r));
@@ -278,11 +329,18 @@ int control_start(struct daemon *d)
     return 0;
 }
 
+void control_ready(struct daemon *d)
+{
+    if (d->control != NULL)
+        run_held(d->control, false);
+}
+
 void control_stop(struct daemon *d)
 {
     struct control *control = steal(&d->control);
     if (control == NULL)
         return;
+    run_held(control, true);
     control->stopping = true;
     peer_listener_close(control->listener);
     if (control->clients == NULL)

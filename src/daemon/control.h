@@ -17,15 +17,22 @@ struct control_entry {
     size_t max_bytes; /* of the encoding */
     void (*handler)(struct daemon *d, struct call *c,
                     const void *message); /* message is borrowed and wiped afterwards */
+    bool early;                           /* answered while the library is still being read; the others wait for it */
 };
-#define CONTROL_ENTRY(TYPE, T, handler)                                               \
-    {                                                                                 \
-        ctl_Type_##TYPE, ctl_##T##_fields, sizeof(ctl_##T), ctl_##T##_size, (handler) \
+#define CONTROL_ENTRY(TYPE, T, handler)                                                      \
+    {                                                                                        \
+        ctl_Type_##TYPE, ctl_##T##_fields, sizeof(ctl_##T), ctl_##T##_size, (handler), false \
+    }
+#define CONTROL_EARLY(TYPE, T, handler)                                                     \
+    {                                                                                       \
+        ctl_Type_##TYPE, ctl_##T##_fields, sizeof(ctl_##T), ctl_##T##_size, (handler), true \
     }
 /* control_table.c: everything hearthd can be asked; ends with type 0. */
 extern const struct control_entry control_table[];
 
 int control_start(struct daemon *d) MUST_USE; /* RUNTIME/hearthd.sock */
+/* Everything is there: who has been waiting is answered, in order. */
+void control_ready(struct daemon *d);
 void control_stop(struct daemon *d);
 
 void call_row(struct call *c, uint16_t type, const pb_msgdesc_t *fields, const void *message);

@@ -21,7 +21,7 @@
 #include "daemon/transfers.h"
 
 const struct control_entry control_table[] = {
-    CONTROL_ENTRY(STATUS_GET, StatusGet, status_handle),
+    CONTROL_EARLY(STATUS_GET, StatusGet, status_handle),
     CONTROL_ENTRY(REGISTER, Register, register_handle),
     CONTROL_ENTRY(UNREGISTER, Unregister, unregister_handle),
     CONTROL_ENTRY(LOGIN, Login, login_handle),
@@ -38,7 +38,7 @@ const struct control_entry control_table[] = {
     CONTROL_ENTRY(ACCOUNT_EXPORT, AccountExport, account_export_handle),
     CONTROL_ENTRY(ACCOUNT_ERASE, AccountErase, account_erase_handle),
     CONTROL_ENTRY(BILLS_GET, BillsGet, bills_handle),
-    CONTROL_ENTRY(DEVICES_GET, DevicesGet, devices_handle),
+    CONTROL_EARLY(DEVICES_GET, DevicesGet, devices_handle),
     CONTROL_ENTRY(DEVICE_RENAME, DeviceRename, device_rename_handle),
     CONTROL_ENTRY(DEVICE_REMOVE, DeviceRemove, device_remove_handle),
     CONTROL_ENTRY(DEVICE_ADDRESS, DeviceAddress, device_address_handle),
@@ -81,10 +81,10 @@ const struct control_entry control_table[] = {
     CONTROL_ENTRY(WISHES_GET, WishesGet, wishes_handle),
     CONTROL_ENTRY(WISH_ADD, WishAdd, wish_add_handle),
     CONTROL_ENTRY(WISH_REMOVE, WishRemove, wish_remove_handle),
-    CONTROL_ENTRY(SETTINGS_GET, SettingsGet, settings_handle),
+    CONTROL_EARLY(SETTINGS_GET, SettingsGet, settings_handle),
     CONTROL_ENTRY(SETTING_SET, SettingSet, setting_set_handle),
     CONTROL_ENTRY(POSITIONS_GET, PositionsGet, positions_handle),
-    CONTROL_ENTRY(EVENTS_GET, EventsGet, events_get),
+    CONTROL_EARLY(EVENTS_GET, EventsGet, events_get),
     CONTROL_ENTRY(DOCTOR, Doctor, doctor_handle),
     { 0 },
 };

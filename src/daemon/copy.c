@@ -388,7 +388,8 @@ struct copy *copy_new(struct daemon *d, const struct copy_out_subject *about)
 
 static bool is_asleep(const struct copy *c)
 {
-    const struct track_license *l = library_license(c->t.daemon, c->m.about.issuer.bytes, c->m.about.license_id, NULL);
+    const struct track_license *l =
+        library_license(c->t.daemon, c->t.content.bytes, c->m.about.issuer.bytes, c->m.about.license_id, NULL);
     return l != NULL && l->state == LICENSE_SUSPENDED;
 }
 

@@ -193,8 +193,8 @@ void copies_listen(struct daemon *d) { transact_set_copy_handler(d, on_granted);
 /* Which of two licenses to copy from: the one whose copies go furthest; then one of a distributor this device is registered with. */
 static bool is_better(struct daemon *d, const struct track_license *l, const struct track_license *than)
 {
-    if (than == NULL || l->conditions.copy_depth != than->conditions.copy_depth)
-        return than == NULL || l->conditions.copy_depth > than->conditions.copy_depth;
+    if (than == NULL || l->conditions->copy_depth != than->conditions->copy_depth)
+        return than == NULL || l->conditions->copy_depth > than->conditions->copy_depth;
     return account_find(d, l->issuer.bytes) != NULL && account_find(d, than->issuer.bytes) == NULL;
 }
 
@@ -206,8 +206,8 @@ static int choose_license(struct daemon *d, const struct track *t, bool checkout
     for (size_t i = 0; i < t->license_count; i++) {
         const struct track_license *l = &t->licenses[i];
         bool back = checkout && l->has_lender; /* what was lent goes back in any case */
-        bool over = !back && l->conditions.has_usage_until_ms &&
-                    l->conditions.usage_until_ms < (uint64_t)device_time_for(d, &l->issuer);
+        bool over = !back && l->conditions->has_usage_until_ms &&
+                    l->conditions->usage_until_ms < (uint64_t)device_time_for(d, &l->issuer);
         if (l->state == LICENSE_SUSPENDED)
             why = REASON_LICENSE_SUSPENDED;
         else if (l->state == LICENSE_SURRENDERED && l->has_borrower && why == REASON_NO_LICENSE)

@@ -48,7 +48,13 @@ static int ask_vault(struct copy *c, const struct ask *ask,
 
 static void note_license(struct copy *c, enum license_state state)
 {
-    library_license_state(c->t.daemon, c->m.about.issuer.bytes, c->m.about.license_id, state);
+    struct track *t;
+    struct track_license *l =
+        library_license(c->t.daemon, c->t.content.bytes, c->m.about.issuer.bytes, c->m.about.license_id, &t);
+    if (l == NULL)
+        return;
+    l->state = state;
+    library_changed(c->t.daemon, t);
 }
 
 static void on_released(struct copy *c, const struct answer *answer)
@@ -80,7 +86,8 @@ void copy_ask_release(struct copy *c, struct slice sealed)
 /* Where it went. A loan comes back, unless this is its way back. */
 static void note_way(struct copy *c)
 {
-    struct track_license *l = library_license(c->t.daemon, c->m.about.issuer.bytes, c->m.about.license_id, NULL);
+    struct track_license *l =
+        library_license(c->t.daemon, c->t.content.bytes, c->m.about.issuer.bytes, c->m.about.license_id, NULL);
     if (l == NULL)
         return;
     bool lent = c->m.about.checkout && !l->has_lender;

@@ -16,7 +16,6 @@
 #include "daemon/account.h"
 #include "daemon/bandwidth.h"
 #include "daemon/control.h"
-#include "daemon/damage.h"
 #include "daemon/db.h"
 #include "daemon/deck.h"
 #include "daemon/events.h"
@@ -106,28 +105,33 @@ static bool on_accept(struct peer *p, struct peer_callbacks *callbacks, void **c
 static void on_found(const struct id *client, const char *address, void *ctx) { siblings_found(ctx, client, address); }
 static void on_lost(const struct id *client, void *ctx) { siblings_lost(ctx, client); }
 
-static int start_network(struct daemon *d)
+static int start_listener(struct daemon *d)
 {
-    static const struct discovery_callbacks callbacks = { on_found, on_lost };
     int r = peer_listen(&d->listener, d->loop, d->identity, d->config.listen_host, d->config.listen_port, DEVICES_MAX,
                         on_accept, d, &d->port);
-    if (r != 0) {
+    if (r != 0)
         log_error("cannot listen on %s:%u error=%s", d->config.listen_host, (unsigned)d->config.listen_port,
                   strerror(-r));
-        return r;
-    }
+    return r;
+}
+
+static void start_discovery(struct daemon *d)
+{
+    static const struct discovery_callbacks callbacks = { on_found, on_lost };
     if (!d->config.discovery)
-        return 0;
-    r = discovery_start(&d->discovery, d->loop, &d->self, d->port, &callbacks, d);
+        return;
+    int r = discovery_start(&d->discovery, d->loop, &d->self, d->port, &callbacks, d);
     if (r != 0) { /* addresses by hand still work; doctor says so */
         log_warn("discovery could not be started error=%s", strerror(-r));
         d->discovery = NULL;
     }
-    return 0;
 }
 
 /* --- Start --- */
 
+static void on_library(struct daemon *d, int error);
+
+/* Whoever connects is answered from here on; what needs the library waits for it (control.h). */
 static int start_modules(struct daemon *d)
 {
     struct signer signer;
@@ -136,13 +140,11 @@ static int start_modules(struct daemon *d)
     if (r == 0)
         r = siblings_start(d);
     if (r == 0)
-        r = library_start(d);
+        r = library_start(d, on_library);
     if (r == 0)
         r = state_start(d);
     if (r == 0)
         play_memory_changed(d);
-    if (r == 0)
-        r = damage_start(d);
     if (r == 0)
         bandwidth_start(d);
     if (r == 0)
@@ -152,32 +154,56 @@ static int start_modules(struct daemon *d)
     if (r == 0)
         r = device_time_refresh(d, NULL, NULL);
     if (r == 0)
-        r = transfers_start(d);
+        r = start_listener(d);
     if (r == 0)
-        state_listen(d);
-    if (r == 0)
-        r = start_network(d);
-    if (r == 0)
-        r = control_start(d); /* last: whoever can connect finds everything running */
+        r = control_start(d);
     return r;
+}
+
+/* Nothing is asked for, offered or taken before it is known what is here. */
+static int start_exchange(struct daemon *d)
+{
+    int r = transfers_start(d);
+    if (r != 0)
+        return r;
+    state_listen(d);
+    accounts_connect(d);
+    start_discovery(d);
+    upkeep_start(d);
+    leases_start(d);
+    db_release(d->db);
+    return 0;
+}
+
+static void fail_start(struct daemon *d, int error)
+{
+    if (!d->stopping)
+        log_error("cannot start error=%s", strerror(-error));
+    daemon_stop(d, 1);
+}
+
+static void on_library(struct daemon *d, int error)
+{
+    char id[ID_SHORT_BYTES];
+    if (error == 0)
+        error = start_exchange(d);
+    if (error != 0) {
+        fail_start(d, error);
+        return;
+    }
+    d->started = true;
+    id_short(d->self.bytes, id);
+    event(d, "started", "%s (%s) has started", d->config.name, id);
+    notify_ready();
+    control_ready(d);
 }
 
 static void on_identity(struct daemon *d, int error)
 {
-    char id[ID_SHORT_BYTES];
     if (error == 0 && !d->stopping)
         error = start_modules(d);
-    if (error != 0) {
-        log_error("cannot start error=%s", strerror(-error));
-        daemon_stop(d, 1);
-        return;
-    }
-    d->started = true;
-    upkeep_start(d);
-    leases_start(d);
-    id_short(d->self.bytes, id);
-    event(d, "started", "%s (%s) has started", d->config.name, id);
-    notify_ready();
+    if (error != 0)
+        fail_start(d, error);
 }
 
 static void on_signal(uv_signal_t *handle, int signal)

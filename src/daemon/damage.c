@@ -1,4 +1,4 @@
-/* Table damaged, and the job that reads a body.
+/* Table damaged (read at start by library_read.c), and the job that reads a body.
  *
  * Callbacks, in order: look_work (pool), on_looked, then the caller's. */
 #include "daemon/damage.h"
@@ -49,20 +49,6 @@ void damage_note(struct daemon *d, const struct id *content, bool damaged)
         return;
     *n = (struct note){ { .work = write_note, .done = on_written }, *content, damaged };
     db_run(d->db, &n->job);
-}
-
-int damage_start(struct daemon *d)
-{
-    struct query q CLEANUP(query_end) = query(db_store(d->db), DB_DAMAGED);
-    int r;
-    while ((r = query_step(&q)) == STORE_ROW) {
-        struct id content;
-        query_fixed(&q, 0, content.bytes, ID_BYTES);
-        struct track *t = query_check(&q) == 0 ? library_find(d, content.bytes) : NULL;
-        if (t != NULL)
-            t->damaged = t->has_body;
-    }
-    return r == 0 ? query_check(&q) : r;
 }
 
 /* ---- finding out ----------------------------------------------------------------------------------------------- */

@@ -7,8 +7,6 @@
 #include "daemon/daemon.h"
 #include "protocol/reason.h"
 
-/* Reads what is remembered, at start, after the library. 0 or -errno. */
-int damage_start(struct daemon *d) MUST_USE;
 /* Looks through a body; the library then knows what it is. Once: REASON_NONE, it is whole; REASON_BLOCK_CORRUPT; REASON_NOT_FOUND, there is
  * none; another: it could not be read. on_done may be NULL. 0, or -ENOMEM (then it does not fire). */
 typedef void (*damage_fn)(enum reason why, void *ctx);

@@ -93,13 +93,12 @@ static const char *const statements[] = {
     [DB_STATE_ITEM_DELETE] = "DELETE FROM state_item WHERE replica = ?1 AND counter = ?2",
 };
 
-static const struct store_schema schema = {
-    .migrations = migrations,
-    .migration_count = ARRAY_COUNT(migrations),
-    .statements = statements,
-    .statement_count = ARRAY_COUNT(statements),
-    .cache_kib = 256,
-};
+#define SCHEMA(flags_)                                                                                  \
+    {                                                                                                   \
+        .migrations = migrations, .migration_count = ARRAY_COUNT(migrations), .statements = statements, \
+        .statement_count = ARRAY_COUNT(statements), .flags = (flags_), .cache_kib = 256                 \
+    }
+static const struct store_schema schema = SCHEMA(0), reading = SCHEMA(STORE_READ_ONLY);
 _Static_assert(ARRAY_COUNT(statements) == DB_STATEMENT_COUNT, "one text for each statement");
 
 struct db {
@@ -110,8 +109,15 @@ struct db {
     struct db_job *batch;         /* being worked on; the pool's while running */
     uint64_t inode, born_ns;
     uint32_t waiting;
-    bool running, closing;
+    bool running, held, closing;
 };
+
+int db_open_reader(struct store **out, const char *state_dir)
+{
+    char path[1200];
+    int r = file_join(path, sizeof(path), state_dir, "hearthd.db");
+    return r != 0 ? r : store_open(out, path, &reading);
+}
 
 int db_open(struct db **out, uv_loop_t *loop, const char *state_dir)
 {
@@ -130,6 +136,7 @@ int db_open(struct db **out, uv_loop_t *loop, const char *state_dir)
         return r;
     }
     db->loop = loop;
+    db->held = true;
     db->last = &db->first;
     db->work.data = db;
     *out = steal(&db);
@@ -197,7 +204,7 @@ static void on_batch(uv_work_t *work, int status)
 
 static void start_batch(struct db *db)
 {
-    if (db->running)
+    if (db->running || (db->held && !db->closing))
         return;
     if (db->first == NULL) {
         if (db->closing) {
@@ -225,6 +232,12 @@ void db_run(struct db *db, struct db_job *job)
     *db->last = job;
     db->last = &job->next;
     db->waiting++;
+    start_batch(db);
+}
+
+void db_release(struct db *db)
+{
+    db->held = false;
     start_batch(db);
 }
 

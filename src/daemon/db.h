@@ -62,8 +62,12 @@ struct db_job { /* embedded by the operation; lives until done has fired */
     int outcome;
 };
 int db_open(struct db **out, uv_loop_t *loop, const char *state_dir) MUST_USE; /* 0, STORE_NEWER, -errno */
-/* For reading at start, before the first job. */
+/* For reading at start, while jobs are held. */
 struct store *db_store(struct db *db);
+/* A connection of one's own, for reading: any thread, after db_open. 0, -errno; store_close. */
+int db_open_reader(struct store **out, const char *state_dir) MUST_USE;
+/* From db_open on jobs wait; from here on they run. */
+void db_release(struct db *db);
 /* Which file it is: another one when the state directory was put back from a copy (file_birth). */
 void db_birth(const struct db *db, uint64_t *inode, uint64_t *born_ns);
 void db_run(struct db *db, struct db_job *job);

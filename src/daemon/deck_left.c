@@ -7,7 +7,7 @@ static const struct track_license *license_of(struct daemon *d, const struct id 
 {
     const struct track *t = library_find(d, content->bytes);
     if (end != NULL && end->licensed)
-        return library_license(d, end->issuer.bytes, end->license_id, NULL);
+        return library_license(d, content->bytes, end->issuer.bytes, end->license_id, NULL);
     return t != NULL ? track_license(t) : NULL;
 }
 
@@ -27,7 +27,7 @@ bool deck_left(struct daemon *d, const struct id *content, const struct play_end
     *out = (ctl_Left){ 0 };
     if (l == NULL)
         return false;
-    const doc_Conditions *c = &l->conditions;
+    const doc_Conditions *c = l->conditions;
     if (c->has_max_plays)
         put_plays(out, l->plays, c->max_plays);
     if (l->has_lease && l->lease.has_max_plays)

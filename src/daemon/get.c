@@ -105,7 +105,7 @@ static bool is_in_download_period(struct daemon *d, const struct track *t)
 {
     const struct track_license *l = track_license(t);
     uint64_t now_ms = l == NULL ? 0 : (uint64_t)device_time_for(d, &l->issuer);
-    const doc_Conditions *c = l == NULL ? NULL : &l->conditions;
+    const doc_Conditions *c = l == NULL ? NULL : l->conditions;
     return c == NULL || !((c->has_download_from_ms && now_ms < c->download_from_ms) ||
                           (c->has_download_until_ms && now_ms > c->download_until_ms));
 }

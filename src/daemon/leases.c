@@ -73,7 +73,7 @@ static void on_outcome(const struct transact_outcome *outcome, void *ctx)
     if (outcome->why == REASON_NONE)
         event(l->daemon, l->give_back ? "lease-returned" : "lease-refreshed", "the lease of %s was %s",
               t != NULL && t->has_info ? t->title : "a track", l->give_back ? "returned" : "refreshed");
-    struct track_license *license = library_license(l->daemon, l->issuer.bytes, l->license_id, NULL);
+    struct track_license *license = library_license(l->daemon, l->content.bytes, l->issuer.bytes, l->license_id, NULL);
     if (outcome->why == REASON_NO_LICENSE && license != NULL)
         license->lease_lost = true;
     end(l, outcome->why, outcome->refusal);
@@ -83,14 +83,16 @@ static void on_outcome(const struct transact_outcome *outcome, void *ctx)
 static void take_use(struct daemon *d, struct slice envelope)
 {
     doc_Use use;
+    struct track *t;
     struct track_license *known =
-        use_judge(envelope, &use) == 0 ? library_license(d, use.issuer, use.license_id, NULL) : NULL;
+        use_judge(envelope, &use) == 0 ? library_license(d, NULL, use.issuer, use.license_id, &t) : NULL;
     if (known == NULL)
         return;
     known->plays = use.plays;
     known->play_ms = use.play_ms;
     if (use.returned && known->sequence == use.sequence)
         known->state = LICENSE_SURRENDERED;
+    library_changed(d, t);
 }
 
 static void on_use(const struct answer *answer, void *ctx)
@@ -226,7 +228,7 @@ static void bring_to_guests(struct daemon *d)
         for (size_t n = 0; n < t->license_count && count < GUESTS_MAX; n++) {
             const struct track_license *l = &t->licenses[n];
             bool done =
-                !l->conditions.has_use_log || !l->conditions.use_log || account_find(d, l->issuer.bytes) != NULL;
+                !l->conditions->has_use_log || !l->conditions->use_log || account_find(d, l->issuer.bytes) != NULL;
             for (size_t k = 0; k < count && !done; k++)
                 done = id_equal(brought[k]->bytes, l->issuer.bytes);
             if (done)
@@ -290,7 +292,7 @@ static void count(struct counting *c, const struct track *t)
 {
     for (size_t i = 0; t != NULL && i < t->license_count; i++) {
         const struct track_license *l = &t->licenses[i];
-        const doc_Conditions *allowed = &l->conditions;
+        const doc_Conditions *allowed = l->conditions;
         if (allowed->has_max_plays || allowed->has_max_play_ms || l->has_lease) {
             if (ask_use(c->daemon, &l->issuer, l->license_id, false, on_count, c) == 0)
                 c->open++;

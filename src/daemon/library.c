@@ -1,8 +1,10 @@
-/* The index of what this device has. Not here: reading it at start (library_load.c), finding what a person means (library_find.c). */
+/* What this device has, asked and told. Not here: how it is kept (library_index.c), reading it at start (library_load.c), finding what a person means
+ * (library_find.c). */
 #include "daemon/library.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <strings.h>
 
 #include "base/util.h"
 #include "crypto/body.h"
@@ -16,95 +18,41 @@
 #define LOG_MODULE "library"
 #include "base/log.h"
 
-/* --- The sorted array --- */
-
-/* Where content is, or would be. */
-static size_t position(const struct library *l, const void *content)
-{
-    size_t low = 0, high = l->count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (memcmp(l->tracks[middle]->content.bytes, content, ID_BYTES) < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
+/* --- Finding --- */
 
 struct track *library_find(struct daemon *d, const void *content)
 {
-    struct library *l = d->library;
-    size_t at = l == NULL ? 0 : position(l, content);
-    return l != NULL && at < l->count && id_equal(l->tracks[at]->content.bytes, content) ? l->tracks[at] : NULL;
+    return d->library == NULL ? NULL : library_index_find(d->library, content);
 }
 
 struct track *library_make(struct daemon *d, const struct id *content)
 {
-    struct library *l = d->library;
-    struct track *t = library_find(d, content->bytes);
-    if (t != NULL || l == NULL)
-        return t;
-    if (l->count == l->cap) {
-        size_t cap = l->cap == 0 ? 16 : l->cap * 2;
-        struct track **tracks = reallocarray(l->tracks, cap, sizeof(struct track *));
-        if (tracks == NULL)
-            return NULL;
-        l->tracks = tracks;
-        l->cap = cap;
-    }
-    t = calloc(1, sizeof(*t));
-    if (t == NULL)
-        return NULL;
-    t->content = *content;
-    size_t at = position(l, content->bytes);
-    memmove(&l->tracks[at + 1], &l->tracks[at], (l->count - at) * sizeof(struct track *));
-    l->tracks[at] = t;
-    l->count++;
-    return t;
+    return d->library == NULL ? NULL : library_index_make(d->library, content);
 }
 
 size_t library_count(const struct daemon *d) { return d->library == NULL ? 0 : d->library->count; }
-struct track *library_at(struct daemon *d, size_t index) { return d->library->tracks[index]; }
+struct track *library_at(struct daemon *d, size_t index) { return d->library->places[index].track; }
+struct track *library_by_title(struct daemon *d, size_t index) { return d->library->titles[index]; }
 
-static void free_info(struct track *t)
+bool library_has_title(const struct daemon *d, const char *title)
 {
-    free(t->title);
-    free(t->creator);
-    free(t->album);
-    free(t->media_type);
-    t->title = t->creator = t->album = t->media_type = NULL;
+    const struct library *l = d->library;
+    size_t at = library_index_title(l, title);
+    return at < l->titled && l->titles[at]->has_info && strcasecmp(l->titles[at]->title, title) == 0;
 }
 
-static void free_track(struct track *t)
+size_t library_listed(const struct daemon *d) { return d->library == NULL ? 0 : d->library->listed; }
+
+void library_changed(struct daemon *d, struct track *t)
 {
-    free_info(t);
-    free(t->licenses);
-    free(t);
+    const struct track_license *l = track_license(t);
+    bool before = t->listed;
+    t->listed = t->has_body || (l != NULL && l->state != LICENSE_SURRENDERED);
+    if (t->listed != before)
+        d->library->listed = t->listed ? d->library->listed + 1 : d->library->listed - 1;
 }
 
 /* --- What is known of a track --- */
-
-int library_set_info(struct track *t, const doc_ContentInfo *info, const uint8_t list_root[32])
-{
-    if (t->has_info)
-        return 0; /* it is part of what the content ID says: never another */
-    t->title = strdup(info->title);
-    t->media_type = strdup(info->media_type);
-    t->creator = info->has_creator ? strdup(info->creator) : NULL;
-    t->album = info->has_album ? strdup(info->album) : NULL;
-    if (t->title == NULL || t->media_type == NULL || (info->has_creator && t->creator == NULL) ||
-        (info->has_album && t->album == NULL)) {
-        free_info(t);
-        return -ENOMEM;
-    }
-    t->duration_ms = info->duration_ms;
-    t->plain_bytes = info->plain_bytes;
-    t->publisher = id_from(info->publisher);
-    memcpy(t->list_root, list_root, sizeof(t->list_root));
-    t->has_info = true;
-    return 0;
-}
 
 int library_put_license(struct track *t, const struct track_license *license)
 {
@@ -151,7 +99,7 @@ const struct track_license *track_license(const struct track *t)
 
 static bool is_used_up(const struct track_license *l)
 {
-    const doc_Conditions *c = &l->conditions;
+    const doc_Conditions *c = l->conditions;
     return (c->has_max_plays && l->plays >= c->max_plays) || (c->has_max_play_ms && l->play_ms >= c->max_play_ms);
 }
 
@@ -165,7 +113,7 @@ enum license_state track_license_state_of(const struct track_license *l, int64_t
 {
     if (l->state != LICENSE_VALID)
         return (enum license_state)l->state;
-    if (l->conditions.has_usage_until_ms && l->conditions.usage_until_ms < (uint64_t)now_ms)
+    if (l->conditions->has_usage_until_ms && l->conditions->usage_until_ms < (uint64_t)now_ms)
         return LICENSE_EXPIRED;
     return is_used_up(l) ? LICENSE_USED_UP : is_asleep(l, (uint64_t)now_ms) ? LICENSE_ASLEEP : LICENSE_VALID;
 }
@@ -176,20 +124,26 @@ enum license_state track_license_state(struct daemon *d, const struct track *t)
     return l == NULL ? LICENSE_NONE : track_license_state_of(l, device_time_for(d, &l->issuer));
 }
 
-struct track_license *library_license(struct daemon *d, const void *issuer, const uint8_t license_id[16],
-                                      struct track **track)
+static struct track_license *license_of(struct track *t, const void *issuer, const uint8_t license_id[16])
 {
-    struct library *l = d->library;
-    for (size_t i = 0; l != NULL && i < l->count; i++)
-        for (size_t n = 0; n < l->tracks[i]->license_count; n++) {
-            struct track_license *found = &l->tracks[i]->licenses[n];
-            if (!id_equal(found->issuer.bytes, issuer) || memcmp(found->license_id, license_id, 16) != 0)
-                continue;
-            if (track != NULL)
-                *track = l->tracks[i];
-            return found;
-        }
+    for (size_t i = 0; i < t->license_count; i++)
+        if (id_equal(t->licenses[i].issuer.bytes, issuer) && memcmp(t->licenses[i].license_id, license_id, 16) == 0)
+            return &t->licenses[i];
     return NULL;
+}
+
+struct track_license *library_license(struct daemon *d, const void *content, const void *issuer,
+                                      const uint8_t license_id[16], struct track **track)
+{
+    struct track *t = content == NULL ? NULL : library_find(d, content);
+    struct track_license *found = t == NULL ? NULL : license_of(t, issuer, license_id);
+    for (size_t i = 0; found == NULL && content == NULL && i < library_count(d); i++) {
+        t = library_at(d, i);
+        found = license_of(t, issuer, license_id);
+    }
+    if (found != NULL && track != NULL)
+        *track = t;
+    return found;
 }
 
 int library_body_path(const struct daemon *d, const struct id *content, const char *suffix, char *out, size_t cap)
@@ -258,7 +212,7 @@ int library_info_known(struct daemon *d, const struct id *content, struct slice 
     int r = info_judge(info, list_root, &decoded, &named);
     if (r != 0 || !id_equal(named.bytes, content->bytes))
         return r < 0 ? r : -EPROTO;
-    r = library_set_info(t, &decoded, list_root);
+    r = library_index_set_info(d->library, t, &decoded, list_root);
     return r == 0 ? library_store_info(d, content, info, list_root) : r;
 }
 
@@ -274,7 +228,7 @@ static void tell_vault(struct daemon *d, const struct track *t)
 {
     bool period = false;
     for (size_t i = 0; i < t->license_count; i++)
-        period |= t->licenses[i].conditions.has_download_from_ms || t->licenses[i].conditions.has_download_until_ms;
+        period |= t->licenses[i].conditions->has_download_from_ms || t->licenses[i].conditions->has_download_until_ms;
     vlt_BodyStored m;
     memcpy(m.content, t->content.bytes, sizeof(m.content));
     if (period && t->has_body &&
@@ -294,6 +248,7 @@ int library_body_changed(struct daemon *d, const struct id *content, bool has_bo
     if (t == NULL)
         return -ENOMEM;
     t->has_body = has_body;
+    library_changed(d, t);
     damage_note(d, content, false); /* what has arrived was verified, block by block */
     tell_vault(d, t);
     return 0;
@@ -313,44 +268,17 @@ int library_license_stored(struct daemon *d, struct slice envelope)
         .sequence = license.sequence,
         .state = LICENSE_VALID,
         .issued_ms = (int64_t)license.issued_ms,
-        .conditions = license.conditions,
+        .conditions = t == NULL ? NULL : library_index_conditions(d->library, &license.conditions),
         .has_lease = license.has_lease,
         .lease = license.lease,
         .has_lender = license.has_lender,
         .lender = id_from(license.lender),
     };
     memcpy(row.license_id, license.license_id, sizeof(row.license_id));
-    r = t == NULL ? -ENOMEM : library_put_license(t, &row);
-    if (r == 0)
-        tell_vault(d, t);
-    return r;
-}
-
-void library_license_state(struct daemon *d, const void *issuer, const uint8_t license_id[16], enum license_state state)
-{
-    for (size_t i = 0; i < library_count(d); i++) {
-        struct track *t = library_at(d, i);
-        for (size_t n = 0; n < t->license_count; n++)
-            if (id_equal(t->licenses[n].issuer.bytes, issuer) && memcmp(t->licenses[n].license_id, license_id, 16) == 0)
-                t->licenses[n].state = state;
-    }
-}
-
-/* --- Life --- */
-
-int library_start(struct daemon *d)
-{
-    d->library = calloc(1, sizeof(*d->library));
-    return d->library == NULL ? -ENOMEM : library_load(d);
-}
-
-void library_stop(struct daemon *d)
-{
-    struct library *l = steal(&d->library);
-    if (l == NULL)
-        return;
-    for (size_t i = 0; i < l->count; i++)
-        free_track(l->tracks[i]);
-    free(l->tracks);
-    free(l);
+    r = row.conditions == NULL ? -ENOMEM : library_put_license(t, &row);
+    if (r != 0)
+        return r;
+    library_changed(d, t);
+    tell_vault(d, t);
+    return 0;
 }

@@ -24,7 +24,7 @@ struct track_license {
     uint64_t sequence;
     uint32_t state; /* VALID, SUSPENDED, SURRENDERED, as the vault keeps it */
     int64_t issued_ms;
-    doc_Conditions conditions;
+    const doc_Conditions *conditions; /* never NULL; the library's */
     bool has_lease, has_lender;
     bool lease_lost; /* its issuer has said that another device has it now */
     doc_Lease lease;
@@ -43,12 +43,14 @@ struct track_license {
 struct track {
     struct id content;
     bool has_info;                              /* the members up to list_root are known */
-    char *title, *creator, *album, *media_type; /* owned; creator and album may be NULL */
+    char *texts;                                /* owned: what the next four are parts of */
+    char *title, *creator, *album, *media_type; /* creator and album may be NULL */
     uint64_t duration_ms, plain_bytes;
     struct id publisher;
     uint8_t list_root[32];
     bool has_body;
     bool damaged; /* the body, as far as is known (damage.h) */
+    bool listed;  /* body or license are here: of others only the information is known */
     struct track_license *licenses;
     size_t license_count;
 };
@@ -56,14 +58,20 @@ struct track {
 /* Asks the vault for the licenses anew: it may know more than was told here. */
 void library_refresh(struct daemon *d);
 /* What a play of the license that the vault opened has come to. */
-void library_note_end(struct daemon *d, const vlt_PlayOpened *opened, const vlt_PlayClosed *closed);
-/* Reads content information and body files (blocking, at start), then asks the vault for the licenses. */
-int library_start(struct daemon *d) MUST_USE;
+void library_note_end(struct daemon *d, const struct id *content, const vlt_PlayOpened *opened,
+                      const vlt_PlayClosed *closed);
+/* Reads content information and body files (on the pool), and asks the vault for the licenses. on_loaded fires once, later: 0 or -errno; until then the
+ * library is empty, and nobody may put anything into it. 0, -ENOMEM. */
+int library_start(struct daemon *d, void (*on_loaded)(struct daemon *d, int error)) MUST_USE;
+bool library_is_loaded(const struct daemon *d);
 void library_stop(struct daemon *d);
 
 struct track *library_find(struct daemon *d, const void *content); /* borrowed until the library changes; NULL */
 size_t library_count(const struct daemon *d);
-struct track *library_at(struct daemon *d, size_t index); /* in order of content ID */
+size_t library_listed(const struct daemon *d);                     /* how many of them are listed */
+struct track *library_at(struct daemon *d, size_t index);          /* in order of content ID */
+struct track *library_by_title(struct daemon *d, size_t index);    /* all of them, in order of title (any case) */
+bool library_has_title(const struct daemon *d, const char *title); /* any case */
 /* Number of the last listing, content-ID prefix (4 characters at least), or unique title (any case), among what this device has.
  * 0, REASON_NOT_FOUND, REASON_AMBIGUOUS (detail then names the candidates). */
 int library_resolve(struct daemon *d, const char *text, struct track **out, char *detail, size_t detail_cap) MUST_USE;
@@ -74,8 +82,9 @@ enum reason library_away(struct daemon *d, const struct track_license *l, msg_Re
 const struct track_license *track_license(const struct track *t);
 enum license_state track_license_state(struct daemon *d, const struct track *t);
 enum license_state track_license_state_of(const struct track_license *l, int64_t now_ms);
-struct track_license *library_license(struct daemon *d, const void *issuer, const uint8_t license_id[16],
-                                      struct track **track); /* NULL; track may be NULL */
+/* content: when it is known; NULL: all of the library is looked through. track may be NULL. NULL: not there. */
+struct track_license *library_license(struct daemon *d, const void *content, const void *issuer,
+                                      const uint8_t license_id[16], struct track **track);
 /* A label for a distributor: the account's, else what a roster says, else the short ID (in short_id). */
 const char *library_issuer_name(struct daemon *d, const struct id *issuer, char short_id[ID_SHORT_BYTES]);
 void library_row(struct daemon *d, const struct track *t, uint32_t number, ctl_TrackRow *out);
@@ -84,7 +93,10 @@ void library_row(struct daemon *d, const struct track *t, uint32_t number, ctl_T
 int library_body_path(const struct daemon *d, const struct id *content, const char *suffix, char *out, size_t cap)
     MUST_USE;
 
-/* What others tell the library. Content information must have been judged (info_judge); it is written to the database, too. */
+/* Body or state of a license were changed in place. */
+void library_changed(struct daemon *d, struct track *t);
+
+/* What others tell the library, once it is loaded. Content information must have been judged (info_judge); it is written to the database, too. */
 int library_info_known(struct daemon *d, const struct id *content, struct slice info, const uint8_t list_root[32])
     MUST_USE;
 /* The body file is complete, synced and renamed: or it was deleted. */
@@ -93,7 +105,5 @@ void library_tell_vault(struct daemon *d);
 int library_body_changed(struct daemon *d, const struct id *content, bool has_body) MUST_USE;
 /* The vault has stored this license envelope. */
 int library_license_stored(struct daemon *d, struct slice envelope) MUST_USE;
-void library_license_state(struct daemon *d, const void *issuer, const uint8_t license_id[16],
-                           enum license_state state);
 
 #endif

@@ -21,30 +21,56 @@ static void add_candidate(char *detail, size_t cap, const struct track *t)
         detail[len] = '\0';
 }
 
-static int find(struct daemon *d, const char *text, bool (*fits)(const struct track *t, const char *text),
-                struct track **out, char *detail, size_t detail_cap)
+struct candidates {
+    struct track *first; /* NULL: none */
+    unsigned count;
+    char *detail;
+    size_t cap;
+};
+
+static void add(struct candidates *c, struct track *t)
 {
-    struct track *found = NULL;
-    unsigned count = 0;
-    for (size_t i = 0; i < library_count(d); i++) {
-        struct track *t = library_at(d, i);
-        if (!fits(t, text))
-            continue;
-        found = t;
-        count++;
+    if (c->count++ == 0) {
+        c->first = t;
+        return;
     }
-    if (count == 1)
-        *out = found;
-    for (size_t i = 0; count > 1 && i < library_count(d); i++)
-        if (fits(library_at(d, i), text))
-            add_candidate(detail, detail_cap, library_at(d, i));
-    return count == 1 ? 0 : count == 0 ? REASON_NOT_FOUND : REASON_AMBIGUOUS;
+    if (c->count == 2)
+        add_candidate(c->detail, c->cap, c->first);
+    add_candidate(c->detail, c->cap, t);
 }
 
-static bool fits_prefix(const struct track *t, const char *text) { return id_has_prefix(t->content.bytes, text); }
-static bool fits_title(const struct track *t, const char *text)
+static int choose(const struct candidates *c, struct track **out)
 {
-    return t->has_info && strcasecmp(t->title, text) == 0;
+    if (c->count == 1)
+        *out = c->first;
+    return c->count == 1 ? 0 : c->count == 0 ? REASON_NOT_FOUND : REASON_AMBIGUOUS;
+}
+
+/* Those of one title stand together. */
+static int find_title(struct daemon *d, const char *text, struct track **out, char *detail, size_t cap)
+{
+    struct candidates c = { .detail = detail, .cap = cap };
+    const struct library *l = d->library;
+    for (size_t i = library_index_title(l, text); i < l->titled; i++) {
+        struct track *t = l->titles[i];
+        if (!t->has_info || strcasecmp(t->title, text) != 0)
+            break;
+        add(&c, t);
+    }
+    return choose(&c, out);
+}
+
+static int find_prefix(struct daemon *d, const char *text, struct track **out, char *detail, size_t cap)
+{
+    struct candidates c = { .detail = detail, .cap = cap };
+    const struct library *l = d->library;
+    for (size_t i = library_index_prefix(l, text); i < l->count; i++) {
+        struct track *t = l->places[i].track;
+        if (!id_has_prefix(t->content.bytes, text))
+            break;
+        add(&c, t);
+    }
+    return choose(&c, out);
 }
 
 /* Another device that is seen now may have it, for nothing. */
@@ -79,9 +105,9 @@ int library_resolve(struct daemon *d, const char *text, struct track **out, char
         *out = t;
         return 0;
     }
-    int r = find(d, text, fits_title, out, detail, detail_cap);
+    int r = find_title(d, text, out, detail, detail_cap);
     if (r == REASON_NOT_FOUND && strlen(text) >= PREFIX_MIN)
-        r = find(d, text, fits_prefix, out, detail, detail_cap);
+        r = find_prefix(d, text, out, detail, detail_cap);
     if (r == REASON_NOT_FOUND)
         say_not_here(d, detail, detail_cap);
     return r;

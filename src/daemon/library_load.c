@@ -1,114 +1,41 @@
-/* The library at start: content information from the database, body files from the disk, licenses from the vault.
+/* The library at start: what is on the disk (library_read.c, on the pool), and meanwhile the licenses, from the vault. When both are here they are put
+ * together; nobody has seen half a library.
  *
- * Callbacks, in order: on_licenses, page after page. */
-#include <dirent.h>
-#include <fcntl.h>
+ * Callbacks, in order: read_work (pool) and on_read (loop); on_licenses, page after page, meanwhile; then the caller's on_loaded. on_licenses also
+ * after library_refresh. */
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/util.h"
-#include "daemon/db.h"
 #include "daemon/events.h"
 #include "daemon/library_internal.h"
 #include "daemon/play_verdict.h"
 #include "daemon/setting.h"
 #include "daemon/vault_client.h"
-#include "net/serve.h"
 
 #define LOG_MODULE "library"
 #include "base/log.h"
 
-#define BODY_SUFFIX ".body"
 #define ENDS_TOLD "ends-told"
 
-static int load_info(struct daemon *d)
-{
-    struct query q CLEANUP(query_end) = query(db_store(d->db), DB_CONTENTS);
-    int r;
-    while ((r = query_step(&q)) == STORE_ROW) {
-        struct id content, named;
-        uint8_t list_root[32];
-        doc_ContentInfo info;
-        query_fixed(&q, 0, content.bytes, ID_BYTES);
-        struct slice bytes = query_blob(&q, 1);
-        query_fixed(&q, 2, list_root, sizeof(list_root));
-        r = query_check(&q);
-        if (r != 0)
-            return r;
-        if (info_judge(bytes, list_root, &info, &named) != 0 || !id_equal(named.bytes, content.bytes)) {
-            log_warn("content information in the database is damaged; left out");
-            continue;
-        }
-        struct track *t = library_make(d, &content);
-        r = t == NULL ? -ENOMEM : library_set_info(t, &info, list_root);
-        if (r != 0)
-            return r;
-    }
-    return r;
-}
-
-/* A body file without a row: it came from elsewhere, or the row was lost. All of it before the blocks is verified. */
-static int adopt_file(struct daemon *d, struct track *t, const char *path)
-{
-    struct serve_file file = { 0 };
-    doc_ContentInfo info;
-    struct id named;
-    int fd CLEANUP(closep) = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    if (fd < 0)
-        return -errno;
-    int r = serve_file_read(fd, &t->content, &file);
-    if (r == 0)
-        r = info_judge(buf_slice(&file.info), file.list_root, &info, &named);
-    if (r == 0 && (r = library_set_info(t, &info, file.list_root)) == 0)
-        r = library_store_info(d, &t->content, buf_slice(&file.info), file.list_root);
-    serve_file_deinit(&file);
-    return r;
-}
-
-static void load_file(struct daemon *d, const char *name)
-{
-    char text[ID_TEXT_BYTES], path[CONFIG_PATH_BYTES + 80];
+struct told { /* by the vault */
     struct id content;
-    size_t len = strlen(name);
-    if (len != ID_TEXT_BYTES - 1 + strlen(BODY_SUFFIX) || strcmp(name + ID_TEXT_BYTES - 1, BODY_SUFFIX) != 0)
-        return;
-    memcpy(text, name, ID_TEXT_BYTES - 1);
-    text[ID_TEXT_BYTES - 1] = '\0';
-    if (id_parse(text, &content) != 0 || library_body_path(d, &content, BODY_SUFFIX, path, sizeof(path)) != 0)
-        return;
-    struct track *t = library_make(d, &content);
-    if (t == NULL)
-        return;
-    /* Only complete, synced bodies carry this name; its blocks are verified whenever they are used. */
-    t->has_body = t->has_info;
-    if (t->has_body)
-        return;
-    int r = adopt_file(d, t, path);
-    if (r == 0)
-        t->has_body = true;
-    else
-        log_warn("a body file is not what its name says; left alone file=%s outcome=%d", name, r);
-}
+    struct track_license license;
+};
+struct library_load {
+    struct daemon *daemon;
+    void (*on_loaded)(struct daemon *d, int error);
+    uv_work_t work;
+    struct library_read read; /* the pool's until on_read */
+    int outcome;
+    bool is_read, is_listed;
+    struct told *told;
+    size_t told_count, told_cap;
+};
 
-static int load_files(struct daemon *d)
-{
-    DIR *dir = opendir(d->config.bodies_dir);
-    if (dir == NULL)
-        return -errno;
-    struct dirent *e;
-    while ((e = readdir(dir)) != NULL)
-        load_file(d, e->d_name);
-    closedir(dir);
-    return 0;
-}
+/* --- How the last plays ended --- */
 
-/* --- Licenses --- */
-
-static void ask_licenses(struct daemon *d, uint32_t offset);
-
-static void read_told(struct daemon *d)
+static void read_ends(struct daemon *d)
 {
     char value[SETTING_VALUE_BYTES];
     if (setting_read(d, ENDS_TOLD, value))
@@ -116,24 +43,24 @@ static void read_told(struct daemon *d)
 }
 
 /* Nobody was there to hear of it: hearthd, the vault or the machine was lost. */
-static void tell_end(struct daemon *d, const struct track *t, const vlt_LicenseRow *row)
+static void tell_end(struct daemon *d, const struct track *t, const struct track_license *l)
 {
     char text[PLAY_VERDICT_BYTES];
-    const doc_Conditions *c = &row->conditions;
-    const vlt_PlayClosed closed = { .end = row->end,
-                                    .counted = c->has_max_plays || c->has_max_play_ms || row->has_lease,
-                                    .recovered = row->has_recovered && row->recovered,
-                                    .recoveries = row->recoveries,
+    const doc_Conditions *c = l->conditions;
+    const vlt_PlayClosed closed = { .end = l->end,
+                                    .counted = c->has_max_plays || c->has_max_play_ms || l->has_lease,
+                                    .recovered = l->recovered,
+                                    .recoveries = l->recoveries,
                                     .max_recoveries = c->max_recoveries };
-    if (!row->has_end || row->end < vlt_PlayEnd_END_DAEMON_LOST || row->end_ms <= d->library->ends_told_ms)
+    if (l->end < vlt_PlayEnd_END_DAEMON_LOST || l->end_ms <= d->library->ends_told_ms)
         return;
-    d->library->ends_seen_ms = u64_max(d->library->ends_seen_ms, row->end_ms);
+    d->library->ends_seen_ms = u64_max(d->library->ends_seen_ms, l->end_ms);
     if (play_verdict_text(&closed, text)[0] != '\0')
         event(d, closed.recovered ? "recovered" : "counted", "%s: %s", t->has_info ? t->title : "a track", text);
 }
 
 /* Each of them is told once, also after the next start. */
-static void note_told(struct daemon *d)
+static void note_ends(struct daemon *d)
 {
     char value[SETTING_VALUE_BYTES];
     if (d->library->ends_told_ms == d->library->ends_seen_ms)
@@ -143,16 +70,88 @@ static void note_told(struct daemon *d)
     setting_put(d, ENDS_TOLD, value);
 }
 
-static int take_license(struct daemon *d, const vlt_LicenseRow *row)
+/* --- Putting together --- */
+
+static int put_license(struct daemon *d, struct track *t, const struct track_license *license)
 {
-    struct id content = id_from(row->content);
-    struct track *t = library_make(d, &content);
-    struct track_license license = {
+    if (t == NULL)
+        return -ENOMEM;
+    tell_end(d, t, license);
+    int r = library_put_license(t, license);
+    library_changed(d, t);
+    return r;
+}
+
+static int compare_told(const void *a, const void *b)
+{
+    return memcmp(((const struct told *)a)->content.bytes, ((const struct told *)b)->content.bytes, ID_BYTES);
+}
+
+/* Tracks of which only the license is here: all at once, since each one alone would move the whole index. */
+static int add_contents(struct library_load *load)
+{
+    struct id *missing CLEANUP(freep) = calloc(load->told_count + 1, sizeof(struct id));
+    size_t count = 0;
+    if (missing == NULL)
+        return -ENOMEM;
+    if (load->told_count > 0)
+        qsort(load->told, load->told_count, sizeof(struct told), compare_told);
+    for (size_t i = 0; i < load->told_count; i++) {
+        const struct id *content = &load->told[i].content;
+        bool again = count > 0 && id_equal(missing[count - 1].bytes, content->bytes);
+        if (!again && library_index_find(load->read.library, content->bytes) == NULL)
+            missing[count++] = *content;
+    }
+    return library_index_add(load->read.library, missing, count);
+}
+
+static int put_together(struct library_load *load)
+{
+    struct daemon *d = load->daemon;
+    int r = add_contents(load);
+    if (r != 0)
+        return r;
+    library_index_take(d->library, load->read.library);
+    for (size_t i = 0; r == 0 && i < load->told_count; i++) {
+        struct track *t = library_find(d, load->told[i].content.bytes);
+        r = put_license(d, t, &load->told[i].license);
+    }
+    for (size_t i = 0; i < library_count(d); i++)
+        library_changed(d, library_at(d, i));
+    for (struct adopted *a = load->read.adopted; r == 0 && a != NULL; a = a->next)
+        r = library_store_info(d, &a->content, buf_slice(&a->info), a->list_root);
+    return r;
+}
+
+/* When both are here, or the end has come. */
+static void look_ready(struct library_load *load)
+{
+    struct daemon *d = load->daemon;
+    if (!load->is_read || !load->is_listed)
+        return;
+    int r = d->stopping ? -ECANCELED : load->outcome;
+    if (r == 0)
+        r = put_together(load);
+    d->library->load = NULL;
+    library_read_deinit(&load->read);
+    free(load->told);
+    void (*on_loaded)(struct daemon * d, int error) = load->on_loaded;
+    free(load);
+    if (r == 0)
+        note_ends(d);
+    on_loaded(d, r);
+}
+
+/* --- Licenses --- */
+
+static int fill_license(struct daemon *d, const vlt_LicenseRow *row, struct track_license *out)
+{
+    *out = (struct track_license){
         .issuer = id_from(row->issuer),
         .sequence = row->sequence,
         .state = row->state,
         .issued_ms = (int64_t)row->issued_ms,
-        .conditions = row->conditions,
+        .conditions = library_index_conditions(d->library, &row->conditions),
         .has_lease = row->has_lease,
         .lease = row->lease,
         .has_lender = row->has_lender,
@@ -169,63 +168,124 @@ static int take_license(struct daemon *d, const vlt_LicenseRow *row)
         .recovered = row->has_recovered && row->recovered,
         .end_ms = row->end_ms,
     };
-    memcpy(license.license_id, row->license_id, sizeof(license.license_id));
-    if (t == NULL)
-        return -ENOMEM;
-    tell_end(d, t, row);
-    return library_put_license(t, &license);
+    memcpy(out->license_id, row->license_id, sizeof(out->license_id));
+    return out->conditions == NULL ? -ENOMEM : 0;
 }
 
-struct page {
-    struct daemon *daemon;
-    uint32_t offset;
-};
+static int keep_told(struct library_load *load, const struct id *content, const struct track_license *license)
+{
+    if (load->told_count == load->told_cap) {
+        size_t cap = load->told_cap == 0 ? 64 : load->told_cap * 2;
+        struct told *more = reallocarray(load->told, cap, sizeof(*more));
+        if (more == NULL)
+            return -ENOMEM;
+        load->told = more;
+        load->told_cap = cap;
+    }
+    load->told[load->told_count++] = (struct told){ *content, *license };
+    return 0;
+}
+
+static int take_license(struct daemon *d, const vlt_LicenseRow *row)
+{
+    struct id content = id_from(row->content);
+    struct track_license license;
+    int r = fill_license(d, row, &license);
+    if (r != 0)
+        return r;
+    if (d->library->load != NULL)
+        return keep_told(d->library->load, &content, &license);
+    return put_license(d, library_make(d, &content), &license);
+}
+
+static void listed(struct daemon *d)
+{
+    struct library_load *load = d->library->load;
+    if (load == NULL) {
+        note_ends(d);
+        return;
+    }
+    load->is_listed = true;
+    look_ready(load);
+}
+
+static void ask_licenses(struct daemon *d, const vlt_LicenseRow *after);
 
 static void on_licenses(const struct answer *answer, void *ctx)
 {
-    struct page *page CLEANUP(freep) = ctx;
-    struct daemon *d = page->daemon;
-    vlt_Licenses *licenses CLEANUP(freep) = malloc(sizeof(*licenses));
-    if (d->library == NULL || answer->why == REASON_CANCELLED)
+    struct daemon *d = ctx;
+    vlt_Licenses *page CLEANUP(freep) = malloc(sizeof(*page));
+    if (d->library == NULL)
         return;
-    if (licenses == NULL || answer->why != REASON_NONE ||
-        CODEC_DECODE(vlt_Licenses, answer->frame->message, licenses) != 0) {
-        log_error("the vault did not list its licenses reason=%s", reason_code(answer->why));
+    if (page == NULL || answer->why != REASON_NONE || CODEC_DECODE(vlt_Licenses, answer->frame->message, page) != 0) {
+        if (answer->why != REASON_CANCELLED)
+            log_error("the vault did not list its licenses reason=%s", reason_code(answer->why));
+        listed(d);
         return;
     }
-    for (pb_size_t i = 0; i < licenses->licenses_count; i++)
-        if (take_license(d, &licenses->licenses[i]) != 0)
+    if (page->licenses_count > 0) /* it reads on while this page is taken */
+        ask_licenses(d, &page->licenses[page->licenses_count - 1]);
+    for (pb_size_t i = 0; i < page->licenses_count; i++)
+        if (take_license(d, &page->licenses[i]) != 0)
             log_error("out of memory");
-    uint32_t next = page->offset + licenses->licenses_count;
-    if (licenses->licenses_count > 0 && next < licenses->total)
-        ask_licenses(d, next);
-    else {
-        d->library->loaded = true;
-        note_told(d);
+    if (page->licenses_count == 0)
+        listed(d);
+}
+
+static void ask_licenses(struct daemon *d, const vlt_LicenseRow *after)
+{
+    vlt_LicensesGet get = { .has_after = after != NULL };
+    if (after != NULL) {
+        memcpy(get.after.issuer, after->issuer, sizeof(get.after.issuer));
+        memcpy(get.after.license_id, after->license_id, sizeof(get.after.license_id));
+    }
+    if (vault_call(d->vault, &ASK(vlt_Type_LICENSES_GET, vlt_Type_LICENSES, vlt_LicensesGet, &get), on_licenses, d) !=
+        0) {
+        log_error("the vault was not asked for its licenses");
+        if (d->library->load != NULL)
+            d->library->load->is_listed = true; /* on_read goes on */
     }
 }
 
-static void ask_licenses(struct daemon *d, uint32_t offset)
+void library_refresh(struct daemon *d) { ask_licenses(d, NULL); }
+
+/* --- Start --- */
+
+static void read_work(uv_work_t *work)
 {
-    vlt_LicensesGet get = { .offset = offset };
-    struct page *page = malloc(sizeof(*page));
-    if (page == NULL)
-        return;
-    *page = (struct page){ d, offset };
-    if (vault_call(d->vault, &ASK(vlt_Type_LICENSES_GET, vlt_Type_LICENSES, vlt_LicensesGet, &get), on_licenses,
-                   page) != 0)
-        free(page);
+    struct library_load *load = work->data;
+    const struct config *c = &load->daemon->config;
+    load->outcome = library_read(&load->read, c->state_dir, c->bodies_dir);
 }
 
-void library_refresh(struct daemon *d) { ask_licenses(d, 0); }
-
-int library_load(struct daemon *d)
+static void on_read(uv_work_t *work, int status)
 {
-    int r = load_info(d);
-    read_told(d);
-    if (r == 0)
-        r = load_files(d);
-    if (r == 0)
-        ask_licenses(d, 0);
-    return r > 0 ? -EUCLEAN : r;
+    struct library_load *load = work->data;
+    (void)status; /* never cancelled */
+    load->is_read = true;
+    look_ready(load);
 }
+
+int library_start(struct daemon *d, void (*on_loaded)(struct daemon *d, int error))
+{
+    struct library_load *load CLEANUP(freep) = calloc(1, sizeof(*load));
+    d->library = library_index_new();
+    if (load == NULL || d->library == NULL)
+        return -ENOMEM;
+    load->read.library = library_index_new();
+    if (load->read.library == NULL)
+        return -ENOMEM;
+    load->daemon = d;
+    load->on_loaded = on_loaded;
+    load->work.data = load;
+    read_ends(d);
+    d->library->load = load;
+    (void)uv_queue_work(d->loop, &load->work, read_work, on_read); /* fails only without a function */
+    ask_licenses(d, NULL);
+    (void)steal(&load);
+    return 0;
+}
+
+bool library_is_loaded(const struct daemon *d) { return d->library != NULL && d->library->load == NULL; }
+
+void library_stop(struct daemon *d) { library_index_free(steal(&d->library)); }

@@ -63,9 +63,11 @@ enum reason library_away(struct daemon *d, const struct track_license *l, msg_Re
     return lent ? REASON_IN_USE : REASON_NO_LICENSE;
 }
 
-void library_note_end(struct daemon *d, const vlt_PlayOpened *opened, const vlt_PlayClosed *closed)
+void library_note_end(struct daemon *d, const struct id *content, const vlt_PlayOpened *opened,
+                      const vlt_PlayClosed *closed)
 {
-    struct track_license *l = opened->locked ? library_license(d, opened->issuer, opened->license_id, NULL) : NULL;
+    struct track_license *l =
+        opened->locked ? library_license(d, content->bytes, opened->issuer, opened->license_id, NULL) : NULL;
     if (l == NULL || play_end_code(closed->end) == NULL)
         return;
     l->end = closed->end;
@@ -123,7 +125,7 @@ void library_row(struct daemon *d, const struct track *t, uint32_t number, ctl_T
     memcpy(out->issuer, l->issuer.bytes, ID_BYTES);
     CODEC_SET_TEXT(out->issuer_name, library_issuer_name(d, &l->issuer, short_id));
     memcpy(out->license_id, l->license_id, 16);
-    out->conditions = l->conditions;
+    out->conditions = *l->conditions;
     out->has_lease = l->has_lease;
     out->lease = l->lease;
     out->has_lender = l->has_lender;
@@ -132,9 +134,9 @@ void library_row(struct daemon *d, const struct track *t, uint32_t number, ctl_T
     out->has_borrower = l->has_borrower && l->state == LICENSE_SURRENDERED;
     if (out->has_borrower)
         CODEC_SET_TEXT(out->borrower, device_name(d, &l->borrower, short_id));
-    out->has_plays = l->conditions.has_max_plays || (l->has_lease && l->lease.has_max_plays);
+    out->has_plays = l->conditions->has_max_plays || (l->has_lease && l->lease.has_max_plays);
     out->plays = l->plays;
-    out->has_play_ms = l->conditions.has_max_play_ms;
+    out->has_play_ms = l->conditions->has_max_play_ms;
     out->play_ms = l->play_ms;
     out->has_in_use = out->in_use = plays_lock(d, l->issuer.bytes, l->license_id);
     put_end(l, out);

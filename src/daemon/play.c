@@ -68,7 +68,7 @@ static void take_verdict(struct play *p, const vlt_PlayClosed *closed)
     if (closed->end == vlt_PlayEnd_END_NONE &&
         p->opened.locked) /* another vault than opened it: it has found the lock */
         library_refresh(p->daemon);
-    library_note_end(p->daemon, &p->opened, closed);
+    library_note_end(p->daemon, &p->content, &p->opened, closed);
     p->end.counted = closed->counted;
     if (play_verdict_text(closed, text)[0] == '\0')
         return;

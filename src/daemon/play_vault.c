@@ -19,19 +19,20 @@
 
 /* The vault opens none of its licenses: those that seem valid are for a leaf that this device had before. They are of no use, and nothing
  * stands in the way of buying or restoring. */
-static void void_licenses(struct track *t)
+static void void_licenses(struct daemon *d, struct track *t)
 {
     for (size_t i = 0; i < t->license_count; i++)
         if (t->licenses[i].state == LICENSE_VALID)
             t->licenses[i].state = LICENSE_SURRENDERED;
+    library_changed(d, t);
 }
 
 static bool may_record(const struct track *t)
 {
     bool may = false;
     for (size_t i = 0; t != NULL && i < t->license_count; i++)
-        may = may || (t->licenses[i].state == LICENSE_VALID && t->licenses[i].conditions.has_record &&
-                      t->licenses[i].conditions.record);
+        may = may || (t->licenses[i].state == LICENSE_VALID && t->licenses[i].conditions->has_record &&
+                      t->licenses[i].conditions->record);
     return may;
 }
 
@@ -57,7 +58,7 @@ static const char *explain(struct play *p, enum reason why)
     struct track *t = library_find(p->daemon, p->content.bytes);
     const struct track_license *l = t != NULL && t->license_count > 0 ? track_license(t) : NULL;
     if (l != NULL && why == REASON_NO_LICENSE && l->state == LICENSE_VALID) {
-        void_licenses(t);
+        void_licenses(p->daemon, t);
         return EARLIER_REGISTRATION;
     }
     if (l != NULL && why == REASON_IN_USE && plays_lock(p->daemon, l->issuer.bytes, l->license_id))
@@ -66,7 +67,7 @@ static const char *explain(struct play *p, enum reason why)
         return NO_RECORD;
     if (why == REASON_USE_EXHAUSTED && p->record)
         return "What is left of its plays or playing time is less than a recording takes: hearth renew TRACK";
-    if (l != NULL && why == REASON_NOT_PERMITTED && l->conditions.has_usage_from_ms)
+    if (l != NULL && why == REASON_NOT_PERMITTED && l->conditions->has_usage_from_ms)
         return NOT_YET;
     return NULL;
 }

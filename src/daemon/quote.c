@@ -232,10 +232,7 @@ static bool is_title(struct daemon *d, const char *text)
     for (uint32_t i = 1; i <= listing_count(d); i++)
         if (strcasecmp(listing_number(d, i)->title, text) == 0)
             return true;
-    for (size_t i = 0; i < library_count(d); i++)
-        if (library_at(d, i)->has_info && strcasecmp(library_at(d, i)->title, text) == 0)
-            return true;
-    return false;
+    return library_has_title(d, text);
 }
 
 /* A number of the last listing that may as well be a title, where nobody sees which it was taken for. */

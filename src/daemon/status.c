@@ -28,11 +28,8 @@ void status_handle(struct daemon *d, struct call *c, const void *message)
     s.devices = (uint32_t)siblings_count(d);
     for (size_t i = 0; i < siblings_count(d); i++)
         s.devices_online += sibling_is_online(siblings_at(d, i));
-    for (size_t i = 0; i < library_count(d); i++) {
-        const struct track *t = library_at(d, i);
-        const struct track_license *l = track_license(t);
-        s.tracks += t->has_body || (l != NULL && l->state != LICENSE_SURRENDERED);
-    }
+    s.tracks = (uint32_t)library_listed(d);
+    s.has_loading = s.loading = !library_is_loaded(d);
     CALL_ROW(c, STATUS, Status, &s);
     call_finish(c);
 }

@@ -1,6 +1,7 @@
 /* What this device has, told to a person. The content may be removed; licenses stay with the vault. */
 #include "daemon/tracks.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <strings.h>
 #include <unistd.h>
@@ -14,21 +15,44 @@
 #include "daemon/library.h"
 #include "daemon/listing.h"
 
-/* --- The whole library, as fast as the client reads --- */
+/* --- The library, by title, as fast as the client reads --- */
 
 struct walkthrough {
     struct daemon *daemon;
+    char query[128], other; /* other: its first character in the other case */
+    size_t query_len;
+    uint32_t skip, left;
     size_t count, at;
-    struct id order[]; /* by title; the library may change between two rooms */
+    struct id *order; /* owned; the library may change between two rooms */
 };
+
+static void walkthrough_free(struct walkthrough *w)
+{
+    free(w->order);
+    free(w);
+}
+
+/* Any case. Of a library of 100,000 tracks this is all the time there is: no function is called for most places. */
+static bool has_text(const char *in, const struct walkthrough *w)
+{
+    const char *q = w->query;
+    for (; in != NULL && *in != '\0'; in++)
+        if ((*in == q[0] || *in == w->other) && strncasecmp(in, q, w->query_len) == 0)
+            return true;
+    return false;
+}
+
+static bool fits(const struct walkthrough *w, const struct track *t)
+{
+    return t->listed &&
+           (w->query[0] == '\0' || has_text(t->title, w) || has_text(t->creator, w) || has_text(t->album, w));
+}
 
 static void send_track(struct daemon *d, struct call *c, const struct track *t)
 {
     const struct track_license *l = track_license(t);
     struct id nobody = { 0 };
     ctl_TrackRow row;
-    if (!t->has_body && (l == NULL || l->state == LICENSE_SURRENDERED))
-        return; /* only its information is known */
     uint32_t number = listing_add(d, &t->content, l != NULL ? &l->issuer : &nobody, t->has_info ? t->title : "", NULL);
     library_row(d, t, number, &row);
     CALL_ROW(c, TRACK_ROW, TrackRow, &row);
@@ -46,38 +70,48 @@ static void send_tracks(struct call *c, void *ctx)
         call_when_room(c, send_tracks, w);
         return;
     }
-    free(w);
+    walkthrough_free(w);
     call_finish(c);
 }
 
-/* By title, as a catalogue is; what has none yet comes last. */
-static int compare_titles(const void *one, const void *two)
+static int choose(struct walkthrough *w)
 {
-    const struct track *a = *(struct track *const *)one, *b = *(struct track *const *)two;
-    if (!a->has_info || !b->has_info)
-        return a->has_info == b->has_info ? memcmp(a->content.bytes, b->content.bytes, ID_BYTES) : a->has_info ? -1 : 1;
-    int r = strcasecmp(a->title, b->title);
-    return r != 0 ? r : memcmp(a->content.bytes, b->content.bytes, ID_BYTES);
+    struct daemon *d = w->daemon;
+    size_t count = library_count(d), cap = count < w->left ? count : w->left;
+    w->order = calloc(cap + 1, sizeof(*w->order));
+    if (w->order == NULL)
+        return -ENOMEM;
+    for (size_t i = 0; i < count && w->count < cap; i++) {
+        const struct track *t = library_by_title(d, i);
+        if (!fits(w, t))
+            continue;
+        if (w->skip > 0)
+            w->skip--;
+        else
+            w->order[w->count++] = t->content;
+    }
+    return 0;
 }
 
 void library_handle(struct daemon *d, struct call *c, const void *message)
 {
-    size_t count = library_count(d);
-    struct walkthrough *w = calloc(1, sizeof(*w) + count * sizeof(w->order[0]));
-    struct track **tracks CLEANUP(freep) = calloc(count + 1, sizeof(struct track *));
-    (void)message;
-    if (w == NULL || tracks == NULL) {
+    const ctl_LibraryGet *m = message;
+    struct walkthrough *w = calloc(1, sizeof(*w));
+    if (w != NULL) {
+        w->daemon = d;
+        w->skip = m->has_skip ? m->skip : 0;
+        w->left = m->has_limit ? m->limit : UINT32_MAX;
+        if (m->has_query)
+            CODEC_SET_TEXT(w->query, m->query);
+        w->query_len = strlen(w->query);
+        unsigned char first = (unsigned char)w->query[0];
+        w->other = (char)(islower(first) ? toupper(first) : tolower(first));
+    }
+    if (w == NULL || choose(w) != 0) {
         free(w);
         call_refuse(c, REASON_INTERNAL, NULL);
         return;
     }
-    for (size_t i = 0; i < count; i++)
-        tracks[i] = library_at(d, i);
-    qsort(tracks, count, sizeof(struct track *), compare_titles);
-    w->daemon = d;
-    w->count = count;
-    for (size_t i = 0; i < count; i++)
-        w->order[i] = tracks[i]->content;
     listing_clear(d);
     send_tracks(c, w);
 }
@@ -130,8 +164,10 @@ static void on_unlinked(uv_work_t *work, int status)
     if (r->outcome != 0) {
         call_refuse(r->call, reason_of_error(r->outcome), NULL);
     } else {
-        if (t != NULL)
+        if (t != NULL) {
             t->has_body = false;
+            library_changed(r->daemon, t);
+        }
         damage_note(r->daemon, &r->content, false);
         event(r->daemon, "removed", "%s was removed from this device", t != NULL && t->has_info ? t->title : "a track");
         call_finish(r->call);

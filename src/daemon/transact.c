@@ -431,7 +431,7 @@ static struct id content_of(struct daemon *d, const msg_Item *item)
         return id_from(item->restore.content);
     if (item->has_refresh &&
         document_open(DOCUMENT_USE, CODEC_BYTES(item->refresh.use), &use, sizeof(use), signer) == 0 &&
-        library_license(d, use.issuer, use.license_id, &t) != NULL)
+        library_license(d, NULL, use.issuer, use.license_id, &t) != NULL)
         return t->content;
     if (item->has_purchase &&
         document_open(DOCUMENT_QUOTE, CODEC_BYTES(item->purchase.quote), &quote, sizeof(quote), signer) == 0)

@@ -22,12 +22,12 @@ static int run_status(struct cli *cli, int argc, char **argv)
     char id[56];
     if (cli->output.json) {
         output_json(&cli->output,
-                    json_pack("{s:s, s:o, s:s, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:b}", "version", s.version,
+                    json_pack("{s:s, s:o, s:s, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:b, s:b}", "version", s.version,
                               "client", json_id(s.client), "name", s.name, "port", (int)s.port, "distributors",
                               (int)s.distributors, "distributors_online", (int)s.distributors_online, "devices",
                               (int)s.devices, "devices_online", (int)s.devices_online, "tracks", (int)s.tracks,
                               "transfers", (int)s.transfers, "waiting", (int)s.waiting, "time_trusted",
-                              !(s.has_time_untrusted && s.time_untrusted)));
+                              !(s.has_time_untrusted && s.time_untrusted), "loading", s.has_loading && s.loading));
         return EXIT_DONE;
     }
     output_line(&cli->output, "%s (%s), hearthd %s, port %u", s.name, output_id(s.client, id), s.version,
@@ -39,7 +39,8 @@ static int run_status(struct cli *cli, int argc, char **argv)
                     "              %u removed this device from the account; register again (hearth accounts)",
                     (unsigned)s.distributors_forgotten);
     output_line(&cli->output, "siblings      %u of %u online", (unsigned)s.devices_online, (unsigned)s.devices);
-    output_line(&cli->output, "library       %u track%s", (unsigned)s.tracks, s.tracks == 1 ? "" : "s");
+    output_line(&cli->output, "library       %u track%s%s", (unsigned)s.tracks, s.tracks == 1 ? "" : "s",
+                s.has_loading && s.loading ? " so far; it is still being read" : "");
     if (s.transfers > 0)
         output_line(&cli->output, "transfers     %u under way; see hearth transfers", (unsigned)s.transfers);
     if (s.waiting > 0)

@@ -1,7 +1,9 @@
 /* library, show, remove: what this device has. */
 #include "ui-cli/verbs.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/text.h"
@@ -86,28 +88,53 @@ static int on_track(const struct frame *f, void *ctx)
     return 0;
 }
 
+static bool read_count(const char *text, bool *has, uint32_t *out)
+{
+    char *end;
+    errno = 0;
+    unsigned long long number = strtoull(text, &end, 10);
+    *has = text[0] >= '0' && text[0] <= '9' && *end == '\0' && errno == 0 && number <= UINT32_MAX;
+    *out = (uint32_t)number;
+    return *has;
+}
+
 static int run_library(struct cli *cli, int argc, char **argv)
 {
     char **args;
-    int count, code = cli_options(cli, argc, argv, NULL, 0, 0, 0, &args, &count);
+    const char *limit = NULL, *skip = NULL;
+    const struct option_spec specs[] = { { "limit", &limit, NULL }, { "skip", &skip, NULL } };
+    int count, code = cli_options(cli, argc, argv, specs, 2, 0, 1, &args, &count);
     if (code >= 0)
         return code;
+    ctl_LibraryGet m = { .has_query = count == 1 };
+    if (count == 1 && !cli_text(cli, m.query, sizeof(m.query), args[0], "QUERY"))
+        return EXIT_USAGE;
+    if (limit != NULL && !read_count(limit, &m.has_limit, &m.limit))
+        return cli_usage(cli, "--limit is a number of tracks");
+    if (skip != NULL && !read_count(skip, &m.has_skip, &m.skip))
+        return cli_usage(cli, "--skip is a number of tracks");
     struct rows rows = { cli, cli->output.json ? json_array() : NULL, { 0 } };
     table_init(&rows.table, 8,
                (const char *[]){ "#", "TITLE", "CREATOR", "LENGTH", "SIZE", "LICENSE", "ISSUER", "ID" });
-    code = CLI_CALL(cli, LIBRARY_GET, ctl_LibraryGet, &(ctl_LibraryGet){ 0 }, on_track, &rows);
+    code = CLI_CALL(cli, LIBRARY_GET, ctl_LibraryGet, &m, on_track, &rows);
     if (code == EXIT_DONE && rows.list != NULL)
         output_json(&cli->output, json_pack("{s:O}", "library", rows.list));
     if (code == EXIT_DONE && rows.list == NULL) {
         if (rows.table.rows == 1)
-            output_line(&cli->output, "The library is empty: hearth browse, hearth get TRACK");
+            output_line(&cli->output, m.has_query || m.has_skip
+                                          ? "Nothing more in the library fits."
+                                          : "The library is empty: hearth browse, hearth get TRACK");
         table_print(&rows.table);
     }
     json_decref(rows.list);
     table_deinit(&rows.table);
     return code;
 }
-const struct verb verb_library = { "library", "", "Lists what this device has.", NULL, run_library };
+const struct verb verb_library = {
+    "library", "[QUERY] [--limit N] [--skip N]",
+    "Lists what this device has, by title: all, or what has QUERY in title, creator or album.",
+    "A page of a large library: --limit 50, then --limit 50 --skip 50, and so on.\n", run_library
+};
 
 int verb_on_track(const struct frame *f, void *ctx)
 {

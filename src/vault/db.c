@@ -258,7 +258,7 @@ static const char *const statements[DB_STATEMENT_COUNT] = {
         " CASE WHEN state = 3 THEN (SELECT m.destination FROM move m WHERE m.issuer = l.issuer"
         " AND m.license_id = l.license_id AND m.sequence = l.sequence AND m.state = 2 AND m.loan = 0) END,"
         " EXISTS (SELECT 1 FROM in_use i WHERE i.issuer = l.issuer AND i.license_id = l.license_id)"
-        " FROM license l ORDER BY issuer, license_id LIMIT ?2 OFFSET ?1",
+        " FROM license l WHERE (issuer, license_id) > (?1, ?2) ORDER BY issuer, license_id LIMIT ?3",
 
     [DB_HEADER_GET] = "SELECT distributor, version, header FROM header WHERE issuer = ?1 AND license_id = ?2",
     [DB_HEADER_PUT] =

@@ -305,12 +305,13 @@ int licenses_list(struct vault *v, const struct request *rq, struct reply *reply
 {
     const vlt_LicensesGet *m = rq->message;
     vlt_Licenses *out = &reply->licenses;
-    int r = count_rows(v, &out->total);
+    int r = m->has_after ? 0 : count_rows(v, &out->total);
     if (r != 0)
         return r;
     struct query q CLEANUP(query_end) = query(v->store, DB_LICENSE_PAGE);
-    query_bind_i64(&q, 1, m->offset);
-    query_bind_i64(&q, 2, PAGE_COUNT);
+    query_bind_blob(&q, 1, m->has_after ? SLICE_ARRAY(m->after.issuer) : slice(NULL, 0)); /* before all */
+    query_bind_blob(&q, 2, m->has_after ? SLICE_ARRAY(m->after.license_id) : slice(NULL, 0));
+    query_bind_i64(&q, 3, PAGE_COUNT);
     while ((r = query_step(&q)) == STORE_ROW) {
         r = list_row(v, &q, &out->licenses[out->licenses_count]);
         if (r != 0)

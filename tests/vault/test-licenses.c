@@ -225,7 +225,8 @@ static void listing_in_pages(void **state)
 {
     (void)state;
     vlt_Licenses page;
-    vlt_LicensesGet ask = { .offset = 32 };
+    vlt_LicensesGet ask = { .has_after = true };
+    uint8_t seen[40] = { 0 };
     for (uint8_t i = 0; i < 40; i++) {
         struct content c;
         content_init(&c, &shop, (uint8_t)(10 + i), "audio/flac", slice_str("x"), 4096);
@@ -235,10 +236,24 @@ static void listing_in_pages(void **state)
     assert_int_equal(rig_licenses(&rig, &page), 0);
     assert_int_equal(page.total, 40);
     assert_int_equal(page.licenses_count, 32);
+    for (unsigned i = 0; i < 32; i++)
+        seen[page.licenses[i].license_id[0] - 10]++;
+    memcpy(ask.after.issuer, page.licenses[31].issuer, 32);
+    memcpy(ask.after.license_id, page.licenses[31].license_id, 16);
     uint32_t id = rig_send(&rig, vlt_Type_LICENSES_GET, vlt_LicensesGet_fields, &ask, slice(NULL, 0), -1);
     assert_int_equal(
         rig_receive(&rig, id, vlt_Type_LICENSES, vlt_Licenses_fields, vlt_Licenses_size, &page, sizeof(page)), 0);
     assert_int_equal(page.licenses_count, 8);
+    assert_int_equal(page.total, 0);
+    for (unsigned i = 0; i < 8; i++)
+        seen[page.licenses[i].license_id[0] - 10]++;
+    for (unsigned i = 0; i < 40; i++)
+        assert_int_equal(seen[i], 1);
+    memcpy(ask.after.license_id, page.licenses[7].license_id, 16);
+    id = rig_send(&rig, vlt_Type_LICENSES_GET, vlt_LicensesGet_fields, &ask, slice(NULL, 0), -1);
+    assert_int_equal(
+        rig_receive(&rig, id, vlt_Type_LICENSES, vlt_Licenses_fields, vlt_Licenses_size, &page, sizeof(page)), 0);
+    assert_int_equal(page.licenses_count, 0);
 }
 
 static void flipped_bytes(void **state)
