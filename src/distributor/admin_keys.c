@@ -3,6 +3,7 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/file.h"
 #include "base/text.h"
@@ -138,22 +139,20 @@ static int finish(struct admin *a)
 }
 
 /* What a withdrawn key has signed: rosters are issued anew when they are asked for, the rest by a server or the next command. */
-static int issue(struct admin *a, bool rosters, const char *doing)
+static int issue(struct admin *a, const char *doing)
 {
     int r = admin_begin(a);
     if (r != 0)
         return r;
     r = keyset_issue(a->o, a->now_ms);
-    if (r == 0 && rosters)
-        r = rotation_expire_rosters(a->o);
     return r == 0 ? finish(a) : root_failed(a, r, doing);
 }
 
 /* What is changed while the root key is elsewhere is in the request. */
-static int keys_change(struct admin *a, bool rosters, const char *request, const char *doing)
+static int keys_change(struct admin *a, const char *request, const char *doing)
 {
     if (request == NULL)
-        return issue(a, rosters, doing);
+        return issue(a, doing);
     doc_Keyset *k CLEANUP(freep) = malloc(sizeof(*k));
     struct buf bytes CLEANUP(buf_free) = buf(KEYSET_ENVELOPE_MAX);
     int r = k != NULL ? keyset_propose(a->o, a->now_ms, k) : -ENOMEM;
@@ -169,6 +168,35 @@ static int keys_change(struct admin *a, bool rosters, const char *request, const
     return ADMIN_DONE;
 }
 
+/* A license key that leaves the keyset takes what it has signed along: licenses that nobody could copy or give back any more. */
+static int judge_room(struct admin *a)
+{
+    doc_Keyset *own CLEANUP(freep) = malloc(sizeof(*own));
+    unsigned count = 0;
+    int64_t first_ends_ms = 0;
+    char until[32] = "?";
+    struct tm date;
+    int r = admin_open(a);
+    if (r != 0)
+        return r;
+    r = own != NULL ? keyset_own(a->o, own) : -ENOMEM;
+    if (r != 0)
+        return admin_error(a, r, "read the keyset");
+    keyset_former_license_keys(a->o, own, a->now_ms, &count, &first_ends_ms);
+    if (count >= KEYSET_FORMER_LICENSE_KEYS) {
+        time_t seconds = (time_t)(first_ends_ms / 1000);
+        if (gmtime_r(&seconds, &date))
+            strftime(until, sizeof(until), "%Y-%m-%d", &date);
+        return admin_fail(
+            a, REASON_NOT_PERMITTED,
+            "%u former license keys are listed that licenses in use are signed by, and there is no room for one more before %s: a key that is "
+            "not listed makes them worthless. Rotate the others alone: keys rotate tls roster sealing. If a license key was stolen: keys withdraw KEY",
+            count, until);
+    }
+    admin_close(a);
+    return 0;
+}
+
 static int keys_rotate(struct admin *a, int argc, char **argv, const char *request)
 {
     bool wanted[KEYS_PURPOSES + 1] = { false };
@@ -182,8 +210,10 @@ static int keys_rotate(struct admin *a, int argc, char **argv, const char *reque
     }
     for (enum key_purpose p = KEY_TLS; argc == 0 && p <= KEY_SEALING; p++)
         wanted[p] = true;
-    int r = prepare(a, wanted);
-    return r == 0 ? keys_change(a, false, request, "rotate the keys") : r;
+    int r = wanted[KEY_LICENSE] ? judge_room(a) : 0;
+    if (r == 0)
+        r = prepare(a, wanted);
+    return r == 0 ? keys_change(a, request, "rotate the keys") : r;
 }
 
 /* By a prefix of the key, as `keys list` shows it, or by the purpose: the one in use. */
@@ -239,7 +269,7 @@ static int keys_withdraw(struct admin *a, const char *word, const char *request)
     }
     if (r == 0)
         r = mark_withdrawn(a, key.key);
-    return r == 0 ? keys_change(a, key.purpose == KEY_ROSTER, request, "withdraw the key") : r;
+    return r == 0 ? keys_change(a, request, "withdraw the key") : r;
 }
 
 /* --- The root key, elsewhere --------------------------------------------------------------------------------------- */
@@ -336,30 +366,18 @@ static int keys_sign(struct admin *a, const char *root_file, const struct token_
 static int keys_install(struct admin *a, const char *file)
 {
     struct buf envelope CLEANUP(buf_free) = buf(KEYSET_ENVELOPE_MAX);
-    doc_Keyset *before CLEANUP(freep) = malloc(sizeof(*before)), *after CLEANUP(freep) = malloc(sizeof(*after));
-    if (before == NULL || after == NULL)
-        return admin_error(a, -ENOMEM, "install the keyset");
     int r = read_whole(a, file, &envelope);
     if (r == 0)
         r = admin_begin(a);
     if (r != 0)
         return r;
-    r = keyset_own(a->o, before);
-    if (r == 0)
-        r = keyset_install(a->o, buf_slice(&envelope), a->now_ms);
+    r = keyset_install(a->o, buf_slice(&envelope), a->now_ms);
     if (r > 0 && r < REASON_COUNT)
         return admin_fail(
             a, REASON_KEYSET_INVALID,
             "%s is not taken: it is not signed by this distributor's root key, is older than the keyset there is, has ended, does not list the keys in use, or lists one that was withdrawn. "
             "Make a new request: hearth-distributor keys request FILE",
             file);
-    if (r == 0)
-        r = keyset_own(a->o, after);
-    for (pb_size_t i = 0; r == 0 && i < before->keys_count; i++)
-        if (before->keys[i].purpose == KEY_ROSTER && !keyset_lists(after, KEY_ROSTER, before->keys[i].key, 0)) {
-            r = rotation_expire_rosters(a->o);
-            break;
-        }
     return r == 0 ? finish(a) : admin_error(a, r, "install the keyset");
 }
 
@@ -469,7 +487,7 @@ int admin_keys(struct admin *a, int argc, char **argv)
         return keys_withdraw(a, argv[1], request);
     if (strcmp(verb, "request") == 0 && argc == 2) {
         r = admin_open(a);
-        return r == 0 ? keys_change(a, false, argv[1], "ask for a keyset") : r;
+        return r == 0 ? keys_change(a, argv[1], "ask for a keyset") : r;
     }
     if (strcmp(verb, "sign") == 0 && argc == 3 && options[KEYS_ROOT].given != options[KEYS_TOKEN_URL].given)
         return keys_sign(a, options[KEYS_ROOT].text, &place, argv[1], argv[2]);

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "distributor/findings.h"
+#include "distributor/rotation.h"
 #include "distributor/rows.h"
 #include "distributor/share_rows.h"
 #include "distributor/verified.h"
@@ -15,7 +16,8 @@
 #define HOUR_MS INT64_C(3600000)
 #define DAY_MS (24 * HOUR_MS)
 #define KEYSET_LIFE_MS (90 * DAY_MS)
-#define KEY_LIFE_MS (730 * DAY_MS) /* documents outlive the keyset they were issued under */
+#define ROSTER_STAYS_MS (60 * DAY_MS) /* rosters live half as long */
+#define KEY_LIFE_MS (730 * DAY_MS)    /* documents outlive the keyset they were issued under */
 
 static int read_keyset(struct operations *o, int64_t number, struct buf *envelope, uint64_t *sequence,
                        int64_t *issued_ms, int64_t *ends_ms)
@@ -137,17 +139,47 @@ static int add_ours(struct operations *o, int64_t now_ms, doc_Keyset *k)
     return r;
 }
 
-static int by_end(const void *a, const void *b)
+struct former {
+    doc_Key key;
+    unsigned rank; /* the lowest is listed first */
+};
+
+static int by_rank(const void *a, const void *b)
 {
-    uint64_t x = ((const doc_Key *)a)->ends_ms, y = ((const doc_Key *)b)->ends_ms;
-    return x < y ? 1 : x > y ? -1 : 0;
+    const struct former *x = a, *y = b;
+    if (x->rank != y->rank)
+        return x->rank < y->rank ? -1 : 1;
+    return x->key.ends_ms < y->key.ends_ms ? 1 : x->key.ends_ms > y->key.ends_ms ? -1 : 0;
 }
 
-/* Those that were ours: what they signed is judged by the time it was signed, so they stay listed after their end, the latest first, as many
- * as there is room for. Only of signatures: an old connection and what was sealed to us do not come back. */
+/* Licenses and device certificates live that long after their key; a license without an end longer, where there is room. */
+static bool signs_what_is_in_use(const doc_Key *k, int64_t now_ms)
+{
+    return k->purpose == KEY_LICENSE && (int64_t)k->ends_ms > now_ms - KEY_LIFE_MS;
+}
+
+void keyset_former_license_keys(const struct operations *o, const doc_Keyset *own, int64_t now_ms, unsigned *count,
+                                int64_t *first_ends_ms)
+{
+    const struct keys_next *next = &o->keys->next[KEY_LICENSE - 1];
+    *count = 0;
+    *first_ends_ms = INT64_MAX;
+    for (pb_size_t i = 0; i < own->keys_count; i++) {
+        const doc_Key *k = &own->keys[i];
+        if (!signs_what_is_in_use(k, now_ms) || memcmp(k->key, keys_public(o->keys, KEY_LICENSE), 32) == 0 ||
+            (next->there && memcmp(k->key, next->public_key, 32) == 0))
+            continue;
+        ++*count;
+        if ((int64_t)k->ends_ms + KEY_LIFE_MS < *first_ends_ms)
+            *first_ends_ms = (int64_t)k->ends_ms + KEY_LIFE_MS;
+    }
+}
+
+/* Those that were ours: what they signed is judged by the time it was signed, so they stay listed after their end. License keys first (admin_keys.c
+ * sees to it that there is room), then the latest. An old connection and what was sealed to us do not come back, nor a roster that has ended. */
 static int add_former(struct operations *o, const doc_Keyset *before, int64_t now_ms, doc_Keyset *k)
 {
-    doc_Key former[ARRAY_COUNT(before->keys)];
+    struct former former[ARRAY_COUNT(before->keys)];
     size_t count = 0;
     for (pb_size_t i = 0; i < before->keys_count; i++) {
         doc_Key f = before->keys[i];
@@ -163,13 +195,14 @@ static int add_former(struct operations *o, const doc_Keyset *before, int64_t no
             f.ends_ms = u64_min(f.ends_ms, (uint64_t)now_ms);
         }
         f.ends_ms = u64_min(f.ends_ms, (uint64_t)retired_end(p, now_ms));
-        bool over = f.ends_ms < (uint64_t)now_ms && (p == KEY_TLS || p == KEY_SEALING);
-        if (!over && (int64_t)f.ends_ms > now_ms - KEY_LIFE_MS)
-            former[count++] = f;
+        int64_t stays_ms = p == KEY_TLS || p == KEY_SEALING ? 0 : p == KEY_ROSTER ? ROSTER_STAYS_MS : KEY_LIFE_MS;
+        bool is_old = (int64_t)f.ends_ms < now_ms - stays_ms;
+        if (!is_old || f.purpose == KEY_LICENSE)
+            former[count++] = (struct former){ f, signs_what_is_in_use(&f, now_ms) ? 0 : is_old ? 2 : 1 };
     }
-    qsort(former, count, sizeof(former[0]), by_end);
+    qsort(former, count, sizeof(former[0]), by_rank);
     for (size_t i = 0; i < count; i++)
-        add_key(k, (enum key_purpose)former[i].purpose, former[i].key, (int64_t)former[i].ends_ms);
+        add_key(k, (enum key_purpose)former[i].key.purpose, former[i].key.key, (int64_t)former[i].key.ends_ms);
     return 0;
 }
 
@@ -223,12 +256,30 @@ int keyset_propose(struct operations *o, int64_t now_ms, doc_Keyset *out)
     return r;
 }
 
+/* What it has signed is issued anew when it is next asked for. */
+static int drops_roster_key(struct operations *o, const doc_Keyset *k, bool *gone)
+{
+    doc_Keyset *before CLEANUP(freep) = malloc(sizeof(*before));
+    if (!before)
+        return -ENOMEM;
+    int r = keyset_of(o, OPERATIONS_SELF, before);
+    for (pb_size_t i = 0; r == 0 && i < before->keys_count; i++)
+        *gone =
+            *gone || (before->keys[i].purpose == KEY_ROSTER && !keyset_lists(k, KEY_ROSTER, before->keys[i].key, 0));
+    return r == OPERATIONS_ABSENT ? 0 : r;
+}
+
 static int publish(struct operations *o, const doc_Keyset *k, struct slice envelope)
 {
     share_Keyset row = share_Keyset_init_zero;
     if (CODEC_SET_BYTES(row.keyset, envelope) != 0)
         return -EINVAL;
-    int r = take_sequence(o, k->sequence);
+    bool gone = false;
+    int r = drops_roster_key(o, k, &gone);
+    if (r == 0 && gone)
+        r = rotation_expire_rosters(o);
+    if (r == 0)
+        r = take_sequence(o, k->sequence);
     if (r == 0)
         r = write_keyset(o, OPERATIONS_SELF, k, envelope);
     if (r == 0)

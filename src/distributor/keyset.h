@@ -7,6 +7,8 @@
 
 #define KEYSET_ENVELOPE_MAX 4000
 #define KEYSET_DIFFERS 2102
+#define KEYSET_FORMER_LICENSE_KEYS \
+    8 /* at most, that documents in use may be signed by: there is always room for them */
 
 /* Appends our newest keyset envelope: what the first frame of every connection carries. Read-only. */
 int keyset_current(struct operations *o, struct buf *out) MUST_USE;
@@ -25,6 +27,9 @@ int keyset_install(struct operations *o, struct slice envelope, int64_t now_ms) 
 /* A key of ours that counts no more, from the next keyset on and for ever: every one that is proposed from now on lacks it. Writes. */
 int keyset_withdraw(struct operations *o, const uint8_t key[32], int64_t now_ms) MUST_USE;
 int keyset_is_withdrawn(struct operations *o, const uint8_t key[32], bool *yes) MUST_USE;
+/* How many former license keys an own keyset lists that documents in use may be signed by, and when the first of them has become too old for that. */
+void keyset_former_license_keys(const struct operations *o, const doc_Keyset *own, int64_t now_ms, unsigned *count,
+                                int64_t *first_ends_ms);
 /* How many keys a keyset lists that are withdrawn, except for shared rows of before. */
 int keyset_count_withdrawn(struct operations *o, const doc_Keyset *k, unsigned *count) MUST_USE;
 /* Issues a new one when less than half of its life is left; without the root key it only says so in the log. Writes. */

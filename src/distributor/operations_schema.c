@@ -358,6 +358,9 @@ static const char copy_queue_to[] =
 static const char withdrawn_keys[] =
     "CREATE TABLE withdrawn_key (key BLOB PRIMARY KEY CHECK (length(key) = 32), since_ms INTEGER NOT NULL) STRICT;";
 
+/* Of an origin: the keyset of its last keyset row that was taken in order (share_keyset.h). */
+static const char chain_keyset[] = "ALTER TABLE distributor ADD COLUMN chain_keyset BLOB;";
+
 static const char *const migrations[] = { first,
                                           billing_schema_ledger,
                                           billing_schema_settlement,
@@ -380,7 +383,8 @@ static const char *const migrations[] = { first,
                                           recoveries_made,
                                           storage_keys,
                                           copy_queue_to,
-                                          withdrawn_keys };
+                                          withdrawn_keys,
+                                          chain_keyset };
 
 const struct store_schema operations_schema = {
     .migrations = migrations,

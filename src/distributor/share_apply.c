@@ -17,6 +17,7 @@
 #include "distributor/rows.h"
 #include "distributor/share.h"
 #include "distributor/share_chain.h"
+#include "distributor/share_keyset.h"
 #include "distributor/share_own.h"
 #include "share.pb.h"
 
@@ -318,7 +319,8 @@ static int learn_keyset(struct operations *o, const struct id *origin, const doc
     return r == KEYSET_DIFFERS ? 0 : r; /* noted; its row has its place in the order all the same */
 }
 
-static int verify(struct operations *o, struct slice envelope, int64_t now_ms, doc_Share *share, int64_t *number)
+static int verify(struct operations *o, struct slice envelope, enum share_via via, int64_t now_ms, doc_Share *share,
+                  int64_t *number)
 {
     doc_Keyset *keyset CLEANUP(freep) = calloc(1, sizeof(*keyset));
     uint8_t signer[32];
@@ -336,7 +338,7 @@ static int verify(struct operations *o, struct slice envelope, int64_t now_ms, d
         r = keyset_of(o, *number, keyset);
     if (r != 0)
         return r == OPERATIONS_ABSENT ? REASON_KEYSET_INVALID : r;
-    return keyset_lists_shared(keyset, signer) ? 0 : REASON_SIGNATURE_INVALID;
+    return share_keyset_judge(o, *number, keyset, share, signer, via);
 }
 
 /* --- In order ---------------------------------------------------------------------------------------------------- */
@@ -405,6 +407,8 @@ static int take_next(const struct row *row, const doc_Share *share, struct slice
         r = apply_row(row->o, row, share->table);
         applied = share->sequence;
     }
+    if (r == 0)
+        r = share_keyset_follow(row->o, row->origin, share);
     if (r != 0)
         return r;
     share_digest(envelope, share, digest);
@@ -443,7 +447,7 @@ int share_take(struct operations *o, struct slice envelope, enum share_via via, 
         return -ENOMEM;
     int64_t number;
     struct share_progress p;
-    int r = verify(o, envelope, now_ms, share, &number);
+    int r = verify(o, envelope, via, now_ms, share, &number);
     if (known != NULL)
         *known = false;
     if (r != 0)

@@ -10,6 +10,7 @@
 #include "distributor/keyblocks.h"
 #include "distributor/operations_schema.h"
 #include "distributor/rows.h"
+#include "distributor/share_keyset.h"
 #include "distributor/share_rows.h"
 
 #define CATCHING_UP "catching-up"
@@ -173,6 +174,8 @@ int share_own_apply(struct operations *o, const doc_Share *share, struct slice e
         r = operations_counter_set(o, "outbox", share->sequence);
     if (r == 0)
         r = share_outbox_confirm(o, share->sequence);
+    if (r == 0)
+        r = share_keyset_follow(o, OPERATIONS_SELF, share);
     return r == 0 ? reinstate(o, share, now_ms) : r;
 }
 

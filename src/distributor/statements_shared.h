@@ -16,6 +16,8 @@
                   " h.sequence > 0) ORDER BY d.number LIMIT 1")                                                        \
     X(CHAIN_SET, "UPDATE distributor SET chain_sequence = ?2, chain_head = ?3, share_sequence = ?4,"                   \
                  " directory_sequence = ?5, direct_ms = ?6 WHERE number = ?1")                                         \
+    X(CHAIN_KEYSET_GET, "SELECT chain_keyset FROM distributor WHERE number = ?1 AND chain_keyset IS NOT NULL")         \
+    X(CHAIN_KEYSET_SET, "UPDATE distributor SET chain_keyset = ?2 WHERE number = ?1")                                  \
     X(CHAIN_READ_AGAIN, "UPDATE distributor SET directory_sequence = 0, direct_ms = ?1 WHERE chain_sequence > 0")      \
     X(HEAD_SET, "INSERT INTO share_head (distributor, sequence, envelope) VALUES (?1, ?2, ?3)"                         \
                 " ON CONFLICT (distributor) DO UPDATE SET sequence = excluded.sequence,"                               \

@@ -8,7 +8,7 @@ import subprocess
 import threading
 import time
 
-from household import PROGRAMS, Household, Process, Refused, enter_namespace, make_track, run_cases, wait_for
+from household import PROGRAMS, Distributor, Household, Process, Refused, enter_namespace, make_track, run_cases, wait_for
 
 enter_namespace()
 SOFTHSM = "/usr/lib/softhsm/libsofthsm2.so"
@@ -114,6 +114,24 @@ def one_purpose_only():
     assert in_use("license") != before["license"]
     assert {p: in_use(p) for p in ("tls", "roster", "sealing")} == {p: before[p] for p in ("tls", "roster", "sealing")}
     refused("usage", "keys", "rotate", "everything")
+
+
+def as_many_as_have_room():
+    """No license key leaves the keyset while licenses that it has signed are in use; a stolen one is withdrawn all the same."""
+    echo = Distributor(h.root, "echo")
+    first = in_use("license", echo)
+    for number in range(8):
+        echo.admin("keys", "rotate", *(["license"] if number % 2 else []))
+    try:
+        raise AssertionError(echo.admin("keys", "rotate"))
+    except Refused as refusal:
+        assert refusal.code == "not-permitted" and "keys rotate tls roster sealing" in str(refusal), str(refusal)
+    stolen, tls = in_use("license", echo), in_use("tls", echo)
+    echo.admin("keys", "rotate", "tls", "roster", "sealing")
+    echo.admin("keys", "withdraw", "license")
+    assert in_use("tls", echo) != tls and in_use("license", echo) != stolen
+    listed = [k["key"] for k in keys(echo)["keys"] if k["purpose"] == "license"]
+    assert first in listed and stolen not in listed and len(listed) == 9, listed
 
 
 def a_stolen_key():
@@ -347,7 +365,7 @@ def wrapped_by_a_token():
 
 have_hsm = os.path.exists(SOFTHSM) and shutil.which("softhsm2-util") and shutil.which("pkcs11-tool")
 cases = [("rotated while devices buy and copy, and no request fails", rotated_under_load), ("what was bought before plays on", what_was_bought_plays_on),
-         ("one purpose alone", one_purpose_only), ("a stolen license key is withdrawn", a_stolen_key), ("a partner's is", a_partners_stolen_key),
+         ("one purpose alone", one_purpose_only), ("no more than have room", as_many_as_have_room), ("a stolen license key is withdrawn", a_stolen_key), ("a partner's is", a_partners_stolen_key),
          ("a roster key is", a_roster_key), ("a TLS key is", a_tls_key), ("the root key is taken offline", root_offline)]
 if have_hsm:
     cases += [("the root key lives in a token", root_in_a_token), ("the other keys are wrapped by one", wrapped_by_a_token)]
