@@ -14,6 +14,7 @@ import cluster
 from household import PROGRAMS, Device, Distributor, Household, Process, Refused, enter_namespace, free_port, make_track, reference_digest, run_cases, run_json, wait_for
 
 enter_namespace()
+os.environ["HEARTH_DOUBT"] = "1"  # the servers ask all the same what they remember, and refuse where it is not so
 KILLS = int(os.environ.get("HEARTH_KILLS", "5"))
 random.seed(int(os.environ.get("HEARTH_SEED", "1")))
 PRICE, COPY_PRICE, CONTENTS = 129, 10, 12
@@ -288,6 +289,11 @@ def another_storage_key():
         assert {row[0] for row in sql(f"SELECT encode(substr({column}, 1, 8), 'hex') FROM {table}")} == {key}, table
 
 
+def nothing_was_remembered_wrongly():
+    with open(h.aurora.log) as f:
+        assert not [line for line in f if "what was remembered is not so" in line]
+
+
 def stopping():
     h.aurora.second.stop()
     h.aurora.stop()
@@ -295,4 +301,4 @@ def stopping():
 
 
 run_cases([(f.__name__.replace("_", " "), f) for f in (
-    the_story, what_one_server_changes_the_other_announces, refusals, storm, nothing_is_lost_and_nothing_double, everything_plays, another_storage_key, stopping)])
+    the_story, what_one_server_changes_the_other_announces, refusals, storm, nothing_is_lost_and_nothing_double, everything_plays, another_storage_key, nothing_was_remembered_wrongly, stopping)])
