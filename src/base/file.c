@@ -150,10 +150,11 @@ int file_replace(const char *path, struct slice content, mode_t mode)
     return file_sync_parent(path);
 }
 
+/* What is put into it is no safer than its name. */
 static int make_dir(const char *path, mode_t mode)
 {
     if (mkdir(path, mode) == 0)
-        return 0;
+        return file_sync_parent(path);
     if (errno != EEXIST)
         return -errno;
     struct stat st;

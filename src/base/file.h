@@ -17,7 +17,7 @@ int file_open_regular(const char *path, int flags, int *fd) MUST_USE;
 int file_read_regular(const char *path, struct buf *out) MUST_USE; /* file_read of such a file */
 /* Writes path.tmp-THREAD, syncs, renames over path, syncs the directory. A failed fsync stops the program (abort). */
 int file_replace(const char *path, struct slice content, mode_t mode) MUST_USE;
-int file_make_dirs(const char *path, mode_t mode) MUST_USE; /* like mkdir -p; existing is fine */
+int file_make_dirs(const char *path, mode_t mode) MUST_USE; /* like mkdir -p, synced; existing is fine */
 /* What a copy of a file does not have, even one under its name: which file it is, and when it was made (0: the file system does not say). */
 int file_birth(const char *path, uint64_t *inode, uint64_t *born_ns) MUST_USE; /* 0, -errno */
 int file_sync_dir(const char *dir) MUST_USE;     /* fsync of a directory; a failed fsync aborts */

@@ -310,8 +310,9 @@ def positions():
     assert left - 500 <= now()["position_ms"] <= left + 2000
     kitchen("seek", "21")
     kitchen("pause")
-    wait_for("it is known", lambda: 20500 <= kitchen("show", songs["a.flac"])["position_ms"] <= 22500)
-    stop_and_start(kill=True)
+    wait_for("it is known, and so on the disk", lambda: 20500 <= kitchen("show", songs["a.flac"])["position_ms"] <= 22500)
+    kitchen.kill()
+    kitchen.start()
     assert 20500 <= kitchen("show", songs["a.flac"])["position_ms"] <= 22500
     t = Terminal(songs["a.flac"], "--output", "silent")
     t.sees(r"Go on at 0:2\d\?")
@@ -323,14 +324,7 @@ def positions():
     assert now()["position_ms"] < 2000
     kitchen("seek", "29.8")
     wait_for("it ends", stopped)
-    assert "position_ms" not in kitchen("show", songs["a.flac"])  # heard to its end
-
-
-def stop_and_start(kill=False):
-    # what was acknowledged is on the disk already; the position of a pause follows at once
-    time.sleep(0.1)
-    (kitchen.kill if kill else kitchen.stop)()
-    kitchen.start()
+    wait_for("heard to its end", lambda: "position_ms" not in kitchen("show", songs["a.flac"]))
 
 
 def lists():
@@ -413,7 +407,7 @@ def stands_still():
         os.kill(stuck, signal.SIGCONT)
     nothing_plays()
     wait_for("its license is free", lambda: not kitchen("show", one)["in_use"])
-    assert kitchen("show", one)["plays"] == 0  # it hung, which is not counted
+    wait_for("it hung, which is not counted", lambda: kitchen("show", one)["plays"] == 0)
     assert kitchen("play", one, "--output", "digest")
 
 
