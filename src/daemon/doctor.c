@@ -18,6 +18,8 @@
 #include "daemon/status.h"
 #include "daemon/vault_client.h"
 #include "daemon/walk.h"
+#include "net/discovery.h"
+#include "net/heard.h"
 
 #define GOOD 1
 #define LOOK 2
@@ -34,7 +36,7 @@ struct doctor {
     struct id client;
     char name[64], address[128];
     struct peer *peer;
-    bool reached;
+    bool reached, found;
     struct later_item later;
     unsigned outputs;
 };
@@ -185,7 +187,7 @@ static void check_bodies(struct doctor *doc)
     next(doc);
 }
 
-static void check_network(struct doctor *doc)
+static void check_listener(struct doctor *doc)
 {
     struct daemon *d = doc->daemon;
     if (d->listener == NULL)
@@ -193,15 +195,54 @@ static void check_network(struct doctor *doc)
                 "Other devices cannot connect to this one.");
     else
         verdict(doc, "listener", GOOD, NULL, "Other devices connect to port %u.", (unsigned)d->port);
+    next(doc);
+}
+
+static unsigned found_count(struct daemon *d)
+{
     unsigned found = 0;
     for (size_t i = 0; i < siblings_count(d); i++)
         found += siblings_at(d, i)->found;
-    if (d->discovery != NULL)
-        verdict(doc, "discovery", GOOD, NULL, "Multicast DNS is on; %u of %u siblings are seen.", found,
-                (unsigned)siblings_count(d));
-    else
-        verdict(doc, "discovery", LOOK, "Give addresses by hand: hearth devices add HOST:PORT",
-                d->config.discovery ? "Multicast DNS could not be started." : "Multicast DNS is switched off.");
+    return found;
+}
+
+/* What this device announces has been asked for on each network. */
+static void on_heard(const struct heard_row *rows, size_t count, void *ctx)
+{
+    struct doctor *doc = ctx;
+    struct daemon *d = doc->daemon;
+    unsigned found = found_count(d), of = (unsigned)siblings_count(d);
+    bool system = d->discovery != NULL && discovery_by(d->discovery) == DISCOVERY_SYSTEM;
+    bool alone = count == 1 && strcmp(rows[0].interface, "lo") == 0 && found == 0 && of > 0;
+    size_t unheard = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (rows[i].heard)
+            continue;
+        unheard++;
+        verdict(doc, "discovery", BAD,
+                system ? "Is UDP port 5353 let through by this device's firewall? Restart avahi-daemon."
+                       : "Let UDP port 5353 through this device's firewall.",
+                "What this device announces on %s is not heard there (multicast DNS).", rows[i].interface);
+    }
+    if (count == 0 || alone)
+        verdict(doc, "discovery", BAD, "Connect this device to the household's network.",
+                "This device is in no network now.");
+    else if (unheard < count)
+        verdict(doc, "discovery", GOOD, NULL, "Multicast DNS is heard, by %s; %u of %u siblings are seen.",
+                system ? "the system's avahi-daemon" : "hearthd's own responder", found, of);
+    next(doc);
+}
+
+static void check_discovery(struct doctor *doc)
+{
+    struct daemon *d = doc->daemon;
+    if (d->discovery != NULL && heard_ask(d->loop, &d->self, on_heard, doc) == 0)
+        return;
+    verdict(doc, "discovery", LOOK,
+            d->config.discovery
+                ? "Restart hearthd and read its log."
+                : "Give addresses by hand (hearth devices add HOST:PORT), or switch it on: discovery = yes",
+            d->config.discovery ? "Multicast DNS could not be started." : "Multicast DNS is switched off.");
     next(doc);
 }
 
@@ -268,8 +309,17 @@ static void on_closed(struct peer *p, enum reason why, void *ctx)
 {
     struct doctor *doc = ctx;
     (void)p;
-    if (doc->reached)
+    if (doc->reached && !doc->found && doc->daemon->discovery != NULL)
+        verdict(
+            doc, "device", LOOK,
+            "Something between the two keeps multicast back (another network, a firewall, isolated clients). When its address changes: hearth devices add HOST:PORT",
+            "%s answers at %s, but is not seen by multicast DNS.", doc->name, doc->address);
+    else if (doc->reached)
         verdict(doc, "device", GOOD, NULL, "%s answers at %s.", doc->name, doc->address);
+    else if (doc->found)
+        verdict(doc, "device", BAD, "On that device, let its port through the firewall: hearth status there says which",
+                "%s is seen by multicast DNS, but does not answer at %s (%s).", doc->name, doc->address,
+                reason_code(why));
     else
         verdict(doc, "device", LOOK, "Is it on, and in this network? Else: hearth devices add HOST:PORT",
                 "%s does not answer at %s (%s).", doc->name, doc->address, reason_code(why));
@@ -288,6 +338,7 @@ static void check_siblings(struct doctor *doc)
     memcpy(doc->name, s->name, sizeof(doc->name));
     memcpy(doc->address, s->address, sizeof(doc->address));
     doc->client = s->client;
+    doc->found = s->found;
     doc->reached = false;
     if (s->address[0] != '\0' &&
         peer_dial(&doc->peer, d->loop, d->identity, s->address, &s->client, DIAL_TIMEOUT_MS, &callbacks, doc) == 0)
@@ -333,8 +384,8 @@ static void check_sound(struct doctor *doc)
 /* --- In this order --- */
 
 static void (*const checks[])(struct doctor *doc) = {
-    check_vault, check_storage, check_bodies, check_network,  check_distributors,
-    check_copy,  check_clock,   check_sound,  check_siblings,
+    check_vault,        check_storage, check_bodies, check_listener, check_discovery,
+    check_distributors, check_copy,    check_clock,  check_sound,    check_siblings,
 };
 
 static void next(struct doctor *doc)

@@ -321,6 +321,8 @@ void siblings_set_address(struct daemon *d, const struct id *client, const char 
     h->unreachable = false;
     remember(d, h, address, by_hand);
     hint_changed(d, h);
+    if (by_hand)
+        state_sibling_reachable(d, client);
 }
 
 void siblings_on_online(struct daemon *d, void (*on_online)(struct daemon *d, const struct id *client))

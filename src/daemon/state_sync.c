@@ -400,6 +400,14 @@ void state_sibling_online(struct daemon *d, const struct id *client)
         dial(s, client);
 }
 
+void state_sibling_reachable(struct daemon *d, const struct id *client)
+{
+    struct state *s = d->state;
+    struct id copy = *client;
+    if (s != NULL && s->listening && !s->stopping && find(s, client) == NULL && siblings_find(d, client->bytes) != NULL)
+        dial(s, &copy);
+}
+
 static void on_tick(uv_timer_t *timer)
 {
     struct state *s = timer->data;

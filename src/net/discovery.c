@@ -1,5 +1,6 @@
-/* Life of discovery: Avahi's server is started from the loop, started again when the clock jumps or it fails, and stopped with a goodbye.
- * Not here: records (discovery_publish.c), siblings (discovery_browse.c). On the loop thread.
+/* Life of discovery: the system's avahi-daemon is looked for first (discovery_system.c). Without one, or while it is away, Avahi's server runs in here: started from
+ * the loop, started again when the clock jumps or it fails, and stopped with a goodbye.
+ * Not here: records (discovery_publish.c), siblings (discovery_browse.c, discovery_sights.c). On the loop thread.
  *
  * Callbacks, in the order in which they fire: on_timer, on_server, on_restart; on_stop, on_avahi_freed, discovery_forget_handle. */
 #define LOG_MODULE "discovery"
@@ -17,6 +18,7 @@
 #include "net/discovery_internal.h"
 
 #define RETRY_MS 5000
+#define SYSTEM_WAIT_MS 1000 /* for the system's avahi-daemon to answer, before our own responder begins */
 #define CLOCK_LOOK_MS 5000
 #define CLOCK_JUMP_MS 2000
 
@@ -107,8 +109,9 @@ static int start_avahi(struct discovery *d)
 static void on_timer(uv_timer_t *timer)
 {
     struct discovery *d = timer->data;
-    if (d->stopping)
+    if (d->stopping || d->by == DISCOVERY_SYSTEM)
         return;
+    d->by = DISCOVERY_OWN;
     if (d->server && clock_jumped(d)) {
         log_info("the clock was set: starting again");
         end_avahi(d, NULL);
@@ -139,9 +142,31 @@ static void on_restart(uv_timer_t *timer)
 
 void discovery_restart(struct discovery *d, uint64_t after_ms)
 {
-    if (!d->stopping)
+    if (!d->stopping && d->by == DISCOVERY_OWN)
         uv_timer_start(&d->timer, on_restart, after_ms, 0);
 }
+
+/* --- The system's --- */
+
+void discovery_system_there(struct discovery *d)
+{
+    log_info("published by the system's avahi-daemon");
+    uv_timer_stop(&d->timer);
+    d->by = DISCOVERY_SYSTEM;
+    end_avahi(d, NULL); /* from the loop: nobody's call is cut short */
+}
+
+void discovery_system_away(struct discovery *d)
+{
+    if (d->by == DISCOVERY_OWN)
+        return;
+    log_info("published by our own responder: no avahi-daemon of the system");
+    d->by = DISCOVERY_OWN;
+    discovery_unbrowse(d);
+    on_timer(&d->timer);
+}
+
+enum discovery_by discovery_by(const struct discovery *d) { return d->by; }
 
 /* --- Start and stop --- */
 
@@ -161,6 +186,13 @@ void discovery_forget_handle(uv_handle_t *handle)
     struct discovery *d = handle->data;
     d->open_handles--;
     free_when_done(d);
+}
+
+void discovery_forget_system(struct discovery *d)
+{
+    d->open_handles--;
+    if (d->stopping)
+        free_when_done(d);
 }
 
 static void on_avahi_freed(void *ctx)
@@ -198,7 +230,9 @@ int discovery_start(struct discovery **out, uv_loop_t *loop, const struct id *se
     init_timer(d, &d->retry);
     if (discovery_routes_open(d) != 0)
         log_warn("changes of addresses will not be noticed");
-    uv_timer_start(&d->timer, on_timer, 0, 0); /* nothing fires before this function has returned */
+    bool system = discovery_system_start(d) == 0;
+    uv_timer_start(&d->timer, on_timer, system ? SYSTEM_WAIT_MS : 0,
+                   0); /* nothing fires before this function has returned */
     *out = d;
     return 0;
 }
@@ -208,6 +242,7 @@ static void on_stop(uv_timer_t *timer)
 {
     struct discovery *d = timer->data;
     discovery_routes_close(d);
+    discovery_system_stop(d);
     uv_close((uv_handle_t *)&d->timer, discovery_forget_handle);
     uv_close((uv_handle_t *)&d->settle, discovery_forget_handle);
     uv_close((uv_handle_t *)&d->retry, discovery_forget_handle);

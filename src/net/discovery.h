@@ -1,5 +1,6 @@
 /* Discovery: publishes this device and reports its siblings by mDNS/DNS-SD, `_hearth._tcp` (design sections 6.5 and 9), on the loop thread.
- * Embedded avahi-core, no system daemon, no root. What it reports is a hint, never an identity. */
+ * By the system's avahi-daemon while one runs and publishes for us, else by a responder of its own (embedded avahi-core, no root). What it reports
+ * is a hint, never an identity. */
 #ifndef NET_DISCOVERY_H
 #define NET_DISCOVERY_H
 
@@ -17,10 +18,14 @@ struct discovery_callbacks {
     void (*on_found)(const struct id *client, const char *address, void *ctx);
     void (*on_lost)(const struct id *client, void *ctx);
 };
+/* Who does it. STARTING: the system's avahi-daemon is being looked for. */
+enum discovery_by { DISCOVERY_STARTING, DISCOVERY_OWN, DISCOVERY_SYSTEM };
+
 /* self: published as TXT id=<52 characters>, v=1; instance name "hearth-<short id>". Follows interface changes. 0 or -errno
  * (-ENODEV: no interface at all is not an error, it waits for one). */
 int discovery_start(struct discovery **out, uv_loop_t *loop, const struct id *self, uint16_t port,
                     const struct discovery_callbacks *callbacks, void *ctx) MUST_USE;
+enum discovery_by discovery_by(const struct discovery *d);
 /* Sends goodbye; on_stopped fires once everything is closed and freed (may be NULL). */
 void discovery_stop(struct discovery *d, void (*on_stopped)(void *ctx), void *ctx);
 

@@ -1,8 +1,10 @@
 /* Inside of discovery, shared by its files only.
  *
- *   discovery.c          life: starting, starting again, stopping
+ *   discovery.c          life: who does it, our own responder or the system's avahi-daemon; starting again, stopping
  *   discovery_publish.c  our own records; follows the addresses of this host
- *   discovery_browse.c   everybody else's; one client, however often it is seen
+ *   discovery_browse.c   everybody else's
+ *   discovery_sights.c   one client, however often and by whomever it is seen
+ *   discovery_system.c   all that through the system's avahi-daemon
  *   avahi_uv.c           Avahi's main loop on libuv */
 #ifndef NET_DISCOVERY_INTERNAL_H
 #define NET_DISCOVERY_INTERNAL_H
@@ -18,6 +20,9 @@
 #include "net/avahi_uv.h"
 #include "net/discovery.h"
 
+#define DISCOVERY_PATH_BYTES 64
+#define DISCOVERY_DOMAIN "local"
+#define DISCOVERY_TYPES "_services._dns-sd._udp"
 #define DISCOVERY_TTL_S 10       /* a device that was killed is gone after that long */
 #define DISCOVERY_LOCALS_MAX 32  /* addresses of this host that are published */
 #define DISCOVERY_SIGHTS_MAX 512 /* instances seen, each counted on every interface and protocol */
@@ -36,7 +41,8 @@ struct discovery_sight {
     struct discovery_sight *next;
     AvahiIfIndex interface;
     AvahiProtocol protocol;
-    AvahiSServiceResolver *resolver;
+    AvahiSServiceResolver *resolver; /* of our own responder */
+    char path[DISCOVERY_PATH_BYTES]; /* of the system's daemon; "": none */
     bool resolved;
     unsigned rank; /* of the address; the lowest is reported */
     struct id client;
@@ -55,6 +61,9 @@ struct discovery {
     void (*on_stopped)(void *ctx);
     void *stopped_ctx;
     unsigned open_handles;
+
+    enum discovery_by by;
+    struct discovery_system *system; /* NULL: not looked for */
 
     struct avahi_uv *avahi; /* NULL while Avahi is not running */
     AvahiServer *server;
@@ -80,6 +89,9 @@ struct discovery {
 void discovery_restart(struct discovery *d, uint64_t after_ms); /* Avahi ends and starts again */
 void discovery_rename_host(struct discovery *d);
 void discovery_forget_handle(uv_handle_t *handle); /* closed callback of our own handles */
+void discovery_forget_system(struct discovery *d); /* one of its handles is gone */
+void discovery_system_there(struct discovery *d);  /* the daemon will publish: our own responder ends */
+void discovery_system_away(struct discovery *d);   /* nobody else does: our own responder begins */
 
 /* --- discovery_publish.c --- */
 int discovery_routes_open(struct discovery *d) MUST_USE;
@@ -87,10 +99,29 @@ void discovery_routes_close(struct discovery *d);
 int discovery_publish(struct discovery *d) MUST_USE; /* 0 or an Avahi code */
 void discovery_unpublish(struct discovery *d);
 void discovery_settled(uv_timer_t *timer);
+/* The records, owned by the caller, or NULL without memory. name: of the service, with its type and domain. */
+AvahiRecord *discovery_record_pointer(const char *name, const char *to);
+AvahiRecord *discovery_record_place(const char *name, const char *host, uint16_t port);
+AvahiRecord *discovery_record_text(const char *name, const struct id *self);
 
 /* --- discovery_browse.c --- */
 int discovery_browse(struct discovery *d) MUST_USE; /* 0 or an Avahi code */
 void discovery_unbrowse(struct discovery *d);       /* each client is reported lost, unless all of it stops */
 void discovery_resolve_again(uv_timer_t *timer);
+
+/* --- discovery_sights.c --- */
+struct discovery_sight *discovery_sight_find(struct discovery *d, AvahiIfIndex interface, AvahiProtocol protocol,
+                                             const char *name, const char *domain); /* NULL: not seen */
+/* NULL: it is there already, or no more fit. */
+struct discovery_sight *discovery_sight_new(struct discovery *d, AvahiIfIndex interface, AvahiProtocol protocol,
+                                            const char *name, const char *domain);
+void discovery_sight_free(struct discovery_sight *s);
+/* What it resolved to; a or client NULL: nothing that can be used. Reports the client when its best address changes. */
+void discovery_resolved(struct discovery_sight *s, const AvahiAddress *a, uint16_t port, const struct id *client);
+void discovery_unresolved(struct discovery_sight *s);
+
+/* --- discovery_system.c --- */
+int discovery_system_start(struct discovery *d) MUST_USE; /* 0 or -errno; news come from the loop */
+void discovery_system_stop(struct discovery *d);          /* discovery_forget_system follows */
 
 #endif

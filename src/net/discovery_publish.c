@@ -26,62 +26,69 @@
 #include "net/discovery_internal.h"
 
 #define SETTLE_MS 100
-#define SERVICES_TYPE "_services._dns-sd._udp"
-#define DOMAIN "local"
 
 /* --- Records --- */
 
 static int add_record(struct discovery *d, AvahiSEntryGroup *group, AvahiIfIndex interface, AvahiPublishFlags flags,
                       AvahiRecord *record)
 {
+    if (!record)
+        return AVAHI_ERR_NO_MEMORY;
     int r = avahi_server_add(d->server, group, interface, AVAHI_PROTO_UNSPEC, flags, record);
     avahi_record_unref(record);
     return r;
 }
 
-static int add_pointer(struct discovery *d, const char *name, const char *to)
+AvahiRecord *discovery_record_pointer(const char *name, const char *to)
 {
     AvahiRecord *r = avahi_record_new_full(name, AVAHI_DNS_CLASS_IN, AVAHI_DNS_TYPE_PTR, DISCOVERY_TTL_S);
-    if (!r)
-        return AVAHI_ERR_NO_MEMORY;
-    r->data.ptr.name = avahi_strdup(to);
-    return add_record(d, d->service, AVAHI_IF_UNSPEC, 0, r);
+    if (r)
+        r->data.ptr.name = avahi_strdup(to);
+    return r;
 }
 
-static int add_place(struct discovery *d, const char *name)
+AvahiRecord *discovery_record_place(const char *name, const char *host, uint16_t port)
 {
     AvahiRecord *r = avahi_record_new_full(name, AVAHI_DNS_CLASS_IN, AVAHI_DNS_TYPE_SRV, DISCOVERY_TTL_S);
     if (!r)
-        return AVAHI_ERR_NO_MEMORY;
+        return NULL;
     r->data.srv.priority = r->data.srv.weight = 0;
-    r->data.srv.port = d->port;
-    r->data.srv.name = avahi_strdup(avahi_server_get_host_name_fqdn(d->server));
-    return add_record(d, d->service, AVAHI_IF_UNSPEC, AVAHI_PUBLISH_UNIQUE, r);
+    r->data.srv.port = port;
+    r->data.srv.name = avahi_strdup(host);
+    return r;
 }
 
-static int add_text(struct discovery *d, const char *name)
+AvahiRecord *discovery_record_text(const char *name, const struct id *self)
 {
     char text[3 + ID_TEXT_BYTES] = "id=";
     AvahiRecord *r = avahi_record_new_full(name, AVAHI_DNS_CLASS_IN, AVAHI_DNS_TYPE_TXT, DISCOVERY_TTL_S);
     if (!r)
-        return AVAHI_ERR_NO_MEMORY;
-    id_text(&d->self, text + 3);
+        return NULL;
+    id_text(self, text + 3);
     r->data.txt.string_list = avahi_string_list_new(text, "v=1", NULL);
+    return r;
+}
+
+static int add_shared(struct discovery *d, AvahiRecord *r) { return add_record(d, d->service, AVAHI_IF_UNSPEC, 0, r); }
+
+static int add_own(struct discovery *d, AvahiRecord *r)
+{
     return add_record(d, d->service, AVAHI_IF_UNSPEC, AVAHI_PUBLISH_UNIQUE, r);
 }
 
 static int add_service(struct discovery *d)
 {
     char name[AVAHI_DOMAIN_NAME_MAX];
-    int r = avahi_service_name_join(name, sizeof name, d->instance, DISCOVERY_SERVICE, DOMAIN);
+    int r = avahi_service_name_join(name, sizeof name, d->instance, DISCOVERY_SERVICE, DISCOVERY_DOMAIN);
     if (r == 0)
-        r = add_pointer(d, DISCOVERY_SERVICE "." DOMAIN, name);
+        r = add_shared(d, discovery_record_pointer(DISCOVERY_SERVICE "." DISCOVERY_DOMAIN, name));
     if (r == 0)
-        r = add_place(d, name);
+        r = add_own(d, discovery_record_place(name, avahi_server_get_host_name_fqdn(d->server), d->port));
     if (r == 0)
-        r = add_text(d, name);
+        r = add_own(d, discovery_record_text(name, &d->self));
     if (r == 0) /* so that general browsers list the type */
-        r = add_pointer(d, SERVICES_TYPE "." DOMAIN, DISCOVERY_SERVICE "." DOMAIN);
+        r = add_shared(
+            d, discovery_record_pointer(DISCOVERY_TYPES "." DISCOVERY_DOMAIN, DISCOVERY_SERVICE "." DISCOVERY_DOMAIN));
     return r == 0 ? avahi_s_entry_group_commit(d->service) : r;
 }
 

@@ -29,6 +29,7 @@ def enter_namespace():
     for sign in (signal.SIGHUP, signal.SIGQUIT):
         signal.signal(sign, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    os.environ["DBUS_SYSTEM_BUS_ADDRESS"] = "unix:path=/nonexistent"  # an avahi-daemon of this machine is in another network
     if os.environ.get("HEARTH_TEST_NETNS") == "1":
         subprocess.run(["ip", "link", "set", "lo", "up", "multicast", "on"], check=True)
         subprocess.run(["ip", "route", "add", "224.0.0.0/4", "dev", "lo"], check=False, stderr=subprocess.DEVNULL)
@@ -120,13 +121,14 @@ def run_json(argv, env=None):
 
 
 class Distributor:
-    def __init__(self, root, name, directory=False):
+    def __init__(self, root, name, directory=False, host="127.0.0.1"):
         self.name = name
         self.dir = os.path.join(root, name)
+        self.host = host
         self.port = free_port()
         self.log = self.dir + ".log"
         self.process = None
-        self.admin("init", "--name", name, "--listen", f"127.0.0.1:{self.port}", *(["--directory"] if directory else []))
+        self.admin("init", "--name", name, "--listen", f"{host}:{self.port}", *(["--directory"] if directory else []))
         self.url = self.admin("id")["url"]
         self.id = self.url.rsplit("#", 1)[1]
 
@@ -140,7 +142,7 @@ class Distributor:
 
     def reachable(self):
         assert self.process.running(), open(self.log).read()[-2000:]
-        with socket.create_connection(("127.0.0.1", self.port), timeout=1):
+        with socket.create_connection((self.host, self.port), timeout=1):
             return True
 
     def stop(self):
@@ -167,10 +169,13 @@ class Device:
         self.state = os.path.join(self.dir, "state")
         self.log = os.path.join(self.dir, "hearthd.log")
         self.process = None
+        self.listen = "127.0.0.1:0"
+        self.inside = []  # nsenter, when it is a host of its own (network.py)
+        self.environment = {}
 
-    def start(self, wait=True):
-        self.process = Process([PROGRAMS["hearthd"], "--state-dir", self.state, "--runtime-dir", self.dir, "--name", self.name, "--listen", "127.0.0.1:0"],
-                               self.log, dict(os.environ, HEARTH_LOG=os.environ.get("HEARTH_LOG", "debug")))
+    def start(self, wait=True, *options):
+        self.process = Process([*self.inside, PROGRAMS["hearthd"], "--state-dir", self.state, "--runtime-dir", self.dir, "--name", self.name, "--listen", self.listen, *options],
+                               self.log, dict(os.environ, HEARTH_LOG=os.environ.get("HEARTH_LOG", "debug"), **self.environment))
         if wait:
             wait_for(f"{self.name} answers", lambda: self.process.running() and self("status"))
         return self
