@@ -170,7 +170,8 @@ class Pair:
         self.system.end()
         for host in self.hosts.values():
             host.end()
-        shutil.rmtree(self.root, ignore_errors=True)
+        if os.environ.get("HEARTH_TEST_KEEP") != "1":
+            shutil.rmtree(self.root, ignore_errors=True)
 
 
 def check(device, name):
