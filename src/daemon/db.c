@@ -39,6 +39,7 @@ static const char *const migrations[] = {
     "  STRICT, WITHOUT ROWID;"
     "CREATE TABLE state_item (replica BLOB NOT NULL, counter INTEGER NOT NULL, kind INTEGER NOT NULL, key BLOB NOT NULL,"
     "  value BLOB NOT NULL, PRIMARY KEY (replica, counter)) STRICT, WITHOUT ROWID;",
+    "CREATE TABLE event_number (one INTEGER PRIMARY KEY CHECK (one = 1), next INTEGER NOT NULL CHECK (next > 0)) STRICT;", /* events.h */
 };
 
 static const char *const statements[] = {
@@ -81,6 +82,9 @@ static const char *const statements[] = {
     [DB_DAMAGED_PUT] = "INSERT INTO damaged (content) VALUES (?1) ON CONFLICT DO NOTHING",
     [DB_DAMAGED_DELETE] = "DELETE FROM damaged WHERE content = ?1",
     [DB_POSITIONS_CLEAR] = "DELETE FROM position",
+    [DB_EVENT_NUMBER] = "SELECT next FROM event_number",
+    [DB_EVENT_NUMBER_PUT] =
+        "INSERT INTO event_number (one, next) VALUES (1, ?1) ON CONFLICT (one) DO UPDATE SET next = ?1",
     [DB_STATE_SELF] = "SELECT replica, told, inode, born FROM state_self",
     [DB_STATE_SELF_PUT] = "INSERT INTO state_self (one, replica, told, inode, born) VALUES (1, ?1, ?2, ?3, ?4)"
                           " ON CONFLICT (one) DO UPDATE SET replica = ?1, told = ?2, inode = ?3, born = ?4",

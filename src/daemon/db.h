@@ -48,6 +48,8 @@ enum db_statement {
     DB_DAMAGED,           /* content */
     DB_DAMAGED_PUT,       /* content */
     DB_DAMAGED_DELETE,    /* content */
+    DB_EVENT_NUMBER,      /* next */
+    DB_EVENT_NUMBER_PUT,  /* next */
     DB_STATEMENT_COUNT
 };
 

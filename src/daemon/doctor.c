@@ -86,6 +86,19 @@ static void check_vault(struct doctor *doc)
     next(doc);
 }
 
+static void check_keys(struct doctor *doc)
+{
+    char text[DOCTOR_TEXT_BYTES];
+    if (doctor_keys_are_well(doc->daemon, text))
+        verdict(doc, "keys", GOOD, NULL, "The vault's files are there, and nobody else can read them.");
+    else
+        verdict(
+            doc, "keys", BAD,
+            "Give it back as it was: owner and mode 0600 (chown, chmod), or the file from a copy of the state directory. Lost for good: register again in a fresh state directory, then hearth restore",
+            "%s", text);
+    next(doc);
+}
+
 /* --- Clock, storage, network --- */
 
 /* The account whose clock differs most from ours, of those that were heard; NULL: none was. */
@@ -384,8 +397,8 @@ static void check_sound(struct doctor *doc)
 /* --- In this order --- */
 
 static void (*const checks[])(struct doctor *doc) = {
-    check_vault,        check_storage, check_bodies, check_listener, check_discovery,
-    check_distributors, check_copy,    check_clock,  check_sound,    check_siblings,
+    check_vault,        check_keys, check_storage, check_bodies, check_listener, check_discovery,
+    check_distributors, check_copy, check_clock,   check_sound,  check_siblings,
 };
 
 static void next(struct doctor *doc)

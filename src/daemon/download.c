@@ -1,7 +1,9 @@
 /* Downloads: receive_run over the places that the distributor names (sources.h), or else over the session of an account, and beside it over the
  * siblings that have the body (holders.h), again and again until it is here.
  *
- * Callbacks, in order: on_row (database), on_ready (session), on_places, then those of receive_run: on_progress, on_lost, on_end; on_no_holder. */
+ * One that finds the disk full waits for room (download_room.c), and goes on from what it has.
+ *
+ * Callbacks, in order: on_ready (session), on_places, then those of receive_run: on_progress, on_lost, on_end; on_no_holder. */
 #include "daemon/download.h"
 
 #include <stdlib.h>
@@ -38,59 +40,33 @@ struct download {
     uint64_t lost_at_bytes;
     uint32_t empty_tries;
     int64_t retry_ms, next_try_ms; /* 0: no next try is due */
+    bool wants_room;               /* it waits for it, and run is NULL */
+    uint64_t room_bytes;           /* so much */
+    bool room_seen;                /* so much was free when it was looked last */
 };
 
 static struct download *download_of(struct transfer *t) { return container_of(t, struct download, t); }
 
-/* ---- the row: so that a kill does not end it ------------------------------------------------------------------ */
-
-struct row_job {
-    struct db_job job;
-    struct id content, distributor;
-    bool add;
-};
-
-static int change_row(struct store *store, struct db_job *job)
-{
-    struct row_job *j = container_of(job, struct row_job, job);
-    struct query q CLEANUP(query_end) = query(store, j->add ? DB_DOWNLOAD_PUT : DB_DOWNLOAD_DELETE);
-    query_bind_blob(&q, 1, SLICE_ARRAY(j->content.bytes));
-    if (j->add)
-        query_bind_blob(&q, 2, SLICE_ARRAY(j->distributor.bytes));
-    return query_run(&q);
-}
-
-static void on_row(struct db_job *job, int outcome)
-{
-    (void)outcome; /* without its row a download is taken up by the same command; the queue has logged it */
-    free(container_of(job, struct row_job, job));
-}
-
-static void put_row(const struct download *l, bool add)
-{
-    struct row_job *j = calloc(1, sizeof(*j));
-    if (j == NULL)
-        return;
-    *j = (struct row_job){
-        .job = { .work = change_row, .done = on_row }, .content = l->t.content, .distributor = l->t.with, .add = add
-    };
-    db_run(l->t.daemon->db, &j->job);
-}
-
 /* ---- ends ---------------------------------------------------------------------------------------------------- */
 
-static void let_go(struct download *l)
+static void leave_run(struct download *l)
 {
     sources_deinit(&l->sources);
     holders_deinit(&l->holders);
     receive_run_free(steal(&l->run));
-    account_unref(steal(&l->account));
+    l->own = 0;
     l->next_try_ms = 0;
+}
+
+static void let_go(struct download *l)
+{
+    leave_run(l);
+    account_unref(steal(&l->account));
 }
 
 static void end(struct download *l, enum transfer_state state, enum reason why, const char *detail)
 {
-    put_row(l, false);
+    download_row_put(l->t.daemon, &l->t.content, &l->t.with, false);
     let_go(l);
     transfer_set_state(&l->t, state, why, detail);
 }
@@ -112,6 +88,8 @@ static void on_progress(uint64_t done_bytes, uint64_t total_bytes, void *ctx)
     struct download *l = ctx;
     if (l->t.state == TRANSFER_WAITING && receive_run_attached(l->run))
         transfer_set_state(&l->t, TRANSFER_RUNNING, REASON_NONE, NULL);
+    if (done_bytes > l->t.done_bytes)
+        l->wants_room = false;
     transfer_progress(&l->t, done_bytes, total_bytes);
 }
 
@@ -176,12 +154,33 @@ static void on_lost(const struct receive_lost *lost, void *ctx)
         try_later(l, why == REASON_NONE ? REASON_OFFLINE : why);
 }
 
+/* Whoever has just asked for it hears that there is no room; it goes on by itself, from what it has, when there is. */
+static void wait_for_room(struct download *l)
+{
+    l->room_bytes = download_room_missing(l->t.daemon, &l->t.content, receive_run_left_bytes(l->run));
+    leave_run(l);
+    if (!l->wants_room)
+        event(l->t.daemon, "storage-full", "%s waits: there is no room for it. It goes on by itself when there is",
+              l->t.title);
+    l->wants_room = true;
+    l->room_seen = download_room_is_there(l->t.daemon, l->room_bytes);
+    l->retry_ms = l->retry_ms == 0 ? RETRY_FIRST_MS : l->retry_ms * 2 > RETRY_LAST_MS ? RETRY_LAST_MS : l->retry_ms * 2;
+    l->next_try_ms = transfers_now_ms(l->t.daemon) + l->retry_ms;
+    transfer_set_state(&l->t, TRANSFER_WAITING, REASON_STORAGE_FULL, NULL);
+    transfer_tell(&l->t, REASON_STORAGE_FULL,
+                  "There is no room for it on this device. It goes on by itself when there is (hearth transfers).");
+}
+
 static void on_end(enum reason why, const char *detail, void *ctx)
 {
     struct download *l = ctx;
     struct daemon *d = l->t.daemon;
     struct slice info;
     const uint8_t *list_root;
+    if (why == REASON_STORAGE_FULL) {
+        wait_for_room(l);
+        return;
+    }
     if (why != REASON_NONE) {
         end(l, TRANSFER_FAILED, why, detail);
         return;
@@ -272,6 +271,29 @@ static void connect_source(struct download *l)
     transfer_release(&l->t);
 }
 
+static int start_run(struct download *l)
+{
+    static const struct receive_run_callbacks callbacks = { on_progress, on_lost, on_end };
+    struct daemon *d = l->t.daemon;
+    int r = receive_run_new(&l->run, d->loop, d->clock, d->config.bodies_dir, &l->t.content, &callbacks, l);
+    if (r != 0)
+        return r;
+    receive_run_set_pace(l->run, &d->receiving);
+    receive_run_set_syncer(l->run, d->transfers->syncer);
+    sources_init(&l->sources, d, l->run, on_unreachable, l);
+    holders_init(&l->holders, d, l->run, NULL, on_no_holder, l);
+    return 0;
+}
+
+/* At once when room has been made; else, since something else may be wrong, later and later. */
+static void look_for_room(struct download *l, int64_t now_ms)
+{
+    bool there = download_room_is_there(l->t.daemon, l->room_bytes), fresh = there && !l->room_seen;
+    l->room_seen = there;
+    if ((fresh || (there && now_ms >= l->next_try_ms)) && start_run(l) == 0)
+        connect_source(l);
+}
+
 /* ---- as a transfer ------------------------------------------------------------------------------------------- */
 
 static void pause_transfer(struct transfer *t)
@@ -279,7 +301,8 @@ static void pause_transfer(struct transfer *t)
     struct download *l = download_of(t);
     sources_leave(&l->sources, REASON_CANCELLED);
     holders_leave(&l->holders);
-    receive_run_detach(l->run);
+    if (l->run != NULL)
+        receive_run_detach(l->run);
     l->own = 0;
     l->next_try_ms = 0;
     transfer_set_state(t, TRANSFER_PAUSED, REASON_NONE, NULL);
@@ -287,8 +310,9 @@ static void pause_transfer(struct transfer *t)
 
 static void resume_transfer(struct transfer *t)
 {
-    transfer_set_state(t, TRANSFER_WAITING, REASON_NONE, NULL);
-    connect_source(download_of(t));
+    struct download *l = download_of(t);
+    transfer_set_state(t, TRANSFER_WAITING, l->wants_room ? REASON_STORAGE_FULL : REASON_NONE, NULL);
+    connect_source(l);
 }
 
 void download_discard(struct daemon *d, struct receive_run *run, const struct id *content)
@@ -312,7 +336,11 @@ static void cancel_transfer(struct transfer *t)
 static void tick_transfer(struct transfer *t, int64_t now_ms)
 {
     struct download *l = download_of(t);
-    if (l->t.state == TRANSFER_PAUSED || l->run == NULL)
+    if (l->t.state == TRANSFER_PAUSED)
+        return;
+    if (l->run == NULL && l->wants_room)
+        look_for_room(l, now_ms);
+    if (l->run == NULL)
         return;
     (void)holders_look(&l->holders);
     if (l->next_try_ms != 0 && now_ms >= l->next_try_ms)
@@ -333,21 +361,18 @@ static const struct transfer_actions actions = { pause_transfer, resume_transfer
 
 static int download_new(struct account *a, const struct id *content, struct download **out)
 {
-    static const struct receive_run_callbacks callbacks = { on_progress, on_lost, on_end };
     struct daemon *d = a->daemon;
     struct download *l = calloc(1, sizeof(*l));
     if (l == NULL)
         return -ENOMEM;
-    int r = receive_run_new(&l->run, d->loop, d->clock, d->config.bodies_dir, content, &callbacks, l);
+    l->t.daemon = d;
+    l->t.content = *content;
+    int r = start_run(l);
     if (r != 0) {
         free(l);
         return r;
     }
-    receive_run_set_pace(l->run, &d->receiving);
-    receive_run_set_syncer(l->run, d->transfers->syncer);
     l->account = account_ref(a);
-    sources_init(&l->sources, d, l->run, on_unreachable, l);
-    holders_init(&l->holders, d, l->run, NULL, on_no_holder, l);
     transfer_add(d, &l->t, TRANSFER_DOWNLOAD, content, &a->distributor, a->name, &actions);
     *out = l;
     return 0;
@@ -398,8 +423,11 @@ int download_start(struct account *a, const struct id *content, const struct dow
         return r;
     }
     if (l != NULL) {
-        put_row(l, true);
+        download_row_put(d, &l->t.content, &l->t.with, true);
         connect_source(l);
+    } else if (t->kind == TRANSFER_DOWNLOAD && download_of(t)->wants_room && download_of(t)->run == NULL) {
+        if (start_run(download_of(t)) == 0) /* whoever asks again hears how it is now */
+            connect_source(download_of(t));
     } else if (t->state == TRANSFER_PAUSED && t->actions->resume != NULL) {
         t->actions->resume(t);
     }

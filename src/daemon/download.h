@@ -14,4 +14,10 @@ struct download_callbacks {
 int download_start(struct account *a, const struct id *content, const struct download_callbacks *callbacks, void *ctx)
     MUST_USE;
 
+/* download_row.c: remembers that a download is under way, or forgets it. */
+void download_row_put(struct daemon *d, const struct id *content, const struct id *distributor, bool add);
+/* download_room.c: what a body still wants of the disk, when left_bytes of it are missing; and whether so much is free beside the reserve (net/bodies.h). */
+uint64_t download_room_missing(const struct daemon *d, const struct id *content, uint64_t left_bytes);
+bool download_room_is_there(const struct daemon *d, uint64_t bytes);
+
 #endif

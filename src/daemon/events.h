@@ -1,10 +1,15 @@
-/* Events: what happened, numbered from 1 in each run, the last EVENTS_KEPT in memory; followers are told at once. Loop thread. */
+/* Events: what happened, the last EVENTS_KEPT in memory; followers are told at once. Loop thread.
+ *
+ * Numbers rise by one and are never used again, also by later runs: they are reserved in the database, EVENTS_RESERVED at a time, before they are given. So whoever
+ * remembers the last number it saw can tell what it missed: the rest of a run that has ended, what was too old to be kept, a run that was cut off (which wastes what it had
+ * reserved, and shows as a gap although nobody knows how much of it there was). */
 #ifndef DAEMON_EVENTS_H
 #define DAEMON_EVENTS_H
 
 #include "daemon/daemon.h"
 
 #define EVENTS_KEPT 256
+#define EVENTS_RESERVED 10000
 
 struct call;
 

@@ -1,6 +1,8 @@
 /* status: numbers that are in memory anyway. */
 #include "daemon/status.h"
 
+#include <sys/statvfs.h>
+
 #include "daemon/account.h"
 #include "daemon/control.h"
 #include "daemon/library.h"
@@ -30,6 +32,12 @@ void status_handle(struct daemon *d, struct call *c, const void *message)
         s.devices_online += sibling_is_online(siblings_at(d, i));
     s.tracks = (uint32_t)library_listed(d);
     s.has_loading = s.loading = !library_is_loaded(d);
+    struct statvfs fs;
+    transfers_waiting(d, &s.transfers_waiting, &s.wants_room);
+    s.has_transfers_waiting = s.has_wants_room = true;
+    s.has_free_bytes = statvfs(d->config.bodies_dir, &fs) == 0;
+    if (s.has_free_bytes)
+        s.free_bytes = (uint64_t)fs.f_bavail * fs.f_frsize;
     CALL_ROW(c, STATUS, Status, &s);
     call_finish(c);
 }

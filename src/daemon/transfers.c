@@ -156,6 +156,16 @@ uint32_t transfers_count(const struct daemon *d)
     return count;
 }
 
+void transfers_waiting(const struct daemon *d, uint32_t *count, bool *wants_room)
+{
+    *count = 0;
+    *wants_room = false;
+    for (const struct transfer *t = d->transfers == NULL ? NULL : d->transfers->first; t != NULL; t = t->next) {
+        *count += t->state == TRANSFER_WAITING;
+        *wants_room |= t->state == TRANSFER_WAITING && t->reason == REASON_STORAGE_FULL && t->kind == TRANSFER_DOWNLOAD;
+    }
+}
+
 /* ---- watchers ------------------------------------------------------------------------------------------------ */
 
 int transfer_watch(struct transfer *t, const struct transfer_watch *watch)

@@ -66,6 +66,8 @@ int transfers_start(struct daemon *d) MUST_USE;
 void transfers_stop(
     struct daemon *d); /* everything is closed; watchers are told `cancelled`; the work goes on at the next start */
 uint32_t transfers_count(const struct daemon *d); /* waiting, running or paused */
+/* How many of them wait, and whether one waits for room on this device. */
+void transfers_waiting(const struct daemon *d, uint32_t *count, bool *wants_room);
 
 /* Handlers of control requests. */
 void transfers_get(struct daemon *d, struct call *c, const void *message);    /* TRANSFERS_GET */

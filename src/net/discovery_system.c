@@ -53,6 +53,8 @@ static int outcome(struct discovery_system *s, sd_bus_message *reply, const char
     char safe[128];
     if (!error)
         return 0;
+    if (s->refused || s->broken)
+        return -EIO; /* what followed from that */
     if (sd_bus_error_has_name(error, DAEMON ".NotPermittedError")) {
         if (!s->refused)
             log_info("the system's avahi-daemon does not publish for us");
@@ -411,8 +413,8 @@ static void on_timer_closed(uv_handle_t *handle)
 {
     struct discovery_system *s = handle->data;
     struct discovery *d = s->owner;
-    if (handle == (uv_handle_t *)&s->ping)
-        free(s); /* the last one */
+    if (--s->timers == 0)
+        free(s);
     discovery_forget_system(d);
 }
 
@@ -426,7 +428,8 @@ int discovery_system_start(struct discovery *d)
     (void)uv_timer_init(d->loop, &s->again); /* cannot fail */
     (void)uv_timer_init(d->loop, &s->ping);
     s->again.data = s->ping.data = s;
-    d->open_handles += 2;
+    s->timers = 2;
+    d->open_handles += s->timers;
     d->system = s;
     uv_timer_start(&s->again, on_again, 0, 0);
     return 0;

@@ -22,6 +22,7 @@ struct discovery_system {
     int fd;
     uv_timer_t again; /* tries, or sd-bus's own time */
     uv_timer_t ping;
+    unsigned timers;  /* that are not closed */
     char daemon[256]; /* its unique name on the bus; "" while there is none */
     bool told_there, refused, published, frozen;
     bool broken; /* the bus is to be left, once nothing of it is running */

@@ -16,12 +16,15 @@
 #define PROBES_MAX (2 * HEARD_ROWS_MAX)
 #define ANSWER_BYTES_MAX 4096
 
-/* PTR? _hearth._tcp.local, as RFC 6762, 6.7 has it for those who do not speak multicast DNS themselves: the answer comes to our port.
+/* ANY? _hearth._tcp.local, as RFC 6762, 6.7 has it for those who do not speak multicast DNS themselves: the answer comes to our port.
  *
  *   ID, flags   4 bytes of 0
  *   QDCOUNT     0001; ANCOUNT, NSCOUNT, ARCOUNT 0
- *   name, type PTR (000c), class IN (0001) */
-static const char question[] = "\0\0\0\0\0\1\0\0\0\0\0\0\7_hearth\4_tcp\5local\0\0\14\0\1";
+ *   name, type ANY (00ff), class IN with the wish for an answer to us alone (8001)
+ *
+ * Whoever hears a question that it was about to ask itself leaves it (7.3), and would wait for an answer to all that does not come: so it is one that browsers do not ask; and
+ * without that wish, siblings that do not answer to all would be taken for dead (10.5). */
+static const char question[] = "\0\0\0\0\0\1\0\0\0\0\0\0\7_hearth\4_tcp\5local\0\0\377\200\1";
 
 struct heard;
 struct probe {

@@ -10,6 +10,10 @@
 
 #include "base/util.h"
 
+#define REMARK_BYTES 160
+
+#define REMARK_BYTES 160
+
 static const char *kind_word(uint32_t kind)
 {
     static const char *const words[] = { "?", "download", "copy to", "copy from", "move to", "move from" };
@@ -277,18 +281,35 @@ struct rows {
     unsigned under_way; /* waiting, running or paused */
 };
 
+/* Why it waits, in words; "" when it is just beginning. */
+static const char *why_it_waits(const ctl_TransferRow *t, char out[REMARK_BYTES])
+{
+    bool copy_out = t->kind == 2 || t->kind == 4;
+    if (strcmp(t->reason, reason_code(REASON_CANCELLED)) == 0)
+        return "being taken back";
+    if (strcmp(t->reason, reason_code(REASON_STORAGE_FULL)) == 0)
+        (void)snprintf(out, REMARK_BYTES, "%s has no room for it; goes on when it has",
+                       copy_out ? t->peer : "this device");
+    else if (strcmp(t->reason, reason_code(REASON_OFFLINE)) == 0)
+        (void)snprintf(out, REMARK_BYTES, "%s cannot be reached now; goes on when it can",
+                       copy_out ? "that device, or the distributor," : t->peer);
+    else
+        return t->reason;
+    return out;
+}
+
 /* Why it waits or failed; how fast it runs, and for how long still. */
-static const char *remark(const ctl_TransferRow *t, char out[96])
+static const char *remark(const ctl_TransferRow *t, char out[REMARK_BYTES])
 {
     char rate[24], time[32];
-    bool waits = strcmp(state_word(t->state), "waiting") == 0;
     if (t->has_reason)
-        return waits && strcmp(t->reason, reason_code(REASON_CANCELLED)) == 0 ? "being taken back" : t->reason;
+        return strcmp(state_word(t->state), "waiting") == 0 ? why_it_waits(t, out) : t->reason;
     out[0] = '\0';
     if (t->has_still_ms)
-        (void)snprintf(out, 96, "nothing has come for %s", output_duration(t->still_ms, time));
+        (void)snprintf(out, REMARK_BYTES, "nothing has come for %s", output_duration(t->still_ms, time));
     else if (t->has_rate)
-        (void)snprintf(out, 96, "%s/s, %s left", output_bytes(t->rate, rate), output_duration(t->left_ms, time));
+        (void)snprintf(out, REMARK_BYTES, "%s/s, %s left", output_bytes(t->rate, rate),
+                       output_duration(t->left_ms, time));
     return out;
 }
 
@@ -301,7 +322,7 @@ static int on_transfer(const struct frame *f, void *ctx)
     rows->under_way += t.state <= 3;
     if (rows->list != NULL)
         return json_array_append_new(rows->list, verb_transfer_json(&t));
-    char number[16], amount[64], done[24], total[24], text[96];
+    char number[16], amount[64], done[24], total[24], text[REMARK_BYTES];
     snprintf(number, sizeof(number), "%u", (unsigned)t.number);
     snprintf(amount, sizeof(amount), "%s of %s", output_bytes(t.done_bytes, done), output_bytes(t.total_bytes, total));
     table_row(&rows->table, number, kind_word(t.kind), t.peer, t.title, state_word(t.state), amount, remark(&t, text));

@@ -302,12 +302,51 @@ def no_room():
         before = cellar.snapshot()
         cellar.refused("storage-full", "get", content, "--download-only")
         assert cellar.snapshot() == before
+        waits_for_room(cellar, content)
+        assert subprocess.run(["mount", "-o", "remount,size=200m", small]).returncode == 0
+        in_state(cellar, content, "done")
         cellar.stop()
     finally:
         subprocess.run(["umount", "-l", small], check=False)
 
 
+def waits_for_room(device, content):
+    """And says so: transfers, status, events."""
+    row = in_state(device, content, "waiting")
+    assert row["reason"] == "storage-full", row
+    told = [subprocess.run([PROGRAMS["hearth"], "--socket", device.socket, *words], capture_output=True, text=True, timeout=60).stdout for words in (["transfers"], ["status"], ["events"])]
+    assert "this device has no room for it" in told[0] and "needs a look" in told[1] and "too little" in told[1] and "storage-full" in told[2], told
+    return row
+
+
+def the_disk_fills_up():
+    """In the middle, on a file system that cannot set room aside: what has come is kept, and the rest comes when there is room again."""
+    content = bought(size=24 << 20)
+    image, small = os.path.join(h.root, "image"), os.path.join(h.root, "ext2")
+    os.mkdir(small)
+    subprocess.run(["truncate", "-s", "100M", image], check=True)
+    if subprocess.run(["mkfs.ext2", "-q", image], capture_output=True).returncode != 0 or subprocess.run(["mount", "-o", "loop", image, small], capture_output=True).returncode != 0:
+        return "SKIP no file system can be mounted here"
+    try:
+        pantry = h.device(os.path.join("ext2", "pantry"), h.aurora, "alice")
+        pantry("transfers", "limit", "4M")
+        getting = begin(pantry, "get", content, "--download-only")
+        wait_for("it has begun", lambda: any(t["done_bytes"] > 4 << 20 for t in rows(pantry, content)))
+        filler = os.path.join(small, "filler")
+        subprocess.run(["dd", "if=/dev/zero", "of=" + filler, "bs=1M"], capture_output=True, check=False)
+        assert getting.wait(60) == 1
+        came = waits_for_room(pantry, content)["done_bytes"]
+        assert 4 << 20 < came < 24 << 20, came
+        pantry("transfers", "limit", "none")
+        os.truncate(filler, 8 << 20)
+        in_state(pantry, content, "done")
+        pantry.stop()
+    finally:
+        subprocess.run(["umount", "-l", small], check=False)
+    return None
+
+
 run_cases([("a copy waits for its destination", waits_for_a_device), ("pause and resume at the source", pauses_and_resumes),
            ("pause and resume at the destination", destination_pauses), ("a copy is cancelled", cancels_a_copy), ("a cancelled copy is wanted after all", changes_ones_mind_after_a_cancel), ("a copy is cancelled in the middle", cancels_in_the_middle),
            ("a move is taken back", takes_a_move_back), ("a destination refuses a move", destination_refuses_a_move),
-           ("a download survives a kill", download_survives_a_kill), ("many copies at once", many_at_once), ("many copies by one command", many_by_one_command), ("a limit, rates and time left", limited), ("a source that stands still is shown", a_source_that_says_nothing), ("no room", no_room)])
+           ("a download survives a kill", download_survives_a_kill), ("many copies at once", many_at_once), ("many copies by one command", many_by_one_command), ("a limit, rates and time left", limited), ("a source that stands still is shown", a_source_that_says_nothing), ("no room", no_room), ("the disk fills up in the middle", the_disk_fills_up)])

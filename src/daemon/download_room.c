@@ -1,0 +1,26 @@
+/* Room for a body: how much of it a part that is there already still wants, and whether that is free. As net/bodies.c takes it. Loop thread. */
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+
+#include "base/util.h"
+#include "daemon/daemon.h"
+#include "daemon/download.h"
+#include "net/bodies.h"
+
+uint64_t download_room_missing(const struct daemon *d, const struct id *content, uint64_t left_bytes)
+{
+    char path[BODIES_PATH_BYTES];
+    struct stat st;
+    if (bodies_path(d->config.bodies_dir, content, BODIES_PART, path) != 0 || stat(path, &st) != 0 || st.st_size == 0)
+        return left_bytes;
+    uint64_t whole = (uint64_t)st.st_size, taken = (uint64_t)st.st_blocks * 512;
+    return whole > taken ? whole - taken : 0;
+}
+
+bool download_room_is_there(const struct daemon *d, uint64_t bytes)
+{
+    struct statvfs fs;
+    if (statvfs(d->config.bodies_dir, &fs) != 0)
+        return true; /* trying says what is wrong */
+    return (uint64_t)fs.f_bavail * fs.f_frsize >= bytes + BODIES_RESERVE_BYTES;
+}

@@ -1,0 +1,155 @@
+"""hearth doctor with each fault made for real, and what it says to do about it: a distributor that is off, this device's firewall, another one's, a wrong clock, a full disk, key files
+that are lost or open to others, a device that is off, multicast that is off, hearthd itself."""
+import os
+import signal
+import subprocess
+
+from household import PROGRAMS, Distributor, Refused, run_cases, wait_for
+from network import Pair, check, needs
+from timetravel import DAY, FAKETIME
+
+needs("ip", "nft", "unshare", "nsenter")
+p = Pair()
+kitchen, attic, hosts = p.kitchen, p.attic, p.hosts
+boreal = Distributor(p.root, "boreal", host="10.77.0.254")
+boreal_password = boreal.user("alina")
+boreal.start()
+kitchen.register(boreal, "alina", boreal_password)
+
+
+def says(device, name, verdict, text, remedy=None):
+    """One row with this name has these words, and this is what it advises."""
+    rows = check(device, name)
+    for r in rows:
+        if r["verdict"] == verdict and text in r["text"] and (remedy is None or remedy in r.get("remedy", "")):
+            assert verdict == "good" or r.get("remedy"), f"no advice: {r}"
+            return True
+    raise ValueError(rows)
+
+
+def told(device, *row, seconds=30):
+    wait_for(f"doctor says {row}", lambda: says(device, *row), seconds)
+
+
+def exit_status(device):
+    return subprocess.run([PROGRAMS["hearth"], "--socket", device.socket, "doctor"], capture_output=True, timeout=60).returncode
+
+
+def all_is_well():
+    told(kitchen, "discovery", "good", "1 of 1 siblings are seen")
+    told(attic, "discovery", "good", "1 of 1 siblings are seen")
+    for name in ("vault", "keys", "listener", "clock"):
+        says(kitchen, name, "good", "")
+    says(kitchen, "distributor", "good", "aurora is connected at 10.77.0.254")
+    says(kitchen, "distributor", "good", "boreal is connected at 10.77.0.254")
+    says(kitchen, "device", "good", "attic answers at 10.77.0.2:7411")
+    assert exit_status(kitchen) == 0
+
+
+def a_distributor_is_off():
+    boreal.stop()
+    told(kitchen, "distributor", "bad", "boreal", "network")
+    says(kitchen, "distributor", "good", "aurora is connected")
+    assert exit_status(kitchen) == 1
+    boreal.start()
+
+
+def the_own_firewall_keeps_multicast_back():
+    for where in ("input", "output"):
+        hosts["attic"].nft([(where, "udp dport 5353 drop")])
+        told(attic, "discovery", "bad", "on lan0 is not heard there", "UDP port 5353")
+    hosts["attic"].nft([])
+    told(attic, "discovery", "good", "heard")
+
+
+def another_firewall_keeps_connections_back():
+    hosts["attic"].nft([("input", "tcp dport 7411 ct state new drop")])
+    told(kitchen, "device", "bad", "attic is seen by multicast DNS, but does not answer at 10.77.0.2:7411", "firewall")
+    hosts["attic"].nft([])
+    told(kitchen, "device", "good", "attic answers")
+
+
+def a_device_is_off():
+    attic.stop()
+    told(kitchen, "device", "look", "attic does not answer at 10.77.0.2:7411", "hearth devices add HOST:PORT")
+    attic.start()
+
+
+def multicast_is_off():
+    attic.stop()
+    attic.start(True, "--no-discovery")
+    told(attic, "discovery", "look", "switched off", "hearth devices add HOST:PORT")
+    attic.stop()
+    attic.start()
+
+
+def the_clock_is_wrong():
+    if not os.path.exists(FAKETIME):
+        return "SKIP libfaketime is not installed"
+    attic.stop()
+    attic.environment = {"LD_PRELOAD": FAKETIME, "FAKETIME": f"-{2 * DAY}s", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+    attic.start()
+    told(attic, "clock", "bad", "s slow", "timedatectl set-ntp true")
+    attic.stop()
+    attic.environment = {}
+    attic.start()
+    told(attic, "clock", "good", "agrees")
+    return None
+
+
+def the_disk_is_full():
+    small = os.path.join(p.root, "small")
+    os.mkdir(small)
+    host = hosts["attic"]  # which has mounts of its own
+    host.run("mount", "-t", "tmpfs", "-o", "size=96m", "none", small)
+    kept = attic.state
+    attic.stop()
+    attic.state = os.path.join(small, "state")
+    try:
+        attic.start()
+        told(attic, "storage", "look", "MiB are free in", "hearth remove TRACK")
+        host.run("dd", "if=/dev/zero", f"of={small}/filler", "bs=1M", "count=40", "status=none")
+        told(attic, "storage", "bad", "MiB are free in", "hearth remove TRACK")
+        assert not attic("status")["well"]
+        attic.stop()
+    finally:
+        host.run("umount", "-l", small)
+    attic.state = kept
+    attic.start()
+
+
+def the_keys_are_not_as_they_were():
+    key = os.path.join(attic.state, "vault", "storage.key")
+    os.chmod(key, 0o644)
+    says(attic, "keys", "bad", "storage.key can be read by others", "0600")
+    os.chmod(key, 0o600)
+    os.rename(key, key + ".lost")
+    says(attic, "keys", "bad", "storage.key is missing", "copy of the state directory")
+    os.kill(attic.vault_pid(), signal.SIGKILL)
+    told(attic, "vault", "bad", "does not answer", "log")
+    os.rename(key + ".lost", key)
+    told(attic, "vault", "look", "was started again", "log")
+    says(attic, "keys", "good", "")
+
+
+def hearthd_is_off():
+    attic.stop()
+    try:
+        attic("doctor")
+        raise AssertionError("it answered")
+    except Refused as refusal:
+        assert (refusal.status, refusal.code) == (3, "daemon-unreachable") and "start hearthd" in refusal.remedy, refusal
+    attic.start()
+
+
+cases = [
+    ("all is well", all_is_well), ("a distributor is off", a_distributor_is_off), ("this device's firewall keeps multicast back", the_own_firewall_keeps_multicast_back),
+    ("another device's firewall keeps connections back", another_firewall_keeps_connections_back), ("a device is off", a_device_is_off), ("multicast is off", multicast_is_off),
+    ("the clock is wrong", the_clock_is_wrong), ("the disk is full", the_disk_is_full), ("the keys are not as they were", the_keys_are_not_as_they_were),
+    ("hearthd is off", hearthd_is_off)]
+
+try:
+    run_cases(cases)
+finally:
+    boreal.kill()
+    p.end()
