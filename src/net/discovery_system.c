@@ -10,9 +10,11 @@
 #include <avahi-common/alternative.h>
 #include <avahi-common/error.h>
 #include <avahi-common/malloc.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -276,10 +278,20 @@ static int on_signal(sd_bus_message *m, void *ctx, sd_bus_error *error)
 
 /* --- The bus on the loop --- */
 
+/* On a descriptor of our own: sd-bus closes its one by itself when the bus goes, and the next socket to be opened would have its number while libuv still watches it. */
+struct discovery_system_watch {
+    uv_poll_t poll;
+    int fd, bus_fd;
+    struct discovery_system *system;
+    struct discovery *owner;
+};
+
 static void on_poll_closed(uv_handle_t *handle)
 {
-    struct discovery *d = handle->data;
-    free(handle);
+    struct discovery_system_watch *w = handle->data;
+    struct discovery *d = w->owner;
+    close(w->fd);
+    free(w);
     discovery_forget_system(d);
 }
 
@@ -287,10 +299,8 @@ static void hang_up(struct discovery_system *s)
 {
     uv_timer_stop(&s->again);
     uv_timer_stop(&s->ping);
-    if (s->poll) {
-        s->poll->data = s->owner;
-        uv_close((uv_handle_t *)steal(&s->poll), on_poll_closed);
-    }
+    if (s->watch)
+        uv_close((uv_handle_t *)&steal(&s->watch)->poll, on_poll_closed);
     if (s->bus)
         sd_bus_close_unref(steal(&s->bus)); /* the daemon says goodbye for us */
     s->daemon[0] = s->group[0] = s->browser[0] = '\0';
@@ -311,10 +321,11 @@ static int arm(struct discovery_system *s)
 {
     uint64_t until_us;
     int events = sd_bus_get_events(s->bus);
-    if (events < 0 || sd_bus_get_fd(s->bus) != s->fd || sd_bus_get_timeout(s->bus, &until_us) < 0)
+    if (events < 0 || sd_bus_get_fd(s->bus) != s->watch->bus_fd || sd_bus_get_timeout(s->bus, &until_us) < 0)
         return -EIO;
-    int r = uv_poll_start(
-        s->poll, (events & POLLIN ? UV_READABLE : 0) | (events & POLLOUT ? UV_WRITABLE : 0) | UV_DISCONNECT, on_bus);
+    int r = uv_poll_start(&s->watch->poll,
+                          (events & POLLIN ? UV_READABLE : 0) | (events & POLLOUT ? UV_WRITABLE : 0) | UV_DISCONNECT,
+                          on_bus);
     uv_timer_stop(&s->again);
     if (r == 0 && until_us != UINT64_MAX) {
         int64_t left_ms = (int64_t)(until_us / 1000) - clock_mono_ms(clock_system()) + 1;
@@ -343,7 +354,7 @@ static void on_bus(uv_poll_t *poll, int status, int events)
 {
     (void)status;
     (void)events;
-    go_on(poll->data);
+    go_on(((struct discovery_system_watch *)poll->data)->system);
 }
 
 /* A daemon that stands still would be taken for one that publishes; and resolvers that gave up are asked for again. */
@@ -360,14 +371,18 @@ static void on_ping(uv_timer_t *timer)
 static int watch(struct discovery_system *s)
 {
     struct discovery *d = s->owner;
-    uv_poll_t *poll = malloc(sizeof *poll);
-    s->fd = sd_bus_get_fd(s->bus);
-    if (!poll || s->fd < 0 || uv_poll_init(d->loop, poll, s->fd) != 0) {
-        free(poll);
+    struct discovery_system_watch *w CLEANUP(freep) = calloc(1, sizeof *w);
+    int bus_fd = sd_bus_get_fd(s->bus);
+    int fd CLEANUP(closep) = bus_fd < 0 ? -1 : fcntl(bus_fd, F_DUPFD_CLOEXEC, 0);
+    if (!w || fd < 0 || uv_poll_init(d->loop, &w->poll, fd) != 0)
         return -EIO;
-    }
-    poll->data = s;
-    s->poll = poll;
+    w->poll.data = w;
+    w->fd = fd;
+    w->bus_fd = bus_fd;
+    w->system = s;
+    w->owner = d;
+    s->watch = steal(&w);
+    fd = -1;
     d->open_handles++;
     return 0;
 }

@@ -17,10 +17,9 @@
 
 struct discovery_system {
     struct discovery *owner;
-    sd_bus *bus; /* NULL: none now */
-    uv_poll_t *poll;
-    int fd;
-    uv_timer_t again; /* tries, or sd-bus's own time */
+    sd_bus *bus;                          /* NULL: none now */
+    struct discovery_system_watch *watch; /* of the bus */
+    uv_timer_t again;                     /* tries, or sd-bus's own time */
     uv_timer_t ping;
     unsigned timers;  /* that are not closed */
     char daemon[256]; /* its unique name on the bus; "" while there is none */
