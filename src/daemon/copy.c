@@ -147,27 +147,6 @@ void copy_add(struct copy *c)
     store(c, &(struct copy_out_action){ .to = COPY_OUT_ASKING });
 }
 
-/* ---- what was done --------------------------------------------------------------------------------------------- */
-
-bool copies_done(const struct daemon *d, const struct id *content, const struct id *destination, bool move)
-{
-    for (const struct copy_done *done = d->transfers->copies_done; done != NULL; done = done->next)
-        if (done->move == move && id_equal(done->content.bytes, content->bytes) &&
-            id_equal(done->destination.bytes, destination->bytes))
-            return true;
-    return false;
-}
-
-static int remember_done(struct daemon *d, const struct id *content, const struct id *destination, bool move)
-{
-    struct copy_done *done = calloc(1, sizeof(*done));
-    if (done == NULL)
-        return -ENOMEM;
-    *done = (struct copy_done){ d->transfers->copies_done, *content, *destination, move };
-    d->transfers->copies_done = done;
-    return 0;
-}
-
 /* ---- steps --------------------------------------------------------------------------------------------------- */
 
 static void tell_event(struct copy *c)
@@ -191,7 +170,7 @@ static void end(struct copy *c)
     c->ended = true;
     copy_let_go(c);
     if (c->m.state == COPY_OUT_DONE && !copies_done(d, &c->t.content, &c->t.with, c->m.about.move) &&
-        remember_done(d, &c->t.content, &c->t.with, c->m.about.move) != 0)
+        copies_remember(d, &c->t.content, &c->t.with, c->m.about.move) != 0)
         log_warn("a finished copy is remembered after the next start only");
     tell_event(c);
     c->t.done_bytes = done ? c->t.total_bytes : c->t.done_bytes;
@@ -288,13 +267,18 @@ void copy_step(struct copy *c)
     transfer_release(&c->t);
 }
 
+/* at_once: also those that wait for something else than room. When there is room for none, the others need not be asked. */
 static void step_all(struct daemon *d, const struct id *destination, bool at_once)
 {
+    uint32_t offered = copies_offered(d, destination);
     for (struct transfer *t = d->transfers->first, *next; t != NULL; t = next) {
         transfer_hold(t);
-        if (copy_is_out(t) && id_equal(t->with.bytes, destination->bytes) && !transfer_has_ended(t)) {
+        if (copy_is_out(t) && id_equal(t->with.bytes, destination->bytes) && !transfer_has_ended(t) &&
+            (at_once || offered < OFFERS_MAX)) {
+            offered -= copy_of(t)->link.link != NULL;
             copy_out_kick(&copy_of(t)->m, at_once);
             copy_step(copy_of(t));
+            offered += copy_of(t)->link.link != NULL;
         }
         next = t->next;
         transfer_release(t);
@@ -410,7 +394,7 @@ static int load_row(struct daemon *d, struct query *q)
     if (r != 0)
         return r;
     if (state == COPY_OUT_DONE)
-        return remember_done(d, &about.content, &about.destination, about.move);
+        return copies_remember(d, &about.content, &about.destination, about.move);
     if (state < COPY_OUT_ASKING || state > COPY_OUT_DONE)
         return -EUCLEAN;
     struct copy *c = copy_new(d, &about);

@@ -37,9 +37,12 @@ struct copy *copy_new(struct daemon *d, const struct copy_out_subject *about); /
 void copy_add(struct copy *c);  /* the first row, ASKING; then it begins */
 void copy_step(struct copy *c); /* does whatever is next; harmless when something is under way */
 void copies_kick(struct daemon *d, const struct id *destination); /* a place became free */
-/* Copies that are DONE: remembered by what they were, in memory as in their rows. */
-bool copies_done(const struct daemon *d, const struct id *content, const struct id *destination, bool move);
 static inline int64_t copy_now_ms(const struct copy *c) { return transfers_now_ms(c->t.daemon); }
+
+/* copies_done.c: copies that are DONE, remembered by what they were, in memory as in their rows */
+bool copies_done(const struct daemon *d, const struct id *content, const struct id *destination, bool move);
+int copies_remember(struct daemon *d, const struct id *content, const struct id *destination, bool move)
+    MUST_USE; /* 0, -ENOMEM */
 
 /* copy_ask.c */
 void copy_ask(struct copy *c);        /* COPY_OUT_ASK */
@@ -47,6 +50,9 @@ void copy_settle(struct copy *c);     /* is the transaction over that it may hav
 void copies_listen(struct daemon *d); /* to what distributors grant */
 
 /* copy_link.c */
+#define OFFERS_MAX 64 /* to one destination at a time */
+uint32_t copies_offered(const struct daemon *d,
+                        const struct id *destination);               /* how many have, or want, its link now */
 void copy_read_head(struct copy *c);                                 /* COPY_OUT_READ_HEAD */
 void copy_connect(struct copy *c);                                   /* COPY_OUT_CONNECT */
 void copy_send(struct copy *c, uint16_t type, struct slice message); /* COPY_OUT_SEND */

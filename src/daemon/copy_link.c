@@ -12,8 +12,7 @@
 #include "base/log.h"
 
 #define QUESTION_MS 60000
-#define OFFERS_MAX 64               /* to one destination at a time, */
-#define OFFERS_BYTES_MAX (8u << 20) /* of so many bytes together, or of any size: */
+#define OFFERS_BYTES_MAX (8u << 20) /* OFFERS_MAX of so many bytes together, or of any size: */
 #define OFFERS_ANY 4
 
 /* ---- the head of the body ------------------------------------------------------------------------------------ */
@@ -81,6 +80,14 @@ static void on_closed(struct link_user *u, enum reason why)
     c->request = 0;
     copy_out_lost(&c->m, why == REASON_STORAGE_FULL ? why : REASON_OFFLINE, copy_now_ms(c));
     copy_step(c);
+}
+
+uint32_t copies_offered(const struct daemon *d, const struct id *destination)
+{
+    uint32_t count = 0;
+    for (struct transfer *t = d->transfers->first; t != NULL; t = t->next)
+        count += copy_is_out(t) && copy_of(t)->link.link != NULL && id_equal(t->with.bytes, destination->bytes);
+    return count;
 }
 
 /* Is there room for one more beside those that are offered to this destination? Small ones go in bunches; large ones fill the connection. */

@@ -376,10 +376,7 @@ void transfers_release(struct transfers *s)
     s->daemon->transfers = NULL;
     serve_free(s->serve);
     syncer_free(s->syncer);
-    for (struct copy_done *done = s->copies_done, *next; done != NULL; done = next) {
-        next = done->next;
-        free(done);
-    }
+    copies_done_free(&s->copies_done);
     free(s);
 }
 

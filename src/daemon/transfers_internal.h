@@ -11,11 +11,16 @@ struct receive_run;
 struct fetch;
 struct export;
 
-struct copy_done { /* copy.c */
+struct copy_done { /* copies_done.c */
     struct copy_done *next;
     struct id content, destination;
     bool move;
 };
+struct copies_done {
+    struct copy_done **places; /* lists, by hash */
+    size_t place_count, count; /* place_count: a power of two, or 0 */
+};
+void copies_done_free(struct copies_done *c);
 
 struct transfers {
     struct daemon *daemon;
@@ -27,7 +32,7 @@ struct transfers {
     struct link *links;     /* device_link.c */
     struct fetch *fetches;  /* fetch.c */
     struct export *exports; /* export.c */
-    struct copy_done *copies_done;
+    struct copies_done copies_done;
     uv_timer_t tick;
     bool stopping, tick_open;
     uint32_t holds; /* transfers and links that are still there, and the tick */
