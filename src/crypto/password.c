@@ -1,9 +1,10 @@
-/* Password hashes: Argon2id with libsodium's interactive limits (64 MiB a call). Only on a pool thread. */
+/* Password hashes: Argon2id with libsodium's interactive limits (64 MiB a call). Only on a pool thread. Keys of passphrases: with its moderate ones. */
 #include "crypto/password.h"
 
 #include <sodium.h>
 
 _Static_assert(PASSWORD_HASH_BYTES == crypto_pwhash_STRBYTES, "size of a password hash");
+_Static_assert(PASSWORD_SALT_BYTES == crypto_pwhash_SALTBYTES, "size of a salt");
 
 #define OPERATIONS crypto_pwhash_OPSLIMIT_INTERACTIVE
 #define MEMORY_BYTES crypto_pwhash_MEMLIMIT_INTERACTIVE
@@ -28,4 +29,15 @@ bool password_matches(const char *hash, struct slice password)
     sodium_memzero(unused, sizeof unused);
     (void)r;
     return false;
+}
+
+/* The limits are a part of the format of whatever lies under the key. */
+int password_key(struct slice passphrase, const uint8_t salt[PASSWORD_SALT_BYTES], struct key32 *out)
+{
+    if (sodium_init() < 0)
+        return -ENOMEM;
+    return crypto_pwhash(out->bytes, sizeof(out->bytes), text_of(passphrase), passphrase.len, salt, 3,
+                         UINT64_C(256) << 20, crypto_pwhash_ALG_ARGON2ID13) == 0
+               ? 0
+               : -ENOMEM;
 }

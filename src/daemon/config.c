@@ -84,6 +84,13 @@ static int set_fetch(enum config_fetch *out, const char *value)
     return CONFIG_USAGE;
 }
 
+static int set_key(struct config *c, const char *value)
+{
+    if (strcmp(value, "file") != 0 && strcmp(value, "tpm") != 0 && strcmp(value, "passphrase") != 0)
+        return CONFIG_USAGE;
+    return set(c->vault_key, sizeof(c->vault_key), value);
+}
+
 static int on_ini(void *ctx, const char *section, const char *name, const char *value)
 {
     struct config *c = ctx;
@@ -102,6 +109,12 @@ static int on_ini(void *ctx, const char *section, const char *name, const char *
         r = set_bool(&c->discovery, value);
     else if (strcmp(key, "household.answer-fetch") == 0)
         r = set_fetch(&c->answer_fetch, value);
+    else if (strcmp(key, "vault.key") == 0)
+        r = set_key(c, value);
+    else if (strcmp(key, "vault.tpm") == 0)
+        r = set(c->vault_tpm, sizeof(c->vault_tpm), value);
+    else if (strcmp(key, "vault.passphrase-file") == 0)
+        r = value[0] == '/' ? set(c->vault_passphrase_file, sizeof(c->vault_passphrase_file), value) : CONFIG_USAGE;
     else if (strcmp(key, "downloads.places") == 0)
         r = set_bool(&c->places, value);
     else if (strcmp(key, "downloads.ca-file") == 0)

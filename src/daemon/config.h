@@ -22,10 +22,13 @@ struct config {
     char runtime_dir[CONFIG_PATH_BYTES]; /* hearthd.sock */
     char bodies_dir[CONFIG_PATH_BYTES];  /* STATE/bodies */
     char vault_dir[CONFIG_PATH_BYTES];   /* STATE/vault */
-    char name[CONFIG_LABEL_BYTES];       /* of this device: a label */
-    char listen_host[128];               /* "": all interfaces */
-    uint16_t listen_port;                /* 0: any */
-    bool discovery;                      /* publish and look for siblings by mDNS */
+    char vault_key[16];                  /* how the vault keeps its storage key (vault/storage_key.h); "": as it is */
+    char vault_tpm[256];                 /* which TPM; "": this machine's */
+    char vault_passphrase_file[CONFIG_PATH_BYTES]; /* "": none */
+    char name[CONFIG_LABEL_BYTES];                 /* of this device: a label */
+    char listen_host[128];                         /* "": all interfaces */
+    uint16_t listen_port;                          /* 0: any */
+    bool discovery;                                /* publish and look for siblings by mDNS */
     enum config_fetch answer_fetch;
     bool places;                     /* fetch bodies from the places that distributors name */
     char ca_file[CONFIG_PATH_BYTES]; /* whose authorities are trusted for https:// places; "": the system's */

@@ -339,8 +339,15 @@ static int spawn(struct vault *v, int requests_fd, int sign_fd)
         log_error("hearth-vault was not found");
         return r;
     }
-    char option[] = "--state-dir";
-    char *argv[] = { path, option, v->daemon->config.vault_dir, NULL };
+    char names[][24] = { "--state-dir", "--key", "--tpm", "--passphrase-file" };
+    struct config *c = &v->daemon->config;
+    char *values[] = { c->vault_dir, c->vault_key, c->vault_tpm, c->vault_passphrase_file };
+    char *argv[2 + 2 * ARRAY_COUNT(names)] = { path };
+    for (size_t i = 0, n = 1; i < ARRAY_COUNT(names); i++)
+        if (values[i][0] != '\0') {
+            argv[n++] = names[i];
+            argv[n++] = values[i];
+        }
     int fds[] = { requests_fd, sign_fd };
     v->process.data = v;
     r = child_start(&v->process, v->daemon->loop, path, argv, fds, 2, on_child_exit);

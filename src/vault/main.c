@@ -40,15 +40,24 @@
 #define LOCK_TRIES 100
 #define LOCK_WAIT_MS 50
 
-static const char *parse(int argc, char **argv)
+static const char *parse(int argc, char **argv, struct storage_key_wish *wish)
 {
-    static const struct option options[] = { { "state-dir", required_argument, NULL, 's' }, { 0 } };
+    static const struct option options[] = { { "state-dir", required_argument, NULL, 's' },
+                                             { "key", required_argument, NULL, 'k' },
+                                             { "tpm", required_argument, NULL, 't' },
+                                             { "passphrase-file", required_argument, NULL, 'p' },
+                                             { 0 } };
     const char *dir = NULL;
     int c;
     while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
-        if (c != 's')
+        if (c == 's')
+            dir = optarg;
+        else if (c == 't')
+            wish->tcti = optarg;
+        else if (c == 'p')
+            wish->passphrase_file = optarg;
+        else if (c != 'k' || storage_key_parse(optarg, &wish->form) != 0)
             return NULL;
-        dir = optarg;
     }
     return optind == argc ? dir : NULL;
 }
@@ -105,34 +114,41 @@ static int prepare_process(const char *dir)
     /* Keys are in memory that is locked in any case; this adds the stacks and buffers they pass through. */
     if (r == 0 && may_lock_everything() && mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) != 0)
         log_debug("memory as a whole is not locked: errno=%d", errno);
-    return r == 0 ? sandbox_enter(dir) : r;
+    return r;
 }
 
-static int open_storage(struct vault *v, const char *dir, struct key32 **storage_key)
+/* Before the sandbox: a TPM, or a file with a passphrase, lies outside. Nothing of a stranger was read by then. */
+static int open_key(struct vault *v, const char *dir, const struct storage_key_wish *wish, struct key32 **storage_key)
 {
     char path[PATH_MAX];
     int r = file_join(path, sizeof(path), dir, "vault.db");
     if (r != 0)
         return r;
     bool is_new = access(path, F_OK) != 0;
-    r = storage_key_get(dir, is_new, v->rng, storage_key);
-    if (r == STORAGE_KEY_ABSENT) {
+    r = storage_key_get(dir, is_new, wish, v->rng, storage_key);
+    if (r == STORAGE_KEY_ABSENT)
         log_error("storage.key is missing, vault.db cannot be read without it");
-        return -ENOKEY;
-    }
     if (r != 0)
-        return r;
+        return r > 0 ? -ENOKEY : r;
     v->storage_key = *storage_key;
-    r = db_open(&v->store, path);
+    return 0;
+}
+
+static int open_storage(struct vault *v, const char *dir)
+{
+    char path[PATH_MAX];
+    int r = file_join(path, sizeof(path), dir, "vault.db");
+    if (r == 0)
+        r = db_open(&v->store, path);
     return r == STORE_NEWER ? -EPROTONOSUPPORT : r;
 }
 
-static int run(struct vault *v, const char *dir, struct key32 **storage_key, struct keys **keys)
+static int run(struct vault *v, const char *dir, struct keys **keys)
 {
     struct tls_sign *tls = NULL;
     struct channel requests CLEANUP(channel_deinit);
     channel_init(&requests, REQUESTS_FD, REQUESTS_TAIL_MAX);
-    int r = open_storage(v, dir, storage_key);
+    int r = open_storage(v, dir);
     if (r == 0)
         r = keys_load(v, keys);
     if (r == 0)
@@ -156,10 +172,12 @@ static int run(struct vault *v, const char *dir, struct key32 **storage_key, str
 int main(int argc, char **argv)
 {
     log_init("hearth-vault");
-    const char *dir = parse(argc, argv);
+    struct storage_key_wish wish = { 0 };
+    const char *dir = parse(argc, argv, &wish);
     if (!dir) {
-        fprintf(stderr,
-                "usage: hearth-vault --state-dir DIR (started by hearthd, with its channels as descriptors 3 and 4)\n");
+        fprintf(
+            stderr,
+            "usage: hearth-vault --state-dir DIR [--key FORM] [--tpm TCTI] [--passphrase-file FILE] (started by hearthd, with its channels as descriptors 3 and 4)\n");
         return 2;
     }
     if (!is_socket(REQUESTS_FD) || !is_socket(TLS_FD)) {
@@ -175,7 +193,11 @@ int main(int argc, char **argv)
     if (r == 0)
         r = lock = lock_dir(dir);
     if (r >= 0)
-        r = run(&v, dir, &storage_key, &keys);
+        r = open_key(&v, dir, &wish, &storage_key);
+    if (r == 0)
+        r = sandbox_enter(dir);
+    if (r == 0)
+        r = run(&v, dir, &keys);
     plays_deinit(&v);
     behind_deinit(&v);
     services_deinit(&v);

@@ -533,7 +533,7 @@ void rig_secrets(const struct rig *r, struct key32 *seed, struct key32 *sealing)
     sqlite3 *db;
     sqlite3_stmt *s;
     uint8_t generation[8];
-    check(storage_key_get(r->dir, false, v.rng, &storage_key) == 0);
+    check(storage_key_get(r->dir, false, &(struct storage_key_wish){ 0 }, v.rng, &storage_key) == 0);
     v.storage_key = storage_key;
     snprintf(path, sizeof(path), "%s/vault.db", r->dir);
     check(sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, NULL) == SQLITE_OK);

@@ -51,7 +51,8 @@ static void start(void)
     int ends[2];
     snprintf(path, sizeof(path), "%s/vault.db", rig.dir);
     vault = (struct vault){ .clock = &now.clock, .rng = rng_system() };
-    check(storage_key_get(rig.dir, access(path, F_OK) != 0, vault.rng, &storage_key) == 0);
+    check(storage_key_get(rig.dir, access(path, F_OK) != 0, &(struct storage_key_wish){ 0 }, vault.rng, &storage_key) ==
+          0);
     vault.storage_key = storage_key;
     check(db_open(&vault.store, path) == 0 && keys_load(&vault, &keys) == 0);
     check(certificates_forget_ended(&vault) == 0);
