@@ -23,11 +23,11 @@
 #include "distributor/share.h"
 #include "distributor/share_chain.h"
 
-#define LOOK_MS 1000    /* for changes by others */
-#define SWEEP_USER_MS 5 /* until the next sweep, for each user who is connected */
-#define TICK_MS 30000   /* the database's periodic work */
-#define CHECKPOINT_MS 500
-#define CHECKPOINTS_A_SCRUB 4
+#define LOOK_MS 1000      /* for changes by others */
+#define SWEEP_USER_MS 5   /* until the next sweep, for each user who is connected */
+#define TICK_MS 30000     /* the database's periodic work */
+#define CHECKPOINT_MS 250 /* its sync holds up those of the writer: rather often and little each time */
+#define CHECKPOINTS_A_SCRUB 8
 #define LOG_PAGES 131072 /* 512 MiB: a longer log is begun anew. It takes a sync of the database, so not too often */
 #define CHECK_MS 4000
 #define CHECK_LOOKS 5
