@@ -149,16 +149,18 @@ static int explain(struct admin *a, const char *dir, int r)
                           "There is a distributor in %s. With --replace it is moved aside, and stays there.",
                           a->state_dir);
     case -ERANGE:
-        return admin_fail(a, REASON_CLOCK_UNTRUSTED,
-                          "The clock of this machine is before the backup. Set it, and try again.");
+        return admin_fail(
+            a, REASON_CLOCK_UNTRUSTED,
+            "The clock of this machine is before the backup. Set it, and try again. If it is right now, and was ahead when "
+            "the backup was made or before: once more with --clock-was-ahead");
     case -EOVERFLOW:
-        return admin_fail(a, REASON_TOO_LARGE, "Numbers for devices have run out.");
+        return admin_fail(a, REASON_TOO_LARGE, "Numbers for devices or products have run out.");
     default:
         return admin_error(a, r, "restore");
     }
 }
 
-static int restore_from(struct admin *a, const char *dir, bool replace)
+static int restore_from(struct admin *a, const char *dir, bool replace, bool clock_was_ahead)
 {
     struct backup b;
     struct reserve_report report;
@@ -169,14 +171,14 @@ static int restore_from(struct admin *a, const char *dir, bool replace)
     r = lock_state(a, &lock);
     if (r != 0)
         return r;
-    if (replace && a->now_ms < b.taken_ms)
+    if (replace && a->now_ms < b.taken_ms && !clock_was_ahead)
         return explain(a, dir, -ERANGE);
     if (replace) {
         r = backup_move_aside(a->state_dir, a->now_ms);
         if (r != 0)
             return admin_error(a, r, "move aside what is there");
     }
-    r = backup_restore(dir, a->state_dir, rng_system(), a->now_ms, &b, &report);
+    r = backup_restore(dir, a->state_dir, rng_system(), a->now_ms, clock_was_ahead, &b, &report);
     if (r != 0)
         return explain(a, dir, r);
     r = admin_open(a); /* amounts are shown in its currency; and it opens */
@@ -184,7 +186,7 @@ static int restore_from(struct admin *a, const char *dir, bool replace)
 }
 
 /* The database was put back by other means: a copy of the files, a snapshot of the disk, the tools of a database server. */
-static int restore_here(struct admin *a)
+static int restore_here(struct admin *a, bool clock_was_ahead)
 {
     struct reserve_report report;
     int64_t taken_ms;
@@ -196,7 +198,7 @@ static int restore_here(struct admin *a)
         return r;
     r = reserve_newest(a->o, &taken_ms);
     if (r == 0)
-        r = reserve_leap(a->o, taken_ms, a->now_ms, &report);
+        r = reserve_leap(a->o, &(struct reserve_from){ taken_ms, a->state_dir, clock_was_ahead }, a->now_ms, &report);
     if (r != 0)
         return explain(a, a->state_dir, r);
     r = admin_commit(a);
@@ -258,18 +260,20 @@ static int list_lost(struct admin *a)
 
 int admin_restore(struct admin *a, int argc, char **argv)
 {
-    enum { REPLACE, HERE, COUNT };
+    enum { REPLACE, HERE, CLOCK, COUNT };
     struct admin_option options[COUNT] = { { .name = "replace", .kind = ADMIN_FLAG },
-                                           { .name = "here", .kind = ADMIN_FLAG } };
+                                           { .name = "here", .kind = ADMIN_FLAG },
+                                           { .name = "clock-was-ahead", .kind = ADMIN_FLAG } };
     int r = admin_options(a, options, COUNT, &argc, argv);
     if (r != 0)
         return r;
     if (options[HERE].given)
-        return argc == 0 && !options[REPLACE].given ? restore_here(a)
-                                                    : admin_usage(a, "restore --here takes nothing else");
+        return argc == 0 && !options[REPLACE].given
+                   ? restore_here(a, options[CLOCK].given)
+                   : admin_usage(a, "restore --here takes nothing else but --clock-was-ahead");
     if (argc == 1 && strcmp(argv[0], "lost") == 0 && !options[REPLACE].given)
         return list_lost(a);
     if (argc != 1)
         return admin_usage(a, "restore needs the directory of a backup, or --here");
-    return restore_from(a, argv[0], options[REPLACE].given);
+    return restore_from(a, argv[0], options[REPLACE].given, options[CLOCK].given);
 }

@@ -344,8 +344,8 @@ static int copy_back(struct restoring *s, const struct backup *b)
 }
 
 /* In the temporary directory: whoever opens the database under its real name finds the leap done. */
-static int leap(struct restoring *s, const struct rng *rng, int64_t now_ms, const struct backup *b,
-                struct reserve_report *out)
+static int leap(struct restoring *s, const struct rng *rng, int64_t now_ms, bool clock_was_ahead,
+                const struct backup *b, struct reserve_report *out)
 {
     struct keys *keys CLEANUP(keys_freep) = NULL;
     struct operations *o CLEANUP(operations_closep) = NULL;
@@ -364,7 +364,7 @@ static int leap(struct restoring *s, const struct rng *rng, int64_t now_ms, cons
     struct transaction t CLEANUP(transaction_end) = { 0 };
     r = transaction_begin(&t, o->store);
     if (r == 0)
-        r = reserve_leap(o, b->taken_ms, now_ms, out);
+        r = reserve_leap(o, &(struct reserve_from){ b->taken_ms, s->state_dir, clock_was_ahead }, now_ms, out);
     if (r == 0)
         r = transaction_commit(&t);
     return r == 0 ? store_checkpoint(o->store, NULL) : r;
@@ -415,8 +415,8 @@ static bool holds(const char *state_dir, const char *name)
     return !S_ISDIR(s.st_mode) || rmdir(path) != 0;
 }
 
-int backup_restore(const char *dir, const char *state_dir, const struct rng *rng, int64_t now_ms, struct backup *from,
-                   struct reserve_report *out)
+int backup_restore(const char *dir, const char *state_dir, const struct rng *rng, int64_t now_ms, bool clock_was_ahead,
+                   struct backup *from, struct reserve_report *out)
 {
     struct restoring s = { .dir = dir, .state_dir = state_dir };
     struct backup b;
@@ -433,7 +433,7 @@ int backup_restore(const char *dir, const char *state_dir, const struct rng *rng
     if (r == 0)
         r = copy_back(&s, &b);
     if (r == 0)
-        r = leap(&s, rng, now_ms, &b, out);
+        r = leap(&s, rng, now_ms, clock_was_ahead, &b, out);
     if (r == 0)
         r = link_bodies(dir, state_dir, &bodies);
     if (r == 0)

@@ -33,9 +33,9 @@ int backup_make(struct operations *o, const char *dir, bool with_bodies, int64_t
 /* Reads and judges all of it but the bodies, which prove themselves. 0, BACKUP_DAMAGED, BACKUP_NEWER, -ENOENT, -errno. */
 int backup_read(const char *dir, struct backup *out) MUST_USE;
 /* Puts it into state_dir, which must hold neither keys nor database; numbers leap (reserve.h) before the database gets its name there. A try that was
- * interrupted is begun again. 0, those of backup_read, BACKUP_OTHER, STORE_NEWER, -EEXIST, -ERANGE, -EOVERFLOW, -errno. */
-int backup_restore(const char *dir, const char *state_dir, const struct rng *rng, int64_t now_ms, struct backup *from,
-                   struct reserve_report *out) MUST_USE;
+ * interrupted is begun again. clock_was_ahead: reserve.h. 0, those of backup_read, BACKUP_OTHER, STORE_NEWER, -EEXIST, -ERANGE, -EOVERFLOW, -errno. */
+int backup_restore(const char *dir, const char *state_dir, const struct rng *rng, int64_t now_ms, bool clock_was_ahead,
+                   struct backup *from, struct reserve_report *out) MUST_USE;
 /* Moves keys and databases of state_dir into state_dir/replaced-TIME. 0 or -errno. */
 int backup_move_aside(const char *state_dir, int64_t now_ms) MUST_USE;
 

@@ -35,8 +35,9 @@ static const struct admin_command commands[] = {
     { "reload", "", "The running server reads its configuration again; no connection is lost.", admin_reload },
     { "backup", "DIR [--without-bodies]",
       "Everything of this distributor, keys included, into a new directory, while it serves.", admin_backup },
-    { "restore", "DIR [--replace]\nrestore --here\nrestore lost",
-      "Put a backup back; no number is given out twice. --here: the files were put back by other means.",
+    { "restore", "DIR [--replace] [--clock-was-ahead]\nrestore --here [--clock-was-ahead]\nrestore lost",
+      "Put a backup back; no number is given out twice. --here: the files were put back by other means.\n"
+      "--clock-was-ahead: it holds times after now, because the clock was wrong then and is right now.",
       admin_restore },
     { "keys",
       "list\nkeys rotate [tls] [license] [roster] [sealing] [--request FILE]\n"

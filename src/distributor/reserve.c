@@ -2,9 +2,13 @@
 #define LOG_MODULE "reserve"
 #include "distributor/reserve.h"
 
+#include <errno.h>
+#include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/file.h"
 #include "base/log.h"
 #include "base/util.h"
 #include "distributor/keyblocks.h"
@@ -12,6 +16,7 @@
 #include "distributor/rows.h"
 #include "distributor/share.h"
 
+#define MARK "restored-to" /* the file */
 #define NUMBER_MAX (UINT64_C(1) << 62)
 
 /* Counters that are no rising numbers, or leap in their own way. A prefix ends in ':'. */
@@ -71,13 +76,13 @@ static int leap_counters(struct operations *o, uint64_t leap)
     return r == OPERATIONS_ABSENT ? 0 : r;
 }
 
-static int leap_leaves(struct operations *o, uint64_t seconds)
+static int leap_leaves(struct operations *o, uint64_t elapsed_ms)
 {
     uint64_t leaf;
     int r = operations_counter(o, "leaf", &leaf);
     if (r != 0)
         return r;
-    leaf += RESERVE_LEAVES_LEAST + seconds * RESERVE_LEAVES_A_SECOND;
+    leaf += RESERVE_LEAVES_LEAST + elapsed_ms * RESERVE_LEAVES_A_SECOND / 1000;
     return leaf > UINT32_MAX ? -EOVERFLOW : operations_counter_set(o, "leaf", leaf);
 }
 
@@ -91,7 +96,7 @@ static int newest_number(struct operations *o, enum statement statement, uint64_
     return query_check(&q);
 }
 
-static int leap_rows(struct operations *o, uint64_t leap, uint64_t seconds)
+static int leap_rows(struct operations *o, uint64_t leap, uint64_t elapsed_ms)
 {
     const struct {
         enum statement newest;
@@ -99,7 +104,8 @@ static int leap_rows(struct operations *o, uint64_t leap, uint64_t seconds)
         uint64_t leap;
     } tables[] = { { LEDGER_NEWEST, "ledger", leap },
                    { PAYMENT_NEWEST, "payment", leap },
-                   { PRODUCT_NEWEST, "product", RESERVE_PRODUCTS_LEAST + seconds / 60 } };
+                   { PRODUCT_NEWEST, "product",
+                     RESERVE_PRODUCTS_LEAST + elapsed_ms * RESERVE_PRODUCTS_A_SECOND / 1000 } };
     int r = 0;
     for (size_t i = 0; r == 0 && i < ARRAY_COUNT(tables); i++) {
         char floor[64];
@@ -109,6 +115,8 @@ static int leap_rows(struct operations *o, uint64_t leap, uint64_t seconds)
         if (r == 0)
             r = operations_counter(o, floor, &before);
         uint64_t from = newest > before ? newest : before;
+        if (r == 0 && tables[i].newest == PRODUCT_NEWEST && from + tables[i].leap > UINT32_MAX)
+            r = -EOVERFLOW;
         if (r == 0)
             r = operations_counter_set(o, floor, from + tables[i].leap);
         if (r == 0)
@@ -187,22 +195,82 @@ int reserve_newest(struct operations *o, int64_t *ms)
     return query_check(&q);
 }
 
-int reserve_leap(struct operations *o, int64_t taken_ms, int64_t now_ms, struct reserve_report *out)
+struct mark {
+    int64_t made_ms;    /* when numbers leapt here the last time, by the clock of then */
+    int64_t counted_ms; /* up to which time they did */
+};
+
+static int read_mark(const char *path, struct mark *out)
 {
-    int64_t newest_ms;
-    bool issued; /* without the root key the log says what to do: until then devices refuse the keyset of before */
-    int r = reserve_newest(o, &newest_ms);
+    struct buf text CLEANUP(buf_free) = buf(64);
+    char copy[65] = "", *end;
+    int r = file_read(path, &text);
+    if (r != 0)
+        return r == -ENOENT ? 0 : r > 0 ? -EUCLEAN : r;
+    memcpy(copy, text.data, text.len);
+    struct mark m = { .made_ms = strtoll(copy, &end, 10) };
+    if (end == copy || *end != ' ')
+        return -EUCLEAN;
+    char *second = end + 1;
+    m.counted_ms = strtoll(second, &end, 10);
+    if (end == second || *end != '\n' || m.made_ms < 0 || m.counted_ms < 0 || m.counted_ms > INT64_MAX / 4)
+        return -EUCLEAN;
+    *out = m;
+    return 0;
+}
+
+static int write_mark(const char *path, const struct mark *m)
+{
+    char text[64];
+    int len = snprintf(text, sizeof(text), "%" PRId64 " %" PRId64 "\n", m->made_ms, m->counted_ms);
+    int r = file_replace(path, slice(text, (size_t)len), 0600);
+    return r > 0 ? -EIO : r;
+}
+
+static int64_t later(int64_t a, int64_t b) { return a > b ? a : b; }
+
+/* The time up to which this restore counts: now, or later. */
+static int counted_to(struct operations *o, const struct reserve_from *from, int64_t now_ms, int64_t *until_ms)
+{
+    char path[PATH_MAX];
+    int64_t newest_ms = 0;
+    struct mark last = { 0 };
+    int r = file_join(path, sizeof(path), from->state_dir, MARK);
+    if (r == 0)
+        r = reserve_newest(o, &newest_ms);
+    if (r == 0)
+        r = read_mark(path, &last);
     if (r != 0)
         return r;
-    if (now_ms < taken_ms || now_ms < newest_ms)
+    int64_t known_ms = later(newest_ms, from->taken_ms);
+    if (now_ms < known_ms && !from->clock_was_ahead)
         return -ERANGE;
-    uint64_t seconds = (uint64_t)(now_ms - taken_ms) / 1000 + 1;
-    *out = (struct reserve_report){ .leap = RESERVE_LEAST + seconds * RESERVE_A_SECOND, .taken_ms = taken_ms };
+    struct mark m = { now_ms, now_ms };
+    if (now_ms < known_ms || now_ms < last.made_ms)
+        m.counted_ms = later(known_ms, last.counted_ms) + RESERVE_CLOCK_MS;
+    else if (last.made_ms > 0)
+        m.counted_ms = later(now_ms, last.counted_ms + (now_ms - last.made_ms) + RESERVE_AGAIN_MS);
+    r = write_mark(path, &m);
+    if (r == 0)
+        *until_ms = m.counted_ms;
+    return r;
+}
+
+int reserve_leap(struct operations *o, const struct reserve_from *from, int64_t now_ms, struct reserve_report *out)
+{
+    int64_t until_ms;
+    bool issued; /* without the root key the log says what to do: until then devices refuse the keyset of before */
+    int r = counted_to(o, from, now_ms, &until_ms);
+    if (r != 0)
+        return r;
+    uint64_t elapsed_ms = (uint64_t)(until_ms - from->taken_ms);
+    *out = (struct reserve_report){ .leap = RESERVE_LEAST + elapsed_ms * RESERVE_A_SECOND / 1000,
+                                    .taken_ms = from->taken_ms };
     r = leap_counters(o, out->leap);
     if (r == 0)
-        r = leap_leaves(o, seconds);
+        r = leap_leaves(o, elapsed_ms);
     if (r == 0)
-        r = leap_rows(o, out->leap, seconds);
+        r = leap_rows(o, out->leap, elapsed_ms);
     if (r == 0)
         r = leap_peers(o, out->leap);
     if (r == 0)

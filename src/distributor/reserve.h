@@ -1,8 +1,10 @@
 /* Reserve: a database that was put back from an older copy goes on where nothing was used yet.
  *
  * What was issued after the copy was taken is in other hands and unknown here: licenses, certificates, session numbers, key blocks, rows at
- * the directory. So every rising number leaps: by RESERVE_LEAST, and by RESERVE_A_SECOND for each second since the copy was taken, which is more
- * than any machine issues. The same copy may be put back twice: the second time is later, and its leap goes beyond what the first one used.
+ * the directory. So every rising number leaps: by RESERVE_LEAST, and by RESERVE_A_SECOND for each second since the copy was taken, counted in
+ * milliseconds, which is more than any machine issues. The same copy may be put back twice: the second time is later, and its leap goes beyond what
+ * the first one used. A file of the state directory, which no restore replaces, holds up to which time numbers have leapt there: the next
+ * restore counts up to a minute more at least, and when the clock went back, to RESERVE_CLOCK_MS more.
  *
  *   counters          licenses, certificates, postings, keysets, key blocks, settlements, references: all leap
  *   leaves            leap by less: there are 2^32 (RESERVE_LEAVES_*)
@@ -22,7 +24,11 @@
 #define RESERVE_A_SECOND (UINT64_C(1) << 14)
 #define RESERVE_LEAVES_LEAST (UINT64_C(1) << 20)
 #define RESERVE_LEAVES_A_SECOND 32
-#define RESERVE_PRODUCTS_LEAST 1000 /* and one a minute: an operator makes them by hand */
+#define RESERVE_PRODUCTS_LEAST 1000 /* an operator makes them by hand, or by a script */
+#define RESERVE_PRODUCTS_A_SECOND 4
+#define RESERVE_AGAIN_MS INT64_C(60000)
+#define RESERVE_CLOCK_MS \
+    (30 * INT64_C(86400000)) /* for what was issued while the clock was not to be trusted: as if that long */
 
 struct reserve_report {
     uint64_t epoch; /* how many times this database was restored, with this one */
@@ -35,8 +41,14 @@ struct reserve_report {
 
 /* The newest time that the database knows of: it was taken no earlier. 0 or -errno. */
 int reserve_newest(struct operations *o, int64_t *ms) MUST_USE;
-/* Does all of it. taken_ms: when the copy was taken, or before. -ERANGE: the clock says that this is before; -EOVERFLOW: leaves have run out.
- * Within a transaction. */
-int reserve_leap(struct operations *o, int64_t taken_ms, int64_t now_ms, struct reserve_report *out) MUST_USE;
+struct reserve_from {
+    int64_t taken_ms;      /* when the copy was taken, or before */
+    const char *state_dir; /* where it is put back: holds the file */
+    bool clock_was_ahead;  /* the operator says so: times after now are of a wrong clock, and no reason to refuse */
+};
+/* Does all of it. -ERANGE: the clock says that this is before the copy was taken; -EOVERFLOW: leaves or product numbers have run out.
+ * Within a transaction; the file is written before it ends. */
+int reserve_leap(struct operations *o, const struct reserve_from *from, int64_t now_ms, struct reserve_report *out)
+    MUST_USE;
 
 #endif

@@ -71,11 +71,14 @@ static void put_back(void)
     assert_int_equal(operations_open(&town.a.o, town.a.dir, town.a.keys, &town.rng.rng, 0), 0);
 }
 
+static bool clock_was_ahead;
+
 static int leap(int64_t taken_ms, struct reserve_report *report)
 {
     struct transaction t CLEANUP(transaction_end) = { 0 };
     assert_int_equal(transaction_begin(&t, town.a.o->store), 0);
-    int r = reserve_leap(town.a.o, taken_ms, town.now_ms, report);
+    int r =
+        reserve_leap(town.a.o, &(struct reserve_from){ taken_ms, town.a.dir, clock_was_ahead }, town.now_ms, report);
     return r == 0 ? transaction_commit(&t) : r;
 }
 
@@ -115,7 +118,7 @@ static void test_numbers_leap(void **state)
     town.now_ms += 60000;
     assert_int_equal(leap(taken_ms, &report), 0);
     assert_int_equal(report.epoch, 1);
-    assert_int_equal(report.leap, RESERVE_LEAST + 61 * RESERVE_A_SECOND);
+    assert_int_equal(report.leap, RESERVE_LEAST + 60 * RESERVE_A_SECOND);
     gadget_hello(&town.a, &kitchen);
     assert_int_equal(gadget_buy(&town.a, &kitchen, &tune, &result), 0);
     struct gadget porch;
@@ -131,6 +134,41 @@ static void test_numbers_leap(void **state)
     assert_true(ask("SELECT min(session) FROM device_session") > (int64_t)RESERVE_LEAST);
 }
 
+static void keep_used(int64_t used[ARRAY_COUNT(newest)])
+{
+    for (size_t i = 0; i < ARRAY_COUNT(newest); i++)
+        used[i] = ask(newest[i]);
+}
+
+/* However fast an operator puts the same copy back again, and whatever the clock says: no number comes twice, products' neither. */
+static void test_again_at_once(void **state)
+{
+    (void)state;
+    struct reserve_report report;
+    int64_t taken_ms = town.now_ms, used[ARRAY_COUNT(newest)], product = 0;
+    for (int i = 0; i < 4; i++) {
+        keep_copy();
+        if (i == 3) {
+            town.now_ms -= 5000; /* earlier than the copy: the clock was ahead */
+            assert_int_equal(leap(taken_ms, &report), -ERANGE);
+            clock_was_ahead = true;
+        }
+        assert_int_equal(leap(taken_ms, &report), 0);
+        clock_was_ahead = false;
+        for (size_t j = 3; i > 0 && j < ARRAY_COUNT(newest); j++)
+            assert_true(ask(newest[j]) > used[j]);
+        for (int j = 0; j < 20; j++) {
+            char title[32];
+            snprintf(title, sizeof(title), "Etude %d", j);
+            shop_publish(&town.a, title, 1, 1, 1, 1);
+        }
+        assert_true(ask("SELECT min(number) FROM product WHERE number > 100") > product);
+        product = ask("SELECT max(number) FROM product");
+        keep_used(used);
+        put_back();
+    }
+}
+
 /* The second restore of one backup goes beyond what the first one gave out. */
 static void test_twice(void **state)
 {
@@ -144,8 +182,7 @@ static void test_twice(void **state)
     gadget_hello(&town.a, &kitchen);
     assert_int_equal(gadget_buy(&town.a, &kitchen, &tune, &result), 0);
     int64_t used[ARRAY_COUNT(newest)];
-    for (size_t i = 0; i < ARRAY_COUNT(newest); i++)
-        used[i] = ask(newest[i]);
+    keep_used(used);
     put_back();
     town.now_ms += 1000;
     assert_int_equal(leap(taken_ms, &second), 0);
@@ -281,8 +318,8 @@ static void test_own_rows(void **state)
 int main(void)
 {
 #define CASE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
-    const struct CMUnitTest tests[] = { CASE(test_numbers_leap), CASE(test_clock), CASE(test_what_ends),
-                                        CASE(test_twice), CASE(test_own_rows) };
+    const struct CMUnitTest tests[] = { CASE(test_numbers_leap), CASE(test_clock),         CASE(test_what_ends),
+                                        CASE(test_twice),        CASE(test_again_at_once), CASE(test_own_rows) };
     const struct CMUnitTest anywhere[] = { CASE(test_numbers_leap), CASE(test_clock), CASE(test_what_ends) };
     if (town_on_postgres()) /* the others put copies of files back */
         return cmocka_run_group_tests(anywhere, NULL, NULL);
