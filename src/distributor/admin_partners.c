@@ -69,7 +69,11 @@ static int partner_withdraw(struct admin *a, const char *word)
         return r;
     /* Nothing more is given; what it holds counts until devices see it in a keyset. */
     const char *needed =
-        due & KEYSET_DUE_PARTNER ? "the root key is not here: hearth-distributor keys request FILE" : "";
+        (due & KEYSET_DUE_PARTNER) == 0 ? ""
+        : a->keys->has_root
+            ? "the keyset has no room for more withdrawn partners whose delegations still count; withdrawing the "
+              "license key ends them all: hearth-distributor keys withdraw license"
+            : "the root key is not here: hearth-distributor keys request FILE";
     const struct out_field fields[] = { OUT_T("partner", p.name), OUT_F("withdrawn-before", p.withdrawn),
                                         OUT_T("needed", needed) };
     out_object(a, fields, ARRAY_COUNT(fields));

@@ -110,6 +110,8 @@ int delegations_partner_withdraw(struct operations *o, const struct id *id, int6
     struct query q CLEANUP(query_end) = query(o->store, PARTNER_WITHDRAW);
     query_bind_i64(&q, 1, p.number);
     query_bind_i64(&q, 2, now_ms);
+    query_bind_i64(&q, 3, now_ms + DELEGATIONS_LIFE_MS);
+    query_bind_i64(&q, 4, DELEGATIONS_CERTIFICATE_LIFE_MS + DELEGATIONS_LATE_MS);
     r = rows_run(&q);
     return r == 0 ? keyset_issue_if_possible(o, now_ms, told) : r; /* its floor ends the delegations given before */
 }

@@ -7,6 +7,10 @@
 #include "protocol/documents.h"
 #include "share.pb.h"
 
+#define DELEGATIONS_LIFE_MS (30 * INT64_C(86400000))             /* of a delegation that we give */
+#define DELEGATIONS_CERTIFICATE_LIFE_MS (30 * INT64_C(86400000)) /* of a certificate under it, at most */
+#define DELEGATIONS_LATE_MS (7 * INT64_C(86400000)) /* that devices take one after its end (docs/USE-CONDITIONS.md) */
+
 struct partner {
     int64_t number; /* in the table `distributor` */
     struct id id;

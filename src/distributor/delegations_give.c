@@ -15,9 +15,6 @@
 #include "distributor/reply.h"
 #include "distributor/rows.h"
 
-#define DAY_MS INT64_C(86400000)
-#define GIVEN_LIFE_MS (30 * DAY_MS)
-#define CERTIFICATE_LIFE_MS (30 * DAY_MS)
 #define SKEW_MS (5 * 60 * 1000)
 
 static int find_asking(struct operations *o, const struct caller *who, struct partner *p)
@@ -50,9 +47,9 @@ static int note_given(struct operations *o, int64_t number, uint64_t ends_ms)
 int delegations_make(struct operations *o, const struct partner *p, const uint8_t copy_key[32], int64_t now_ms,
                      struct buf *envelope)
 {
-    doc_Delegation d = { .max_certificate_ms = CERTIFICATE_LIFE_MS,
+    doc_Delegation d = { .max_certificate_ms = DELEGATIONS_CERTIFICATE_LIFE_MS,
                          .issued_ms = (uint64_t)now_ms,
-                         .ends_ms = (uint64_t)(now_ms + GIVEN_LIFE_MS) };
+                         .ends_ms = (uint64_t)(now_ms + DELEGATIONS_LIFE_MS) };
     int r = next_sequence(o, p->number, &d.sequence);
     if (r == 0)
         r = note_given(o, p->number, d.ends_ms);
@@ -124,7 +121,7 @@ int delegations_watch(struct operations *o, int64_t partner, const share_CopyHis
     const char *what = NULL;
     if (withdrawn_ms > 0 && row->issued_ms > (uint64_t)withdrawn_ms + SKEW_MS)
         what = "after it was withdrawn";
-    else if (row->ends_ms > row->issued_ms && row->ends_ms - row->issued_ms > (uint64_t)CERTIFICATE_LIFE_MS)
+    else if (row->ends_ms > row->issued_ms && row->ends_ms - row->issued_ms > (uint64_t)DELEGATIONS_CERTIFICATE_LIFE_MS)
         what = "for longer than its delegation lets a certificate last";
     else if (ends_ms > 0 && row->ends_ms > (uint64_t)ends_ms)
         what = "that ends after its delegation";
@@ -153,7 +150,7 @@ int delegations_grant_make(struct operations *o, const struct id *partner, const
     doc_KeyGrant g = { .category = OPERATIONS_CATEGORY,
                        .version = newest->version,
                        .issued_ms = (uint64_t)now_ms,
-                       .ends_ms = (uint64_t)(now_ms + GIVEN_LIFE_MS) };
+                       .ends_ms = (uint64_t)(now_ms + DELEGATIONS_LIFE_MS) };
     memcpy(g.distributor, o->keys->self.bytes, ID_BYTES);
     memcpy(g.partner, partner->bytes, ID_BYTES);
     if (seal_to(sealing_key, SLICE_ARRAY(partner_root.bytes), g.sealed_root) != 0)

@@ -206,11 +206,13 @@ static int add_former(struct operations *o, const doc_Keyset *before, int64_t no
     return 0;
 }
 
-static int add_floors(struct operations *o, doc_Keyset *k)
+/* Of those whose delegations may still count; the latest withdrawn ones, should there ever be more than room. */
+static int add_floors(struct operations *o, int64_t now_ms, doc_Keyset *k)
 {
     struct query q CLEANUP(query_end) = query(o->store, PARTNER_FLOORS);
+    query_bind_i64(&q, 1, now_ms);
     int r = 0;
-    while (k->floors_count < ARRAY_COUNT(k->floors) && rows_next(&q, &r)) {
+    while (k->floors_count < KEYSET_FLOORS && rows_next(&q, &r)) {
         doc_PartnerFloor *floor = &k->floors[k->floors_count++];
         query_fixed(&q, 0, floor->partner, sizeof(floor->partner));
         floor->lowest_sequence = query_u64(&q, 1);
@@ -248,7 +250,7 @@ int keyset_propose(struct operations *o, int64_t now_ms, doc_Keyset *out)
     if (r == 0)
         r = add_former(o, before, now_ms, k);
     if (r == 0 || r == OPERATIONS_ABSENT)
-        r = add_floors(o, k);
+        r = add_floors(o, now_ms, k);
     if (r == 0)
         r = next_sequence(o, &k->sequence);
     if (r == 0)
@@ -327,10 +329,10 @@ static int judge_withdrawn(struct operations *o, const doc_Keyset *k)
 }
 
 /* What was withdrawn from a partner since it was asked for is not given back. */
-static int judge_floors(struct operations *o, const doc_Keyset *k)
+static int judge_floors(struct operations *o, const doc_Keyset *k, int64_t now_ms)
 {
     doc_Keyset *now CLEANUP(freep) = calloc(1, sizeof(*now));
-    int r = now != NULL ? add_floors(o, now) : -ENOMEM;
+    int r = now != NULL ? add_floors(o, now_ms, now) : -ENOMEM;
     for (pb_size_t i = 0; r == 0 && i < now->floors_count; i++) {
         bool kept = false;
         for (pb_size_t j = 0; j < k->floors_count; j++)
@@ -361,7 +363,7 @@ int keyset_install(struct operations *o, struct slice envelope, int64_t now_ms)
     if (r == 0)
         r = judge_withdrawn(o, k);
     if (r == 0)
-        r = judge_floors(o, k);
+        r = judge_floors(o, k, now_ms);
     return r == 0 ? publish(o, k, envelope) : r;
 }
 

@@ -7,6 +7,7 @@
 
 #define KEYSET_ENVELOPE_MAX 4000
 #define KEYSET_DIFFERS 2102
+#define KEYSET_FLOORS 56 /* with that many, and all keys, it is within KEYSET_ENVELOPE_MAX */
 #define KEYSET_FORMER_LICENSE_KEYS \
     8 /* at most, that documents in use may be signed by: there is always room for them */
 

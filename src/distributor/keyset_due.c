@@ -37,12 +37,13 @@ int keyset_count_withdrawn(struct operations *o, const doc_Keyset *k, unsigned *
 }
 
 /* A partner's floor that it does not have. */
-static int lacks_floor(struct operations *o, const doc_Keyset *own, bool *lacks)
+static int lacks_floor(struct operations *o, const doc_Keyset *own, int64_t now_ms, bool *lacks)
 {
     struct query q CLEANUP(query_end) = query(o->store, PARTNER_FLOORS);
+    query_bind_i64(&q, 1, now_ms);
     int r = 0;
     *lacks = false;
-    for (size_t i = 0; i < ARRAY_COUNT(own->floors) && rows_next(&q, &r); i++) {
+    while (rows_next(&q, &r)) {
         struct id partner;
         bool has = false;
         query_fixed(&q, 0, partner.bytes, sizeof(partner.bytes));
@@ -66,7 +67,7 @@ int keyset_due(struct operations *o, int64_t now_ms, unsigned *why)
     if (r == 0)
         r = operations_counter(o, "keyset", &given);
     if (r == 0)
-        r = lacks_floor(o, own, &lacks);
+        r = lacks_floor(o, own, now_ms, &lacks);
     if (r == 0)
         r = keyset_count_withdrawn(o, own, &withdrawn);
     if (r != 0)

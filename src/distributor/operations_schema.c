@@ -361,6 +361,10 @@ static const char withdrawn_keys[] =
 /* Of an origin: the keyset of its last keyset row that was taken in order (share_keyset.h). */
 static const char chain_keyset[] = "ALTER TABLE distributor ADD COLUMN chain_keyset BLOB;";
 
+/* Of a partner that was withdrawn: until when something may count that was issued under a delegation of before. What is not known: for ever. */
+static const char floors[] = "ALTER TABLE partner ADD COLUMN floor_until_ms INTEGER NOT NULL DEFAULT 0;"
+                             "UPDATE partner SET floor_until_ms = 9000000000000000000 WHERE lowest_sequence > 1;";
+
 static const char *const migrations[] = { first,
                                           billing_schema_ledger,
                                           billing_schema_settlement,
@@ -384,7 +388,8 @@ static const char *const migrations[] = { first,
                                           storage_keys,
                                           copy_queue_to,
                                           withdrawn_keys,
-                                          chain_keyset };
+                                          chain_keyset,
+                                          floors };
 
 const struct store_schema operations_schema = {
     .migrations = migrations,

@@ -234,6 +234,61 @@ static void a_clock_that_is_far_off(void **state)
     }
 }
 
+/* --- Floors -------------------------------------------------------------------------------------------------------- */
+
+/* Partner number i of many, who was delegated to. */
+static void add_partner(unsigned i, struct partner *out)
+{
+    struct transaction t CLEANUP(transaction_end) = { 0 };
+    struct buf envelope CLEANUP(buf_free) = buf(1024);
+    struct id id = { .bytes = { 200, (uint8_t)i } };
+    char name[16];
+    snprintf(name, sizeof(name), "p%u", i);
+    begin(&t, &town.a);
+    assert_int_equal(delegations_partner_add(town.a.o, &id, name, "p:1"), 0);
+    assert_int_equal(delegations_partner_find(town.a.o, &id, out), 0);
+    assert_int_equal(delegations_make(town.a.o, out, id.bytes, town.now_ms, &envelope), 0);
+    assert_int_equal(transaction_commit(&t), 0);
+}
+
+static bool withdraw(const struct partner *p, doc_Keyset *own)
+{
+    struct transaction t CLEANUP(transaction_end) = { 0 };
+    bool told, found = false;
+    begin(&t, &town.a);
+    assert_int_equal(delegations_partner_withdraw(town.a.o, &p->id, town.now_ms, &told), 0);
+    assert_int_equal(transaction_commit(&t), 0);
+    assert_int_equal(keyset_own(town.a.o, own), 0);
+    for (pb_size_t i = 0; i < own->floors_count; i++)
+        found = found || id_equal(own->floors[i].partner, &p->id);
+    return found;
+}
+
+/* However many partners there were: a floor is listed as long as anything may count that was issued below it. */
+static void floors_end_with_what_they_end(void **state)
+{
+    (void)state;
+    static struct partner partners[KEYSET_FLOORS + 20];
+    static doc_Keyset own;
+    unsigned due;
+    for (unsigned i = 0; i < ARRAY_COUNT(partners); i++)
+        add_partner(i, &partners[i]);
+    for (unsigned i = 0; i < KEYSET_FLOORS; i++)
+        assert_true(withdraw(&partners[i], &own));
+    assert_int_equal(keyset_due(town.a.o, town.now_ms, &due), 0);
+    assert_int_equal(due, 0);
+    town.now_ms += 1000;
+    assert_true(withdraw(&partners[KEYSET_FLOORS], &own)); /* no room: the latest is listed, and it is said */
+    assert_int_equal(own.floors_count, KEYSET_FLOORS);
+    assert_int_equal(keyset_due(town.a.o, town.now_ms, &due), 0);
+    assert_int_equal(due, KEYSET_DUE_PARTNER);
+    town.now_ms += DELEGATIONS_LIFE_MS + DELEGATIONS_CERTIFICATE_LIFE_MS + DELEGATIONS_LATE_MS;
+    assert_true(withdraw(&partners[KEYSET_FLOORS + 1], &own));
+    assert_int_equal(own.floors_count, 1); /* what those before ended is over by itself */
+    assert_int_equal(keyset_due(town.a.o, town.now_ms, &due), 0);
+    assert_int_equal(due, 0);
+}
+
 /* --- Rotating ------------------------------------------------------------------------------------------------------ */
 
 static void copy_key(uint8_t out[32], enum key_purpose p) { memcpy(out, keys_public(town.a.keys, p), 32); }
@@ -386,6 +441,7 @@ int main(void)
         TEST(settings_have_defaults),
         TEST(what_ends_is_said_in_time),
         TEST(a_clock_that_is_far_off),
+        TEST(floors_end_with_what_they_end),
         TEST(a_rotation_goes_on_where_it_was_interrupted),
         TEST(a_next_key_that_is_damaged_changes_nothing),
         TEST(a_root_key_elsewhere_is_named_whole),
