@@ -48,24 +48,26 @@ static int switch_off(struct operations *o, const char *user)
 }
 
 /* The account pays for it: only a device of its household is named. */
-static int judge_named(struct operations *o, const struct caller *who, const char *user, const struct id *client)
+static int judge_named(struct operations *o, const struct caller *who, const char *user, const struct id *client,
+                       struct device *named)
 {
-    struct device named;
-    int r = devices_find_in_household(o, OPERATIONS_SELF, user, client, &named);
+    int r = devices_find_in_household(o, OPERATIONS_SELF, user, client, named);
     if (r == OPERATIONS_ABSENT)
         return who->directory_asked ? REASON_NOT_OWNED : REQUESTS_ASK_DIRECTORY;
-    return r == 0 && named.revoked ? REASON_DEVICE_REVOKED : r;
+    return r == 0 && named->revoked ? REASON_DEVICE_REVOKED : r;
 }
 
 static int name_device(struct operations *o, const struct caller *who, const char *user, const struct id *client)
 {
-    int r = judge_named(o, who, user, client);
+    struct device named;
+    int r = judge_named(o, who, user, client, &named);
     if (r != 0)
         return r;
     struct query q CLEANUP(query_end) = query(o->store, AUTO_COPY_TO_ON);
     query_bind_text(&q, 1, user);
     rows_bind_id(&q, 2, client);
     query_bind_i64(&q, 3, who->now_ms);
+    query_bind_i64(&q, 4, named.distributor);
     return rows_run(&q);
 }
 
@@ -164,14 +166,12 @@ int copy_queue_add(struct operations *o, const struct license *l, int64_t now_ms
     return note_guests(o, l, out);
 }
 
-/* Of what account it is, is the household's; ?1 to ?5 of QUEUE_NEXT and QUEUE_GET. */
+/* ?1 to ?3 of QUEUE_NEXT and QUEUE_GET. */
 static void bind(struct query *q, const struct device *d, const struct id *content, int64_t now_ms)
 {
-    query_bind_i64(q, 1, d->distributor);
-    query_bind_text(q, 2, d->user);
-    rows_bind_id(q, 3, &d->client);
-    rows_bind_id(q, 4, content);
-    query_bind_i64(q, 5, now_ms);
+    rows_bind_id(q, 1, &d->client);
+    rows_bind_id(q, 2, content);
+    query_bind_i64(q, 3, now_ms);
 }
 
 /* Rising by content; what could not be given now is not named. */
@@ -305,12 +305,13 @@ int copy_queue_settled(struct operations *o, const struct copy *c)
     return rows_run(&q);
 }
 
-int copy_queue_forget(struct operations *o, const void *client)
+int copy_queue_forget(struct operations *o, int64_t distributor, const void *client)
 {
     static const enum statement all[] = { QUEUE_FORGET, AUTO_COPY_FORGET };
     for (size_t i = 0; i < ARRAY_COUNT(all); i++) {
         struct query q CLEANUP(query_end) = query(o->store, all[i]);
         query_bind_blob(&q, 1, slice(client, ID_BYTES));
+        query_bind_i64(&q, 2, distributor);
         int r = rows_run(&q);
         if (r != 0)
             return r;

@@ -29,7 +29,7 @@ int copy_queue_give(struct operations *o, const struct caller *who, const struct
                     msg_Result *result, struct reply *out) MUST_USE;
 /* The certificate was redeemed, whoever brought it: nothing waits any more. Writes. */
 int copy_queue_settled(struct operations *o, const struct copy *c) MUST_USE;
-/* A partner's device was removed there: nothing is kept for it. client: 32 bytes. Writes. */
-int copy_queue_forget(struct operations *o, const void *client) MUST_USE;
+/* Another distributor removed its device: nothing is kept for it as that one's. client: 32 bytes. Writes. */
+int copy_queue_forget(struct operations *o, int64_t distributor, const void *client) MUST_USE;
 
 #endif

@@ -357,6 +357,18 @@ static const char copy_queue_to[] =
 /* Operational keys of ours that are withdrawn: no keyset lists them from then on (keyset.h). */
 static const char withdrawn_keys[] =
     "CREATE TABLE withdrawn_key (key BLOB PRIMARY KEY CHECK (length(key) = 32), since_ms INTEGER NOT NULL) STRICT;";
+/* Whose customer's device a copy waits for: what another distributor says of the same device does not concern it. */
+#define WHOSE(table)                                                                                                 \
+    "UPDATE " table                                                                                                  \
+    " SET distributor = coalesce((SELECT min(c.distributor) FROM client_user c WHERE c.distributor = 1"              \
+    " AND c.client = " table ".client AND c.revoked = 0), (SELECT min(c.distributor) FROM client_user c JOIN link l" \
+    " ON l.distributor = 1 AND l.other = c.distributor AND l.other_user = c.user WHERE c.client = " table ".client"  \
+    " AND c.revoked = 0 AND l.user = " table ".user), (SELECT min(c.distributor)"                                    \
+    " FROM client_user c WHERE c.client = " table ".client AND c.revoked = 0), 1);"
+static const char copy_queue_whose[] =
+    "ALTER TABLE copy_queue ADD COLUMN distributor INTEGER NOT NULL DEFAULT 1;"
+    "ALTER TABLE auto_copy_to ADD COLUMN distributor INTEGER NOT NULL DEFAULT 1;" WHOSE("copy_queue")
+        WHOSE("auto_copy_to");
 
 /* Of an origin: the keyset of its last keyset row that was taken in order (share_keyset.h). */
 static const char chain_keyset[] = "ALTER TABLE distributor ADD COLUMN chain_keyset BLOB;";
@@ -389,7 +401,8 @@ static const char *const migrations[] = { first,
                                           copy_queue_to,
                                           withdrawn_keys,
                                           chain_keyset,
-                                          floors };
+                                          floors,
+                                          copy_queue_whose };
 
 const struct store_schema operations_schema = {
     .migrations = migrations,

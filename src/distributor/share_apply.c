@@ -143,7 +143,7 @@ static int apply_client_user(const struct row *row)
     if (r == 0 && m.revoked)
         r = revoke_licenses(row, &m);
     if (r == 0 && (m.revoked || row->removed))
-        r = copy_queue_forget(row->o, m.client);
+        r = copy_queue_forget(row->o, row->origin, m.client);
     return r == 0 ? roster_touch(row->o, row->origin, m.user) : r;
 }
 

@@ -80,8 +80,12 @@
       " ORDER BY client LIMIT 1")                                                                                                                                            \
     X(DEVICE_CERTIFICATE_ENDS, "SELECT ends_ms FROM client_certificate WHERE distributor = ?1 AND client = ?2")                                                              \
     X(DEVICE_GET, "SELECT user, name, registered_ms, revoked FROM client_user WHERE distributor = ?1 AND client = ?2")                                                       \
-    X(DEVICE_FIND, "SELECT distributor, user, name, registered_ms, revoked FROM client_user WHERE client = ?1"                                                               \
-                   " ORDER BY revoked, distributor LIMIT 1")                                                                                                                 \
+    /* Anybody may say that a device is its customer's: we believe ourselves, then whom an account here is linked with, then a partner. */                                   \
+    X(DEVICE_FIND,                                                                                                                                                           \
+      "SELECT c.distributor, c.user, c.name, c.registered_ms, c.revoked FROM client_user c WHERE c.client = ?1"                                                              \
+      " ORDER BY c.revoked, CASE WHEN c.distributor = 1 THEN 0"                                                                                                              \
+      " WHEN EXISTS (SELECT 1 FROM link l WHERE l.distributor = 1 AND l.other = c.distributor AND l.other_user = c.user) THEN 1"                                             \
+      " WHEN EXISTS (SELECT 1 FROM partner p WHERE p.distributor = c.distributor) THEN 2 ELSE 3 END, c.distributor LIMIT 1")                                                 \
     X(DEVICE_SET, "INSERT INTO client_user (distributor, client, user, name, registered_ms, revoked)"                                                                        \
                   " VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (distributor, client) DO UPDATE SET"                                                                         \
                   " user = excluded.user, name = excluded.name, registered_ms = excluded.registered_ms,"                                                                     \

@@ -18,8 +18,16 @@
     /* kind, issuer, name, sequence; of moves also license, content, destination, certificate. A move stays in it while its source may still have to \
      * finish it: until its license is back under a later sequence. */ \
     X(CATCH_UP_PAGE, \
+      /* Of those that ours deal with alone: anybody else may say what it likes of our device. */ \
+      "WITH RECURSIVE member (distributor, user) AS (SELECT c.distributor, c.user FROM client_user c WHERE c.distributor = 1 AND c.client = ?1 UNION" \
+      " SELECT l.other, l.other_user FROM member m JOIN link l ON l.distributor = m.distributor AND l.user = m.user" \
+      " WHERE l.distributor = 1 OR EXISTS (SELECT 1 FROM link b WHERE b.distributor = l.other" \
+      " AND b.user = l.other_user AND b.other = l.distributor AND b.other_user = l.user)) " \
       "SELECT * FROM (SELECT 1 AS kind, d.id AS issuer, h.serial AS name, CAST(NULL AS INTEGER) AS edition, CAST(NULL AS BLOB) AS license_id, CAST(NULL AS BLOB) AS content, CAST(NULL AS BLOB) AS destination, CAST(NULL AS BLOB) AS document" \
       " FROM copy_history h JOIN distributor d ON d.number = h.distributor WHERE h.destination = ?1 AND h.state IN (2, 3)" \
+      " AND (h.distributor = 1 OR EXISTS (SELECT 1 FROM partner p WHERE p.distributor = h.distributor)" \
+      " OR EXISTS (SELECT 1 FROM link l WHERE l.distributor = 1 AND l.other = h.distributor)" \
+      " OR EXISTS (SELECT 1 FROM member m WHERE m.distributor = h.distributor))" \
       " UNION SELECT 1, issuer, serial, CAST(NULL AS INTEGER), CAST(NULL AS BLOB), CAST(NULL AS BLOB), CAST(NULL AS BLOB), CAST(NULL AS BLOB) FROM relayed_serial WHERE client = ?1" \
       " UNION ALL SELECT 2, ?2, license_id, sequence, CAST(NULL AS BLOB), CAST(NULL AS BLOB), CAST(NULL AS BLOB), CAST(NULL AS BLOB) FROM license" \
       " WHERE client = ?1 AND state IN (3, 6, 7)" \

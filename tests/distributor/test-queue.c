@@ -1,7 +1,11 @@
 /* What waits for another distributor's device (copy_queue.h): who is served, what it is given, how often it is counted and paid. */
 #include "town.h"
 
+#include <stdlib.h>
+
+#include "base/util.h"
 #include "distributor/copies.h"
+#include "distributor/share_rows.h"
 
 static struct town town;
 static struct gadget kitchen, attic, bedroom, thief; /* alice at A twice, alina at B, mallory at B */
@@ -392,6 +396,47 @@ static void a_removed_device_gets_nothing(void **state)
     assert_int_equal(shop_ask(&town.a, "SELECT count(*) FROM auto_copy_to"), 0);
 }
 
+#define MALLET 0
+
+/* A row of some member of the directory that is nobody's partner, as if it had signed it; known for longer than everybody else. */
+static void mallet_says(const struct gadget *g, bool revoked)
+{
+    share_ClientUser m = { .user = "x", .name = "mine", .registered_ms = 1, .revoked = revoked };
+    doc_Share *share CLEANUP(freep) = calloc(1, sizeof(*share));
+    struct buf row CLEANUP(buf_free) = buf(512);
+    assert_non_null(share);
+    memcpy(m.client, g->client.bytes, ID_BYTES);
+    assert_int_equal(CODEC_ENCODE(share_ClientUser, &row, &m), 0);
+    share->table = share_Table_CLIENT_USER;
+    assert_int_equal(CODEC_SET_BYTES(share->row, buf_slice(&row)), 0);
+    struct transaction t CLEANUP(transaction_end) = { 0 };
+    assert_int_equal(transaction_begin(&t, town.a.o->store), 0);
+    assert_int_equal(share_apply_row(town.a.o, MALLET, share, town.now_ms), 0);
+    assert_int_equal(transaction_commit(&t), 0);
+    assert_int_equal(shop_ask(&town.a, "SELECT count(*) FROM client_user WHERE name = 'mine'"), 1);
+}
+
+static void a_stranger_that_claims_a_device_keeps_nothing_from_it(void **state)
+{
+    (void)state;
+    msg_Result result;
+    int64_t number;
+    struct transaction t CLEANUP(transaction_end) = { 0 };
+    assert_int_equal(transaction_begin(&t, town.a.o->store), 0);
+    assert_int_equal(operations_distributor_add(town.a.o, &thief.client, "mallet", &number), 0);
+    assert_int_equal(transaction_commit(&t), 0);
+    assert_true(shop_change(&town.a, "UPDATE distributor SET number = 0 WHERE name = 'mallet'"));
+    choose(&bedroom);
+    buy();
+    mallet_says(&bedroom, false);
+    assert_int_equal(waiting(&bedroom.guest), 1);
+    takes_one_that_plays(&result);
+    mallet_says(&bedroom, true);
+    assert_int_equal(shop_ask(&town.a, "SELECT count(*) FROM copy_queue WHERE serial IS NOT NULL"), 1);
+    assert_int_equal(shop_ask(&town.a, "SELECT count(*) FROM auto_copy_to"), 1);
+    takes_one_that_plays(&result); /* the same again */
+}
+
 static void nothing_of_a_removed_source(void **state)
 {
     (void)state;
@@ -479,6 +524,7 @@ int main(void)
         CASE(only_the_household_is_served),
         CASE(a_link_that_is_on_its_way_is_asked_for),
         CASE(a_removed_device_gets_nothing),
+        CASE(a_stranger_that_claims_a_device_keeps_nothing_from_it),
         CASE(nothing_of_a_removed_source),
         CASE(within_the_copies_and_the_credit),
         CASE(a_partner_that_allows_nothing),

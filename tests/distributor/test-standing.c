@@ -260,6 +260,33 @@ static void a_serial_of_another_issuer(void **state)
     assert_memory_equal(page.entries[0].name, certificate.serial, 16);
 }
 
+/* What some member of the directory that ours have nothing to do with says it issued. */
+static void a_serial_of_a_stranger(void **state)
+{
+    (void)state;
+    static doc_CopyCertificate certificate;
+    static const char from_mallet[] = "UPDATE copy_history SET distributor ="
+                                      " (SELECT number FROM distributor WHERE name = 'mallet')";
+    struct buf envelope CLEANUP(buf_free) = buf(4096), receipt CLEANUP(buf_free) = buf(1024);
+    struct transaction t CLEANUP(transaction_end) = { 0 };
+    int64_t mallet;
+    assert_int_equal(transaction_begin(&t, town.a.o->store), 0);
+    assert_int_equal(operations_distributor_add(town.a.o, &kitchen.client, "mallet", &mallet), 0);
+    assert_int_equal(transaction_commit(&t), 0);
+    assert_int_equal(buy(&kitchen), 0);
+    copy_to(&kitchen, &attic, false, &certificate, &envelope);
+    gadget_receipt(&attic, &certificate, RECEIPT_STORED, town.now_ms, &receipt);
+    assert_int_equal(gadget_redeem(&town.a, &kitchen.who, buf_slice(&receipt)), 0);
+    assert_true(shop_change(&town.a, from_mallet));
+    assert_int_equal(catch_up(&town.a, &attic, CATCH_UP_SERIAL), 0);
+    assert_true(shop_change(&town.a, "UPDATE copy_history SET distributor = 2")); /* a partner */
+    assert_int_equal(catch_up(&town.a, &attic, CATCH_UP_SERIAL), 1);
+    assert_true(shop_change(&town.a, from_mallet));
+    assert_true(shop_change(&town.a, "INSERT INTO link (distributor, \"user\", other, other_user)"
+                                     " SELECT 1, 'alice', number, 'x' FROM distributor WHERE name = 'mallet'"));
+    assert_int_equal(catch_up(&town.a, &attic, CATCH_UP_SERIAL), 1);
+}
+
 static void a_license_that_moves_away(void **state)
 {
     (void)state;
@@ -323,6 +350,7 @@ int main(void)
         T(the_operator_forgets),
         T(a_certificate_that_was_used),
         T(a_serial_of_another_issuer),
+        T(a_serial_of_a_stranger),
         T(a_license_that_moves_away),
         T(many_serials),
         T(pages_are_for_whoever_is_behind),
