@@ -27,6 +27,9 @@ struct copy {
 /* The row of our certificate with this serial; document and delegation (may be NULL) are appended. 0, OPERATIONS_ABSENT. */
 int copies_find(struct operations *o, const uint8_t serial[16], struct copy *out, struct buf *document,
                 struct buf *delegation) MUST_USE;
+/* Under which a receipt that was brought here and passed on is in the table `relayed`. */
+void copies_relayed_digest(const uint8_t issuer[32], const uint8_t serial[16], uint32_t outcome, bool surrender,
+                           uint8_t digest[32]);
 /* An issued and unsettled one for the same source, destination and kind. 0, OPERATIONS_ABSENT. */
 int copies_find_open(struct operations *o, const struct copy *like, struct copy *out, struct buf *document,
                      struct buf *delegation) MUST_USE;

@@ -268,13 +268,19 @@ static int keep_serial(struct operations *o, const doc_Receipt *receipt)
     return rows_run(&q);
 }
 
+void copies_relayed_digest(const uint8_t issuer[32], const uint8_t serial[16], uint32_t outcome, bool surrender,
+                           uint8_t digest[32])
+{
+    const uint8_t kind[] = { (uint8_t)outcome, surrender };
+    const struct slice parts[] = { slice(issuer, 32), slice(serial, 16), SLICE_ARRAY(kind) };
+    sha256_parts(parts, ARRAY_COUNT(parts), digest);
+}
+
 /* Passed on once, as a row of ours that the issuer reads. */
 static int relay(struct operations *o, const struct settlement *s)
 {
     uint8_t digest[32];
-    const uint8_t kind[] = { (uint8_t)s->receipt.outcome, s->surrender_bytes.len > 0 };
-    const struct slice parts[] = { SLICE_ARRAY(s->receipt.issuer), SLICE_ARRAY(s->receipt.serial), SLICE_ARRAY(kind) };
-    sha256_parts(parts, ARRAY_COUNT(parts), digest);
+    copies_relayed_digest(s->receipt.issuer, s->receipt.serial, s->receipt.outcome, s->surrender_bytes.len > 0, digest);
     struct query q CLEANUP(query_end) = query(o->store, RELAYED_ADD);
     query_bind_blob(&q, 1, SLICE_ARRAY(digest));
     query_bind_i64(&q, 2, s->now_ms);

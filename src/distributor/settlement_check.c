@@ -5,6 +5,7 @@
  *   other-copy            another content or destination than the certificate has, or a destination that is not ours
  *   other-amount          another fee than was agreed
  *   not-agreed            a charge above what was agreed, or not the price
+ *   no-receipt            a charge for a copy of which no receipt shows that our device has it; posted when the statement is read again with one
  *   not-our-customer      a user who is not the destination's
  *   settled-before        a second fee or charge for the same certificate, or an entry that was another one before
  *   nothing-to-reverse    that something is given back which was not settled, or not so much
@@ -22,10 +23,13 @@
 #include "distributor/rows.h"
 #include "distributor/settlement_internal.h"
 
+#define RECEIPT_MAX 512
+
 struct checking {
     struct operations *o;
     int64_t now_ms;
     struct terms terms;
+    struct reader receipts; /* behind the rows, in the order of the charges */
     struct settlement_check *out;
     void (*on_finding)(void *ctx, const struct settlement_finding *f);
     void *ctx;
@@ -102,7 +106,48 @@ static int judge_copy(struct checking *c, const doc_SettlementRow *row, const ch
     return query_check(&q);
 }
 
-static int judge_new(struct checking *c, const doc_SettlementRow *row, const char **trouble)
+/* What was brought here by our own device was judged then (copy_settle.c). */
+static int was_relayed(struct checking *c, const doc_SettlementRow *row)
+{
+    uint8_t digests[2][32];
+    struct query q CLEANUP(query_end) = query(c->o->store, RELAYED_FIND);
+    for (size_t i = 0; i < 2; i++) {
+        copies_relayed_digest(c->out->issuer.id.bytes, row->serial, RECEIPT_STORED, i == 1, digests[i]);
+        query_bind_blob(&q, (int)i + 1, SLICE_ARRAY(digests[i]));
+    }
+    return rows_one(&q);
+}
+
+/* The next receipt of the file, when it is this row's. */
+static int next_receipt(struct checking *c, const doc_SettlementRow *row, bool *proves)
+{
+    struct reader ahead = c->receipts;
+    struct slice bytes;
+    doc_Receipt d;
+    *proves = false;
+    if (codec_list_next(&ahead, RECEIPT_MAX, &bytes) != 0)
+        return 0;
+    int r = receipt_judge(bytes, &d);
+    if (r != 0 || memcmp(d.serial, row->serial, sizeof(d.serial)) != 0)
+        return r < 0 ? r : 0;
+    c->receipts = ahead;
+    *proves = d.outcome == RECEIPT_STORED && id_equal(&c->out->issuer.id, d.issuer) &&
+              memcmp(d.content, row->content, ID_BYTES) == 0 && memcmp(d.destination, row->destination, ID_BYTES) == 0;
+    return 0;
+}
+
+/* That there was such a copy is the issuer's word; that our device has it is the device's. */
+static int judge_receipt(struct checking *c, const doc_SettlementRow *row, bool proves, const char **trouble)
+{
+    if (proves)
+        return 0;
+    int r = was_relayed(c, row);
+    if (r == OPERATIONS_ABSENT)
+        *trouble = "no-receipt";
+    return r == OPERATIONS_ABSENT ? 0 : r;
+}
+
+static int judge_new(struct checking *c, const doc_SettlementRow *row, bool proves, const char **trouble)
 {
     int r = judge_copy(c, row, trouble);
     if (r != 0 || *trouble)
@@ -121,7 +166,8 @@ static int judge_new(struct checking *c, const doc_SettlementRow *row, const cha
         *trouble = "not-agreed";
         return 0;
     }
-    return judge_customer(c, row, trouble);
+    r = judge_customer(c, row, trouble);
+    return r == 0 && !*trouble ? judge_receipt(c, row, proves, trouble) : r;
 }
 
 static int judge_reversal(struct checking *c, const doc_SettlementRow *row, const char **trouble)
@@ -144,7 +190,10 @@ static int judge_reversal(struct checking *c, const doc_SettlementRow *row, cons
 static int judge_row(struct checking *c, const doc_SettlementRow *row, struct settlement_finding *f)
 {
     struct settled before;
-    int r = find_settled(c, row->entry, &before);
+    bool proves = false;
+    int r = row->kind == ROW_CHARGE ? next_receipt(c, row, &proves) : 0;
+    if (r == 0)
+        r = find_settled(c, row->entry, &before);
     if (r == 0) {
         f->before =
             memcmp(before.serial, row->serial, 16) == 0 && before.kind == row->kind && before.amount == row->amount;
@@ -157,7 +206,7 @@ static int judge_row(struct checking *c, const doc_SettlementRow *row, struct se
         f->trouble = "settled-before";
         return r;
     }
-    return row->kind == ROW_FEE || row->kind == ROW_CHARGE ? judge_new(c, row, &f->trouble)
+    return row->kind == ROW_FEE || row->kind == ROW_CHARGE ? judge_new(c, row, proves, &f->trouble)
                                                            : judge_reversal(c, row, &f->trouble);
 }
 
@@ -281,6 +330,20 @@ static int judge_statement(struct checking *c, struct slice envelope)
                                                     : REASON_NOT_PERMITTED;
 }
 
+/* The rows' part of what follows the envelope: as many as it says. */
+static int find_rows(const doc_Settlement *s, struct slice rest, struct slice *rows)
+{
+    struct reader r = reader(rest);
+    struct slice bytes;
+    for (uint32_t i = 0; i < s->row_count; i++) {
+        int step = codec_list_next(&r, doc_SettlementRow_size, &bytes);
+        if (step != 0)
+            return step < 0 ? step : REASON_MALFORMED;
+    }
+    *rows = slice(rest.data, rest.len - r.rest.len);
+    return 0;
+}
+
 /* Count, digest and net are judged before the first row counts. */
 static int judge_rows(const doc_Settlement *s, struct slice rows)
 {
@@ -305,6 +368,17 @@ static int judge_rows(const doc_Settlement *s, struct slice rows)
     return step == CODEC_END && count == s->row_count && net == s->net ? 0 : REASON_MALFORMED;
 }
 
+/* Whose they are is judged with the charge (next_receipt). */
+static int judge_receipts(struct slice receipts)
+{
+    struct reader r = reader(receipts);
+    struct slice bytes;
+    int step;
+    while ((step = codec_list_next(&r, RECEIPT_MAX, &bytes)) == 0)
+        ;
+    return step == CODEC_END ? 0 : step < 0 ? step : REASON_MALFORMED;
+}
+
 int settlement_check_file(struct operations *o, struct slice file, int64_t now_ms,
                           void (*on_finding)(void *ctx, const struct settlement_finding *f), void *ctx,
                           struct settlement_check *out)
@@ -318,8 +392,17 @@ int settlement_check_file(struct operations *o, struct slice file, int64_t now_m
         return step < 0 ? step : REASON_MALFORMED;
     step = judge_statement(&c, envelope);
     const size_t head = envelope.len + 4;
+    struct slice rest = slice(file.data + head, file.len - head), rows;
     if (step == 0)
-        step = judge_rows(&out->statement, slice(file.data + head, file.len - head));
+        step = find_rows(&out->statement, rest, &rows);
+    if (step == 0)
+        step = judge_rows(&out->statement, rows);
+    if (step != 0)
+        return step;
+    r = reader(rows);
+    struct slice receipts = slice(rest.data + rows.len, rest.len - rows.len);
+    c.receipts = reader(receipts);
+    step = judge_receipts(receipts);
     while (step == 0 && (step = codec_list_next(&r, doc_SettlementRow_size, &bytes)) == 0) {
         doc_SettlementRow row;
         step = CODEC_DECODE(doc_SettlementRow, bytes, &row);

@@ -344,13 +344,44 @@ int settlements_next(struct operations *o, uint64_t after, struct settlement_mad
     return query_check(&q);
 }
 
+static int put_receipt(struct operations *o, const uint8_t serial[16], struct buf *file)
+{
+    struct query q CLEANUP(query_end) = query(o->store, CERTIFICATE_RECEIPT);
+    query_bind_blob(&q, 1, slice(serial, 16));
+    int r = rows_one(&q);
+    if (r != 0)
+        return r == OPERATIONS_ABSENT ? 0 : r;
+    r = codec_list_put(file, query_blob(&q, 0));
+    return r == 0 ? query_check(&q) : -EMSGSIZE;
+}
+
+/* Behind the rows, for each charge in their order: what its destination signed, as far as it has come to us by now. */
+static int put_receipts(struct operations *o, struct slice statement, struct buf *file)
+{
+    struct reader r = reader(statement);
+    struct slice bytes;
+    int step = codec_list_next(&r, 1024, &bytes);
+    while (step == 0 && (step = codec_list_next(&r, doc_SettlementRow_size, &bytes)) == 0) {
+        doc_SettlementRow row;
+        step = CODEC_DECODE(doc_SettlementRow, bytes, &row);
+        if (step == 0 && row.kind == ROW_CHARGE)
+            step = put_receipt(o, row.serial, file);
+    }
+    return step == CODEC_END ? 0 : step < 0 ? step : -EUCLEAN;
+}
+
 int settlements_file(struct operations *o, uint64_t number, struct buf *file)
 {
+    struct buf statement CLEANUP(buf_free) = buf(SETTLEMENTS_FILE_MAX);
     struct query q CLEANUP(query_end) = query(o->store, SETTLEMENT_FILE);
     query_bind_u64(&q, 1, number);
     int r = rows_one(&q);
     if (r != 0)
         return r;
-    query_append(&q, 0, file);
-    return query_check(&q);
+    query_append(&q, 0, &statement);
+    r = query_check(&q);
+    query_end(&q);
+    if (r == 0)
+        r = buf_append(file, buf_slice(&statement)) != 0 ? -EMSGSIZE : 0;
+    return r == 0 ? put_receipts(o, buf_slice(&statement), file) : r;
 }

@@ -40,7 +40,7 @@ int settlements_make(struct operations *o, const struct partner *p, int64_t now_
     MUST_USE;
 /* Periodic: for each partner with something that is older than the setting settlement-days (0: by hand only). 0 or -errno. Writes. */
 int settlements_make_due(struct operations *o, int64_t now_ms) MUST_USE;
-/* The next after this number; file (may be NULL): appended. 0, OPERATIONS_ABSENT. */
+/* The next after this number. file: appended, with the receipts of what it charges that are here by now. 0, OPERATIONS_ABSENT, -errno. */
 int settlements_next(struct operations *o, uint64_t after, struct settlement_made *out) MUST_USE;
 int settlements_file(struct operations *o, uint64_t number, struct buf *file) MUST_USE;
 /* Paid between us and the partner: to it (amount > 0) or by it (< 0). reference: as billing_pay. 0, REASON_ALREADY, -errno. Writes. */

@@ -100,6 +100,8 @@
                        " WHERE h.distributor = ?1 AND h.destination_distributor = ?2 AND h.issued_ms >= ?3"            \
                        " AND h.issued_ms < ?4 AND NOT EXISTS (SELECT 1 FROM settled s WHERE s.issuer = ?1"             \
                        " AND s.serial = h.serial AND s.kind = 1) ORDER BY h.serial")                                   \
+    X(CERTIFICATE_RECEIPT, "SELECT receipt FROM certificate WHERE serial = ?1 AND state = 2 AND receipt IS NOT NULL")  \
+    X(RELAYED_FIND, "SELECT 1 FROM relayed WHERE digest = ?1 OR digest = ?2")                                          \
     X(HISTORY_OF_PARTNER, "SELECT content, destination, destination_distributor FROM copy_history"                     \
                           " WHERE distributor = ?1 AND serial = ?2")                                                   \
     /* rights holders */                                                                                               \

@@ -101,6 +101,23 @@ static void copy_to(struct gadget *to)
     town_share(&town);
 }
 
+/* The destination has it: its receipt comes to the issuer, and nobody else hears of it. */
+static void redeem(const struct gadget *by)
+{
+    gadget_receipt(by, &certificate, RECEIPT_STORED, town.now_ms, &receipt);
+    assert_int_equal(gadget_redeem(&town.a, &kitchen.who, buf_slice(&receipt)), 0);
+}
+
+static void export_again(void)
+{
+    struct settlement_made last = { 0 };
+    uint64_t number = 0;
+    while (settlements_next(town.a.o, number, &last) == 0)
+        number = last.number;
+    buf_clear(&file);
+    assert_int_equal(settlements_file(town.a.o, number, &file), 0);
+}
+
 static int make(void)
 {
     struct settlement_made made;
@@ -146,7 +163,7 @@ static void forge(void (*change)(doc_SettlementRow *row, size_t index))
     assert_int_equal(codec_list_next(&r, 1024, &bytes), 0);
     assert_int_equal(document_open(DOCUMENT_SETTLEMENT, bytes, &d, sizeof(d), key), 0);
     d.net = 0;
-    for (size_t i = 0; codec_list_next(&r, doc_SettlementRow_size, &bytes) == 0; i++) {
+    for (size_t i = 0; i < d.row_count && codec_list_next(&r, doc_SettlementRow_size, &bytes) == 0; i++) {
         doc_SettlementRow row;
         struct buf one CLEANUP(buf_free) = buf(doc_SettlementRow_size);
         assert_int_equal(CODEC_DECODE(doc_SettlementRow, bytes, &row), 0);
@@ -162,6 +179,7 @@ static void forge(void (*change)(doc_SettlementRow *row, size_t index))
     assert_int_equal(document_sign(&envelope, DOCUMENT_SETTLEMENT, &d, &signer), 0);
     assert_int_equal(codec_list_put(&out, buf_slice(&envelope)), 0);
     assert_int_equal(buf_append(&out, all), 0);
+    assert_int_equal(buf_append(&out, r.rest), 0); /* the receipts */
     buf_free(&file);
     file = out;
 }
@@ -202,11 +220,54 @@ static void fees_settle_once(void **state)
     shop_check(&town.b);
 }
 
+static void a_charge_without_a_receipt_is_nobodys(void **state)
+{
+    (void)state;
+    agree_both(true);
+    copy_to(&bedroom);
+    assert_int_equal(make(), 0);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(accept(), 0);
+        assert_int_equal(check.disagreed, 1);
+        assert_string_equal(troubles[0], "no-receipt");
+        assert_int_equal(shop_balance(&town.b, "alina"), 0);
+        gadget_receipt(&attic, &certificate, RECEIPT_STORED, town.now_ms, &receipt); /* of another device */
+        assert_int_equal(codec_list_put(&file, buf_slice(&receipt)), 0);
+    }
+    export_again();
+    gadget_receipt(&bedroom, &certificate, RECEIPT_REFUSED, town.now_ms, &receipt);
+    assert_int_equal(codec_list_put(&file, buf_slice(&receipt)), 0);
+    assert_int_equal(accept(), 0);
+    assert_string_equal(troubles[0], "no-receipt");
+    redeem(&bedroom);
+    export_again();
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(accept(), 0);
+        assert_int_equal(check.disagreed, 0);
+        assert_int_equal(shop_balance(&town.b, "alina"), -50);
+    }
+    assert_int_equal(owed(&town.b), -owed(&town.a));
+}
+
+static void a_receipt_that_was_brought_here_counts(void **state)
+{
+    (void)state;
+    agree_both(true);
+    copy_to(&bedroom);
+    assert_int_equal(make(), 0);
+    gadget_receipt(&bedroom, &certificate, RECEIPT_STORED, town.now_ms, &receipt);
+    assert_int_equal(gadget_redeem(&town.b, &bedroom.who, buf_slice(&receipt)), 0);
+    assert_int_equal(accept(), 0);
+    assert_int_equal(check.disagreed, 0);
+    assert_int_equal(shop_balance(&town.b, "alina"), -50);
+}
+
 static void charges_reach_the_customer_and_come_back(void **state)
 {
     (void)state;
     agree_both(true);
     copy_to(&bedroom);
+    redeem(&bedroom);
     assert_int_equal(shop_balance(&town.a, "alice"), -499); /* the destination's account pays, at B */
     assert_int_equal(owed(&town.a), 8 - 50);
     assert_int_equal(make(), 0);
@@ -214,11 +275,13 @@ static void charges_reach_the_customer_and_come_back(void **state)
     assert_int_equal(check.agreed, 2);
     assert_int_equal(shop_balance(&town.b, "alina"), -50);
     assert_int_equal(owed(&town.b), -owed(&town.a));
-    /* The copy is never made: fee and charge come back by the next statement. */
-    msg_MoveCancel m = msg_MoveCancel_init_zero;
-    gadget_receipt(&bedroom, &certificate, 2, town.now_ms, &receipt);
-    assert_int_equal(CODEC_SET_BYTES(m.receipt, buf_slice(&receipt)), 0);
-    assert_int_equal(RUN(&town.a, &kitchen.who, MOVE_CANCEL, msg_MoveCancel, &m, &reply), 0);
+    /* Both are given back: they come by the next statement. */
+    uint64_t sale = (uint64_t)shop_ask(&town.a, "SELECT charge FROM certificate");
+    struct transaction x CLEANUP(transaction_end) = { 0 };
+    assert_int_equal(transaction_begin(&x, town.a.o->store), 0);
+    assert_int_equal(refunds_undelivered(town.a.o, sale, town.now_ms, "Given back"), 0);
+    assert_int_equal(settlements_take_back_fee(town.a.o, certificate.serial, town.now_ms), 0);
+    assert_int_equal(transaction_commit(&x), 0);
     assert_int_equal(owed(&town.a), 0);
     assert_int_equal(make(), 0);
     assert_int_equal(accept(), 0);
@@ -317,6 +380,7 @@ static void each_disagreement_is_named(void **state)
     };
     agree_both(true);
     copy_to(&bedroom);
+    redeem(&bedroom);
     assert_int_equal(make(), 0);
     struct buf good CLEANUP(buf_free) = buf(65536);
     assert_int_equal(buf_append(&good, buf_slice(&file)), 0);
@@ -391,7 +455,9 @@ static void nothing_that_a_partner_signs_costs_more_than_agreed(void **state)
     (void)state;
     agree_both(true);
     copy_to(&bedroom);
+    redeem(&bedroom);
     copy_to(&attic);
+    redeem(&attic);
     assert_int_equal(make(), 0);
     struct buf good CLEANUP(buf_free) = buf(65536);
     assert_int_equal(buf_append(&good, buf_slice(&file)), 0);
@@ -451,6 +517,8 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(fees_settle_once),
+        TEST(a_charge_without_a_receipt_is_nobodys),
+        TEST(a_receipt_that_was_brought_here_counts),
         TEST(charges_reach_the_customer_and_come_back),
         TEST(statements_are_made_in_time),
         TEST(without_an_agreement_the_source_pays),

@@ -83,7 +83,7 @@ def settlement(envelope, of, partner):
 
 
 def settlement_file(data, of, partner):
-    """Statement and rows of a file: length:4 || envelope, then (length:4 || row), ..."""
+    """Statement and rows of a file: length:4 || envelope, then (length:4 || row), ..., then (length:4 || receipt), ..."""
     parts, at = [], 0
     while at < len(data):
         refuse_unless(len(data) - at >= 4, "malformed")
@@ -93,9 +93,11 @@ def settlement_file(data, of, partner):
         at += 4 + length
     refuse_unless(parts, "malformed")
     document = settlement(parts[0], of, partner)
+    parts = parts[:1 + document["row_count"]] if document["row_count"] < len(parts) else parts
     rows = [r.decode(r.SETTLEMENT_ROW, part) for part in parts[1:]]
     refuse_unless(document["row_count"] == len(rows), "malformed")
-    refuse_unless(document["rows_digest"] == hashlib.sha256(data[4 + len(parts[0]):]).digest(), "signature-invalid")
+    signed = b"".join(len(part).to_bytes(4, "big") + part for part in parts[1:])
+    refuse_unless(document["rows_digest"] == hashlib.sha256(signed).digest(), "signature-invalid")
     refuse_unless(document["net"] == sum(row["amount"] for row in rows), "malformed")
     refuse_unless(len({row["entry"] for row in rows}) == len(rows), "malformed")
     return document, rows
