@@ -1,5 +1,9 @@
-/* Commands: sync export, sync import. Files are written beside and renamed; each is taken in a transaction of its own. One thread. */
+/* Commands: sync export, sync import. Files are written beside and renamed; each is taken in a transaction of its own. One thread.
+ *
+ * A medium is slow, or somebody else's: nothing waits for it while the database is locked. What is exported is made in a file of the state directory
+ * first, what is imported is copied there first; only regular files are read, no link is followed, nothing of another name is written. */
 #include <dirent.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -13,11 +17,51 @@
 #include "distributor/sync.h"
 
 #define ENDING ".sync"
+#define FILE_BYTES_MAX (INT64_C(4) << 30)
 
 static void file_closep(FILE **f)
 {
     if (*f != NULL)
         fclose(*f);
+}
+
+/* --- A file of ours in between ------------------------------------------------------------------------------------ */
+
+/* Without a name, so that nothing is left of it. */
+static int open_scratch(struct admin *a, FILE **f)
+{
+    char path[PATH_MAX];
+    int r = file_join(path, sizeof(path), a->state_dir, "sync-XXXXXX");
+    int fd = r == 0 ? mkostemp(path, O_CLOEXEC) : -1;
+    if (fd < 0)
+        return r != 0 ? r : -errno;
+    unlink(path);
+    *f = fdopen(fd, "w+b");
+    if (*f != NULL)
+        return 0;
+    r = -errno;
+    close(fd);
+    return r;
+}
+
+/* All of from, from its beginning, to `to`, which then is at its beginning. 0, -EFBIG, -errno. */
+static int copy(int from, int to)
+{
+    uint8_t part[65536];
+    uint64_t at = 0;
+    for (;;) {
+        ssize_t got = pread(from, part, sizeof(part), (off_t)at);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0)
+            return got < 0 ? -errno : 0;
+        if (at + (uint64_t)got > FILE_BYTES_MAX)
+            return -EFBIG;
+        int r = file_pwrite_all(to, part, (size_t)got, at);
+        if (r != 0)
+            return r;
+        at += (uint64_t)got;
+    }
 }
 
 /* --- Export ------------------------------------------------------------------------------------------------------- */
@@ -32,20 +76,42 @@ static int path_for(struct admin *a, const char *dir, const struct partner *p, c
     return file_join(path, PATH_MAX, dir, name);
 }
 
+/* In a transaction of its own, which has ended when the medium is met. */
+static int make_file(struct admin *a, FILE *f, const struct partner *p, bool everything, struct sync_written *written)
+{
+    int r = admin_begin(a);
+    if (r != 0)
+        return r;
+    r = sync_write(a->o, p, everything, a->now_ms, f, written);
+    if (r == 0 && (fflush(f) != 0 || ferror(f)))
+        r = -EIO;
+    if (r == 0)
+        return admin_commit(a);
+    transaction_end(&a->open);
+    return r;
+}
+
 static int write_file(struct admin *a, const char *path, const struct partner *p, bool everything,
                       struct sync_written *written)
 {
     char partial[PATH_MAX];
     if ((size_t)snprintf(partial, sizeof(partial), "%s.partial", path) >= sizeof(partial))
         return -ENAMETOOLONG;
-    FILE *f CLEANUP(file_closep) = fopen(partial, "wb");
-    if (f == NULL)
-        return -errno;
-    int r = sync_write(a->o, p, everything, a->now_ms, f, written);
-    if (r == 0 && (fflush(f) != 0 || ferror(f)))
-        r = -EIO;
+    FILE *made CLEANUP(file_closep) = NULL;
+    int fd CLEANUP(closep) = -1;
+    int r = open_scratch(a, &made);
     if (r == 0)
-        r = file_sync(fileno(f));
+        r = make_file(a, made, p, everything, written);
+    if (r != 0)
+        return r;
+    if (unlink(partial) != 0 && errno != ENOENT) /* of a time before, or of whoever had the medium */
+        return -errno;
+    fd = open(partial, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
+    if (fd < 0)
+        return -errno;
+    r = copy(fileno(made), fd);
+    if (r == 0)
+        r = file_sync(fd);
     if (r == 0 && rename(partial, path) != 0)
         r = -errno;
     if (r != 0)
@@ -69,7 +135,7 @@ static int write_statements(struct admin *a, const char *dir, const struct partn
         r = settlements_file(a->o, s.number, &file);
         if (r == 0)
             r = file_join(path, sizeof(path), dir, name);
-        if (r == 0 && access(path, F_OK) != 0)
+        if (r == 0) /* anew each time: receipts of what it charges may have come */
             r = file_replace(path, buf_slice(&file), 0600);
         if (r != 0)
             return r > 0 ? -EIO : r;
@@ -88,6 +154,8 @@ static int export_one(struct admin *a, const char *dir, const struct partner *p,
         r = write_file(a, path, p, everything, &w);
     if (r == 0)
         r = write_statements(a, dir, p, &statements);
+    if (r == ADMIN_FAILED || r >= REASON_COUNT)
+        return r;
     if (r != 0)
         return admin_error(a, r, "write the file");
     const struct out_field fields[] = {
@@ -106,7 +174,7 @@ static int sync_export(struct admin *a, const char *dir, const char *only, bool 
     if (stat(dir, &s) != 0 || !S_ISDIR(s.st_mode)) /* a medium that is not there must not become a directory */
         return admin_fail(a, REASON_NOT_FOUND, "%s is no directory. Is the medium there? Else make it: mkdir %s", dir,
                           dir);
-    int r = admin_begin(a);
+    int r = admin_open(a);
     if (r == 0 && only != NULL)
         r = admin_find_partner(a, only, &p);
     if (r != 0)
@@ -119,8 +187,8 @@ static int sync_export(struct admin *a, const char *dir, const char *only, bool 
     while (only == NULL && r == 0 && (r = delegations_partner_next(a->o, p.number, &p)) == 0)
         if (!p.withdrawn)
             r = export_one(a, dir, &p, everything, &l);
-    if (r == 0 || r == OPERATIONS_ABSENT)
-        r = admin_commit(a);
+    if (r == OPERATIONS_ABSENT)
+        r = 0;
     else if (r < 0)
         r = admin_error(a, r, "list the partners");
     if (r == 0)
@@ -140,10 +208,21 @@ struct imported {
 
 static int take_file(struct admin *a, const char *path, struct sync_read *read)
 {
-    FILE *f CLEANUP(file_closep) = fopen(path, "rb");
-    if (f == NULL)
-        return -errno;
-    int r = admin_begin(a);
+    FILE *f CLEANUP(file_closep) = NULL;
+    int fd CLEANUP(closep) = -1;
+    int r = file_open_regular(path, O_NOFOLLOW, &fd);
+    if (r == 0)
+        r = open_scratch(a, &f);
+    if (r == 0)
+        r = copy(fd, fileno(f));
+    if (r == FILE_NOT_REGULAR || r == -EFBIG) {
+        snprintf(read->detail, sizeof(read->detail), "%s",
+                 r == -EFBIG ? "It is larger than any such file." : "It is no regular file.");
+        return REASON_MALFORMED;
+    }
+    if (r != 0)
+        return r;
+    r = admin_begin(a);
     if (r != 0)
         return r;
     r = sync_take(a->o, f, a->now_ms, read);

@@ -95,6 +95,27 @@ def twice_changes_nothing():
     assert written["from"] > 1 and not any(f["open"] for f in h.aurora.admin("directory", "check")["findings"])
 
 
+def a_medium_of_somebody_who_lies_in_wait():
+    dir, kept = os.path.join(h.root, "trapped"), os.path.join(h.root, "kept")
+    with open(kept, "w", encoding="utf-8") as f:
+        f.write("precious")
+    name = os.path.basename(export(h.boreal, "--for", "aurora", "--all", to=dir)[0]["file"])
+    for trap in (lambda path: os.symlink(kept, path), os.mkfifo):
+        for at in (name, name + ".partial"):
+            path = os.path.join(dir, at)
+            if os.path.lexists(path):
+                os.unlink(path)
+            trap(path)
+        export(h.boreal, "--for", "aurora", "--all", to=dir)
+        assert os.listdir(dir) == [name] and not os.path.islink(os.path.join(dir, name)), os.listdir(dir)
+        assert open(kept, encoding="utf-8").read() == "precious"
+    shutil.copy(os.path.join(dir, name), os.path.join(dir, "good"))
+    for trap in (os.mkfifo, lambda path: os.symlink(os.path.join(dir, "good"), path), lambda path: os.symlink("/dev/zero", path)):
+        os.unlink(os.path.join(dir, name))
+        trap(os.path.join(dir, name))
+        assert refused(h.aurora, dir).code == "malformed"
+
+
 def what_was_removed_is_heard_of():
     old = os.path.join(h.root, "old")
     export(h.boreal, "--all", to=old)
@@ -211,6 +232,7 @@ def a_withdrawn_partner():
 run_cases([("a medium goes round, and a copy across works", a_medium_goes_round),
            ("what comes twice changes nothing", twice_changes_nothing),
            ("a removal is heard of, and an older medium does not undo it", what_was_removed_is_heard_of),
+           ("links and pipes on a medium are neither written nor waited for", a_medium_of_somebody_who_lies_in_wait),
            ("tampered, cut off, reordered: refused whole", out_of_order),
            ("what did not arrive is written again", rows_that_are_missing),
            ("each file is for one reader", somebody_elses),
