@@ -1,4 +1,5 @@
 /* The command partner. One thread. */
+#include "base/text.h"
 #include "base/util.h"
 #include "distributor/admin_money.h"
 #include "distributor/keyset.h"
@@ -10,8 +11,8 @@ static int partner_add(struct admin *a, const char *url, const char *name)
     struct id id;
     if (admin_parse_url(url, address, &id) != 0)
         return admin_usage(a, "a partner's URL is hearth://HOST:PORT#ID, as its `hearth-distributor id` prints it");
-    if (name[0] == '\0' || strlen(name) >= OPERATIONS_NAME_BYTES)
-        return admin_usage(a, "partner add URL --name NAME (1 to 63 characters)");
+    if (name[0] == '\0' || strlen(name) >= OPERATIONS_NAME_BYTES || !text_is_plain(slice_str(name)))
+        return admin_usage(a, "partner add URL --name NAME (a printable text of 1 to 63 bytes)");
     int r = admin_begin(a);
     if (r != 0)
         return r;

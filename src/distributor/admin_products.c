@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "base/text.h"
 #include "base/util.h"
 #include "distributor/admin_provider.h"
 #include "distributor/conditions.h"
@@ -232,6 +233,8 @@ static void warn_of_renewal(const struct product *p)
 
 int admin_product_add(struct admin *a, const struct admin_option *options, struct product *p)
 {
+    if (!text_is_plain(slice_str(options[ADMIN_PRODUCT_NAME].text))) /* devices show it */
+        return admin_usage(a, "--name is a printable text");
     product_of(options, p);
     p->conditions.has_metadata_signers = options[ADMIN_PRODUCT_SIGNERS].given;
     if (options[ADMIN_PRODUCT_SIGNERS].given) {

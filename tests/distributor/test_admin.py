@@ -298,6 +298,9 @@ def partners_and_directory():
     assert ask("partner", "add", url, "--name", "boreal")["known_before"]
     refused("usage", "partner", "add", "http://example.org", "--name", "x", expect=2)
     refused("usage", "partner", "add", url, expect=2)
+    for name in ("bo\x1breal", b"bo\xffreal", "bo\u202ereal", "bo\nreal", "\u200b"):
+        refused("usage", "partner", "add", url, "--name", name, expect=2)
+        refused("usage", "product", "add", "--name", name, "--price", "1", expect=2)
     refused("not-permitted", "partner", "add", ask("id")["url"], "--name", "me")
     partner = ask("partner", "list")["partners"][0]
     assert partner["name"] == "boreal" and not partner["withdrawn"] and not partner["delegates_to_us"]
