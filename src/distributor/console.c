@@ -37,7 +37,8 @@ struct console {
     int handles_open;
     char path[PATH_MAX]; /* "": there is no socket */
     struct client *first;
-    unsigned client_count;
+    unsigned client_count,
+        operator_count; /* all; of them, on the operator's socket: neither takes the other's places */
     bool stopping;
     void (*on_stopped)(struct server *);
 };
@@ -81,6 +82,7 @@ static void free_when_done(struct client *k)
         at = &(*at)->next;
     *at = k->next;
     c->client_count--;
+    c->operator_count -= k->is_operator;
     buf_free(&k->body);
     free(k);
     stopped_when_empty(c);
@@ -251,8 +253,9 @@ static void on_connection(uv_stream_t *listener, int status)
     k->next = c->first;
     c->first = k;
     c->client_count++;
+    c->operator_count += is_unix;
     r = uv_accept(listener, &k->stream.stream);
-    if (r == 0 && c->client_count > CLIENTS_MAX)
+    if (r == 0 && (is_unix ? c->operator_count : c->client_count - c->operator_count) > CLIENTS_MAX)
         r = UV_EBUSY;
     if (r == 0)
         r = uv_timer_start(&k->deadline, on_deadline, DEADLINE_MS, 0);

@@ -231,10 +231,23 @@ def a_second_signal_ends_at_once():
     wait_for("kitchen is back", lambda: kitchen("browse"), 40)
 
 
+def whoever_holds_the_scrapers_places_does_not_silence_the_operator():
+    held = []
+    while len(held) < 16:  # all that there are
+        held.append(socket.create_connection(("127.0.0.1", metrics_port), 5))
+    over = socket.create_connection(("127.0.0.1", metrics_port), 5)
+    assert over.recv(1) == b"", "the next one is hung up on"
+    assert "read again" in h.aurora.admin("reload")["reloaded"]
+    for connection in held + [over]:
+        connection.close()
+    wait_for("scrapers are served again", lambda: scrape()[0] == 200)
+
+
 run_cases([
     ("the tests' reader of OpenMetrics is strict", the_reader_is_strict),
     ("a scraper reads figures that moved by what was done", figures_for_a_scraper),
     ("nothing else is told, nobody is kept out", only_what_there_is),
+    ("who holds the scrapers' places does not silence the operator", whoever_holds_the_scrapers_places_does_not_silence_the_operator),
     ("stats --openmetrics, with a server and without", the_command),
     ("one request has one ID in the log", one_request_in_the_log),
     ("what goes wrong on the distributor's side names the request", what_is_our_fault_names_the_request),
