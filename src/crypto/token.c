@@ -42,7 +42,7 @@ static int give_pin(void *ctx, int attempt, const char *url, const char *label, 
 
 static int read_pin(const char *path, char out[TOKEN_PIN_BYTES])
 {
-    int fd CLEANUP(closep) = open(path, O_RDONLY | O_CLOEXEC);
+    int fd CLEANUP(closep) = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     struct stat st;
     if (fd < 0 || fstat(fd, &st) != 0)
         return -errno;

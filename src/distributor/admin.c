@@ -453,6 +453,12 @@ bool admin_ask_pin(const char *label, char pin[TOKEN_PIN_BYTES])
     return pin[0] != '\0';
 }
 
+int admin_read_file(const char *path, struct buf *out)
+{
+    int r = file_read_regular(path, out);
+    return r == FILE_NOT_REGULAR ? -EINVAL : r;
+}
+
 int admin_password(struct admin *a, const char *file, char out[ADMIN_PASSWORD_BYTES])
 {
     if (!file) {
@@ -462,7 +468,7 @@ int admin_password(struct admin *a, const char *file, char out[ADMIN_PASSWORD_BY
         return r == 0 ? 0 : admin_error(a, r, "read the password");
     }
     struct buf content CLEANUP(wipe_buf) = buf(4096);
-    int r = file_read(file, &content);
+    int r = admin_read_file(file, &content);
     if (r != 0)
         return admin_error(a, r > 0 ? -EMSGSIZE : r, "read the password file");
     size_t len = 0;

@@ -80,6 +80,8 @@ int admin_options(struct admin *a, struct admin_option *options, size_t count, i
 int admin_parse_time(const char *text, int64_t *out_ms) MUST_USE;
 /* hearth://HOST:PORT#ID. 0 or -EINVAL. */
 int admin_parse_url(const char *url, char address[OPERATIONS_ADDRESS_BYTES], struct id *id) MUST_USE;
+/* Appends a file that the operator named: a regular one, nobody waits for a pipe. 0; BUF_FULL; -EINVAL: of another kind; -errno. */
+int admin_read_file(const char *path, struct buf *out) MUST_USE;
 /* A password from a file (first line), or from the terminal without echo. 0 or an exit code. Wipe it. */
 #define ADMIN_PASSWORD_BYTES 256
 int admin_password(struct admin *a, const char *file, char out[ADMIN_PASSWORD_BYTES]) MUST_USE;

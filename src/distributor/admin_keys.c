@@ -276,7 +276,7 @@ static int keys_withdraw(struct admin *a, const char *word, const char *request)
 
 static int read_whole(struct admin *a, const char *path, struct buf *out)
 {
-    int r = file_read(path, out);
+    int r = admin_read_file(path, out);
     return r == 0          ? 0
            : r == BUF_FULL ? admin_fail(a, REASON_TOO_LARGE, "%s is no such file: it is too large.", path)
                            : admin_error(a, r, "read the file");

@@ -35,7 +35,7 @@ enum {
 
 static int read_whole(struct admin *a, const char *path, struct buf *out)
 {
-    int r = file_read(path, out);
+    int r = admin_read_file(path, out);
     if (r == BUF_FULL)
         return admin_fail(a, REASON_TOO_LARGE, "%s is too large.", path);
     return r == 0 ? 0 : admin_fail(a, admin_reason(r), "Cannot read %s: %s.", path, strerror(-r));

@@ -12,7 +12,7 @@
 
 int admin_program_read(struct admin *a, const char *path, struct buf *bytes)
 {
-    int r = file_read(path, bytes);
+    int r = admin_read_file(path, bytes);
     if (r == BUF_FULL)
         return admin_fail(a, REASON_TOO_LARGE, "%s is larger than a program may be: %u MiB.", path,
                           PROGRAM_BYTES_MAX >> 20);

@@ -93,7 +93,7 @@ static int get_document(struct admin *a, const struct admin_option *options, str
         return admin_usage(
             a, "program publish FILE (--signature FILE.program | --key KEY --name NAME --version 1.2.3 --kind KIND)");
     } else {
-        r = file_read(path, document);
+        r = admin_read_file(path, document);
         if (r != 0)
             r = admin_fail(a, admin_reason(r > 0 ? -EMSGSIZE : r), "Cannot read the signature %s.", path);
     }

@@ -13,7 +13,7 @@
 int admin_provider_load(struct admin *a, const char *path, struct key32 *seed)
 {
     struct stat st;
-    int fd CLEANUP(closep) = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    int fd CLEANUP(closep) = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     if (fd < 0 || fstat(fd, &st) != 0)
         return admin_fail(a, admin_reason(-errno), "Cannot read the key %s: %s.", path, strerror(errno));
     if (!S_ISREG(st.st_mode) || st.st_size != (off_t)sizeof(seed->bytes))

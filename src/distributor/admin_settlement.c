@@ -174,7 +174,7 @@ static int settlement_judge_file(struct admin *a, const char *path, bool accept,
     struct buf file CLEANUP(buf_free) = buf(SETTLEMENTS_FILE_MAX);
     struct settlement_check c;
     struct out_list l;
-    int r = file_read(path, &file);
+    int r = admin_read_file(path, &file);
     if (r != 0)
         return admin_error(a, r > 0 ? -EMSGSIZE : r, "read the statement");
     r = admin_begin(a);

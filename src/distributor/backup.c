@@ -220,7 +220,7 @@ static int read_manifest(const char *dir, json_t **out)
     struct buf text CLEANUP(buf_free) = buf(MANIFEST_MAX);
     int r = file_join(path, sizeof(path), dir, MANIFEST);
     if (r == 0)
-        r = file_read(path, &text);
+        r = file_read_regular(path, &text);
     if (r != 0)
         return r > 0 ? BACKUP_DAMAGED : r;
     *out = json_loadb((const char *)text.data, text.len, JSON_REJECT_DUPLICATES, NULL);

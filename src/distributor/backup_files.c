@@ -16,15 +16,8 @@
 
 static int open_regular(const char *path, int *out)
 {
-    struct stat s;
-    int fd CLEANUP(closep) = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    if (fd < 0 || fstat(fd, &s) != 0)
-        return -errno;
-    if (!S_ISREG(s.st_mode))
-        return -EINVAL;
-    *out = fd;
-    fd = -1;
-    return 0;
+    int r = file_open_regular(path, O_NOFOLLOW, out);
+    return r == FILE_NOT_REGULAR ? -EINVAL : r;
 }
 
 static int write_all(int fd, const uint8_t *bytes, size_t len)

@@ -6,7 +6,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "base/file.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "base/util.h"
@@ -153,9 +155,16 @@ static int on_setting(void *ctx, const char *section, const char *name, const ch
 int config_read(struct config *c, const char *path)
 {
     const char *file = path != NULL ? path : CONFIG_FILE_DEFAULT;
-    FILE *f = fopen(file, "re");
-    if (f == NULL)
-        return path == NULL && errno == ENOENT ? 0 : -errno;
+    int fd = -1;
+    int r = file_open_regular(file, 0, &fd);
+    if (r != 0)
+        return path == NULL && r == -ENOENT ? 0 : r == FILE_NOT_REGULAR ? -EINVAL : r;
+    FILE *f = fdopen(fd, "r");
+    if (f == NULL) {
+        r = -errno;
+        close(fd);
+        return r;
+    }
     struct config *fresh CLEANUP(freep) = malloc(sizeof(*fresh));
     if (fresh == NULL) {
         fclose(f);

@@ -61,7 +61,7 @@ int keys_write(const struct keys *k, const char *state_dir, const struct rng *rn
 static int open_private(const char *path, size_t *len)
 {
     struct stat st;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     if (fd < 0)
         return -errno;
     int r = fstat(fd, &st) != 0 ? -errno : !S_ISREG(st.st_mode) ? -EUCLEAN : 0;

@@ -35,11 +35,12 @@ int publish_body_path(struct operations *o, const struct id *content, char *out,
 
 static int open_source(const char *path, uint64_t *bytes)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-    if (fd < 0)
-        return -errno;
+    int fd = -1;
     struct stat st;
-    int r = fstat(fd, &st) != 0 ? -errno : !S_ISREG(st.st_mode) ? -EINVAL : 0;
+    int r = file_open_regular(path, 0, &fd);
+    if (r != 0)
+        return r == FILE_NOT_REGULAR ? -EINVAL : r;
+    r = fstat(fd, &st) != 0 ? -errno : 0;
     if (r != 0) {
         close(fd);
         return r;

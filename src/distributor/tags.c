@@ -9,6 +9,7 @@
 #include <taglib/tag_c.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/text.h"
 #include "base/util.h"
 
@@ -177,9 +178,10 @@ static void title_of_name(const char *path, char *out, size_t cap)
 int tags_read(const char *path, struct tags *out)
 {
     uint8_t bytes[HEAD_BYTES];
-    int fd CLEANUP(closep) = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return -errno;
+    int fd CLEANUP(closep) = -1;
+    int r = file_open_regular(path, 0, &fd);
+    if (r != 0)
+        return r == FILE_NOT_REGULAR ? -EINVAL : r;
     ssize_t got = pread(fd, bytes, sizeof(bytes), 0);
     if (got < 0)
         return -errno;

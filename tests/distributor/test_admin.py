@@ -326,5 +326,23 @@ def partners_and_directory():
     assert ask("stats")["accounts"] == 1
 
 
+@case
+def nobody_waits_for_a_pipe():
+    pipe, out, backup = (os.path.join(root, name) for name in ("pipe", "out", "backup"))
+    os.mkfifo(pipe)
+    for words in (("publish", pipe, "--price", "1"), ("keys", "install", pipe), ("keys", "sign", "--root", pipe, pipe, out), ("program", "publish", pipe, "--signature", pipe),
+                  ("metadata", "publish", pipe), ("settlement", "check", pipe), ("user", "add", "zed", "--password-file", pipe)):
+        assert subprocess.run([PROGRAM, "--state-dir", state, *words], capture_output=True, timeout=20).returncode != 0, words
+    assert subprocess.run([PROGRAM, "--config", pipe, "id"], capture_output=True, timeout=20).returncode == 1
+    ask("backup", backup)
+    for name in ("backup.json", os.path.join("keys", "license.key"), "operations.db"):
+        os.rename(os.path.join(backup, name), os.path.join(backup, name) + ".away")
+        os.mkfifo(os.path.join(backup, name))
+        done = subprocess.run([PROGRAM, "--state-dir", os.path.join(root, "restored"), "restore", backup], capture_output=True, timeout=20)
+        assert done.returncode == 1, (name, done)
+        os.unlink(os.path.join(backup, name))
+        os.rename(os.path.join(backup, name) + ".away", os.path.join(backup, name))
+
+
 subprocess.run(["rm", "-r", root], check=True)
 print(f"1..{done}")
