@@ -1,8 +1,9 @@
 """Many small items from device to device, and how soon a copy begins. Called by scripts/bench; HEARTH_BUILD is a release build.
 
 Each item is a content of 4 KiB with a copy certificate of its own: asked for, billed, offered, judged, received, synced, committed, receipted. Distributor,
-source and destination share this machine, so what one item costs all of them is shown too. First block: from the command, certificate included, until the
+source and destination share this machine, so what one item costs all of them is shown too, beside the raw operations of which each item needs several. First block: from the command, certificate included, until the
 first block of a larger content is written at the destination: more than the offer alone takes."""
+import ctypes
 import os
 import statistics
 import subprocess
@@ -49,6 +50,28 @@ def syncs_per_second():
     os.close(fd)
     os.unlink(path)
     return count
+
+
+def signatures():
+    """Milliseconds of one signature, one verification, one sealed box: libsodium's, by one processor."""
+    sodium = ctypes.CDLL("libsodium.so.23")
+    public, secret, signature, sealed = (ctypes.create_string_buffer(n) for n in (32, 64, 64, 200))
+    message = b"x" * 500
+    boxes = ctypes.create_string_buffer(32)
+    sodium.crypto_sign_keypair(public, secret)
+    sodium.crypto_box_keypair(boxes, ctypes.create_string_buffer(32))
+
+    def cost(operation):
+        began, count = time.process_time(), 0
+        while time.process_time() < began + 0.3:
+            operation()
+            count += 1
+        return 1000 * (time.process_time() - began) / count
+    length = ctypes.c_ulonglong(len(message))
+    sign = cost(lambda: sodium.crypto_sign_detached(signature, None, message, length, secret))
+    verify = cost(lambda: sodium.crypto_sign_verify_detached(signature, message, length, public))
+    seal = cost(lambda: sodium.crypto_box_seal(sealed, message, ctypes.c_ulonglong(64), boxes))
+    return f"signature {sign:.3f} ms, verification {verify:.3f} ms, sealed box {seal:.3f} ms"
 
 
 def first_block(content):
@@ -107,3 +130,4 @@ rate, cost = together(items)
 syncs.append(syncs_per_second())
 print(f"{COUNT} items of 4 KiB, {rate:.0f}/s durable   reach 1,000/s; fdatasync alone {min(syncs)} to {max(syncs)}/s")
 print("processor time of one item: " + ", ".join(f"{name} {ms:.2f} ms" for name, ms in cost.items()) + f"; together {sum(cost.values()):.2f} ms, on {os.cpu_count()} processors")
+print("of that, each of several: " + signatures())
