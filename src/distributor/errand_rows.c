@@ -9,6 +9,7 @@
 #include "distributor/findings.h"
 #include "distributor/partners_internal.h"
 #include "distributor/share.h"
+#include "distributor/share_again.h"
 #include "distributor/share_chain.h"
 
 int errand_rows_find(struct errand *e, struct operations *o)
@@ -99,6 +100,8 @@ static int run_take(struct writer_job *job, void *database)
     int r = take_rows(e, o);
     if (r == 0)
         r = judge_heads(e, o);
+    if (r == 0)
+        r = share_again_heard(o, e->facts.number);
     uint64_t before = e->after;
     if (r == 0)
         r = errand_rows_find(e, o);

@@ -15,15 +15,28 @@
 #include "distributor/keyset.h"
 #include "distributor/rows.h"
 #include "distributor/share.h"
+#include "distributor/share_again.h"
 
 #define MARK "restored-to" /* the file */
 #define NUMBER_MAX (UINT64_C(1) << 62)
 
 /* Counters that are no rising numbers, or leap in their own way. A prefix ends in ':'. */
-static const char *const not_leaping[] = { "outbox",      "outbox-confirmed", "outbox-held", "directory-cursor",
-                                           "scrub-due",   "scrub-done",       "leaf",        "epoch",
-                                           "catching-up", "skipped:",         "floor:",      "check-wanted",
-                                           "check-done" };
+static const char *const not_leaping[] = { "outbox",
+                                           "outbox-confirmed",
+                                           "outbox-held",
+                                           "directory-cursor",
+                                           "scrub-due",
+                                           "scrub-done",
+                                           "leaf",
+                                           "epoch",
+                                           "catching-up",
+                                           "skipped:",
+                                           "floor:",
+                                           "check-wanted",
+                                           "check-done",
+                                           "outbox-again",
+                                           "outbox-again-ms",
+                                           "heard:" };
 
 static bool leaps(const char *name)
 {
@@ -179,7 +192,9 @@ static int catch_up(struct operations *o, int64_t now_ms, struct reserve_report 
     out->catches_up = r == 0 && url[0] != '\0';
     if (r == 0 && out->catches_up)
         r = operations_counter_set(o, "catching-up", 1);
-    return r == 0 && out->catches_up ? share_read_again(o, now_ms) : r;
+    if (r != 0)
+        return r;
+    return out->catches_up ? share_read_again(o, now_ms) : share_again_begin(o, now_ms);
 }
 
 int reserve_newest(struct operations *o, int64_t *ms)

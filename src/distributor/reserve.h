@@ -11,7 +11,8 @@
  *   rows numbered     ledger entries, payments, products: a floor in the counter `floor:TABLE`
  *   device sessions   each row leaps; a device that has no row begins at `floor:session`; rosters likewise
  *   delegations       leap
- *   outbox            does not: the directory takes our rows without gaps. What it has of ours is read back from it first (share_own.h)
+ *   outbox            does not: the directory takes our rows without gaps. What it has of ours is read back from it first (share_own.h).
+ *                     Without one, partners show how far we had come (share_again.h)
  *
  * Then a keyset and a key block are issued, which everybody holds for newer than what they know. Invitations, link codes, login tokens and
  * unlocked spending end, because what of them was used up or withdrawn is forgotten; nothing is collected by itself until the operator says so. */

@@ -11,6 +11,7 @@
 #include "distributor/keyset.h"
 #include "distributor/rows.h"
 #include "distributor/share.h"
+#include "distributor/share_again.h"
 #include "distributor/tally.h"
 
 #define CHAIN_TAG "hearth share chain"
@@ -205,15 +206,17 @@ int share_head_take(struct operations *o, struct slice envelope, int64_t *number
         return r;
     struct id origin = id_from(share->origin);
     r = operations_distributor(o, &origin, number);
-    if (r == 0 && *number != OPERATIONS_SELF)
+    if (r == 0)
         r = keyset_of(o, *number, keyset);
-    if (r != 0 || *number == OPERATIONS_SELF)
+    if (r != 0)
         return r == OPERATIONS_ABSENT ? REASON_KEYSET_INVALID : r;
     if (!keyset_lists_shared(keyset, signer))
         return REASON_SIGNATURE_INVALID;
     if (share->sequence != 0 || share->table != share_Table_HEAD ||
         CODEC_DECODE(share_Head, CODEC_BYTES(share->row), head) != 0 || head->at > INT64_MAX)
         return REASON_MALFORMED;
+    if (*number == OPERATIONS_SELF)
+        return share_again_head(o, head, signer);
     r = share_progress(o, *number, &have);
     if (r != 0)
         return r == OPERATIONS_ABSENT ? -EUCLEAN : r;

@@ -8,6 +8,7 @@
 #include "distributor/handlers.h"
 #include "distributor/reply.h"
 #include "distributor/share.h"
+#include "distributor/share_again.h"
 #include "distributor/share_chain.h"
 
 #define ROWS_MAX 256
@@ -45,6 +46,11 @@ int share_rows_get(struct operations *o, const struct caller *who, struct slice 
     r = delegations_partner_find(o, &who->partner, &p);
     if (r == OPERATIONS_ABSENT || (r == 0 && p.withdrawn))
         return REASON_UNKNOWN_DISTRIBUTOR;
+    bool may_give = true;
+    if (r == 0)
+        r = share_again_may_give(o, p.number, who->now_ms, &may_give);
+    if (r == 0 && !may_give)
+        return REASON_TIMED_OUT; /* it asks again */
     if (r == 0)
         r = share_outbox_last(o, &last);
     if (r == 0)

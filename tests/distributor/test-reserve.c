@@ -6,6 +6,7 @@
 
 #include "base/util.h"
 #include "distributor/devices.h"
+#include "distributor/share_chain.h"
 #include "distributor/share_own.h"
 #include "town.h"
 
@@ -315,11 +316,80 @@ static void test_own_rows(void **state)
     town_share(&town); /* the other one takes them all, chains and signatures */
 }
 
+/* --- Without a directory ----------------------------------------------------------------------------------------------- */
+
+static int64_t removed_at_b(void)
+{
+    return shop_ask(&town.b, "SELECT revoked FROM client_user WHERE distributor > 1 AND name = 'attic'");
+}
+
+/* A head of a's, as b keeps it and shows it to whom it tells its rows. */
+static int take_own_head(struct slice envelope)
+{
+    struct transaction t CLEANUP(transaction_end) = { 0 };
+    share_Head head;
+    int64_t number;
+    assert_int_equal(transaction_begin(&t, town.a.o->store), 0);
+    int r = share_head_take(town.a.o, envelope, &number, &head);
+    assert_int_equal(transaction_commit(&t), 0);
+    return r;
+}
+
+/* What is done by hand after the restore counts at a partner that has rows which are unknown here. */
+static void test_partner_knows_more(void **state)
+{
+    (void)state;
+    struct reserve_report report;
+    struct buf head CLEANUP(buf_free) = buf(SHARE_HEAD_ENVELOPE_MAX),
+                    now CLEANUP(buf_free) = buf(SHARE_HEAD_ENVELOPE_MAX);
+    uint64_t before, lost, last;
+    int64_t taken_ms = town.now_ms;
+    town_share(&town);
+    keep_copy();
+    assert_int_equal(share_outbox_last(town.a.o, &before), 0);
+    for (int i = 0; i < 6; i++) {
+        char name[16];
+        struct gadget late;
+        snprintf(name, sizeof(name), "late%d", i);
+        gadget_init(&town, &late, name);
+        assert_int_equal(gadget_register(&town.a, &late, "alice", TOWN_PASSWORD), 0);
+        gadget_deinit(&late);
+    }
+    town_share(&town);
+    assert_int_equal(share_outbox_last(town.a.o, &lost), 0);
+    assert_true(lost > before + 6);
+    assert_int_equal(share_head_sign(town.a.o, lost, town.now_ms, &head), 0);
+    put_back();
+    town.now_ms += 1000;
+    assert_int_equal(leap(taken_ms, &report), 0);
+    assert_false(report.catches_up);
+    revoke_device(&attic); /* by hand, before b was asked */
+    assert_int_equal(share_outbox_last(town.a.o, &last), 0);
+    assert_true(last < lost);
+    town_share(&town);
+    assert_int_equal(removed_at_b(), 0); /* it has other rows of these numbers */
+    assert_int_equal(share_head_sign(town.a.o, last, town.now_ms, &now), 0);
+    assert_int_equal(take_own_head(buf_slice(&now)), 0); /* one of now says nothing of before */
+    uint64_t same;
+    assert_int_equal(share_outbox_last(town.a.o, &same), 0);
+    assert_int_equal(same, last);
+    assert_int_equal(take_own_head(buf_slice(&head)), 0);
+    town_share(&town);
+    assert_int_equal(removed_at_b(), 1);
+    assert_int_equal(share_outbox_last(town.a.o, &last), 0);
+    assert_true(last > lost);
+    assert_int_equal(take_own_head(buf_slice(&head)), 0); /* as often as it is shown */
+    assert_int_equal(share_outbox_last(town.a.o, &same), 0);
+    assert_int_equal(same, last);
+}
+
 int main(void)
 {
 #define CASE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
-    const struct CMUnitTest tests[] = { CASE(test_numbers_leap), CASE(test_clock),         CASE(test_what_ends),
-                                        CASE(test_twice),        CASE(test_again_at_once), CASE(test_own_rows) };
+    const struct CMUnitTest tests[] = { CASE(test_numbers_leap),      CASE(test_clock),
+                                        CASE(test_what_ends),         CASE(test_twice),
+                                        CASE(test_again_at_once),     CASE(test_own_rows),
+                                        CASE(test_partner_knows_more) };
     const struct CMUnitTest anywhere[] = { CASE(test_numbers_leap), CASE(test_clock), CASE(test_what_ends) };
     if (town_on_postgres()) /* the others put copies of files back */
         return cmocka_run_group_tests(anywhere, NULL, NULL);
