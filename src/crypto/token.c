@@ -17,7 +17,7 @@
 struct token {
     gnutls_privkey_t key;
     char pin[TOKEN_PIN_BYTES];
-    bool pin_refused, pin_missing;
+    bool pin_refused, pin_missing, pin_withheld;
 };
 static token_ask_pin ask_pin;
 
@@ -28,6 +28,10 @@ static int give_pin(void *ctx, int attempt, const char *url, const char *label, 
 {
     struct token *t = ctx;
     (void)url;
+    if (t->pin[0] != '\0' && (flags & GNUTLS_PIN_FINAL_TRY) != 0) {
+        t->pin_withheld = true;
+        return -1;
+    }
     if (t->pin[0] == '\0' && !(ask_pin != NULL && ask_pin(label, t->pin) && t->pin[0] != '\0')) {
         t->pin_missing = true;
         return -1;
@@ -65,6 +69,8 @@ static int outcome_of(const struct token *t, int code)
         return 0;
     if (t->pin_missing)
         return TOKEN_NO_PIN;
+    if (t->pin_withheld)
+        return TOKEN_LAST_TRY;
     if (t->pin_refused || code == GNUTLS_E_PKCS11_PIN_ERROR || code == GNUTLS_E_PKCS11_PIN_LOCKED ||
         code == GNUTLS_E_PKCS11_PIN_EXPIRED)
         return TOKEN_WRONG_PIN;

@@ -9,6 +9,7 @@
 #define TOKEN_WRONG_PIN 2 /* the PIN was refused; it is not tried again: tokens lock themselves */
 #define TOKEN_UNFIT 3     /* the key is of another kind than asked for */
 #define TOKEN_NO_PIN 4    /* it wants a PIN, and there is neither a file nor somebody to ask */
+#define TOKEN_LAST_TRY 6  /* one wrong PIN more locks the token: it gets none from a file, only from a person */
 #define TOKEN_PIN_URL 5   /* the URL holds or names a PIN: others see command lines; never show that URL */
 
 #define TOKEN_PIN_BYTES 64
@@ -22,7 +23,7 @@ struct token_place {
     const char *pin_file; /* first line; readable by its owner alone */
 };
 struct token;
-/* Returns owned (token_free). place: borrowed for the call. 0; TOKEN_ABSENT; TOKEN_WRONG_PIN; TOKEN_NO_PIN; TOKEN_PIN_URL; -EUCLEAN: no PIN in the file; -EPERM: the PIN file can be read by others;
+/* Returns owned (token_free). place: borrowed for the call. 0; TOKEN_ABSENT; TOKEN_WRONG_PIN; TOKEN_LAST_TRY; TOKEN_NO_PIN; TOKEN_PIN_URL; -EUCLEAN: no PIN in the file; -EPERM: the PIN file can be read by others;
  * -ENOENT: there is none; -ENOMEM, -EIO. */
 int token_open(struct token **out, const struct token_place *place) MUST_USE;
 void token_free(struct token *t); /* accepts NULL */

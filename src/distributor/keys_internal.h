@@ -1,4 +1,4 @@
-/* Shared by the files of keys.h only: keys.c, keys_storage.c, keys_token.c. */
+/* Shared by the files of keys.h only: keys.c, keys_pin.c, keys_storage.c, keys_token.c. */
 #ifndef DISTRIBUTOR_KEYS_INTERNAL_H
 #define DISTRIBUTOR_KEYS_INTERNAL_H
 
@@ -39,10 +39,16 @@ int keys_root_create(const char *state_dir, const struct token_place *place) MUS
 /* keys_token.c: a key file that a token opens by itself (keys.h). seal: 0, KEYS_TOKEN, -errno. open: 0, -EUCLEAN, and as keys_load. */
 #define KEYS_IN_TOKEN_MAX (64 + KEYS_PLACE_BYTES + TOKEN_SEALED_MAX)
 bool keys_in_token(struct slice content);
-int keys_token_seal(const struct token_place *place, const struct key32 *key, struct buf *out) MUST_USE;
-int keys_token_open(struct slice content, struct key32 *key) MUST_USE;
+int keys_token_seal(const char *state_dir, const struct token_place *place, const struct key32 *key, struct buf *out)
+    MUST_USE;
+int keys_token_open(const char *state_dir, struct slice content, struct key32 *key) MUST_USE;
 /* Where: text is what *place borrows. 0, -EUCLEAN. */
 int keys_token_place(struct slice content, char text[KEYS_PLACE_BYTES], struct token_place *place) MUST_USE;
+
+/* keys_pin.c: was the PIN in this file refused by this token, and the file not changed since? state_dir NULL: nothing is remembered. */
+bool keys_pin_was_refused(const char *state_dir, const struct token_place *place);
+void keys_pin_refused(const char *state_dir, const struct token_place *place);
+void keys_pin_taken(const char *state_dir, const struct token_place *place);
 
 /* keys_storage.c: reads storage.key and storage.key.new. As keys_load. */
 int keys_storage_load(struct keys *k, const char *state_dir) MUST_USE;

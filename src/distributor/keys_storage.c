@@ -62,7 +62,7 @@ static int read_storage(const struct keys *k, const char *state_dir, const char 
         r = keys_read_file(path, &content);
     bool in_token = r == 0 && keys_in_token(buf_slice(&content));
     if (r == 0)
-        r = in_token ? keys_token_open(buf_slice(&content), out) : keys_read(k, state_dir, file, out);
+        r = in_token ? keys_token_open(state_dir, buf_slice(&content), out) : keys_read(k, state_dir, file, out);
     if (in_token && r == -EUCLEAN)
         log_error("key file is damaged: path=%s", path);
     if (content.data != NULL)
@@ -230,7 +230,7 @@ int keys_storage_prepare(const struct keys *k, const char *state_dir, const stru
     if (r == 0 && place == NULL)
         r = keys_write(k, state_dir, rng, NEXT_FILE, &key);
     else if (r == 0) {
-        r = keys_token_seal(place, &key, &content);
+        r = keys_token_seal(state_dir, place, &key, &content);
         if (r == 0)
             r = file_replace(path, buf_slice(&content), 0600);
     }

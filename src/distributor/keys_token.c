@@ -84,14 +84,28 @@ static int read_place(const char *state_dir, const char *file, struct place *out
 static bool is_pin_file(int r) { return r == -ENOENT || r == -EPERM || r == -EUCLEAN; }
 
 /* Says in the log what a person has to do; a token never says why to anybody else. */
-static int open_token(struct token **out, const struct token_place *place, const char *what)
+static int open_token(struct token **out, const char *state_dir, const struct token_place *place, const char *what)
 {
+    if (keys_pin_was_refused(state_dir, place)) {
+        log_error(
+            "%s: the token refused this PIN before; it is not tried again before the PIN file is changed url=%s pin-file=%s",
+            what, place->url, place->pin_file);
+        return TOKEN_WRONG_PIN;
+    }
     int r = token_open(out, place);
+    if (r == TOKEN_WRONG_PIN)
+        keys_pin_refused(state_dir, place);
+    else if (r == 0)
+        keys_pin_taken(state_dir, place);
     if (r == TOKEN_ABSENT)
         log_error("%s: its token is not there, or holds no such key url=%s", what, place->url);
     else if (r == TOKEN_WRONG_PIN)
         log_error("%s: the token refused the PIN; it was not tried again url=%s pin-file=%s", what, place->url,
                   place->pin_file != NULL ? place->pin_file : "(none)");
+    else if (r == TOKEN_LAST_TRY)
+        log_error(
+            "%s: the token has one try left, and gets no PIN from a file; give it at a terminal, without pin-file url=%s",
+            what, place->url);
     else if (r == TOKEN_NO_PIN)
         log_error("%s: the token wants a PIN; give it with --pin-file, or at a terminal url=%s", what, place->url);
     else if (r == TOKEN_PIN_URL)
@@ -107,9 +121,9 @@ static int open_token(struct token **out, const struct token_place *place, const
 
 /* --- The root key ------------------------------------------------------------------------------------------------------- */
 
-static int open_root_token(const struct token_place *place, struct root_signer *out)
+static int open_root_token(const char *state_dir, const struct token_place *place, struct root_signer *out)
 {
-    int r = open_token(&out->token, place, "the root key");
+    int r = open_token(&out->token, state_dir, place, "the root key");
     if (r != 0)
         return r > 0 || is_pin_file(r) ? KEYS_TOKEN : r;
     r = token_signer(out->token, &out->signer);
@@ -136,7 +150,7 @@ int keys_root_open(const struct keys *k, const char *state_dir, struct root_sign
     }
     int r = read_place(state_dir, ROOT_TOKEN, &place);
     if (r == 0)
-        r = open_root_token(&place.place, out);
+        r = open_root_token(state_dir, &place.place, out);
     if (r == 0 && !is_ours(k, &out->signer)) {
         log_error("the root key: the token holds another key than this distributor's url=%s", place.place.url);
         keys_root_close(out);
@@ -161,7 +175,7 @@ static int write_public(const char *state_dir, enum sign_algorithm algorithm, co
 int keys_root_create(const char *state_dir, const struct token_place *place)
 {
     struct root_signer root = { .token = NULL };
-    int r = open_root_token(place, &root);
+    int r = open_root_token(state_dir, place, &root);
     if (r == 0)
         r = write_place(state_dir, ROOT_TOKEN, place);
     if (r == 0)
@@ -183,7 +197,7 @@ static int remove_root(const char *state_dir)
 int keys_root_to_token(const struct keys *k, const char *state_dir, const struct token_place *place)
 {
     struct root_signer root = { .token = NULL };
-    int r = open_root_token(place, &root);
+    int r = open_root_token(state_dir, place, &root);
     if (r == 0 && !is_ours(k, &root.signer)) {
         log_error("the root key: the token holds another key than this distributor's url=%s", place->url);
         r = KEYS_TOKEN;
@@ -232,12 +246,15 @@ int keys_root_read(const char *path, struct sign_pair *out)
 
 /* --- Wrapping ----------------------------------------------------------------------------------------------------------- */
 
-static int unseal(const struct token_place *place, struct slice sealed, const char *what, struct key32 *out)
+static int unseal(const char *state_dir, const struct token_place *place, struct slice sealed, const char *what,
+                  struct key32 *out)
 {
     struct token *token = NULL;
-    int r = open_token(&token, place, what);
+    int r = open_token(&token, state_dir, place, what);
     if (r != 0)
-        return r == TOKEN_WRONG_PIN || r == TOKEN_NO_PIN || is_pin_file(r) ? -EACCES : r > 0 ? -ENXIO : r;
+        return r == TOKEN_WRONG_PIN || r == TOKEN_LAST_TRY || r == TOKEN_NO_PIN || is_pin_file(r) ? -EACCES
+               : r > 0                                                                            ? -ENXIO
+                                                                                                  : r;
     r = token_unseal(token, sealed, out);
     token_free(token);
     if (r == TOKEN_UNFIT || r == -EUCLEAN)
@@ -245,10 +262,11 @@ static int unseal(const struct token_place *place, struct slice sealed, const ch
     return r > 0 ? -ENXIO : r;
 }
 
-static int seal(const struct token_place *place, const struct key32 *key, const char *what, struct buf *out)
+static int seal(const char *state_dir, const struct token_place *place, const struct key32 *key, const char *what,
+                struct buf *out)
 {
     struct token *token = NULL;
-    int r = open_token(&token, place, what);
+    int r = open_token(&token, state_dir, place, what);
     if (r == 0)
         r = token_seal(token, key, out);
     token_free(token);
@@ -271,7 +289,7 @@ int keys_load_wrap(struct keys *k, const char *state_dir)
         r = read_place(state_dir, WRAP_TOKEN, &place);
     if (r != 0)
         return r == -ENOENT ? -EUCLEAN : r;
-    r = unseal(&place.place, buf_slice(&sealed), "the key files", &k->wrap);
+    r = unseal(state_dir, &place.place, buf_slice(&sealed), "the key files", &k->wrap);
     k->is_wrapped = r == 0;
     return r;
 }
@@ -282,7 +300,7 @@ static int make_wrap(struct keys *k, const char *state_dir, const struct rng *rn
     struct buf sealed CLEANUP(buf_free) = buf(TOKEN_SEALED_MAX);
     char path[KEYS_PATH_BYTES];
     rng_fill(rng, k->wrap.bytes, sizeof(k->wrap.bytes));
-    int r = seal(place, &k->wrap, "the key files", &sealed);
+    int r = seal(state_dir, place, &k->wrap, "the key files", &sealed);
     if (r != 0)
         return r;
     r = write_place(state_dir, WRAP_TOKEN, place);
@@ -341,7 +359,7 @@ bool keys_in_token(struct slice content)
     return content.len > sizeof(IN_TOKEN) - 1 && memcmp(content.data, IN_TOKEN, sizeof(IN_TOKEN) - 1) == 0;
 }
 
-int keys_token_seal(const struct token_place *place, const struct key32 *key, struct buf *out)
+int keys_token_seal(const char *state_dir, const struct token_place *place, const struct key32 *key, struct buf *out)
 {
     char text[KEYS_PLACE_BYTES];
     int r = place_text(place, text);
@@ -349,7 +367,7 @@ int keys_token_seal(const struct token_place *place, const struct key32 *key, st
         r = buf_append(out, slice_str(IN_TOKEN));
     if (r == 0)
         r = buf_append(out, slice_str(text));
-    return r == 0 ? seal(place, key, "the storage key", out) : r > 0 ? -EINVAL : r;
+    return r == 0 ? seal(state_dir, place, key, "the storage key", out) : r > 0 ? -EINVAL : r;
 }
 
 /* *sealed: what follows the three lines. */
@@ -376,11 +394,11 @@ int keys_token_place(struct slice content, char text[KEYS_PLACE_BYTES], struct t
     return split(content, text, place, &sealed);
 }
 
-int keys_token_open(struct slice content, struct key32 *key)
+int keys_token_open(const char *state_dir, struct slice content, struct key32 *key)
 {
     char text[KEYS_PLACE_BYTES];
     struct token_place place;
     struct slice sealed;
     int r = split(content, text, &place, &sealed);
-    return r == 0 ? unseal(&place, sealed, "the storage key", key) : r;
+    return r == 0 ? unseal(state_dir, &place, sealed, "the storage key", key) : r;
 }

@@ -1,5 +1,6 @@
 /* hearth-distributor: the table of commands; finds the command, runs it. No logic of its own. */
 #include <stdlib.h>
+#include <sysexits.h>
 
 #include "base/commands.h"
 #include "base/log.h"
@@ -231,7 +232,8 @@ static int run_serve(struct admin *a, int argc, char **argv)
     r = contents ? contents_server_main(config, why) : serve_main(config, why);
     if (r == 0)
         return ADMIN_DONE;
-    return why[0] != '\0' ? admin_fail(a, admin_reason(r), "Cannot serve: %s", why) : admin_error(a, r, "serve");
+    int failed = why[0] != '\0' ? admin_fail(a, admin_reason(r), "Cannot serve: %s", why) : admin_error(a, r, "serve");
+    return r == -EACCES ? EX_NOPERM : failed; /* whoever starts it again changes nothing, and might lock a token */
 }
 
 /* --- Start ------------------------------------------------------------------------------------------------------- */

@@ -339,6 +339,25 @@ def root_in_a_token():
     shutil.move(os.path.join(h.root, "hsm", "away"), os.path.join(h.root, "hsm", "tokens"))
 
 
+def a_refused_pin_is_tried_once(state, path):
+    """Tokens lock themselves, and a service is started again and again."""
+    marks = lambda: {name for name in os.listdir(state) if name.startswith("pin-refused-")}
+    before = marks()
+    pin_file("pin", "999999")
+
+    def tries():
+        done = [subprocess.run([PROGRAMS["hearth-distributor"], "--state-dir", state, *words], capture_output=True, text=True, timeout=30) for words in (("serve",), ("serve",), ("keys", "list"))]
+        assert [d.returncode for d in done] == [77, 77, 1], done
+        return sum("the token refused the PIN;" in d.stdout + d.stderr for d in done), sum("refused this PIN before" in d.stdout + d.stderr for d in done)
+    assert tries() == (1, 2)
+    left, = marks() - before
+    assert os.stat(os.path.join(state, left)).st_mode & 0o777 == 0o600
+    pin_file("pin", "999998")  # another one is tried, once
+    assert tries() == (1, 2)
+    pin_file("pin", "123456")
+    assert run_admin(state, "keys", "list").returncode == 0 and marks() == before
+
+
 def wrapped_by_a_token():
     """A stolen disk opens nothing: no key file says what it holds without the token."""
     state, good, bad = os.path.join(h.root, "cedar"), os.path.join(h.root, "pin"), os.path.join(h.root, "bad-pin")
@@ -353,6 +372,7 @@ def wrapped_by_a_token():
     assert run_admin(state, "keys", "list").returncode == 0
     assert run_admin(state, "keys", "rotate").returncode == 0
     assert run_admin(state, "keys", "wrap", *token("box", good)).returncode == 1  # already
+    a_refused_pin_is_tried_once(state, good)
     shutil.move(os.path.join(h.root, "hsm", "tokens"), os.path.join(h.root, "hsm", "away"))
     os.mkdir(os.path.join(h.root, "hsm", "tokens"))
     done = run_admin(state, "keys", "list")
