@@ -121,6 +121,10 @@ def a_keyset_that_is_due_is_not_forgotten():
         aurora.admin("keys", "install", answer)
 
     aurora.admin("partner", "add", boreal.url, "--name", "boreal")
+    boreal.admin("partner", "add", aurora.url, "--name", "aurora")
+    boreal.start()
+    wait_for("boreal may sign for customers of aurora", lambda: "delegated: partner=boreal" in open(aurora.log).read())
+    boreal.stop()
     is_due("")
     aurora.admin("keys", "root", "export", root_key)
     is_due("")
