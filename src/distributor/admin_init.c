@@ -174,6 +174,7 @@ static int make(struct admin *a, const struct admin_option *options, const struc
         return has_database(a)
                    ? admin_fail(a, REASON_ALREADY, "%s is the state of a distributor already.", a->state_dir)
                    : admin_no_database(a);
+    const bool made = r == 0;
     if (r == 0 || r == KEYS_UNUSED) /* a first try ended between keys and database */
         r = make_directories(a);
     bool chosen = false;
@@ -183,6 +184,11 @@ static int make(struct admin *a, const struct admin_option *options, const struc
         r = keys_load(&a->keys, a->state_dir);
     if (r == 0)
         r = operations_create(a->state_dir, a->keys, rng_system(), n);
+    /* Another init came in between, at whichever statement: now, or soon, its database is there. */
+    for (unsigned more = 3; (r == -EUCLEAN || r == -EINVAL) && options[INIT_DATABASE].given && more > 0; more--)
+        r = operations_create(a->state_dir, a->keys, rng_system(), n);
+    if (r == OPERATIONS_TAKEN && made && !options[INIT_ROOT_TOKEN].given)
+        keys_discard(a->state_dir); /* nobody has seen them, and they have no database */
     if (r != 0 && chosen)
         database_unchoose(a->state_dir);
     if (r == -EEXIST)

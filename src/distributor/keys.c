@@ -152,6 +152,19 @@ int keys_create(const char *state_dir, const struct rng *rng, const struct token
     return r;
 }
 
+/* The mark last: without it they would be a distributor's whose database is gone. */
+void keys_discard(const char *state_dir)
+{
+    char path[KEYS_PATH_BYTES];
+    if (exists(state_dir, KEYS_UNUSED_FILE) != -EEXIST)
+        return;
+    for (size_t i = 0; i < KEYS_FILE_COUNT; i++)
+        if (keys_path(state_dir, keys_files[i], path, sizeof(path)) == 0)
+            (void)unlink(path);
+    if (keys_path(state_dir, KEYS_UNUSED_FILE, path, sizeof(path)) == 0)
+        (void)unlink(path);
+}
+
 int keys_used(const char *state_dir)
 {
     char path[KEYS_PATH_BYTES];

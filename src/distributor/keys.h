@@ -56,6 +56,8 @@ struct keys {       /* in guarded memory */
     struct key32 wrap;
 };
 
+/* Removes keys that have no database yet; others stay. */
+void keys_discard(const char *state_dir);
 /* Makes STATE/keys with fresh keys. root: where the root key is; NULL: it is made too, as a file. 0; KEYS_UNUSED; -EEXIST when there are
  * some already; KEYS_TOKEN; -errno. */
 int keys_create(const char *state_dir, const struct rng *rng, const struct token_place *root) MUST_USE;

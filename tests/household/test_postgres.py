@@ -112,6 +112,7 @@ def refusals():
     taken = subprocess.run([PROGRAMS["hearth-distributor"], "--state-dir", third, "init", "--name", "third", "--database", f"postgresql:{pg.connection} dbname=other"],
                            capture_output=True, text=True, timeout=20)
     assert taken.returncode == 1 and "dbname=other is another distributor's" in taken.stderr, taken  # it is the database that is in use, not the directory
+    assert os.listdir(os.path.join(third, "keys")) == []  # keys that have no database would stand in the way of the next
     pg.create("empty")  # the keys are in use, their database is not there any more
     with open(os.path.join(other, "database")) as f:
         chosen = f.read()
