@@ -295,6 +295,7 @@ def in_use():
     for command in (["play", one, "--output", "null"], ["copy", one, "--to", "attic"], ["move", one, "--to", "attic"], ["checkout", one, "--to", "attic"],
                     ["export", one, "--to", "attic", medium], ["burn", one, "--yes", "--image", os.path.join(root, "x.wav")]):
         assert "hearth stop" in kitchen.refused("in-use", *command).message, command
+    wait_for("attic reaches it, which was started anew", lambda: attic.sees("kitchen"), 40)
     attic.refused("in-use", "fetch", one, "--from", "kitchen")
     assert h.aurora.admin("stats") == before  # nobody was asked, nothing was charged
     assert os.listdir(medium) == []
