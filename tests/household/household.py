@@ -121,7 +121,9 @@ def run_json(argv, env=None):
 
 
 class Distributor:
-    def __init__(self, root, name, directory=False, host="127.0.0.1"):
+    host = "127.0.0.1"  # where it listens
+
+    def __init__(self, root, name, directory=False, host=host):
         self.name = name
         self.dir = os.path.join(root, name)
         self.host = host

@@ -44,7 +44,7 @@ class InToken(Distributor):
         if name not in KEYS:
             super().__init__(root_dir, name, directory)
             return
-        self.name, self.dir, self.host, self.port, self.process = name, os.path.join(root_dir, name), "127.0.0.1", free_port(), None
+        self.name, self.dir, self.port, self.process = name, os.path.join(root_dir, name), free_port(), None
         self.log = self.dir + ".log"
         self.admin("init", "--name", name, "--listen", f"127.0.0.1:{self.port}", "--root-token", url(KEYS[name]), "--module", SOFTHSM, "--pin-file", PIN)
         self.url = self.admin("id")["url"]
