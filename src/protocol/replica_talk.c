@@ -281,6 +281,11 @@ static int read_answer(struct slice bytes, struct answer *a, bool (*is_valid)(ui
     return e == 0 ? gather_live(a) : e;
 }
 
+static bool is_live(const struct answer *a, const struct dot *d)
+{
+    return a->live.count > 0 && bsearch(d, a->live.list, a->live.count, sizeof(*d), replica_compare_dots) != NULL;
+}
+
 static int plan_removals(const struct replica *r, const struct answer *a, struct replica_change *c)
 {
     static const struct dot unknown = { { 0 }, 0 };
@@ -291,7 +296,7 @@ static int plan_removals(const struct replica *r, const struct answer *a, struct
             e = replica_change_remove(c, &a->removals[i].event, &a->removals[i].removed);
     for (size_t i = 0; e == 0 && a->kind == ANSWER_WHOLE && i < r->count; i++) {
         const struct dot *d = &r->items[i]->dot;
-        if (covers(&a->theirs, d) && bsearch(d, a->live.list, a->live.count, sizeof(*d), replica_compare_dots) == NULL)
+        if (covers(&a->theirs, d) && !is_live(a, d))
             e = replica_change_remove(c, &unknown, d);
     }
     return e;

@@ -25,8 +25,8 @@ static const char *const titles[] = {
     "\xd9\x81\xd9\x8a\xd8\xb1\xd9\x88\xd8\xb2",                     /* the same, letters that join */
     "e\xcc\x81t\xc3\xa9",                                           /* an accent of its own */
     "\x1b[31mred\x1b[2J\x07",                                       /* wants to drive the terminal */
-    "\xe2\x80\xae"
-    "backwards",        /* wants to turn the line */
+    ("\xe2\x80\xae"
+     "backwards"),      /* wants to turn the line */
     "one\nline, two\r", /* wants a line of its own */
 };
 

@@ -20,8 +20,8 @@ static const char *const migrations[] = {
 };
 static const char *const statements[] = {
     [ADD] = "INSERT INTO item (number, shelf, count) VALUES (?1, ?2, ?3)",
-    [SET] = "INSERT INTO item (number, shelf, count) VALUES (?1, ?2, ?3)"
-            " ON CONFLICT (number) DO UPDATE SET shelf = excluded.shelf, count = excluded.count",
+    [SET] = ("INSERT INTO item (number, shelf, count) VALUES (?1, ?2, ?3)"
+             " ON CONFLICT (number) DO UPDATE SET shelf = excluded.shelf, count = excluded.count"),
     [MOVE] = "UPDATE item SET shelf = ?2 WHERE shelf = ?1",
     [DROP] = "DELETE FROM item WHERE number = ?1",
     [COUNT_OF] = "SELECT count FROM item WHERE number = ?1",
