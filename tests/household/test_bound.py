@@ -154,6 +154,7 @@ def lost():
     device.does_not_start(("tpm = swtpm:path=/nonexistent",), "key = file", "hearth restore")
     fresh = Bound(h.root, "new-cellar").start()
     fresh.register(h.aurora, "alice", h.passwords["alice"])
+    wait_for("the roster", lambda: any(d["client"] == old for d in fresh("devices")["devices"]))
     fresh("devices", "remove", old)
     fresh("restore")
     wait_for("what was bought", lambda: fresh.track(content)["has_body"], 60)
