@@ -213,7 +213,7 @@ def ended_before():
     h.bedroom("transfers", "limit", "1K")
     clock.go([h.directory, h.aurora, h.boreal, h.attic, h.bedroom], 8)
     h.bedroom("transfers", "limit", "none")
-    wait_for("bedroom has it", lambda: has(content), 130)  # a distributor that is not there at once is tried again after up to a minute, twice in a row here
+    wait_for("bedroom has it", lambda: has(content), 130)  # 60 s were once too short; why is not known for certain, attempts lie up to a minute apart
     wait_for("the receipt is there", lambda: certificates(content) == [3, 2], 40)
     assert copies(content) == 1 and paid() == owed + 10 and waiting(content) == 0, (copies(content), paid(), owed)
     assert h.bedroom.digest(content) == reference_digest(paths[content])
