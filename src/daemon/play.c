@@ -380,7 +380,12 @@ void play_volume(struct play *p, uint32_t percent)
         player_tell(p->player, ply_Type_VOLUME, ply_Volume_fields, &m);
 }
 
-void play_stop(struct play *p) { play_end(p, vlt_PlayEnd_END_STOPPED, REASON_CANCELLED, NULL); }
+/* A player that has crashed or hung before that is no play its user stopped: on_player_gone follows, and says how it ended. */
+void play_stop(struct play *p)
+{
+    if (p->player == NULL || !player_failed(p->player))
+        play_end(p, vlt_PlayEnd_END_STOPPED, REASON_CANCELLED, NULL);
+}
 
 bool plays_lock(const struct daemon *d, const void *issuer, const void *license_id)
 {

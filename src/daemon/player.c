@@ -313,6 +313,11 @@ void player_tell(struct player *p, uint16_t type, const pb_msgdesc_t *fields, co
         log_debug("a player could not be told type=%u", (unsigned)type);
 }
 
+bool player_failed(const struct player *p)
+{
+    return p->hung || (!p->dropped && (!p->alive || uv_is_closing((const uv_handle_t *)&p->process)));
+}
+
 void player_close(struct player *p)
 {
     p->dropped = true;

@@ -32,6 +32,8 @@ int player_give_cover(struct player *p, int fd) MUST_USE;
 int player_ask_outputs(struct player *p) MUST_USE;
 /* PAUSE, SEEK, VOLUME: nothing comes back but progress. One that cannot be told is about to go. */
 void player_tell(struct player *p, uint16_t type, const pb_msgdesc_t *fields, const void *message);
+/* It has hung or ended by itself, and on_gone follows. */
+bool player_failed(const struct player *p);
 /* Ends it, now. From any callback but on_gone, after which it is gone anyway. */
 void player_close(struct player *p);
 

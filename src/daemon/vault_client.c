@@ -245,8 +245,11 @@ static void on_handle_closed(uv_handle_t *handle)
     free_when_done(v);
 }
 
+/* Also when it is stopped by one whose request failed because the child is gone. */
 static void close_timers(struct vault *v)
 {
+    if (uv_is_closing((uv_handle_t *)&v->timer))
+        return;
     uv_close((uv_handle_t *)&v->timer, on_handle_closed);
     uv_close((uv_handle_t *)&v->killer, on_handle_closed);
 }

@@ -1,6 +1,7 @@
 /* A play is charged before its first block is out, for all of it that is opened, and not for less because it is done in loops or slices. */
 #include "cm.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -118,8 +119,8 @@ static void no_block_before_the_charge_is_on_the_disk(void **state)
     for (unsigned i = 0; i < 10; i++) {
         uint32_t id = rig_play_ask(&rig, &song, &player);
         channel_init(&p.player, player, 1 << 16);
-        assert_int_equal(
-            channel_send(&p.player, vlt_Type_BLOCK_OPEN, 1, vlt_BlockOpen_fields, &ask, content_block(&song, 0)), 0);
+        int sent = channel_send(&p.player, vlt_Type_BLOCK_OPEN, 1, vlt_BlockOpen_fields, &ask, content_block(&song, 0));
+        assert_true(sent == 0 || sent == -EPIPE); /* closed before it was asked, maybe */
         assert_true(rig_play_opened(&rig, id, &opened) > 0);
         assert_true(channel_read(&p.player, true, &f) != 0); /* closed, without an answer */
         channel_deinit(&p.player);
