@@ -4,7 +4,6 @@
  *
  * A player may be started before there is something to play: its libraries are loaded by the time it waits for the first word. */
 #define LOG_MODULE "main"
-#include <dlfcn.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
@@ -19,6 +18,7 @@
 #include "base/util.h"
 #include "player/digest.h"
 #include "player/disc.h"
+#include "player/display.h"
 #include "player/options.h"
 #include "player/outputs.h"
 #include "player/player.h"
@@ -54,22 +54,6 @@ struct session {
 static bool is_kind(const char *media_type, const char *kind) { return strncmp(media_type, kind, strlen(kind)) == 0; }
 
 static bool has_display(const ply_Start *s) { return s->has_display || s->has_wayland; }
-
-/* libmpv gives a film up when it cannot open its window, and with it the sound. So whether the X server answers is asked first, by the library that libmpv
- * uses itself; Wayland has its own ways, and is left to libmpv. */
-static bool display_answers(const ply_Start *m)
-{
-    void *(*open_display)(const char *name);
-    int (*close_display)(void *display);
-    *(void **)&open_display = dlsym(RTLD_DEFAULT, "XOpenDisplay");
-    *(void **)&close_display = dlsym(RTLD_DEFAULT, "XCloseDisplay");
-    if (m->has_wayland || open_display == NULL || close_display == NULL)
-        return true;
-    void *display = open_display(NULL);
-    if (display != NULL)
-        (void)close_display(display);
-    return display != NULL;
-}
 
 static int judge_start(struct session *s)
 {
@@ -165,7 +149,7 @@ static int prepare(struct session *s)
     int r = needs.window ? set_display(&s->start) : 0;
     if (r == 0)
         r = sandbox_enter(&needs);
-    if (r == 0 && needs.window && !display_answers(&s->start)) {
+    if (r == 0 && needs.window && !s->start.has_wayland && !display_answers()) {
         log_warn("the display does not answer: there is no window");
         s->no_window = true;
         s->start.has_display = false;

@@ -312,7 +312,7 @@ def reference_digest(path):
 # ---- what is seen ----
 
 class Screen:
-    """An X server without a screen; what it shows is a file."""
+    """An X server without a screen; what it shows is a file. As a session's it stays as it is when its last program leaves."""
     WIDTH, HEIGHT = 640, 480
 
     def __init__(self, where):
@@ -320,7 +320,7 @@ class Screen:
         read, write = os.pipe()
         os.set_inheritable(write, True)
         log = open(os.path.join(self.dir, "log"), "wb")
-        self.child = subprocess.Popen(["Xvfb", "-displayfd", str(write), "-screen", "0", f"{self.WIDTH}x{self.HEIGHT}x24", "-fbdir", self.dir, "-nolisten", "tcp"], stdin=subprocess.DEVNULL, stdout=log,
+        self.child = subprocess.Popen(["Xvfb", "-displayfd", str(write), "-screen", "0", f"{self.WIDTH}x{self.HEIGHT}x24", "-fbdir", self.dir, "-nolisten", "tcp", "-noreset"], stdin=subprocess.DEVNULL, stdout=log,
                                       stderr=log, close_fds=False)
         os.close(write)
         with os.fdopen(read) as told:

@@ -7,6 +7,7 @@ import re
 import select
 import signal
 import shutil
+import socket
 import struct
 import subprocess
 import sys
@@ -421,6 +422,23 @@ def outputs():
     kitchen.refused("output-failed", "play", songs["a.flac"], "--output", "alsa/no-such-card")
 
 
+class DeafDisplay:
+    """An X server that lets one connect, and never says a word."""
+
+    def __enter__(self):
+        number = next(n for n in range(900, 2000) if not os.path.exists(f"/tmp/.X11-unix/X{n}"))
+        self.path = f"/tmp/.X11-unix/X{number}"
+        os.makedirs(os.path.dirname(self.path), exist_ok=True)
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(self.path)
+        self.listener.listen(4)
+        return f":{number}"
+
+    def __exit__(self, *error):
+        self.listener.close()
+        os.unlink(self.path)
+
+
 def windows():
     for name in ("red.png", "mute.avi"):
         os.environ.pop("DISPLAY", None)
@@ -463,6 +481,10 @@ def windows():
         assert "display" in kitchen.refused("output-failed", "play", songs["red.png"], "--output", "silent").message
         silent("green.mp4")  # its sound
         assert not now()["picture"]
+        kitchen("stop")
+        with DeafDisplay() as os.environ["DISPLAY"]:
+            silent("green.mp4")
+            wait_for("its sound", lambda: now()["state"] == "playing" and not now()["picture"])
     finally:
         os.environ.pop("DISPLAY", None)
         nothing_plays()
