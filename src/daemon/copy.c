@@ -423,5 +423,6 @@ int copies_start(struct daemon *d)
         return r < 0 ? r : -EUCLEAN;
     copies_listen(d);
     siblings_on_online(d, on_online);
+    copies_household_changed(d, NULL);
     return 0;
 }

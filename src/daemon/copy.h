@@ -19,6 +19,10 @@ void copies_sent(struct daemon *d, const struct id *client, const struct id *con
 /* A license of this content has come anew (restore.c): moves of an earlier edition of it end. */
 void copies_overtaken(struct daemon *d, const struct id *issuer, const struct id *content);
 
+/* Which devices are of the household is another matter now: copies to those that were removed end. removed: one that a newer roster does not
+ * name any more; NULL: all are looked after. */
+void copies_household_changed(struct daemon *d, const struct id *removed);
+
 /* What is wanted of a copy. */
 struct copy_wish {
     struct id content, destination;

@@ -337,6 +337,7 @@ void copy_handle(struct daemon *d, struct call *c, const void *message)
         r = resolve_destination(d, m->device, &wish.destination, detail, sizeof(detail));
     if (r == 0) {
         wish.content = t->content;
+        wish.again |= siblings_find(d, wish.destination.bytes) == NULL; /* what was done before says nothing of it */
         r = copy_begin(d, &wish, &transfer, detail, sizeof(detail));
     }
     if (r == REASON_ALREADY) {

@@ -6,6 +6,7 @@
 #include <strings.h>
 
 #include "base/util.h"
+#include "daemon/copy.h"
 #include "daemon/db.h"
 #include "daemon/events.h"
 #include "daemon/state_sync.h"
@@ -171,6 +172,23 @@ static bool is_current(const struct account *a)
     return a->roster != NULL && a->roster->ends_ms >= (uint64_t)device_time_of(a);
 }
 
+bool siblings_is_named(const struct daemon *d, const struct id *client)
+{
+    for (const struct account *a = d->accounts; a != NULL; a = a->next)
+        if (a->roster != NULL && roster_find(a->roster, client) != NULL)
+            return true;
+    return false;
+}
+
+/* By a roster; the account of one that is merely over, or was left, says nothing. */
+static bool is_removed(const struct daemon *d, const struct sibling *old)
+{
+    for (const struct account *a = d->accounts; a != NULL; a = a->next)
+        if (a == old->account)
+            return a->roster != NULL && !siblings_is_named(d, &old->client);
+    return false;
+}
+
 void siblings_refresh(struct daemon *d)
 {
     struct siblings *s = d->siblings;
@@ -203,7 +221,11 @@ void siblings_refresh(struct daemon *d)
         else
             hint_changed(d, h);
     }
+    for (size_t n = 0; n < old.count; n++)
+        if (is_removed(d, &old.list[n]))
+            copies_household_changed(d, &old.list[n].client);
     free(old.list);
+    copies_household_changed(d, NULL);
     visits_refresh(d);
 }
 

@@ -23,6 +23,8 @@ void siblings_stop(struct daemon *d);
 /* A roster has changed: merge again. */
 void siblings_refresh(struct daemon *d);
 
+/* Does any roster name it, also one that is over? */
+bool siblings_is_named(const struct daemon *d, const struct id *client);
 /* Borrowed until the next refresh. NULL when it is not in a current roster. */
 struct sibling *siblings_find(struct daemon *d, const void *client);
 /* A name (any case) or an ID prefix (4 characters at least). 0, REASON_NOT_FOUND, REASON_AMBIGUOUS. */

@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "crypto/sha256.h"
 #include "distributor/billing.h"
+#include "distributor/copies.h"
 #include "distributor/devices.h"
 #include "distributor/erase.h"
 #include "distributor/handlers.h"
@@ -302,6 +303,8 @@ int accounts_unregister(struct operations *o, const struct caller *who, struct s
         r = devices_caller(o, who, &d);
     if (r == 0)
         r = devices_revoke(o, &d, who->now_ms);
+    if (r == 0)
+        r = copies_device_removed(o, &d, who->now_ms);
     return r == 0 ? reply_ok(out) : r;
 }
 

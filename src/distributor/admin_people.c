@@ -7,6 +7,7 @@
 #include "distributor/accounts.h"
 #include "distributor/admin.h"
 #include "distributor/billing.h"
+#include "distributor/copies.h"
 #include "distributor/devices.h"
 #include "distributor/rows.h"
 #include "distributor/standings.h"
@@ -254,6 +255,8 @@ static int device_revoke(struct admin *a, const char *prefix)
     if (d.revoked)
         return admin_fail(a, REASON_ALREADY, "%s was revoked before.", d.name);
     r = devices_revoke(a->o, &d, a->now_ms);
+    if (r == 0)
+        r = copies_device_removed(a->o, &d, a->now_ms);
     if (r == 0)
         r = admin_commit(a);
     else

@@ -62,7 +62,11 @@ int copies_end_overdue(struct operations *o, int64_t now_ms) MUST_USE;
  * business. 0, -errno. */
 int copies_settle_relayed(struct operations *o, struct slice receipt, struct slice surrender, int64_t now_ms) MUST_USE;
 
-/* By hand, after its end: count and price of one that the operator believes was never used. Should a receipt come later all the same, it
+/* Its destination was removed from its household: no copy for it is open any more. Count and price come back, once for each license; the rest
+ * waits for the operator. gone: as it was, with its user. Writes. */
+int copies_device_removed(struct operations *o, const struct device *gone, int64_t now_ms) MUST_USE;
+
+/* By hand, after its end or the removal of its destination: count and price of one that the operator believes was never used. Should a receipt come later all the same, it
  * counts again; the price stays given back. 0; REASON_NOT_FOUND; REASON_ALREADY; REASON_IN_USE: it may still be used; REASON_NOT_PERMITTED:
  * it was redeemed, or is a move (only its destination's refusal wakes the source). Writes. */
 int copies_give_back(struct operations *o, const uint8_t serial[16], int64_t now_ms, const char *text) MUST_USE;

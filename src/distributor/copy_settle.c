@@ -5,6 +5,7 @@
  *   ISSUED --end, not a move--> ENDED        nothing: a destination that is silent may have stored it
  *   ENDED  --late receipt, signed before the end--> REDEEMED; --late refusal--> REFUSED, count and price back
  *   ENDED  --the operator, by hand--> GIVEN_BACK   count and price back
+ *   ISSUED --its device was removed, not a move--> GIVEN_BACK, count and price back, once for each license; else ENDED (copy_removed.c)
  *   GIVEN_BACK --late receipt, signed before the end--> REDEEMED, counted again; --late refusal--> REFUSED
  * Everything may come twice, from either side, and by way of another distributor. Source: seed S153; design section 6.5. */
 #define LOG_MODULE "copies"
@@ -393,9 +394,12 @@ int copies_give_back(struct operations *o, const uint8_t serial[16], int64_t now
         return REASON_ALREADY;
     if (c.state == CERTIFICATE_REDEEMED || c.move)
         return REASON_NOT_PERMITTED;
-    if (now_ms <= c.ends_ms + DOCUMENTS_SKEW_MS)
+    uint32_t arrives;
+    r = state_on_arrival(o, &c, &arrives);
+    if (r == 0 && arrives == LICENSE_LIVE && now_ms <= c.ends_ms + DOCUMENTS_SKEW_MS)
         return REASON_IN_USE;
-    r = licenses_count(o, c.license_id, &c.source, c.edition, copies_made(&c, -1));
+    if (r == 0)
+        r = licenses_count(o, c.license_id, &c.source, c.edition, copies_made(&c, -1));
     if (r == 0)
         r = settlements_take_back_fee(o, c.serial, now_ms);
     if (r == 0 && c.charge != 0)

@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "base/util.h"
+#include "distributor/copies.h"
 #include "distributor/handlers.h"
 #include "distributor/keyblocks.h"
 #include "distributor/keyset.h"
@@ -301,5 +302,7 @@ int devices_remove(struct operations *o, const struct caller *who, struct slice 
     r = find_mine(o, who, m.client, &d, out);
     if (r == 0)
         r = devices_revoke(o, &d, who->now_ms);
+    if (r == 0)
+        r = copies_device_removed(o, &d, who->now_ms);
     return r == 0 ? reply_ok(out) : r;
 }

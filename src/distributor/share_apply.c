@@ -123,13 +123,16 @@ static int set_client_user(const struct row *row, const share_ClientUser *m)
     return rows_run(&q);
 }
 
-/* What a partner's device had of us is lost with it, also when it registers there again. */
+/* What a partner's device had of us is lost with it, also when it registers there again; what was on its way to it ends. */
 static int revoke_licenses(const struct row *row, const share_ClientUser *m)
 {
+    struct device gone = { .client = id_from(m->client), .distributor = row->origin, .revoked = true };
+    CODEC_SET_TEXT(gone.user, m->user);
     struct query q CLEANUP(query_end) = query(row->o->store, LICENSE_REVOKE_AT);
     query_bind_blob(&q, 1, SLICE_ARRAY(m->client));
     query_bind_i64(&q, 2, row->origin);
-    return rows_run(&q);
+    int r = rows_run(&q);
+    return r == 0 && !row->removed ? copies_device_removed(row->o, &gone, row->now_ms) : r;
 }
 
 static int apply_client_user(const struct row *row)

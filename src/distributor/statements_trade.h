@@ -175,6 +175,11 @@
       "SELECT account FROM certificate WHERE license_id = ?1 AND destination = ?2 AND content = ?3 LIMIT 1")                             \
     X(CERTIFICATE_OVERDUE, "SELECT " SQL_CERTIFICATE " FROM certificate WHERE state = 1 AND move = 0 AND ends_ms < ?1"                   \
                            " ORDER BY ends_ms LIMIT 1")                                                                                  \
+    X(CERTIFICATES_TO,                                                                                                                   \
+      "SELECT DISTINCT c.serial FROM license l JOIN certificate c ON c.license_id = l.license_id WHERE l.account = ?1"                   \
+      " AND c.destination = ?2 AND c.destination_number = ?3 AND c.move = 0 AND c.state = 1 LIMIT ?4")                                   \
+    X(CERTIFICATE_GIVEN_BACK_FIND,                                                                                                       \
+      "SELECT 1 FROM certificate WHERE license_id = ?1 AND source = ?2 AND state = ?3 LIMIT 1")                                          \
     X(CERTIFICATE_STATE, "UPDATE certificate SET state = ?2, receipt = coalesce(?3, receipt),"                                           \
                          " surrender = coalesce(?4, surrender) WHERE serial = ?1")                                                       \
     X(RELAYED_ADD, "INSERT INTO relayed (digest, relayed_ms) VALUES (?1, ?2) ON CONFLICT DO NOTHING")

@@ -7,6 +7,7 @@
 
 #include "crypto/body.h"
 
+#define GONE_TEXT "The destination was removed from the household."
 #define CERTIFICATE_MAX sizeof(((msg_Offer *)0)->certificate.bytes)
 
 /* ---- states -------------------------------------------------------------------------------------------------- */
@@ -85,6 +86,7 @@ void copy_out_note_serial(struct copy_out *m)
     if (!m->has_serial)
         return;
     memcpy(m->serial, certificate.serial, sizeof(m->serial));
+    m->issued_ms = certificate.issued_ms;
     m->ends_ms = certificate.ends_ms;
 }
 
@@ -202,6 +204,13 @@ static bool has_ended_by(const struct copy_out *m, int64_t wall_ms, int64_t grac
            (uint64_t)wall_ms - m->ends_ms > (uint64_t)grace_ms;
 }
 
+/* Before DELIVERED and REFUSED. What the issuer may have granted is known when the transaction is answered. */
+static bool ends_with_destination(const struct copy_out *m)
+{
+    bool sent = m->state == COPY_OUT_HELD || m->state == COPY_OUT_WITHDRAWING;
+    return m->gone && ((m->state == COPY_OUT_ASKING && !m->unsure) || (sent && (!m->about.move || !m->asleep)));
+}
+
 static struct copy_out_action wait_action(void) { return (struct copy_out_action){ .kind = COPY_OUT_WAIT }; }
 
 /* HELD and WITHDRAWING: towards the destination. */
@@ -281,13 +290,17 @@ struct copy_out_action copy_out_next(struct copy_out *m, int64_t now_ms, int64_t
         copy_out_end(m, REASON_CANCELLED, "Its license was given to this device again.");
         return copy_out_next(m, now_ms, wall_ms);
     }
+    if (ends_with_destination(m)) {
+        copy_out_end(m, REASON_DEVICE_REVOKED, GONE_TEXT);
+        return copy_out_next(m, now_ms, wall_ms);
+    }
     if (m->cancelled) {
         take_back(m, now_ms);
         return m->cancelled && !m->later_now ? wait_action() : copy_out_next(m, now_ms, wall_ms);
     }
     if (m->state == COPY_OUT_DELIVERED || m->state == COPY_OUT_REFUSED)
         return next_end(m, now_ms);
-    if (m->paused)
+    if (m->paused || (m->gone && m->state != COPY_OUT_ASKING))
         return wait_action();
     if (m->state != COPY_OUT_ASKING)
         return next_talk(m, now_ms, wall_ms);
@@ -333,8 +346,19 @@ void copy_out_overtaken(struct copy_out *m)
     copy_out_resume(m);
 }
 
+void copy_out_destination_gone(struct copy_out *m, bool gone)
+{
+    if (m->gone == gone || m->about.removable)
+        return;
+    m->gone = gone;
+    copy_out_let_go(m);
+    copy_out_resume(m);
+}
+
 bool copy_out_again(struct copy_out *m)
 {
+    if (m->gone)
+        return false;
     bool cancelled = m->why == REASON_CANCELLED || m->why == REASON_NONE;
     bool back = m->state == COPY_OUT_WITHDRAWING || m->to == COPY_OUT_WITHDRAWING || m->state == COPY_OUT_REFUSED;
     if (back && (m->about.move || !cancelled || (m->to != 0 && m->to != COPY_OUT_WITHDRAWING)))

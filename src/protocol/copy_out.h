@@ -77,7 +77,7 @@ struct copy_out {
     struct buf released; /* a move's certificate, opened; only in memory */
     struct buf info, surrender, report, message;
     uint8_t list_root[32], serial[16];
-    uint64_t ends_ms; /* of the certificate, as soon as it can be read */
+    uint64_t issued_ms, ends_ms; /* of the certificate, as soon as it can be read */
     bool has_serial;
     bool asleep;     /* the vault has suspended the license for this move */
     enum reason why; /* it is withdrawn, or ended, for this reason */
@@ -88,7 +88,7 @@ struct copy_out {
     uint16_t report_type, asked_type;
     bool unsure;  /* the issuer may have been asked already: the outstanding transaction will say */
     bool offered; /* the destination reads, or will sign */
-    bool paused, cancelled, wanted_again, overtaken, blocked, connecting, connected, body_removed, awake;
+    bool paused, cancelled, wanted_again, overtaken, gone, blocked, connecting, connected, body_removed, awake;
     bool answer_due, answer_now, tell_now, later_now, let_go_now;
     enum reason answer_why, tell_why, later_why;
     int64_t active_ms;             /* when the destination last did something */
@@ -149,6 +149,9 @@ void copy_out_resume(struct copy_out *m);
 void copy_out_cancel(struct copy_out *m); /* as soon as nothing is under way; too late from DELIVERED on */
 void copy_out_overtaken(
     struct copy_out *m); /* a move whose license was given to this device anew: the issuer has voided it */
+/* gone: its destination was removed from the household, and nothing more is said to it. A copy ends; so does a move whose license is awake;
+ * another move waits for its license to be given anew, or for the destination to belong there again. Not for media. */
+void copy_out_destination_gone(struct copy_out *m, bool gone);
 /* The same is wanted again: it goes on at once, and is not taken back any more if it was being cancelled (plain copies only). false: it is
  * on its way back for another reason. */
 bool copy_out_again(struct copy_out *m);

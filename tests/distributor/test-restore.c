@@ -148,6 +148,11 @@ static void what_is_left_of_the_copies_comes_along(void **state)
     remove_device(&kitchen, &attic);
     gadget_hello(&town.a, &attic);
     assert_int_equal(gadget_register(&town.a, &attic, "alice", TOWN_PASSWORD), 0);
+    /* The certificate of a removed device counts no more, once for each license (copy_removed.c). */
+    assert_int_equal(gadget_copy(&town.a, &spare, &song, &attic, false, false, &result), 0);
+    remove_device(&kitchen, &attic);
+    gadget_hello(&town.a, &attic);
+    assert_int_equal(gadget_register(&town.a, &attic, "alice", TOWN_PASSWORD), 0);
     assert_int_equal(gadget_copy(&town.a, &spare, &song, &attic, false, false, &result), REASON_COPY_COUNT_EXHAUSTED);
 }
 

@@ -383,8 +383,8 @@ class Week:
         for d in self.alive():
             def nothing(d=d):
                 open_ones = [t for t in d("transfers")["transfers"] if t["state"] not in ("done", "failed", "cancelled")]
-                # What was certified for the lost one and never arrived waits until its certificate has ended.
-                for_ever = [t for t in open_ones if t["kind"] == "copy-out" and self.lost_client.startswith(t["peer"])]
+                # What is moving to the lost one waits until its certificate has ended.
+                for_ever = [t for t in open_ones if t["kind"] == "move-out" and t.get("reason") == "device-revoked"]
                 if len(open_ones) > len(for_ever):
                     raise ValueError(open_ones)
                 status = d("status")
