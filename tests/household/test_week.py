@@ -119,6 +119,7 @@ class Week:
         # What was acknowledged: (device, title) that is there or has gone; entries, wishes and settings.
         self.moves = []  # not acknowledged: at one end or the other
         self.has, self.maybe = set(), set()  # maybe: asked for and not acknowledged, or moved away from without a word
+        self.said = []  # (device, kind, key) of what it shares: what nobody has heard of is lost with the device
         self.entries, self.entries_maybe, self.wishes, self.wishes_maybe, self.asked, self.gone = (set() for _ in range(6))
 
     # ---- the household ----
@@ -218,7 +219,12 @@ class Week:
             return None
         self.asked.add(key)
         self.entries_maybe.add(key)
-        return device, ("playlist", "add", key[0], self.songs[title]), lambda: key in self.gone or self.entries.add(key)
+
+        def done():
+            self.said.append((device.name, "entry", key))
+            if key not in self.gone:
+                self.entries.add(key)
+        return device, ("playlist", "add", key[0], self.songs[title]), done
 
     def shown(self, device, name):
         titles = {c: t for t, c in self.songs.items()}
@@ -240,6 +246,7 @@ class Week:
         self.entries -= gone
         self.entries_maybe -= gone
         self.gone |= gone
+        self.said += [(device.name, "gone", key) for key in gone]
         self.tell(f"{device.name}: {gone} are gone")
         return None
 
@@ -248,13 +255,21 @@ class Week:
             return None
         self.asked.add(title)
         self.wishes_maybe.add(title)
-        return device, ("wishlist", "add", self.songs[title]), lambda: self.wishes.add(title)
+
+        def done():
+            self.said.append((device.name, "wish", title))
+            self.wishes.add(title)
+        return device, ("wishlist", "add", self.songs[title]), done
 
     def do_unwish(self, device, title):
         if title not in self.wishes or self.songs[title] not in [w["content"] for w in device("wishlist")["wishes"]]:
             return None
         self.wishes.discard(title)
-        return device, ("wishlist", "remove", self.songs[title]), lambda: self.wishes_maybe.discard(title)
+
+        def done():
+            self.said.append((device.name, "unwish", title))
+            self.wishes_maybe.discard(title)
+        return device, ("wishlist", "remove", self.songs[title]), done
 
     def do_setting(self, device, title):
         return device, ("settings", "volume", str(self.rng.randrange(101))), lambda: None
@@ -368,6 +383,16 @@ class Week:
         wait_for("it is removed", removed, 40)
         self.has = {(d, t) for d, t in self.has if d != name}
         self.maybe = {(d, t) for d, t in self.maybe if d != name}
+        for _, kind, key in (s for s in self.said if s[0] == name):
+            if kind == "entry":
+                self.entries.discard(key)
+            elif kind == "gone":
+                self.gone.discard(key)
+                self.entries_maybe.add(key)
+            elif kind == "wish":
+                self.wishes.discard(key)
+            else:
+                self.wishes_maybe.add(key)
         self.moves = [m for m in self.moves if name not in (m[0][0], m[1][0])]
 
     def week(self):
