@@ -28,6 +28,7 @@
 #include "daemon/play.h"
 #include "daemon/play_memory.h"
 #include "daemon/player.h"
+#include "daemon/playlists_shown.h"
 #include "daemon/programs.h"
 #include "daemon/shop.h"
 #include "daemon/siblings.h"
@@ -287,6 +288,7 @@ void daemon_deinit(struct daemon *d)
     siblings_stop(d);
     library_stop(d);
     listing_free(d);
+    playlists_shown_free(d);
     quotes_free(d);
     free(steal(&d->plays));
     peer_identity_free(steal(&d->identity));

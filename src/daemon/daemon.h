@@ -52,11 +52,12 @@ struct daemon {
     uint8_t device_key[32], sealing_key[32];
     uint64_t generation; /* of the vault */
     struct library *library;
-    struct listing *listing;  /* numbers of the last listing shown */
-    struct quotes *quotes;    /* quotes shown and not yet taken */
-    struct account *accounts; /* list, in order of registration */
-    struct account *guests;   /* list: issuers that this device is not registered with (account.h) */
-    struct visit *visits;     /* list: distributors of siblings that are being looked for (visits.c) */
+    struct listing *listing;                 /* numbers of the last listing shown */
+    struct playlists_shown *playlists_shown; /* what playlists_shown.h remembers; NULL: nothing */
+    struct quotes *quotes;                   /* quotes shown and not yet taken */
+    struct account *accounts;                /* list, in order of registration */
+    struct account *guests;                  /* list: issuers that this device is not registered with (account.h) */
+    struct visit *visits;                    /* list: distributors of siblings that are being looked for (visits.c) */
     struct later_item visits_later;
     bool visits_due;
     struct outbox *outbox;

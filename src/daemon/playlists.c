@@ -10,6 +10,7 @@
 #include "daemon/library.h"
 #include "daemon/listing.h"
 #include "daemon/playlists.h"
+#include "daemon/playlists_shown.h"
 
 #define PREFIX_MIN 4 /* hexadecimal digits of an ID */
 
@@ -130,6 +131,7 @@ void playlist_handle(struct daemon *d, struct call *c, const void *message)
         CODEC_SET_TEXT(row.title, title_of(t, &entries[i]));
         CALL_ROW(c, PLAYLIST_ENTRY, PlaylistEntry, &row);
     }
+    playlist_shown(d, id, entries, count);
     call_finish(c);
 }
 

@@ -1,4 +1,5 @@
 /* Changing playlists: create, add, remove, move, rename, delete. What a person names is resolved when the command comes; what is planned is what is there then.
+ * A number is that of the list as it was last shown here: another device's change since then moves nobody's finger.
  *
  * A playlist's ID follows from the name it is created under, so that one created on two devices apart is one playlist. Loop thread.
  *
@@ -12,6 +13,7 @@
 #include "daemon/control.h"
 #include "daemon/library.h"
 #include "daemon/playlists.h"
+#include "daemon/playlists_shown.h"
 
 #define ENTRIES_MAX 1000 /* of a playlist */
 #define NUMBERS_MAX 64
@@ -190,6 +192,10 @@ static void on_edited(struct state_edit *edit, int outcome)
             : outcome == REASON_NOT_FOUND ? "Another device has removed it meanwhile."
                                           : NULL);
     } else {
+        for (size_t i = 0; e->action == REMOVE && i < e->count; i++)
+            playlist_shown_without(e->daemon, e->playlist, e->list[i].id);
+        if (e->action == MOVE)
+            playlist_shown_moved(e->daemon, e->playlist, e->list[0].id, e->to);
         (void)playlist_row(e->daemon, e->playlist, e->call);
         call_finish(e->call);
     }
@@ -225,6 +231,26 @@ static int take_tracks(struct edit *e, const ctl_PlaylistEdit *m, char *detail, 
     return r;
 }
 
+static bool is_there(const struct state_entry *list, size_t count, const uint8_t *id)
+{
+    for (size_t i = 0; i < count; i++)
+        if (memcmp(list[i].id, id, PLAYLIST_ID_BYTES) == 0)
+            return true;
+    return false;
+}
+
+static int number_error(int r, size_t count, char *detail, size_t cap)
+{
+    if (r == REASON_NOT_FOUND)
+        (void)snprintf(detail, cap, "The playlist has %zu entries: hearth playlist show NAME", count);
+    if (r == REASON_OUT_OF_STEP)
+        (void)snprintf(
+            detail, cap,
+            "A number is that of the list as it was shown, and it has changed since or was not shown: hearth "
+            "playlist show NAME");
+    return r;
+}
+
 static int take_numbers(struct edit *e, const ctl_PlaylistEdit *m, char *detail, size_t cap)
 {
     struct state_entry *list CLEANUP(freep) = NULL;
@@ -233,16 +259,20 @@ static int take_numbers(struct edit *e, const ctl_PlaylistEdit *m, char *detail,
         return REASON_MALFORMED;
     int r = state_entries(state_replica(e->daemon), e->playlist, &list, &count);
     for (pb_size_t i = 0; r == 0 && i < m->numbers_count; i++) {
-        if (m->numbers[i] == 0 || m->numbers[i] > count || (m->has_to && m->to > count)) {
-            (void)snprintf(detail, cap, "The playlist has %zu entries: hearth playlist show NAME", count);
-            return REASON_NOT_FOUND;
-        }
-        for (size_t n = 0; n < e->count; n++)
-            if (memcmp(e->list[n].id, list[m->numbers[i] - 1].id, PLAYLIST_ID_BYTES) == 0)
+        uint8_t *id = e->list[e->count].id;
+        r = playlist_shown_at(e->daemon, e->playlist, m->numbers[i], id);
+        if (r == 0 && m->has_to && m->to > count)
+            r = REASON_NOT_FOUND;
+        if (r == 0 && e->action == MOVE && !playlist_shown_is(e->daemon, e->playlist, list, count))
+            r = REASON_OUT_OF_STEP; /* between which two it would come, nobody has seen */
+        if (r == 0 && !is_there(list, count, id))
+            r = REASON_OUT_OF_STEP;
+        for (size_t n = 0; r == 0 && n < e->count; n++)
+            if (memcmp(e->list[n].id, id, PLAYLIST_ID_BYTES) == 0)
                 return REASON_MALFORMED; /* twice */
-        memcpy(e->list[e->count++].id, list[m->numbers[i] - 1].id, PLAYLIST_ID_BYTES);
+        e->count += r == 0;
     }
-    return r;
+    return r > 0 ? number_error(r, count, detail, cap) : r;
 }
 
 /* Another one of that name would never be named again. */

@@ -209,8 +209,8 @@ const struct verb verb_playlist = {
     "playlist",
     "[list | show NAME | create NAME | add NAME TRACK... [--at N] | remove NAME N... | move NAME FROM TO | rename NAME NEW | delete NAME]",
     "Lists, shows and changes playlists, which all devices of the household share.",
-    "N is a number that `show` prints. add makes a playlist that there is not. What devices change while they are apart comes together\n"
-    "when they meet: of two that add, both have added; what one changes outlives another's deletion that did not know of it.\n"
+    "N is a number of the list as `show` printed it last on this device: whatever another device has changed since, it means that entry, or is\n"
+    "refused. add makes a playlist that there is not. What devices change while they are apart comes together when they meet: of two that add, both have added; what one changes outlives another's deletion that did not know of it.\n"
     "hearth play --playlist NAME plays it.",
     run
 };

@@ -193,11 +193,34 @@ def deletion_against_change():
     wait_for("it to be there again", lambda: entries(bedroom, "Gone") == ["A short song"])
 
 
+def numbers_are_those_that_were_shown():
+    together()
+    kitchen("playlist", "add", "Seen", song, other, song, other)
+    kitchen.refused("out-of-step", "playlist", "remove", "Seen", "1")  # of a list that nobody has looked at
+    wait_for("attic to have it", lambda: len(entries(attic, "Seen")) == 4)
+    assert entries(kitchen, "Seen") == ["A long song", "A short song"] * 2
+    attic("playlist", "remove", "Seen", "1")
+    attic("playlist", "remove", "Seen", "1")  # its own change moves its numbers
+    wait_for("kitchen to have it", lambda: next(p["entries"] for p in kitchen("playlist")["playlists"] if p["name"] == "Seen") == 2)
+    kitchen.refused("out-of-step", "playlist", "remove", "Seen", "1")
+    kitchen.refused("out-of-step", "playlist", "move", "Seen", "3", "1")
+    kitchen.refused("not-found", "playlist", "remove", "Seen", "5")
+    kitchen("playlist", "remove", "Seen", "3")
+    assert entries(kitchen, "Seen") == ["A short song"]
+    kitchen("playlist", "add", "Seen", song)
+    assert entries(kitchen, "Seen") == ["A short song", "A long song"]
+    kitchen("playlist", "move", "Seen", "2", "1")
+    kitchen("playlist", "move", "Seen", "2", "1")
+    assert entries(kitchen, "Seen") == ["A short song", "A long song"]
+    kitchen("playlist", "delete", "Seen")
+
+
 def returns_after_long():
     together()
     kitchen("playlist", "add", "Old", song, other)
     agree(*ALL)
     bedroom.stop()
+    entries(kitchen, "Old")
     kitchen("playlist", "remove", "Old", "1")
     for i in range(60):
         kitchen("settings", "volume", str(i % 50))
@@ -434,7 +457,7 @@ def taken_over():
     assert attic.track(other)["position_ms"] == 1500
 
 
-CASES = [("a change is seen at once", seen_at_once), ("playlists", playlists_are_shared), ("wishes", wishes), ("settings", settings),
+CASES = [("a change is seen at once", seen_at_once), ("playlists", playlists_are_shared), ("a number is that of the list that was shown", numbers_are_those_that_were_shown), ("wishes", wishes), ("settings", settings),
            ("edits apart", edits_apart), ("deletion against change", deletion_against_change), ("a device that returns after long", returns_after_long),
            ("wrong clocks", wrong_clocks), ("put back from a copy", put_back_from_a_copy), ("put back in place", put_back_in_place), ("positions", positions),
            ("repeat", repeats), ("a device that falls silent", falls_silent), ("a stale position asks", stale_position_asks), ("a place noted beside a play", kept_beside_a_play), ("of an earlier version", taken_over), ("kill -9 in between", killed_in_between)]
