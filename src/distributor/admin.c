@@ -16,6 +16,7 @@
 #include "base/util.h"
 #include "distributor/database.h"
 #include "distributor/endings.h"
+#include "distributor/keys_age.h"
 #include "distributor/rotation.h"
 
 /* Typed once a command, which may open its token more than once. */
@@ -112,13 +113,27 @@ void admin_close(struct admin *a)
     a->keys = NULL;
 }
 
+int admin_judge_keys(struct admin *a)
+{
+    struct keys_ages ages;
+    char text[KEYS_AGE_TEXT_BYTES];
+    int r = keys_ages_read(a->o, a->keys, a->now_ms, &ages);
+    if (r != 0)
+        return admin_error(a, r, "read the keyset");
+    return ages.of[0] != KEYS_GONE
+               ? 0
+               : admin_fail(a, REASON_KEYSET_INVALID, "Nothing was changed: %s.", keys_ages_text(&ages, text));
+}
+
 int admin_begin(struct admin *a)
 {
     int r = a->o ? 0 : admin_open(a);
     if (r != 0)
         return r;
     r = transaction_begin(&a->open, a->o->store);
-    return r == 0 ? 0 : admin_error(a, r, "lock the database");
+    if (r != 0)
+        return admin_error(a, r, "lock the database");
+    return a->any_keys ? 0 : admin_judge_keys(a);
 }
 
 int admin_commit(struct admin *a)
@@ -206,6 +221,12 @@ int admin_error(struct admin *a, int r, const char *doing)
         return admin_fail(
             a, REASON_TIMED_OUT,
             "Cannot tell whether this was done (%s): the database server is gone. Look before you do it again.", doing);
+    if (r == -EKEYREVOKED)
+        return admin_fail(
+            a, REASON_KEYSET_INVALID,
+            "Cannot %s: keys/ here has keys of before; those in use are on another machine. Copy the files of "
+            "keys/ from there. If they are lost: keys rotate, without a purpose",
+            doing);
     if (r == -EBUSY)
         return admin_fail(a, REASON_IN_USE, "Cannot %s: the database is in use. Try again.", doing);
     return admin_fail(a, admin_reason(r), "Cannot %s: %s.", doing, strerror(r < 0 ? -r : EINVAL));

@@ -21,6 +21,7 @@ struct admin {
     struct operations *o;
     struct transaction open; /* after admin_begin */
     int64_t now_ms;
+    bool any_keys; /* the command goes with keys that do not count (keys_age.h) */
 };
 
 struct admin_command {
@@ -35,7 +36,9 @@ int admin_open(struct admin *a) MUST_USE;
 int admin_no_database(struct admin *a); /* keys without a database: says what to do, ADMIN_FAILED */
 bool admin_lost_keys(struct admin *a);  /* is it a database without keys? Says what to do then. */
 void admin_close(struct admin *a);
-/* admin_open and a write transaction; admin_commit ends it. Both: 0 or an exit code. */
+/* Do the keys that were opened count? Who signs without a transaction asks. 0, or an exit code after saying what to do. */
+int admin_judge_keys(struct admin *a) MUST_USE;
+/* admin_open, a write transaction, and admin_judge_keys unless any_keys; admin_commit ends it. Both: 0 or an exit code. */
 int admin_begin(struct admin *a) MUST_USE;
 int admin_commit(struct admin *a) MUST_USE;
 /* After a command that opened: a line of standard error for each thing that ends soon (endings.h). */

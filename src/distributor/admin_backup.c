@@ -192,6 +192,7 @@ static int restore_here(struct admin *a, bool clock_was_ahead)
     int64_t taken_ms;
     int lock CLEANUP(closep) = -1;
     int r = lock_state(a, &lock);
+    a->any_keys = true; /* the database may be older than they are; the next keyset judges that (keyset_propose) */
     if (r == 0)
         r = admin_begin(a);
     if (r != 0)

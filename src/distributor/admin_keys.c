@@ -40,7 +40,7 @@ static int root_failed(struct admin *a, int r, const char *doing)
 
 /* --- list ---------------------------------------------------------------------------------------------------------- */
 
-static const char *state_of(const struct admin *a, const doc_Key *k)
+static const char *state_of(const struct admin *a, const struct keys_ages *ages, const doc_Key *k)
 {
     enum key_purpose p = (enum key_purpose)k->purpose;
     if (p > KEY_SEALING)
@@ -49,7 +49,7 @@ static const char *state_of(const struct admin *a, const doc_Key *k)
     if (keyset_is_withdrawn(a->o, k->key, &gone) == 0 && gone)
         return "to be withdrawn";
     if (memcmp(k->key, keys_public(a->keys, p), sizeof(k->key)) == 0)
-        return "in use";
+        return ages->of[p] == KEYS_NEWEST ? "in use" : "former, and here";
     const struct keys_next *next = &a->keys->next[p - 1];
     return next->there && memcmp(k->key, next->public_key, sizeof(k->key)) == 0 ? "next" : "former";
 }
@@ -69,6 +69,8 @@ static int keys_list(struct admin *a)
     if (r != 0)
         return admin_error(a, r, "list the keys");
     unsigned due = 0;
+    struct keys_ages ages;
+    keys_ages_of(k, a->keys, a->now_ms, &ages);
     r = keyset_due(a->o, a->now_ms, &due);
     if (r != 0)
         return admin_error(a, r, "list the keys");
@@ -95,7 +97,7 @@ static int keys_list(struct admin *a)
         struct id id = id_from(k->keys[i].key);
         const char *purpose =
             k->keys[i].purpose < ARRAY_COUNT(purposes) && k->keys[i].purpose > 0 ? purposes[k->keys[i].purpose] : "?";
-        const struct out_field fields[] = { OUT_T("purpose", purpose), OUT_T("state", state_of(a, &k->keys[i])),
+        const struct out_field fields[] = { OUT_T("purpose", purpose), OUT_T("state", state_of(a, &ages, &k->keys[i])),
                                             OUT_MS("ends", k->keys[i].ends_ms), OUT_I("key", &id) };
         out_list_row(&l, fields, ARRAY_COUNT(fields));
     }
@@ -199,6 +201,7 @@ static int judge_room(struct admin *a)
 
 static int keys_rotate(struct admin *a, int argc, char **argv, const char *request)
 {
+    a->any_keys = true; /* who lost the newest ones makes others */
     bool wanted[KEYS_PURPOSES + 1] = { false };
     for (int i = 0; i < argc; i++) {
         enum key_purpose p = purpose_of(argv[i]);
@@ -366,6 +369,7 @@ static int keys_sign(struct admin *a, const char *root_file, const struct token_
 static int keys_install(struct admin *a, const char *file)
 {
     struct buf envelope CLEANUP(buf_free) = buf(KEYSET_ENVELOPE_MAX);
+    a->any_keys = true; /* those that it lists may be the first that count again */
     int r = read_whole(a, file, &envelope);
     if (r == 0)
         r = admin_begin(a);

@@ -119,6 +119,9 @@ static int sign_as_publisher(struct admin *a, struct signing *s)
     int r = admin_open(a);
     if (r != 0)
         return r;
+    r = admin_judge_keys(a);
+    if (r != 0)
+        return r;
     signer_from_pair(&s->signer, &a->keys->license);
     s->said.kind = SIGNER_PUBLISHER;
     memcpy(s->said.signer, a->keys->self.bytes, ID_BYTES);
@@ -245,6 +248,10 @@ static int vouch(struct admin *a, const char *word, const char *path, const stru
     if (id_parse(word, &provider) != 0)
         return admin_usage(a, "metadata vouch ID FILE (the ID that `metadata key` prints, whole)");
     int r = admin_open(a);
+    if (r != 0)
+        return r;
+    if (r == 0)
+        r = admin_judge_keys(a);
     if (r != 0)
         return r;
     doc_MetadataVouch v = { .sequence = (uint64_t)a->now_ms, .issued_ms = (uint64_t)a->now_ms };

@@ -72,6 +72,9 @@ void endings_of(const struct measures *m, bool has_root, struct endings *out)
     };
     char date[WHEN_BYTES];
     *out = (struct endings){ .count = 0 };
+    char old[KEYS_AGE_TEXT_BYTES];
+    if (m->ages.of[0] != KEYS_NEWEST)
+        add(out, "%s.", keys_ages_text(&m->ages, old));
     if (m->keyset_due != 0 && !has_root)
         add(out,
             "A keyset is to be signed with the root key, which is not here: %s. hearth-distributor keys request FILE; "

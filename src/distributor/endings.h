@@ -6,7 +6,7 @@
 #include "distributor/measures.h"
 
 #define ENDINGS_MAX 8 /* the others are in the figures (measures_text.h) */
-#define ENDINGS_TEXT_BYTES 320
+#define ENDINGS_TEXT_BYTES 400
 
 struct endings {
     char texts[ENDINGS_MAX][ENDINGS_TEXT_BYTES];

@@ -135,7 +135,11 @@ static void finish(struct exchange *x, int outcome)
 {
     if (login_is_for(x->type))
         login_judged(x->server->login, x, outcome);
-    if (outcome < 0) {
+    if (outcome == -EKEYREVOKED) {
+        exchange_refuse(
+            x, REASON_OFFLINE,
+            "This server of the distributor has keys of before; its operator has to put the new ones there.");
+    } else if (outcome < 0) {
         log_error("request failed type=%u errno=%d", x->type, -outcome);
         x->reply.detail[0] = '\0';
         buf_clear(&x->reply.tail);
@@ -274,9 +278,25 @@ static void ask_partner(struct exchange *x)
         run_again(x);
 }
 
+static void on_keys_looked(struct renew_waiting *w)
+{
+    struct exchange *x = container_of(w, struct exchange, keys);
+    struct log_request scope CLEANUP(log_request_end) = log_request(x->log_id);
+    writer_submit(x->writer, &x->job);
+}
+
+/* A key was withdrawn, and this server has not gone over to the next one; or it never will, since keys/ lacks it (keys_age.h). */
+static bool waits_for_keys(struct exchange *x)
+{
+    x->keys.on_looked = on_keys_looked;
+    return ask_left_ms(x) > 0 && renew_wait(x->server, &x->keys);
+}
+
 static void on_request_done(struct writer_job *job, int outcome)
 {
     struct exchange *x = container_of(job, struct exchange, job);
+    if (outcome == -EKEYREVOKED && waits_for_keys(x))
+        return;
     if (outcome == REQUESTS_ASK_DIRECTORY)
         ask_directory(x);
     else if (outcome == REQUESTS_ASK_PARTNER)
@@ -292,6 +312,7 @@ static void submit(struct exchange *x, struct writer *w, int (*run)(struct write
                   (x->type == msg_Type_TRANSACT || x->type == msg_Type_COMMIT); /* transact.c looks itself */
     x->job = (struct writer_job){ .run = run, .on_done = on_done, .beside = beside, .request = x->log_id };
     x->job.ahead = run == run_request ? ask_ahead : NULL;
+    x->writer = w;
     writer_submit(w, &x->job);
 }
 
@@ -424,6 +445,8 @@ static void on_linked(void *ctx, int outcome, const char *user, const char *deta
 static void on_link_begun(struct writer_job *job, int outcome)
 {
     struct exchange *x = container_of(job, struct exchange, job);
+    if (outcome == -EKEYREVOKED && waits_for_keys(x))
+        return;
     if (outcome != 0) {
         finish(x, outcome);
         return;

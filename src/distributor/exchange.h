@@ -12,6 +12,7 @@
 
 #include "distributor/links.h"
 #include "distributor/metrics.h"
+#include "distributor/renew.h"
 #include "distributor/session.h"
 
 #define EXCHANGE_ASK_MS 5000
@@ -28,6 +29,8 @@ struct exchange {
     struct caller who;
     struct reply reply;
     int64_t ask_deadline_ms;
+    struct writer *writer;     /* where it ran last */
+    struct renew_waiting keys; /* while keys/ has not those that count */
     struct asking
         *asking; /* the directory and partners, asked side by side for rows that are not here; NULL: they were not */
     bool asks_waited;                       /* nothing to do before one of them answers */

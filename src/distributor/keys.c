@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "crypto/seal.h"
+#include "crypto/sha256.h"
 #include "distributor/keys_internal.h"
 
 const char *const keys_files[KEYS_FILE_COUNT] = {
@@ -295,6 +296,24 @@ bool keys_is_prepared(const char *state_dir, enum key_purpose purpose)
 {
     char name[KEYS_NAME_BYTES];
     return next_name(purpose, name) == 0 && exists(state_dir, name) == -EEXIST;
+}
+
+void keys_stamp(const char *state_dir, struct keys_stamp *out)
+{
+    struct {
+        uint64_t inode, size, seconds, nanoseconds;
+    } files[KEYS_PURPOSES];
+    char path[KEYS_PATH_BYTES];
+    struct stat s;
+    memset(files, 0, sizeof(files));
+    for (enum key_purpose p = KEY_TLS; p <= KEY_SEALING; p++)
+        if (keys_path(state_dir, keys_files[p], path, sizeof(path)) == 0 && stat(path, &s) == 0) {
+            files[p - 1].inode = s.st_ino;
+            files[p - 1].size = (uint64_t)s.st_size;
+            files[p - 1].seconds = (uint64_t)s.st_mtim.tv_sec;
+            files[p - 1].nanoseconds = (uint64_t)s.st_mtim.tv_nsec;
+        }
+    sha256(slice(files, sizeof(files)), out->digest);
 }
 
 int keys_adopt(const char *state_dir, enum key_purpose purpose)

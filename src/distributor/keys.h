@@ -80,6 +80,12 @@ bool keys_is_prepared(const char *state_dir, enum key_purpose purpose);
 /* The next key takes the place of the one before, which is gone. Idempotent. 0, -errno. */
 int keys_adopt(const char *state_dir, enum key_purpose purpose) MUST_USE;
 
+/* What the files of keys that are rotated look like from outside: another stamp, other files. */
+struct keys_stamp {
+    uint8_t digest[32];
+};
+void keys_stamp(const char *state_dir, struct keys_stamp *out);
+
 /* --- The root key ------------------------------------------------------------------------------------------------ */
 
 /* Whoever signs keysets, while it is open. */

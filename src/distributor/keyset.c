@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "distributor/findings.h"
+#include "distributor/keys_age.h"
 #include "distributor/rotation.h"
 #include "distributor/rows.h"
 #include "distributor/share_rows.h"
@@ -119,7 +120,7 @@ static int64_t retired_end(enum key_purpose purpose, int64_t now_ms)
 }
 
 /* A next key takes over as soon as it is listed (rotation.h): ours is a former one then. */
-static int add_ours(struct operations *o, int64_t now_ms, doc_Keyset *k)
+static int add_ours(struct operations *o, const struct keys_ages *ages, int64_t now_ms, doc_Keyset *k)
 {
     int r = 0;
     for (enum key_purpose p = KEY_TLS; r == 0 && p <= KEY_SEALING; p++) {
@@ -127,11 +128,11 @@ static int add_ours(struct operations *o, int64_t now_ms, doc_Keyset *k)
         const uint8_t *ours = keys_public(o->keys, p);
         bool gone = false;
         r = keyset_is_withdrawn(o, ours, &gone);
-        if (r == 0 && gone && !next->there)
-            return -EKEYREVOKED; /* keys of before it was withdrawn: another machine has the new ones */
+        if (r == 0 && (gone || ages->of[p] == KEYS_FORMER) && !next->there)
+            return -EKEYREVOKED; /* keys of before it was changed: another machine has the new ones */
         if (next->there)
             add_key(k, p, next->public_key, now_ms + KEY_LIFE_MS);
-        if (!gone)
+        if (!gone && ages->of[p] != KEYS_FORMER) /* a former one is, as it was */
             add_key(k, p, ours, next->there ? retired_end(p, now_ms) : now_ms + KEY_LIFE_MS);
         else if (p == KEY_LICENSE)
             add_key(k, KEY_SHARED, ours, now_ms);
@@ -244,12 +245,16 @@ int keyset_propose(struct operations *o, int64_t now_ms, doc_Keyset *out)
     CODEC_SET_TEXT(k->name, o->name);
     k->issued_ms = (uint64_t)now_ms;
     k->ends_ms = (uint64_t)(now_ms + KEYSET_LIFE_MS);
-    int r = add_ours(o, now_ms, k);
+    struct keys_ages ages = { .until_ms = INT64_MAX };
+    int r = keyset_of(o, OPERATIONS_SELF, before);
+    bool is_first = r == OPERATIONS_ABSENT;
     if (r == 0)
-        r = keyset_of(o, OPERATIONS_SELF, before);
-    if (r == 0)
+        keys_ages_of(before, o->keys, now_ms, &ages);
+    if (r == 0 || is_first)
+        r = add_ours(o, &ages, now_ms, k);
+    if (r == 0 && !is_first)
         r = add_former(o, before, now_ms, k);
-    if (r == 0 || r == OPERATIONS_ABSENT)
+    if (r == 0)
         r = add_floors(o, now_ms, k);
     if (r == 0)
         r = next_sequence(o, &k->sequence);
@@ -372,7 +377,12 @@ int keyset_keep_fresh(struct operations *o, int64_t now_ms, bool *changed)
     uint64_t sequence;
     int64_t issued_ms = 0, ends_ms = 0;
     int r = read_keyset(o, OPERATIONS_SELF, NULL, &sequence, &issued_ms, &ends_ms);
+    struct keys_ages ages;
     if (r < 0 || (r == 0 && now_ms < issued_ms + (ends_ms - issued_ms) / 2))
+        return r;
+    if (r == 0)
+        r = keys_ages_read(o, o->keys, now_ms, &ages);
+    if (r < 0 || (r == 0 && ages.of[0] != KEYS_NEWEST)) /* another machine has those that are in use */
         return r;
     return keyset_issue_if_possible(o, now_ms, changed); /* without the root key what is served goes on until the end */
 }

@@ -73,6 +73,7 @@ static int read_keyset(struct operations *o, struct measures *m)
     int r = keyset_own(o, k);
     if (r != 0)
         return r > 0 ? -EUCLEAN : r;
+    keys_ages_of(k, o->keys, m->now_ms, &m->ages);
     m->keyset_sequence = k->sequence;
     m->keyset_ends_ms = (int64_t)k->ends_ms;
     for (size_t i = 0; i < k->keys_count && m->key_count < MEASURES_KEYS; i++)

@@ -3,7 +3,7 @@
 #ifndef DISTRIBUTOR_MEASURES_H
 #define DISTRIBUTOR_MEASURES_H
 
-#include "distributor/operations.h"
+#include "distributor/keys_age.h"
 
 #define MEASURES_KEYS 16
 #define MEASURES_PARTNERS 64
@@ -18,6 +18,7 @@ struct measures {
     uint64_t keyset_sequence, key_block_version;
     int64_t keyset_ends_ms;
     unsigned keyset_due; /* keyset.h */
+    struct keys_ages ages;
     struct measures_key {
         uint32_t purpose; /* doc_Key.purpose */
         int64_t ends_ms;

@@ -74,6 +74,9 @@ void measures_text(struct openmetrics *m, const struct measures *from)
         { "hearth_keyset_due",
           "1 while another keyset is to be signed, which happens by itself where the root key is: keys list says why.",
           OPENMETRICS_GAUGE, from->keyset_due != 0 },
+        { "hearth_keys_former",
+          "0: keys/ here has the keys in use. 1: another machine has, ours count for an hour. 2: nothing is served with ours.",
+          OPENMETRICS_GAUGE, (uint64_t)from->ages.of[0] },
         { "hearth_key_block_version", "Number of our enabling key block.", OPENMETRICS_GAUGE, from->key_block_version },
         { "hearth_restores", "Times that this database was restored from a backup.", OPENMETRICS_COUNTER, from->epoch },
     };

@@ -28,6 +28,7 @@
 #include "distributor/database.h"
 #include "distributor/directory.h"
 #include "distributor/directory_client.h"
+#include "distributor/keys_age.h"
 #include "distributor/keyset.h"
 #include "distributor/late.h"
 #include "distributor/lobby.h"
@@ -201,6 +202,12 @@ static int start_signals(struct serve_signals *signals, struct server *server)
     return r;
 }
 
+/* Nothing is read or written with keys that do not count any more (keys_age.h). */
+static int judge_keys(void *database, void *ctx)
+{
+    return keys_usable(database, clock_wall_ms(((const struct server *)ctx)->clock));
+}
+
 /* The database's part: both connections, what is read once, the threads. */
 static int start_database(struct server *server, bool *serves_directory)
 {
@@ -233,10 +240,12 @@ static int start_database(struct server *server, bool *serves_directory)
         r = -ENOMEM;
     if (r == 0)
         r = writer_start(&server->writer, &server->loop,
-                         &(struct writer_database){ server->write_ops, server->write_ops->store, false, &unfinished });
+                         &(struct writer_database){ server->write_ops, server->write_ops->store, false, &unfinished,
+                                                    judge_keys, server });
     if (r == 0)
-        r = writer_start(&server->reader, &server->loop,
-                         &(struct writer_database){ server->read_ops, server->read_ops->store, true, NULL });
+        r = writer_start(
+            &server->reader, &server->loop,
+            &(struct writer_database){ server->read_ops, server->read_ops->store, true, NULL, judge_keys, server });
     return r;
 }
 

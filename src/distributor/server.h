@@ -42,6 +42,7 @@ struct collector;
 struct announce;
 struct rekey;
 struct renewed;
+struct renew_waiting;
 
 struct server {
     uv_loop_t loop;
@@ -70,7 +71,8 @@ struct server {
     struct watch *watch;
     struct collector *collector;
     struct rekey *rekey;
-    struct renewed *renewed; /* renew.c: keys and identities of before */
+    struct renewed *renewed;              /* renew.c: keys and identities of before */
+    struct renew_waiting *waits_for_keys; /* renew.h */
 };
 
 #endif

@@ -28,6 +28,7 @@
 #define TICK_MS 30000     /* the database's periodic work */
 #define CHECKPOINT_MS 250 /* its sync holds up those of the writer: rather often and little each time */
 #define CHECKPOINTS_A_SCRUB 8
+#define SAY_MS 60000     /* that keys are old */
 #define LOG_PAGES 131072 /* 512 MiB: a longer log is begun anew. It takes a sync of the database, so not too often */
 #define CHECK_MS 4000
 #define CHECK_LOOKS 5
@@ -45,6 +46,8 @@ struct watch {
     bool has_version, changed, keyset_changed;
     bool sweep_due; /* everybody's roster is to be looked at */
     int64_t sweep_after_ms;
+    enum keys_age said; /* in the log */
+    int64_t say_after_ms;
     struct renew_reading look_reading, tick_reading;
     char (*touched)[OPERATIONS_NAME_BYTES];
     size_t touched_count;
@@ -76,6 +79,7 @@ static void stopped_when_idle(struct watch *w)
         free(w->touched);
         server->watch = NULL;
         free(w);
+        renew_looked(server);
         on_stopped(server);
     }
 }
@@ -202,7 +206,9 @@ static int run_look(struct writer_job *job, void *database)
     r = findings_flush(o, clock_wall_ms(w->server->clock));
     if (r == 0 && w->changed)
         r = share_check(o, SHARE_CHECK_WANTED, &w->check_wanted);
-    return r == 0 && w->changed ? renew_read(o, &w->look_reading) : r;
+    return r == 0 && (w->changed || renew_is_due(&w->look_reading))
+               ? renew_read(o, clock_wall_ms(w->server->clock), &w->look_reading)
+               : r;
 }
 
 /* Other servers over the same database may change something every second: looking at everybody's roster takes a tenth of the writer's time at
@@ -218,6 +224,25 @@ static void sweep_in_time(struct watch *w)
     announce_everybody(server->announce);
 }
 
+/* When it begins and ends, and every minute meanwhile. */
+static void say_age(struct watch *w)
+{
+    char text[KEYS_AGE_TEXT_BYTES];
+    const struct keys_ages *ages = &w->look_reading.ages;
+    int64_t now_ms = clock_mono_ms(w->server->clock);
+    enum keys_age before = w->said;
+    if (ages->of[0] == before && (before == KEYS_NEWEST || now_ms < w->say_after_ms))
+        return;
+    w->said = ages->of[0];
+    w->say_after_ms = now_ms + SAY_MS;
+    if (w->said == KEYS_GONE)
+        log_error("%s", keys_ages_text(ages, text));
+    else if (w->said == KEYS_FORMER)
+        log_warn("%s", keys_ages_text(ages, text));
+    else
+        log_info("keys/ here has the keys that count");
+}
+
 static void on_look_done(struct writer_job *job, int outcome)
 {
     struct watch *w = container_of(job, struct watch, look_job);
@@ -229,11 +254,12 @@ static void on_look_done(struct writer_job *job, int outcome)
         w->sweep_due |= w->changed;
     }
     if (outcome == 0 && !w->stopping) {
+        renew_take(server, &w->look_reading);
+        say_age(w);
         sweep_in_time(w);
         rekey_look(server->rekey, w->changed);
     }
     if (outcome == 0 && w->changed && !w->stopping) {
-        renew_take(server, &w->look_reading);
         lobby_visit_distributors(server->lobby, check_partner, server);
         directory_client_reload(server->directory_client);
         directory_client_poke(server->directory_client);
@@ -243,8 +269,10 @@ static void on_look_done(struct writer_job *job, int outcome)
     }
     if (outcome == 0)
         check_go_on(w);
-    if (!w->stopping)
-        partners_compare(w->server->partners);
+    if (!w->stopping) {
+        renew_looked(server);
+        partners_compare(server->partners);
+    }
     stopped_when_idle(w);
 }
 
@@ -254,7 +282,7 @@ static void on_look(uv_timer_t *t)
     if (w->look_runs)
         return;
     w->look_runs = true;
-    w->look_job = (struct writer_job){ .run = run_look, .on_done = on_look_done };
+    w->look_job = (struct writer_job){ .run = run_look, .on_done = on_look_done, .always = true };
     writer_submit(w->server->writer, &w->look_job);
 }
 
@@ -267,7 +295,7 @@ static int run_tick(struct writer_job *job, void *database)
     int r = operations_tick(database, clock_wall_ms(w->server->clock), &w->keyset_changed);
     int collected = announce_collect(database, &w->touched, &w->touched_count);
     if (r == 0 && w->keyset_changed)
-        r = renew_read(database, &w->tick_reading);
+        r = renew_read(database, clock_wall_ms(w->server->clock), &w->tick_reading);
     return r == 0 ? collected : r;
 }
 

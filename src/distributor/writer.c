@@ -140,6 +140,9 @@ static int run_jobs(struct writer *w, struct list *todo, struct list *batch, uin
         w->d.unfinished->begun(w->d.database);
     if (r == 0)
         ask_ahead(w, todo);
+    const int verdict = r == 0 && w->d.judge != NULL ? w->d.judge(w->d.database, w->d.judge_ctx) : 0;
+    if (verdict != 0 && verdict != -EKEYREVOKED)
+        r = verdict < 0 ? verdict : -EIO;
     const bool begun = r == 0; /* otherwise a whole batch is told so: each waiting anew would take for ever */
     const uint64_t began_ns = uv_hrtime(),
                    most_ns = (store_asks_ahead(w->d.store) ? WRITER_TURN_MS : WRITER_BATCH_MS) * 1000000ull;
@@ -149,6 +152,10 @@ static int run_jobs(struct writer *w, struct list *todo, struct list *batch, uin
         list_push(batch, job);
         if (!begun)
             continue;
+        if (verdict != 0 && !job->always) {
+            job->outcome = verdict;
+            continue;
+        }
         if (w->d.read_only)
             job->outcome = run_logged(w, job);
         else

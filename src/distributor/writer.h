@@ -39,6 +39,7 @@ struct writer_job {
     /* Or NULL: says what run will ask the database (query_ahead). Called for all jobs of a batch before the first one runs, and once more in a second
      * pass, which may build on the answers to the first; not where it makes no difference. */
     void (*ahead)(struct writer_job *job, void *database, unsigned pass);
+    bool always;             /* runs though the database's judge says no */
     bool beside;             /* runs while others of its batch are unfinished; otherwise they are finished first */
     uint64_t request;        /* whose lines in the log this one's are (base/log.h); 0: nobody's */
     struct writer_job *next; /* the writer's */
@@ -60,6 +61,10 @@ struct writer_database {
     struct store *store; /* its connection */
     bool read_only;
     const struct writer_unfinished *unfinished; /* or NULL */
+    /* Or NULL: asked at the beginning of each transaction. 0; -EKEYREVOKED: of its jobs only those run that always do, the others are told that; any
+     * other -errno: the transaction has failed. */
+    int (*judge)(void *database, void *ctx);
+    void *judge_ctx; /* borrowed */
 };
 
 /* Starts the thread. d is copied, what it points to is borrowed until writer_stop has returned. 0 or -errno. */

@@ -10,6 +10,7 @@
 #include "base/util.h"
 #include "distributor/endings.h"
 #include "distributor/keyblocks.h"
+#include "distributor/keys_age.h"
 #include "distributor/rotation.h"
 
 static struct town town;
@@ -359,6 +360,81 @@ static void a_next_key_that_is_damaged_changes_nothing(void **state)
     }
 }
 
+/* The keys are changed by somebody else; town.a's are of before from then on, as a second machine's copy is. */
+static void keys_of_before_are_known(void **state)
+{
+    (void)state;
+    struct keys_ages ages;
+    struct keys *newest CLEANUP(keys_freep) = NULL;
+    doc_Keyset proposed;
+    assert_int_equal(keys_ages_read(town.a.o, town.a.keys, town.now_ms, &ages), 0);
+    assert_int_equal(ages.of[0], KEYS_NEWEST);
+    assert_int_equal(keys_prepare(town.a.keys, town.a.dir, rng_system(), KEY_LICENSE), 0);
+    list_again();
+    assert_int_equal(rotation_load(&newest, town.a.dir), 0);
+    assert_int_equal(keys_ages_read(town.a.o, newest, town.now_ms, &ages), 0);
+    assert_int_equal(ages.of[0], KEYS_NEWEST);
+
+    const struct {
+        int64_t after_ms;
+        enum keys_age age;
+        int usable;
+    } times[] = { { 0, KEYS_FORMER, 0 }, { 3599999, KEYS_FORMER, 0 }, { 3600000, KEYS_GONE, -EKEYREVOKED } };
+    for (size_t i = 0; i < ARRAY_COUNT(times); i++) {
+        int64_t now_ms = town.now_ms + times[i].after_ms;
+        assert_int_equal(keys_ages_read(town.a.o, town.a.keys, now_ms, &ages), 0);
+        assert_int_equal(ages.of[0], times[i].age);
+        assert_int_equal(ages.of[KEY_LICENSE], times[i].age);
+        assert_int_equal(ages.of[KEY_TLS], KEYS_NEWEST);
+        assert_int_equal(keys_usable(town.a.o, now_ms), times[i].usable);
+    }
+    assert_int_equal(ages.until_ms, INT64_MAX);
+    assert_int_equal(keyset_propose(town.a.o, town.now_ms, &proposed),
+                     -EKEYREVOKED); /* it would turn the keyset back */
+    struct transaction t CLEANUP(transaction_end) = { 0 };
+    bool changed = true;
+    begin(&t, &town.a);
+    int64_t late_ms = town.now_ms + 60 * INT64_C(86400000); /* it would be due */
+    assert_int_equal(keyset_keep_fresh(town.a.o, late_ms, &changed), 0);
+    doc_Keyset own;
+    assert_int_equal(keyset_own(town.a.o, &own), 0);
+    assert_memory_equal(keyset_key(&own, KEY_LICENSE), keys_public(newest, KEY_LICENSE), 32);
+    assert_true(own.issued_ms <= (uint64_t)town.now_ms);
+}
+
+static void which_keys_are_better(void **state)
+{
+    (void)state;
+    const struct {
+        const char *name;
+        enum keys_age a[2], b[2]; /* tls, license */
+        bool not_older;
+    } cases[] = { { "the same", { KEYS_NEWEST, KEYS_NEWEST }, { KEYS_NEWEST, KEYS_NEWEST }, true },
+                  { "one newer", { KEYS_FORMER, KEYS_NEWEST }, { KEYS_FORMER, KEYS_GONE }, true },
+                  { "one newer, one older", { KEYS_FORMER, KEYS_NEWEST }, { KEYS_NEWEST, KEYS_GONE }, false },
+                  { "older", { KEYS_NEWEST, KEYS_GONE }, { KEYS_NEWEST, KEYS_FORMER }, false } };
+    for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+        struct keys_ages a = { .of = { [KEY_TLS] = cases[i].a[0], [KEY_LICENSE] = cases[i].a[1] } };
+        struct keys_ages b = { .of = { [KEY_TLS] = cases[i].b[0], [KEY_LICENSE] = cases[i].b[1] } };
+        if (keys_ages_not_older(&a, &b) != cases[i].not_older)
+            fail_msg("%s", cases[i].name);
+    }
+}
+
+static void other_files_have_another_stamp(void **state)
+{
+    (void)state;
+    struct keys_stamp before, after;
+    char path[128];
+    keys_stamp(town.a.dir, &before);
+    keys_stamp(town.a.dir, &after);
+    assert_memory_equal(&before, &after, sizeof(before));
+    snprintf(path, sizeof(path), "%s/keys/roster.key", town.a.dir);
+    assert_int_equal(file_replace(path, slice(town.a.keys->roster.seed.bytes, 32), 0600), 0);
+    keys_stamp(town.a.dir, &after);
+    assert_memory_not_equal(&before, &after, sizeof(before));
+}
+
 /* --- The root key, elsewhere --------------------------------------------------------------------------------------- */
 
 static void put_file(const char *name, const void *bytes, size_t len)
@@ -444,6 +520,9 @@ int main(void)
         TEST(floors_end_with_what_they_end),
         TEST(a_rotation_goes_on_where_it_was_interrupted),
         TEST(a_next_key_that_is_damaged_changes_nothing),
+        TEST(keys_of_before_are_known),
+        TEST(which_keys_are_better),
+        TEST(other_files_have_another_stamp),
         TEST(a_root_key_elsewhere_is_named_whole),
         TEST(a_wrapping_key_without_its_token_opens_nothing),
     };

@@ -5,7 +5,7 @@ import pty
 import shutil
 import subprocess
 
-from household import PROGRAMS, Household, Process, Refused, enter_namespace, make_track, run_cases, wait_for
+from household import BUILD, PROGRAMS, Household, Process, Refused, enter_namespace, make_track, run_cases, wait_for
 
 enter_namespace()
 SOFTHSM = "/usr/lib/softhsm/libsofthsm2.so"
@@ -16,12 +16,16 @@ h.kitchen("get", songs[0], "--yes")
 license_file = os.path.join(h.aurora.dir, "keys", "license.key")
 
 
-def put(key):
-    """The server with this key file as license key, whatever the keyset says: what a thief who also has its machine can do."""
+def put(key, program=PROGRAMS["hearth-distributor"]):
+    """The server with this key file as license key, whatever the keyset says: what a thief who also has its machine can do, with a program of his own."""
     h.aurora.stop()
     with open(license_file, "wb") as f:
         f.write(key)
-    h.aurora.start()
+    h.aurora.process = Process([program, "--state-dir", h.aurora.dir, "serve"], h.aurora.log)
+    wait_for("it listens", h.aurora.reachable)
+
+
+def kitchen_is_back():
     wait_for("the kitchen is back", lambda: h.kitchen("status")["distributors_online"] >= 1, 40)
 
 
@@ -49,7 +53,8 @@ def forged_with_a_stolen_key():
         good = f.read()
     assert good != stolen
     wait_for("the new key is taken", lambda: got(songs[1]), 40)
-    put(stolen)
+    put(stolen, os.path.join(BUILD, "tests", "household", "thief"))
+    kitchen_is_back()
     before = h.kitchen.library()
     license_refused = refused("get", songs[2], "--yes")
     assert license_refused.code == "signature-invalid", str(license_refused)
@@ -59,7 +64,11 @@ def forged_with_a_stolen_key():
     assert h.kitchen.library() == before
     assert not any(t["content"] == songs[0] for t in h.attic.library())
     assert h.kitchen.digest(songs[0]) and h.kitchen.digest(songs[1])  # what was stored before plays
+    put(stolen)  # our own program does not sign with it
+    wait_for("it says so", lambda: "keys of before (license): nobody takes" in open(h.aurora.log).read())
+    assert refused("get", songs[2], "--yes").code == "offline"
     put(good)
+    kitchen_is_back()
     h.kitchen("copy", songs[1], "--to", "attic")
     wait_for("the copy is there", lambda: h.attic.track(songs[1])["has_body"], 30)
 

@@ -221,6 +221,49 @@ static void test_reader(void **state)
     store_close(store);
 }
 
+/* --- The judge -------------------------------------------------------------------------------------------------------- */
+
+static int judge(void *database, void *ctx)
+{
+    (void)database;
+    return *(const int *)ctx;
+}
+
+/* While it says no, what always runs runs; what it says otherwise undoes the batch. */
+static void test_judge(void **state)
+{
+    struct world *w = *state;
+    const struct {
+        int verdict, told, told_always;
+        int64_t rows;
+    } cases[] = {
+        { 0, 0, 0, 2 }, { -EKEYREVOKED, -EKEYREVOKED, 0, 3 }, { -ENOTSUP, -ENOTSUP, -ENOTSUP, 3 }, { 0, 0, 0, 5 }
+    };
+    struct work work[2];
+    struct writer *judged;
+    struct store *store;
+    assert_int_equal(store_open(&store, w->path, &schema), 0);
+    int verdict = 0;
+    assert_int_equal(writer_start(&judged, &w->loop,
+                                  &(struct writer_database){
+                                      .database = store, .store = store, .judge = judge, .judge_ctx = &verdict }),
+                     0);
+    for (unsigned i = 0; i < ARRAY_COUNT(cases); i++) {
+        verdict = cases[i].verdict; /* nothing runs now */
+        for (unsigned j = 0; j < 2; j++) {
+            work[j] = (struct work){ .world = w, .number = 10 + 2 * i + j, .job = { .run = run, .on_done = on_done } };
+            work[j].job.always = j == 1;
+            writer_submit(judged, &work[j].job);
+        }
+        run_until(w, 2 * (i + 1));
+        assert_int_equal(work[0].outcome, cases[i].told);
+        assert_int_equal(work[1].outcome, cases[i].told_always);
+        assert_int_equal(count_rows(w->store), cases[i].rows);
+    }
+    writer_stop(judged, NULL, NULL);
+    store_close(store);
+}
+
 /* --- The log ---------------------------------------------------------------------------------------------------------- */
 
 /* Whoever else moves the log while the writer writes never comes to its end; the writer does. */
@@ -400,6 +443,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_stop, setup, teardown),
         cmocka_unit_test_setup_teardown(test_reader, setup, teardown),
         cmocka_unit_test_setup_teardown(test_log_begins_anew, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_judge, setup, teardown),
         cmocka_unit_test_setup_teardown(test_unfinished, setup, teardown),
         cmocka_unit_test_setup_teardown(test_unfinished_again, setup, teardown),
     };
