@@ -1,4 +1,4 @@
-/* What deck.c and deck_control.c share. */
+/* What the files of the deck share. */
 #ifndef DAEMON_DECK_INTERNAL_H
 #define DAEMON_DECK_INTERNAL_H
 
@@ -65,6 +65,7 @@ int deck_add_playlist(struct deck *k, const char *playlist, char *detail, size_t
 /* Resolves names and appends the tracks. 0, a reason with detail: nothing was appended. */
 int deck_add(struct deck *k, const char (*names)[128], size_t count, char *detail, size_t detail_cap) MUST_USE;
 
+void deck_play_current(struct deck *k); /* from first_ms */
 void deck_seek(struct deck *k, uint64_t position_ms);
 void deck_volume(struct deck *k, uint32_t percent);
 void deck_go(struct deck *k, uint32_t index); /* plays that one next, now; count: ends */
