@@ -283,14 +283,14 @@ bool session_is_forgotten(const struct session *s) { return s->forgotten; }
 
 void session_registered(struct session *s, uint64_t number, uint32_t bit, uint64_t roster_sequence)
 {
-    bool another = s->number != 0 && number != s->number;
+    bool another = number != s->number;
     s->known = true;
     s->forgotten = false;
     s->number = number;
     s->server_bit = bit;
     s->roster_sequence = roster_sequence;
     if (s->state == SESSION_READY && another) {
-        session_restart(s); /* it was forgotten while connected: this session has seen nothing of the vault yet */
+        session_restart(s); /* it was forgotten, before it connected or since: this session has seen nothing of the vault yet */
     } else if (s->state == SESSION_READY) {
         session_fetch_roster(s);
         transact_ready(s->account->transact);

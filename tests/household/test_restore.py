@@ -110,8 +110,11 @@ def moved_to_a_lost_device():
 def registered_again_elsewhere():
     """A lost device whose license was given again: registering it anew does not bring the old one back to life."""
     h.attic.start()
+    wait_for("it hears that it was removed", lambda: h.attic("accounts")["accounts"][0]["removed"])
     h.attic.register(h.aurora, "alice", h.passwords["alice"])
     h.attic.refused("no-license", "play", tracks[0], "--output", "digest")
+    h.attic("get", tracks[1], "--yes", "--again")  # it has shown that it is no older copy of itself
+    assert h.attic.digest(tracks[1]) == reference_digest(paths[1])
     assert h.attic("restore")["tracks"] == []
     h.bedroom.start()
     h.bedroom.register(h.boreal, "alina", h.passwords["alina"])
