@@ -46,6 +46,7 @@
 #include "distributor/throttle.h"
 #include "distributor/watch.h"
 
+#define START_PATIENCE_MS 60000
 #define SPARE_DESCRIPTORS 256 /* databases, bodies, partners */
 
 struct serve_signals {
@@ -372,7 +373,7 @@ static void raise_descriptor_limit(uint32_t connections)
                  connections);
 }
 
-int serve_main(const struct config *config, char why[SERVE_WHY_BYTES])
+static int serve_once(const struct config *config, char why[SERVE_WHY_BYTES])
 {
     struct server *server CLEANUP(freep) = calloc(1, sizeof(*server));
     struct serve_signals *signals CLEANUP(freep) = calloc(1, sizeof(*signals));
@@ -398,5 +399,20 @@ int serve_main(const struct config *config, char why[SERVE_WHY_BYTES])
         log_warn("something is still open at the end");
     else
         log_info("stopped");
+    return r;
+}
+
+/* A database server that goes away while this one starts comes back, as it does for one that runs; after a boot it may come up later. */
+static bool is_away(int r) { return r == -EHOSTDOWN || r == -EAGAIN; }
+
+int serve_main(const struct config *config, char why[SERVE_WHY_BYTES])
+{
+    int64_t until_ms = clock_mono_ms(clock_system()) + START_PATIENCE_MS;
+    int r;
+    while (is_away(r = serve_once(config, why)) && clock_mono_ms(clock_system()) < until_ms) {
+        log_info("tried again in a moment");
+        why[0] = '\0';
+        (void)sleep(1);
+    }
     return r;
 }

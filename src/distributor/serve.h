@@ -13,8 +13,8 @@
 
 #define SERVE_WHY_BYTES 768
 
-/* config: borrowed, complete (config_init, config_read, command line). Blocks until a signal ends it.
- * 0 after a signal; -errno when it could not start, or had to stop: why is a sentence for the operator then. */
+/* config: borrowed, complete (config_init, config_read, command line). Blocks until a signal ends it. Tries for a minute
+ * while the database server cannot be reached. 0 after a signal; -errno when it could not start, or had to stop: why is a sentence for the operator then. */
 int serve_main(const struct config *config, char why[SERVE_WHY_BYTES]) MUST_USE;
 
 /* --- serve_explain.c: common to the server and the contents server ------------------------------------------------- */

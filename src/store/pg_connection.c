@@ -193,6 +193,8 @@ int pg_connect(struct pg_store *s, int64_t deadline_ms)
     int r;
     while ((r = try_connect(s)) == -EHOSTDOWN && pg_now_ms() + RECONNECT_EVERY_MS <= deadline_ms)
         usleep(RECONNECT_EVERY_MS * 1000);
+    if (r == -EHOSTDOWN && !was_there && answers(s))
+        r = try_connect(s); /* it may have come up in between */
     if (r == -EHOSTDOWN)
         complain(s, NULL, "-");
     if (r == -EHOSTDOWN && !was_there && answers(s)) /* once it had let us in, what keeps us out now passes */

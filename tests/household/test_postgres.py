@@ -134,6 +134,22 @@ def refusals():
         assert refused.code == "already", refused
 
 
+def starts_before_its_database():
+    """As after a boot, or when both are restarted: it waits for the database, and serves."""
+    def said(word):
+        with open(h.aurora.log) as f:
+            return f.read().count(word)
+    served, tried = said("serving listen"), said("tried again in a moment")
+    h.aurora.second.kill()
+    pg.stop()
+    h.aurora.start_second()
+    wait_for("it tries again", lambda: said("tried again in a moment") > tried)
+    assert h.aurora.second.running()
+    pg.start()
+    wait_for("it serves", lambda: said("serving listen") == served + 1)
+    wait_for("kettle is connected", lambda: kettle("status")["distributors_online"] == 1, 60)
+
+
 AWAY = ("offline", "timed-out", "cancelled", "in-use", "session-replaced", "rate-limited", "out-of-step", "already")
 
 
@@ -302,4 +318,4 @@ def stopping():
 
 
 run_cases([(f.__name__.replace("_", " "), f) for f in (
-    the_story, what_one_server_changes_the_other_announces, refusals, storm, nothing_is_lost_and_nothing_double, everything_plays, another_storage_key, nothing_was_remembered_wrongly, stopping)])
+    the_story, what_one_server_changes_the_other_announces, refusals, starts_before_its_database, storm, nothing_is_lost_and_nothing_double, everything_plays, another_storage_key, nothing_was_remembered_wrongly, stopping)])
