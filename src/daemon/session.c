@@ -290,7 +290,8 @@ void session_registered(struct session *s, uint64_t number, uint32_t bit, uint64
     s->server_bit = bit;
     s->roster_sequence = roster_sequence;
     if (s->state == SESSION_READY && another) {
-        session_restart(s); /* it was forgotten, before it connected or since: this session has seen nothing of the vault yet */
+        session_restart(
+            s); /* it was forgotten, before it connected or since: this session has seen nothing of the vault yet */
     } else if (s->state == SESSION_READY) {
         session_fetch_roster(s);
         transact_ready(s->account->transact);
