@@ -55,13 +55,18 @@ int dsse_sign(struct buf *out, const char *payload_type, struct slice payload, c
     return append_envelope(out, payload_type, payload, signer, signature);
 }
 
-static bool is_good(const struct dsse_view *v, struct slice message, const uint8_t signature[SIGN_BYTES])
+static int is_good(const struct dsse_view *v, const char *payload_type, const uint8_t *signature)
 {
-    return v->algorithm == SIGN_ES256 ? es256_is_valid(v->public_key, message, signature)
-                                      : sign_is_valid(v->public_key, message, signature);
+    struct buf pae CLEANUP(buf_free) = buf(PAE_MAX);
+    int e = dsse_pae(&pae, payload_type, v->payload);
+    if (e != 0)
+        return e;
+    bool good = v->algorithm == SIGN_ES256 ? es256_is_valid(v->public_key, buf_slice(&pae), signature)
+                                           : sign_is_valid(v->public_key, buf_slice(&pae), signature);
+    return good ? 0 : DSSE_FORGED;
 }
 
-int dsse_verify(struct slice envelope, const char *payload_type, struct dsse_view *view)
+int dsse_split(struct slice envelope, const char *payload_type, struct dsse_view *view)
 {
     struct reader r = reader(envelope);
     uint8_t version = reader_u8(&r), algorithm = reader_u8(&r), type_len = reader_u8(&r);
@@ -69,22 +74,38 @@ int dsse_verify(struct slice envelope, const char *payload_type, struct dsse_vie
     uint32_t payload_len = reader_u32(&r);
     struct slice payload = reader_bytes(&r, payload_len);
     size_t key_len = sign_public_len(algorithm);
-    struct slice public_key = reader_bytes(&r, key_len), signature = reader_bytes(&r, SIGN_BYTES);
+    struct slice public_key = reader_bytes(&r, key_len);
+    (void)reader_bytes(&r, SIGN_BYTES);
     if (!reader_done(&r) || version != VERSION || key_len == 0 || type_len == 0 || type_len > TYPE_MAX ||
         payload_len == 0 || payload_len > DSSE_PAYLOAD_MAX)
         return DSSE_MALFORMED;
     if (!slice_equal(type, slice_str(payload_type)))
         return DSSE_WRONG_TYPE;
-
-    struct buf pae CLEANUP(buf_free) = buf(PAE_MAX);
-    int e = dsse_pae(&pae, payload_type, payload);
-    if (e != 0)
-        return e;
     struct dsse_view read = { .payload = payload, .algorithm = algorithm };
     memcpy(read.public_key, public_key.data, key_len);
-    if (!is_good(&read, buf_slice(&pae), signature.data))
-        return DSSE_FORGED;
     read.signer = sign_key_id(read.algorithm, read.public_key);
     *view = read;
     return 0;
+}
+
+int dsse_verify_known(struct known *known, struct slice envelope, const char *payload_type, struct dsse_view *view)
+{
+    struct dsse_view read;
+    int r = dsse_split(envelope, payload_type, &read);
+    if (r != 0)
+        return r;
+    if (known == NULL || !known_has(known, envelope)) {
+        r = is_good(&read, payload_type, envelope.data + envelope.len - SIGN_BYTES); /* the last part of it */
+        if (r != 0)
+            return r;
+        if (known != NULL)
+            known_add(known, envelope);
+    }
+    *view = read;
+    return 0;
+}
+
+int dsse_verify(struct slice envelope, const char *payload_type, struct dsse_view *view)
+{
+    return dsse_verify_known(NULL, envelope, payload_type, view);
 }

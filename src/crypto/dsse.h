@@ -15,6 +15,7 @@
 #define CRYPTO_DSSE_H
 
 #include "base/slice.h"
+#include "crypto/known.h"
 #include "crypto/sign.h"
 
 #define DSSE_PAYLOAD_MAX (256 * 1024)
@@ -36,6 +37,11 @@ struct dsse_view {
 /* Splits and verifies. On success the signature is good for view->public_key.
  * 0, DSSE_*, -ENOMEM. */
 int dsse_verify(struct slice envelope, const char *payload_type, struct dsse_view *view) MUST_USE;
+/* The same, with a memory (NULL: none) in which an envelope that is good is kept, so that it need not be verified twice. */
+int dsse_verify_known(struct known *known, struct slice envelope, const char *payload_type, struct dsse_view *view)
+    MUST_USE;
+/* Splits alone: the key that it names has not been proved to have signed. 0, DSSE_*. */
+int dsse_split(struct slice envelope, const char *payload_type, struct dsse_view *view) MUST_USE;
 /* The pre-authentication encoding, for test vectors and the vault. 0, BUF_FULL, -ENOMEM. */
 int dsse_pae(struct buf *out, const char *payload_type, struct slice payload) MUST_USE;
 

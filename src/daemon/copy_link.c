@@ -199,7 +199,7 @@ void copy_on_delivered(struct link *l, const struct frame *f)
             log_debug("an answer could not be sent to %s", link_name(l));
         return;
     }
-    int r = copy_out_delivered(&c->m, CODEC_BYTES(m.receipt), copy_now_ms(c));
+    int r = copy_out_delivered(&c->m, CODEC_BYTES(m.receipt), &receipt, copy_now_ms(c));
     if (r != 0) {
         link_refuse(l, f->request, (enum reason)r, NULL); /* it will be said again */
         return;

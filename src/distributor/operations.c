@@ -27,6 +27,8 @@
 #include "distributor/tally.h"
 #include "distributor/verified.h"
 
+#define KNOWN_PLACES 4096 /* rows on their way to the directory and back, receipts that both ends bring */
+
 static const struct {
     const char *name, *value;
 } defaults[] = {
@@ -198,7 +200,8 @@ static int open_store(struct operations **out, const char *state_dir, const stru
     o->keys = keys;
     o->rng = rng;
     o->verified = verified_new();
-    if (!o->verified)
+    o->known = known_new(KNOWN_PLACES);
+    if (!o->verified || !o->known)
         return -ENOMEM;
     if ((size_t)snprintf(o->state_dir, sizeof(o->state_dir), "%s", state_dir) >= sizeof(o->state_dir))
         return -ENAMETOOLONG;
@@ -263,6 +266,7 @@ void operations_close(struct operations *o)
     free(o->touched);
     findings_drop(o);
     verified_free(o->verified);
+    known_free(o->known);
     free(o);
 }
 

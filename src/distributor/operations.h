@@ -32,6 +32,7 @@ struct operations_block {
 };
 #define OPERATIONS_BLOCKS 8
 
+struct known;    /* crypto/known.h */
 struct verified; /* verified.h */
 struct program_history;
 struct caller; /* requests.h */
@@ -50,7 +51,8 @@ struct operations {
     uint64_t block_uses;
     bool blocks_checked;             /* keyblocks_replace_unreadable */
     struct program_history *history; /* program_history.h; NULL until it is needed */
-    struct verified *verified;       /* signatures that were good before */
+    struct verified *verified;       /* documents that were judged before */
+    struct known *known;             /* signatures that were good before */
     struct late *late;               /* late.h; owned; NULL: everything is done at once */
     struct tally *tally;             /* tally.h; owned, with late */
     const struct caller *asking;     /* while a request runs: who asks (spending.h); else NULL */

@@ -65,6 +65,8 @@ int share_outbox_keep(struct operations *o, uint64_t sequence, const doc_Share *
         share_digest(envelope, share, digest);
     else
         sha256(envelope, digest);
+    if (!share) /* it was signed just now, and comes back by the directory */
+        known_add(o->known, envelope);
     share_chain_next(head, digest, head);
     r = add_row(o, sequence, envelope, head);
     return r == 0 ? tally_set_head(o, sequence, head) : r;

@@ -329,7 +329,7 @@ static int verify(struct operations *o, struct slice envelope, enum share_via vi
     uint8_t signer[32];
     if (!keyset)
         return -ENOMEM;
-    int r = document_open(DOCUMENT_SHARE, envelope, share, sizeof(*share), signer);
+    int r = document_open_known(o->known, DOCUMENT_SHARE, envelope, share, sizeof(*share), signer);
     if (r != 0)
         return r;
     struct id origin = id_from(share->origin);

@@ -24,8 +24,8 @@ typedef int check_fn(struct judgement *j);
 /* The envelope is well-formed and its signature is good for the key it names. Source: seed S162, S163. */
 static int check_envelope(struct judgement *j)
 {
-    return document_open(DOCUMENT_COPY_CERTIFICATE, j->c->certificate, &j->facts->certificate,
-                         sizeof(j->facts->certificate), j->signer);
+    return document_open_known(j->c->known, DOCUMENT_COPY_CERTIFICATE, j->c->certificate, &j->facts->certificate,
+                               sizeof(j->facts->certificate), j->signer);
 }
 
 /* The content information beside it can be read; later checks compare with it. */
@@ -102,7 +102,8 @@ static int check_license(struct judgement *j)
     const doc_CopyCertificate *certificate = &j->facts->certificate;
     doc_License *license = &j->facts->license;
     uint8_t signer[32];
-    int r = document_open(DOCUMENT_LICENSE, CODEC_BYTES(certificate->license), license, sizeof(*license), signer);
+    int r = document_open_known(j->c->known, DOCUMENT_LICENSE, CODEC_BYTES(certificate->license), license,
+                                sizeof(*license), signer);
     if (r)
         return r;
     if (memcmp(signer, j->signer, sizeof(signer)) != 0 || !id_equal(license->issuer, certificate->issuer))
@@ -119,7 +120,7 @@ static int check_license(struct judgement *j)
 static int check_key_block(struct judgement *j)
 {
     const doc_KeyBlockEntry *entry = &j->facts->certificate.key_block;
-    int r = ekb_judge(CODEC_BYTES(entry->block), j->c->keyset, &j->facts->block);
+    int r = ekb_judge_known(j->c->known, CODEC_BYTES(entry->block), j->c->keyset, &j->facts->block);
     if (r)
         return r;
     if (j->facts->block.category != j->facts->license.leaf.category)

@@ -63,7 +63,7 @@ struct certificate_name {
     uint64_t ends_ms;
     struct buf license; /* owned */
 };
-/* 0 (*out is initialized), REASON_SIGNATURE_INVALID, REASON_MALFORMED, -ENOMEM. */
+/* As it says; the vault verifies it before anything comes of it. 0 (*out is initialized), REASON_MALFORMED, -ENOMEM. */
 int certificate_name_read(struct slice envelope, struct certificate_name *out) MUST_USE;
 void certificate_name_deinit(struct certificate_name *n);
 

@@ -136,8 +136,8 @@ void copy_out_reply(struct copy_out *m, const struct frame *reply, enum reason w
 /* DELIVERED: reads the message. 0, REASON_MALFORMED (also: a receipt that says anything but stored). */
 int copy_out_read_delivered(struct slice message, msg_Delivered *out, doc_Receipt *receipt) MUST_USE;
 bool copy_out_is_about(const struct copy_out *m, const doc_Receipt *receipt);
-/* That receipt, verified. 0: an ANSWER follows; REASON_IN_USE: not now, it will be said again. */
-int copy_out_delivered(struct copy_out *m, struct slice receipt, int64_t now_ms) MUST_USE;
+/* That receipt, verified, and what it says. 0: an ANSWER follows; REASON_IN_USE: not now, it will be said again. */
+int copy_out_delivered(struct copy_out *m, struct slice envelope, const doc_Receipt *receipt, int64_t now_ms) MUST_USE;
 /* FETCH: answered when there is a certificate, or with the reason why there is none. 0, REASON_IN_USE. */
 int copy_out_fetched(struct copy_out *m) MUST_USE;
 void copy_out_unheard(struct copy_out *m);                /* whoever waits for the ANSWER has gone */

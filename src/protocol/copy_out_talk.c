@@ -199,9 +199,8 @@ int copy_out_read_delivered(struct slice message, msg_Delivered *out, doc_Receip
     return 0;
 }
 
-int copy_out_delivered(struct copy_out *m, struct slice envelope, int64_t now_ms)
+int copy_out_delivered(struct copy_out *m, struct slice envelope, const doc_Receipt *receipt, int64_t now_ms)
 {
-    doc_Receipt receipt;
     if (m->state == COPY_OUT_DELIVERED || copy_out_has_ended(m)) { /* known already */
         m->answer_due = false;
         m->answer_now = true;
@@ -209,10 +208,10 @@ int copy_out_delivered(struct copy_out *m, struct slice envelope, int64_t now_ms
         return 0;
     }
     if (m->doing != COPY_OUT_WAIT || m->to != 0 || m->answer_due ||
-        (m->state != COPY_OUT_HELD && m->state != COPY_OUT_WITHDRAWING) || receipt_judge(envelope, &receipt) != 0)
+        (m->state != COPY_OUT_HELD && m->state != COPY_OUT_WITHDRAWING))
         return REASON_IN_USE;
     m->answer_due = true;
-    take_receipt(m, &receipt, envelope, now_ms);
+    take_receipt(m, receipt, envelope, now_ms);
     return 0;
 }
 

@@ -60,43 +60,62 @@ int document_sign(struct buf *out, enum document d, const void *payload, const s
     return dsse_sign(out, k->type, buf_slice(&encoded), signer);
 }
 
-/* view: of an envelope whose signature is good. */
-static int open_envelope(const struct kind *k, struct slice envelope, struct dsse_view *view, void *payload,
-                         size_t payload_size)
+static int reason_of_dsse(int r)
 {
-    assert(payload_size == k->struct_size);
-    int r = dsse_verify(envelope, k->type, view);
     if (r < 0)
         return r;
-    if (r == DSSE_MALFORMED || r == DSSE_WRONG_TYPE)
-        return REASON_MALFORMED;
-    if (r)
-        return REASON_SIGNATURE_INVALID;
+    return r == DSSE_MALFORMED || r == DSSE_WRONG_TYPE ? REASON_MALFORMED : r != 0 ? REASON_SIGNATURE_INVALID : 0;
+}
+
+static int decode(const struct kind *k, struct slice bytes, void *payload, size_t payload_size)
+{
+    assert(payload_size == k->struct_size);
     void *decoded CLEANUP(freep) = malloc(payload_size); /* the caller's memory is written only on success */
     if (!decoded)
         return -ENOMEM;
-    r = codec_decode(k->fields, k->payload_max, view->payload, decoded, payload_size);
+    int r = codec_decode(k->fields, k->payload_max, bytes, decoded, payload_size);
     if (r)
         return r < 0 ? r : REASON_MALFORMED;
     memcpy(payload, decoded, payload_size);
     return 0;
 }
 
-int document_open(enum document d, struct slice envelope, void *payload, size_t payload_size, uint8_t signer_key[32])
+/* view: of an envelope whose signature is good. */
+static int open_envelope(const struct kind *k, struct known *known, struct slice envelope, struct dsse_view *view,
+                         void *payload, size_t payload_size)
+{
+    int r = reason_of_dsse(dsse_verify_known(known, envelope, k->type, view));
+    return r != 0 ? r : decode(k, view->payload, payload, payload_size);
+}
+
+int document_open_known(struct known *known, enum document d, struct slice envelope, void *payload, size_t payload_size,
+                        uint8_t signer_key[32])
 {
     struct dsse_view view;
     if (envelope.len > 1 && envelope.data[1] != SIGN_ED25519) /* who may sign these is listed as an Ed25519 key */
         return REASON_MALFORMED;
-    int r = open_envelope(kind_of(d), envelope, &view, payload, payload_size);
+    int r = open_envelope(kind_of(d), known, envelope, &view, payload, payload_size);
     if (r == 0)
         memcpy(signer_key, view.public_key, SIGN_PUBLIC_BYTES);
     return r;
 }
 
+int document_open(enum document d, struct slice envelope, void *payload, size_t payload_size, uint8_t signer_key[32])
+{
+    return document_open_known(NULL, d, envelope, payload, payload_size, signer_key);
+}
+
+int document_peek(enum document d, struct slice envelope, void *payload, size_t payload_size)
+{
+    struct dsse_view view;
+    int r = reason_of_dsse(dsse_split(envelope, kind_of(d)->type, &view));
+    return r != 0 ? r : decode(kind_of(d), view.payload, payload, payload_size);
+}
+
 int document_open_keyset(struct slice envelope, doc_Keyset *payload, struct id *signer)
 {
     struct dsse_view view;
-    int r = open_envelope(kind_of(DOCUMENT_KEYSET), envelope, &view, payload, sizeof(*payload));
+    int r = open_envelope(kind_of(DOCUMENT_KEYSET), NULL, envelope, &view, payload, sizeof(*payload));
     if (r == 0)
         *signer = view.signer;
     return r;

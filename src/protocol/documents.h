@@ -47,6 +47,12 @@ int document_sign(struct buf *out, enum document d, const void *payload, const s
  * 0, REASON_SIGNATURE_INVALID, REASON_MALFORMED, -errno. */
 int document_open(enum document d, struct slice envelope, void *payload, size_t payload_size, uint8_t signer_key[32])
     MUST_USE;
+/* The same, with a memory of what was good before (crypto/known.h; NULL: none). */
+int document_open_known(struct known *known, enum document d, struct slice envelope, void *payload, size_t payload_size,
+                        uint8_t signer_key[32]) MUST_USE;
+/* Decodes without verifying, as strictly: of what was verified already where it came from, or will be before anything follows from it.
+ * 0, REASON_MALFORMED, -errno. */
+int document_peek(enum document d, struct slice envelope, void *payload, size_t payload_size) MUST_USE;
 /* The same of a keyset, whose signer may be an ES256 key: its ID, which the algorithm is a part of. */
 int document_open_keyset(struct slice envelope, doc_Keyset *payload, struct id *signer) MUST_USE;
 
@@ -81,6 +87,7 @@ int license_usable(const doc_License *l, int64_t now_ms) MUST_USE;
 int delegation_judge(struct slice envelope, const doc_Keyset *delegator, int64_t now_ms, doc_Delegation *out) MUST_USE;
 int delegation_judge_past(struct slice envelope, const doc_Keyset *delegator, doc_Delegation *out) MUST_USE;
 int ekb_judge(struct slice envelope, const doc_Keyset *distributor, doc_Ekb *out) MUST_USE;
+int ekb_judge_known(struct known *known, struct slice envelope, const doc_Keyset *distributor, doc_Ekb *out) MUST_USE;
 /* The entry is one that a block of this kind has: index and parts. Whether it opens, the vault sees. 0, REASON_MALFORMED. */
 int ekb_entry_judge(const doc_Ekb *block, const doc_KeyBlockEntry *entry) MUST_USE;
 /* REASON_WRONG_DESTINATION: granted to another partner. REASON_CERTIFICATE_EXPIRED: over, or not yet. */
@@ -94,6 +101,7 @@ int time_judge(struct slice envelope, const doc_Keyset *distributor, const struc
 /* The signer's key hashes to the destination named. REASON_SIGNATURE_INVALID, REASON_MALFORMED (also: unknown outcome). */
 enum receipt_outcome { RECEIPT_STORED = 1, RECEIPT_REFUSED = 2 };
 int receipt_judge(struct slice envelope, doc_Receipt *out) MUST_USE;
+int receipt_judge_known(struct known *known, struct slice envelope, doc_Receipt *out) MUST_USE;
 int surrender_judge(struct slice envelope, doc_Surrender *out) MUST_USE;
 int use_judge(struct slice envelope, doc_Use *out) MUST_USE;
 /* Does a move give its destination no more than was left where the license is? Of `used` the counts alone are read. */
@@ -125,6 +133,7 @@ struct certificate_case {
     const uint8_t *list_root;             /* 32 bytes */
     uint64_t lowest_block_version;        /* newest key block this device knows */
     int64_t now_ms;
+    struct known *known; /* signatures that were good before; NULL: all are verified */
 };
 struct certificate_facts {
     doc_CopyCertificate certificate;

@@ -174,9 +174,14 @@ int delegation_judge(struct slice envelope, const doc_Keyset *delegator, int64_t
 
 int ekb_judge(struct slice envelope, const doc_Keyset *distributor, doc_Ekb *out)
 {
+    return ekb_judge_known(NULL, envelope, distributor, out);
+}
+
+int ekb_judge_known(struct known *known, struct slice envelope, const doc_Keyset *distributor, doc_Ekb *out)
+{
     doc_Ekb read;
     uint8_t signer[32];
-    int r = document_open(DOCUMENT_EKB, envelope, &read, sizeof(read), signer);
+    int r = document_open_known(known, DOCUMENT_EKB, envelope, &read, sizeof(read), signer);
     if (r)
         return r;
     if (!is_license_key(distributor, signer, read.issued_ms) || !id_equal(read.distributor, distributor->distributor))
@@ -292,11 +297,13 @@ int use_log_taken_judge(struct slice envelope, const doc_Keyset *issuer, const s
 
 /* ---- what devices sign --------------------------------------------------------------------------------------- */
 
-int receipt_judge(struct slice envelope, doc_Receipt *out)
+int receipt_judge(struct slice envelope, doc_Receipt *out) { return receipt_judge_known(NULL, envelope, out); }
+
+int receipt_judge_known(struct known *known, struct slice envelope, doc_Receipt *out)
 {
     doc_Receipt read;
     uint8_t signer[32];
-    int r = document_open(DOCUMENT_RECEIPT, envelope, &read, sizeof(read), signer);
+    int r = document_open_known(known, DOCUMENT_RECEIPT, envelope, &read, sizeof(read), signer);
     if (r)
         return r;
     struct id client = id_of_key(signer);

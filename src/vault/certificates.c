@@ -69,6 +69,7 @@ static struct certificate_case case_of(const struct vault *v, const struct servi
         .certificate = certificate,
         .delegation = delegation,
         .lowest_block_version = s->block_version,
+        .known = v->known,
     };
 }
 

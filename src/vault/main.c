@@ -22,6 +22,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/util.h"
+#include "crypto/known.h"
 #include "net/channel.h"
 #include "vault/behind.h"
 #include "vault/certificates.h"
@@ -39,6 +40,7 @@
 #define TLS_FD 4
 #define LOCK_TRIES 100
 #define LOCK_WAIT_MS 50
+#define KNOWN_PLACES 1024 /* of 64 copies that arrive at once */
 
 static const char *parse(int argc, char **argv, struct storage_key_wish *wish)
 {
@@ -184,12 +186,12 @@ int main(int argc, char **argv)
         log_error("descriptors 3 and 4 must be hearthd's channels");
         return 2;
     }
-    struct vault v = { .clock = clock_system(), .rng = rng_system() };
+    struct vault v = { .clock = clock_system(), .rng = rng_system(), .known = known_new(KNOWN_PLACES) };
     struct key32 *storage_key = NULL;
     struct keys *keys = NULL;
     in_use_read_boot(v.boot);
     int lock CLEANUP(closep) = -1;
-    int r = prepare_process(dir);
+    int r = v.known != NULL ? prepare_process(dir) : -ENOMEM;
     if (r == 0)
         r = lock = lock_dir(dir);
     if (r >= 0)
@@ -201,6 +203,7 @@ int main(int argc, char **argv)
     plays_deinit(&v);
     behind_deinit(&v);
     services_deinit(&v);
+    known_free(v.known);
     store_close(v.store);
     keys_free(keys);
     secret_free(storage_key);

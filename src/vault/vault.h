@@ -18,6 +18,7 @@ struct keys;
 struct services;
 struct plays;
 struct behind;
+struct known;
 
 /* A distributor whose signed time was taken in this run: trusted_time.c. */
 struct heard {
@@ -35,7 +36,8 @@ struct vault {
     struct services *services;
     struct plays *plays;
     struct behind *behind;
-    uint8_t boot[16]; /* in_use.h */
+    struct known *known; /* certificates between check and commit, key blocks: verified once (crypto/known.h) */
+    uint8_t boot[16];    /* in_use.h */
     struct heard heard[32];
 };
 

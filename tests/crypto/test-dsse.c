@@ -141,6 +141,48 @@ static void test_signer_refuses(void **state)
     assert_int_equal(b.len, 0);
 }
 
+/* With a memory of one place, what was good is good again, and not a bit of it may change. */
+static void test_known(void **state)
+{
+    (void)state;
+    struct buf b CLEANUP(buf_free) = buf(4096), other CLEANUP(buf_free) = buf(4096);
+    struct dsse_view view;
+    struct known *known = known_new(1);
+    assert_non_null(known);
+    assert_int_equal(dsse_sign(&b, TYPE, slice_str("payload"), &signer), 0);
+    assert_int_equal(dsse_sign(&other, TYPE, slice_str("another"), &signer), 0);
+    for (size_t bit = 0; bit < b.len * 8;
+         bit++) { /* before anything is remembered, and with the good one in the place */
+        b.data[bit / 8] ^= (uint8_t)(1u << bit % 8);
+        assert_int_not_equal(dsse_verify_known(known, buf_slice(&b), TYPE, &view), 0);
+        b.data[bit / 8] ^= (uint8_t)(1u << bit % 8);
+        assert_int_equal(dsse_verify_known(known, buf_slice(&b), TYPE, &view), 0);
+        assert_true(known_has(known, buf_slice(&b)));
+        assert_int_equal(dsse_verify_known(known, buf_slice(&b), TYPE, &view), 0);
+        assert_true(slice_equal(view.payload, slice_str("payload")));
+        assert_memory_equal(view.public_key, signer.public_key, SIGN_PUBLIC_BYTES);
+    }
+    assert_int_equal(dsse_verify_known(known, buf_slice(&b), "hearth/test/2", &view), DSSE_WRONG_TYPE);
+    assert_int_equal(dsse_verify_known(known, buf_slice(&other), TYPE, &view), 0);
+    assert_false(known_has(known, buf_slice(&b)));
+    known_free(known);
+}
+
+static void test_split(void **state)
+{
+    (void)state;
+    struct buf b CLEANUP(buf_free) = buf(4096);
+    struct dsse_view view, proved;
+    assert_int_equal(dsse_sign(&b, TYPE, slice_str("payload"), &signer), 0);
+    assert_int_equal(dsse_verify(buf_slice(&b), TYPE, &proved), 0);
+    assert_int_equal(dsse_split(buf_slice(&b), TYPE, &view), 0);
+    assert_true(slice_equal(view.payload, proved.payload));
+    assert_memory_equal(view.public_key, proved.public_key, SIGN_PUBLIC_BYTES);
+    assert_int_equal(dsse_split(buf_slice(&b), "x", &view), DSSE_WRONG_TYPE);
+    for (size_t len = 0; len < b.len; len++)
+        assert_int_equal(dsse_split(slice(b.data, len), TYPE, &view), DSSE_MALFORMED);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -151,6 +193,8 @@ int main(void)
         cmocka_unit_test(test_limits),
         cmocka_unit_test(test_oversized_on_the_wire),
         cmocka_unit_test(test_signer_refuses),
+        cmocka_unit_test(test_known),
+        cmocka_unit_test(test_split),
     };
     return cmocka_run_group_tests(tests, make_signer, NULL);
 }

@@ -293,7 +293,7 @@ static void source_hears(struct world *w, struct message *m)
         put(w, &w->to_destination, msg_Type_OK, m->request, slice(NULL, 0));
         return;
     }
-    if (copy_out_delivered(&w->out, CODEC_BYTES(delivered.receipt), w->now_ms) == 0)
+    if (copy_out_delivered(&w->out, CODEC_BYTES(delivered.receipt), &receipt, w->now_ms) == 0)
         w->answer_to = m->request;
     else
         put_refusal(w, &w->to_destination, m->request, REASON_IN_USE);
