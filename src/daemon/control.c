@@ -15,7 +15,7 @@
 #include "base/log.h"
 
 #define CLIENTS_MAX 64
-#define CALLS_MAX 256 /* of one client at a time */
+#define CALLS_MAX 1024 /* of one client at a time */
 
 struct client {
     struct control *control;

@@ -83,8 +83,9 @@ static void say_copied(struct cli *cli, const ctl_TransferRow *row, bool move, b
                     checkout ? ": hearth checkin there gives it back" : "");
 }
 
-/* Several tracks: as many under way as hearthd takes of one client, so that it asks for certificates and offers in bunches. */
-#define COPIES_AT_ONCE 200
+/* Several tracks: so many under way that certificates are always being asked for while others are on their way; fewer than hearthd takes of
+ * one client. A transaction holds 256. */
+#define COPIES_AT_ONCE 800
 
 struct copying_many {
     struct copying one; /* row: of the one that ends next */
