@@ -15,6 +15,10 @@
 #define LOG_MODULE "siblings"
 #include "base/log.h"
 
+#define TRY_FIRST_MS 2000
+#define TRY_LAST_MS 8000 /* of one that was there a moment ago, */
+#define AWAY_MS 600000   /* and of one that is away for longer: */
+#define TRY_AWAY_LAST_MS 32000
 #define HINTS_MAX 512 /* of devices in no roster, too: anybody may announce anything */
 
 /* What is known about where a device is, whether or not a roster names it. */
@@ -23,6 +27,7 @@ struct hint {
     char address[128], found_address[128];
     bool by_hand, stored, found, unreachable;
     uint32_t links;
+    int64_t away_ms, try_ms; /* since when it is looked for, 0: not yet; when next */
 };
 struct siblings {
     struct sibling *list;
@@ -122,6 +127,12 @@ static void apply_hint(struct sibling *s, const struct hint *h)
     s->links = h->links;
 }
 
+static void forget_tries(struct hint *h)
+{
+    if (h != NULL)
+        h->away_ms = h->try_ms = 0;
+}
+
 static void hint_changed(struct daemon *d, const struct hint *h)
 {
     struct sibling *s = siblings_find(d, h->client.bytes);
@@ -133,6 +144,7 @@ static void hint_changed(struct daemon *d, const struct hint *h)
     if (was_online == is_online)
         return;
     event(d, is_online ? "device-online" : "device-offline", "%s is %s", s->name, is_online ? "there" : "gone");
+    forget_tries(find_hint(d->siblings, h->client.bytes));
     struct id client = h->client; /* whoever is told may make room for other hints */
     if (is_online && d->on_sibling_online != NULL)
         d->on_sibling_online(d, &client);
@@ -341,6 +353,7 @@ void siblings_set_address(struct daemon *d, const struct id *client, const char 
     if (h == NULL)
         return;
     h->unreachable = false;
+    forget_tries(h);
     remember(d, h, address, by_hand);
     hint_changed(d, h);
     if (by_hand)
@@ -350,6 +363,27 @@ void siblings_set_address(struct daemon *d, const struct id *client, const char 
 void siblings_on_online(struct daemon *d, void (*on_online)(struct daemon *d, const struct id *client))
 {
     d->on_sibling_online = on_online;
+}
+
+/* --- Looking for those that are away --- */
+
+/* The time it is away already is the next wait: 2, 4, 8 s. */
+bool siblings_may_try(struct daemon *d, const struct id *client, int64_t now_ms)
+{
+    struct hint *h = d->siblings == NULL ? NULL : find_hint(d->siblings, client->bytes);
+    if (h == NULL || now_ms < h->try_ms)
+        return false;
+    if (h->away_ms == 0)
+        h->away_ms = now_ms;
+    int64_t away = now_ms - h->away_ms, last = away < AWAY_MS ? TRY_LAST_MS : TRY_AWAY_LAST_MS;
+    h->try_ms = now_ms + (away < TRY_FIRST_MS ? TRY_FIRST_MS : away > last ? last : away);
+    return true;
+}
+
+void siblings_try_anew(struct daemon *d)
+{
+    for (size_t i = 0; d->siblings != NULL && i < d->siblings->hint_count; i++)
+        forget_tries(&d->siblings->hints[i]);
 }
 
 /* --- Life --- */

@@ -23,6 +23,10 @@ void siblings_stop(struct daemon *d);
 /* A roster has changed: merge again. */
 void siblings_refresh(struct daemon *d);
 
+/* Is it time to look for it where it was last? Soon after it has gone, and after each sign of a change, then less and less often. True counts as a try. */
+bool siblings_may_try(struct daemon *d, const struct id *client, int64_t now_ms);
+/* The network is another one: all are looked for anew. */
+void siblings_try_anew(struct daemon *d);
 /* Does any roster name it, also one that is over? */
 bool siblings_is_named(const struct daemon *d, const struct id *client);
 /* Borrowed until the next refresh. NULL when it is not in a current roster. */

@@ -22,7 +22,7 @@ struct state {
 
     struct state_sibling *siblings; /* state_sync.c */
     uv_timer_t tick, pace;
-    uint32_t ticks;
+    uint64_t networks;  /* networks_mark() at the last tick */
     int64_t renamed_ms; /* monotonic; 0: never */
     bool listening, stopping;
     struct id told_position;           /* the last position that an event told, */

@@ -11,16 +11,16 @@
 #include "daemon/siblings.h"
 #include "daemon/state_internal.h"
 #include "daemon/state_sync.h"
+#include "net/networks.h"
 
 #define LOG_MODULE "state"
 #include "base/log.h"
 
 #define TICK_MS 2000
-#define TICKS_BETWEEN_TRIES 16 /* of a device that is not seen, or did not answer, at its last address */
-#define PULL_MS 30000          /* between two pieces */
-#define BETWEEN_PULLS_MS 50    /* questions to one sibling, whatever it says */
-#define BETWEEN_ANSWERS_MS 10  /* and answers to one: it may ask as often on the average, */
-#define ANSWERS_AHEAD 32       /* and so many at once */
+#define PULL_MS 30000         /* between two pieces */
+#define BETWEEN_PULLS_MS 50   /* questions to one sibling, whatever it says */
+#define BETWEEN_ANSWERS_MS 10 /* and answers to one: it may ask as often on the average, */
+#define ANSWERS_AHEAD 32      /* and so many at once */
 #define PIECE_BYTES (32u * 1024)
 
 struct state_sibling {
@@ -417,13 +417,17 @@ static void on_tick(uv_timer_t *timer)
         if (siblings_find(s->daemon, p->client.bytes) == NULL)
             drop(p); /* it belongs to the household no more */
     }
-    bool anybody = s->ticks++ % TICKS_BETWEEN_TRIES == 0;
+    uint64_t networks = networks_mark();
+    if (networks != s->networks)
+        siblings_try_anew(s->daemon);
+    s->networks = networks;
     for (size_t i = 0; i < siblings_count(s->daemon); i++) {
         const struct sibling *other = siblings_at(s->daemon, i);
         struct id client = other->client;
         bool there = sibling_is_online(other) && other->reachable;
-        if (find(s, &client) == NULL && other->address[0] != '\0' && (there || anybody))
-            dial(s, &client);
+        if (find(s, &client) == NULL && other->address[0] != '\0' &&
+            (there || siblings_may_try(s->daemon, &client, now_ms(s))))
+            dial(s, &client); /* one that is not seen, or did not answer, at its last address */
     }
 }
 

@@ -1,6 +1,7 @@
 """Networks as they are: each device a host of its own. Cables that are pulled, addresses that change, a second network that comes and goes, IPv6 alone with link-local addresses; multicast
 that does not get through: last known addresses, and addresses by hand."""
 import subprocess
+import time
 
 from household import run_cases, wait_for
 from network import Pair, bridge, check, needs, row
@@ -87,6 +88,28 @@ def multicast_is_kept_back():
     assert check(kitchen, "discovery")[0]["text"].endswith("0 of 1 siblings are seen.")
 
 
+def linked():
+    return row(kitchen, "attic")["online"] and row(attic, "kitchen")["online"]
+
+
+def cut(seconds_at_most):
+    """Nothing comes through any more, until both know it; then all but multicast does again. How long they take to find each other."""
+    subprocess_nft("table bridge t { chain forward { type filter hook forward priority 0; drop; }; }")
+    wait_for("both know it", lambda: not row(kitchen, "attic")["online"] and not row(attic, "kitchen")["online"], 60)
+    subprocess_nft("flush ruleset")
+    subprocess_nft("table bridge t { chain forward { type filter hook forward priority 0; udp dport 5353 drop; }; }")
+    began = time.monotonic()
+    wait_for("they have found each other again", linked, seconds_at_most)
+    print(f"# found again after {time.monotonic() - began:.1f} s", flush=True)
+
+
+def found_again_soon():
+    """Whom the network has kept from each other for a moment looks often at first, at the last address."""
+    cut(12)
+    cut(12)
+    shares("after the cut")
+
+
 def an_address_by_hand():
     """attic comes back at another address and port, and dials nobody; kitchen is told where."""
     attic.stop()
@@ -120,7 +143,7 @@ def subprocess_nft(rules):
 cases = [
     ("a cable is pulled and plugged in again", a_cable_is_pulled), ("a second network comes and goes", a_second_network),
     ("without IPv4: link-local addresses with their scope", without_ipv4), ("multicast is kept back: last known addresses", multicast_is_kept_back),
-    ("an address by hand is remembered", an_address_by_hand), ("multicast gets through again", multicast_gets_through_again)]
+    ("after a cut they find each other soon, without multicast", found_again_soon), ("an address by hand is remembered", an_address_by_hand), ("multicast gets through again", multicast_gets_through_again)]
 
 try:
     run_cases(cases)
