@@ -199,6 +199,34 @@ def destination_refuses_a_move():
     assert not [t for t in h.bedroom.library() if t["content"] == content]
 
 
+def has_read(device):
+    """Bytes that its hearthd has read from files since it was started."""
+    return next(int(line.split()[1]) for line in open(f"/proc/{device.process.child.pid}/io") if line.startswith("rchar"))
+
+
+def goes_on_from_what_was_verified():
+    """After a kill of either end: what was verified is neither sent nor read again."""
+    content = bought()
+    h.bedroom("transfers", "limit", "24M")
+    copying = begin(h.kitchen, "copy", content, "--to", "bedroom")
+
+    def came(most):
+        row = last(h.bedroom, content)
+        assert row["state"] != "done", "it was faster"
+        return row["done_bytes"] > row["total_bytes"] * most and row
+    wait_for("a third of it is there", lambda: came(0.3), 60)
+    h.kitchen.kill()
+    copying.wait()
+    h.kitchen.start()
+    total = wait_for("it goes on to two thirds", lambda: came(0.6), 60)["total_bytes"]
+    h.bedroom.kill()
+    h.bedroom.start()
+    h.bedroom("transfers", "limit", "none")
+    wait_for("it is finished", lambda: h.bedroom.track(content)["has_body"], 60)
+    assert has_read(h.bedroom) < total * 0.1, (has_read(h.bedroom), total)  # nothing is hashed again
+    assert has_read(h.kitchen) < total * 0.8, (has_read(h.kitchen), total)  # nor what came before its kill sent again
+
+
 def download_survives_a_kill():
     global made
     made += 1
@@ -349,4 +377,4 @@ def the_disk_fills_up():
 run_cases([("a copy waits for its destination", waits_for_a_device), ("pause and resume at the source", pauses_and_resumes),
            ("pause and resume at the destination", destination_pauses), ("a copy is cancelled", cancels_a_copy), ("a cancelled copy is wanted after all", changes_ones_mind_after_a_cancel), ("a copy is cancelled in the middle", cancels_in_the_middle),
            ("a move is taken back", takes_a_move_back), ("a destination refuses a move", destination_refuses_a_move),
-           ("a download survives a kill", download_survives_a_kill), ("many copies at once", many_at_once), ("many copies by one command", many_by_one_command), ("a limit, rates and time left", limited), ("a source that stands still is shown", a_source_that_says_nothing), ("no room", no_room), ("the disk fills up in the middle", the_disk_fills_up)])
+           ("a download survives a kill", download_survives_a_kill), ("after a kill of either end it goes on from what was verified", goes_on_from_what_was_verified), ("many copies at once", many_at_once), ("many copies by one command", many_by_one_command), ("a limit, rates and time left", limited), ("a source that stands still is shown", a_source_that_says_nothing), ("no room", no_room), ("the disk fills up in the middle", the_disk_fills_up)])
