@@ -245,7 +245,7 @@ static int note(struct erasure *e, uint64_t first)
 {
     uint64_t last;
     int r = share_outbox_last(e->o, &last);
-    if (r == 0) {
+    if (r == 0 && first <= last) {
         struct query q CLEANUP(query_end) = query(e->o->store, ERASURE_ADD);
         query_bind_u64(&q, 1, first);
         query_bind_u64(&q, 2, last);
@@ -268,20 +268,28 @@ static int run(struct erasure *e, bool forgive, struct reply *out)
     if (r == 0)
         r = share_outbox_last(e->o, &before);
     if (r == 0)
-        r = share_forget(e->o, e->user, e->clients, e->client_count, before);
-    if (r == 0)
         r = erase_withdraw(e, out);
     if (r == 0)
         r = delete_rows(e);
     if (r == 0)
         r = forget_payments(e);
     if (r == 0)
-        r = erase_share_kept(e);
+        r = note(e, before + 1);
+    if (r == 0)
+        r = erase_share_kept(e); /* names nobody, and stays */
+    uint64_t kept = 0;
+    if (r == 0)
+        r = share_outbox_last(e->o, &kept);
+    if (r == 0)
+        r = share_forget_first(e->o, e->user, e->clients, e->client_count, before);
+    if (r == 0)
+        r = note(e, kept + 1);
     if (r == 0)
         r = keep_name(e);
     if (r == 0)
         r = renew_rosters(e);
-    return r == 0 ? note(e, before + 1) : r;
+    /* Last: which rows are empty is told in rows that stay. */
+    return r == 0 ? share_forget(e->o, e->user, e->clients, e->client_count, before) : r;
 }
 
 int erase_account(struct operations *o, const char *user, bool forgive, int64_t now_ms, struct reply *out)

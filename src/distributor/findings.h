@@ -12,6 +12,8 @@
 enum finding {
     FINDING_ROWS_MISSING,        /* rows exist that have not arrived */
     FINDING_ROWS_DIFFER,         /* an origin signed two different rows of one number */
+    FINDING_ROWS_TAKEN_BACK,     /* an origin emptied a row that nothing came after */
+    FINDING_ROWS_HIDDEN,         /* an origin shows a row empty and has not told that it is */
     FINDING_ORIGIN_WENT_BACK,    /* an origin does not know rows that it gave before */
     FINDING_ROW_REFUSED,         /* a shared row with a signature that is not good */
     FINDING_DIRECTORY_WITHHOLDS, /* rows that their origin gave and the directory did not */

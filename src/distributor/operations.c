@@ -23,6 +23,7 @@
 #include "distributor/rows.h"
 #include "distributor/settlements.h"
 #include "distributor/share_chain.h"
+#include "distributor/share_empty.h"
 #include "distributor/storage.h"
 #include "distributor/tally.h"
 #include "distributor/verified.h"
@@ -308,6 +309,8 @@ static int fill_new(struct operations *o, const struct operations_new *n)
     for (size_t i = 0; r == 0 && i < ARRAY_COUNT(settings); i++)
         r = operations_setting_set(o, settings[i].name, settings[i].value);
     if (r == 0)
+        r = share_empty_begin(o);
+    if (r == 0)
         r = storage_begin(o);
     if (r == 0)
         r = keyset_issue(o, n->now_ms);
@@ -375,6 +378,8 @@ int operations_tick(struct operations *o, int64_t now_ms, bool *keyset_changed)
         r = erase_tick(o, now_ms);
     if (r == 0)
         r = share_chain_fill(o);
+    if (r == 0)
+        r = share_empty_tell_before(o);
     if (r == 0)
         *keyset_changed = changed;
     return r;

@@ -377,6 +377,15 @@ static const char chain_keyset[] = "ALTER TABLE distributor ADD COLUMN chain_key
 static const char floors[] = "ALTER TABLE partner ADD COLUMN floor_until_ms INTEGER NOT NULL DEFAULT 0;"
                              "UPDATE partner SET floor_until_ms = 9000000000000000000 WHERE lowest_sequence > 1;";
 
+/* Rows of an origin that it has shown empty and not told of; which of its rows says what holds of a key (share_empty.h). */
+static const char emptied[] =
+    "CREATE TABLE share_emptied (distributor INTEGER NOT NULL REFERENCES distributor (number), sequence INTEGER NOT NULL, seen_ms INTEGER NOT NULL,"
+    " PRIMARY KEY (distributor, sequence)) STRICT, WITHOUT ROWID;"
+    "CREATE TABLE share_said (distributor INTEGER NOT NULL REFERENCES distributor (number), key BLOB NOT NULL CHECK (length(key) = 16),"
+    " sequence INTEGER NOT NULL, taken_back INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (distributor, key)) STRICT, WITHOUT ROWID;"
+    "CREATE INDEX share_said_sequence ON share_said (distributor, sequence);"
+    "CREATE INDEX share_said_taken_back ON share_said (distributor, sequence) WHERE taken_back = 1;";
+
 static const char *const migrations[] = { first,
                                           billing_schema_ledger,
                                           billing_schema_settlement,
@@ -402,7 +411,8 @@ static const char *const migrations[] = { first,
                                           withdrawn_keys,
                                           chain_keyset,
                                           floors,
-                                          copy_queue_whose };
+                                          copy_queue_whose,
+                                          emptied };
 
 const struct store_schema operations_schema = {
     .migrations = migrations,

@@ -21,21 +21,10 @@
 #define NUMBER_MAX (UINT64_C(1) << 62)
 
 /* Counters that are no rising numbers, or leap in their own way. A prefix ends in ':'. */
-static const char *const not_leaping[] = { "outbox",
-                                           "outbox-confirmed",
-                                           "outbox-held",
-                                           "directory-cursor",
-                                           "scrub-due",
-                                           "scrub-done",
-                                           "leaf",
-                                           "epoch",
-                                           "catching-up",
-                                           "skipped:",
-                                           "floor:",
-                                           "check-wanted",
-                                           "check-done",
-                                           "outbox-again",
-                                           "outbox-again-ms",
+static const char *const not_leaping[] = { "outbox",      "outbox-confirmed", "outbox-held",  "directory-cursor",
+                                           "scrub-due",   "scrub-done",       "leaf",         "epoch",
+                                           "catching-up", "skipped:",         "floor:",       "check-wanted",
+                                           "check-done",  "outbox-again",     "emptied-told", "outbox-again-ms",
                                            "heard:" };
 
 static bool leaps(const char *name)

@@ -17,6 +17,7 @@
 #include "distributor/rows.h"
 #include "distributor/share.h"
 #include "distributor/share_chain.h"
+#include "distributor/share_empty.h"
 #include "distributor/share_keyset.h"
 #include "distributor/share_own.h"
 #include "share.pb.h"
@@ -412,6 +413,8 @@ static int take_next(const struct row *row, const doc_Share *share, struct slice
     }
     if (r == 0)
         r = share_keyset_follow(row->o, row->origin, share);
+    if (r == 0)
+        r = share_empty_follow(row->o, row->origin, share, row->now_ms);
     if (r != 0)
         return r;
     share_digest(envelope, share, digest);

@@ -12,6 +12,7 @@
 #include "distributor/rows.h"
 #include "distributor/share.h"
 #include "distributor/share_again.h"
+#include "distributor/share_empty.h"
 #include "distributor/tally.h"
 
 #define CHAIN_TAG "hearth share chain"
@@ -279,6 +280,9 @@ int share_progress_judge(struct operations *o, bool has_directory, int64_t patie
     int r;
     while ((r = share_progress_next(o, number, &number, &id, name, &p)) == 0) {
         judge_missing(o, number, &p);
+        int judged = share_empty_judge(o, number, &p, now_ms - patience_ms);
+        if (judged != 0)
+            return judged;
         if (has_directory)
             judge_directory(o, number, &p, patience_ms, now_ms);
     }

@@ -8,6 +8,8 @@
 #include "distributor/rows.h"
 #include "distributor/share.h"
 #include "distributor/share_chain.h"
+#include "distributor/share_empty.h"
+#include "distributor/share_rows.h"
 #include "share.pb.h"
 
 struct sought {
@@ -77,45 +79,44 @@ static int judge_row(const struct sought *s, struct slice envelope, uint64_t seq
     return client || names_user(share, s->user);
 }
 
-/* --- Emptying -------------------------------------------------------------------------------------------------------- */
-
-/* What is there now, or was when it was emptied before, by its digest alone: with its signature it cannot be guessed. */
-static int set_emptied(struct operations *o, uint64_t sequence, doc_Share *share)
+static int read_row(struct operations *o, uint64_t sequence, struct buf *envelope, doc_Share *share)
 {
-    doc_Share *there CLEANUP(freep) = calloc(1, sizeof(*there));
-    struct buf envelope CLEANUP(buf_free) = buf(SHARE_ENVELOPE_MAX), row CLEANUP(buf_free) = buf(64);
-    share_Emptied emptied;
     uint8_t signer[32];
-    if (there == NULL)
-        return -ENOMEM;
+    buf_clear(envelope);
     {
         struct query q CLEANUP(query_end) = query(o->store, OUTBOX_GET);
         query_bind_u64(&q, 1, sequence);
         int r = rows_one(&q);
         if (r != 0)
             return r == OPERATIONS_ABSENT ? -EUCLEAN : r;
-        query_append(&q, 0, &envelope);
+        query_append(&q, 0, envelope);
         r = query_check(&q);
         if (r != 0)
             return r;
     }
-    int r = document_open(DOCUMENT_SHARE, buf_slice(&envelope), there, sizeof(*there), signer);
-    if (r != 0)
-        return r < 0 ? r : -EUCLEAN;
-    share_digest(buf_slice(&envelope), there, emptied.digest);
-    r = CODEC_ENCODE(share_Emptied, &row, &emptied);
+    int r = document_open(DOCUMENT_SHARE, buf_slice(envelope), share, sizeof(*share), signer);
+    return r > 0 ? -EUCLEAN : r;
+}
+
+/* --- Emptying -------------------------------------------------------------------------------------------------------- */
+
+/* What is there now, or was when it was emptied before, by its digest alone: with its signature it cannot be guessed. */
+static int set_emptied(const doc_Share *there, struct slice envelope, doc_Share *share)
+{
+    struct buf row CLEANUP(buf_free) = buf(64);
+    share_Emptied emptied;
+    share_digest(envelope, there, emptied.digest);
+    int r = CODEC_ENCODE(share_Emptied, &row, &emptied);
     if (r == 0 && CODEC_SET_BYTES(share->row, buf_slice(&row)) != 0)
         r = -EMSGSIZE;
     return r > 0 ? -EMSGSIZE : r;
 }
 
-static int empty_row(struct operations *o, uint64_t sequence)
+static int write_empty(struct operations *o, uint64_t sequence, const doc_Share *there, struct slice was)
 {
     doc_Share *share CLEANUP(freep) = calloc(1, sizeof(*share));
     struct buf envelope CLEANUP(buf_free) = buf(SHARE_ENVELOPE_MAX);
-    if (share == NULL)
-        return -ENOMEM;
-    int r = set_emptied(o, sequence, share);
+    int r = share != NULL ? set_emptied(there, was, share) : -ENOMEM;
     if (r != 0)
         return r;
     memcpy(share->origin, o->keys->self.bytes, ID_BYTES);
@@ -131,6 +132,37 @@ static int empty_row(struct operations *o, uint64_t sequence)
     query_bind_u64(&q, 1, sequence);
     query_bind_blob(&q, 2, buf_slice(&envelope));
     return rows_run(&q);
+}
+
+/* Rows that are emptied one after the other are told of together (share_empty.h). first: of all; run: of those that follow one another, to last. */
+struct emptying {
+    uint64_t first, run, last;
+};
+
+static int tell(struct operations *o, struct emptying *e)
+{
+    uint64_t run = e->run;
+    e->run = 0;
+    return run != 0 ? share_empty_tell(o, run, e->last) : 0;
+}
+
+/* only_removals: another row may be all that says what holds. What tells of empty rows stays: it names nobody. */
+static int empty_row(struct operations *o, uint64_t sequence, bool only_removals, struct emptying *e)
+{
+    doc_Share *there CLEANUP(freep) = malloc(sizeof(*there));
+    struct buf envelope CLEANUP(buf_free) = buf(SHARE_ENVELOPE_MAX);
+    int r = there != NULL ? read_row(o, sequence, &envelope, there) : -ENOMEM;
+    if (r != 0)
+        return r;
+    if (there->table == share_Table_TAKEN_BACK || (only_removals && !there->removed))
+        return 0;
+    r = write_empty(o, sequence, there, buf_slice(&envelope));
+    if (r == 0 && e->run != 0 && sequence != e->last + 1)
+        r = tell(o, e);
+    e->first = e->first != 0 ? e->first : sequence;
+    e->run = e->run != 0 ? e->run : sequence;
+    e->last = sequence;
+    return r;
 }
 
 /* The directory hears of it: everything from there on is pushed again, and what it has it ignores, but for empty rows. */
@@ -163,24 +195,130 @@ static int find_next(struct operations *o, const struct sought *s, uint64_t afte
 int share_forget(struct operations *o, const char *user, const struct id *clients, size_t count, uint64_t last)
 {
     const struct sought s = { user, clients, count };
-    uint64_t sequence = 0, first = 0, confirmed;
+    struct emptying e = { 0 };
+    uint64_t sequence = 0, confirmed;
     int r = share_outbox_confirmed(o, &confirmed);
     while (r == 0) {
         r = find_next(o, &s, sequence, last, confirmed, &sequence);
         if (r == 0)
-            r = empty_row(o, sequence);
-        if (r == 0 && first == 0)
-            first = sequence;
+            r = empty_row(o, sequence, false, &e);
     }
-    if (r != OPERATIONS_ABSENT)
-        return r;
-    return first > 0 ? push_from(o, first) : 0;
+    if (r == OPERATIONS_ABSENT)
+        r = tell(o, &e);
+    return r == 0 && e.first > 0 ? push_from(o, e.first) : r;
 }
 
 int share_forget_range(struct operations *o, uint64_t first, uint64_t last)
 {
+    struct emptying e = { 0 };
     int r = 0;
     for (uint64_t sequence = first; r == 0 && sequence <= last; sequence++)
-        r = empty_row(o, sequence);
-    return r == 0 && first <= last ? push_from(o, first) : r;
+        r = empty_row(o, sequence, true, &e);
+    if (r == 0)
+        r = tell(o, &e);
+    return r == 0 && e.first > 0 ? push_from(o, e.first) : r;
+}
+
+/* --- What no row has replaced ---------------------------------------------------------------------------------------- */
+
+/* The last row of each key that names them. */
+struct replaced {
+    struct last_row {
+        uint64_t sequence;
+        uint32_t table;
+        bool removed;
+        struct buf row;
+        struct slice key; /* in row */
+    } * rows;
+    size_t count;
+};
+
+static void replaced_free(struct replaced *l)
+{
+    for (size_t i = 0; i < l->count; i++)
+        buf_free(&l->rows[i].row);
+    free(l->rows);
+}
+
+static struct last_row *last_row_of(struct replaced *l, uint32_t table, struct slice key)
+{
+    for (size_t i = 0; i < l->count; i++)
+        if (l->rows[i].table == table && slice_equal(l->rows[i].key, key))
+            return &l->rows[i];
+    struct last_row *grown = reallocarray(l->rows, l->count + 1, sizeof(*grown));
+    if (grown == NULL)
+        return NULL;
+    l->rows = grown;
+    grown[l->count] = (struct last_row){ .table = table, .row = buf(sizeof(((doc_Share *)NULL)->row.bytes)) };
+    return &grown[l->count++];
+}
+
+static int note_row(struct replaced *l, uint64_t sequence, const doc_Share *share)
+{
+    struct slice key, row = CODEC_BYTES(share->row);
+    if (!share_row_key(share->table, row, &key))
+        return 0;
+    struct last_row *at = last_row_of(l, share->table, key);
+    if (at == NULL)
+        return -ENOMEM;
+    buf_clear(&at->row);
+    int r = buf_append(&at->row, row);
+    at->sequence = sequence;
+    at->removed = share->removed;
+    at->key = slice(at->row.data, key.len);
+    return r;
+}
+
+/* Has a row with its key come later that does not name them? A device that is another account's now. */
+static int is_replaced(struct operations *o, const struct last_row *at, bool *yes)
+{
+    doc_Share *share CLEANUP(freep) = malloc(sizeof(*share));
+    uint8_t signer[32];
+    struct slice key;
+    struct query q CLEANUP(query_end) = query(o->store, OUTBOX_NEXT);
+    query_bind_u64(&q, 1, at->sequence);
+    query_bind_i64(&q, 2, INT64_MAX);
+    int r = share != NULL ? 0 : -ENOMEM;
+    *yes = false;
+    while (r == 0 && !*yes && rows_next(&q, &r)) {
+        struct slice envelope = query_blob(&q, 1);
+        if (!holds(envelope, at->key.data, at->key.len))
+            continue;
+        if (document_open(DOCUMENT_SHARE, envelope, share, sizeof(*share), signer) != 0)
+            return -EUCLEAN;
+        *yes = share->table == at->table && share_row_key(share->table, CODEC_BYTES(share->row), &key) &&
+               slice_equal(key, at->key);
+    }
+    return r;
+}
+
+static int gather(struct operations *o, const struct sought *s, struct replaced *l)
+{
+    doc_Share *share CLEANUP(freep) = malloc(sizeof(*share));
+    struct buf envelope CLEANUP(buf_free) = buf(SHARE_ENVELOPE_MAX);
+    uint64_t sequence = 0;
+    int r = share != NULL ? 0 : -ENOMEM;
+    while (r == 0) {
+        r = find_next(o, s, sequence, INT64_MAX, UINT64_MAX, &sequence);
+        if (r == 0)
+            r = read_row(o, sequence, &envelope, share);
+        if (r == 0)
+            r = note_row(l, sequence, share);
+    }
+    return r == OPERATIONS_ABSENT ? 0 : r;
+}
+
+int share_forget_first(struct operations *o, const char *user, const struct id *clients, size_t count, uint64_t last)
+{
+    const struct sought s = { user, clients, count };
+    struct replaced l CLEANUP(replaced_free) = { 0 };
+    int r = gather(o, &s, &l);
+    for (size_t i = 0; r == 0 && i < l.count; i++) {
+        bool is = l.rows[i].removed || l.rows[i].sequence > last;
+        if (!is)
+            r = is_replaced(o, &l.rows[i], &is);
+        if (r == 0 && !is)
+            r = share_put_encoded(o, l.rows[i].table, true, buf_slice(&l.rows[i].row));
+    }
+    return r;
 }

@@ -13,6 +13,7 @@
 #include "distributor/rows.h"
 #include "distributor/share.h"
 #include "distributor/share_chain.h"
+#include "distributor/share_empty.h"
 
 #define MAGIC "HEARTHS1"
 #define MAGIC_BYTES 8
@@ -372,6 +373,14 @@ static int take_all(struct taking *t, FILE *in)
     return r;
 }
 
+/* A file is whole: nothing that would tell of an empty row is still on its way. */
+static int judge_empty(struct taking *t)
+{
+    struct share_progress progress;
+    int r = share_progress(t->o, t->partner.number, &progress);
+    return r == 0 ? share_empty_judge(t->o, t->partner.number, &progress, INT64_MAX) : r;
+}
+
 int sync_take(struct operations *o, FILE *in, int64_t now_ms, struct sync_read *out)
 {
     doc_Keyset *keyset CLEANUP(freep) = calloc(1, sizeof(*keyset));
@@ -382,6 +391,8 @@ int sync_take(struct operations *o, FILE *in, int64_t now_ms, struct sync_read *
         .o = o, .keyset = keyset, .now_ms = now_ms, .grant = buf(ITEM_MAX), .block = buf(ITEM_MAX), .out = out
     };
     int r = take_all(&t, in);
+    if (r == 0)
+        r = judge_empty(&t);
     if (r > 0 && out->detail[0] == '\0')
         snprintf(out->detail, sizeof(out->detail), "%s Nothing of it was taken. Fetch the file again.",
                  r < REASON_COUNT ? reason_text((enum reason)r) : "It cannot be read.");

@@ -188,7 +188,7 @@ static void a_member_from_the_start_comes_out_the_same(void **state)
     assert_int_equal(erase_tick(town.a.o, town.now_ms), 0); /* the removal rows, too */
     assert_int_equal(transaction_commit(&t), 0);
     assert_int_equal(share_outbox_last(town.a.o, &after), 0);
-    assert_int_equal(last, after);
+    assert_int_equal(last + 1, after); /* which are empty is told in a row that stays */
     town_share(&town); /* the other shop has heard of kitchen before, never of its removal: what a month away costs */
     assert_int_equal(devices_find_at(town.b.o, OPERATIONS_SELF, &bedroom.client, &d), 0);
     assert_int_equal(gadget_register(&town.a, &attic, "bob", TOWN_PASSWORD), 0);

@@ -7,6 +7,9 @@
 #include "crypto/sha256.h"
 #include "distributor/findings.h"
 #include "distributor/share_chain.h"
+#include "distributor/rows.h"
+#include "distributor/share.h"
+#include "distributor/share_empty.h"
 #include "distributor/share_forget.h"
 #include "distributor/share_rows.h"
 
@@ -161,35 +164,262 @@ static void rows_that_exist_and_do_not_come_are_found(void **state)
     assert_true(found(&town.b, FINDING_ROWS_MISSING, &open) && !open);
 }
 
-/* Emptied rows keep their place in the chain: who took them full and who takes them empty come to the same. */
+/* --- Empty rows ------------------------------------------------------------------------------------------------------ */
+
+/* Another member that reads A's outbox from its beginning, as it is now. */
+static void read_all(struct town *late, int64_t *number, struct share_progress *progress)
+{
+    struct transaction t CLEANUP(transaction_end) = { 0 };
+    struct buf rows CLEANUP(buf_free) = buf(1 << 20);
+    uint64_t last;
+    uint32_t count;
+    assert_int_equal(share_outbox_read(town.a.o, 0, 1000, 1 << 20, &rows, &count, &last), 0);
+    struct reader list = reader(buf_slice(&rows));
+    struct slice envelope;
+    begin(&t, &late->b);
+    while (codec_list_next(&list, SHARE_ENVELOPE_MAX, &envelope) == 0)
+        assert_int_equal(share_apply(late->b.o, envelope, town.now_ms), 0);
+    assert_int_equal(operations_distributor(late->b.o, &town.a.keys->self, number), 0);
+    assert_int_equal(transaction_commit(&t), 0);
+    assert_int_equal(share_progress(late->b.o, *number, progress), 0);
+}
+
+static bool judged(struct shop *s, enum finding what, int64_t patience_ms)
+{
+    struct transaction t CLEANUP(transaction_end) = { 0 };
+    bool open = false;
+    begin(&t, s);
+    assert_int_equal(share_progress_judge(s->o, false, patience_ms, town.now_ms), 0);
+    assert_int_equal(transaction_commit(&t), 0);
+    return found(s, what, &open) && open;
+}
+
+static uint64_t put_user(const char *user, uint8_t device, bool removed)
+{
+    struct transaction t CLEANUP(transaction_end) = { 0 };
+    share_ClientUser row = { .registered_ms = 1 };
+    uint64_t last;
+    memset(row.client, device, sizeof(row.client));
+    CODEC_SET_TEXT(row.user, user);
+    CODEC_SET_TEXT(row.name, "thing");
+    begin(&t, &town.a);
+    assert_int_equal(SHARE_PUT(town.a.o, CLIENT_USER, removed, share_ClientUser, &row), 0);
+    assert_int_equal(share_outbox_last(town.a.o, &last), 0);
+    assert_int_equal(transaction_commit(&t), 0);
+    return last;
+}
+
+/* Emptied rows keep their place in the chain, and are told of: who took them full and who takes them empty come to the same. */
 static void emptied_rows_keep_the_chain(void **state)
 {
     (void)state;
     struct share_progress full, empty;
     struct town late;
     struct transaction t CLEANUP(transaction_end) = { 0 };
-    struct buf rows CLEANUP(buf_free) = buf(1 << 20);
-    uint64_t last;
-    uint32_t count;
-    assert_int_equal(share_progress(town.b.o, number_of_a, &full), 0);
-    begin(&t, &town.a);
-    assert_int_equal(share_forget_range(town.a.o, 2, full.taken), 0);
-    assert_int_equal(share_forget_range(town.a.o, 2, full.taken), 0); /* again is harmless */
-    assert_int_equal(transaction_commit(&t), 0);
-    town_init(&late);
-    assert_int_equal(share_outbox_read(town.a.o, 0, 1000, 1 << 20, &rows, &count, &last), 0);
-    struct reader list = reader(buf_slice(&rows));
-    struct slice envelope;
-    begin(&t, &late.b);
-    while (codec_list_next(&list, SHARE_ENVELOPE_MAX, &envelope) == 0)
-        assert_int_equal(share_apply(late.b.o, envelope, town.now_ms), 0);
     int64_t number;
-    assert_int_equal(operations_distributor(late.b.o, &town.a.keys->self, &number), 0);
+    uint64_t first = put_user("carl", 7, true), last = put_user("carl", 8, true), after;
+    town_share(&town);
+    begin(&t, &town.a);
+    assert_int_equal(share_forget_range(town.a.o, first, last), 0);
+    assert_int_equal(share_outbox_last(town.a.o, &after), 0);
+    assert_int_equal(after, last + 1);                               /* one row for both */
+    assert_int_equal(share_forget_range(town.a.o, first, after), 0); /* again is harmless; what tells of them stays */
     assert_int_equal(transaction_commit(&t), 0);
-    assert_int_equal(share_progress(late.b.o, number, &empty), 0);
+    town_share(&town);
+    assert_int_equal(share_progress(town.b.o, number_of_a, &full), 0);
+    town_init(&late);
+    read_all(&late, &number, &empty);
     assert_int_equal(empty.taken, full.taken);
     assert_memory_equal(empty.head, full.head, 32);
+    assert_false(judged(&late.b, FINDING_ROWS_HIDDEN, 0) || judged(&late.b, FINDING_ROWS_TAKEN_BACK, 0));
+    assert_false(judged(&town.b, FINDING_ROWS_HIDDEN, 0) || judged(&town.b, FINDING_ROWS_TAKEN_BACK, 0));
     town_deinit(&late);
+}
+
+/* A writes an empty row over one of its own, as share_forget.c would, and tells nobody. */
+static void hide(uint64_t sequence)
+{
+    struct transaction t CLEANUP(transaction_end) = { 0 };
+    doc_Share *share CLEANUP(freep) = calloc(1, sizeof(*share));
+    struct buf was CLEANUP(buf_free) = buf(SHARE_ENVELOPE_MAX), row CLEANUP(buf_free) = buf(64),
+                   envelope CLEANUP(buf_free) = buf(SHARE_ENVELOPE_MAX);
+    share_Emptied emptied;
+    struct signer signer;
+    begin(&t, &town.a);
+    {
+        struct query q CLEANUP(query_end) = query(town.a.o->store, OUTBOX_GET);
+        query_bind_u64(&q, 1, sequence);
+        assert_int_equal(query_one(&q), 0);
+        query_append(&q, 0, &was);
+    }
+    sha256(buf_slice(&was), emptied.digest);
+    assert_int_equal(CODEC_ENCODE(share_Emptied, &row, &emptied), 0);
+    assert_int_equal(CODEC_SET_BYTES(share->row, buf_slice(&row)), 0);
+    memcpy(share->origin, town.a.keys->self.bytes, ID_BYTES);
+    share->sequence = sequence;
+    share->removed = true;
+    signer_from_pair(&signer, &town.a.keys->license);
+    assert_int_equal(document_sign(&envelope, DOCUMENT_SHARE, share, &signer), 0);
+    struct query q CLEANUP(query_end) = query(town.a.o->store, OUTBOX_SET);
+    query_bind_u64(&q, 1, sequence);
+    query_bind_blob(&q, 2, buf_slice(&envelope));
+    assert_int_equal(query_run(&q), 0);
+    query_end(&q);
+    assert_int_equal(transaction_commit(&t), 0);
+}
+
+static void tell(uint64_t first, uint64_t last)
+{
+    struct transaction t CLEANUP(transaction_end) = { 0 };
+    begin(&t, &town.a);
+    assert_int_equal(share_empty_tell(town.a.o, first, last), 0);
+    assert_int_equal(transaction_commit(&t), 0);
+}
+
+/* One reader was given the row, another its empty place: the chain is the same, and whichever way it is told, or not, one of them finds it. */
+static void who_is_shown_something_else_finds_it(void **state)
+{
+    (void)state;
+    struct share_progress full, empty;
+    struct town late;
+    int64_t number;
+    uint64_t row = put_user("carl", 7, false);
+    town_share(&town);
+    hide(row);
+    town_init(&late);
+    read_all(&late, &number, &empty);
+    assert_int_equal(share_progress(town.b.o, number_of_a, &full), 0);
+    assert_int_equal(empty.taken, full.taken);
+    assert_memory_equal(empty.head, full.head, 32);
+    town.now_ms += 1000;
+    assert_false(judged(&late.b, FINDING_ROWS_HIDDEN, 1001)); /* what tells of it may be on its way */
+    assert_true(judged(&late.b, FINDING_ROWS_HIDDEN, 1000));
+    assert_false(judged(&town.b, FINDING_ROWS_TAKEN_BACK, 0));
+    tell(row, row);
+    read_all(&late, &number, &empty);
+    town_share(&town);
+    assert_false(judged(&late.b, FINDING_ROWS_HIDDEN, 0));
+    assert_true(judged(&town.b, FINDING_ROWS_TAKEN_BACK, 0)); /* nothing came after it: who has read it goes by it */
+    put_user("carl", 7, true);
+    town_share(&town);
+    assert_false(judged(&town.b, FINDING_ROWS_TAKEN_BACK, 0));
+    town_deinit(&late);
+}
+
+/* What tells beforehand, or of itself, tells nothing. */
+static void nobody_tells_beforehand(void **state)
+{
+    (void)state;
+    struct share_progress p;
+    struct town late;
+    int64_t number;
+    uint64_t last;
+    assert_int_equal(share_outbox_last(town.a.o, &last), 0);
+    tell(1, last + 2);
+    hide(put_user("carl", 7, false));
+    town_init(&late);
+    read_all(&late, &number, &p);
+    assert_true(judged(&late.b, FINDING_ROWS_HIDDEN, 0));
+    town_deinit(&late);
+}
+
+/* An earlier version has emptied rows and told nobody: this one does, once. */
+static void what_was_emptied_before_is_told_of(void **state)
+{
+    (void)state;
+    struct share_progress p;
+    struct town late;
+    int64_t number;
+    uint64_t first = put_user("carl", 7, true), between, last, told;
+    put_user("carl", 8, true);
+    between = put_user("carl", 9, true);
+    last = put_user("carl", 10, true);
+    hide(first);
+    hide(first + 1);
+    hide(last);
+    for (int i = 0; i < 4; i++) {
+        struct transaction t CLEANUP(transaction_end) = { 0 };
+        begin(&t, &town.a);
+        if (i == 0)
+            assert_int_equal(operations_counter_set(town.a.o, "emptied-told", 0),
+                             0); /* as a database of that version */
+        assert_int_equal(share_empty_tell_before(town.a.o), 0);
+        assert_int_equal(transaction_commit(&t), 0);
+    }
+    assert_int_equal(share_outbox_last(town.a.o, &told), 0);
+    assert_int_equal(told, last + 2);
+    town_init(&late);
+    read_all(&late, &number, &p);
+    assert_false(judged(&late.b, FINDING_ROWS_HIDDEN, 0));
+    hide(between);
+    town_deinit(&late);
+    town_init(&late);
+    read_all(&late, &number, &p);
+    assert_true(judged(&late.b, FINDING_ROWS_HIDDEN, 0));
+    town_deinit(&late);
+}
+
+static uint64_t outbox_last(void)
+{
+    uint64_t last;
+    assert_int_equal(share_outbox_last(town.a.o, &last), 0);
+    return last;
+}
+
+/* Before what names carl is emptied it is replaced, where nothing has replaced it: not what another one has by now. */
+static void nothing_is_emptied_that_holds(void **state)
+{
+    (void)state;
+    uint64_t before = outbox_last(), last;
+    struct transaction t CLEANUP(transaction_end) = { 0 };
+    put_user("carl", 7, false); /* removed later */
+    put_user("carl", 8, false); /* another one's later */
+    put_user("carl", 9, false); /* his at the end */
+    put_user("carl", 7, true);
+    last = put_user("bob", 8, false);
+    town_share(&town);
+    begin(&t, &town.a);
+    assert_int_equal(share_forget_first(town.a.o, "carl", NULL, 0, last), 0);
+    assert_int_equal(share_forget(town.a.o, "carl", NULL, 0, last), 0);
+    assert_int_equal(transaction_commit(&t), 0);
+    assert_int_equal(last, before + 5);
+    assert_int_equal(outbox_last(), last + 2); /* one is removed; four that follow one another are told of */
+    town_share(&town);
+    assert_false(judged(&town.b, FINDING_ROWS_TAKEN_BACK, 0) || judged(&town.b, FINDING_ROWS_HIDDEN, 0));
+    begin(&t, &town.a);
+    assert_int_equal(share_forget_range(town.a.o, last, last + 1), 0); /* bob's row holds: it is no removal */
+    assert_int_equal(transaction_commit(&t), 0);
+    town_share(&town);
+    assert_false(judged(&town.b, FINDING_ROWS_TAKEN_BACK, 0) || judged(&town.b, FINDING_ROWS_HIDDEN, 0));
+}
+
+/* Keys are what stands before the bar in docs/FORMATS.md. */
+static void keys_of_rows(void **state)
+{
+    (void)state;
+    static const uint8_t client[] = { 0x0a, 2, 1, 2, 0x12, 1, 'u' }, link[] = { 0x0a, 1, 'u', 0x12, 2, 3, 4, 0x1a, 0 };
+    const struct {
+        const char *name;
+        uint32_t table;
+        struct slice row;
+        size_t key; /* bytes; 0: none */
+    } cases[] = {
+        { "one field", share_Table_CLIENT_USER, SLICE_ARRAY(client), 4 },
+        { "three fields", share_Table_LINK, SLICE_ARRAY(link), 9 },
+        { "cut off", share_Table_LINK, slice(link, 7), 0 },
+        { "cut off in a field", share_Table_CLIENT_USER, slice(client, 3), 0 },
+        { "another field first", share_Table_CLIENT_USER, slice(client + 4, 3), 0 },
+        { "nothing", share_Table_CLIENT_USER, slice(client, 0), 0 },
+        { "a table without keys", share_Table_KEYSET, SLICE_ARRAY(client), 0 },
+        { "no table", 4, SLICE_ARRAY(client), 0 },
+        { "no table at all", UINT32_MAX, SLICE_ARRAY(client), 0 },
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+        struct slice key = slice(NULL, 0);
+        bool has = share_row_key(cases[i].table, cases[i].row, &key);
+        if (has != (cases[i].key > 0) || key.len != cases[i].key)
+            fail_msg("%s: %d, %zu bytes", cases[i].name, has, key.len);
+    }
 }
 
 /* Two keysets of one sequence: the first stays, and the operator hears of it. */
@@ -327,6 +557,11 @@ int main(void)
         TEST(rows_signed_twice_are_found),
         TEST(rows_that_exist_and_do_not_come_are_found),
         TEST(emptied_rows_keep_the_chain),
+        TEST(who_is_shown_something_else_finds_it),
+        TEST(nobody_tells_beforehand),
+        TEST(what_was_emptied_before_is_told_of),
+        TEST(nothing_is_emptied_that_holds),
+        TEST(keys_of_rows),
         TEST(two_keysets_of_one_sequence_are_found),
         TEST(an_older_keyset_is_refused_and_found),
         TEST(copies_beyond_a_delegation_are_found),

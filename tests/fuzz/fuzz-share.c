@@ -34,6 +34,7 @@ static const struct {
     { share_Table_KEY_BLOCK, "share_KeyBlock", WITH_OTHER },
     { share_Table_REDEMPTION, "share_Redemption", WITH_OTHER },
     { share_Table_NONE, "share_Emptied", WITH_OTHER },
+    { share_Table_TAKEN_BACK, "share_TakenBack", WITH_OTHER },
     { share_Table_HEAD, "share_Head", WITH_OTHER },
     { 4, "share_UserContent", WITH_USER },
     { UINT32_MAX, "share_UserContent", WITH_USER },

@@ -1,10 +1,17 @@
 #!/usr/bin/python3
 """No network between two distributors: a medium with signed files goes round. A copy works, a removal is heard of, a withdrawn partner is out; what is
 tampered with, cut off, for somebody else, or comes twice or in the wrong order is refused or harmless."""
+import base64
+import hashlib
 import os
 import shutil
 import sqlite3
+import sys
 
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "python"))
+import formats
+import judge
+import records
 from household import Distributor, Household, Refused, enter_namespace, make_track, run_cases, wait_for
 
 enter_namespace()
@@ -229,6 +236,83 @@ def a_withdrawn_partner():
     assert refused(h.aurora, dir).code == "unknown-distributor"
 
 
+def raw(text):
+    return base64.b32decode(text.upper() + "=" * (-len(text) % 8))
+
+
+class Liar:
+    """A distributor that writes what it likes into its outbox; the programs pass it on."""
+
+    def __init__(self, name):
+        self.distributor = Distributor(h.root, name)
+        with open(os.path.join(self.distributor.dir, "keys", "license.key"), "rb") as f:
+            self.license = formats.Signer(f.read())
+
+    def row(self, number, table, removed, record, values):
+        return records.envelope_sign("hearth/share/1", records.encode(records.SHARE, {
+            "origin": raw(self.distributor.id), "sequence": number, "table": table, "removed": removed, "row": records.encode(record, values)}), self.license)
+
+    def write(self, statement, *values):
+        db = sqlite3.connect(os.path.join(self.distributor.dir, "operations.db"))
+        with db:
+            db.execute(statement, values)
+        db.close()
+
+    def put(self, table, removed, record, values):
+        number, head = sql(self.distributor, "SELECT sequence, head FROM outbox ORDER BY sequence DESC LIMIT 1")[0]
+        envelope = self.row(number + 1, table, removed, record, values)
+        self.write("INSERT INTO outbox (sequence, envelope, head) VALUES (?, ?, ?)", number + 1, envelope,
+                   hashlib.sha256(b"hearth share chain\0" + head + hashlib.sha256(envelope).digest()).digest())
+        self.write("UPDATE counter SET value = ? WHERE name = 'outbox'", number + 1)
+        return number + 1
+
+    def empty(self, number):
+        was, = sql(self.distributor, "SELECT envelope FROM outbox WHERE sequence = ?", number)[0]
+        self.write("UPDATE outbox SET envelope = ? WHERE sequence = ?", self.row(number, 0, True, records.EMPTIED, {"digest": hashlib.sha256(was).digest()}), number)
+
+    def judged(self):
+        """By the second implementation: its log as it is now."""
+        keyset, = sql(self.distributor, "SELECT keyset FROM distributor WHERE number = 1")[0]
+        rows = sql(self.distributor, "SELECT envelope, head FROM outbox ORDER BY sequence")
+        head, hidden, taken_back = judge.share_log([row[0] for row in rows], records.document_open("keyset", keyset)[0])
+        assert head == rows[-1][1]
+        return hidden, taken_back
+
+
+def a_row_for_one_and_an_empty_place_for_another():
+    """A device is removed, as one partner reads; the other is shown an empty row in its place. Chain and head are the same, and one of the two finds it."""
+    liar, ann, bob = Liar("liar"), Distributor(h.root, "ann"), Distributor(h.root, "bob")
+    for reader in (ann, bob):
+        reader.admin("partner", "add", liar.distributor.url, "--name", "liar")
+        liar.distributor.admin("partner", "add", reader.url, "--name", reader.name)
+
+    def shown_to(reader, *options):
+        shutil.rmtree(stick)
+        export(liar.distributor, "--for", reader.name, *options)
+        assert [f["outcome"] for f in take(reader)] == ["taken"]
+
+    def found(reader):
+        return [f for f, in sql(reader, "SELECT kind FROM finding WHERE settled_ms IS NULL ORDER BY kind")]
+    thing = {"client": os.urandom(32), "user": "x", "name": "thing", "registered_ms": 1, "revoked": False}
+    liar.put(3, False, records.CLIENT_USER, thing)
+    removal = liar.put(3, False, records.CLIENT_USER, {**thing, "revoked": True})
+    shown_to(ann)
+    assert liar.judged() == (set(), set())
+    liar.empty(removal)
+    shown_to(bob, "--all")
+    assert [sql(reader, "SELECT revoked FROM client_user WHERE name = 'thing'") for reader in (ann, bob)] == [[(1,)], [(0,)]]
+    assert liar.judged()[0] == {removal}
+    assert (found(ann), found(bob)) == ([], ["rows-hidden"])
+    liar.put(26, False, records.TAKEN_BACK, {"first": removal, "last": removal})  # it says so: now the other one finds it
+    assert liar.judged() == (set(), set())
+    shown_to(ann), shown_to(bob)
+    assert (found(ann), found(bob)) == (["rows-taken-back"], [])
+    liar.put(3, True, records.CLIENT_USER, thing)  # what an account's end does: both go by the same
+    shown_to(ann), shown_to(bob)
+    assert (found(ann), found(bob)) == ([], []) and liar.judged() == (set(), set())
+    assert [sql(reader, "SELECT revoked FROM client_user WHERE name = 'thing'") for reader in (ann, bob)] == [[], []]
+
+
 run_cases([("a medium goes round, and a copy across works", a_medium_goes_round),
            ("what comes twice changes nothing", twice_changes_nothing),
            ("a removal is heard of, and an older medium does not undo it", what_was_removed_is_heard_of),
@@ -236,4 +320,5 @@ run_cases([("a medium goes round, and a copy across works", a_medium_goes_round)
            ("tampered, cut off, reordered: refused whole", out_of_order),
            ("what did not arrive is written again", rows_that_are_missing),
            ("each file is for one reader", somebody_elses),
+           ("a row for one reader and an empty place for another is found", a_row_for_one_and_an_empty_place_for_another),
            ("a withdrawn partner is out", a_withdrawn_partner)])

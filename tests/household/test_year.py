@@ -363,11 +363,15 @@ class Year:
             assert not self.sql(f"SELECT * FROM {table}"), table
         return check
 
+    def table_share_said(self, names, songs):
+        assert not self.sql("SELECT 1 FROM share_said s JOIN distributor d ON d.number = s.distributor WHERE s.taken_back <> 0 OR s.sequence > d.chain_sequence OR d.number = 1")
+        assert not self.sql("SELECT 1 FROM share_said GROUP BY distributor, sequence HAVING count(*) > 1")
+
     def table_link_code(self, names, songs):
         assert len(self.sql("SELECT 1 FROM link_code")) <= 1
 
     for nothing in ("invite", "holder", "holder_share", "partner_terms", "payer", "payment", "product_payer", "settled", "settlement", "login_token",
-                    "spending_limit", "spending_unlock", "relayed", "erased_name", "erasure", "auto_copy", "auto_copy_to", "copy_queue", "withdrawn_key"):
+                    "spending_limit", "spending_unlock", "relayed", "erased_name", "erasure", "auto_copy", "auto_copy_to", "copy_queue", "withdrawn_key", "share_emptied"):
         locals()["table_" + nothing] = empty(nothing)
     del nothing, empty
 

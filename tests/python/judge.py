@@ -116,6 +116,45 @@ def share(envelope, of):
     return document
 
 
+KEY_FIELDS = {1: 1, 2: 1, 3: 1, 5: 1, 6: 3, 7: 3, 8: 1, 20: 3}  # by table: those before the bar
+
+
+def row_key(table, row):
+    """The bytes of a row's key; None: rows of this table replace none."""
+    at = 0
+    for number in range(1, KEY_FIELDS.get(table, 0) + 1):
+        tag, at = r.read_varint(row, at)
+        value, at = r.read_varint(row, at)
+        refuse_unless(tag in (number << 3, number << 3 | 2), "malformed")
+        at += value if tag & 7 else 0
+    return row[:at] if at else None
+
+
+def share_log(envelopes, of):
+    """An origin's rows from the first on (docs/FORMATS.md, section 12): the chain's head, the numbers of rows that are empty and told of nowhere, and
+    of those that were taken back though nothing has come after them."""
+    head, hidden, said, taken_back = bytes(32), set(), {}, set()
+    for number, envelope in enumerate(envelopes, 1):
+        document = share(envelope, of)
+        refuse_unless(document["sequence"] == number, "out-of-step")
+        digest = hashlib.sha256(envelope).digest()
+        key = row_key(document["table"], document["row"])
+        if document["table"] == 0 and document["row"]:
+            digest = r.decode(r.EMPTIED, document["row"])["digest"]
+            hidden.add(number)
+        elif document["table"] == 26:
+            told = r.decode(r.TAKEN_BACK, document["row"])
+            if told["last"] < number:
+                hidden -= set(range(told["first"], told["last"] + 1))
+                taken_back |= {n for n in said.values() if told["first"] <= n <= told["last"]}
+        elif key is not None:
+            said.pop((document["table"], key), None)
+            if not document["removed"]:
+                said[document["table"], key] = number
+        head = hashlib.sha256(b"hearth share chain\0" + head + digest).digest()
+    return head, hidden, taken_back & set(said.values())
+
+
 def receipt(envelope):
     document, signer = r.document_open("receipt", envelope)
     refuse_unless(f.id_of_key(signer) == document["destination"], "signature-invalid")
