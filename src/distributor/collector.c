@@ -136,7 +136,7 @@ static void on_looked(struct writer_job *job, int outcome)
 {
     struct collector *c = container_of(job, struct collector, look_job);
     int r = outcome == 0 && !c->stopping ? payments_lock(c->server->config.state_dir, &c->lock) : -ECANCELED;
-    if (outcome < 0 && outcome != -ECANCELED)
+    if (outcome < 0 && outcome != -ECANCELED && outcome != -EKEYREVOKED) /* of that watch.c speaks */
         log_warn("cannot look for payments errno=%d", -outcome);
     if (r != 0 && r != -EWOULDBLOCK && r != -ECANCELED)
         log_warn("cannot lock the payments errno=%d", -r);

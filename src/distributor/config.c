@@ -56,6 +56,8 @@ static const struct setting settings[] = {
     NUMBER_SETTING("limits", "account-requests-per-minute", account_requests_per_minute, 0, 60000000),
     NUMBER_SETTING("limits", "address-requests-per-minute", address_requests_per_minute, 0, 60000000),
     NUMBER_SETTING("limits", "partner-requests-per-minute", partner_requests_per_minute, 0, 60000000),
+    NUMBER_SETTING("limits", "account-rows-per-minute", account_rows_per_minute, 0, 60000000),
+    NUMBER_SETTING("limits", "partner-rows-per-minute", partner_rows_per_minute, 0, 60000000),
     NUMBER_SETTING("limits", "password-attempts", password_attempts, 1, 1000),
     NUMBER_SETTING("limits", "stop-seconds", stop_seconds, 1, 600),
     CHOICE_SETTING("log", "level", log_level, " error warn info debug "),
@@ -77,6 +79,8 @@ void config_init(struct config *c)
     c->idle_seconds = 180;
     c->account_requests_per_minute = 30000;
     c->partner_requests_per_minute = 60000;
+    c->account_rows_per_minute = 6000;
+    c->partner_rows_per_minute = 60000;
     c->password_attempts = 5;
     c->stop_seconds = 10;
     c->look_seconds = 60;

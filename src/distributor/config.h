@@ -19,6 +19,8 @@
  *     account-requests-per-minute = 30000     ; of all devices of an account together; 0: no limit
  *     address-requests-per-minute = 0         ; of those who have not said who they are
  *     partner-requests-per-minute = 60000
+ *     account-rows-per-minute = 6000          ; shared rows that an account's requests write; 0: no limit
+ *     partner-rows-per-minute = 60000         ; that a partner or member gives
  *     password-attempts = 5                   ; wrong ones before the first delay
  *     stop-seconds = 10                       ; for what runs when the server is stopped
  *     [log]
@@ -56,6 +58,7 @@ struct config {
     uint32_t request_burst;
     uint32_t queue_max;    /* requests of one connection that wait; beyond, its socket is not read */
     uint32_t idle_seconds; /* a silent connection is closed */
+    uint32_t account_rows_per_minute, partner_rows_per_minute;                                      /* 0: no limit */
     uint32_t account_requests_per_minute, address_requests_per_minute, partner_requests_per_minute; /* 0: no limit */
     uint32_t password_attempts;
     uint32_t stop_seconds;

@@ -5,6 +5,8 @@
 #ifndef DISTRIBUTOR_DIRECTORY_H
 #define DISTRIBUTOR_DIRECTORY_H
 
+#define DIRECTORY_PUSH_PAGE 256 /* rows that a member pushes at a time */
+
 #include "distributor/server.h"
 
 #define DIRECTORY_WAIT_MAX_MS 30000

@@ -1,6 +1,7 @@
 /* Callbacks, in the order in which they fire: on_setting_read (which directory), on_ready, then two loops beside each other -
  * push: on_outbox_read, on_pushed, on_confirmed; pull: on_pulled, on_applied - and on_closed, on_retry. */
 #define LOG_MODULE "directory-client"
+#include "distributor/directory.h"
 #include "distributor/directory_client_internal.h"
 
 #include <stdio.h>
@@ -14,7 +15,7 @@
 #include "distributor/share_own.h"
 
 #define PUSH_TIMEOUT_MS 15000
-#define PUSH_ROWS 256
+#define PUSH_ROWS DIRECTORY_PUSH_PAGE
 #define PUSH_BYTES (256u << 10)
 #define RETRY_FIRST_MS 250
 #define RETRY_MAX_MS 30000
@@ -326,6 +327,11 @@ void directory_client_poke(struct directory_client *c)
 bool directory_client_is_set(const struct directory_client *c) { return c != NULL && c->address[0] != '\0'; }
 
 bool directory_client_is_ready(const struct directory_client *c) { return c != NULL && c->ready; }
+
+bool directory_client_keeps_up(const struct directory_client *c)
+{
+    return directory_client_is_ready(c) && !c->too_fast;
+}
 
 void directory_client_check(struct directory_client *c)
 {

@@ -19,6 +19,8 @@ int directory_client_ask(struct directory_client *c, void (*on_done)(void *ctx),
 /* Is it connected? Accepts NULL. */
 bool directory_client_is_set(const struct directory_client *c);
 bool directory_client_is_ready(const struct directory_client *c);
+/* And does it give everybody's rows as fast as they come? Not while one member's are too many (row_pace.h). */
+bool directory_client_keeps_up(const struct directory_client *c);
 /* Connects anew, which compares where both are: what it has of ours, and whether its order is still the same. Accepts NULL. */
 void directory_client_check(struct directory_client *c);
 /* "none", "reached" (it answered pushes and pulls on this connection), "connecting", or "away " and the code of the last reason. c may be NULL. */

@@ -4,6 +4,7 @@
 
 #include "distributor/directory_client.h"
 #include "distributor/outgoing.h"
+#include "distributor/watch.h"
 #include "net/address.h"
 
 #define DIRECTORY_CLIENT_URL_BYTES 256
@@ -37,6 +38,10 @@ struct directory_client {
     uint32_t push_count;
     uint64_t push_after, push_last, push_stored, push_newest;
 
+    bool polls;           /* the long poll, or what comes before it, is under way */
+    bool too_fast, paced; /* the distributor `fast` gave too many rows; the next pull waits (pace) */
+    struct id fast;
+    struct watch_waiting pace;
     uint32_t pulls; /* under way */
     bool resynced;  /* once a connection */
     uint64_t cursor;

@@ -14,6 +14,7 @@
 #include "distributor/directory_client_internal.h"
 #include "distributor/findings.h"
 #include "distributor/partners.h"
+#include "distributor/row_pace.h"
 #include "distributor/share_own.h"
 
 #define PULL_WAIT_MS 15000
@@ -26,6 +27,12 @@ struct directory_ask {
     void *ctx;
 };
 
+#define ORIGINS_MAX 32
+struct origin_rows {
+    struct id id;
+    uint32_t rows;
+};
+
 /* One SHARE_PULL and what becomes of its answer. */
 struct pull {
     struct writer_job job;
@@ -36,6 +43,8 @@ struct pull {
     bool reads_again;    /* out: from the beginning */
     uint64_t after, next;
     uint32_t count, repeated;
+    struct origin_rows origins[ORIGINS_MAX]; /* whose rows are news */
+    size_t origin_count;
     bool gap;
     struct buf rows;
     char (*touched)[OPERATIONS_NAME_BYTES];
@@ -43,6 +52,7 @@ struct pull {
 };
 
 static int pull(struct directory_client *c, bool is_ask, bool is_probe, uint32_t wait_ms);
+static void on_pace_looked(struct watch_waiting *w);
 
 static void pull_free(struct pull *p)
 {
@@ -68,6 +78,38 @@ static void append_asks(struct directory_ask **list, struct directory_ask *more)
     *list = more;
 }
 
+/* A member gives more rows than it may: the next ones are read when they may come, everybody's, since there is one order. What is needed meanwhile is asked
+ * of partners themselves. */
+static bool wait_for_pace(struct directory_client *c)
+{
+    if (!c->too_fast)
+        return false;
+    c->pace.on_looked = on_pace_looked;
+    c->paced = c->paced || watch_wait(c->server, &c->pace);
+    return c->paced;
+}
+
+static void on_pace_looked(struct watch_waiting *w)
+{
+    struct directory_client *c = container_of(w, struct directory_client, pace);
+    c->paced = false;
+    c->too_fast = row_pace_take(c->server, &c->fast, 0) > 0;
+    if (c->ready && !c->stopping && !c->polls && !wait_for_pace(c))
+        directory_pull_start(c, 0);
+    directory_client_stopped_when_idle(c);
+}
+
+/* Those whose rows were read, and when the directory has no more of anybody's. */
+static void judge_pace(struct pull *p)
+{
+    struct directory_client *c = p->client;
+    for (size_t i = 0; i < p->origin_count; i++)
+        if (row_pace_take(c->server, &p->origins[i].id, p->origins[i].rows) > 0) {
+            c->too_fast = true;
+            c->fast = p->origins[i].id;
+        }
+}
+
 /* more: the answer had rows, and the next ones may be there already. */
 static void pull_end(struct pull *p, bool more)
 {
@@ -76,11 +118,12 @@ static void pull_end(struct pull *p, bool more)
     bool is_ask = p->is_ask;
     bool usable = c->ready && !c->stopping;
     c->pulls--;
+    c->polls = c->polls && is_ask;
     pull_free(p);
     if (!is_ask) {
-        if (usable)
+        if (usable && !wait_for_pace(c))
             directory_pull_start(c, more ? 0 : PULL_WAIT_MS);
-    } else if (usable && more) { /* all of it, before anyone looks again */
+    } else if (usable && more && !c->too_fast) { /* all of it, before anyone looks again */
         append_asks(&asks, steal(&c->asks));
         c->asks = steal(&asks);
         usable = pull(c, true, false, 0) == 0;
@@ -94,18 +137,32 @@ static void pull_end(struct pull *p, bool more)
     directory_client_stopped_when_idle(c);
 }
 
+static void count_row(struct pull *p, const struct id *origin)
+{
+    size_t i = 0;
+    while (i < p->origin_count && !id_equal(p->origins[i].id.bytes, origin->bytes))
+        i++;
+    if (i == ORIGINS_MAX) /* of so many none floods this page */
+        return;
+    if (i == p->origin_count)
+        p->origins[p->origin_count++] = (struct origin_rows){ .id = *origin };
+    p->origins[i].rows++;
+}
+
 /* One row that is not good harms nobody else's. */
 static int apply_row(struct pull *p, struct operations *o, struct slice envelope)
 {
     struct savepoint row CLEANUP(savepoint_end) = { 0 };
-    bool known = false;
+    struct share_taken taken;
     int r = savepoint_begin(&row, o->store);
     if (r != 0)
         return r < 0 ? r : -EIO;
-    r = share_take(o, envelope, SHARE_VIA_DIRECTORY, clock_wall_ms(p->client->server->clock), &known);
+    r = share_take(o, envelope, SHARE_VIA_DIRECTORY, clock_wall_ms(p->client->server->clock), &taken);
     if (r == 0)
         r = savepoint_release(&row);
-    p->repeated += r == 0 && known;
+    p->repeated += r == 0 && taken.known;
+    if (r == 0 && !taken.known && !id_equal(taken.origin.bytes, o->keys->self.bytes))
+        count_row(p, &taken.origin);
     if (r == SHARE_AHEAD)
         return r;
     if (r == SHARE_GAP)
@@ -155,6 +212,7 @@ static int move_cursor(struct pull *p, struct operations *o, uint64_t cursor, st
 
 static int run_rows(struct pull *p, struct operations *o)
 {
+    p->origin_count = 0;
     struct reader rows = reader(buf_slice(&p->rows));
     struct slice envelope = slice(NULL, 0);
     uint32_t i = 0;
@@ -253,6 +311,7 @@ static void on_applied(struct writer_job *job, int outcome)
     bool more = outcome == 0 && (p->count > 0 || p->reads_again);
     if (outcome == 0) {
         announce_users(c->server->announce, p->touched, p->touched_count);
+        judge_pace(p);
         partners_refresh(c->server->partners); /* a row may have announced a newer key block */
         if (p->reads_again) {
             log_warn("reading everything again that the directory has");
@@ -304,6 +363,7 @@ static bool on_pulled(struct peer *peer, const struct frame *reply, enum reason 
     p->count = pulled.count;
     if (p->count == 0 && !p->is_probe) {
         p->client->caught_up_ms = clock_mono_ms(p->client->server->clock);
+        row_pace_all_ended(p->client->server);
         if (p->client->catches_up)
             then(p, run_caught_up, on_caught_up);
         else
@@ -336,6 +396,7 @@ static int pull(struct directory_client *c, bool is_ask, bool is_probe, uint32_t
         return r;
     }
     c->pulls++;
+    c->polls = c->polls || !is_ask;
     if (is_ask)
         p->asks = steal(&c->asks);
     return 0;

@@ -8,6 +8,7 @@
 #include "distributor/announce.h"
 #include "distributor/findings.h"
 #include "distributor/partners_internal.h"
+#include "distributor/row_pace.h"
 #include "distributor/share.h"
 #include "distributor/share_again.h"
 #include "distributor/share_chain.h"
@@ -129,6 +130,10 @@ static bool on_rows(struct peer *p, const struct frame *reply, enum reason why, 
 
 void errand_rows_ask(struct errand *e)
 {
+    if (row_pace_take(e->partners->server, &e->partner, 0) > 0) { /* later: what it has waits there */
+        errand_end(e, 0, NULL, NULL);
+        return;
+    }
     msg_RowsGet get = { .after = e->after };
     errand_ask(e, ERRAND_ROWS, msg_Type_ROWS_GET, msg_RowsGet_fields, &get, on_rows);
 }
@@ -137,7 +142,10 @@ void errand_rows_taken(struct errand *e)
 {
     announce_users(e->partners->server->announce, e->touched, e->touched_count);
     e->touched_count = 0;
+    uint64_t wait_ms = row_pace_take(e->partners->server, &e->partner, e->rows.count);
     if (e->rows.count == 0)
+        row_pace_ended(e->partners->server, &e->partner);
+    if (e->rows.count == 0 || wait_ms > 0)
         errand_end(e, 0, NULL, NULL);
     else if (e->line == NULL || !e->line->ready)
         errand_end(e, -ENOTCONN, NULL, NULL);

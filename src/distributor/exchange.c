@@ -19,6 +19,7 @@
 #include "distributor/partners.h"
 #include "distributor/places.h"
 #include "distributor/quotas.h"
+#include "distributor/row_pace.h"
 
 static void leave_asking(struct exchange *x);
 
@@ -130,6 +131,45 @@ static void answer(struct exchange *x)
     r->tail = buf(0);
 }
 
+static uint64_t ask_left_ms(struct exchange *x)
+{
+    int64_t now_ms = clock_mono_ms(x->server->clock);
+    if (x->ask_deadline_ms == 0)
+        x->ask_deadline_ms = now_ms + EXCHANGE_ASK_MS;
+    return now_ms < x->ask_deadline_ms ? (uint64_t)(x->ask_deadline_ms - now_ms) : 0;
+}
+
+/* A member that pushes more rows than it may is answered later, and pushes the next ones then. */
+static void on_pushed_looked(struct watch_waiting *w)
+{
+    struct exchange *x = container_of(w, struct exchange, waits);
+    struct log_request scope CLEANUP(log_request_end) = log_request(x->log_id);
+    if (row_pace_take(x->server, &x->who.partner, 0) > 0 && ask_left_ms(x) > 0 && watch_wait(x->server, w))
+        return;
+    answer(x);
+    exchange_end(x);
+}
+
+static bool pace_push(struct exchange *x)
+{
+    msg_SharePush push;
+    uint32_t rows = CODEC_DECODE(msg_SharePush, x->message, &push) == 0 ? push.count : 0;
+    uint64_t wait_ms = row_pace_take(x->server, &x->who.partner, rows);
+    if (rows < DIRECTORY_PUSH_PAGE) /* not a whole page of ours: it has no more */
+        row_pace_ended(x->server, &x->who.partner);
+    x->waits.on_looked = on_pushed_looked;
+    return wait_ms > 0 && watch_wait(x->server, &x->waits);
+}
+
+/* What an account's requests write, all partners read. */
+static void charge_rows(const struct exchange *x)
+{
+    const struct session *s = x->session;
+    if (x->rows > 0 && s->user != NULL)
+        (void)!quotas_charge(x->server->quotas, QUOTAS_ACCOUNT_ROWS, slice(s->user->bytes, s->user->len), x->rows,
+                             x->server->config.account_rows_per_minute);
+}
+
 /* An outcome that is final. */
 static void finish(struct exchange *x, int outcome)
 {
@@ -148,10 +188,14 @@ static void finish(struct exchange *x, int outcome)
         exchange_refuse(x, outcome < REASON_COUNT ? (enum reason)outcome : REASON_INTERNAL, NULL);
     } else {
         announce_users(x->server->announce, x->touched, x->touched_count);
+        charge_rows(x);
         if (!requests_is_read_only(x->type))
             directory_client_poke(x->server->directory_client);
-        if (x->type == msg_Type_SHARE_PUSH)
+        if (x->type == msg_Type_SHARE_PUSH) {
             directory_wake(x->server->directory);
+            if (pace_push(x))
+                return;
+        }
         answer(x);
         exchange_end(x);
     }
@@ -169,7 +213,9 @@ static int run_request(struct writer_job *job, void *database)
     reply_free(&x->reply);
     reply_init(&x->reply);
     x->who.now_ms = clock_wall_ms(x->server->clock);
+    uint64_t rows = o->rows_put;
     int r = requests_run(o, &x->who, x->type, x->message, x->tail, &x->reply);
+    x->rows = (uint32_t)u64_min(o->rows_put - rows, UINT32_MAX);
     int collected = announce_collect(o, &x->touched, &x->touched_count);
     return r == 0 ? collected : r;
 }
@@ -178,14 +224,6 @@ static void ask_ahead(struct writer_job *job, void *database, unsigned pass)
 {
     struct exchange *x = container_of(job, struct exchange, job);
     requests_ahead(database, &x->who, x->type, x->message, x->tail, pass);
-}
-
-static uint64_t ask_left_ms(struct exchange *x)
-{
-    int64_t now_ms = clock_mono_ms(x->server->clock);
-    if (x->ask_deadline_ms == 0)
-        x->ask_deadline_ms = now_ms + EXCHANGE_ASK_MS;
-    return now_ms < x->ask_deadline_ms ? (uint64_t)(x->ask_deadline_ms - now_ms) : 0;
 }
 
 /* Who was asked for rows that are not here. Outlives its exchange, when that ends before the last one has answered. */
@@ -278,9 +316,9 @@ static void ask_partner(struct exchange *x)
         run_again(x);
 }
 
-static void on_keys_looked(struct renew_waiting *w)
+static void on_keys_looked(struct watch_waiting *w)
 {
-    struct exchange *x = container_of(w, struct exchange, keys);
+    struct exchange *x = container_of(w, struct exchange, waits);
     struct log_request scope CLEANUP(log_request_end) = log_request(x->log_id);
     writer_submit(x->writer, &x->job);
 }
@@ -288,8 +326,8 @@ static void on_keys_looked(struct renew_waiting *w)
 /* A key was withdrawn, and this server has not gone over to the next one; or it never will, since keys/ lacks it (keys_age.h). */
 static bool waits_for_keys(struct exchange *x)
 {
-    x->keys.on_looked = on_keys_looked;
-    return ask_left_ms(x) > 0 && renew_wait(x->server, &x->keys);
+    x->waits.on_looked = on_keys_looked;
+    return ask_left_ms(x) > 0 && watch_wait(x->server, &x->waits);
 }
 
 static void on_request_done(struct writer_job *job, int outcome)
@@ -490,7 +528,7 @@ static void fill_caller(struct caller *who, const struct session *s)
 }
 
 /* How long this one has to stay away: its household, the distributor, or, before it has said who it is, its address asks for too much. */
-static uint64_t over_quota_ms(const struct session *s)
+static uint64_t over_quota_ms(const struct session *s, uint16_t type)
 {
     struct server *server = s->server;
     enum quotas_kind kind = QUOTAS_ADDRESS;
@@ -506,6 +544,11 @@ static uint64_t over_quota_ms(const struct session *s)
         per_minute = server->config.account_requests_per_minute;
     }
     uint64_t wait_ms = quotas_take(server->quotas, kind, name, per_minute);
+    if (wait_ms == 0 && kind == QUOTAS_ACCOUNT &&
+        !requests_is_read_only(type)) { /* what it has written is paid first */
+        kind = QUOTAS_ACCOUNT_ROWS;
+        wait_ms = quotas_charge(server->quotas, kind, name, 0, server->config.account_rows_per_minute);
+    }
     if (wait_ms > 0)
         server->metrics->over_quota[kind]++;
     return wait_ms;
@@ -514,7 +557,8 @@ static uint64_t over_quota_ms(const struct session *s)
 static void begin(struct exchange *x)
 {
     struct session *s = x->session;
-    uint64_t wait_ms = x->type != msg_Type_COMMIT ? over_quota_ms(s) : 0; /* a commit has no answer, and only frees */
+    uint64_t wait_ms =
+        x->type != msg_Type_COMMIT ? over_quota_ms(s, x->type) : 0; /* a commit has no answer, and only frees */
     if (wait_ms > 0)
         exchange_refuse_later(x, wait_ms);
     else if (x->type == msg_Type_HELLO)

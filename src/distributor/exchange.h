@@ -12,8 +12,8 @@
 
 #include "distributor/links.h"
 #include "distributor/metrics.h"
-#include "distributor/renew.h"
 #include "distributor/session.h"
+#include "distributor/watch.h"
 
 #define EXCHANGE_ASK_MS 5000
 
@@ -29,8 +29,9 @@ struct exchange {
     struct caller who;
     struct reply reply;
     int64_t ask_deadline_ms;
-    struct writer *writer;     /* where it ran last */
-    struct renew_waiting keys; /* while keys/ has not those that count */
+    struct writer *writer;      /* where it ran last */
+    struct watch_waiting waits; /* while keys/ has not those that count, or a member that pushes too much */
+    uint32_t rows;              /* shared ones that it wrote */
     struct asking
         *asking; /* the directory and partners, asked side by side for rows that are not here; NULL: they were not */
     bool asks_waited;                       /* nothing to do before one of them answers */

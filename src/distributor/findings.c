@@ -25,6 +25,7 @@ static const char *const codes[FINDING_COUNT] = {
     [FINDING_ROWS_MISSING] = "rows-missing",
     [FINDING_ROWS_DIFFER] = "rows-differ",
     [FINDING_ROWS_TAKEN_BACK] = "rows-taken-back",
+    [FINDING_ROWS_TOO_MANY] = "rows-too-many",
     [FINDING_ROWS_HIDDEN] = "rows-hidden",
     [FINDING_ORIGIN_WENT_BACK] = "origin-went-back",
     [FINDING_ROW_REFUSED] = "row-refused",

@@ -13,6 +13,7 @@ enum finding {
     FINDING_ROWS_MISSING,        /* rows exist that have not arrived */
     FINDING_ROWS_DIFFER,         /* an origin signed two different rows of one number */
     FINDING_ROWS_TAKEN_BACK,     /* an origin emptied a row that nothing came after */
+    FINDING_ROWS_TOO_MANY,       /* an origin gives more rows than it may: it is read more slowly */
     FINDING_ROWS_HIDDEN,         /* an origin shows a row empty and has not told that it is */
     FINDING_ORIGIN_WENT_BACK,    /* an origin does not know rows that it gave before */
     FINDING_ROW_REFUSED,         /* a shared row with a signature that is not good */

@@ -139,6 +139,8 @@ static void put_connections(struct openmetrics *m, const struct server *server)
     openmetrics_count(m, "of=\"address\"", from->over_quota[QUOTAS_ADDRESS]);
     openmetrics_count(m, "of=\"account\"", from->over_quota[QUOTAS_ACCOUNT]);
     openmetrics_count(m, "of=\"partner\"", from->over_quota[QUOTAS_PARTNER]);
+    openmetrics_count(m, "of=\"account-rows\"", from->over_quota[QUOTAS_ACCOUNT_ROWS]);
+    openmetrics_count(m, "of=\"partner-rows\"", from->over_quota[QUOTAS_ORIGIN_ROWS]);
     openmetrics_family(m, "hearth_requests_running", OPENMETRICS_GAUGE, "", "Requests being worked on.");
     openmetrics_count(m, "", now.running);
     openmetrics_family(m, "hearth_requests_waiting", OPENMETRICS_GAUGE, "",

@@ -23,7 +23,7 @@ struct metrics {
     uint64_t accepted, turned_away; /* connections; turned away: too many of an address, or no memory */
     uint64_t closed[REASON_COUNT];
     uint64_t paced;         /* times that a socket was not read for a while because its requests came too fast */
-    uint64_t over_quota[3]; /* quotas.h: enum quotas_kind */
+    uint64_t over_quota[5]; /* quotas.h: enum quotas_kind */
     uint64_t reloads, reloads_refused;
 };
 

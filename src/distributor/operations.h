@@ -55,6 +55,7 @@ struct operations {
     struct known *known;             /* signatures that were good before */
     struct late *late;               /* late.h; owned; NULL: everything is done at once */
     struct tally *tally;             /* tally.h; owned, with late */
+    uint64_t rows_put;               /* so many shared rows of ours were written, in transactions kept or not */
     const struct caller *asking;     /* while a request runs: who asks (spending.h); else NULL */
     struct finding_note *findings;   /* gathered, not written yet (findings.h) */
     size_t finding_count;

@@ -48,7 +48,7 @@ static void tell(struct round *r)
 static void on_judged(struct writer_job *job, int outcome)
 {
     struct round *r = container_of(job, struct round, job);
-    if (outcome != 0 && outcome != -ECANCELED)
+    if (outcome != 0 && outcome != -ECANCELED && outcome != -EKEYREVOKED) /* of that watch.c speaks */
         log_warn("what came of it could not be judged errno=%d", -outcome);
     tell(r);
 }
@@ -124,7 +124,7 @@ static int round_start(struct partners *p, bool only_when_due, uint64_t timeout_
         return -ENOMEM;
     r->partners = p;
     r->only_when_due = only_when_due;
-    r->has_directory = directory_client_is_ready(p->server->directory_client);
+    r->has_directory = directory_client_keeps_up(p->server->directory_client);
     r->since_ms = partners_now_ms(p) - p->compared_ms;
     r->timeout_ms = timeout_ms;
     r->on_done = on_done;
@@ -150,7 +150,7 @@ void partners_compare(struct partners *p)
 {
     /* What is due with a directory is read from the settings; looking is not asking. */
     if (p == NULL || p->comparing ||
-        (!directory_client_is_ready(p->server->directory_client) && partners_now_ms(p) - p->compared_ms < ALONE_MS &&
+        (!directory_client_keeps_up(p->server->directory_client) && partners_now_ms(p) - p->compared_ms < ALONE_MS &&
          p->compared_ms != p->started_ms))
         return;
     p->comparing = round_start(p, true, BACKGROUND_MS, on_compared, p) == 0;

@@ -9,13 +9,14 @@
 
 #define WAYS 8
 #define TAG_BYTES 12
-#define MINUTE_MS 60000
+#define MINUTE_MS INT64_C(60000)
+#define DEBT_MINUTES 5 /* with a full bucket; more is never asked back */
 
 struct entry {
     uint8_t tag[TAG_BYTES];
     bool used;
     int64_t asked_ms; /* monotonic; when `left` was true */
-    uint64_t left;    /* in 1/60000 of a request: one a minute makes one of these each millisecond */
+    int64_t left;     /* in 1/60000 of a request: one a minute makes one of these each millisecond */
 };
 struct quotas {
     const struct clock *clock;
@@ -58,19 +59,39 @@ static struct entry *find(struct quotas *q, enum quotas_kind kind, struct slice 
     return oldest;
 }
 
+/* The name's entry, with what has flowed in since. */
+static struct entry *fill(struct quotas *q, enum quotas_kind kind, struct slice name, uint32_t per_minute)
+{
+    int64_t now_ms = clock_mono_ms(q->clock), most = (int64_t)per_minute * MINUTE_MS;
+    bool is_new;
+    struct entry *e = find(q, kind, name, &is_new);
+    int64_t passed_ms = is_new || now_ms < e->asked_ms ? 0 : now_ms - e->asked_ms;
+    if (is_new || passed_ms > DEBT_MINUTES * MINUTE_MS || e->left + passed_ms * per_minute > most)
+        e->left = most;
+    else
+        e->left += passed_ms * per_minute;
+    e->asked_ms = now_ms;
+    return e;
+}
+
 uint64_t quotas_take(struct quotas *q, enum quotas_kind kind, struct slice name, uint32_t per_minute)
 {
     if (per_minute == 0)
         return 0;
-    int64_t now_ms = clock_mono_ms(q->clock);
-    uint64_t most = (uint64_t)per_minute * MINUTE_MS;
-    bool is_new;
-    struct entry *e = find(q, kind, name, &is_new);
-    uint64_t passed_ms = is_new || now_ms < e->asked_ms ? 0 : u64_min((uint64_t)(now_ms - e->asked_ms), MINUTE_MS);
-    e->left = is_new ? most : u64_min(most, e->left + passed_ms * per_minute);
-    e->asked_ms = now_ms;
+    struct entry *e = fill(q, kind, name, per_minute);
     if (e->left < MINUTE_MS)
-        return (MINUTE_MS - e->left + per_minute - 1) / per_minute;
+        return (uint64_t)(MINUTE_MS - e->left + per_minute - 1) / per_minute;
     e->left -= MINUTE_MS;
     return 0;
+}
+
+uint64_t quotas_charge(struct quotas *q, enum quotas_kind kind, struct slice name, uint32_t count, uint32_t per_minute)
+{
+    if (per_minute == 0)
+        return 0;
+    struct entry *e = fill(q, kind, name, per_minute);
+    int64_t least = -(int64_t)per_minute * MINUTE_MS * (DEBT_MINUTES - 1);
+    e->left -= (int64_t)count * MINUTE_MS;
+    e->left = e->left < least ? least : e->left;
+    return e->left < 0 ? (uint64_t)(-e->left + per_minute - 1) / per_minute : 0;
 }

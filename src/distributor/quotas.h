@@ -14,12 +14,22 @@
 
 #define QUOTAS_NAMES 32768
 
-enum quotas_kind { QUOTAS_ADDRESS, QUOTAS_ACCOUNT, QUOTAS_PARTNER };
+enum quotas_kind {
+    QUOTAS_ADDRESS,
+    QUOTAS_ACCOUNT,
+    QUOTAS_PARTNER,
+    QUOTAS_ACCOUNT_ROWS, /* shared rows that an account's requests write */
+    QUOTAS_ORIGIN_ROWS,  /* shared rows that a distributor gives (row_pace.h) */
+    QUOTAS_KINDS
+};
 
 struct quotas;
 int quotas_new(struct quotas **out, const struct clock *clock, const struct rng *rng) MUST_USE; /* clock borrowed */
 void quotas_free(struct quotas *q);                                                             /* accepts NULL */
 /* Takes one of per_minute (0: no limit; a whole minute's may be taken at once). 0, or how many ms until there will be one (nothing is taken). */
 uint64_t quotas_take(struct quotas *q, enum quotas_kind kind, struct slice name, uint32_t per_minute) MUST_USE;
+/* Takes `count` that are used already, even if there are not so many: what is missing is a debt. 0, or how many ms until it is paid. count 0: asks. */
+uint64_t quotas_charge(struct quotas *q, enum quotas_kind kind, struct slice name, uint32_t count, uint32_t per_minute)
+    MUST_USE;
 
 #endif

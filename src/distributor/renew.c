@@ -179,27 +179,6 @@ void renew_take(struct server *server, struct renew_reading *read)
         log_error("cannot go over to the new keys, restart the server errno=%d", -r);
 }
 
-/* --- Waiting --------------------------------------------------------------------------------------------------------- */
-
-bool renew_wait(struct server *server, struct renew_waiting *w)
-{
-    if (server->watch == NULL)
-        return false;
-    w->next = server->waits_for_keys;
-    server->waits_for_keys = w;
-    return true;
-}
-
-void renew_looked(struct server *server)
-{
-    struct renew_waiting *w = steal(&server->waits_for_keys);
-    while (w != NULL) {
-        struct renew_waiting *next = w->next;
-        w->on_looked(w);
-        w = next;
-    }
-}
-
 void renew_free(struct server *server)
 {
     for (struct renewed *r; (r = server->renewed) != NULL; free(r)) {

@@ -23,15 +23,6 @@ bool renew_is_due(const struct renew_reading *r);
 int renew_read(struct operations *o, int64_t now_ms, struct renew_reading *r) MUST_USE;
 /* Takes what was read. Nothing happens when the keyset is the one that is shown already. Loop thread. */
 void renew_take(struct server *server, struct renew_reading *r);
-
-/* Whoever was told -EKEYREVOKED tries again when keys/ was looked at once more: within a second. Not while the server stops (false). on_looked
- * fires once; it may wait again. Loop thread. */
-struct renew_waiting {
-    struct renew_waiting *next; /* renew's */
-    void (*on_looked)(struct renew_waiting *w);
-};
-bool renew_wait(struct server *server, struct renew_waiting *w) MUST_USE;
-void renew_looked(struct server *server);
 void renew_free(struct server *server); /* when nothing runs any more */
 
 #endif

@@ -42,6 +42,7 @@
 #include "distributor/reload.h"
 #include "distributor/renew.h"
 #include "distributor/rotation.h"
+#include "distributor/row_pace.h"
 #include "distributor/tally.h"
 #include "distributor/throttle.h"
 #include "distributor/watch.h"
@@ -276,6 +277,8 @@ static int start(struct server *server, int lock, enum serve_step *step)
     if (r == 0)
         r = quotas_new(&server->quotas, server->clock, server->rng);
     if (r == 0)
+        r = row_pace_new(&server->row_pace, server);
+    if (r == 0)
         reload_apply(server);
     if (r == 0)
         r = announce_new(&server->announce, server);
@@ -321,6 +324,7 @@ static void release(struct server *server)
     announce_free(server->announce);
     throttle_free(server->throttle);
     quotas_free(server->quotas);
+    row_pace_free(server->row_pace);
     free(server->metrics);
     rekey_free(server->rekey);
     operations_close(server->read_ops);

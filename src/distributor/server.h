@@ -31,6 +31,7 @@
 struct lobby;
 struct throttle;
 struct quotas;
+struct row_pace;
 struct metrics;
 struct console;
 struct login;
@@ -42,7 +43,7 @@ struct collector;
 struct announce;
 struct rekey;
 struct renewed;
-struct renew_waiting;
+struct watch_waiting;
 
 struct server {
     uv_loop_t loop;
@@ -59,6 +60,7 @@ struct server {
     uint32_t keyset_generation; /* counts its changes */
     struct throttle *throttle;
     struct quotas *quotas;
+    struct row_pace *row_pace;
     struct metrics *metrics;
     struct console *console;
     struct serve *bodies;
@@ -72,7 +74,7 @@ struct server {
     struct collector *collector;
     struct rekey *rekey;
     struct renewed *renewed;              /* renew.c: keys and identities of before */
-    struct renew_waiting *waits_for_keys; /* renew.h */
+    struct watch_waiting *waits_for_look; /* watch.h */
 };
 
 #endif

@@ -76,6 +76,7 @@ int share_put_encoded(struct operations *o, uint32_t table, bool removed, struct
 {
     uint64_t sequence = 0;
     bool held = false;
+    o->rows_put++;
     if (late_takes_row(o, table, removed, row))
         return 0;
     struct buf envelope CLEANUP(buf_free) = buf(SHARE_ENVELOPE_MAX);

@@ -39,8 +39,13 @@ int share_apply(struct operations *o, struct slice envelope, int64_t now_ms) MUS
 /* What a row says into our tables, under origin's number, whatever its sequence: for share_own.c. One that means nothing is passed over. 0, -errno. */
 int share_apply_row(struct operations *o, int64_t origin, const doc_Share *share, int64_t now_ms) MUST_USE;
 enum share_via { SHARE_VIA_DIRECTORY, SHARE_VIA_ORIGIN };
-/* The same, by which way it came. *known (may be NULL): it had come that way before. */
-int share_take(struct operations *o, struct slice envelope, enum share_via via, int64_t now_ms, bool *known) MUST_USE;
+struct share_taken {
+    struct id origin; /* whose it is, once that is verified; zeros */
+    bool known;       /* it had come that way before */
+};
+/* The same, by which way it came. out: may be NULL. */
+int share_take(struct operations *o, struct slice envelope, enum share_via via, int64_t now_ms, struct share_taken *out)
+    MUST_USE;
 /* Where we are in the directory's order: what SHARE_PULL.after should say. */
 int share_cursor(struct operations *o, uint64_t *next) MUST_USE;
 int share_cursor_set(struct operations *o, uint64_t next) MUST_USE; /* writes */

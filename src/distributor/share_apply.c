@@ -446,7 +446,7 @@ int share_apply_row(struct operations *o, int64_t origin, const doc_Share *share
     return apply_row(o, &row, share->table);
 }
 
-int share_take(struct operations *o, struct slice envelope, enum share_via via, int64_t now_ms, bool *known)
+int share_take(struct operations *o, struct slice envelope, enum share_via via, int64_t now_ms, struct share_taken *out)
 {
     doc_Share *share CLEANUP(freep) = calloc(1, sizeof(*share));
     if (!share)
@@ -454,10 +454,11 @@ int share_take(struct operations *o, struct slice envelope, enum share_via via, 
     int64_t number;
     struct share_progress p;
     int r = verify(o, envelope, via, now_ms, share, &number);
-    if (known != NULL)
-        *known = false;
+    struct share_taken unwanted, *taken = out != NULL ? out : &unwanted;
+    *taken = (struct share_taken){ .known = false };
     if (r != 0)
         return r;
+    taken->origin = id_from(share->origin);
     if (number == OPERATIONS_SELF)
         return via == SHARE_VIA_DIRECTORY ? share_own_apply(o, share, envelope, now_ms) : 0;
     r = share_progress(o, number, &p);
@@ -469,8 +470,7 @@ int share_take(struct operations *o, struct slice envelope, enum share_via via, 
                        .removed = share->removed,
                        .bytes = CODEC_BYTES(share->row),
                        .now_ms = now_ms };
-    if (known != NULL)
-        *known = share->sequence <= (via == SHARE_VIA_DIRECTORY ? p.directory : p.taken);
+    taken->known = share->sequence <= (via == SHARE_VIA_DIRECTORY ? p.directory : p.taken);
     if (share->sequence <= p.taken)
         return take_again(&row, share->sequence, via, &p);
     return share->sequence == p.taken + 1 ? take_next(&row, share, envelope, via, &p) : SHARE_GAP;

@@ -253,18 +253,18 @@ static int take_partner(struct taking *t, struct slice bytes)
 static int take_row(struct taking *t, struct slice bytes)
 {
     struct share_place place;
-    bool known = false;
+    struct share_taken taken = { 0 };
     int r = share_place_of(bytes, &place);
     if (r == 0 && !id_equal(place.origin.bytes, &t->out->sender))
         r = REASON_SIGNATURE_INVALID; /* a partner speaks for itself only */
     if (r == 0)
-        r = share_take(t->o, bytes, SHARE_VIA_ORIGIN, t->now_ms, &known);
+        r = share_take(t->o, bytes, SHARE_VIA_ORIGIN, t->now_ms, &taken);
     if (r == SHARE_GAP)
         return refuse(
             t, REASON_OUT_OF_STEP,
             "Rows before it are missing here: import the file before this one first, or let it be exported with --all.");
     t->out->rows += r == 0;
-    t->out->known += r == 0 && known;
+    t->out->known += r == 0 && taken.known;
     return r;
 }
 

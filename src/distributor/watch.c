@@ -66,6 +66,25 @@ struct watch {
     struct store *directory_store;     /* likewise; NULL when this is no directory */
 };
 
+bool watch_wait(struct server *server, struct watch_waiting *w)
+{
+    if (server->watch == NULL)
+        return false;
+    w->next = server->waits_for_look;
+    server->waits_for_look = w;
+    return true;
+}
+
+static void tell_waiting(struct server *server)
+{
+    struct watch_waiting *w = steal(&server->waits_for_look);
+    while (w != NULL) {
+        struct watch_waiting *next = w->next;
+        w->on_looked(w);
+        w = next;
+    }
+}
+
 static void stopped_when_idle(struct watch *w)
 {
     if (w->stopping && w->handles_open == 0 && (w->check == CHECK_NOT || w->check == CHECK_DIRECTORY) &&
@@ -79,7 +98,7 @@ static void stopped_when_idle(struct watch *w)
         free(w->touched);
         server->watch = NULL;
         free(w);
-        renew_looked(server);
+        tell_waiting(server);
         on_stopped(server);
     }
 }
@@ -270,7 +289,7 @@ static void on_look_done(struct writer_job *job, int outcome)
     if (outcome == 0)
         check_go_on(w);
     if (!w->stopping) {
-        renew_looked(server);
+        tell_waiting(server);
         partners_compare(server->partners);
     }
     stopped_when_idle(w);
@@ -307,7 +326,7 @@ static void on_tick_done(struct writer_job *job, int outcome)
         renew_take(w->server, &w->tick_reading);
     if (outcome == 0)
         announce_users(w->server->announce, w->touched, w->touched_count);
-    else if (outcome != -ECANCELED)
+    else if (outcome != -ECANCELED && outcome != -EKEYREVOKED)
         log_warn("periodic work failed outcome=%d", outcome);
     free(w->touched);
     w->touched = NULL;

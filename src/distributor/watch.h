@@ -8,4 +8,12 @@
 int watch_start(struct watch **out, struct server *server) MUST_USE;
 void watch_stop(struct watch *w, void (*on_stopped)(struct server *), struct server *server);
 
+/* Whoever has to wait for something that is looked at once a second tries again then. Not while the server stops (false). on_looked fires once; it may
+ * wait again. Loop thread. */
+struct watch_waiting {
+    struct watch_waiting *next; /* watch's */
+    void (*on_looked)(struct watch_waiting *w);
+};
+bool watch_wait(struct server *server, struct watch_waiting *w) MUST_USE;
+
 #endif

@@ -1,18 +1,12 @@
 #!/usr/bin/python3
 """No network between two distributors: a medium with signed files goes round. A copy works, a removal is heard of, a withdrawn partner is out; what is
 tampered with, cut off, for somebody else, or comes twice or in the wrong order is refused or harmless."""
-import base64
-import hashlib
 import os
 import shutil
 import sqlite3
-import sys
 
-sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "python"))
-import formats
-import judge
-import records
 from household import Distributor, Household, Refused, enter_namespace, make_track, run_cases, wait_for
+from liar import Liar, records
 
 enter_namespace()
 h = Household(directory=False).settle()
@@ -236,52 +230,9 @@ def a_withdrawn_partner():
     assert refused(h.aurora, dir).code == "unknown-distributor"
 
 
-def raw(text):
-    return base64.b32decode(text.upper() + "=" * (-len(text) % 8))
-
-
-class Liar:
-    """A distributor that writes what it likes into its outbox; the programs pass it on."""
-
-    def __init__(self, name):
-        self.distributor = Distributor(h.root, name)
-        with open(os.path.join(self.distributor.dir, "keys", "license.key"), "rb") as f:
-            self.license = formats.Signer(f.read())
-
-    def row(self, number, table, removed, record, values):
-        return records.envelope_sign("hearth/share/1", records.encode(records.SHARE, {
-            "origin": raw(self.distributor.id), "sequence": number, "table": table, "removed": removed, "row": records.encode(record, values)}), self.license)
-
-    def write(self, statement, *values):
-        db = sqlite3.connect(os.path.join(self.distributor.dir, "operations.db"))
-        with db:
-            db.execute(statement, values)
-        db.close()
-
-    def put(self, table, removed, record, values):
-        number, head = sql(self.distributor, "SELECT sequence, head FROM outbox ORDER BY sequence DESC LIMIT 1")[0]
-        envelope = self.row(number + 1, table, removed, record, values)
-        self.write("INSERT INTO outbox (sequence, envelope, head) VALUES (?, ?, ?)", number + 1, envelope,
-                   hashlib.sha256(b"hearth share chain\0" + head + hashlib.sha256(envelope).digest()).digest())
-        self.write("UPDATE counter SET value = ? WHERE name = 'outbox'", number + 1)
-        return number + 1
-
-    def empty(self, number):
-        was, = sql(self.distributor, "SELECT envelope FROM outbox WHERE sequence = ?", number)[0]
-        self.write("UPDATE outbox SET envelope = ? WHERE sequence = ?", self.row(number, 0, True, records.EMPTIED, {"digest": hashlib.sha256(was).digest()}), number)
-
-    def judged(self):
-        """By the second implementation: its log as it is now."""
-        keyset, = sql(self.distributor, "SELECT keyset FROM distributor WHERE number = 1")[0]
-        rows = sql(self.distributor, "SELECT envelope, head FROM outbox ORDER BY sequence")
-        head, hidden, taken_back = judge.share_log([row[0] for row in rows], records.document_open("keyset", keyset)[0])
-        assert head == rows[-1][1]
-        return hidden, taken_back
-
-
 def a_row_for_one_and_an_empty_place_for_another():
     """A device is removed, as one partner reads; the other is shown an empty row in its place. Chain and head are the same, and one of the two finds it."""
-    liar, ann, bob = Liar("liar"), Distributor(h.root, "ann"), Distributor(h.root, "bob")
+    liar, ann, bob = Liar(Distributor(h.root, "liar")), Distributor(h.root, "ann"), Distributor(h.root, "bob")
     for reader in (ann, bob):
         reader.admin("partner", "add", liar.distributor.url, "--name", "liar")
         liar.distributor.admin("partner", "add", reader.url, "--name", reader.name)

@@ -104,6 +104,7 @@ SHARE = Record((1, "origin", fixed(32)), (2, "sequence", U64), (3, "table", U32)
 EMPTIED = Record((1, "digest", fixed(32)))
 TAKEN_BACK = Record((1, "first", U64), (2, "last", U64))
 CLIENT_USER = Record((1, "client", fixed(32)), (2, "user", text(63)), (3, "name", text(63)), (4, "registered_ms", U64), (5, "revoked", BOOL))
+LINK = Record((1, "user", text(63)), (2, "other", fixed(32)), (3, "other_user", text(63)))
 CONTENT_INFO = Record((1, "publisher", fixed(32)), (2, "media_type", text(63)), (3, "title", text(127)),
                       (4, "creator", text(127), "?"), (5, "album", text(127), "?"), (6, "duration_ms", U64),
                       (7, "plain_bytes", U64), (8, "block_bytes", U32), (9, "block_count", U32), (10, "nonce", fixed(32)),

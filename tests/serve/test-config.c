@@ -112,13 +112,17 @@ static void test_log_and_quotas(void **state)
     (void)state;
     struct config c;
     config_init(&c);
+    assert_int_equal(c.account_rows_per_minute, 6000);
+    assert_int_equal(c.partner_rows_per_minute, 60000);
     assert_string_equal(c.log_level, "");
     assert_string_equal(c.log_requests, "refused");
-    assert_int_equal(read_text(&c,
-                               "[log]\nlevel = debug\nformat = json\nrequests = all\n[metrics]\nlisten = 127.0.0.1:1\n"
-                               "[limits]\naccount-requests-per-minute = 0\naddress-requests-per-minute = 3\n"
-                               "partner-requests-per-minute = 4\npassword-attempts = 2\nstop-seconds = 3\n"),
-                     0);
+    assert_int_equal(
+        read_text(
+            &c,
+            "[log]\nlevel = debug\nformat = json\nrequests = all\n[metrics]\nlisten = 127.0.0.1:1\n"
+            "[limits]\naccount-requests-per-minute = 0\naddress-requests-per-minute = 3\n"
+            "partner-requests-per-minute = 4\naccount-rows-per-minute = 5\npartner-rows-per-minute = 0\npassword-attempts = 2\nstop-seconds = 3\n"),
+        0);
     assert_string_equal(c.log_level, "debug");
     assert_string_equal(c.log_format, "json");
     assert_string_equal(c.log_requests, "all");
@@ -126,6 +130,8 @@ static void test_log_and_quotas(void **state)
     assert_int_equal(c.account_requests_per_minute, 0);
     assert_int_equal(c.address_requests_per_minute, 3);
     assert_int_equal(c.partner_requests_per_minute, 4);
+    assert_int_equal(c.account_rows_per_minute, 5);
+    assert_int_equal(c.partner_rows_per_minute, 0);
     assert_int_equal(c.password_attempts, 2);
     assert_int_equal(c.stop_seconds, 3);
     static const char *const bad[] = { "[log]\nlevel = loud\n",      "[log]\nlevel = \n",

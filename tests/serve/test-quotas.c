@@ -70,6 +70,35 @@ static void test_each_by_itself(void **state)
     assert_int_equal(take(w, "anna", 1), 60000);
 }
 
+static uint64_t charge(struct world *w, uint32_t count, uint32_t per_minute)
+{
+    return quotas_charge(w->quotas, QUOTAS_ORIGIN_ROWS, slice_str("anna"), count, per_minute);
+}
+
+/* What is used already is a debt, which is paid before anything else; of the greatest one four minutes are asked. */
+static void test_debt(void **state)
+{
+    struct world *w = *state;
+    assert_int_equal(charge(w, 1000000, 0), 0); /* no limit */
+    assert_int_equal(charge(w, 0, 60), 0);
+    assert_int_equal(charge(w, 60, 60), 0);
+    assert_int_equal(charge(w, 0, 60), 0);
+    assert_int_equal(charge(w, 3, 60), 3000);
+    assert_int_equal(charge(w, 0, 60), 3000); /* asking costs nothing */
+    w->clock.mono += 1000;
+    assert_int_equal(charge(w, 1, 60), 3000);
+    w->clock.mono += 3000;
+    assert_int_equal(charge(w, 0, 60), 0);
+    assert_int_equal(charge(w, UINT32_MAX, 60), 4 * 60000);
+    assert_int_equal(charge(w, UINT32_MAX, 60), 4 * 60000);
+    w->clock.mono += 4 * 60000;
+    assert_int_equal(charge(w, 0, 60), 0);
+    assert_int_equal(charge(w, 1, 60), 1000);
+    w->clock.mono += 3600000;
+    assert_int_equal(charge(w, 60, 60), 0);
+    assert_int_equal(charge(w, 1, 60), 1000);
+}
+
 /* A lower limit counts at once. */
 static void test_lowered(void **state)
 {
@@ -98,7 +127,7 @@ static void test_bounded(void **state)
 int main(void)
 {
 #define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-    const struct CMUnitTest tests[] = { CASE(test_no_limit), CASE(test_rate), CASE(test_each_by_itself),
-                                        CASE(test_lowered), CASE(test_bounded) };
+    const struct CMUnitTest tests[] = { CASE(test_no_limit), CASE(test_rate),    CASE(test_each_by_itself),
+                                        CASE(test_debt),     CASE(test_lowered), CASE(test_bounded) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
