@@ -13,6 +13,7 @@
 #include "distributor/products.h"
 #include "distributor/publish.h"
 #include "distributor/rows.h"
+#include "distributor/serving.h"
 
 #define TITLE_BYTES 256
 #define BODIES_NAMED 10
@@ -185,6 +186,26 @@ static int restore_from(struct admin *a, const char *dir, bool replace, bool clo
     return r == 0 ? tell(a, &report) : r;
 }
 
+/* Nor over its database, on another machine. */
+static int judge_alone(struct admin *a)
+{
+    struct serving here;
+    char place[SERVING_PLACE_BYTES];
+    int64_t seen_ms;
+    int r = serving_init(&here, a->state_dir, rng_system());
+    if (r == 0)
+        r = serving_elsewhere(a->o, &here, a->now_ms, place, &seen_ms);
+    if (r == OPERATIONS_ABSENT)
+        return 0;
+    return r != 0
+               ? admin_error(a, r, "see who serves")
+               : admin_fail(
+                     a, REASON_IN_USE,
+                     "A server serves over this database, or did %lld s ago: %s. Stop it first; one that was killed is "
+                     "forgotten within a minute.",
+                     (long long)((a->now_ms - seen_ms) / 1000), place);
+}
+
 /* The database was put back by other means: a copy of the files, a snapshot of the disk, the tools of a database server. */
 static int restore_here(struct admin *a, bool clock_was_ahead)
 {
@@ -195,6 +216,8 @@ static int restore_here(struct admin *a, bool clock_was_ahead)
     a->any_keys = true; /* the database may be older than they are; the next keyset judges that (keyset_propose) */
     if (r == 0)
         r = admin_begin(a);
+    if (r == 0)
+        r = judge_alone(a);
     if (r != 0)
         return r;
     r = reserve_newest(a->o, &taken_ms);

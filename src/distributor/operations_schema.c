@@ -386,6 +386,10 @@ static const char emptied[] =
     "CREATE INDEX share_said_sequence ON share_said (distributor, sequence);"
     "CREATE INDEX share_said_taken_back ON share_said (distributor, sequence) WHERE taken_back = 1;";
 
+/* Servers over this database (serving.h). */
+static const char serving[] = "CREATE TABLE serving (id BLOB PRIMARY KEY CHECK (length(id) = 16), place TEXT NOT NULL,"
+                              " seen_ms INTEGER NOT NULL) STRICT;";
+
 static const char *const migrations[] = { first,
                                           billing_schema_ledger,
                                           billing_schema_settlement,
@@ -412,7 +416,8 @@ static const char *const migrations[] = { first,
                                           chain_keyset,
                                           floors,
                                           copy_queue_whose,
-                                          emptied };
+                                          emptied,
+                                          serving };
 
 const struct store_schema operations_schema = {
     .migrations = migrations,

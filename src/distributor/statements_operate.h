@@ -50,6 +50,9 @@
             " UNION ALL SELECT 4, '', cl.content, cl.content, 0, 0, '', -1, 0 FROM content_license cl" \
             " LEFT JOIN content c ON c.content = cl.content WHERE cl.distributor = 1 AND c.content IS NULL" \
             " ORDER BY 1, 6, 3") \
+    X(SERVING_SET, "INSERT INTO serving (id, place, seen_ms) VALUES (?1, ?2, ?3) ON CONFLICT (id) DO UPDATE SET seen_ms = excluded.seen_ms") \
+    X(SERVING_END, "DELETE FROM serving WHERE id = ?1") \
+    X(SERVING_ELSEWHERE, "SELECT place, seen_ms FROM serving WHERE place <> ?1 AND seen_ms > ?2 AND seen_ms < ?3 ORDER BY seen_ms DESC LIMIT 1") \
     X(HAS_ACCOUNT, "SELECT 1 FROM account WHERE user = ?1") \
     X(OUTBOX_HELD, "SELECT sequence, envelope FROM outbox WHERE sequence > ?1 ORDER BY sequence LIMIT 1") \
     X(OUTBOX_DELETE, "DELETE FROM outbox WHERE sequence = ?1") \

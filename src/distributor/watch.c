@@ -20,6 +20,7 @@
 #include "distributor/partners.h"
 #include "distributor/rekey.h"
 #include "distributor/renew.h"
+#include "distributor/serving.h"
 #include "distributor/share.h"
 #include "distributor/share_chain.h"
 
@@ -42,6 +43,10 @@ struct watch {
 
     struct writer_job look_job, tick_job;
     bool look_runs, tick_runs;
+    struct serving serving;
+    int64_t noted_ms; /* wall; of it */
+    struct writer_job leave_job;
+    bool leaves, notes;
     uint64_t version, seen; /* of the database, as others change it; seen: by a look that may be undone */
     bool has_version, changed, keyset_changed;
     bool sweep_due; /* everybody's roster is to be looked at */
@@ -66,28 +71,9 @@ struct watch {
     struct store *directory_store;     /* likewise; NULL when this is no directory */
 };
 
-bool watch_wait(struct server *server, struct watch_waiting *w)
-{
-    if (server->watch == NULL)
-        return false;
-    w->next = server->waits_for_look;
-    server->waits_for_look = w;
-    return true;
-}
-
-static void tell_waiting(struct server *server)
-{
-    struct watch_waiting *w = steal(&server->waits_for_look);
-    while (w != NULL) {
-        struct watch_waiting *next = w->next;
-        w->on_looked(w);
-        w = next;
-    }
-}
-
 static void stopped_when_idle(struct watch *w)
 {
-    if (w->stopping && w->handles_open == 0 && (w->check == CHECK_NOT || w->check == CHECK_DIRECTORY) &&
+    if (w->stopping && w->handles_open == 0 && (w->check == CHECK_NOT || w->check == CHECK_DIRECTORY) && !w->leaves &&
         !w->look_runs && !w->tick_runs && !w->checkpoint_runs && w->on_stopped != NULL) {
         struct server *server = w->server;
         void (*on_stopped)(struct server *) = steal(&w->on_stopped);
@@ -98,7 +84,7 @@ static void stopped_when_idle(struct watch *w)
         free(w->touched);
         server->watch = NULL;
         free(w);
-        tell_waiting(server);
+        watch_looked(server);
         on_stopped(server);
     }
 }
@@ -222,7 +208,11 @@ static int run_look(struct writer_job *job, void *database)
         return r;
     w->changed = !w->has_version || version != w->version;
     w->seen = version;
-    r = findings_flush(o, clock_wall_ms(w->server->clock));
+    int64_t now_ms = clock_wall_ms(w->server->clock);
+    w->notes = w->serving.shared && (now_ms < w->noted_ms || now_ms - w->noted_ms >= SERVING_EVERY_MS);
+    r = w->notes ? serving_note(o, &w->serving, now_ms) : 0;
+    if (r == 0)
+        r = findings_flush(o, now_ms);
     if (r == 0 && w->changed)
         r = share_check(o, SHARE_CHECK_WANTED, &w->check_wanted);
     return r == 0 && (w->changed || renew_is_due(&w->look_reading))
@@ -267,6 +257,8 @@ static void on_look_done(struct writer_job *job, int outcome)
     struct watch *w = container_of(job, struct watch, look_job);
     struct server *server = w->server;
     w->look_runs = false;
+    if (outcome == 0 && w->notes)
+        w->noted_ms = clock_wall_ms(server->clock);
     if (outcome == 0) {
         w->version = w->seen;
         w->has_version = true;
@@ -289,7 +281,7 @@ static void on_look_done(struct writer_job *job, int outcome)
     if (outcome == 0)
         check_go_on(w);
     if (!w->stopping) {
-        tell_waiting(server);
+        watch_looked(server);
         partners_compare(server->partners);
     }
     stopped_when_idle(w);
@@ -421,11 +413,27 @@ int watch_start(struct watch **out, struct server *server)
         free(w);
         return r > 0 ? -EUCLEAN : r;
     }
+    r = serving_init(&w->serving, server->config.state_dir, server->rng);
+    if (r != 0)
+        log_warn("others over this database will not know of this server errno=%d", -r);
     *out = w; /* from here watch_stop undoes */
     r = start_timer(w, &w->look_timer, on_look, 0, LOOK_MS);
     int r2 = start_timer(w, &w->tick_timer, on_tick, 0, TICK_MS);
     int r3 = start_timer(w, &w->checkpoint_timer, on_checkpoint, CHECKPOINT_MS, CHECKPOINT_MS);
     return r != 0 ? r : r2 != 0 ? r2 : r3;
+}
+
+static int run_leave(struct writer_job *job, void *database)
+{
+    return serving_end(database, &container_of(job, struct watch, leave_job)->serving);
+}
+
+static void on_left(struct writer_job *job, int outcome)
+{
+    struct watch *w = container_of(job, struct watch, leave_job);
+    (void)outcome; /* it is forgotten by itself */
+    w->leaves = false;
+    stopped_when_idle(w);
 }
 
 void watch_stop(struct watch *w, void (*on_stopped)(struct server *), struct server *server)
@@ -436,6 +444,9 @@ void watch_stop(struct watch *w, void (*on_stopped)(struct server *), struct ser
     }
     w->stopping = true;
     w->on_stopped = on_stopped;
+    w->leaves = true;
+    w->leave_job = (struct writer_job){ .run = run_leave, .on_done = on_left, .always = true };
+    writer_submit(server->writer, &w->leave_job);
     uv_close((uv_handle_t *)&w->look_timer, on_handle_closed);
     uv_close((uv_handle_t *)&w->tick_timer, on_handle_closed);
     uv_close((uv_handle_t *)&w->checkpoint_timer, on_handle_closed);

@@ -15,5 +15,6 @@ struct watch_waiting {
     void (*on_looked)(struct watch_waiting *w);
 };
 bool watch_wait(struct server *server, struct watch_waiting *w) MUST_USE;
+void watch_looked(struct server *server); /* watch.c: tells them */
 
 #endif

@@ -198,7 +198,7 @@ TABLES = {
 NOT_LISTED = {"user_password": "a hash", "payer": "in `account`", "device_answer": "an answer kept until it is confirmed: what the other parts list",
               "revoked_leaf": "leaves of removed devices: in `devices`", "outbox": "the listed rows, signed",
               "share_said": "of the rows of other distributors, hashes of their keys"}
-NOT_ABOUT_PERSONS = {"withdrawn_key", "share_emptied", "storage_key", "secret", "place", "key_block_part", "share_head", "directory_mark", "finding", "setting", "counter", "distributor", "content_license", "key_block", "partner", "delegation", "product", "product_option", "content", "content_product", "erased_name", "erasure",
+NOT_ABOUT_PERSONS = {"serving", "withdrawn_key", "share_emptied", "storage_key", "secret", "place", "key_block_part", "share_head", "directory_mark", "finding", "setting", "counter", "distributor", "content_license", "key_block", "partner", "delegation", "product", "product_option", "content", "content_product", "erased_name", "erasure",
                      "relayed", "holder", "holder_share", "product_payer", "partner_terms", "settlement", "settled", "program", "program_provider", "sqlite_sequence"}
 
 

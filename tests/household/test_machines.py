@@ -206,5 +206,21 @@ def changed_while_both_sell():
     assert third.said("keys of before") <= third.said("keys/ here has the keys that count")
 
 
+def alone_after_a_restore():
+    """While a server of another machine serves over the database, nobody says here that it was put back."""
+    first.process.stop(), third.process.stop()
+    wait_for("it is noted", lambda: sql("SELECT count(*) FROM serving") == "1")
+    refusal = first.refused("restore", "--here")
+    assert refusal.code == "in-use" and second.dir in refusal.message, refusal
+    epoch = sql("SELECT count(*) FROM counter WHERE name = 'epoch' AND value > 0")
+    second.process.kill()  # it is not known yet whether it was
+    assert first.refused("restore", "--here").code == "in-use" and sql("SELECT count(*) FROM counter WHERE name = 'epoch' AND value > 0") == epoch
+    second.serve()
+    wait_for("both are noted", lambda: sql("SELECT count(*) FROM serving") == "2")
+    pg.sql("aurora", "UPDATE serving SET seen_ms = seen_ms - 60001 WHERE seen_ms = (SELECT min(seen_ms) FROM serving)")
+    second.process.stop()
+    assert first.admin("restore", "--here")["restores"] == 1
+
+
 run_cases([(f.__name__.replace("_", " "), f) for f in (
-    both_sell, a_withdrawn_key_on_the_second, the_files_are_put_there, a_rotated_key_on_the_second, the_first_is_lost, changed_while_both_sell)])
+    both_sell, a_withdrawn_key_on_the_second, the_files_are_put_there, a_rotated_key_on_the_second, the_first_is_lost, changed_while_both_sell, alone_after_a_restore)])

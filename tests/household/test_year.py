@@ -371,7 +371,7 @@ class Year:
         assert len(self.sql("SELECT 1 FROM link_code")) <= 1
 
     for nothing in ("invite", "holder", "holder_share", "partner_terms", "payer", "payment", "product_payer", "settled", "settlement", "login_token",
-                    "spending_limit", "spending_unlock", "relayed", "erased_name", "erasure", "auto_copy", "auto_copy_to", "copy_queue", "withdrawn_key", "share_emptied"):
+                    "spending_limit", "spending_unlock", "relayed", "erased_name", "erasure", "auto_copy", "auto_copy_to", "copy_queue", "withdrawn_key", "share_emptied", "serving"):
         locals()["table_" + nothing] = empty(nothing)
     del nothing, empty
 
