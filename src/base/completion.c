@@ -92,6 +92,15 @@ static void add_argument(struct usage *u, struct word w)
     }
 }
 
+/* TIME|--chapter N: what stands behind the bar. NULL: there is none. */
+static const char *behind_bar(struct word w)
+{
+    for (size_t i = 0; i + 3 <= w.len; i++)
+        if (strncmp(w.text + i, "|--", 3) == 0)
+            return w.text + i + 3;
+    return NULL;
+}
+
 /* Brackets say what may be left out, a bar that stands alone what excludes each other: both end an option without a value. */
 static void read_usage(struct usage *u, const char *name, const char *usage)
 {
@@ -109,13 +118,13 @@ static void read_usage(struct usage *u, const char *name, const char *usage)
             continue;
         }
         at += w.len;
-        const char *inner = memmem(w.text, w.len, "|--", 3); /* TIME|--chapter N */
+        const char *inner = behind_bar(w);
         if (w.len > 2 && strncmp(w.text, "--", 2) == 0) {
             waiting = add_option(u, (struct word){ w.text + 2, w.len - 2 });
         } else if (is(w, "|")) {
             waiting = NULL;
         } else if (inner) {
-            waiting = add_option(u, (struct word){ inner + 3, w.len - (size_t)(inner + 3 - w.text) });
+            waiting = add_option(u, (struct word){ inner, w.len - (size_t)(inner - w.text) });
         } else if (waiting) {
             waiting->value = w;
             waiting = NULL;
