@@ -103,8 +103,8 @@ static bool on_accept(struct peer *p, struct peer_callbacks *callbacks, void **c
     return d->on_device != NULL && !d->stopping && d->on_device(p, callbacks, ctx, d);
 }
 
-static void on_found(const struct id *client, const char *address, void *ctx) { siblings_found(ctx, client, address); }
-static void on_lost(const struct id *client, void *ctx) { siblings_lost(ctx, client); }
+static void on_seen(const struct id *client, void *ctx) { siblings_seen(ctx, client); }
+static bool is_wanted(const struct id *client, void *ctx) { return siblings_is_named(ctx, client); }
 
 static int start_listener(struct daemon *d)
 {
@@ -118,7 +118,7 @@ static int start_listener(struct daemon *d)
 
 static void start_discovery(struct daemon *d)
 {
-    static const struct discovery_callbacks callbacks = { on_found, on_lost };
+    static const struct discovery_callbacks callbacks = { .on_changed = on_seen, .is_wanted = is_wanted };
     if (!d->config.discovery)
         return;
     int r = discovery_start(&d->discovery, d->loop, &d->self, d->port, &callbacks, d);
@@ -262,6 +262,7 @@ void daemon_stop(struct daemon *d, int exit_code)
     if (d->discovery != NULL)
         discovery_stop(steal(&d->discovery), NULL, NULL); /* says goodbye */
     state_stop(d);
+    siblings_quiet(d);
     if (d->transfers != NULL)
         transfers_stop(d);
     if (d->listener != NULL)

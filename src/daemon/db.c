@@ -40,6 +40,11 @@ static const char *const migrations[] = {
     "CREATE TABLE state_item (replica BLOB NOT NULL, counter INTEGER NOT NULL, kind INTEGER NOT NULL, key BLOB NOT NULL,"
     "  value BLOB NOT NULL, PRIMARY KEY (replica, counter)) STRICT, WITHOUT ROWID;",
     "CREATE TABLE event_number (one INTEGER PRIMARY KEY CHECK (one = 1), next INTEGER NOT NULL CHECK (next > 0)) STRICT;", /* events.h */
+    /* Of each sibling the address that was given by hand, and beside it the last one where it proved its key (siblings.h). */
+    "CREATE TABLE place (client BLOB NOT NULL CHECK (length(client) = 32), by_hand INTEGER NOT NULL CHECK (by_hand IN (0, 1)),"
+    "  address TEXT NOT NULL, PRIMARY KEY (client, by_hand)) STRICT, WITHOUT ROWID;"
+    "INSERT INTO place (client, by_hand, address) SELECT client, CASE WHEN by_hand = 0 THEN 0 ELSE 1 END, address FROM address WHERE length(client) = 32;"
+    "DROP TABLE address;",
 };
 
 static const char *const statements[] = {
@@ -57,9 +62,9 @@ static const char *const statements[] = {
     [DB_OUTBOX] = "SELECT number, distributor, type, message FROM outbox ORDER BY number",
     [DB_OUTBOX_ADD] = "INSERT INTO outbox (distributor, type, message) VALUES (?1, ?2, ?3)",
     [DB_OUTBOX_DELETE] = "DELETE FROM outbox WHERE number = ?1",
-    [DB_ADDRESSES] = "SELECT client, address, by_hand FROM address",
-    [DB_ADDRESS_PUT] = "INSERT INTO address (client, address, by_hand) VALUES (?1, ?2, ?3)"
-                       " ON CONFLICT (client) DO UPDATE SET address = ?2, by_hand = ?3",
+    [DB_ADDRESSES] = "SELECT client, address, by_hand FROM place",
+    [DB_ADDRESS_PUT] = "INSERT INTO place (client, address, by_hand) VALUES (?1, ?2, ?3)"
+                       " ON CONFLICT (client, by_hand) DO UPDATE SET address = ?2",
     [DB_SETTINGS] = "SELECT name, value FROM setting ORDER BY name",
     [DB_SETTING_PUT] = "INSERT INTO setting (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = ?2",
     [DB_CONTENTS] = "SELECT id, info, list_root FROM content ORDER BY id",

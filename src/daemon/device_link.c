@@ -1,6 +1,6 @@
-/* Lives and users of links, and who gets which frame. Not here: hello and rosters (link_greet.c).
+/* Lives and users of links, and who gets which frame. Not here: dialing (link_dial.c), hello and rosters (link_greet.c).
  *
- * Callbacks, in order: on_accept or on_open; on_frame, on_drain; on_timer; on_closed, on_timer_closed. */
+ * Callbacks, in order: on_accept, on_open; on_frame, on_drain; on_timer; on_closed, on_timer_closed. */
 #include "daemon/device_link.h"
 
 #include <assert.h>
@@ -16,14 +16,15 @@
 #define LOG_MODULE "link"
 #include "base/log.h"
 
-#define DIAL_MS 5000
 #define HELLO_MS 10000
 #define UNUSED_MS 10000 /* a link we made and nobody uses */
 #define IDLE_MS 20000   /* of the connection, with pings: a link lasts as long as both ends do, and says that they do */
+#define DOUBT_MS \
+    10000 /* the same, while the other end is announced where it is not any more; more than a third of the other, in which it was heard */
 
 /* ---- users --------------------------------------------------------------------------------------------------- */
 
-static bool is_live(const struct link *l) { return l->state != LINK_CLOSED && l->peer != NULL; }
+static bool is_live(const struct link *l) { return l->state != LINK_CLOSED && (l->peer != NULL || l->dialing != NULL); }
 
 void link_join(struct link *l, struct link_user *u)
 {
@@ -131,12 +132,10 @@ static void on_drain(struct peer *p, void *ctx)
         serve_drain(l->serving);
 }
 
-static void on_closed(struct peer *p, enum reason why, void *ctx)
+void link_ended(struct link *l, enum reason why)
 {
-    struct link *l = ctx;
     struct daemon *d = l->owner->daemon;
     bool opened = l->state != LINK_OPENING;
-    (void)p;
     log_debug("%s: closed: %s", l->name, reason_code(why));
     l->state = LINK_CLOSED;
     l->peer = NULL;
@@ -144,7 +143,7 @@ static void on_closed(struct peer *p, enum reason why, void *ctx)
     uv_close((uv_handle_t *)&l->timer, on_timer_closed);
     if (!l->owner->stopping && l->counted)
         siblings_link_down(d, &l->client);
-    if (!l->owner->stopping && !opened && l->dialed)
+    if (!l->owner->stopping && !opened && l->dialed && why != REASON_CANCELLED)
         siblings_unreachable(d, &l->client);
     while (l->users != NULL) {
         struct link_user *u = l->users;
@@ -153,6 +152,12 @@ static void on_closed(struct peer *p, enum reason why, void *ctx)
         u->on_closed(u, why == REASON_NONE ? REASON_OFFLINE : why);
     }
     link_release(l);
+}
+
+static void on_closed(struct peer *p, enum reason why, void *ctx)
+{
+    (void)p;
+    link_ended(ctx, why);
 }
 
 /* ---- frames -------------------------------------------------------------------------------------------------- */
@@ -238,32 +243,59 @@ static struct link_user *next_waiting(const struct link *l)
     return u;
 }
 
+static void tell_ready(struct link *l)
+{
+    for (struct link_user *u; is_live(l) && (u = next_waiting(l)) != NULL;) {
+        u->waiting = false;
+        u->on_ready(u);
+    }
+}
+
+/* Who waits for one that is still being dialed waits no longer: the sibling was quicker. */
+static void take_over(struct link *l)
+{
+    for (struct link *other = l->owner->links; other != NULL; other = other->next) {
+        if (other == l || other->dialing == NULL || !id_equal(other->client.bytes, l->client.bytes))
+            continue;
+        for (struct link_user *u; (u = other->users) != NULL;) {
+            other->users = u->next;
+            u->link = l;
+            u->next = l->users;
+            l->users = u;
+        }
+        link_dial_stop(other);
+    }
+}
+
+/* It is a sibling's. */
+static void count(struct link *l)
+{
+    take_over(l);
+    l->counted = true;
+    siblings_link_up(l->owner->daemon, &l->client, l->dialed ? l->address : NULL, peer_address(l->peer));
+    if (is_live(l))
+        state_linked(l);
+}
+
 void link_ready(struct link *l)
 {
-    struct daemon *d = l->owner->daemon;
     if (!is_live(l))
         return;
     l->state = LINK_OPEN;
     (void)uv_timer_stop(&l->timer);
     bool trusted = link_is_trusted(l);
-    if (l->users == NULL && (l->dialed || !trusted))
-        arm(l, UNUSED_MS);
     l->holds++;
-    if (trusted) {
-        l->counted = true;
-        siblings_link_up(d, &l->client, l->dialed ? l->address : NULL);
-        state_linked(l);
-    }
-    for (struct link_user *u; is_live(l) && (u = next_waiting(l)) != NULL;) {
-        u->waiting = false;
-        u->on_ready(u);
-    }
+    if (trusted)
+        count(l);
+    if (is_live(l) && l->users == NULL && (l->dialed || !trusted))
+        arm(l, UNUSED_MS);
+    tell_ready(l);
     link_release(l);
 }
 
 /* ---- making links -------------------------------------------------------------------------------------------- */
 
-static const struct peer_callbacks callbacks = { on_open, on_frame, on_drain, on_closed };
+const struct peer_callbacks link_callbacks = { on_open, on_frame, on_drain, on_closed };
 
 static bool on_accept(struct peer *p, struct peer_callbacks *out, void **ctx, void *daemon)
 {
@@ -272,7 +304,7 @@ static bool on_accept(struct peer *p, struct peer_callbacks *out, void **ctx, vo
     if (l == NULL)
         return false;
     l->peer = p;
-    *out = callbacks;
+    *out = link_callbacks;
     *ctx = l;
     return true;
 }
@@ -293,12 +325,10 @@ static int dial(struct transfers *s, const struct sibling *to, struct link **out
         return -ENOMEM;
     l->dialed = true;
     l->client = to->client;
-    CODEC_SET_TEXT(l->address, to->address);
     CODEC_SET_TEXT(l->name, to->name);
-    int r = peer_dial(&l->peer, s->daemon->loop, s->daemon->identity, l->address, &l->client, DIAL_MS, &callbacks, l);
+    int r = link_dial(l);
     if (r != 0) {
         l->state = LINK_CLOSED;
-        l->peer = NULL;
         uv_close((uv_handle_t *)&l->timer, on_timer_closed);
         link_release(l);
         return r;
@@ -315,7 +345,7 @@ int link_open(struct daemon *d, const struct id *client, struct link_user *u)
     struct link *l = find_live(s, client);
     if (l == NULL) {
         const struct sibling *to = siblings_find(d, client->bytes);
-        if (to == NULL || to->address[0] == '\0')
+        if (to == NULL)
             return LINK_NOWHERE;
         int r = dial(s, to, &l);
         if (r != 0)
@@ -326,12 +356,43 @@ int link_open(struct daemon *d, const struct id *client, struct link_user *u)
     return u->waiting ? 0 : LINK_READY;
 }
 
+static struct link *find_uncounted(const struct daemon *d)
+{
+    struct link *l = d->transfers == NULL || d->transfers->stopping ? NULL : d->transfers->links;
+    while (l != NULL && (l->counted || l->state != LINK_OPEN || l->peer == NULL || !link_is_trusted(l)))
+        l = l->next;
+    return l;
+}
+
+void links_household_changed(struct daemon *d)
+{
+    for (struct link *l; (l = find_uncounted(d)) != NULL;) {
+        l->holds++;
+        if (l->users != NULL || !l->dialed)
+            (void)uv_timer_stop(&l->timer);
+        count(l);
+        tell_ready(l);
+        link_release(l);
+    }
+}
+
+void links_seen(struct daemon *d, const struct id *client)
+{
+    for (struct link *l = d->transfers == NULL ? NULL : d->transfers->links; l != NULL; l = l->next)
+        if (l->state == LINK_OPEN && l->peer != NULL && id_equal(l->client.bytes, client->bytes))
+            peer_set_idle_ms(l->peer, siblings_is_seen_at(d, client, peer_address(l->peer)) ? IDLE_MS : DOUBT_MS);
+}
+
 void links_start(struct daemon *d) { d->on_device = on_accept; }
 
 void links_stop(struct daemon *d)
 {
     d->on_device = NULL;
-    for (struct link *l = d->transfers->links; l != NULL; l = l->next)
+    for (struct link *l = d->transfers->links, *next; l != NULL; l = next) {
+        next = l->next;
         if (l->peer != NULL)
             peer_close(l->peer, REASON_NONE);
+        else
+            link_dial_stop(l);
+    }
 }

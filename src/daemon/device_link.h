@@ -20,13 +20,18 @@ struct link_user {                                           /* embedded by who 
 
 void links_start(struct daemon *d);
 void links_stop(struct daemon *d); /* everybody is told; connections close */
-/* Joins the link to a sibling, making one if need be. 0: on_ready or on_closed will come. LINK_READY: it can be used now.
- * LINK_NOWHERE: not a sibling, or no address is known. -errno. */
+/* Joins the link to a sibling, making one if need be: wherever it may be is tried (siblings_places), one address beside the other, until one proves its key.
+ * 0: on_ready or on_closed will come. LINK_READY: it can be used now. LINK_NOWHERE: not a sibling, or no address is known. -errno. */
 #define LINK_READY 1
 #define LINK_NOWHERE 2
 int link_open(struct daemon *d, const struct id *client, struct link_user *u) MUST_USE;
 void link_join(struct link *l, struct link_user *u); /* one that is there; only on_closed comes */
 void link_leave(struct link_user *u);                /* may be called at any time, also twice */
+
+/* Rosters name others than before: who connected before we knew that it is a sibling is one now. */
+void links_household_changed(struct daemon *d);
+/* Where a sibling is announced has changed: a connection to where it is announced no more is asked sooner whether it is alive. */
+void links_seen(struct daemon *d, const struct id *client);
 
 struct peer *link_peer(const struct link *l);
 const struct id *link_client(const struct link *l);

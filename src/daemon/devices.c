@@ -215,22 +215,40 @@ static void on_visit_frame(struct peer *p, const struct frame *f, void *ctx)
     (void)ctx;
 }
 
+/* Nothing is said to be done that is not kept. */
+static void on_address_kept(int outcome, void *ctx)
+{
+    struct visit *v = ctx;
+    const struct sibling *s = siblings_find(v->daemon, v->client.bytes);
+    if (outcome != 0) {
+        call_refuse(v->call, reason_of_error(outcome), "The address could not be kept.");
+    } else {
+        ctl_DeviceRow row;
+        if (s != NULL) {
+            sibling_row(s, &row);
+            CODEC_SET_TEXT(row.address, v->address);
+            CALL_ROW(v->call, DEVICE_ROW, DeviceRow, &row);
+        }
+        call_finish(v->call);
+    }
+    free(v);
+}
+
 static void on_visit_closed(struct peer *p, enum reason why, void *ctx)
 {
     struct visit *v = ctx;
-    struct sibling *s = v->found ? siblings_find(v->daemon, v->client.bytes) : NULL;
+    bool found = v->found && siblings_find(v->daemon, v->client.bytes) != NULL;
     (void)p;
-    if (s == NULL && why == REASON_NOT_FOUND) {
-        call_refuse(v->call, REASON_NOT_FOUND, "There is no such host.");
-    } else if (s == NULL) {
-        call_refuse(v->call, v->why != REASON_NONE ? v->why : why != REASON_NONE ? why : REASON_OFFLINE, NULL);
-    } else {
-        ctl_DeviceRow row;
-        siblings_set_address(v->daemon, &v->client, v->address, true);
-        sibling_row(s, &row);
-        CALL_ROW(v->call, DEVICE_ROW, DeviceRow, &row);
-        call_finish(v->call);
+    if (found) {
+        int r = siblings_set_address(v->daemon, &v->client, v->address, on_address_kept, v);
+        if (r != 0)
+            on_address_kept(r, v);
+        return;
     }
+    if (why == REASON_NOT_FOUND)
+        call_refuse(v->call, REASON_NOT_FOUND, "There is no such host.");
+    else
+        call_refuse(v->call, v->why != REASON_NONE ? v->why : why != REASON_NONE ? why : REASON_OFFLINE, NULL);
     free(v);
 }
 

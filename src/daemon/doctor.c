@@ -24,7 +24,6 @@
 #define GOOD 1
 #define LOOK 2
 #define BAD 3
-#define DIAL_TIMEOUT_MS 5000
 #define SKEW_MAX_MS DOCUMENTS_SKEW_MS
 
 struct doctor {
@@ -33,10 +32,6 @@ struct doctor {
     struct call *call;
     unsigned step;
     size_t sibling;
-    struct id client;
-    char name[64], address[128];
-    struct peer *peer;
-    bool reached, found;
     struct later_item later;
     unsigned outputs;
 };
@@ -298,66 +293,68 @@ static void check_distributors(struct doctor *doc)
     walk_start(&doc->walk, doc->daemon, NULL);
 }
 
-/* --- Siblings: one connection to each --- */
+/* --- Siblings: a connection to each --- */
 
 static void check_siblings(struct doctor *doc);
 
 static void on_again(struct later_item *item) { check_siblings(container_of(item, struct doctor, later)); }
 
-static void on_open(struct peer *p, void *ctx)
+/* The first place where it is so; NULL: nowhere. */
+static const char *first_place(const struct doctor_device *r, enum reason why)
 {
-    struct doctor *doc = ctx;
-    doc->reached = true;
-    peer_close(p, REASON_NONE);
+    for (size_t i = 0; i < r->count; i++)
+        if (r->why[i] == why)
+            return r->places[i];
+    return NULL;
 }
 
-static void on_frame(struct peer *p, const struct frame *f, void *ctx)
-{
-    (void)p;
-    (void)f;
-    (void)ctx;
-}
-
-static void on_closed(struct peer *p, enum reason why, void *ctx)
+static void on_device(const struct doctor_device *r, void *ctx)
 {
     struct doctor *doc = ctx;
-    (void)p;
-    if (doc->reached && !doc->found && doc->daemon->discovery != NULL)
+    const char *here = first_place(r, REASON_NONE), *false_one = first_place(r, REASON_UNKNOWN_DEVICE);
+    if (here != NULL && !r->found && doc->daemon->discovery != NULL)
         verdict(
             doc, "device", LOOK,
             "Something between the two keeps multicast back (another network, a firewall, isolated clients). When its address changes: hearth devices add HOST:PORT",
-            "%s answers at %s, but is not seen by multicast DNS.", doc->name, doc->address);
-    else if (doc->reached)
-        verdict(doc, "device", GOOD, NULL, "%s answers at %s.", doc->name, doc->address);
-    else if (doc->found)
-        verdict(doc, "device", BAD, "On that device, let its port through the firewall: hearth status there says which",
-                "%s is seen by multicast DNS, but does not answer at %s (%s).", doc->name, doc->address,
-                reason_code(why));
+            "%s answers at %s, but is not seen by multicast DNS.", r->name, here);
+    else if (here != NULL)
+        verdict(doc, "device", GOOD, NULL, "%s answers at %s.", r->name, here);
+    else if (r->found && first_place(r, REASON_UNKNOWN_DEVICE) == r->places[0])
+        verdict(doc, "device", BAD, "Tell where it really is: hearth devices add HOST:PORT",
+                "%s is announced by multicast DNS, but nowhere does it answer.", r->name);
+    else if (r->found)
+        verdict(
+            doc, "device", BAD,
+            "On that device, let its port through the firewall: hearth status there says which. If it is not there: hearth devices add HOST:PORT",
+            "%s is seen by multicast DNS, but does not answer at %s (%s).", r->name, r->places[0],
+            reason_code(r->why[0]));
+    else if (r->linked)
+        verdict(doc, "device", LOOK,
+                "On that device, let its port through the firewall: hearth status there says which",
+                "%s is connected, but does not answer at %s (%s).", r->name, r->places[0], reason_code(r->why[0]));
     else
         verdict(doc, "device", LOOK, "Is it on, and in this network? Else: hearth devices add HOST:PORT",
-                "%s does not answer at %s (%s).", doc->name, doc->address, reason_code(why));
+                "%s does not answer at %s (%s).", r->name, r->places[0], reason_code(r->why[0]));
+    if (false_one != NULL)
+        verdict(
+            doc, "device", here != NULL ? LOOK : BAD,
+            "It gets nothing. Somebody in this network announces it falsely, or it has that address now: look for the device there",
+            "At %s another device answers under the name of %s.", false_one, r->name);
     check_siblings(doc);
 }
 
 static void check_siblings(struct doctor *doc)
 {
-    static const struct peer_callbacks callbacks = { .on_open = on_open, .on_frame = on_frame, .on_closed = on_closed };
     struct daemon *d = doc->daemon;
     if (doc->sibling >= siblings_count(d) || d->stopping) {
         next(doc);
         return;
     }
     const struct sibling *s = siblings_at(d, doc->sibling++);
-    memcpy(doc->name, s->name, sizeof(doc->name));
-    memcpy(doc->address, s->address, sizeof(doc->address));
-    doc->client = s->client;
-    doc->found = s->found;
-    doc->reached = false;
-    if (s->address[0] != '\0' &&
-        peer_dial(&doc->peer, d->loop, d->identity, s->address, &s->client, DIAL_TIMEOUT_MS, &callbacks, doc) == 0)
+    if (doctor_ask_device(d, s, on_device, doc) == 0)
         return;
     verdict(doc, "device", LOOK, "Is it on, and in this network? Else: hearth devices add HOST:PORT",
-            "%s has not been seen; no address is known.", doc->name);
+            "%s has not been seen; no address is known.", s->name);
     later_run(&d->later, &doc->later, on_again);
 }
 

@@ -42,7 +42,7 @@ static void note(struct holders *h, const struct id *client, int64_t again_ms)
 
 static bool may_be_asked(const struct holders *h, const struct sibling *s, int64_t now_ms)
 {
-    if (!sibling_is_online(s) || s->address[0] == '\0' || id_equal(s->client.bytes, h->except.bytes) ||
+    if (!sibling_is_online(s) || id_equal(s->client.bytes, h->except.bytes) ||
         id_equal(s->client.bytes, h->daemon->self.bytes))
         return false;
     for (unsigned i = 0; i < HOLDERS_KNOWN; i++)

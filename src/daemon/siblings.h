@@ -1,5 +1,6 @@
 /* Siblings: the other devices of the household. The rosters of all accounts merged, with what discovery, live connections and hand-given
- * addresses say about where they are. A roster says who; an address is only a hint. Source: design sections 2 and 6.5. Loop thread. */
+ * addresses say about where they are. A roster says who; an address is only a hint, and who answers there proves by its key which device it is. Source: design
+ * sections 2 and 6.5. Loop thread. */
 #ifndef DAEMON_SIBLINGS_H
 #define DAEMON_SIBLINGS_H
 
@@ -10,15 +11,15 @@ struct sibling {
     struct id distributor; /* who certified it */
     char name[64];
     char distributor_name[64];
-    char address[128]; /* last known or by hand; "" when there is none */
-    bool by_hand;
-    bool found;              /* discovery sees it now */
-    bool reachable;          /* the last attempt to connect worked (or none was made) */
+    char address[128];       /* where it is linked, by hand, last proved, or seen; "" when there is none */
+    bool found;              /* somebody announces it now; anybody may */
+    bool reachable;          /* nothing speaks against trying: it is seen anew, or not every address has had its turn */
     uint32_t links;          /* live connections to it */
     struct account *account; /* whose roster lists it (its own distributor's, if we are registered there); borrowed */
 };
 
 int siblings_start(struct daemon *d) MUST_USE;
+void siblings_quiet(struct daemon *d); /* what it has under way ends */
 void siblings_stop(struct daemon *d);
 /* A roster has changed: merge again. */
 void siblings_refresh(struct daemon *d);
@@ -40,18 +41,28 @@ int siblings_resolve_other(struct daemon *d, const char *text, struct sibling **
 const char *siblings_own_name(struct daemon *d);
 size_t siblings_count(const struct daemon *d);
 struct sibling *siblings_at(struct daemon *d, size_t index);
-bool sibling_is_online(const struct sibling *s); /* discovery sees it or a connection is live */
+bool sibling_is_online(const struct sibling *s); /* a connection to it is live: it has proved its key */
 
-/* Discovery reports (also of devices that are not siblings: kept, a roster may come later). */
-void siblings_found(struct daemon *d, const struct id *client, const char *address);
-void siblings_lost(struct daemon *d, const struct id *client);
-/* Connections, from device_link: a live one came up (address: where it answers, or NULL when it dialed us), went away, or could not be made. */
-void siblings_link_up(struct daemon *d, const struct id *client, const char *address);
+/* Where it may be, in the order in which to try: the address by hand, the last one where it proved its key, then those at which it is seen now, whose turn it
+ * is; each once. With take_turn others have their turn the next time. Returns how many. */
+#define SIBLING_PLACES_MAX 6
+typedef char sibling_places[SIBLING_PLACES_MAX][128];
+size_t siblings_places(struct daemon *d, const struct id *client, bool take_turn, sibling_places out);
+/* Is it announced at the host of this "host:port" now? */
+bool siblings_is_seen_at(struct daemon *d, const struct id *client, const char *address);
+
+/* Discovery reports that somebody is seen elsewhere than before, or not any more. Who is no sibling is not kept here. */
+void siblings_seen(struct daemon *d, const struct id *client);
+/* Connections, from device_link: a live one came up (address: where it has proved its key, or NULL when it dialed us, from remote), went away, or could not be made. */
+void siblings_link_up(struct daemon *d, const struct id *client, const char *address, const char *remote);
 void siblings_link_down(struct daemon *d, const struct id *client);
 void siblings_unreachable(struct daemon *d, const struct id *client);
-/* An address given by hand; remembered durably. */
-void siblings_set_address(struct daemon *d, const struct id *client, const char *address, bool by_hand);
-/* Told whenever a sibling is found or linked (transfers wait for it). May be NULL. */
+/* It has proved its key at this address. */
+void siblings_proved(struct daemon *d, const struct id *client, const char *address);
+/* An address given by hand, where it has just proved its key. on_stored fires once it is durable, or could not be made so (0 or -errno). 0, or -errno: nothing is kept. */
+int siblings_set_address(struct daemon *d, const struct id *client, const char *address,
+                         void (*on_stored)(int outcome, void *ctx), void *ctx) MUST_USE;
+/* Told whenever a sibling is linked (transfers wait for it). May be NULL. */
 void siblings_on_online(struct daemon *d, void (*on_online)(struct daemon *d, const struct id *client));
 
 #endif

@@ -1,7 +1,7 @@
 /* Siblings and the state: one link to each that is there, kept as long as both are; whoever has something new says its version (STATE_CHANGED), whoever lacks
  * something asks (STATE_GET) and gets the answer in pieces (STATE). Only siblings of a current roster are heard, at every frame.
  *
- * Callbacks, in order: on_tick (dials whoever is there and has no link), on_ready or state_linked (link), on_piece for every piece, plan_merge, taking_merge,
+ * Callbacks, in order: on_tick (dials whoever is seen and has no link), on_ready or state_linked (link), on_piece for every piece, plan_merge, taking_merge,
  * on_merged; on_pace (a question that had to wait); on_closed at any time. */
 #include <stdlib.h>
 
@@ -391,7 +391,7 @@ static void dial(struct state *s, const struct id *client)
         drop(p);
 }
 
-void state_sibling_online(struct daemon *d, const struct id *client)
+void state_sibling_found(struct daemon *d, const struct id *client)
 {
     struct state *s = d->state;
     /* Both see each other at once: one of them dials, the other when that has not worked (on_tick). */
@@ -424,10 +424,10 @@ static void on_tick(uv_timer_t *timer)
     for (size_t i = 0; i < siblings_count(s->daemon); i++) {
         const struct sibling *other = siblings_at(s->daemon, i);
         struct id client = other->client;
-        bool there = sibling_is_online(other) && other->reachable;
+        bool there = sibling_is_online(other) || (other->found && other->reachable);
         if (find(s, &client) == NULL && other->address[0] != '\0' &&
             (there || siblings_may_try(s->daemon, &client, now_ms(s))))
-            dial(s, &client); /* one that is not seen, or did not answer, at its last address */
+            dial(s, &client); /* one that is not seen, or did not answer, where it may be */
     }
 }
 

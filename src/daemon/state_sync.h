@@ -8,7 +8,7 @@ struct frame;
 struct link;
 
 void state_linked(struct link *l);                                       /* a link is open */
-void state_sibling_online(struct daemon *d, const struct id *client);    /* it was found, or has linked */
+void state_sibling_found(struct daemon *d, const struct id *client);     /* it is seen */
 void state_sibling_reachable(struct daemon *d, const struct id *client); /* it has just answered at its address */
 void state_on_get(struct link *l, const struct frame *f);                /* STATE_GET */
 void state_on_changed(struct link *l, const struct frame *f);            /* STATE_CHANGED */

@@ -2,7 +2,7 @@
 #ifndef DAEMON_STATUS_H
 #define DAEMON_STATUS_H
 
-#include "daemon/daemon.h"
+#include "daemon/siblings.h"
 
 struct call;
 
@@ -12,5 +12,18 @@ void doctor_handle(struct daemon *d, struct call *c, const void *message); /* ct
 #define DOCTOR_TEXT_BYTES 256
 /* doctor_keys.c. False: text says what is wrong with the vault's files. */
 bool doctor_keys_are_well(const struct daemon *d, char text[DOCTOR_TEXT_BYTES]);
+
+/* doctor_devices.c: what answers where a sibling may be. why: REASON_NONE where it has proved its key; REASON_UNKNOWN_DEVICE where another device answers. */
+struct doctor_device {
+    char name[64];
+    bool found, linked;
+    size_t count;
+    sibling_places places;
+    enum reason why[SIBLING_PLACES_MAX];
+};
+#define DOCTOR_NOWHERE 1 /* no address is known, or none can be dialed */
+/* 0: on_done comes, never before this has returned. DOCTOR_NOWHERE, -ENOMEM. */
+int doctor_ask_device(struct daemon *d, const struct sibling *s,
+                      void (*on_done)(const struct doctor_device *result, void *ctx), void *ctx) MUST_USE;
 
 #endif

@@ -20,6 +20,7 @@
 #define RETRY_MS 5000
 #define SYSTEM_WAIT_MS 1000 /* for the system's avahi-daemon to answer, before our own responder begins */
 #define CLOCK_LOOK_MS 5000
+#define AGAIN_MS 20000 /* what there was no room for is looked at again */
 #define CLOCK_JUMP_MS 2000
 
 /* --- Avahi's own words --- */
@@ -168,6 +169,27 @@ void discovery_system_away(struct discovery *d)
 
 enum discovery_by discovery_by(const struct discovery *d) { return d->by; }
 
+/* --- What was left out --- */
+
+static void on_again(uv_timer_t *timer)
+{
+    struct discovery *d = timer->data;
+    if (!d->crowded)
+        return;
+    d->crowded = false;
+    if (d->by == DISCOVERY_SYSTEM)
+        discovery_system_browse_again(d);
+    else
+        discovery_browse_again(d);
+}
+
+/* From the loop: whoever calls may be called by Avahi. */
+void discovery_wanted(struct discovery *d)
+{
+    if (d->crowded && !d->stopping)
+        uv_timer_start(&d->again, on_again, 0, AGAIN_MS);
+}
+
 /* --- Start and stop --- */
 
 static void free_when_done(struct discovery *d)
@@ -228,6 +250,8 @@ int discovery_start(struct discovery **out, uv_loop_t *loop, const struct id *se
     init_timer(d, &d->timer);
     init_timer(d, &d->settle);
     init_timer(d, &d->retry);
+    init_timer(d, &d->again);
+    uv_timer_start(&d->again, on_again, AGAIN_MS, AGAIN_MS);
     if (discovery_routes_open(d) != 0)
         log_warn("changes of addresses will not be noticed");
     bool system = discovery_system_start(d) == 0;
@@ -246,6 +270,7 @@ static void on_stop(uv_timer_t *timer)
     uv_close((uv_handle_t *)&d->timer, discovery_forget_handle);
     uv_close((uv_handle_t *)&d->settle, discovery_forget_handle);
     uv_close((uv_handle_t *)&d->retry, discovery_forget_handle);
+    uv_close((uv_handle_t *)&d->again, discovery_forget_handle);
     d->open_handles++;
     end_avahi(d, on_avahi_freed);
 }

@@ -66,13 +66,6 @@ void discovery_resolve_again(uv_timer_t *timer)
 
 /* --- Browsing --- */
 
-static void disappeared(struct discovery_sight *s)
-{
-    if (s->resolver)
-        avahi_s_service_resolver_free(steal(&s->resolver));
-    discovery_sight_free(s);
-}
-
 static void on_browsed(AvahiSServiceBrowser *b, AvahiIfIndex interface, AvahiProtocol protocol, AvahiBrowserEvent event,
                        const char *name, const char *type, const char *domain, AvahiLookupResultFlags flags, void *ctx)
 {
@@ -88,7 +81,7 @@ static void on_browsed(AvahiSServiceBrowser *b, AvahiIfIndex interface, AvahiPro
     case AVAHI_BROWSER_REMOVE:
         s = discovery_sight_find(d, interface, protocol, name, domain);
         if (s)
-            disappeared(s);
+            discovery_sight_free(s);
         break;
     case AVAHI_BROWSER_FAILURE:
         discovery_restart(d, 1000);
@@ -99,11 +92,26 @@ static void on_browsed(AvahiSServiceBrowser *b, AvahiIfIndex interface, AvahiPro
     }
 }
 
+static AvahiSServiceBrowser *browser_new(struct discovery *d)
+{
+    return avahi_s_service_browser_new(d->server, AVAHI_IF_UNSPEC, AVAHI_PROTO_UNSPEC, DISCOVERY_SERVICE, "local", 0,
+                                       on_browsed, d);
+}
+
 int discovery_browse(struct discovery *d)
 {
-    d->browser = avahi_s_service_browser_new(d->server, AVAHI_IF_UNSPEC, AVAHI_PROTO_UNSPEC, DISCOVERY_SERVICE, "local",
-                                             0, on_browsed, d);
+    d->browser = browser_new(d);
     return d->browser ? 0 : avahi_server_errno(d->server);
+}
+
+/* The old one ends when there is a new one: nothing that goes away is missed. */
+void discovery_browse_again(struct discovery *d)
+{
+    AvahiSServiceBrowser *browser = d->browser ? browser_new(d) : NULL;
+    if (!browser)
+        return;
+    avahi_s_service_browser_free(d->browser);
+    d->browser = browser;
 }
 
 void discovery_unbrowse(struct discovery *d)
@@ -112,5 +120,5 @@ void discovery_unbrowse(struct discovery *d)
     if (d->browser)
         avahi_s_service_browser_free(steal(&d->browser));
     while (d->sights)
-        disappeared(d->sights);
+        discovery_sight_free(d->sights);
 }

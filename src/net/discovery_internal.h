@@ -25,7 +25,8 @@
 #define DISCOVERY_TYPES "_services._dns-sd._udp"
 #define DISCOVERY_TTL_S 10       /* a device that was killed is gone after that long */
 #define DISCOVERY_LOCALS_MAX 32  /* addresses of this host that are published */
-#define DISCOVERY_SIGHTS_MAX 512 /* instances seen, each counted on every interface and protocol */
+#define DISCOVERY_SIGHTS_MAX 512 /* instances seen, each counted on every interface and protocol; */
+#define DISCOVERY_ONE_MAX 64     /* of them, those that claim to be one client */
 
 /* One address of this host on one interface, with the records that say so. */
 struct discovery_local {
@@ -44,7 +45,8 @@ struct discovery_sight {
     AvahiSServiceResolver *resolver; /* of our own responder */
     char path[DISCOVERY_PATH_BYTES]; /* of the system's daemon; "": none */
     bool resolved;
-    unsigned rank; /* of the address; the lowest is reported */
+    unsigned rank; /* of the address; the lowest is the easiest to reach */
+    uint64_t turn; /* of the address: who has waited longest has the lowest */
     struct id client;
     char address[ADDRESS_TEXT_BYTES];
     char name[AVAHI_LABEL_MAX];
@@ -82,7 +84,10 @@ struct discovery {
     AvahiSServiceBrowser *browser;
     struct discovery_sight *sights;
     unsigned sight_count;
+    uint64_t turns;
+    bool crowded;     /* some were left out */
     uv_timer_t retry; /* resolvers that gave up */
+    uv_timer_t again; /* those that were left out */
 };
 
 /* --- discovery.c --- */
@@ -106,22 +111,26 @@ AvahiRecord *discovery_record_text(const char *name, const struct id *self);
 
 /* --- discovery_browse.c --- */
 int discovery_browse(struct discovery *d) MUST_USE; /* 0 or an Avahi code */
-void discovery_unbrowse(struct discovery *d);       /* each client is reported lost, unless all of it stops */
+void discovery_unbrowse(
+    struct discovery *d); /* what was seen is seen no more, and reported so unless all of it stops */
 void discovery_resolve_again(uv_timer_t *timer);
+void discovery_browse_again(struct discovery *d); /* what was left out comes again */
 
 /* --- discovery_sights.c --- */
 struct discovery_sight *discovery_sight_find(struct discovery *d, AvahiIfIndex interface, AvahiProtocol protocol,
                                              const char *name, const char *domain); /* NULL: not seen */
-/* NULL: it is there already, or no more fit. */
+/* NULL: it is there already, or there is no memory. When the table is full another one is left out, a stranger's if there is one. */
 struct discovery_sight *discovery_sight_new(struct discovery *d, AvahiIfIndex interface, AvahiProtocol protocol,
                                             const char *name, const char *domain);
-void discovery_sight_free(struct discovery_sight *s);
-/* What it resolved to; a or client NULL: nothing that can be used. Reports the client when its best address changes. */
+void discovery_sight_free(struct discovery_sight *s); /* with its resolver */
+/* What it resolved to; a or client NULL: nothing that can be used. Reports the client when it is seen elsewhere now. s may be gone afterwards. */
 void discovery_resolved(struct discovery_sight *s, const AvahiAddress *a, uint16_t port, const struct id *client);
 void discovery_unresolved(struct discovery_sight *s);
 
 /* --- discovery_system.c --- */
-int discovery_system_start(struct discovery *d) MUST_USE; /* 0 or -errno; news come from the loop */
-void discovery_system_stop(struct discovery *d);          /* discovery_forget_system follows */
+int discovery_system_start(struct discovery *d) MUST_USE;            /* 0 or -errno; news come from the loop */
+void discovery_system_stop(struct discovery *d);                     /* discovery_forget_system follows */
+void discovery_system_forget(struct discovery *d, const char *path); /* a resolver */
+void discovery_system_browse_again(struct discovery *d);
 
 #endif

@@ -72,8 +72,6 @@ static void on_item(struct discovery_system *s, sd_bus_message *m, bool is_new)
     if (e && is_new) {
         resolve(s, e);
     } else if (e) {
-        if (e->path[0] != '\0')
-            discovery_system_call(s, NULL, e->path, RESOLVER, "Free");
         discovery_sight_free(e);
     }
 }
@@ -143,19 +141,41 @@ void discovery_system_resolve_again(struct discovery_system *s)
     }
 }
 
+/* One that was there before ends when there is a new one. */
 static int on_browsing(sd_bus_message *reply, void *ctx, sd_bus_error *error)
 {
     struct discovery_system *s = ctx;
+    char path[DISCOVERY_PATH_BYTES];
     (void)error;
-    if (discovery_system_path(s, reply, s->browser) != 0)
-        s->browser[0] = '\0';
+    if (discovery_system_path(s, reply, path) != 0)
+        return 0;
+    if (s->browser[0] != '\0')
+        discovery_system_call(s, NULL, s->browser, BROWSER, "Free");
+    memcpy(s->browser, path, sizeof s->browser);
     return 0;
+}
+
+static void browse(struct discovery_system *s)
+{
+    if (sd_bus_call_method_async(s->bus, NULL, DAEMON, "/", SERVER, "ServiceBrowserNew", on_browsing, s, "iissu",
+                                 AVAHI_IF_UNSPEC, AVAHI_PROTO_UNSPEC, DISCOVERY_SERVICE, DISCOVERY_DOMAIN, 0u) < 0)
+        discovery_system_fail(s, "it cannot be asked", TRY_AGAIN_MS);
 }
 
 void discovery_system_browse(struct discovery_system *s)
 {
-    if (s->browser[0] == '\0' &&
-        sd_bus_call_method_async(s->bus, NULL, DAEMON, "/", SERVER, "ServiceBrowserNew", on_browsing, s, "iissu",
-                                 AVAHI_IF_UNSPEC, AVAHI_PROTO_UNSPEC, DISCOVERY_SERVICE, DISCOVERY_DOMAIN, 0u) < 0)
-        discovery_system_fail(s, "it cannot be asked", TRY_AGAIN_MS);
+    if (s->browser[0] == '\0')
+        browse(s);
+}
+
+void discovery_system_browse_again(struct discovery *d)
+{
+    if (d->system && d->system->told_there && d->system->browser[0] != '\0')
+        browse(d->system);
+}
+
+void discovery_system_forget(struct discovery *d, const char *path)
+{
+    if (d->system && d->system->told_there)
+        discovery_system_call(d->system, NULL, path, RESOLVER, "Free");
 }

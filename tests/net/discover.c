@@ -20,16 +20,14 @@ static void say(const char *what, const void *id, const char *address)
     fflush(stdout);
 }
 
-static void on_found(const struct id *client, const char *address, void *ctx)
+static void on_changed(const struct id *client, void *ctx)
 {
-    (void)ctx;
-    say("found", client, address);
-}
-
-static void on_lost(const struct id *client, void *ctx)
-{
-    (void)ctx;
-    say("lost", client, "");
+    struct discovery **d = ctx;
+    char found[DISCOVERY_TURN_MAX][ADDRESS_TEXT_BYTES];
+    if (discovery_addresses(*d, client, false, found, DISCOVERY_TURN_MAX) > 0)
+        say("found", client, found[0]);
+    else
+        say("lost", client, "");
 }
 
 static void on_stopped(void *ctx)
@@ -51,7 +49,7 @@ static void on_input(uv_poll_t *poll, int status, int events)
 
 int main(int argc, char **argv)
 {
-    static const struct discovery_callbacks callbacks = { on_found, on_lost };
+    static const struct discovery_callbacks callbacks = { .on_changed = on_changed };
     struct discovery *d;
     struct id self;
     uv_poll_t input;
@@ -62,7 +60,7 @@ int main(int argc, char **argv)
         return 2;
     }
     sha256(slice_str(argv[1]), self.bytes);
-    if (discovery_start(&d, loop, &self, (uint16_t)atoi(argv[2]), &callbacks, NULL) != 0)
+    if (discovery_start(&d, loop, &self, (uint16_t)atoi(argv[2]), &callbacks, &d) != 0)
         return 1;
     say("started", &self, "");
     uv_poll_init(loop, &input, 0);
