@@ -112,11 +112,11 @@ void copy_connect(struct copy *c)
     c->link.on_ready = on_ready;
     c->link.on_closed = on_closed;
     int r = link_open(c->t.daemon, &c->t.with, &c->link);
+    if (r == 0 || r == LINK_READY)
+        transfer_say(&c->t, r == 0 ? "connecting to %s" : "asking %s", c->t.peer);
     if (r == LINK_READY)
         copy_out_connected(&c->m);
-    else if (r == 0)
-        transfer_say(&c->t, "connecting to %s", c->t.peer);
-    else
+    else if (r != 0)
         copy_out_lost(&c->m, r == LINK_NOWHERE ? REASON_OFFLINE : reason_of_error(r), copy_now_ms(c));
 }
 

@@ -14,6 +14,7 @@
 #define LOG_MODULE "holders"
 #include "base/log.h"
 
+#define SOURCES_SEEN_MAX 8
 #define AGAIN_OFFLINE_MS 10000
 #define AGAIN_WITHOUT_MS 60000 /* it did not have it */
 
@@ -172,19 +173,36 @@ void holders_deinit(struct holders *h)
         holders_leave(h);
 }
 
-static bool is_worth_it(const struct holders *h)
+/* Will what is left be here soon, at what comes now? Nobody is judged before he had time to show it. */
+static bool is_here_soon(const struct holders *h, uint64_t left_bytes, int64_t now_ms)
+{
+    struct receive_source_view sources[SOURCES_SEEN_MAX];
+    size_t count = receive_run_sources(h->run, sources, SOURCES_SEEN_MAX);
+    uint64_t rate = 0;
+    for (size_t i = 0; i < count; i++)
+        rate += sources[i].rate;
+    return h->since_ms == 0 || now_ms - h->since_ms < HOLDERS_PATIENCE_MS ||
+           left_bytes * 1000 <= rate * HOLDERS_PATIENCE_MS;
+}
+
+static bool is_worth_it(const struct holders *h, int64_t now_ms)
 {
     uint64_t left_bytes = receive_run_left_bytes(h->run);
-    return left_bytes == 0 || left_bytes >= HOLDERS_WORTH_BYTES || !receive_run_attached(h->run);
+    return left_bytes == 0 || left_bytes >= HOLDERS_WORTH_BYTES || !receive_run_attached(h->run) ||
+           !is_here_soon(h, left_bytes, now_ms);
 }
 
 bool holders_look(struct holders *h)
 {
     int64_t now_ms = transfers_now_ms(h->daemon);
     unsigned count = 0;
+    if (!receive_run_attached(h->run))
+        h->since_ms = 0;
+    else if (h->since_ms == 0)
+        h->since_ms = now_ms;
     for (const struct holder *holder = h->list; holder != NULL; holder = holder->next)
         count++;
-    for (size_t i = 0; i < siblings_count(h->daemon) && count < HOLDERS_MAX && is_worth_it(h); i++) {
+    for (size_t i = 0; i < siblings_count(h->daemon) && count < HOLDERS_MAX && is_worth_it(h, now_ms); i++) {
         const struct sibling *s = siblings_at(h->daemon, i);
         if (!may_be_asked(h, s, now_ms))
             continue;

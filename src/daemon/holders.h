@@ -9,7 +9,8 @@
 
 #define HOLDERS_MAX 4u /* at a time */
 #define HOLDERS_KNOWN 32u
-#define HOLDERS_WORTH_BYTES (4u << 20) /* what is left; less is here before anybody else was asked */
+#define HOLDERS_WORTH_BYTES (4u << 20) /* what is left; less is here before anybody else was asked, */
+#define HOLDERS_PATIENCE_MS 2000       /* unless after so long it still takes longer than that again */
 
 struct holder;
 struct holder_note { /* who is not to be asked before */
@@ -22,6 +23,7 @@ struct holders {
     struct holder *list;
     struct holder_note known[HOLDERS_KNOWN];
     unsigned known_next;
+    int64_t since_ms; /* somebody has been bringing it; 0: nobody yet */
     struct id except; /* the sibling that the run has as its own source; zero: none */
     void (*on_none)(void *ctx);
     void *ctx;

@@ -144,6 +144,21 @@ def the_copys_own_source_is_killed():
     wait_for("the kitchen hears of it", lambda: any(t["content"] == content and t["state"] == "done" for t in h.kitchen("transfers")["transfers"]), 40)
 
 
+def a_slow_source_holds_nothing_up():
+    """Of a small body too, which one alone brings when it is fast: who would be there sooner is asked beside it."""
+    path = make_track(os.path.join(h.root, "small.wav"), 10, seed=7)  # 1.8 MB
+    small = h.publish(path, "--price", "1", "--max-copies", "9", "--copy-depth", "1")
+    h.kitchen("get", small, "--yes")
+    h.attic("get", small, "--download-only")
+    h.kitchen("transfers", "limit", "--send", "16K")
+    h.attic("transfers", "limit", "--send", "256K")
+    copying = begin(h.kitchen, "copy", small, "--to", "garage")
+    assert {s["name"] for s in from_several(small)["sources"]} == {"kitchen", "attic"}, coming(small)
+    assert copying.wait(40) == 0  # of kitchen alone it would take two minutes
+    assert h.garage.digest(small) == reference_digest(path)
+    limited(*holders, rate="none")
+
+
 def without_distributor_and_after_a_kill():
     """The receiver is killed in the middle: it goes on by itself, from siblings alone, and verifies only what is missing."""
     limited(*holders)
@@ -180,4 +195,5 @@ def nobody_has_it():
 
 run_cases([("three are faster than one", three_are_faster_than_one), ("sources are shown", sources_are_shown), ("one is killed, one lies", one_is_killed_and_one_lies),
            ("the copy's own source lies", the_copys_own_source_lies), ("the copy's own source is killed", the_copys_own_source_is_killed),
+           ("a slow source holds nothing up", a_slow_source_holds_nothing_up),
            ("no distributor, and a kill of the receiver", without_distributor_and_after_a_kill), ("nobody has it", nobody_has_it)])
