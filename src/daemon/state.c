@@ -16,17 +16,15 @@
 #include "base/log.h"
 
 #define OLD_POSITIONS_MAX 8192
-#define RENAME_MS 60000
-#define AUTHOR_BYTES 8 /* of a client ID, at the beginning of its replicas' IDs */
 
 const struct replica *state_replica(const struct daemon *d) { return &d->state->replica; }
 
 /* ---- reading at start ---------------------------------------------------------------------------------------- */
 
-static void new_id(struct daemon *d, uint8_t id[REPLICA_ID_BYTES])
+void state_new_id(struct daemon *d, uint8_t id[REPLICA_ID_BYTES])
 {
-    memcpy(id, d->self.bytes, AUTHOR_BYTES);
-    rng_fill(d->rng, id + AUTHOR_BYTES, REPLICA_ID_BYTES - AUTHOR_BYTES);
+    memcpy(id, d->self.bytes, REPLICA_AUTHOR_BYTES);
+    rng_fill(d->rng, id + REPLICA_AUTHOR_BYTES, REPLICA_ID_BYTES - REPLICA_AUTHOR_BYTES);
 }
 
 /* The ID belongs to this file. In another one it is a copy's, and the original may have gone on under it: never write under it again. */
@@ -37,8 +35,9 @@ static int read_self(struct state *s, bool *first)
     uint8_t id[REPLICA_ID_BYTES];
     uint64_t inode, born, told;
     db_birth(d->db, &inode, &born);
-    new_id(d, id);
+    state_new_id(d, id);
     replica_init(&s->replica, id);
+    s->born_here = true;
     int r = query_step(&q);
     *first = r == 0;
     if (r != STORE_ROW)
@@ -51,6 +50,7 @@ static int read_self(struct state *s, bool *first)
     }
     replica_init(&s->replica, id);
     s->replica.told = s->told = told;
+    s->born_here = false;
     return query_check(&q);
 }
 
@@ -222,8 +222,10 @@ static void run_next(struct state *s)
     s->change = replica_change(&s->replica);
     int r = e->plan(e, &s->replica, &s->change);
     bool nothing = r == 0 && replica_change_is_empty(&s->change) && e->store == NULL;
-    if (r == 0 && !nothing)
+    if (r == 0 && !nothing) {
         r = replica_make_room(&s->replica, &s->change);
+        nothing = replica_change_is_empty(&s->change) && e->store == NULL;
+    }
     if (r == REPLICA_FULL)
         r = REASON_TOO_LARGE;
     if (r != 0 || nothing) {
@@ -278,45 +280,40 @@ void state_store_told(struct state *s)
     state_edit(s->daemon, e);
 }
 
-/* ---- a new ID ------------------------------------------------------------------------------------------------ */
+/* ---- what fills it without being seen ------------------------------------------------------------------------ */
 
-struct rename {
-    struct state_edit edit;
-    struct state *state;
-    uint8_t old[REPLICA_ID_BYTES];
-    void (*done)(struct state *s, void *ctx);
-    void *ctx;
-};
-
-static int plan_rename(struct state_edit *e, const struct replica *r, struct replica_change *c)
+static bool is_member(const uint8_t *author, void *ctx)
 {
-    struct rename *n = container_of(e, struct rename, edit);
-    uint8_t id[REPLICA_ID_BYTES];
-    if (memcmp(n->old, r->self.replica, sizeof(n->old)) != 0)
-        return 0; /* another sibling has shown it already */
-    new_id(n->state->daemon, id);
-    return replica_rename(r, id, c);
+    struct daemon *d = ctx;
+    bool found = memcmp(author, d->self.bytes, REPLICA_AUTHOR_BYTES) == 0;
+    for (size_t i = 0; !found && i < siblings_count(d); i++)
+        found = memcmp(siblings_at(d, i)->client.bytes, author, REPLICA_AUTHOR_BYTES) == 0;
+    return found;
 }
 
-static void on_renamed(struct state_edit *e, int outcome)
+static size_t count_members(void *ctx) { return siblings_count(ctx) + 1; }
+
+static int plan_tidy(struct state_edit *e, const struct replica *r, struct replica_change *c)
 {
-    struct rename *n = container_of(e, struct rename, edit);
-    if (outcome == 0)
-        n->done(n->state, n->ctx);
-    free(n);
+    size_t dropped;
+    (void)e;
+    return state_tidy(r, c, &dropped);
 }
 
-void state_rename(struct state *s, void (*done)(struct state *s, void *ctx), void *ctx)
+static void on_edit_over(struct state_edit *e, int outcome)
 {
-    int64_t now = clock_mono_ms(s->daemon->clock);
-    struct rename *n = s->renamed_ms != 0 && now - s->renamed_ms < RENAME_MS ? NULL : calloc(1, sizeof(*n));
-    if (n == NULL)
+    if (outcome != 0)
+        log_warn("the household's state was not tidied outcome=%d", outcome);
+    free(e);
+}
+
+static void tidy(struct daemon *d)
+{
+    struct state_edit *e = calloc(1, sizeof(*e));
+    if (e == NULL)
         return;
-    s->renamed_ms = now;
-    log_info("a sibling has seen more changes of this device than it has made: it goes on under a new ID");
-    *n = (struct rename){ .edit = { .plan = plan_rename, .done = on_renamed }, .state = s, .done = done, .ctx = ctx };
-    memcpy(n->old, s->replica.self.replica, sizeof(n->old));
-    state_edit(s->daemon, &n->edit);
+    *e = (struct state_edit){ .plan = plan_tidy, .done = on_edit_over };
+    state_edit(d, e);
 }
 
 /* ---- what an earlier version kept ---------------------------------------------------------------------------- */
@@ -387,13 +384,13 @@ static int take_old(struct daemon *d)
 
 const char *state_author(struct daemon *d, const struct dot *dot, char short_id[ID_SHORT_BYTES])
 {
-    if (memcmp(dot->replica, d->self.bytes, AUTHOR_BYTES) == 0)
+    if (memcmp(dot->replica, d->self.bytes, REPLICA_AUTHOR_BYTES) == 0)
         return siblings_own_name(d);
     for (size_t i = 0; i < siblings_count(d); i++)
-        if (memcmp(siblings_at(d, i)->client.bytes, dot->replica, AUTHOR_BYTES) == 0)
+        if (memcmp(siblings_at(d, i)->client.bytes, dot->replica, REPLICA_AUTHOR_BYTES) == 0)
             return siblings_at(d, i)->name;
     uint8_t id[ID_BYTES] = { 0 };
-    memcpy(id, dot->replica, AUTHOR_BYTES);
+    memcpy(id, dot->replica, REPLICA_AUTHOR_BYTES);
     id_short(id, short_id);
     return short_id;
 }
@@ -425,12 +422,18 @@ int state_start(struct daemon *d)
     d->state = s;
     s->daemon = d;
     s->last = &s->first;
+    s->rename_told = UINT64_MAX;
     int r = read_self(s, &first);
     if (r == 0)
         r = read_seen(s);
     if (r == 0)
         r = read_items(s);
-    return r == 0 && first ? take_old(d) : r;
+    s->replica.members = (struct replica_members){ is_member, count_members, d };
+    if (r == 0 && first)
+        return take_old(d);
+    if (r == 0)
+        tidy(d); /* an earlier version took what it was sent */
+    return r;
 }
 
 void state_free(struct daemon *d)

@@ -1,52 +1,31 @@
 /* Siblings and the state: one link to each that is there, kept as long as both are; whoever has something new says its version (STATE_CHANGED), whoever lacks
- * something asks (STATE_GET) and gets the answer in pieces (STATE). Only siblings of a current roster are heard, at every frame.
+ * something asks (STATE_GET) and gets the answer in pieces (STATE). Only siblings of a current roster are heard, at every frame. What becomes of an answer: state_merge.c.
  *
- * Callbacks, in order: on_tick (dials whoever is seen and has no link), on_ready or state_linked (link), on_piece for every piece, plan_merge, taking_merge,
- * on_merged; on_pace (a question that had to wait); on_closed at any time. */
+ * Callbacks, in order: on_tick (dials whoever is seen and has no link), on_ready or state_linked (link), on_piece for every piece; on_pace (a question that had to wait); on_closed at any time. */
 #include <stdlib.h>
 
 #include "base/util.h"
 #include "daemon/device_link.h"
 #include "daemon/events.h"
 #include "daemon/siblings.h"
-#include "daemon/state_internal.h"
 #include "daemon/state_sync.h"
+#include "daemon/state_sync_internal.h"
 #include "net/networks.h"
 
 #define LOG_MODULE "state"
 #include "base/log.h"
 
 #define TICK_MS 2000
-#define PULL_MS 30000         /* between two pieces */
-#define BETWEEN_PULLS_MS 50   /* questions to one sibling, whatever it says */
-#define BETWEEN_ANSWERS_MS 10 /* and answers to one: it may ask as often on the average, */
-#define ANSWERS_AHEAD 32      /* and so many at once */
+#define TICKS_BETWEEN_WHOLE 150 /* answers: what a third has lied about shows in them alone */
+#define PULL_MS 30000           /* between two pieces */
+#define BETWEEN_PULLS_MS 50     /* questions to one sibling, whatever it says */
+#define BETWEEN_ANSWERS_MS 10   /* and answers to one: it may ask as often on the average, */
+#define ANSWERS_AHEAD 32        /* and so many at once */
 #define PIECE_BYTES (32u * 1024)
 
-struct state_sibling {
-    struct link_user link;
-    struct state *state;
-    struct state_sibling *next;
-    struct id client;
-    bool ready;          /* the link can be used */
-    bool asking, wanted; /* a question is under way; another is to follow */
-    struct buf answer;
-    int64_t asked_ms, answered_ms;
-    uint32_t holds; /* merges under way, and the link */
-};
-struct merge {
-    struct state_edit edit;
-    struct state_sibling *from;
-    struct buf answer;
-    uint8_t self[REPLICA_ID_BYTES]; /* whose version it answers */
-    int verdict;
-};
+int64_t state_now_ms(const struct state *s) { return clock_mono_ms(s->daemon->clock); }
 
-static void pull(struct state_sibling *p);
-
-static int64_t now_ms(const struct state *s) { return clock_mono_ms(s->daemon->clock); }
-
-static void release(struct state_sibling *p)
+void state_sibling_release(struct state_sibling *p)
 {
     if (--p->holds > 0)
         return;
@@ -72,83 +51,18 @@ static void drop(struct state_sibling *p)
         }
     p->ready = false;
     link_leave(&p->link);
-    release(p);
+    state_sibling_release(p);
 }
 
-static bool is_heard(const struct state_sibling *p)
+bool state_is_heard(const struct state_sibling *p)
 {
     return p->ready && p->link.link != NULL && link_is_trusted(p->link.link) && !p->state->stopping;
 }
 
-static const char *name_of(const struct state_sibling *p)
+const char *state_sibling_name(const struct state_sibling *p)
 {
     const struct sibling *s = siblings_find(p->state->daemon, p->client.bytes);
     return s != NULL ? s->name : "a device";
-}
-
-/* ---- merging ------------------------------------------------------------------------------------------------- */
-
-static int plan_merge(struct state_edit *e, const struct replica *r, struct replica_change *c)
-{
-    struct merge *m = container_of(e, struct merge, edit);
-    replica_change_free(c);
-    *c = replica_change(r);
-    /* An answer to what was said under an older ID may leave out what has to be asked for again. */
-    if (memcmp(m->self, r->self.replica, sizeof(m->self)) != 0 || !is_heard(m->from))
-        return 0;
-    m->verdict = replica_read(r, buf_slice(&m->answer), state_is_valid, c);
-    return m->verdict < 0 ? m->verdict : m->verdict == 0 ? 0 : REASON_NOT_PERMITTED;
-}
-
-static void taking_merge(struct state_edit *e, const struct replica_change *c)
-{
-    struct merge *m = container_of(e, struct merge, edit);
-    state_tell(m->from->state, c, name_of(m->from));
-}
-
-static void on_renamed(struct state *s, void *ctx)
-{
-    (void)ctx;
-    for (struct state_sibling *p = s->siblings; p != NULL; p = p->next)
-        pull(p);
-}
-
-static void on_merged(struct state_edit *e, int outcome)
-{
-    struct merge *m = container_of(e, struct merge, edit);
-    struct state_sibling *p = m->from;
-    struct state *s = p->state;
-    if (m->verdict == REPLICA_BEHIND) {
-        state_rename(s, on_renamed, NULL);
-    } else if (m->verdict == REPLICA_MALFORMED) {
-        event(s->daemon, "state-refused", "%s sent a household's state that cannot be read; nothing of it was taken",
-              name_of(p));
-        if (p->link.link != NULL && link_peer(p->link.link) != NULL)
-            peer_close(link_peer(p->link.link), REASON_MALFORMED);
-    } else if (outcome == REASON_TOO_LARGE) {
-        event(s->daemon, "state-full", "what %s has does not fit: remove playlists, wishes or positions", name_of(p));
-    } else if (outcome != 0) {
-        log_warn("what %s has was not taken outcome=%d", name_of(p), outcome);
-    }
-    buf_free(&m->answer);
-    free(m);
-    if (p->wanted)
-        pull(p);
-    release(p);
-}
-
-static void merge(struct state_sibling *p, const uint8_t self[REPLICA_ID_BYTES])
-{
-    struct merge *m = calloc(1, sizeof(*m));
-    if (m == NULL)
-        return;
-    m->edit = (struct state_edit){ .plan = plan_merge, .taking = taking_merge, .done = on_merged };
-    m->from = p;
-    p->holds++;
-    m->answer = p->answer;
-    p->answer = buf(REPLICA_ANSWER_BYTES_MAX);
-    memcpy(m->self, self, sizeof(m->self));
-    state_edit(p->state->daemon, &m->edit);
 }
 
 /* ---- asking -------------------------------------------------------------------------------------------------- */
@@ -164,8 +78,8 @@ static bool end_question(struct question *q)
     p->asking = false;
     free(q);
     if (p->wanted && p->ready)
-        pull(p);
-    release(p);
+        state_pull(p);
+    state_sibling_release(p);
     return false;
 }
 
@@ -174,8 +88,8 @@ static bool on_piece(struct peer *peer, const struct frame *reply, enum reason w
     struct question *q = ctx;
     struct state_sibling *p = q->to;
     msg_State m;
-    if (reply == NULL || !is_heard(p)) {
-        log_debug("no state from %s: %s", name_of(p), reason_code(why));
+    if (reply == NULL || !state_is_heard(p)) {
+        log_debug("no state from %s: %s", state_sibling_name(p), reason_code(why));
         return end_question(q);
     }
     if (reply->type == msg_Type_REFUSAL)
@@ -187,7 +101,7 @@ static bool on_piece(struct peer *peer, const struct frame *reply, enum reason w
     }
     if (!m.last)
         return true;
-    merge(p, q->self);
+    state_merge(p, q->self);
     return end_question(q);
 }
 
@@ -196,16 +110,16 @@ static void on_pace(uv_timer_t *timer)
     struct state *s = timer->data;
     for (struct state_sibling *p = s->siblings; p != NULL; p = p->next)
         if (p->wanted && !p->asking)
-            pull(p);
+            state_pull(p);
 }
 
-static void pull(struct state_sibling *p)
+void state_pull(struct state_sibling *p)
 {
     struct state *s = p->state;
     p->wanted = true;
-    if (!is_heard(p) || p->asking)
+    if (!state_is_heard(p) || p->asking)
         return;
-    int64_t due = p->asked_ms + BETWEEN_PULLS_MS, now = now_ms(s);
+    int64_t due = p->asked_ms + BETWEEN_PULLS_MS, now = state_now_ms(s);
     if (p->asked_ms != 0 && now < due) {
         if (!uv_is_active((uv_handle_t *)&s->pace))
             (void)uv_timer_start(&s->pace, on_pace, (uint64_t)(due - now), 0);
@@ -236,11 +150,11 @@ static void pull(struct state_sibling *p)
 static void send_changed(struct state_sibling *p)
 {
     struct buf version CLEANUP(buf_free) = buf(REPLICA_VERSION_BYTES_MAX);
-    if (!is_heard(p) || replica_version(&p->state->replica, &version) != 0)
+    if (!state_is_heard(p) || replica_version(&p->state->replica, &version) != 0)
         return;
     if (peer_send(link_peer(p->link.link), msg_Type_STATE_CHANGED, 0, msg_StateChanged_fields, &(msg_StateChanged){ 0 },
                   buf_slice(&version)) != 0)
-        log_debug("%s could not be told of a change", name_of(p));
+        log_debug("%s could not be told of a change", state_sibling_name(p));
 }
 
 void state_sync_changed(struct state *s)
@@ -249,15 +163,31 @@ void state_sync_changed(struct state *s)
         send_changed(p);
 }
 
+void state_sync_ask(struct state *s)
+{
+    for (struct state_sibling *p = s->siblings; p != NULL; p = p->next)
+        state_pull(p);
+}
+
+void state_sibling_behind(struct state_sibling *p)
+{
+    struct state *s = p->state;
+    bool heard = memcmp(p->heard, s->replica.self.replica, REPLICA_ID_BYTES) == 0;
+    state_rename(s, heard ? p->told : s->born_here ? 0 : UINT64_MAX);
+}
+
 /* What a sibling's version shows. */
 static void note_version(struct state_sibling *p, struct slice version)
 {
     struct state *s = p->state;
-    int r = replica_told(&s->replica, version);
+    int r = replica_told(&s->replica, version, &p->told);
     if (r == REPLICA_BEHIND)
-        state_rename(s, on_renamed, NULL);
-    else if (r == 0 && replica_lacks(&s->replica, version) == 1)
-        pull(p);
+        state_sibling_behind(p);
+    if (r != 0)
+        return;
+    memcpy(p->heard, s->replica.self.replica, REPLICA_ID_BYTES);
+    if (replica_lacks(&s->replica, version) == 1)
+        state_pull(p);
 }
 
 static int send_answer(struct peer *peer, uint32_t request, struct slice answer)
@@ -273,7 +203,7 @@ static int send_answer(struct peer *peer, uint32_t request, struct slice answer)
 
 static bool may_ask(struct state_sibling *p)
 {
-    int64_t now = now_ms(p->state), since = now - ANSWERS_AHEAD * BETWEEN_ANSWERS_MS;
+    int64_t now = state_now_ms(p->state), since = now - ANSWERS_AHEAD * BETWEEN_ANSWERS_MS;
     if (p->answered_ms < since)
         p->answered_ms = since;
     if (p->answered_ms > now)
@@ -296,12 +226,14 @@ void state_on_get(struct link *l, const struct frame *f)
         link_refuse(l, f->request, REASON_RATE_LIMITED, NULL);
         return;
     }
-    int r = CODEC_DECODE(msg_StateGet, f->message, &m) == 0 ? replica_answer(&s->replica, f->tail, &answer)
-                                                            : REPLICA_MALFORMED;
+    int r = CODEC_DECODE(msg_StateGet, f->message, &m) == 0
+                ? replica_answer(&s->replica, f->tail, !p->answered, &answer)
+                : REPLICA_MALFORMED;
     if (r == REPLICA_MALFORMED) {
         peer_close(link_peer(l), REASON_MALFORMED);
         return;
     }
+    p->answered = true;
     if (r == 0)
         r = send_answer(link_peer(l), f->request, buf_slice(&answer));
     if (r != 0)
@@ -328,7 +260,7 @@ void state_on_changed(struct link *l, const struct frame *f)
 static void begin(struct state_sibling *p)
 {
     p->ready = true;
-    pull(p);
+    state_pull(p);
 }
 
 static void on_ready(struct link_user *u) { begin(container_of(u, struct state_sibling, link)); }
@@ -336,7 +268,7 @@ static void on_ready(struct link_user *u) { begin(container_of(u, struct state_s
 static void on_closed(struct link_user *u, enum reason why)
 {
     struct state_sibling *p = container_of(u, struct state_sibling, link);
-    log_debug("the link to %s is gone: %s", name_of(p), reason_code(why));
+    log_debug("the link to %s is gone: %s", state_sibling_name(p), reason_code(why));
     drop(p);
 }
 
@@ -421,12 +353,17 @@ static void on_tick(uv_timer_t *timer)
     if (networks != s->networks)
         siblings_try_anew(s->daemon);
     s->networks = networks;
+    s->ticks++;
+    for (struct state_sibling *p = s->siblings; s->ticks % TICKS_BETWEEN_WHOLE == 0 && p != NULL; p = p->next) {
+        p->answered = false;
+        state_pull(p);
+    }
     for (size_t i = 0; i < siblings_count(s->daemon); i++) {
         const struct sibling *other = siblings_at(s->daemon, i);
         struct id client = other->client;
         bool there = sibling_is_online(other) || (other->found && other->reachable);
         if (find(s, &client) == NULL && other->address[0] != '\0' &&
-            (there || siblings_may_try(s->daemon, &client, now_ms(s))))
+            (there || siblings_may_try(s->daemon, &client, state_now_ms(s))))
             dial(s, &client); /* one that is not seen, or did not answer, where it may be */
     }
 }
@@ -437,6 +374,7 @@ void state_listen(struct daemon *d)
     (void)uv_timer_init(d->loop, &s->tick); /* cannot fail */
     (void)uv_timer_init(d->loop, &s->pace);
     s->tick.data = s->pace.data = s;
+    state_rename_start(s);
     s->listening = true;
     (void)uv_timer_start(&s->tick, on_tick, TICK_MS, TICK_MS);
 }
@@ -451,6 +389,7 @@ void state_stop(struct daemon *d)
     if (s->listening) {
         uv_close((uv_handle_t *)&s->tick, NULL);
         uv_close((uv_handle_t *)&s->pace, NULL);
+        state_rename_stop(s);
     }
     while (s->siblings != NULL)
         drop(s->siblings);

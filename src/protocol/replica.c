@@ -270,41 +270,6 @@ int replica_put(const struct replica *r, struct replica_change *c, uint8_t kind,
     return e == 0 ? dots_set(&c->seen, &c->self) : e;
 }
 
-/* As many as will be there at most: what a difference removes need not be here. */
-int replica_make_room(struct replica *r, const struct replica_change *c)
-{
-    size_t here = 0, freed = 0, ids = 0;
-    struct dots removed = { 0 };
-    int e = 0;
-    for (size_t i = 0; e == 0 && i < c->removed_count; i++)
-        e = replica_append(&removed, &c->removed[i].removed);
-    if (e == 0 && removed.count > 0)
-        qsort(removed.list, removed.count, sizeof(*removed.list), replica_compare_dots);
-    for (size_t i = 0; e == 0 && removed.count > 0 && i < r->count; i++)
-        if (bsearch(&r->items[i]->dot, removed.list, removed.count, sizeof(*removed.list), replica_compare_dots)) {
-            here++;
-            freed += (size_t)r->items[i]->key_len + r->items[i]->value_len;
-        }
-    dots_free(&removed);
-    for (size_t i = 0; i < c->seen.count; i++)
-        ids += c->seen.list[i].counter != 0 && dots_of(&r->seen, c->seen.list[i].replica) == 0;
-    size_t count = r->count - here + c->added_count, bytes = r->bytes - freed + c->bytes;
-    /* What gets smaller is never refused. */
-    if (e == 0 &&
-        ((count > REPLICA_ITEMS_MAX && c->added_count > here) || (bytes > REPLICA_BYTES_MAX && c->bytes > freed) ||
-         (ids > 0 && r->seen.count + ids > REPLICA_IDS_MAX)))
-        return REPLICA_FULL;
-    if (e == 0)
-        e = replica_grow(&r->items, &r->cap, r->count + c->added_count, sizeof(*r->items));
-    if (e == 0)
-        e = replica_grow(&r->seen.list, &r->seen.cap, r->seen.count + ids, sizeof(struct dot));
-    if (e == 0)
-        e = replica_grow(&r->floor.list, &r->floor.cap, r->seen.count + ids, sizeof(struct dot));
-    if (e == 0 && !c->whole && c->removed_count <= r->log_max)
-        e = replica_grow(&r->log, &r->log_cap, size_max(r->log_max, r->log_count) + c->removed_count, sizeof(*r->log));
-    return e;
-}
-
 /* ---- taking -------------------------------------------------------------------------------------------------- */
 
 static int compare_removals(const void *a, const void *b)

@@ -21,6 +21,9 @@
  * A copy that was put back knows itself by its file (state.c) and begins with a new ID; one that meets its own counter above its own value was put
  * back unnoticed: replica_rename gives it a new ID, and what it has told nobody yet counts as written anew.
  *
+ * IDs are remembered while there is room. One that has no item any more tells only devices that were away what was deleted; when there are too many, such IDs are
+ * forgotten, first those of no member. At worst a device that was away all the time brings back what was deleted meanwhile; nobody is kept from writing.
+ *
  * Source: Preguica et al., "Dotted version vectors" (2012), and Bieniusa et al., "An optimized conflict-free replicated set" (2012), for the
  * idea. Design section 6.8. */
 #ifndef PROTOCOL_REPLICA_H
@@ -29,11 +32,13 @@
 #include "base/slice.h"
 
 #define REPLICA_ID_BYTES 16
+#define REPLICA_AUTHOR_BYTES 8 /* of an ID: its beginning, the same for all replicas of one author */
 #define REPLICA_KEY_MAX 64
 #define REPLICA_VALUE_MAX 512
 #define REPLICA_ITEMS_MAX 16384
 #define REPLICA_BYTES_MAX (2u << 20) /* of all keys and values */
 #define REPLICA_IDS_MAX 2048
+#define REPLICA_IDS_REMEMBERED 1024 /* with those that have no item any more */
 #define REPLICA_LOG_MAX 1024
 #define REPLICA_COUNTER_MAX ((UINT64_C(1) << 48) - 1)
 #define REPLICA_DOT_BYTES (REPLICA_ID_BYTES + 8)
@@ -57,6 +62,13 @@ struct replica_item {
 struct replica_removal { /* event took the place of removed */
     struct dot event, removed;
 };
+/* Who has a share of the bounds for itself: 1/16 of items, bytes and IDs that have items, or together a half when they are many. What is left is for whoever comes first,
+ * an author that is no member included: so one author, or many that were invented, cannot take what a member needs. */
+struct replica_members {
+    bool (*has)(const uint8_t author[REPLICA_AUTHOR_BYTES], void *ctx); /* NULL: there are none */
+    size_t (*count)(void *ctx);
+    void *ctx;
+};
 struct replica {
     struct dot self;             /* own ID, and how many changes were made under it */
     uint64_t told;               /* of those, how many some other device is known to have */
@@ -67,6 +79,7 @@ struct replica {
     struct replica_removal *log; /* of all events that floor does not cover */
     size_t log_count, log_cap, log_max;
     struct dots floor;
+    struct replica_members members; /* set by the user after replica_init */
 };
 
 /* What a change does: applied to a database by its user, then to the replica. */
@@ -115,8 +128,12 @@ void replica_change_free(struct replica_change *c);
 int replica_put(const struct replica *r, struct replica_change *c, uint8_t kind, struct slice key, struct slice value,
                 const struct dots *seen) MUST_USE;
 bool replica_change_is_empty(const struct replica_change *c);
-/* Room for it, so that replica_take cannot fail: before it is stored. 0, REPLICA_FULL, -ENOMEM. */
-int replica_make_room(struct replica *r, const struct replica_change *c) MUST_USE;
+/* Room for it, so that replica_take cannot fail: before it is stored. IDs without items are left out of it, or forgotten, where there would be too many (it may be empty
+ * then); what they said of deletions becomes an event of our own. REPLICA_FULL: an author has more than its share, and there is no room beside
+ * it; what makes it less is never refused. 0, REPLICA_FULL, -ENOMEM. */
+int replica_make_room(struct replica *r, struct replica_change *c) MUST_USE;
+/* Whose items are most, for people; *items: how many. Borrowed from an item. NULL: there is none (or no memory). */
+const uint8_t *replica_largest_author(const struct replica *r, size_t *items);
 /* It is stored: takes it over and leaves it empty. */
 void replica_take(struct replica *r, struct replica_change *c);
 
@@ -124,17 +141,20 @@ void replica_take(struct replica *r, struct replica_change *c);
 int replica_version(const struct replica *r, struct buf *out) MUST_USE; /* appends; 0, BUF_FULL, -ENOMEM */
 /* Does a version that another device has told show something that we have not seen? 0 no, 1 yes, -EINVAL: not a version. */
 int replica_lacks(const struct replica *r, struct slice version) MUST_USE;
-/* That device has it: what we wrote is not ours alone any more. REPLICA_BEHIND: and more of ours than we made. 0, -EINVAL. */
-int replica_told(struct replica *r, struct slice version) MUST_USE;
-/* Appends the answer to whoever has told this version. 0, REPLICA_MALFORMED, BUF_FULL never happens below ANSWER_BYTES_MAX, -ENOMEM. */
-int replica_answer(const struct replica *r, struct slice version, struct buf *out) MUST_USE;
+/* That device has it: what we wrote is not ours alone any more. *of_ours: how much of it. REPLICA_BEHIND: and more of ours than we made. 0, -EINVAL. */
+int replica_told(struct replica *r, struct slice version, uint64_t *of_ours) MUST_USE;
+/* Appends the answer to whoever has told this version. whole: also where a difference would do - it says the same, as long as nobody has lied about what was seen; a whole
+ * one brings two devices together also after that. 0, REPLICA_MALFORMED, BUF_FULL never happens below ANSWER_BYTES_MAX, -ENOMEM. */
+int replica_answer(const struct replica *r, struct slice version, bool whole, struct buf *out) MUST_USE;
 /* Plans what an answer changes here. is_valid: judges kind, key and value of each item. The answer may be to an older version of ours, but not to one
  * from before replica_rename. 0 (the change may be empty); REPLICA_MALFORMED, REPLICA_FULL, REPLICA_BEHIND, -ENOMEM: *c is empty. */
 int replica_read(const struct replica *r, struct slice answer,
                  bool (*is_valid)(uint8_t kind, struct slice key, struct slice value), struct replica_change *c)
     MUST_USE;
-/* Plans the change of one's own ID: what was told to nobody is written anew under it. 0, REPLICA_FULL, -ENOMEM. */
-int replica_rename(const struct replica *r, const uint8_t id[REPLICA_ID_BYTES], struct replica_change *c) MUST_USE;
+/* Plans the change of one's own ID: of what was written under the old one, what comes after told is written anew. Others hear of it also when that is nothing, and
+ * get whole answers. 0, REPLICA_FULL, -ENOMEM. */
+int replica_rename(const struct replica *r, const uint8_t id[REPLICA_ID_BYTES], uint64_t told, struct replica_change *c)
+    MUST_USE;
 
 /* Wire layout, all integers big-endian. A version is a dot a replica, rising:
  *

@@ -1,4 +1,4 @@
-/* What replica.c and replica_talk.c share. */
+/* What replica.c, replica_room.c, replica_talk.c and state_tidy.c share. */
 #ifndef PROTOCOL_REPLICA_INTERNAL_H
 #define PROTOCOL_REPLICA_INTERNAL_H
 
@@ -14,5 +14,10 @@ struct replica_item *replica_item_new(uint8_t kind, struct slice key, struct sli
 int replica_change_add(struct replica_change *c, uint8_t kind, struct slice key, struct slice value,
                        const struct dot *d) MUST_USE;
 int replica_change_remove(struct replica_change *c, const struct dot *event, const struct dot *removed) MUST_USE;
+/* The items as they will be, sorted. *out is owned by the caller (free), the items are borrowed. 0, -ENOMEM. */
+int replica_after(const struct replica *r, const struct replica_change *c, struct replica_item ***out, size_t *count)
+    MUST_USE;
+/* One more change of our own: c->self is its dot then. 0, REPLICA_FULL, -ENOMEM. */
+int replica_own_event(struct replica_change *c) MUST_USE;
 
 #endif

@@ -81,15 +81,16 @@ int replica_lacks(const struct replica *r, struct slice version)
     return covers_all(&r->seen, &theirs) ? 0 : 1;
 }
 
-int replica_told(struct replica *r, struct slice version)
+int replica_told(struct replica *r, struct slice version, uint64_t *of_ours)
 {
     struct dots theirs CLEANUP(dots_free) = { 0 };
     if (read_version(version, &theirs) != 0)
         return -EINVAL;
-    uint64_t of_ours = dots_of(&theirs, r->self.replica);
-    if (of_ours > r->self.counter)
+    uint64_t told = dots_of(&theirs, r->self.replica);
+    if (told > r->self.counter)
         return REPLICA_BEHIND;
-    r->told = u64_max(r->told, of_ours);
+    r->told = u64_max(r->told, told);
+    *of_ours = told;
     return 0;
 }
 
@@ -163,13 +164,13 @@ static int put_live(const struct replica *r, const struct dots *theirs, struct b
     return e;
 }
 
-int replica_answer(const struct replica *r, struct slice version, struct buf *out)
+int replica_answer(const struct replica *r, struct slice version, bool whole, struct buf *out)
 {
     struct dots theirs CLEANUP(dots_free) = { 0 };
     int e = read_version(version, &theirs);
     if (e != 0)
         return e;
-    bool difference = covers_all(&theirs, &r->floor);
+    bool difference = !whole && covers_all(&theirs, &r->floor);
     e = buf_put_u8(out, difference ? ANSWER_DIFFERENCE : ANSWER_WHOLE);
     if (e == 0)
         e = buf_put_u32(out, (uint32_t)r->seen.count);
@@ -334,9 +335,9 @@ int replica_read(const struct replica *r, struct slice answer,
 
 /* ---- a new ID ------------------------------------------------------------------------------------------------ */
 
-int replica_rename(const struct replica *r, const uint8_t id[REPLICA_ID_BYTES], struct replica_change *c)
+int replica_rename(const struct replica *r, const uint8_t id[REPLICA_ID_BYTES], uint64_t told, struct replica_change *c)
 {
-    struct dot old = { .counter = u64_min(r->told, r->self.counter) };
+    struct dot old = { .counter = u64_min(told, r->self.counter) };
     *c = replica_change(r);
     memcpy(old.replica, r->self.replica, REPLICA_ID_BYTES);
     memcpy(c->self.replica, id, REPLICA_ID_BYTES);
@@ -355,8 +356,8 @@ int replica_rename(const struct replica *r, const uint8_t id[REPLICA_ID_BYTES], 
     /* What others have under the old ID beyond that was never seen here: it has to be asked for again. */
     if (e == 0 && dots_of(&r->seen, old.replica) != 0)
         e = replica_append(&c->seen, &old);
-    if (e == 0 && c->self.counter > 0)
-        e = replica_append(&c->seen, &c->self);
+    if (e == 0)
+        e = replica_own_event(c);
     if (e != 0)
         replica_change_free(c);
     return e;

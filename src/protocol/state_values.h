@@ -62,4 +62,13 @@ int state_entry_put(const struct state_entry *e, struct buf *value) MUST_USE;
 int state_entries(const struct replica *r, const uint8_t playlist[PLAYLIST_ID_BYTES], struct state_entry **out,
                   size_t *count) MUST_USE;
 
+/* --- What nobody can see --- */
+#define STATE_POSITIONS_MAX 4096 /* of the household: each device's last ones, as many of each as there is room for */
+#define STATE_UNKNOWN_SETTINGS_MAX 32 /* of later versions */
+#define STATE_OF_A_KEY_MAX 64         /* as many as devices that changed it without knowing of each other */
+/* Plans into c, whatever else it does, the deletion of what could only fill the bounds: entries whose playlist is not there - whoever changes an entry writes its playlist with
+ * it -, and what is beyond these numbers. Of the same items it takes the same, and it is a deletion like any other: two devices that have seen the same
+ * have the same. *dropped: how many. 0, REPLICA_FULL, -ENOMEM. */
+int state_tidy(const struct replica *r, struct replica_change *c, size_t *dropped) MUST_USE;
+
 #endif

@@ -57,7 +57,7 @@ static void answer_to(const struct replica *r, const struct replica *asking, str
 {
     struct buf version CLEANUP(buf_free) = buf(REPLICA_VERSION_BYTES_MAX);
     CHECK(replica_version(asking, &version) == 0);
-    CHECK(replica_answer(r, buf_slice(&version), answer) == 0);
+    CHECK(replica_answer(r, buf_slice(&version), false, answer) == 0);
 }
 
 static void same(const struct replica *a, const struct replica *b)
@@ -131,7 +131,7 @@ static void try_answer(struct replica *r, struct slice answer)
 static void try_version(const struct replica *r, struct slice version)
 {
     struct buf answer CLEANUP(buf_free) = buf(REPLICA_ANSWER_BYTES_MAX);
-    int e = replica_answer(r, version, &answer);
+    int e = replica_answer(r, version, false, &answer);
     CHECK(e == 0 || e == REPLICA_MALFORMED);
     CHECK((replica_lacks(r, version) < 0) == (e != 0));
 }

@@ -2,7 +2,8 @@
 """Hostile peers against real programs: each is let down as expected, and afterwards the program still serves the honest
 and has not grown. The hostile ends are played by the program beside this file (hostile.c).
 
-usage: test_hostile.py distributor|device|source|host|partner     which of the programs is attacked, or by whom"""
+usage: test_hostile.py distributor|device|state|lies|source|host|partner     which of the programs is attacked, or by whom"""
+import itertools
 import os
 import sqlite3
 import subprocess
@@ -21,6 +22,7 @@ GROWTH_BYTES = 8 << 20  # what a program may have grown by, for good, after all 
 FLOOD_BYTES = 96 << 20   # ... and while it is flooded
 LEAK_BYTES = 2 << 20     # ... and for good by doing the same to it again
 MEMBER_SEED = "4242"
+numbers = itertools.count(1)
 
 
 def memory(pid):
@@ -299,6 +301,79 @@ def against_the_device():
     yield bounded(kitchen, "device", device_serves)
 
 
+# ---- a sibling that fills what the household shares ----
+
+def titles(device):
+    return sorted(p["name"] for p in device("playlist")["playlists"])
+
+
+def all_can_write():
+    """Also who has never written: each device writes something, and the others get it."""
+    for device in (h.attic, h.bedroom, h.kitchen):
+        name = f"Of {device.name}, {next(numbers)}"
+        device("playlist", "create", name)
+        for other in (h.kitchen, h.attic, h.bedroom):
+            wait_for(f"{other.name} to have what {device.name} writes", lambda: name in titles(other))
+
+
+def filled(name):
+    def case():
+        play("run", "state-room", name, f"address={kitchen_address()}", *COMMON)
+        wait_for("it is judged", lambda: h.kitchen("status"))
+        all_can_write()
+        all_have_the_same()
+    return f"state: {name.replace('_', ' ')}", case
+
+
+def all_have_the_same():
+    wait_for("all to have the same", lambda: len({str(shared(d)) for d in (h.kitchen, h.attic, h.bedroom)}) == 1)
+
+
+def shared(device):
+    db = sqlite3.connect(f"file:{device.state}/hearthd.db?mode=ro", uri=True)
+    try:
+        return db.execute("SELECT kind, key, value, replica, counter FROM state_item ORDER BY 1, 2, 4, 5").fetchall()
+    finally:
+        db.close()
+
+
+def lied_about():
+    """The attic is told, twice in a row, that it has seen more of the others' changes than there are: it believes that, and what they write is to reach it all the same."""
+    all_can_write()
+    for _ in range(2):
+        before = own_id(h.kitchen)
+        play("run", "state-room", "claims_for_others", f"address={attic_address()}", *COMMON)
+        h.kitchen("playlist", "create", f"After a lie, {next(numbers)}")
+        wait_for("a new ID", lambda: own_id(h.kitchen) != before, 40)
+        wait_for("the attic to have it", lambda: titles(h.attic) == titles(h.kitchen))
+
+
+def own_id(device):
+    db = sqlite3.connect(f"file:{device.state}/hearthd.db?mode=ro", uri=True)
+    try:
+        return db.execute("SELECT replica FROM state_self").fetchone()[0]
+    finally:
+        db.close()
+
+
+def removed_and_forgotten():
+    """The one that did it is removed; a new device of the household writes, too; what was written is deleted by whoever wants to."""
+    h.kitchen("devices", "remove", "gremlin")
+    cellar = h.device("cellar", h.aurora, "alice")
+    wait_for("it sees the kitchen", lambda: cellar.sees("kitchen"), 30)
+    wait_for("it has what the others have", lambda: titles(cellar) == titles(h.kitchen))
+    cellar("playlist", "create", "Of the cellar")
+    wait_for("attic to have it", lambda: "Of the cellar" in titles(h.attic))
+    for title in titles(h.attic):
+        h.attic("playlist", "delete", title)
+    wait_for("nothing to be left", lambda: titles(cellar) == [] and titles(h.kitchen) == [])
+
+
+def filling_the_state():
+    yield from (filled(name[0]) for name in names("state-room") if name[0] != "claims_for_others")
+    yield "it is removed, and a new device comes", removed_and_forgotten
+
+
 def completed_by_another():
     """The member's license is good, what it sends is not: the kitchen, which has the body, is asked instead."""
     third = h.publish(make_track(os.path.join(h.root, "three.flac"), 3, seed=3), "--price", "100", "--max-copies", "50", "--copy-depth", "1")
@@ -395,7 +470,11 @@ def from_a_partner():
     yield bounded(server, "distributor", distributor_serves)
 
 
-SETS = {"partner": from_a_partner, "distributor": against_the_distributor, "device": against_the_device, "source": from_a_source, "host": from_a_host}
+def lying_about_others():
+    yield "claims for others", lied_about
+
+
+SETS = {"partner": from_a_partner, "distributor": against_the_distributor, "device": against_the_device, "state": filling_the_state, "lies": lying_about_others, "source": from_a_source, "host": from_a_host}
 if len(sys.argv) != 2 or sys.argv[1] not in SETS:
     sys.exit(f"usage: {sys.argv[0]} {'|'.join(SETS)}")
 cases = list(SETS[sys.argv[1]]())

@@ -55,7 +55,7 @@ static struct buf version_of(const struct replica *r)
 static struct buf answer_to(const struct replica *asked, const struct replica *asking)
 {
     struct buf version CLEANUP(buf_free) = version_of(asking), answer = buf(REPLICA_ANSWER_BYTES_MAX);
-    assert_int_equal(replica_answer(asked, buf_slice(&version), &answer), 0);
+    assert_int_equal(replica_answer(asked, buf_slice(&version), false, &answer), 0);
     return answer;
 }
 
@@ -71,7 +71,8 @@ static int read_into(struct replica *r, struct slice answer)
 static void pull(struct replica *to, struct replica *from)
 {
     struct buf answer CLEANUP(buf_free) = answer_to(from, to), version CLEANUP(buf_free) = version_of(to);
-    assert_int_equal(replica_told(from, buf_slice(&version)), 0);
+    uint64_t told;
+    assert_int_equal(replica_told(from, buf_slice(&version), &told), 0);
     assert_int_equal(read_into(to, buf_slice(&answer)), 0);
 }
 
@@ -327,7 +328,7 @@ static void test_put_back_unnoticed(void **state)
     assert_int_equal(read_into(&back, buf_slice(&answer)), REPLICA_BEHIND);
     uint8_t id[REPLICA_ID_BYTES] = { 9 };
     struct replica_change c;
-    assert_int_equal(replica_rename(&back, id, &c), 0);
+    assert_int_equal(replica_rename(&back, id, back.told, &c), 0);
     take(&back, &c);
     pull(&back, &t->b);
     pull(&t->b, &back);
@@ -338,6 +339,36 @@ static void test_put_back_unnoticed(void **state)
     assert_string_equal(values(&back, "more"), "z");
     assert_string_equal(values(&back, "forked"), "new");
     replica_free(&back);
+    two_free(t);
+}
+
+/* Somebody only says that there are more of its changes than it made; who believed that lacks some. */
+static void test_renamed_for_a_lie(void **state)
+{
+    (void)state;
+    struct two *t = two_new();
+    put(&t->a, "one", "x");
+    both(t);
+    put(&t->a, "two", "x");
+    put(&t->a, "gone", "x");
+    both(t);
+    struct dot lie = { .counter = 1000 };
+    memcpy(lie.replica, t->a.self.replica, REPLICA_ID_BYTES);
+    assert_int_equal(dots_set(&t->b.seen, &lie), 0);
+    put(&t->a, "gone", NULL);
+    put(&t->a, "three", "x");
+    for (int known = 3; known <= 1000; known += 997) {
+        struct replica_change c;
+        uint8_t id[REPLICA_ID_BYTES] = { 8, (uint8_t)known };
+        assert_int_equal(replica_rename(&t->a, id, (uint64_t)known, &c), 0);
+        take(&t->a, &c);
+        assert_int_equal(known == 3, t->a.self.counter == 2); /* three, and that there is a new ID; or that alone */
+        pull(&t->b, &t->a);
+        assert_string_equal(values(&t->b, "three"), "x");
+        assert_string_equal(values(&t->b, "gone"), "");
+    }
+    pull(&t->a, &t->b);
+    same(&t->a, &t->b);
     two_free(t);
 }
 
@@ -490,13 +521,13 @@ static void test_bad_versions(void **state)
     struct buf version CLEANUP(buf_free) = version_of(&t->a), out CLEANUP(buf_free) = buf(REPLICA_ANSWER_BYTES_MAX);
     for (size_t len = 1; len < version.len; len++)
         if (len % REPLICA_DOT_BYTES != 0)
-            assert_int_equal(replica_answer(&t->b, slice(version.data, len), &out), REPLICA_MALFORMED);
+            assert_int_equal(replica_answer(&t->b, slice(version.data, len), false, &out), REPLICA_MALFORMED);
     uint8_t swapped[2 * REPLICA_DOT_BYTES];
     memcpy(swapped, version.data + REPLICA_DOT_BYTES, REPLICA_DOT_BYTES);
     memcpy(swapped + REPLICA_DOT_BYTES, version.data, REPLICA_DOT_BYTES);
-    assert_int_equal(replica_answer(&t->b, SLICE_ARRAY(swapped), &out), REPLICA_MALFORMED);
+    assert_int_equal(replica_answer(&t->b, SLICE_ARRAY(swapped), false, &out), REPLICA_MALFORMED);
     memset(version.data + REPLICA_ID_BYTES, 0, 8);
-    assert_int_equal(replica_answer(&t->b, buf_slice(&version), &out), REPLICA_MALFORMED);
+    assert_int_equal(replica_answer(&t->b, buf_slice(&version), false, &out), REPLICA_MALFORMED);
     two_free(t);
 }
 
@@ -773,6 +804,7 @@ int main(void)
         cmocka_unit_test(test_answers_repeated_and_late),
         cmocka_unit_test(test_versions_say_who_lacks),
         cmocka_unit_test(test_put_back_unnoticed),
+        cmocka_unit_test(test_renamed_for_a_lie),
         cmocka_unit_test(test_full),
         cmocka_unit_test(test_every_truncation),
         cmocka_unit_test(test_every_flipped_byte),
