@@ -57,7 +57,9 @@ struct quoting {
     struct listing_entry entry;
 };
 
-static bool is_purchase(const struct quoting *q) { return !q->get.has_kind; }
+#define KIND_ANEW 4 /* doc.Quote: in place of a license that is over */
+
+static bool is_purchase(const struct quoting *q) { return !q->get.has_kind || q->get.kind == KIND_ANEW; }
 
 static void end(struct quoting *q, enum reason why, const char *detail, const msg_Refusal *refusal)
 {
@@ -84,6 +86,20 @@ static int judge(struct quoting *q, struct slice envelope, doc_Quote *quote)
         quote->options_count != q->get.options_count)
         return REASON_QUOTE_CHANGED;
     return 0;
+}
+
+/* What comes after the purchase; what it replaces. */
+static void put_prices(const struct quoting *q, const msg_Quote *reply, ctl_QuoteRow *row)
+{
+    const struct track *t = library_find(q->daemon, q->entry.content.bytes);
+    row->has_copy_price = reply->has_copy_price;
+    row->copy_price = reply->copy_price;
+    row->has_renew_price = reply->has_renew_price;
+    row->renew_price = reply->renew_price;
+    row->has_renewal = reply->has_renewal;
+    row->renewal = reply->renewal;
+    row->has_ended = t != NULL && q->get.kind == KIND_ANEW;
+    row->ended = row->has_ended ? (uint32_t)track_license_state(q->daemon, t) : 0;
 }
 
 static void on_quote(const struct answer *answer, void *ctx)
@@ -115,6 +131,7 @@ static void on_quote(const struct answer *answer, void *ctx)
     row.restorable = reply.restorable;
     row.options_count = reply.options_count;
     memcpy(row.options, reply.options, sizeof(row.options));
+    put_prices(q, &reply, &row);
     row.has_lease_ms = quote.has_lease_ms;
     row.lease_ms = quote.lease_ms;
     CALL_ROW(q->call, QUOTE_ROW, QuoteRow, &row);
@@ -189,11 +206,16 @@ static void on_found(const struct found *found, enum reason why, const char *det
         end(q, REASON_INTERNAL, NULL, NULL);
         return;
     }
-    struct track *t = library_find(q->daemon, found->entry.content.bytes);
-    if (t != NULL && track_license_state(q->daemon, t) == LICENSE_VALID) {
+    const struct track *t = library_find(q->daemon, found->entry.content.bytes);
+    enum license_state state = t != NULL ? track_license_state(q->daemon, t) : LICENSE_NONE;
+    if (state == LICENSE_VALID) {
         end(q, REASON_ALREADY, "This device has a license for it.", NULL);
         return;
     }
+    /* Its issuer cannot know that it is used up; another distributor knows nothing of it. */
+    q->get.has_kind = (state == LICENSE_EXPIRED || state == LICENSE_USED_UP) &&
+                      id_equal(track_license(t)->issuer.bytes, q->account->distributor.bytes);
+    q->get.kind = q->get.has_kind ? KIND_ANEW : 0;
     join_or_ask(q);
 }
 
@@ -260,7 +282,7 @@ void quote_handle(struct daemon *d, struct call *c, const void *message)
     msg_Refusal away = msg_Refusal_init_zero;
     *q = (struct quoting){ .daemon = d, .call = c };
     q->get.product = m->product;
-    q->get.has_kind = m->has_kind && m->kind != 1;
+    q->get.has_kind = m->has_kind && (m->kind == 2 || m->kind == 3);
     q->get.kind = q->get.has_kind ? m->kind : 0;
     q->get.options_count = m->options_count;
     memcpy(q->get.options, m->options, sizeof(q->get.options));

@@ -100,6 +100,7 @@ static int charge(struct operations *o, const struct license *l, const struct of
         enum posting_kind tariff;
         const char *word;
     } sales[] = { [OFFER_PURCHASE] = { POSTING_LICENSE, "License" },
+                  [OFFER_ANEW] = { POSTING_LICENSE, "License" },
                   [OFFER_RENEWAL] = { POSTING_RENEWAL, "Renewal" },
                   [OFFER_OWNERSHIP] = { POSTING_OWNERSHIP, "Ownership" } };
     char text[224];
@@ -121,7 +122,7 @@ static struct license license_of(const struct offer *f, const doc_Quote *quote)
     struct license l = { 0 };
     if (f->has_before)
         l = f->before;
-    if (f->kind == OFFER_PURCHASE) {
+    if (offer_is_purchase(f)) {
         l.copies = l.removables = l.checkouts = 0;
         l.has_lender = false;
         l.content = f->content.id;
@@ -147,5 +148,5 @@ int license_issue_purchase(struct operations *o, const struct caller *who, const
     r = license_give(o, who, &f.device, &l, result, out); /* S79-S84 */
     if (r == 0)
         r = charge(o, &l, &f); /* S85 */
-    return r == 0 && f.kind == OFFER_PURCHASE ? copy_queue_add(o, &l, who->now_ms, out) : r;
+    return r == 0 && offer_is_purchase(&f) ? copy_queue_add(o, &l, who->now_ms, out) : r;
 }

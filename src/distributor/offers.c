@@ -7,8 +7,10 @@
 /* For a license that is continued the account behind it, whosever customer the device is. */
 const char *offer_account(const struct offer *offer)
 {
-    return offer->kind == OFFER_PURCHASE ? offer->device.user : offer->before.account;
+    return offer_is_purchase(offer) ? offer->device.user : offer->before.account;
 }
+
+bool offer_is_purchase(const struct offer *offer) { return offer->kind == OFFER_PURCHASE || offer->kind == OFFER_ANEW; }
 
 /* --- Which product ----------------------------------------------------------------------------------------------- */
 
@@ -46,6 +48,33 @@ static int add_options(struct operations *o, const struct offer_wish *wish, stru
 
 /* --- A license: S61, S79-S81 ------------------------------------------------------------------------------------- */
 
+static int judge_state(const struct license *l, struct reply *out)
+{
+    switch (l->state) {
+    case LICENSE_LIVE:
+        return l->has_lender ? reply_refuse(out, REASON_NOT_PERMITTED, "It is checked out: check it in first.") : 0;
+    case LICENSE_MOVING:
+        return REASON_LICENSE_SUSPENDED;
+    case LICENSE_REVOKED:
+        return REASON_DEVICE_REVOKED;
+    case LICENSE_REFUNDED:
+        return reply_refuse(out, REASON_NO_LICENSE, "Its price was given back: it may be copied and renewed no more.");
+    case LICENSE_RETURNED:
+        return reply_refuse(out, REASON_NO_LICENSE, "It was returned. Take it again first: hearth restore TRACK");
+    default:
+        return REASON_NO_LICENSE;
+    }
+}
+
+/* How much was used only the device's vault knows. What it buys in place of a license is added to that one's limits, so that nothing is gained by
+ * buying early; but one without an end needs no other. */
+static int judge_anew(const struct license *l, int64_t now_ms, struct reply *out)
+{
+    if (!conditions_are_over(&l->conditions, now_ms) && !conditions_are_counted(&l->conditions))
+        return reply_refuse(out, REASON_ALREADY, "This device has a license for it that has no end.");
+    return judge_state(l, out);
+}
+
 /* Has this very device a license for it already? */
 static int judge_new(struct operations *o, const struct caller *who, struct offer *f, struct reply *out)
 {
@@ -53,9 +82,10 @@ static int judge_new(struct operations *o, const struct caller *who, struct offe
     f->has_before = r == 0;
     if (r != 0)
         return r == OPERATIONS_ABSENT ? 0 : r;
-    return licenses_is_held(&f->before, who->now_ms)
-               ? reply_refuse(out, REASON_ALREADY, "This device has a license for it already.")
-               : 0;
+    if (!licenses_is_held(&f->before, who->now_ms))
+        return 0;
+    return f->kind == OFFER_ANEW ? judge_anew(&f->before, who->now_ms, out)
+                                 : reply_refuse(out, REASON_ALREADY, "This device has a license for it already.");
 }
 
 /* Limits are totals over all editions: what the device used under an earlier license is not taken from this one. Of one that is over it may have
@@ -84,12 +114,15 @@ static int offer_license(struct operations *o, const struct caller *who, const s
     int r = devices_caller(o, who, &f->device);
     if (r == 0)
         r = contents_find(o, &wish->content, &f->content);
-    if (r == OPERATIONS_ABSENT || (r == 0 && f->content.withdrawn))
+    if (r == OPERATIONS_ABSENT)
         return REASON_UNKNOWN_CONTENT;
     if (r == 0)
         r = judge_new(o, who, f, out);
     if (r == 0)
-        r = choose_product(o, &wish->content, wish->product, &f->product);
+        r = f->content.withdrawn ? REASON_UNKNOWN_CONTENT
+                                 : choose_product(o, &wish->content, wish->product, &f->product);
+    if (r == REASON_UNKNOWN_CONTENT)
+        return reply_refuse(out, REASON_UNKNOWN_CONTENT, "It is on sale there no more.");
     if (r != 0)
         return r;
     /* What is bought is downloaded with it: outside the period nothing is offered. */
@@ -99,30 +132,12 @@ static int offer_license(struct operations *o, const struct caller *who, const s
     f->price = f->product.price;
     if (conditions_are_over(&f->conditions, who->now_ms))
         return reply_refuse(out, REASON_LICENSE_EXPIRED,
-                            "What is on sale for it has ended by now: another product of it has not, perhaps.");
+                            "What is on sale for it has ended by now. What else there is: hearth browse");
     count_on(f);
     return 0;
 }
 
 /* --- More of a license that is there: S93, S101-S103 --------------------------------------------------------------- */
-
-static int judge_state(const struct license *l, struct reply *out)
-{
-    switch (l->state) {
-    case LICENSE_LIVE:
-        return l->has_lender ? reply_refuse(out, REASON_NOT_PERMITTED, "It is checked out: check it in first.") : 0;
-    case LICENSE_MOVING:
-        return REASON_LICENSE_SUSPENDED;
-    case LICENSE_REVOKED:
-        return REASON_DEVICE_REVOKED;
-    case LICENSE_REFUNDED:
-        return reply_refuse(out, REASON_NO_LICENSE, "Its price was given back: it may be copied and renewed no more.");
-    case LICENSE_RETURNED:
-        return reply_refuse(out, REASON_NO_LICENSE, "It was returned. Take it again first: hearth restore TRACK");
-    default:
-        return REASON_NO_LICENSE;
-    }
-}
 
 /* The holder may be another distributor's: the account behind the license has it in its household, and pays. */
 static int find_held(struct operations *o, const struct caller *who, const struct offer_wish *wish, struct offer *f,
@@ -162,10 +177,12 @@ static int judge_renewable(const struct offer *f, int64_t now_ms, struct reply *
     if (!c->has_usage_until_ms && !conditions_are_counted(c))
         return reply_refuse(out, REASON_ALREADY, "It has no end: there is nothing to renew.");
     if (!p->has_renew_price)
-        return reply_refuse(out, REASON_NOT_PERMITTED, "%s cannot be renewed.", p->name);
+        return reply_refuse(out, REASON_NOT_PERMITTED,
+                            "%s cannot be renewed. Once it is over, it is bought anew: hearth get TRACK", p->name);
     if (c->has_usage_until_ms && p->has_renew_late_ms &&
         (uint64_t)now_ms > u64_add(c->usage_until_ms, p->renew_late_ms))
-        return reply_refuse(out, REASON_LICENSE_EXPIRED, "It ended too long ago to be renewed; buy it again.");
+        return reply_refuse(out, REASON_LICENSE_EXPIRED,
+                            "It ended too long ago to be renewed; it is bought anew: hearth get TRACK");
     return 0;
 }
 
@@ -217,7 +234,7 @@ int offers_make(struct operations *o, const struct caller *who, const struct off
                 struct reply *out)
 {
     *offer = (struct offer){ .kind = wish->kind };
-    int r = wish->kind == OFFER_PURCHASE    ? offer_license(o, who, wish, offer, out)
+    int r = offer_is_purchase(offer)        ? offer_license(o, who, wish, offer, out)
             : wish->kind == OFFER_RENEWAL   ? offer_renewal(o, who, wish, offer, out)
             : wish->kind == OFFER_OWNERSHIP ? offer_ownership(o, who, wish, offer, out)
                                             : REASON_MALFORMED;

@@ -6,7 +6,12 @@
 
 #include "distributor/licenses.h"
 
-enum offer_kind { OFFER_PURCHASE = 1, OFFER_RENEWAL = 2, OFFER_OWNERSHIP = 3 };
+enum offer_kind {
+    OFFER_PURCHASE = 1,
+    OFFER_RENEWAL = 2,
+    OFFER_OWNERSHIP = 3,
+    OFFER_ANEW = 4 /* a purchase in place of a license that has ended, or is used up, as its device says */
+};
 
 /* What is wished. */
 struct offer_wish {
@@ -21,7 +26,7 @@ struct offer {
     struct device device; /* whose it will be; for renewal and ownership also another distributor's */
     struct content content;
     struct product product;
-    struct license before; /* renewal and ownership: continued; otherwise what the device had, when has_before */
+    struct license before; /* renewal and ownership: continued; otherwise what the device has or had, when has_before */
     bool has_before;
     doc_Conditions conditions; /* what the license will say */
     int64_t price;
@@ -32,6 +37,8 @@ struct offer {
  * -errno. A refusal may be worded in out. */
 int offers_make(struct operations *o, const struct caller *who, const struct offer_wish *wish, struct offer *offer,
                 struct reply *out) MUST_USE;
+/* A license that the device did not have: also one in place of another. */
+bool offer_is_purchase(const struct offer *offer);
 /* The account that pays for it. */
 const char *offer_account(const struct offer *offer);
 

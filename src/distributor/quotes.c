@@ -54,6 +54,40 @@ static int tell_owned(struct operations *o, const struct device *d, const struct
     return r == OPERATIONS_ABSENT ? 0 : r;
 }
 
+/* What a license costs later on. */
+static void tell_prices(const struct offer *f, msg_Quote *answer)
+{
+    const doc_Conditions *c = &f->conditions;
+    answer->has_copy_price = c->copy_depth > 0 && c->max_copies > 0;
+    answer->copy_price = f->product.copy_price;
+    answer->has_renew_price = f->product.has_renew_price && (c->has_usage_until_ms || conditions_are_counted(c));
+    answer->renew_price = f->product.renew_price;
+}
+
+/* 0, OPERATIONS_ABSENT (it cannot be renewed), -errno. */
+static int find_renewal(struct operations *o, const struct caller *who, const struct id *content, int64_t *price)
+{
+    struct offer f;
+    struct reply unsaid CLEANUP(reply_free);
+    const struct offer_wish wish = { .kind = OFFER_RENEWAL, .content = *content };
+    reply_init(&unsaid);
+    int r = offers_make(o, who, &wish, &f, &unsaid);
+    if (r == 0)
+        *price = f.price;
+    return r > 0 ? OPERATIONS_ABSENT : r;
+}
+
+/* In place of what is bought anew, or cannot be bought any more. why: what became of that. */
+static int tell_renewal(struct operations *o, const struct caller *who, const struct id *content, int why,
+                        msg_Quote *answer, struct reply *out)
+{
+    int r = find_renewal(o, who, content, &answer->renewal);
+    answer->has_renewal = r == 0;
+    if (r == 0 && (why == REASON_UNKNOWN_CONTENT || why == REASON_LICENSE_EXPIRED))
+        return reply_refuse(out, (enum reason)why, "It cannot be bought any more, but renewed: hearth renew TRACK");
+    return r < 0 ? r : why;
+}
+
 static int tell_options(struct operations *o, uint32_t product, msg_Quote *answer)
 {
     struct product_option option = { 0 };
@@ -86,6 +120,8 @@ int quotes_get(struct operations *o, const struct caller *who, struct slice mess
     memcpy(wish.options, m.options, m.options_count * sizeof(wish.options[0]));
     r = offers_make(o, who, &wish, &f, out);
     msg_Quote answer = msg_Quote_init_zero;
+    if (r >= 0 && wish.kind == OFFER_ANEW)
+        r = tell_renewal(o, who, &wish.content, r, &answer, out);
     struct buf envelope CLEANUP(buf_free) = buf(sizeof(answer.quote.bytes));
     if (r == 0)
         r = sign_quote(o, who, &wish, &f, &envelope);
@@ -95,6 +131,7 @@ int quotes_get(struct operations *o, const struct caller *who, struct slice mess
         r = tell_options(o, f.product.number, &answer);
     if (r != 0)
         return r;
+    tell_prices(&f, &answer);
     if (CODEC_SET_BYTES(answer.quote, buf_slice(&envelope)) != 0)
         return -EMSGSIZE;
     return REPLY(out, QUOTE, msg_Quote, &answer);

@@ -136,6 +136,24 @@ static int judge_owned(struct cli *cli, const ctl_QuoteRow *q, bool yes, bool ag
     return -1;
 }
 
+/* Renewing is cheaper, as a rule, than what get does. */
+static int judge_renewable(struct cli *cli, const ctl_QuoteRow *q, bool yes, bool again)
+{
+    char said[128], money[40];
+    const bool expired = q->ended == 4;
+    const char *over = expired ? "its license has ended" : "its license is used up";
+    if (!q->has_renewal || again) {
+        output_line(&cli->output, "Note: %s; this buys another.", over);
+        return -1;
+    }
+    snprintf(said, sizeof(said), "%s, and can be renewed for %s", over, output_money(q->renewal, q->currency, money));
+    const char *remedy = "Renew it: hearth renew TRACK; to buy another: hearth get TRACK --again";
+    if (yes || cli->output.json || !prompt_possible())
+        return cli_fail(cli, reason_code(expired ? REASON_LICENSE_EXPIRED : REASON_USE_EXHAUSTED), said, remedy);
+    output_line(&cli->output, "Note: %s.\n%s", said, remedy);
+    return -1;
+}
+
 int verb_on_quote(const struct frame *f, void *ctx)
 {
     return f->type == ctl_Type_QUOTE_ROW && CODEC_DECODE(ctl_QuoteRow, f->message, ctx) == 0 ? 0 : -EPROTO;
@@ -162,12 +180,19 @@ bool verb_options(struct cli *cli, const char *text, ctl_QuoteGet *ask)
 /* What it costs and grants, and what may be added; then the person's word. -1: go on. */
 int verb_confirm_price(struct cli *cli, const ctl_QuoteRow *q, const char *question, bool yes)
 {
-    char money[40], conditions[512], lease[48] = "", span[24];
+    char money[40], conditions[512], lease[48] = "", span[24], copy[64] = "", renewal[64] = "";
     output_money(q->price, q->currency, money);
     if (q->has_lease_ms)
         snprintf(lease, sizeof(lease), "; in leases of %s", output_span(q->lease_ms, span));
     output_line(&cli->output, "%s from %s: %s (%s; %s%s)", q->title, q->distributor_name, money, q->product_name,
                 output_conditions(&q->conditions, q->currency, conditions), lease);
+    if (q->has_copy_price && q->copy_price > 0)
+        snprintf(copy, sizeof(copy), " Each copy costs %s.", output_money(q->copy_price, q->currency, money));
+    if (q->has_renew_price)
+        snprintf(renewal, sizeof(renewal), " It can be renewed for %s.",
+                 output_money(q->renew_price, q->currency, money));
+    if (copy[0] != '\0' || renewal[0] != '\0')
+        output_line(&cli->output, " %s%s", copy, renewal);
     for (pb_size_t i = 0; i < q->options_count; i++)
         output_line(&cli->output, "  --with %u: %s, %s", (unsigned)q->options[i].number, q->options[i].name,
                     output_money(q->options[i].price, q->currency, money));
@@ -181,7 +206,7 @@ int verb_confirm_price(struct cli *cli, const ctl_QuoteRow *q, const char *quest
 /* -1: go on. */
 static int confirm_price(struct cli *cli, const ctl_QuoteRow *q, bool yes, bool again)
 {
-    int code = judge_owned(cli, q, yes, again);
+    int code = q->has_ended ? judge_renewable(cli, q, yes, again) : judge_owned(cli, q, yes, again);
     return code >= 0 ? code : verb_confirm_price(cli, q, "Buy it? [y/N] ", yes);
 }
 
@@ -247,7 +272,8 @@ const struct verb verb_get = {
     "get", "TRACK [--yes] [--again] [--product N] [--with N,...] [--pin-file FILE] [--download-only | --license-only]",
     "Buys and downloads a track.",
     "The price is shown and confirmed first; --yes confirms it beforehand. --with adds what the product offers beside.\n"
-    "Running it again finishes what was interrupted and never buys twice. What another device of the account has, or the\n"
+    "Running it again finishes what was interrupted and never buys twice. A license that has ended or is used up is bought anew; when it\n"
+    "can be renewed, that is told, and --again buys all the same. What another device of the account has, or the\n"
     "account has lost, is bought once more only with --again: hearth copy and hearth restore bring it.\n"
     "Beyond the household's spending limit (hearth limit) the PIN is asked for, or read from FILE.",
     run_get

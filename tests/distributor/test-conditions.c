@@ -421,6 +421,43 @@ static void what_is_over_may_have_been_used_up(void **state)
     assert_int_equal(license_of(&kitchen).conditions.max_plays, 20);
 }
 
+/* Only the device knows that it is used up: what it buys then is added, of the edition that was quoted. */
+static void what_is_used_up_is_bought_anew(void **state)
+{
+    (void)state;
+    msg_Quote quote, second;
+    assert_int_equal(sell(&kitchen, 4, TEN_PLAYS), 0); /* it had none: an ordinary purchase */
+    assert_int_equal(quote_of(&kitchen, 1, TEN_PLAYS, &quote), REASON_ALREADY);
+    assert_int_equal(quote_of(&kitchen, 4, TEN_PLAYS, &quote), 0);
+    assert_int_equal(quote_of(&kitchen, 4, TEN_PLAYS, &second), 0);
+    assert_true(quote.has_renewal);
+    assert_int_equal(quote.renewal, quote.renew_price);
+    assert_int_equal(buy(&kitchen, &quote), 0);
+    assert_int_equal(license_of(&kitchen).conditions.max_plays, 20);
+    assert_int_equal(buy(&kitchen, &second), REASON_QUOTE_CHANGED); /* not twice by quotes of the same moment */
+    assert_int_equal(buy(&kitchen, &quote), REASON_QUOTE_CHANGED);
+    assert_int_equal(license_of(&kitchen).conditions.max_plays, 20);
+}
+
+static void what_has_no_end_is_not_bought_anew(void **state)
+{
+    (void)state;
+    msg_Quote quote;
+    assert_int_equal(sell(&kitchen, 1, TO_LEND), 0);
+    assert_int_equal(quote_of(&kitchen, 4, TO_LEND, &quote), REASON_ALREADY);
+    assert_int_equal(quote_of(&kitchen, 4, TEN_PLAYS, &quote), REASON_ALREADY);
+}
+
+static void what_moves_is_not_bought_anew(void **state)
+{
+    (void)state;
+    msg_Quote quote;
+    msg_Result result;
+    assert_int_equal(sell(&kitchen, 1, TEN_PLAYS), 0);
+    assert_int_equal(move(&kitchen, &attic, 1, &result), 0);
+    assert_int_equal(quote_of(&kitchen, 4, TEN_PLAYS, &quote), REASON_LICENSE_SUSPENDED);
+}
+
 /* Used there meanwhile: the certificate may have been stored there, so it is not voided. */
 static void a_certificate_is_voided_by_use_at_its_source_alone(void **state)
 {
@@ -651,6 +688,9 @@ int main(void)
         TEST(recoveries_are_sold_anew_with_a_license),
         TEST(what_would_be_over_is_not_sold),
         TEST(what_is_over_may_have_been_used_up),
+        TEST(what_is_used_up_is_bought_anew),
+        TEST(what_has_no_end_is_not_bought_anew),
+        TEST(what_moves_is_not_bought_anew),
         TEST(a_certificate_is_voided_by_use_at_its_source_alone),
         TEST(a_certificate_that_gives_more_than_is_left_is_voided),
         TEST(what_is_lent_to_a_lost_device_comes_back_once),
