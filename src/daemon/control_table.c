@@ -17,6 +17,7 @@
 #include "daemon/shop.h"
 #include "daemon/spending.h"
 #include "daemon/status.h"
+#include "daemon/terms.h"
 #include "daemon/tracks.h"
 #include "daemon/transfers.h"
 
@@ -44,6 +45,7 @@ const struct control_entry control_table[] = {
     CONTROL_ENTRY(DEVICE_ADDRESS, DeviceAddress, device_address_handle),
     CONTROL_ENTRY(BROWSE, Browse, browse_handle),
     CONTROL_ENTRY(QUOTE_GET, QuoteGet, quote_handle),
+    CONTROL_ENTRY(TERMS_GET, TermsGet, terms_handle),
     CONTROL_ENTRY(GET, Get, get_handle),
     CONTROL_ENTRY(RESTORE, Restore, restore_handle),
     CONTROL_ENTRY(LEASE, Lease, lease_handle),

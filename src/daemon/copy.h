@@ -4,6 +4,7 @@
 #ifndef DAEMON_COPY_H
 #define DAEMON_COPY_H
 
+#include "control.pb.h"
 #include "daemon/device_link.h"
 #include "daemon/transfers.h"
 
@@ -34,6 +35,14 @@ struct copy_wish {
  * -errno. */
 int copy_begin(struct daemon *d, const struct copy_wish *wish, struct transfer **out, char *detail, size_t cap)
     MUST_USE;
+struct track;
+struct track_license;
+/* The license that a copy would be made from. 0, an enum reason. */
+int copy_license(struct daemon *d, const struct track *t, const struct track_license **out) MUST_USE;
+/* The same for what COPY asks of this track, or EXPORT (removable). paid: it is under way or done, and costs nothing more. 0, an enum reason (detail
+ * filled or as it was). */
+int copy_weigh(struct daemon *d, const ctl_Copy *m, bool removable, const struct track *t,
+               const struct track_license **out, bool *paid, char *detail, size_t cap) MUST_USE;
 /* For a medium: the certificate of a removable copy that is HELD; false before. Borrowed until copy_written. */
 bool copy_certificate(struct transfer *t, struct slice *certificate, struct slice *delegation);
 /* The medium has it durably: the certificate goes (S153), then the copy is DONE. Otherwise it stays, for another try. */

@@ -5,13 +5,13 @@
 #include <stdlib.h>
 
 #include "daemon/account.h"
-#include "daemon/control.h"
 #include "daemon/copy_internal.h"
 #include "daemon/events.h"
 #include "daemon/guests.h"
 #include "daemon/library.h"
 #include "daemon/play.h"
 #include "daemon/siblings.h"
+#include "daemon/terms.h"
 #include "daemon/transact.h"
 #include "daemon/vault_client.h"
 
@@ -182,6 +182,10 @@ static void on_granted(struct account *a, const msg_CopyAsk *ask, const msg_Resu
         transact_item_stored(item, -ENOMEM);
         return;
     }
+    if (result->has_charged && result->has_currency) {
+        c->t.charged = result->charged;
+        CODEC_SET_TEXT(c->t.currency, result->currency);
+    }
     c->item = item; /* answered when it is stored: COPY_OUT_STORE */
     copy_step(c);
 }
@@ -198,8 +202,7 @@ static bool is_better(struct daemon *d, const struct track_license *l, const str
     return account_find(d, l->issuer.bytes) != NULL && account_find(d, than->issuer.bytes) == NULL;
 }
 
-/* The license to copy from. 0, an enum reason. */
-static int choose_license(struct daemon *d, const struct track *t, bool checkout, const struct track_license **out)
+int copy_choose_license(struct daemon *d, const struct track *t, bool checkout, const struct track_license **out)
 {
     const struct track_license *best = NULL;
     int why = REASON_NO_LICENSE;
@@ -223,23 +226,28 @@ static int choose_license(struct daemon *d, const struct track *t, bool checkout
     return best != NULL ? 0 : why;
 }
 
-/* An equal one that has not ended; one that is on its way back for good is none. */
-static struct copy *take_up_equal(struct daemon *d, const struct copy_wish *wish)
+struct copy *copy_find_equal(struct daemon *d, const struct copy_wish *wish, bool (*fits)(struct copy_out *m))
 {
     for (struct transfer *t = d->transfers->first; t != NULL; t = t->next)
         if (copy_is_out(t) && !transfer_has_ended(t) && id_equal(t->content.bytes, wish->content.bytes) &&
             id_equal(t->with.bytes, wish->destination.bytes) && copy_of(t)->m.about.move == wish->move &&
             copy_of(t)->m.about.removable == wish->removable && copy_of(t)->m.about.checkout == wish->checkout &&
-            copy_out_again(&copy_of(t)->m)) {
-            if (t->state == TRANSFER_PAUSED)
-                transfer_set_state(t, TRANSFER_WAITING, REASON_NONE, NULL);
+            (fits == NULL || fits(&copy_of(t)->m)))
             return copy_of(t);
-        }
     return NULL;
 }
 
-/* Done before: a license that has come back here since may be moved once more. */
-static bool is_done(struct daemon *d, const struct copy_wish *wish, int license_outcome)
+/* One that is on its way back for good is none. */
+static struct copy *take_up_equal(struct daemon *d, const struct copy_wish *wish)
+{
+    struct copy *c = copy_find_equal(d, wish, copy_out_again);
+    if (c != NULL && c->t.state == TRANSFER_PAUSED)
+        transfer_set_state(&c->t, TRANSFER_WAITING, REASON_NONE, NULL);
+    return c;
+}
+
+/* A license that has come back here since may be moved once more. */
+bool copy_is_done(struct daemon *d, const struct copy_wish *wish, int license_outcome)
 {
     return !wish->again && !wish->removable && (!wish->move || license_outcome != 0) &&
            copies_done(d, &wish->content, &wish->destination, wish->move);
@@ -260,8 +268,8 @@ int copy_begin(struct daemon *d, const struct copy_wish *wish, struct transfer *
     }
     if (t == NULL)
         return REASON_UNKNOWN_CONTENT;
-    int r = choose_license(d, t, wish->checkout, &license);
-    if (is_done(d, wish, r))
+    int r = copy_choose_license(d, t, wish->checkout, &license);
+    if (copy_is_done(d, wish, r))
         return REASON_ALREADY;
     msg_Refusal away;
     if ((r == REASON_IN_USE || r == REASON_NO_LICENSE) && t->license_count > 0 &&
@@ -295,88 +303,6 @@ int copy_begin(struct daemon *d, const struct copy_wish *wish, struct transfer *
     return 0;
 }
 
-/* The same command again: the same answer, and nothing happens. */
-static void answer_done(struct call *call, const struct track *t, const char *device, bool move)
-{
-    ctl_TransferRow row = { .kind = (uint32_t)(move ? TRANSFER_MOVE_OUT : TRANSFER_COPY_OUT),
-                            .state = TRANSFER_DONE,
-                            .done_bytes = t->plain_bytes,
-                            .total_bytes = t->plain_bytes,
-                            .has_reason = true };
-    memcpy(row.content, t->content.bytes, sizeof(row.content));
-    CODEC_SET_TEXT(row.title, t->has_info ? t->title : "");
-    CODEC_SET_TEXT(row.peer, device);
-    CODEC_SET_TEXT(row.reason, reason_code(REASON_ALREADY));
-    CALL_ROW(call, TRANSFER_ROW, TransferRow, &row);
-    call_finish(call);
-}
-
-/* A sibling by name or prefix, or any device by its whole ID: whether it is of the household is the issuer's to say (S129, S130). */
-static int resolve_destination(struct daemon *d, const char *text, struct id *out, char *detail, size_t cap)
-{
-    struct sibling *to;
-    int r = siblings_resolve_other(d, text, &to, detail, cap);
-    if (r == 0)
-        *out = to->client;
-    else if (r == REASON_NOT_FOUND && id_parse(text, out) == 0)
-        r = 0;
-    return r;
-}
-
-/* COPY of the control socket: also a move. */
-void copy_handle(struct daemon *d, struct call *c, const void *message)
-{
-    const ctl_Copy *m = message;
-    bool checkout = m->has_checkout && m->checkout;
-    struct copy_wish wish = { .move = m->move || checkout, .again = m->again, .checkout = checkout };
-    struct track *t;
-    struct transfer *transfer;
-    char detail[256] = "";
-    int r = library_resolve(d, m->track, &t, detail, sizeof(detail));
-    if (r == 0)
-        r = resolve_destination(d, m->device, &wish.destination, detail, sizeof(detail));
-    if (r == 0) {
-        wish.content = t->content;
-        wish.again |= siblings_find(d, wish.destination.bytes) == NULL; /* what was done before says nothing of it */
-        r = copy_begin(d, &wish, &transfer, detail, sizeof(detail));
-    }
-    if (r == REASON_ALREADY) {
-        answer_done(c, t, m->device, wish.move);
-        return;
-    }
-    if (r == 0)
-        r = transfer_watch_call(transfer, c);
-    if (r != 0)
-        call_refuse(c, reason_of_error(r), detail[0] != '\0' ? detail : NULL);
-}
-
-/* CHECKIN of the control socket: the license goes back to where it was checked out from. */
-void checkin_handle(struct daemon *d, struct call *c, const void *message)
-{
-    const ctl_Checkin *m = message;
-    struct copy_wish wish = { .move = true, .checkout = true };
-    struct track *t;
-    struct transfer *transfer;
-    char detail[256] = "";
-    int r = library_resolve(d, m->track, &t, detail, sizeof(detail));
-    const struct track_license *l = r == 0 ? track_license(t) : NULL;
-    if (r == 0 && (l == NULL || !l->has_lender || l->state == LICENSE_SURRENDERED)) {
-        msg_Refusal away;
-        bool gone = l != NULL && library_away(d, l, &away) != REASON_NONE;
-        call_refuse(c, REASON_NOT_PERMITTED, gone ? away.text : "It is not checked out to this device.");
-        return;
-    }
-    if (r == 0) {
-        wish.content = t->content;
-        wish.destination = l->lender;
-        r = copy_begin(d, &wish, &transfer, detail, sizeof(detail));
-    }
-    if (r == 0)
-        r = transfer_watch_call(transfer, c);
-    if (r != 0)
-        call_refuse(c, reason_of_error(r), detail[0] != '\0' ? detail : NULL);
-}
-
 /* Nobody here is asked: the configuration says who may spend what the license allows. */
 static int judge_fetch(struct daemon *d, const struct id *client, const struct track *t)
 {
@@ -386,7 +312,7 @@ static int judge_fetch(struct daemon *d, const struct id *client, const struct t
         return REASON_NOT_OWNED;
     if (d->config.answer_fetch == CONFIG_FETCH_ALL)
         return 0;
-    if (d->config.answer_fetch == CONFIG_FETCH_OWN && (t == NULL || choose_license(d, t, false, &license) != 0 ||
+    if (d->config.answer_fetch == CONFIG_FETCH_OWN && (t == NULL || copy_choose_license(d, t, false, &license) != 0 ||
                                                        id_equal(s->distributor.bytes, license->issuer.bytes)))
         return 0; /* without a license there is a better reason */
     return REASON_NOT_PERMITTED;
@@ -416,6 +342,10 @@ void copy_on_fetch(struct link *l, const struct frame *f)
         link_is_trusted(l) ? judge_fetch(d, &wish.destination, library_find(d, wish.content.bytes)) : REASON_NOT_OWNED;
     if (r == REASON_NOT_PERMITTED)
         (void)snprintf(detail, sizeof(detail), "%s does not answer fetches; copy it from there.", d->config.name);
+    if (m.has_terms && m.terms) {
+        terms_for_sibling(l, f->request, &wish.content, r);
+        return;
+    }
     if (r == 0)
         r = copy_begin(d, &wish, &t, detail, sizeof(detail));
     if (r != 0) {
@@ -423,6 +353,7 @@ void copy_on_fetch(struct link *l, const struct frame *f)
         return;
     }
     struct copy *c = copy_of(t);
+    c->fetched = true;
     r = copy_out_fetched(&c->m);
     if (r != 0) {
         link_refuse(l, f->request, (enum reason)r, NULL);

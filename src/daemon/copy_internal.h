@@ -25,6 +25,7 @@ struct copy {
     uint32_t request;            /* open OFFER or WITHDRAW; 0: none */
     struct link_user reply_link; /* who waits for OK after a FETCH or DELIVERED */
     uint32_t reply_request;
+    bool fetched; /* it is a FETCH that waits: FETCHED is its answer, not OK */
 };
 static inline struct copy *copy_of(struct transfer *t) { return container_of(t, struct copy, t); }
 static inline bool copy_is_out(const struct transfer *t)
@@ -45,6 +46,13 @@ int copies_remember(struct daemon *d, const struct id *content, const struct id 
     MUST_USE; /* 0, -ENOMEM */
 
 /* copy_ask.c */
+/* The license to copy from. 0, an enum reason. */
+int copy_choose_license(struct daemon *d, const struct track *t, bool checkout, const struct track_license **out)
+    MUST_USE;
+/* An equal one that has not ended, and fits (NULL: any); NULL. */
+struct copy *copy_find_equal(struct daemon *d, const struct copy_wish *wish, bool (*fits)(struct copy_out *m));
+/* Done before. license_outcome: of copy_choose_license. */
+bool copy_is_done(struct daemon *d, const struct copy_wish *wish, int license_outcome);
 void copy_ask(struct copy *c);        /* COPY_OUT_ASK */
 void copy_settle(struct copy *c);     /* is the transaction over that it may have been in? */
 void copies_listen(struct daemon *d); /* to what distributors grant */

@@ -161,6 +161,16 @@ void copy_reply_closed(struct link_user *u, enum reason why)
     copy_out_unheard(&c->m);
 }
 
+/* Who fetches is told what it has cost the account. */
+static void reply_fetched(struct copy *c, struct link *l, uint32_t request)
+{
+    msg_Fetched m = { .has_charged = c->t.charged > 0, .charged = c->t.charged, .has_currency = c->t.charged > 0 };
+    c->fetched = false;
+    CODEC_SET_TEXT(m.currency, c->t.currency);
+    if (peer_send(link_peer(l), msg_Type_FETCHED, request, msg_Fetched_fields, &m, slice(NULL, 0)) != 0)
+        log_debug("an answer could not be sent to %s", link_name(l));
+}
+
 void copy_reply(struct copy *c, enum reason why, const char *detail)
 {
     struct link *l = c->reply_link.link;
@@ -173,6 +183,8 @@ void copy_reply(struct copy *c, enum reason why, const char *detail)
         return;
     if (why != REASON_NONE)
         link_refuse(l, request, why, detail);
+    else if (c->fetched)
+        reply_fetched(c, l, request);
     else if (peer_send(link_peer(l), msg_Type_OK, request, NULL, NULL, slice(NULL, 0)) != 0)
         log_debug("an answer could not be sent to %s", link_name(l));
 }
@@ -207,6 +219,7 @@ void copy_on_delivered(struct link *l, const struct frame *f)
     link_leave(&c->reply_link);
     link_join(l, &c->reply_link);
     c->reply_request = f->request;
+    c->fetched = false;
     copy_step(c);
 }
 

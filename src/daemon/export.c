@@ -61,8 +61,8 @@ static void on_end(const struct transfer *t, enum reason why, const char *detail
 {
     struct export *e = ctx;
     struct call *c = steal(&e->call);
-    (void)t;
     if (why == REASON_NONE) {
+        transfer_tell_charged(t, c);
         tell_file(c, e->package);
         tell_file(c, e->beside);
         call_finish(c);

@@ -61,18 +61,30 @@ static void fail(struct fetch *f, enum reason why, const char *detail)
     call_refuse(c, why, detail);
 }
 
+static void tell_charged(struct call *c, const msg_Fetched *fetched)
+{
+    ctl_Charged row = { .amount = fetched->charged };
+    CODEC_SET_TEXT(row.currency, fetched->currency);
+    if (fetched->has_charged && fetched->has_currency)
+        CALL_ROW(c, CHARGED, Charged, &row);
+}
+
 static bool on_answer(struct peer *p, const struct frame *reply, enum reason why, void *ctx)
 {
     struct fetch *f = ctx;
     msg_Refusal refusal = msg_Refusal_init_zero;
+    msg_Fetched fetched;
     (void)p;
     f->request = 0;
     if (reply != NULL)
-        why = peer_refusal(reply, msg_Type_OK, &refusal);
+        why = peer_refusal(reply, msg_Type_FETCHED, &refusal);
+    if (why == REASON_NONE && CODEC_DECODE(msg_Fetched, reply->message, &fetched) != 0)
+        why = REASON_MALFORMED;
     if (why != REASON_NONE) {
         fail(f, why, refusal.text[0] != '\0' ? refusal.text : NULL);
         return false;
     }
+    tell_charged(f->call, &fetched);
     f->deadline_ms = transfers_now_ms(f->daemon) + OFFER_MS;
     call_progress(f->call, 0, 0, "waiting for the offer");
     return false;
@@ -205,8 +217,7 @@ void fetches_stop(struct daemon *d)
         fail(d->transfers->fetches, REASON_CANCELLED, NULL);
 }
 
-/* Content by number of the last listing, by whole ID, or as the library knows it. 0 or an enum reason. */
-static int resolve(struct daemon *d, const char *text, struct id *content, char *detail, size_t cap)
+int fetch_resolve(struct daemon *d, const char *text, struct id *content, char *detail, size_t cap)
 {
     uint32_t number = listing_parse(text);
     const struct listing_entry *e = number == 0 ? NULL : listing_number(d, number);
@@ -348,7 +359,7 @@ void fetch_handle(struct daemon *d, struct call *c, const void *message)
     char detail[256] = "";
     int r = siblings_resolve_other(d, m->device, &from, detail, sizeof(detail));
     if (r == 0) {
-        r = resolve(d, m->track, &content, detail, sizeof(detail));
+        r = fetch_resolve(d, m->track, &content, detail, sizeof(detail));
         if (r == 0) {
             begin(d, c, &content, from);
             return;

@@ -6,6 +6,8 @@
 
 struct transfer;
 
+/* Content by number of the last listing, by whole ID, or as the library knows it. 0 or an enum reason (detail filled or as it was). */
+int fetch_resolve(struct daemon *d, const char *text, struct id *content, char *detail, size_t cap) MUST_USE;
 /* An incoming copy has begun (accept.c): whoever waits for this content watches it from now on. */
 void fetches_begun(struct daemon *d, struct transfer *t);
 void fetches_tick(struct daemon *d, int64_t now_ms);

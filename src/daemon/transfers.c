@@ -294,6 +294,14 @@ static void call_on_progress(const struct transfer *t, const char *text, void *c
     call_progress(ctx, t->done_bytes, t->total_bytes, "%s", text);
 }
 
+void transfer_tell_charged(const struct transfer *t, struct call *c)
+{
+    ctl_Charged row = { .amount = t->charged };
+    CODEC_SET_TEXT(row.currency, t->currency);
+    if (t->charged > 0)
+        CALL_ROW(c, CHARGED, Charged, &row);
+}
+
 static void call_on_end(const struct transfer *t, enum reason why, const char *detail, void *ctx)
 {
     struct call *c = ctx;
@@ -302,6 +310,7 @@ static void call_on_end(const struct transfer *t, enum reason why, const char *d
         call_refuse(c, why, detail);
         return;
     }
+    transfer_tell_charged(t, c);
     if (t->kind == TRANSFER_COPY_OUT || t->kind == TRANSFER_MOVE_OUT || track == NULL) {
         ctl_TransferRow row;
         row_of(t, &row);

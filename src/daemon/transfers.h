@@ -52,7 +52,9 @@ struct transfer { /* embedded */
     struct id content, with; /* with: distributor or device at the other end */
     char title[128], peer[64];
     uint64_t done_bytes, total_bytes;
-    enum reason reason;  /* why it waits or failed */
+    enum reason reason; /* why it waits or failed */
+    int64_t charged;    /* for its certificate, as far as this run knows */
+    char currency[4];
     int64_t progress_ms; /* when watchers were last told */
     struct meter meter;  /* of done_bytes, while it runs */
     int64_t moved_ms;    /* when something last came; 0: nothing has since it runs */
@@ -83,6 +85,7 @@ void transfer_add(struct daemon *d, struct transfer *t, enum transfer_kind kind,
 int transfer_watch(struct transfer *t, const struct transfer_watch *watch) MUST_USE; /* 0, -ENOMEM */
 /* A user of a control call as a watcher: progress, then TRANSFER_ROW (of what goes out) or TRACK_ROW and finished, or refused. */
 int transfer_watch_call(struct transfer *t, struct call *c) MUST_USE;
+void transfer_tell_charged(const struct transfer *t, struct call *c); /* CHARGED, if it has cost something */
 /* DONE, FAILED and CANCELLED end the transfer: watchers are told, it stays in the table for a while. Others are told of nothing. */
 void transfer_set_state(struct transfer *t, enum transfer_state state, enum reason why, const char *detail);
 bool transfer_has_ended(const struct transfer *t);

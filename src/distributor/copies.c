@@ -227,3 +227,10 @@ int copies_set_state(struct operations *o, const struct copy *c, enum certificat
     row.state = state;
     return set_history(o, &row);
 }
+
+void copies_tell_charged(int64_t price, const char *currency, msg_Result *result)
+{
+    result->has_charged = result->has_currency = price > 0;
+    result->charged = price;
+    CODEC_SET_TEXT(result->currency, price > 0 ? currency : "");
+}

@@ -66,6 +66,8 @@ int copies_settle_relayed(struct operations *o, struct slice receipt, struct sli
  * waits for the operator. gone: as it was, with its user. Writes. */
 int copies_device_removed(struct operations *o, const struct device *gone, int64_t now_ms) MUST_USE;
 
+/* What its certificate has cost, beside it: nothing is not said. */
+void copies_tell_charged(int64_t price, const char *currency, msg_Result *result);
 /* By hand, after its end or the removal of its destination: count and price of one that the operator believes was never used. Should a receipt come later all the same, it
  * counts again; the price stays given back. 0; REASON_NOT_FOUND; REASON_ALREADY; REASON_IN_USE: it may still be used; REASON_NOT_PERMITTED:
  * it was redeemed, or is a move (only its destination's refusal wakes the source). Writes. */

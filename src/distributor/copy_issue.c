@@ -202,7 +202,11 @@ static int issue(struct making *m, msg_Result *result)
     int r = make_certificate(m, &document);
     if (r == 0)
         r = record(m, buf_slice(&document));
-    return r == 0 ? fill_result(m, buf_slice(&document), buf_slice(&m->authority.delegation), result) : r;
+    if (r == 0)
+        r = fill_result(m, buf_slice(&document), buf_slice(&m->authority.delegation), result);
+    if (r == 0)
+        copies_tell_charged(m->copy.price, m->o->currency, result);
+    return r;
 }
 
 /* All but what its signatures go into; the rest is late.c's. */
@@ -216,6 +220,7 @@ static int issue_late(struct making *m, struct late_copy *late)
     if (r == 0)
         r = buf_append(&late->delegation, buf_slice(&m->authority.delegation));
     late->copy = m->copy;
+    memcpy(late->currency, m->o->currency, sizeof(late->currency));
     if (r != 0)
         late_cancel(m->o);
     return r;

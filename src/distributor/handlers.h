@@ -31,6 +31,7 @@ HANDLER(links_partner_unlink);
 HANDLER(billing_bills_get);    /* bills.c */
 HANDLER(catalogue_get);        /* catalogue.c */
 HANDLER(quotes_get);           /* quotes.c */
+HANDLER(terms_get);            /* terms.c */
 HANDLER(license_issue_header); /* license_issue.c */
 HANDLER(use_log_take);         /* leases.c */
 HANDLER(restore_list);         /* restore.c */

@@ -247,6 +247,7 @@ static int make_papers(struct pending *p)
     if (CODEC_SET_BYTES(result->certificate, buf_slice(&p->document)) != 0 ||
         CODEC_SET_BYTES(result->delegation, delegation) != 0)
         return -EMSGSIZE;
+    copies_tell_charged(p->copy.copy.price, p->copy.currency, result);
     r = CODEC_ENCODE(msg_Result, &encoded, result);
     if (r == 0)
         r = codec_list_put(&p->tail, buf_slice(&encoded));

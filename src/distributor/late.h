@@ -26,6 +26,7 @@ struct late_copy {
     struct copy copy; /* its row */
     struct copy_papers papers;
     struct buf delegation; /* empty: none */
+    char currency[4];      /* of its price */
 };
 /* While a request of a single item runs, that item may be late. */
 void late_allow(struct operations *o, bool allowed);

@@ -41,6 +41,7 @@ static const struct {
     { msg_Type_BILLS_GET, "bills-get" },
     { msg_Type_CATALOGUE_GET, "catalogue-get" },
     { msg_Type_QUOTE_GET, "quote-get" },
+    { msg_Type_TERMS_GET, "terms-get" },
     { msg_Type_HEADER_GET, "header-get" },
     { msg_Type_RESTORABLE_GET, "restorable-get" },
     { msg_Type_TRANSACT, "transact" },

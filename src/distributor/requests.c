@@ -46,6 +46,7 @@ static const struct kind kinds[] = {
     { msg_Type_BILLS_GET, REQUESTS_DEVICE, true, billing_bills_get },
     { msg_Type_CATALOGUE_GET, REQUESTS_DEVICE, true, catalogue_get },
     { msg_Type_QUOTE_GET, REQUESTS_DEVICE, true, quotes_get },
+    { msg_Type_TERMS_GET, REQUESTS_DEVICE, true, terms_get },
     { msg_Type_HEADER_GET, REQUESTS_DEVICE, false, license_issue_header },
     { msg_Type_RESTORABLE_GET, REQUESTS_DEVICE, true, restore_list },
     { msg_Type_AUTO_COPY, REQUESTS_DEVICE, false, copy_queue_switch },

@@ -49,6 +49,9 @@ int cli_call(struct cli *cli, uint16_t type, const pb_msgdesc_t *fields, const v
 /* The same, but a refusal with this reason returns -1 without printing. */
 int cli_call_except(struct cli *cli, uint16_t type, const pb_msgdesc_t *fields, const void *message,
                     client_row_fn on_row, void *ctx, enum reason expected);
+/* The same, but every refusal returns -1 without printing. */
+int cli_call_quietly(struct cli *cli, uint16_t type, const pb_msgdesc_t *fields, const void *message,
+                     client_row_fn on_row, void *ctx);
 /* Many requests at once (client.h). EXIT_DONE: each has ended, as its on_end was told; or another exit code, after printing why. */
 int cli_call_many(struct cli *cli, const struct client_many *m);
 int cli_fail(struct cli *cli, const char *code, const char *message,

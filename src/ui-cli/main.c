@@ -123,6 +123,16 @@ int cli_call_many(struct cli *cli, const struct client_many *m)
     return r == 0 ? EXIT_DONE : failed(cli, r);
 }
 
+int cli_call_quietly(struct cli *cli, uint16_t type, const pb_msgdesc_t *fields, const void *message,
+                     client_row_fn on_row, void *ctx)
+{
+    int r;
+    if (cli->client == NULL && (r = client_open(&cli->client, cli->socket_path)) != 0)
+        return unreachable(cli, r);
+    r = client_call(cli->client, type, fields, message, on_row, ctx);
+    return r == 0 ? EXIT_DONE : r == CLIENT_REFUSED ? -1 : failed(cli, r);
+}
+
 int cli_call_except(struct cli *cli, uint16_t type, const pb_msgdesc_t *fields, const void *message,
                     client_row_fn on_row, void *ctx, enum reason expected)
 {

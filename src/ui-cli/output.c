@@ -99,10 +99,11 @@ void table_deinit(struct table *t)
     *t = (struct table){ 0 };
 }
 
-void output_line(const struct output *o, const char *format, ...)
+void output_line(struct output *o, const char *format, ...)
 {
     if (o->json)
         return;
+    output_progress_end(o); /* else the line begins behind it */
     char line[2048], safe[3072];
     va_list args;
     va_start(args, format);
@@ -344,8 +345,8 @@ static void say_use(struct phrase *p, const doc_Conditions *c)
     if (c->has_metadata_signers)
         say(p, "metadata by %s", signers_words(c->metadata_signers.kind));
     if (c->has_max_recoveries && c->max_recoveries > 0)
-        say(p, "%u play%s cut off by a failure %s not counted", (unsigned)c->max_recoveries,
-            c->max_recoveries == 1 ? "" : "s", c->max_recoveries == 1 ? "is" : "are");
+        say(p, "a play that a failure cuts off does not count, up to %u time%s", (unsigned)c->max_recoveries,
+            c->max_recoveries == 1 ? "" : "s");
     if (c->has_charge_from_ms && c->charge_from_ms > 0)
         say(p, "a play counts from %s on", output_duration(c->charge_from_ms, time));
 }

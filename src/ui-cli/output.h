@@ -19,7 +19,7 @@ struct output {
 };
 void output_init(struct output *o, bool json);
 
-#define TABLE_COLUMNS_MAX 8
+#define TABLE_COLUMNS_MAX 9
 struct table {
     size_t columns;
     size_t rows, capacity;
@@ -31,7 +31,7 @@ void table_row(struct table *t, ...);
 void table_print(struct table *t); /* prints with aligned columns; nothing but the heading: prints nothing */
 void table_deinit(struct table *t);
 
-void output_line(const struct output *o, const char *format, ...)
+void output_line(struct output *o, const char *format, ...)
     __attribute__((format(printf, 2, 3)));         /* a sentence; nothing with --json */
 void output_json(struct output *o, json_t *value); /* takes value; prints one compact line */
 void output_error(struct output *o, const char *code, const char *message, const char *remedy);

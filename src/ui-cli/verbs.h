@@ -17,14 +17,14 @@ extern const struct verb verb_play;                                             
 extern const struct verb verb_playlist;                                                 /* verbs_playlist.c */
 extern const struct verb verb_wishlist, verb_settings;                                  /* verbs_state.c */
 extern const struct verb verb_pause, verb_seek, verb_volume, verb_next, verb_previous, verb_stop, verb_now, verb_queue,
-    verb_outputs; /* verbs_deck.c */
-extern const struct verb verb_copy, verb_move, verb_fetch, verb_transfers, verb_checkout,
-    verb_checkin;                                  /* verbs_transfers.c */
-extern const struct verb verb_export, verb_import; /* verbs_medium.c */
-extern const struct verb verb_burn;                /* verbs_burn.c */
-extern const struct verb verb_metadata;            /* verbs_metadata.c */
-extern const struct verb verb_programs;            /* verbs_programs.c */
-extern const struct verb verb_completion;          /* help.c */
+    verb_outputs;                                                                       /* verbs_deck.c */
+extern const struct verb verb_transfers;                                                /* verbs_transfers.c */
+extern const struct verb verb_copy, verb_move, verb_fetch, verb_checkout, verb_checkin; /* verbs_copy.c */
+extern const struct verb verb_export, verb_import;                                      /* verbs_medium.c */
+extern const struct verb verb_burn;                                                     /* verbs_burn.c */
+extern const struct verb verb_metadata;                                                 /* verbs_metadata.c */
+extern const struct verb verb_programs;                                                 /* verbs_programs.c */
+extern const struct verb verb_completion;                                               /* help.c */
 
 /* verbs_account_data.c: `hearth accounts export|erase`, argv[0] being that word. */
 int verb_account_export(struct cli *cli, int argc, char **argv);
@@ -50,6 +50,19 @@ struct paying {
     const char *track, *pin_file;
 };
 int verb_call_paying(struct cli *cli, const struct paying *p, client_row_fn on_row, void *ctx);
+
+/* What copying costs (verbs_terms.c). */
+bool verb_asks(const struct cli *cli, bool yes); /* a person is there, and has not agreed beforehand */
+/* Prints what it would cost and sets *costs. what: "a copy". -1: go on; an exit code. */
+int verb_weigh(struct cli *cli, const ctl_TermsGet *m, const char *what, bool *costs);
+int verb_confirm_cost(struct cli *cli, bool costs); /* -1: go on */
+#define VERB_CHARGED_BYTES 80
+bool verb_on_charged(const struct frame *f, ctl_Charged *charged); /* is it a row CHARGED? */
+void verb_put_charged(json_t *o, const ctl_Charged *charged);      /* amount 0: nothing was */
+/* "", or "; 0.10 EUR was charged". */
+const char *verb_charged_text(const ctl_Charged *charged, char out[VERB_CHARGED_BYTES]);
+int verb_say_terms(struct cli *cli, const ctl_TrackRow *t); /* what is left of a license, and what more costs */
+int verb_put_terms(struct cli *cli, const ctl_TrackRow *t, json_t *o); /* the same as "terms" */
 
 /* What buying verbs share (verbs_shop.c). */
 int verb_on_quote(const struct frame *f, void *ctx); /* ctx: ctl_QuoteRow */

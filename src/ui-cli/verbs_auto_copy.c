@@ -34,7 +34,9 @@ static void show(struct cli *cli, const ctl_AutoCopyRow *row)
                     row->devices[i].name, row->devices[i].distributor_name[0] != '\0' ? " (" : "",
                     row->devices[i].distributor_name, row->devices[i].distributor_name[0] != '\0' ? ")" : "");
     if (row->on || row->devices_count > 0)
-        output_line(&cli->output, "As far as the license allows copies; each costs what a copy costs.");
+        output_line(
+            &cli->output,
+            "As far as the license allows copies; each costs what a copy of it costs: hearth browse and hearth show say it.");
     else
         output_line(&cli->output, "%s sends nothing on by itself.", row->distributor_name);
 }
@@ -73,6 +75,6 @@ const struct verb verb_auto_copy = {
     "Whether a distributor sends what one device buys on to the account's others.",
     "on, off: to all other devices of the account there. --to: to this one device of the household, which may be a linked\n"
     "distributor's customer. A device takes it when it is connected, within 30 days, also when the one that bought it is off\n"
-    "by then; each costs what a copy costs, and what is never fetched costs nothing. off without --to ends all of it.",
+    "by then; each costs what a copy of it costs (hearth browse, hearth show), and what is never fetched costs nothing. off without --to ends all of it.",
     run
 };

@@ -203,8 +203,12 @@ static int show_json(struct cli *cli, const ctl_TrackRow *t)
                             json_pack("{s:I, s:I, s:I, s:o}", "uses", (json_int_t)log.uses, "due", (json_int_t)log.due,
                                       "due_limit", (json_int_t)USE_LOG_DUE_COUNT, "sent_ms",
                                       log.sent_ms != 0 ? json_integer((json_int_t)log.sent_ms) : json_null()));
-    output_json(&cli->output, o);
-    return EXIT_DONE;
+    code = verb_put_terms(cli, t, o);
+    if (code == EXIT_DONE)
+        output_json(&cli->output, o);
+    else
+        json_decref(o);
+    return code;
 }
 
 /* R2: what became of the last play that did not come to its end. Its user's own doing is nothing to tell. */
@@ -272,6 +276,7 @@ static int run_show(struct cli *cli, int argc, char **argv)
                 t.has_issuer_name ? t.issuer_name : "");
     if (t.has_conditions)
         output_line(&cli->output, "conditions  %s", output_conditions(&t.conditions, "", text));
+    code = verb_say_terms(cli, &t);
     say_used(cli, &t);
     if (t.has_position_ms)
         output_line(&cli->output, "left at     %s: hearth play TRACK --resume", output_duration(t.position_ms, text));
@@ -290,7 +295,7 @@ static int run_show(struct cli *cli, int argc, char **argv)
     if (t.has_borrower)
         output_line(&cli->output, "lent to     %s: hearth checkin there brings it back", t.borrower);
     json_decref(id);
-    return is_logged(&t) ? say_log(cli, &t) : EXIT_DONE;
+    return code == EXIT_DONE && is_logged(&t) ? say_log(cli, &t) : code;
 }
 const struct verb verb_show = { "show", "TRACK", "Shows everything about one track.", NULL, run_show };
 

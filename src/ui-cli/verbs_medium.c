@@ -9,7 +9,7 @@
 struct moving {
     struct cli *cli;
     json_t *list;
-    char last[1280];
+    ctl_Charged charged;
 };
 
 static int on_row(const struct frame *f, void *ctx)
@@ -22,7 +22,8 @@ static int on_row(const struct frame *f, void *ctx)
         output_progress(&m->cli->output, &p);
         return 0;
     }
-    output_progress_end(&m->cli->output);
+    if (verb_on_charged(f, &m->charged))
+        return 0;
     if (f->type == ctl_Type_FILE_ROW && CODEC_DECODE(ctl_FileRow, f->message, &file) == 0) {
         if (m->list != NULL)
             return json_array_append_new(m->list, json_string(file.path));
@@ -57,18 +58,37 @@ static bool absolute(struct cli *cli, const char *path, char *out, size_t cap)
 
 static int finish(struct cli *cli, struct moving *m, int code, const char *key)
 {
-    if (code == EXIT_DONE && m->list != NULL)
-        output_json(&cli->output, json_pack("{s:O}", key, m->list));
+    char cost[VERB_CHARGED_BYTES];
+    if (code == EXIT_DONE && m->list != NULL) {
+        json_t *o = json_pack("{s:O}", key, m->list);
+        verb_put_charged(o, &m->charged);
+        output_json(&cli->output, o);
+    } else if (code == EXIT_DONE && m->charged.amount > 0) {
+        output_line(&cli->output, "Written%s.", verb_charged_text(&m->charged, cost));
+    }
     json_decref(m->list);
     return code;
+}
+
+/* -1: go on. */
+static int confirm_export(struct cli *cli, const ctl_Export *e)
+{
+    ctl_TermsGet terms = { .has_copy = true, .has_removable = true, .removable = true };
+    bool costs = false;
+    memcpy(terms.track, e->track, sizeof(terms.track));
+    memcpy(terms.copy.track, e->track, sizeof(terms.copy.track));
+    memcpy(terms.copy.device, e->device, sizeof(terms.copy.device));
+    int code = verb_weigh(cli, &terms, "the copy", &costs);
+    return code >= 0 ? code : verb_confirm_cost(cli, costs);
 }
 
 static int run_export(struct cli *cli, int argc, char **argv)
 {
     const char *device = NULL;
-    const struct option_spec specs[] = { { "to", &device, NULL } };
+    bool yes = false;
+    const struct option_spec specs[] = { { "to", &device, NULL }, { "yes", NULL, &yes } };
     char **args;
-    int count, code = cli_options(cli, argc, argv, specs, 1, 2, 2, &args, &count);
+    int count, code = cli_options(cli, argc, argv, specs, 2, 2, 2, &args, &count);
     if (code >= 0)
         return code;
     if (device == NULL)
@@ -79,12 +99,17 @@ static int run_export(struct cli *cli, int argc, char **argv)
         return EXIT_USAGE;
     if (!absolute(cli, args[1], e.directory, sizeof(e.directory)))
         return EXIT_REFUSED;
+    if (verb_asks(cli, yes) && (code = confirm_export(cli, &e)) >= 0)
+        return code;
     struct moving m = { .cli = cli, .list = cli->output.json ? json_array() : NULL };
     return finish(cli, &m, CLI_CALL(cli, EXPORT, ctl_Export, &e, on_row, &m), "files");
 }
-const struct verb verb_export = { "export", "TRACK --to DEVICE DIRECTORY",
-                                  "Writes a track and its copy certificate to a removable medium.",
-                                  "Only the device named can import it, once.", run_export };
+const struct verb verb_export = {
+    "export", "TRACK --to DEVICE DIRECTORY [--yes]", "Writes a track and its copy certificate to a removable medium.",
+    "Only the device named can import it, once. It costs what a copy costs, each time: asked at a terminal, unless --yes is given;\n"
+    "elsewhere it is told afterwards.",
+    run_export
+};
 
 static int run_import(struct cli *cli, int argc, char **argv)
 {

@@ -48,6 +48,18 @@ static int64_t lowest_price(const msg_CatalogueItem *i)
     return lowest;
 }
 
+/* What a copy of the cheapest costs, when its license allows any. */
+static const char *copy_price(const msg_CatalogueItem *i, char out[40])
+{
+    const msg_Product *p = NULL;
+    for (pb_size_t n = 0; n < i->products_count; n++)
+        if (p == NULL || i->products[n].price < p->price)
+            p = &i->products[n];
+    if (p == NULL || p->conditions.copy_depth == 0 || p->conditions.max_copies == 0)
+        return "-";
+    return p->copy_price > 0 ? output_money(p->copy_price, p->currency, out) : "free";
+}
+
 static int on_catalogue(const struct frame *f, void *ctx)
 {
     struct rows *rows = ctx;
@@ -57,7 +69,7 @@ static int on_catalogue(const struct frame *f, void *ctx)
     if (rows->list != NULL)
         return json_array_append_new(rows->list, catalogue_json(&row));
     const msg_CatalogueItem *i = &row.item;
-    char number[16], price[56] = "-", money[40], duration[24], id[56];
+    char number[16], price[56] = "-", copy[40], money[40], duration[24], id[56];
     snprintf(number, sizeof(number), "%u", (unsigned)row.number);
     if (i->products_count >
         0) /* owned: some device of the account has a license; this one may still need a copy or its own */
@@ -66,8 +78,8 @@ static int on_catalogue(const struct frame *f, void *ctx)
     else if (i->owned)
         snprintf(price, sizeof(price), "owned");
     table_row(&rows->table, number, i->title, i->has_creator ? i->creator : "-",
-              output_duration(i->duration_ms, duration), i->media_type, price, row.distributor_name,
-              output_id(i->content, id));
+              output_duration(i->duration_ms, duration), i->media_type, price, copy_price(i, copy),
+              row.distributor_name, output_id(i->content, id));
     return 0;
 }
 
@@ -81,8 +93,8 @@ static int run_browse(struct cli *cli, int argc, char **argv)
     if (count == 1 && !cli_text(cli, m.query, sizeof(m.query), args[0], "the query"))
         return EXIT_USAGE;
     struct rows rows = { cli, cli->output.json ? json_array() : NULL, { 0 } };
-    table_init(&rows.table, 8,
-               (const char *[]){ "#", "TITLE", "CREATOR", "LENGTH", "TYPE", "PRICE", "DISTRIBUTOR", "ID" });
+    table_init(&rows.table, 9,
+               (const char *[]){ "#", "TITLE", "CREATOR", "LENGTH", "TYPE", "PRICE", "COPY", "DISTRIBUTOR", "ID" });
     code = CLI_CALL(cli, BROWSE, ctl_Browse, &m, on_catalogue, &rows);
     if (code == EXIT_DONE && rows.list != NULL)
         output_json(&cli->output, json_pack("{s:O}", "catalogue", rows.list));
@@ -97,7 +109,7 @@ static int run_browse(struct cli *cli, int argc, char **argv)
 }
 const struct verb verb_browse = {
     "browse", "[QUERY]", "Searches the distributors' catalogues.",
-    "QUERY is looked for in title, creator and album. What a device of the account has a license for is marked as owned:\n"
+    "QUERY is looked for in title, creator and album. COPY: the price of a copy to another device. What a device of the account has a license for is marked as owned:\n"
     "hearth copy and hearth fetch bring it to the others.",
     run_browse
 };

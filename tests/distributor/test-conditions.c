@@ -458,6 +458,38 @@ static void what_moves_is_not_bought_anew(void **state)
     assert_int_equal(quote_of(&kitchen, 4, TEN_PLAYS, &quote), REASON_LICENSE_SUSPENDED);
 }
 
+static int terms_of(struct gadget *g, msg_Terms *out)
+{
+    struct reply reply CLEANUP(reply_free);
+    msg_TermsGet m;
+    reply_init(&reply);
+    memcpy(m.content, song.bytes, ID_BYTES);
+    int r = RUN(&town.a, &g->who, TERMS_GET, msg_TermsGet, &m, &reply);
+    if (r == 0)
+        REPLY_AS(&reply, TERMS, msg_Terms, out);
+    return r;
+}
+
+static void the_holder_is_told_what_more_costs(void **state)
+{
+    (void)state;
+    msg_Terms terms;
+    msg_Quote quote;
+    assert_int_equal(terms_of(&kitchen, &terms), REASON_NO_LICENSE);
+    assert_int_equal(quote_of(&kitchen, 1, TEN_PLAYS, &quote), 0);
+    assert_true(quote.has_renew_price);
+    assert_false(quote.has_copy_price); /* it allows none */
+    assert_int_equal(buy(&kitchen, &quote), 0);
+    assert_int_equal(terms_of(&kitchen, &terms), 0);
+    assert_int_equal(terms.renew_price, quote.renew_price);
+    assert_int_equal(terms.copies + terms.removables + terms.checkouts, 0);
+    assert_int_equal(terms.move_price, 0);
+    assert_int_equal(terms_of(&spare, &terms), REASON_NO_LICENSE); /* another's */
+    assert_int_equal(sell(&attic, 1, TO_LEND), 0);
+    assert_int_equal(terms_of(&attic, &terms), 0);
+    assert_false(terms.has_renew_price); /* it has no end */
+}
+
 /* Used there meanwhile: the certificate may have been stored there, so it is not voided. */
 static void a_certificate_is_voided_by_use_at_its_source_alone(void **state)
 {
@@ -691,6 +723,7 @@ int main(void)
         TEST(what_is_used_up_is_bought_anew),
         TEST(what_has_no_end_is_not_bought_anew),
         TEST(what_moves_is_not_bought_anew),
+        TEST(the_holder_is_told_what_more_costs),
         TEST(a_certificate_is_voided_by_use_at_its_source_alone),
         TEST(a_certificate_that_gives_more_than_is_left_is_voided),
         TEST(what_is_lent_to_a_lost_device_comes_back_once),

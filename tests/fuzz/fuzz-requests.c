@@ -68,6 +68,7 @@ static const struct {
     { msg_Type_PROGRAM_BLOCKS_GET, "msg_ProgramBlocksGet" },
     { msg_Type_SHARE_PUSH, "msg_SharePush" },
     { msg_Type_BODIES_GET, "msg_BodiesGet" },
+    { msg_Type_TERMS_GET, "msg_TermsGet" },
 };
 
 /* ---- asking --------------------------------------------------------------------------------------------------- */

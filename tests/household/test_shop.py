@@ -93,8 +93,73 @@ def over():
     assert "hearth get" in plainly(h.kitchen, "renew", one, "--yes", status=1)
 
 
+def copies_are_told():
+    """What a copy costs is told before the license is bought, before the copy is made where somebody can be asked, and afterwards."""
+    one = song("Copy me", "--price", "1.00", "--copy-price", "0.10", "--max-copies", "6", "--copy-depth", "1", "--max-removable", "2", "--name", "With copies")
+    assert "0.10 EUR" in plainly(h.kitchen, "browse", "Copy me")
+    assert "Each copy costs 0.10 EUR" in plainly(h.kitchen, "get", one, "--yes")
+    assert "6 of 6 left; each costs 0.10 EUR" in plainly(h.kitchen, "show", one)
+    before = spent()
+    t = Terminal(h.kitchen, "copy", one, "--to", "attic")
+    t.sees(r"Copy me: a copy costs 0\.10 EUR\.[\s\S]*Go on\? \[y/N\]")
+    t.type("n\n")
+    t.ends(1)
+    assert spent() == before
+    t = Terminal(h.kitchen, "copy", one, "--to", "attic")
+    t.sees(r"Go on\? \[y/N\]")
+    t.type("y\n")
+    shown = t.ends()
+    assert "Copy me was copied to attic; 0.10 EUR was charged." in shown, shown
+    assert spent() == before + 10
+    assert "5 of 6 left" in plainly(h.kitchen, "show", one)
+    assert h.kitchen("show", one)["terms"] == {"currency": "EUR", "copy_price": 10, "move_price": 0, "copies": 1, "removables": 0, "checkouts": 0, "copies_left": 5}
+    shown = Terminal(h.kitchen, "copy", one, "--to", "attic").ends()  # done before: nothing is asked, and nothing charged
+    assert "nothing was done" in shown and "charged" not in shown, shown
+    assert "charged" not in plainly(h.kitchen, "copy", one, "--to", "attic") and spent() == before + 10
+    t = Terminal(h.bedroom, "fetch", one, "--from", "kitchen")
+    t.sees(r"the copy costs 0\.10 EUR\.[\s\S]*Go on\? \[y/N\]")
+    t.type("n\n")
+    t.ends(1)
+    assert spent() == before + 10
+    assert "is in the library; 0.10 EUR was charged." in plainly(h.bedroom, "fetch", one, "--from", "kitchen")
+    assert spent() == before + 20
+    assert "charged" not in plainly(h.bedroom, "fetch", one, "--from", "kitchen")  # verified only
+    medium = os.path.join(root, "medium")
+    os.mkdir(medium)
+    assert "0.10 EUR was charged" in plainly(h.kitchen, "export", one, "--to", "attic", medium)
+    assert "charged" not in plainly(h.kitchen, "export", one, "--to", "attic", medium)  # the same certificate, which was not used yet
+    assert spent() == before + 30
+    h.attic("import", medium)
+    t = Terminal(h.kitchen, "export", one, "--to", "attic", medium)
+    t.sees(r"the copy costs 0\.10 EUR\.[\s\S]*Go on\? \[y/N\]")
+    t.type("y\n")
+    assert "0.10 EUR was charged" in t.ends()
+    assert spent() == before + 40
+    t = Terminal(h.kitchen, "move", one, "--to", "attic")  # free here: not asked
+    assert "Go on?" not in t.ends() and spent() == before + 40
+    h.aurora.stop()
+    two = h.attic.track(one)
+    assert two["license"] == "valid"
+    shown = plainly(h.attic, "show", one)
+    assert "cannot be asked now" in shown and "of 6 left" not in shown, shown
+    h.aurora.start()
+
+
+def copies_in_json():
+    one = song("Told to programs", "--price", "1.00", "--copy-price", "0.10", "--max-copies", "2", "--copy-depth", "1", "--name", "Two copies")
+    wait_for("kitchen is connected", lambda: h.kitchen("status")["distributors_online"] == 1, 40)
+    h.kitchen("get", one, "--yes")
+    done = h.kitchen("copy", one, "--to", "attic")["transfers"][0]
+    assert (done["charged"], done["currency"]) == (10, "EUR"), done
+    assert h.kitchen("copy", one, "--to", "attic")["transfers"][0]["charged"] == 0
+    done = h.bedroom("fetch", one, "--from", "kitchen")
+    assert (done["charged"], done["currency"]) == (10, "EUR"), done
+
+
 run_cases([
     ("what is used up is bought anew, once each time", bought_anew),
     ("what can be renewed is renewed instead", renewed_instead),
     ("what is over for everybody is on sale no more", over),
+    ("what a copy costs is told before and after", copies_are_told),
+    ("and so to programs", copies_in_json),
 ])

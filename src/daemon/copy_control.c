@@ -1,0 +1,114 @@
+/* COPY (also a move, a checkout) and CHECKIN of the control socket: what is meant, and what is done already. */
+#include <stdio.h>
+
+#include "daemon/control.h"
+#include "daemon/copy_internal.h"
+#include "daemon/library.h"
+#include "daemon/siblings.h"
+
+/* The same command again: the same answer, and nothing happens. */
+static void answer_done(struct call *call, const struct track *t, const char *device, bool move)
+{
+    ctl_TransferRow row = { .kind = (uint32_t)(move ? TRANSFER_MOVE_OUT : TRANSFER_COPY_OUT),
+                            .state = TRANSFER_DONE,
+                            .done_bytes = t->plain_bytes,
+                            .total_bytes = t->plain_bytes,
+                            .has_reason = true };
+    memcpy(row.content, t->content.bytes, sizeof(row.content));
+    CODEC_SET_TEXT(row.title, t->has_info ? t->title : "");
+    CODEC_SET_TEXT(row.peer, device);
+    CODEC_SET_TEXT(row.reason, reason_code(REASON_ALREADY));
+    CALL_ROW(call, TRANSFER_ROW, TransferRow, &row);
+    call_finish(call);
+}
+
+/* A sibling by name or prefix, or any device by its whole ID: whether it is of the household is the issuer's to say (S129, S130). */
+static int resolve_destination(struct daemon *d, const char *text, struct id *out, char *detail, size_t cap)
+{
+    struct sibling *to;
+    int r = siblings_resolve_other(d, text, &to, detail, cap);
+    if (r == 0)
+        *out = to->client;
+    else if (r == REASON_NOT_FOUND && id_parse(text, out) == 0)
+        r = 0;
+    return r;
+}
+
+/* COPY of the control socket: also a move. */
+void copy_handle(struct daemon *d, struct call *c, const void *message)
+{
+    const ctl_Copy *m = message;
+    bool checkout = m->has_checkout && m->checkout;
+    struct copy_wish wish = { .move = m->move || checkout, .again = m->again, .checkout = checkout };
+    struct track *t;
+    struct transfer *transfer;
+    char detail[256] = "";
+    int r = library_resolve(d, m->track, &t, detail, sizeof(detail));
+    if (r == 0)
+        r = resolve_destination(d, m->device, &wish.destination, detail, sizeof(detail));
+    if (r == 0) {
+        wish.content = t->content;
+        wish.again |= siblings_find(d, wish.destination.bytes) == NULL; /* what was done before says nothing of it */
+        r = copy_begin(d, &wish, &transfer, detail, sizeof(detail));
+    }
+    if (r == REASON_ALREADY) {
+        answer_done(c, t, m->device, wish.move);
+        return;
+    }
+    if (r == 0)
+        r = transfer_watch_call(transfer, c);
+    if (r != 0)
+        call_refuse(c, reason_of_error(r), detail[0] != '\0' ? detail : NULL);
+}
+
+/* CHECKIN of the control socket: the license goes back to where it was checked out from. */
+void checkin_handle(struct daemon *d, struct call *c, const void *message)
+{
+    const ctl_Checkin *m = message;
+    struct copy_wish wish = { .move = true, .checkout = true };
+    struct track *t;
+    struct transfer *transfer;
+    char detail[256] = "";
+    int r = library_resolve(d, m->track, &t, detail, sizeof(detail));
+    const struct track_license *l = r == 0 ? track_license(t) : NULL;
+    if (r == 0 && (l == NULL || !l->has_lender || l->state == LICENSE_SURRENDERED)) {
+        msg_Refusal away;
+        bool gone = l != NULL && library_away(d, l, &away) != REASON_NONE;
+        call_refuse(c, REASON_NOT_PERMITTED, gone ? away.text : "It is not checked out to this device.");
+        return;
+    }
+    if (r == 0) {
+        wish.content = t->content;
+        wish.destination = l->lender;
+        r = copy_begin(d, &wish, &transfer, detail, sizeof(detail));
+    }
+    if (r == 0)
+        r = transfer_watch_call(transfer, c);
+    if (r != 0)
+        call_refuse(c, reason_of_error(r), detail[0] != '\0' ? detail : NULL);
+}
+
+/* ---- what it would cost -------------------------------------------------------------------------------------- */
+
+int copy_license(struct daemon *d, const struct track *t, const struct track_license **out)
+{
+    return copy_choose_license(d, t, false, out);
+}
+
+int copy_weigh(struct daemon *d, const ctl_Copy *m, bool removable, const struct track *t,
+               const struct track_license **out, bool *paid, char *detail, size_t cap)
+{
+    bool checkout = m->has_checkout && m->checkout;
+    struct copy_wish wish = { .content = t->content,
+                              .move = m->move || checkout,
+                              .again = m->again,
+                              .checkout = checkout,
+                              .removable = removable };
+    int r = resolve_destination(d, m->device, &wish.destination, detail, cap);
+    if (r != 0)
+        return r;
+    wish.again |= siblings_find(d, wish.destination.bytes) == NULL;
+    r = copy_choose_license(d, t, checkout, out);
+    *paid = copy_find_equal(d, &wish, NULL) != NULL || copy_is_done(d, &wish, r);
+    return r;
+}
