@@ -22,6 +22,7 @@ static void visit(struct walk *w, struct account *a);
 
 static void show(struct browse *b, struct account *a)
 {
+    call_choose_listing(b->walk.daemon, b->call);
     for (pb_size_t i = 0; i < b->page.items_count; i++) {
         const msg_CatalogueItem *item = &b->page.items[i];
         struct id content = id_from(item->content);

@@ -10,6 +10,7 @@
 #include "base/secret.h"
 #include "base/text.h"
 #include "base/util.h"
+#include "daemon/listing.h"
 
 #define LOG_MODULE "control"
 #include "base/log.h"
@@ -23,11 +24,13 @@ struct client {
     struct client *next;
     struct call *calls;
     unsigned call_count;
+    uint64_t terminal;
 };
 struct call {
     struct client *client; /* NULL: it has left */
     struct call *next;
     uint32_t request;
+    uint64_t terminal; /* of its client, when it came */
     void (*on_gone)(struct call *c, void *ctx);
     void *ctx;
     void (*on_room)(struct call *c, void *ctx); /* one-shot */
@@ -111,6 +114,17 @@ void call_refuse(struct call *c, enum reason why, const char *detail)
     call_refuse_as(c, &refusal);
 }
 
+void call_choose_listing(struct daemon *d, const struct call *c) { listing_choose(d, c->terminal); }
+
+void terminal_handle(struct daemon *d, struct call *c, const void *message)
+{
+    const ctl_Terminal *m = message;
+    (void)d;
+    if (c->client != NULL)
+        c->client->terminal = m->session;
+    call_finish(c);
+}
+
 bool call_is_watched(const struct call *c) { return c->client != NULL; }
 
 bool call_shares_client(const struct call *a, const struct call *b)
@@ -175,6 +189,12 @@ static void hold(struct control *control, struct call *c, const struct control_e
     control->held_end = &h->next;
 }
 
+static void handle(struct daemon *d, struct call *c, const struct control_entry *entry, const void *message)
+{
+    call_choose_listing(d, c);
+    entry->handler(d, c, message);
+}
+
 static void run_held(struct control *control, bool refuse)
 {
     struct held *h;
@@ -185,7 +205,7 @@ static void run_held(struct control *control, bool refuse)
         if (refuse)
             call_refuse(h->call, REASON_CANCELLED, NULL);
         else
-            h->entry->handler(control->daemon, h->call, h->message);
+            handle(control->daemon, h->call, h->entry, h->message);
         free_message(h->entry, h->message);
         free(h);
     }
@@ -208,6 +228,7 @@ static void run(struct client *client, const struct frame *f, const struct contr
     }
     c->client = client;
     c->request = f->request;
+    c->terminal = client->terminal;
     c->next = client->calls;
     client->calls = c;
     client->call_count++;
@@ -215,7 +236,7 @@ static void run(struct client *client, const struct frame *f, const struct contr
         hold(client->control, c, entry, message);
         return;
     }
-    entry->handler(d, c, message);
+    handle(d, c, entry, message);
     free_message(entry, message);
 }
 

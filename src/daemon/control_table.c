@@ -22,6 +22,7 @@
 #include "daemon/transfers.h"
 
 const struct control_entry control_table[] = {
+    CONTROL_EARLY(TERMINAL, Terminal, terminal_handle),
     CONTROL_EARLY(STATUS_GET, StatusGet, status_handle),
     CONTROL_ENTRY(REGISTER, Register, register_handle),
     CONTROL_ENTRY(UNREGISTER, Unregister, unregister_handle),

@@ -52,7 +52,8 @@ struct daemon {
     uint8_t device_key[32], sealing_key[32];
     uint64_t generation; /* of the vault */
     struct library *library;
-    struct listing *listing;                 /* numbers of the last listing shown */
+    struct listing *listings;                /* numbers of the last listing shown at each terminal, the newest first */
+    uint64_t terminal;                       /* that is meant: listing.h */
     struct playlists_shown *playlists_shown; /* what playlists_shown.h remembers; NULL: nothing */
     struct quotes *quotes;                   /* quotes shown and not yet taken */
     struct account *accounts;                /* list, in order of registration */

@@ -237,6 +237,7 @@ static int resolve_and_start(struct daemon *d, struct call *c, const ctl_Export 
 {
     struct sibling *to = NULL;
     struct track *t = NULL;
+    call_choose_listing(d, c);
     int r = library_resolve(d, m->track, &t, detail, cap);
     if (r == 0)
         r = siblings_resolve_other(d, m->device, &to, detail, cap);

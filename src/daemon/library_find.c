@@ -74,7 +74,7 @@ static int find_prefix(struct daemon *d, const char *text, struct track **out, c
 }
 
 /* Another device that is seen now may have it, for nothing. */
-static void say_not_here(struct daemon *d, char *detail, size_t cap)
+static void say_not_here(struct daemon *d, bool is_number, char *detail, size_t cap)
 {
     const struct sibling *seen = NULL;
     unsigned count = 0;
@@ -89,6 +89,8 @@ static void say_not_here(struct daemon *d, char *detail, size_t cap)
         (void)snprintf(detail + len, cap - len, " Another device may have it: hearth fetch TRACK --from %s%s.",
                        seen->name, count > 1 ? ", or another of hearth devices" : "");
     len = strlen(detail);
+    if (is_number)
+        len += (size_t)snprintf(detail + len, cap - len, " Numbers are of the list that this terminal was shown last.");
     (void)snprintf(detail + len, cap - len, " What is on sale: hearth browse; then: hearth get TRACK");
 }
 
@@ -109,6 +111,6 @@ int library_resolve(struct daemon *d, const char *text, struct track **out, char
     if (r == REASON_NOT_FOUND && strlen(text) >= PREFIX_MIN)
         r = find_prefix(d, text, out, detail, detail_cap);
     if (r == REASON_NOT_FOUND)
-        say_not_here(d, detail, detail_cap);
+        say_not_here(d, listing_parse(text) != 0, detail, detail_cap);
     return r;
 }

@@ -1,13 +1,16 @@
-/* The last listing: an array that the next listing replaces. */
+/* The last listing of each terminal: an array that the next listing there replaces. */
 #include "daemon/listing.h"
 
 #include <stdlib.h>
 
 #include "protocol/codec.h"
 
-#define LISTING_MAX 100000u
+#define LISTINGS_MAX 32
+#define ENTRIES_MAX 100000u /* of all together */
 
 struct listing {
+    struct listing *next;
+    uint64_t terminal;
     struct listing_entry *entries;
     size_t count, cap;
 };
@@ -57,14 +60,64 @@ void listing_entry_deinit(struct listing_entry *e)
     *e = (struct listing_entry){ 0 };
 }
 
+void listing_choose(struct daemon *d, uint64_t terminal) { d->terminal = terminal; }
+uint64_t listing_chosen(const struct daemon *d) { return d->terminal; }
+
+static struct listing *chosen(const struct daemon *d)
+{
+    struct listing *l = d->listings;
+    while (l != NULL && l->terminal != d->terminal)
+        l = l->next;
+    return l;
+}
+
+static void drop(struct daemon *d, struct listing *l)
+{
+    struct listing **at = &d->listings;
+    while (*at != l)
+        at = &(*at)->next;
+    *at = l->next;
+    for (size_t i = 0; i < l->count; i++)
+        listing_entry_deinit(&l->entries[i]);
+    free(l->entries);
+    free(l);
+}
+
 void listing_clear(struct daemon *d)
 {
-    if (d->listing == NULL)
-        return;
-    for (size_t i = 0; i < d->listing->count; i++)
-        listing_entry_deinit(&d->listing->entries[i]);
-    free(d->listing->entries);
-    *d->listing = (struct listing){ 0 };
+    struct listing *l = chosen(d);
+    if (l != NULL)
+        drop(d, l);
+}
+
+/* Those of other terminals give way, the oldest first. */
+static bool make_room(struct daemon *d, const struct listing *mine)
+{
+    for (;;) {
+        size_t count = 0, entries = 0;
+        struct listing *oldest = NULL;
+        for (struct listing *l = d->listings; l != NULL; l = l->next) {
+            count++;
+            entries += l->count;
+            oldest = l == mine ? oldest : l;
+        }
+        if (count <= LISTINGS_MAX && entries < ENTRIES_MAX)
+            return true;
+        if (oldest == NULL)
+            return false;
+        drop(d, oldest);
+    }
+}
+
+static struct listing *begin(struct daemon *d)
+{
+    struct listing *l = calloc(1, sizeof(*l));
+    if (l == NULL)
+        return NULL;
+    l->terminal = d->terminal;
+    l->next = d->listings;
+    d->listings = l;
+    return l;
 }
 
 static struct listing_entry *grow(struct listing *l)
@@ -85,41 +138,42 @@ static struct listing_entry *grow(struct listing *l)
 uint32_t listing_add(struct daemon *d, const struct id *content, const struct id *distributor, const char *title,
                      const msg_CatalogueItem *item)
 {
-    if (d->listing == NULL)
-        d->listing = calloc(1, sizeof(*d->listing));
-    if (d->listing == NULL || d->listing->count >= LISTING_MAX)
-        return 0;
-    struct listing_entry *e = grow(d->listing);
+    struct listing *l = chosen(d);
+    if (l == NULL)
+        l = begin(d);
+    struct listing_entry *e = l != NULL && make_room(d, l) ? grow(l) : NULL;
     if (e == NULL)
         return 0;
     if (listing_entry_init(e, content, distributor, title, item) != 0) {
-        d->listing->count--;
+        l->count--;
         return 0;
     }
-    return (uint32_t)d->listing->count;
+    return (uint32_t)l->count;
 }
 
 const struct listing_entry *listing_number(struct daemon *d, uint32_t number)
 {
-    if (d->listing == NULL || number == 0 || number > d->listing->count)
-        return NULL;
-    return &d->listing->entries[number - 1];
+    const struct listing *l = chosen(d);
+    return l == NULL || number == 0 || number > l->count ? NULL : &l->entries[number - 1];
 }
 
-size_t listing_count(const struct daemon *d) { return d->listing == NULL ? 0 : d->listing->count; }
+size_t listing_count(const struct daemon *d)
+{
+    const struct listing *l = chosen(d);
+    return l == NULL ? 0 : l->count;
+}
 
 void listing_free(struct daemon *d)
 {
-    listing_clear(d);
-    free(d->listing);
-    d->listing = NULL;
+    while (d->listings != NULL)
+        drop(d, d->listings);
 }
 
 uint32_t listing_parse(const char *text)
 {
     uint32_t number = 0;
     for (const char *p = text; *p != '\0'; p++) {
-        if (*p < '0' || *p > '9' || number > LISTING_MAX)
+        if (*p < '0' || *p > '9' || number > ENTRIES_MAX)
             return 0;
         number = number * 10 + (uint32_t)(*p - '0');
     }

@@ -1,4 +1,5 @@
-/* The last listing shown to a person: its numbers name tracks until the next listing. In memory; loop thread. Source: seed S41. */
+/* The last listing shown to a person: its numbers name tracks until the next listing at the same terminal. In memory; loop thread.
+ * Which terminal is meant is chosen before a request is handled; who goes on later chooses it again. Source: seed S41. */
 #ifndef DAEMON_LISTING_H
 #define DAEMON_LISTING_H
 
@@ -18,6 +19,9 @@ struct listing_entry {
     pb_size_t product_count;          /* 0 in a library listing */
     struct listing_product *products; /* owned */
 };
+/* terminal: as the client says (control.proto, Terminal). */
+void listing_choose(struct daemon *d, uint64_t terminal);
+uint64_t listing_chosen(const struct daemon *d);
 void listing_clear(struct daemon *d);
 /* Returns the number given (from 1); 0 when out of memory. */
 uint32_t listing_add(struct daemon *d, const struct id *content, const struct id *distributor, const char *title,

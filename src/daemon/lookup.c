@@ -19,7 +19,8 @@ struct lookup {
     struct daemon *daemon;
     struct later_item later;
     char track[128];
-    bool whole; /* second round: every page, for an ID */
+    uint64_t terminal; /* whose numbers are meant */
+    bool whole;        /* second round: every page, for an ID */
     uint32_t offset, pages;
     unsigned count; /* different contents that fit */
     struct found found;
@@ -175,12 +176,14 @@ static void walked(struct walk *w)
 static void on_now(struct later_item *item)
 {
     struct lookup *l = container_of(item, struct lookup, later);
+    listing_choose(l->daemon, l->terminal);
     if (l->daemon->accounts == NULL)
         finish(l, REASON_NOT_REGISTERED, NULL, NULL);
     else if (by_listing(l) || by_library(l))
         finish(l, l->count == 1 ? REASON_NONE : REASON_AMBIGUOUS, l->count == 1 ? NULL : l->detail, NULL);
     else if (listing_parse(l->track) != 0 && strlen(l->track) < PREFIX_MIN)
-        finish(l, REASON_NOT_FOUND, "The last listing has no such number.", NULL);
+        finish(l, REASON_NOT_FOUND,
+               "No list that was shown at this terminal has such a number: hearth browse, hearth library", NULL);
     else
         walk_start(&l->walk, l->daemon, NULL);
 }
@@ -191,6 +194,7 @@ int lookup_start(struct daemon *d, const char *track, lookup_fn on_found, void *
     if (l == NULL)
         return -ENOMEM;
     l->daemon = d;
+    l->terminal = listing_chosen(d);
     l->on_found = on_found;
     l->ctx = ctx;
     l->walk.visit = visit;

@@ -61,6 +61,7 @@ static void send_track(struct daemon *d, struct call *c, const struct track *t)
 static void send_tracks(struct call *c, void *ctx)
 {
     struct walkthrough *w = ctx;
+    call_choose_listing(w->daemon, c);
     while (w->at < w->count && call_has_room(c)) {
         const struct track *t = library_find(w->daemon, w->order[w->at++].bytes);
         if (t != NULL)

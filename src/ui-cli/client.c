@@ -1,6 +1,7 @@
 /* The control connection of the command line: connect, send one request, read rows until it is finished. Blocking. */
 #include "ui-cli/client.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,6 +38,29 @@ int client_default_path(char *out, size_t cap)
     return n < (int)cap ? 0 : -ENAMETOOLONG;
 }
 
+static int send_all(int fd, struct slice bytes)
+{
+    while (bytes.len > 0) {
+        ssize_t n = send(fd, bytes.data, bytes.len, MSG_NOSIGNAL);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return -errno;
+        bytes = slice_sub(bytes, (size_t)n, bytes.len - (size_t)n);
+    }
+    return 0;
+}
+
+/* Numbers of listings belong to the terminal that shows them. What has none, as a script of a timer, shares them with the others that have none. */
+static int tell_terminal(struct client *c)
+{
+    int fd = open("/dev/tty", O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    if (fd < 0)
+        return 0;
+    close(fd);
+    return client_send(c, ctl_Type_TERMINAL, ctl_Terminal_fields, &(ctl_Terminal){ .session = (uint64_t)getsid(0) });
+}
+
 int client_open(struct client **out, const char *socket_path)
 {
     struct client *c = calloc(1, sizeof(*c));
@@ -60,6 +84,8 @@ int client_open(struct client **out, const char *socket_path)
         if (connect(c->fd, (struct sockaddr *)&address, sizeof(address)) != 0)
             r = -errno;
     }
+    if (r == 0)
+        r = tell_terminal(c);
     *out = c; /* also on failure: the path is wanted for the message */
     return r;
 }
@@ -76,19 +102,6 @@ void client_free(struct client *c)
 
 const char *client_path(const struct client *c) { return c->path; }
 const msg_Refusal *client_refusal(const struct client *c) { return &c->refusal; }
-
-static int send_all(int fd, struct slice bytes)
-{
-    while (bytes.len > 0) {
-        ssize_t n = send(fd, bytes.data, bytes.len, MSG_NOSIGNAL);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return -errno;
-        bytes = slice_sub(bytes, (size_t)n, bytes.len - (size_t)n);
-    }
-    return 0;
-}
 
 void client_watch(struct client *c, int fd, int (*on_ready)(void *ctx), void *ctx)
 {
@@ -195,6 +208,8 @@ int client_call(struct client *c, uint16_t type, const pb_msgdesc_t *fields, con
 static int take_one(struct client *c, const struct client_many *m, const struct frame *f, uint32_t first, size_t *ended)
 {
     size_t index = f->request - first;
+    if (index >= m->count) /* of client_send */
+        return 0;
     if (f->type == msg_Type_REFUSAL) {
         if (CODEC_DECODE(msg_Refusal, f->message, &c->refusal) != 0)
             return -EPROTO;

@@ -32,7 +32,7 @@ int help_overview(void)
     puts("usage: hearth COMMAND [ARGUMENT...]\n"
          "Shares what a household bought between its devices, with the rights kept intact.\n");
     commands_overview(table, commands(table), stdout);
-    puts("\nTRACK is a number of the last listing, a title that is unique, or a content ID.\n"
+    puts("\nTRACK is a number of this terminal's last list, a unique title or a content ID.\n"
          "hearth help               a line about each command\n"
          "hearth COMMAND --help     all about one; each takes --json and --socket PATH\n"
          "Exit status: 0 done, 1 refused or failed, 2 wrong usage, 3 no hearthd.");

@@ -7,8 +7,10 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "crypto/id.h"
 #include "protocol/documents.h"
 #include "protocol/play_end.h"
+#include "ui-cli/prompt.h"
 
 const char *verb_license_word(const ctl_TrackRow *t)
 {
@@ -301,22 +303,37 @@ const struct verb verb_show = { "show", "TRACK", "Shows everything about one tra
 
 static int run_remove(struct cli *cli, int argc, char **argv)
 {
-    char **args;
-    int count, code = cli_options(cli, argc, argv, NULL, 0, 1, 1, &args, &count);
+    char **args, question[256];
+    bool yes = false;
+    const struct option_spec specs[] = { { "yes", NULL, &yes } };
+    int count, code = cli_options(cli, argc, argv, specs, 1, 1, 1, &args, &count);
     if (code >= 0)
         return code;
+    ctl_Show ask = ctl_Show_init_zero;
     ctl_Remove m = ctl_Remove_init_zero;
-    if (!cli_text(cli, m.track, sizeof(m.track), args[0], "TRACK"))
+    ctl_TrackRow t = ctl_TrackRow_init_zero;
+    if (!cli_text(cli, ask.track, sizeof(ask.track), args[0], "TRACK"))
         return EXIT_USAGE;
+    code = CLI_CALL(cli, SHOW, ctl_Show, &ask, verb_on_track, &t);
+    if (code != EXIT_DONE)
+        return code;
+    id_text(t.content, m.track); /* what is asked about, whatever the listing says meanwhile */
+    snprintf(question, sizeof(question), "Remove %s from this device? [y/N] ", t.title);
+    if (verb_asks(cli, yes) && !prompt_yes(question))
+        return cli_fail(cli, "cancelled", "nothing was removed", NULL);
     code = CLI_CALL(cli, REMOVE, ctl_Remove, &m, NULL, NULL);
     if (code != EXIT_DONE)
         return code;
     if (cli->output.json)
         output_json(&cli->output, json_pack("{s:b}", "done", true));
     else
-        output_line(&cli->output,
-                    "Removed from this device. The license stays: hearth get or hearth fetch brings the content back.");
+        output_line(
+            &cli->output,
+            "%s was removed from this device. The license stays: hearth get or hearth fetch brings the content back.",
+            t.title);
     return EXIT_DONE;
 }
-const struct verb verb_remove = { "remove", "TRACK", "Removes a track's content from this device; the license stays.",
-                                  NULL, run_remove };
+const struct verb verb_remove = { "remove", "TRACK [--yes]",
+                                  "Removes a track's content from this device; the license stays.",
+                                  "It is asked at a terminal, by the track's title, unless --yes is given.",
+                                  run_remove };

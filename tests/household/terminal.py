@@ -12,9 +12,9 @@ from household import PROGRAMS, wait_for
 
 
 class Terminal:
-    """One `hearth` command at a terminal."""
+    """One `hearth` command at a terminal; or several, as a shell there runs them: $HEARTH is the program."""
 
-    def __init__(self, device, *args, columns=100):
+    def __init__(self, device, *args, columns=100, shell=None):
         self.master, self.slave = pty.openpty()
         fcntl.ioctl(self.slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
         self.text = b""
@@ -23,8 +23,9 @@ class Terminal:
             os.setsid()
             fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
-        self.child = subprocess.Popen([PROGRAMS["hearth"], "--socket", device.socket, *args], stdin=self.slave, stdout=self.slave, stderr=self.slave,
-                                      preexec_fn=own_terminal, env=dict(os.environ, NO_COLOR="1"))
+        argv = ["bash", "-c", shell] if shell else [PROGRAMS["hearth"], "--socket", device.socket, *args]
+        self.child = subprocess.Popen(argv, stdin=self.slave, stdout=self.slave, stderr=self.slave, preexec_fn=own_terminal,
+                                      env=dict(os.environ, NO_COLOR="1", HEARTH=PROGRAMS["hearth"], HEARTH_SOCKET=device.socket))
 
     def read(self):
         while select.select([self.master], [], [], 0)[0]:

@@ -156,10 +156,46 @@ def copies_in_json():
     assert (done["charged"], done["currency"]) == (10, "EUR"), done
 
 
+def numbers_are_a_terminals():
+    """What another terminal, or a script, was shown meanwhile changes no number here; and a terminal that was shown nothing has none."""
+    for title in ("Number one", "Number two"):
+        song(title, "--price", "1.00", "--name", "Numbered")
+    t = Terminal(h.kitchen, shell='"$HEARTH" browse Number; read -r; "$HEARTH" get 2')
+    title = t.sees(r"\n2 +(Number \w+) ").group(1)
+    plainly(h.kitchen, "library")
+    other = Terminal(h.kitchen, shell='"$HEARTH" library; "$HEARTH" browse "Copy me"; echo shown')
+    other.sees("shown")
+    other.ends()
+    t.type("\n")
+    t.sees(f"{title} from aurora: 1.00 EUR")
+    t.sees(r"Buy it\? \[y/N\]")
+    t.type("n\n")
+    t.ends(1)
+    refused = Terminal(h.kitchen, "get", "2").ends(1)
+    assert "was shown at this terminal" in refused, refused
+    refused = Terminal(h.kitchen, "show", "2").ends(1)
+    assert "this terminal was shown last" in refused, refused
+
+
+def removed_by_name():
+    one = song("Not to be lost", "--price", "1.00", "--name", "Kept")
+    h.kitchen("get", one, "--yes")
+    t = Terminal(h.kitchen, shell='"$HEARTH" library "Not to be"; "$HEARTH" remove 1')
+    t.sees(r"Remove Not to be lost from this device\? \[y/N\]")
+    t.type("n\n")
+    t.ends(1)
+    assert h.kitchen.track(one)["has_body"]
+    assert "Not to be lost was removed from this device." in Terminal(h.kitchen, "remove", one, "--yes").ends()
+    h.kitchen("get", one, "--download-only")
+    assert "Not to be lost was removed" in plainly(h.kitchen, "remove", one)
+
+
 run_cases([
     ("what is used up is bought anew, once each time", bought_anew),
     ("what can be renewed is renewed instead", renewed_instead),
     ("what is over for everybody is on sale no more", over),
     ("what a copy costs is told before and after", copies_are_told),
     ("and so to programs", copies_in_json),
+    ("numbers belong to the terminal that was shown them", numbers_are_a_terminals),
+    ("what is removed is named, and asked", removed_by_name),
 ])
