@@ -76,18 +76,26 @@ static int64_t bounded_sum(uint64_t at, int64_t by)
     return from + (by > most ? most : by < -most ? -most : by);
 }
 
+static const char *clock_text(uint64_t ms, char out[32])
+{
+    uint64_t s = ms / 1000;
+    if (s >= 3600)
+        (void)snprintf(out, 32, "%llu:%02u:%02u", (unsigned long long)(s / 3600), (unsigned)(s / 60 % 60),
+                       (unsigned)(s % 60));
+    else
+        (void)snprintf(out, 32, "%u:%02u", (unsigned)(s / 60), (unsigned)(s % 60));
+    return out;
+}
+
 /* There is no such place in it: refused. */
 static bool is_beyond(struct deck *k, struct call *c, uint64_t position_ms)
 {
-    char detail[64];
-    uint64_t duration_ms = deck_duration_ms(k), s = duration_ms / 1000;
+    char detail[128], to[32], length[32];
+    uint64_t duration_ms = deck_duration_ms(k);
     if (duration_ms == 0 || position_ms < duration_ms)
         return false;
-    if (s >= 3600)
-        (void)snprintf(detail, sizeof(detail), "It is %u:%02u:%02u long.", (unsigned)(s / 3600),
-                       (unsigned)(s / 60 % 60), (unsigned)(s % 60));
-    else
-        (void)snprintf(detail, sizeof(detail), "It is %u:%02u long.", (unsigned)(s / 60), (unsigned)(s % 60));
+    (void)snprintf(detail, sizeof(detail), "It cannot go to %s: the track is %s long.", clock_text(position_ms, to),
+                   clock_text(duration_ms, length));
     call_refuse(c, REASON_NOT_FOUND, detail);
     return true;
 }

@@ -127,6 +127,8 @@ void device_rename_handle(struct daemon *d, struct call *c, const void *message)
     struct account *a;
     const char *detail = NULL;
     int r = find_device(d, m->device, &client, &a);
+    if (r == REASON_NOT_FOUND)
+        detail = "No device of the household has this name: hearth devices lists them.";
     if (r == 0 && m->name[0] == '\0') {
         r = REASON_NOT_PERMITTED;
         detail = "A device needs a name that is not empty.";

@@ -110,10 +110,26 @@ static const struct account *worst_skew(const struct daemon *d, int64_t *skew_ms
     return worst;
 }
 
+/* The largest unit that it fills twice: nobody counts seconds of a year. */
+static const char *skew_text(int64_t skew_ms, char out[48])
+{
+    static const struct {
+        int64_t s;
+        const char *word;
+    } units[] = { { 86400, "days" }, { 3600, "hours" }, { 60, "minutes" }, { 1, "s" } };
+    int64_t s = llabs(skew_ms) / 1000;
+    size_t i = 0;
+    while (i + 1 < ARRAY_COUNT(units) && s < 2 * units[i].s)
+        i++;
+    (void)snprintf(out, 48, "%lld %s", (long long)(s / units[i].s), units[i].word);
+    return out;
+}
+
 static void on_time(void *ctx)
 {
     struct doctor *doc = ctx;
     int64_t skew_ms = 0;
+    char skew[48];
     const struct account *untrusted = device_time_untrusted(doc->daemon);
     const struct account *heard = worst_skew(doc->daemon, &skew_ms);
     if (untrusted != NULL && session_peer(account_find(doc->daemon, untrusted->distributor.bytes)) != NULL)
@@ -132,7 +148,7 @@ static void on_time(void *ctx)
                 "No distributor has told the time yet.");
     else if (llabs(skew_ms) > SKEW_MAX_MS)
         verdict(doc, "clock", BAD, "Set the clock: timedatectl set-ntp true",
-                "The clock is %lld s %s; while this device runs it goes by %s.", (long long)(llabs(skew_ms) / 1000),
+                "The clock is %s %s; while this device runs it goes by %s.", skew_text(skew_ms, skew),
                 skew_ms > 0 ? "slow" : "fast", heard->name);
     else
         verdict(doc, "clock", GOOD, NULL, "The clock agrees with the distributors' (%lld ms).", (long long)skew_ms);

@@ -110,7 +110,7 @@ static int plan_wish(struct state_edit *edit, const struct replica *r, struct re
     if (w->action == WISH_BOUGHT && is_bought(r, first, count))
         return 0;
     if (w->action == WISH_ADD && count > 0)
-        return REASON_ALREADY;
+        return 0; /* whoever asked for it, it is there */
     if (w->action != WISH_ADD && count == 0)
         return w->action == WISH_REMOVE ? REASON_NOT_FOUND : 0;
     if (w->action == WISH_REMOVE)
@@ -123,8 +123,7 @@ static void on_wished(struct state_edit *edit, int outcome)
 {
     struct wish *w = container_of(edit, struct wish, edit);
     if (w->call != NULL && outcome != 0) {
-        call_refuse(w->call, reason_of_error(outcome),
-                    outcome == REASON_ALREADY ? "It is on the wish list already." : NULL);
+        call_refuse(w->call, reason_of_error(outcome), NULL);
     } else if (w->call != NULL) {
         const struct replica *r = state_replica(w->daemon);
         uint8_t key[2 * ID_BYTES];

@@ -177,8 +177,11 @@ static const char *words(const struct product *p, char *out, size_t cap)
     say_day(c->has_download_from_ms, "download from", c->download_from_ms, out, cap);
     say_day(c->has_download_until_ms, "download until", c->download_until_ms, out, cap);
     n = strlen(out);
-    SAY(c->has_max_plays, "%u plays", c->max_plays);
-    SAY(c->has_max_play_ms, "%llu min playing", (unsigned long long)(c->max_play_ms / 60000));
+    SAY(c->has_max_plays, "%u play%s", c->max_plays, c->max_plays == 1 ? "" : "s");
+    SAY(c->has_max_play_ms && c->max_play_ms % 60000 == 0, "%llu min playing",
+        (unsigned long long)(c->max_play_ms / 60000));
+    SAY(c->has_max_play_ms && c->max_play_ms % 60000 != 0, "%llu:%02u min playing",
+        (unsigned long long)(c->max_play_ms / 60000), (unsigned)(c->max_play_ms / 1000 % 60));
     SAY(c->has_max_checkouts, "%u checkouts", c->max_checkouts);
     SAY(c->record, "CD-R");
     SAY(c->has_own_price, "own %lld.%02lld", (long long)(c->own_price / 100), (long long)(c->own_price % 100));

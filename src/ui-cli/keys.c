@@ -84,7 +84,9 @@ bool keys_start(void)
     if (!isatty(STDIN_FILENO) || !isatty(STDERR_FILENO) || tcgetattr(STDIN_FILENO, &before) != 0)
         return false;
     single = before;
-    single.c_lflag &= ~(tcflag_t)(ICANON | ECHO); /* ISIG stays: Ctrl-C and Ctrl-Z mean what they always do */
+    single.c_lflag &= ~(tcflag_t)(ICANON | ECHO); /* ISIG stays: Ctrl-Z and Ctrl-\ mean what they always do */
+    if (before.c_lflag & ISIG)
+        single.c_cc[VINTR] = _POSIX_VDISABLE; /* Ctrl-C comes as a key */
     single.c_cc[VMIN] = 1;
     single.c_cc[VTIME] = 0;
     if (!prepared) {
@@ -145,5 +147,7 @@ int keys_next(void)
         return KEY_NONE;
     if (b < 0)
         return KEY_END;
+    if (b == before.c_cc[VINTR] && (before.c_lflag & ISIG) != 0)
+        return KEY_INTERRUPT;
     return b == 0x1b ? arrow() : b == 0 ? KEY_OTHER : b;
 }

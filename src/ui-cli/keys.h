@@ -12,7 +12,8 @@ enum key {
     KEY_RIGHT,
     KEY_UP,
     KEY_DOWN,
-    KEY_OTHER /* a sequence that means nothing here */
+    KEY_INTERRUPT, /* Ctrl-C, or what this terminal has for it */
+    KEY_OTHER      /* a sequence that means nothing here */
 };
 bool keys_start(void); /* false: standard input or standard error is no terminal */
 void keys_stop(void);  /* as it was before; idempotent */

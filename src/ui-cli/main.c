@@ -130,6 +130,7 @@ int cli_call_quietly(struct cli *cli, uint16_t type, const pb_msgdesc_t *fields,
     if (cli->client == NULL && (r = client_open(&cli->client, cli->socket_path)) != 0)
         return unreachable(cli, r);
     r = client_call(cli->client, type, fields, message, on_row, ctx);
+    output_progress_end(&cli->output);
     return r == 0 ? EXIT_DONE : r == CLIENT_REFUSED ? -1 : failed(cli, r);
 }
 

@@ -40,13 +40,6 @@ static int control(struct cli *cli, uint32_t action, int64_t value)
     return code == EXIT_DONE ? say_state(cli, &s) : code;
 }
 
-static int without_arguments(struct cli *cli, int argc, char **argv, uint32_t action)
-{
-    char **args;
-    int count, code = cli_options(cli, argc, argv, NULL, 0, 0, 0, &args, &count);
-    return code >= 0 ? code : control(cli, action, 0);
-}
-
 static int run_pause(struct cli *cli, int argc, char **argv)
 {
     bool off = false;
@@ -76,7 +69,23 @@ const struct verb verb_previous = { "previous", "[--chapter]",
                                     "Goes back to the beginning of the track or chapter, or, there, to the one before.",
                                     NULL, run_previous };
 
-static int run_stop(struct cli *cli, int argc, char **argv) { return without_arguments(cli, argc, argv, 6); }
+/* What plays no more was stopped: asked twice, it is the same. */
+static int run_stop(struct cli *cli, int argc, char **argv)
+{
+    char **args;
+    ctl_PlayControl m = { .action = 6 };
+    ctl_Playing s = ctl_Playing_init_zero;
+    int count, code = cli_options(cli, argc, argv, NULL, 0, 0, 0, &args, &count);
+    if (code >= 0)
+        return code;
+    code = cli_call_except(cli, ctl_Type_PLAY_CONTROL, ctl_PlayControl_fields, &m, on_playing, &s, REASON_NOT_FOUND);
+    if (code > 0)
+        return code;
+    if (code == EXIT_DONE || cli->output.json)
+        return say_state(cli, &s);
+    output_line(&cli->output, "Nothing is playing.");
+    return EXIT_DONE;
+}
 const struct verb verb_stop = { "stop", "", "Ends playing. Where the track was left is remembered.", NULL, run_stop };
 
 /* "90", "1:30", "1:02:03", "90.5", in milliseconds. */

@@ -54,6 +54,8 @@ static int done(struct cli *cli, int code, const char *format, const char *a, co
         return code;
     if (cli->output.json)
         output_json(&cli->output, json_pack("{s:b}", "done", true));
+    else if (b != NULL && strcmp(a, b) == 0)
+        output_line(&cli->output, "%s has this name already.", a);
     else if (b != NULL)
         output_line(&cli->output, "%s is now called %s.", a, b);
     else

@@ -1,4 +1,5 @@
 /* play: S41-S50, with the keyboard while it lasts. */
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,6 +25,8 @@ struct playing {
     bool follow, agreed; /* --follow; --renew: any price of a renewal */
     bool many, in_time;
     bool has_keys, hinted;   /* the keyboard is ours; what its keys do was said */
+    bool interrupted;        /* Ctrl-C: it is stopped, what became of it is said, and then this ends by it */
+    bool refused;            /* why it was not played was said already */
     bool announced;          /* what is left of the license of this track */
     json_t *played, *failed; /* with --json */
     const char *list;
@@ -32,6 +35,16 @@ struct playing {
     unsigned played_count, failed_count;
     uint32_t mended; /* number of the track that was renewed last: once is enough */
 };
+
+/* As the shell expects of what Ctrl-C ends. */
+static void die_of_interrupt(struct cli *cli)
+{
+    keys_stop();
+    output_progress_end(&cli->output);
+    fflush(stdout);
+    (void)signal(SIGINT, SIG_DFL);
+    (void)raise(SIGINT);
+}
 
 /* --- The keyboard --- */
 
@@ -42,7 +55,7 @@ static const struct {
 } bound[] = {
     { ' ', 3, 0 },        { 'p', 3, 0 },   { KEY_LEFT, 8, -10000 }, { KEY_RIGHT, 8, 10000 }, { KEY_DOWN, 8, -60000 },
     { KEY_UP, 8, 60000 }, { '-', 10, -5 }, { '+', 10, 5 },          { '=', 10, 5 },          { 'n', 4, 0 },
-    { 'b', 5, 0 },        { 'q', 6, 0 },   { ']', 14, 1 },          { '[', 14, -1 },
+    { 'b', 5, 0 },        { 'q', 6, 0 },   { KEY_INTERRUPT, 6, 0 }, { ']', 14, 1 },          { '[', 14, -1 },
 };
 #define KEYS_TEXT "space pauses; arrows 10 s, 1 min; - + volume; n next, b back, [ ] chapters, q quits"
 
@@ -50,6 +63,9 @@ static int on_keys(void *ctx)
 {
     struct playing *p = ctx;
     for (int key; (key = keys_next()) != KEY_NONE;) {
+        if (key == KEY_INTERRUPT && p->interrupted)
+            die_of_interrupt(p->cli); /* twice: whether hearthd answers or not */
+        p->interrupted |= key == KEY_INTERRUPT;
         if (key == KEY_END) {
             client_watch(p->cli->client, -1, NULL, NULL);
             return 0;
@@ -181,6 +197,7 @@ static int on_failed(struct playing *p, const ctl_PlayFailed *f)
         snprintf(line, sizeof(line), "%s%s was not played%s: %s", where, f->title,
                  f->has_begun && f->begun ? " to its end" : "", r->text);
         output_error(&p->cli->output, r->code, line, r->has_remedy && !f->waits ? r->remedy : NULL);
+        p->refused = true;
     }
     if (f->waits)
         return mend(p, f);
@@ -358,6 +375,12 @@ static int say_result(struct playing *p, const ctl_Play *m)
     return p->failed_count > 0 ? EXIT_REFUSED : EXIT_DONE;
 }
 
+/* Of one track the refusal comes twice: as it is met, and at the end. */
+static int fail(const struct playing *p, const msg_Refusal *r)
+{
+    return p->refused ? EXIT_REFUSED : cli_fail(p->cli, r->code, r->text, r->has_remedy ? r->remedy : NULL);
+}
+
 static int play(struct playing *p, const ctl_Play *m)
 {
     struct cli *cli = p->cli;
@@ -371,8 +394,12 @@ static int play(struct playing *p, const ctl_Play *m)
         take_keys(p);
     }
     cli->when_lost = "start it again; what the play cost is then told by hearth events and hearth show TRACK";
-    code = CLI_CALL(cli, PLAY, ctl_Play, m, on_row, p);
+    code = cli_call_quietly(cli, ctl_Type_PLAY, ctl_Play_fields, m, on_row, p);
     keys_stop();
+    if (p->interrupted)
+        die_of_interrupt(cli);
+    if (code < 0)
+        code = fail(p, client_refusal(cli->client));
     if (cli->client != NULL)
         client_watch(cli->client, -1, NULL, NULL);
     if (code == EXIT_DONE && m->background && p->state.state != 0)

@@ -2,10 +2,11 @@
 """What a person is told of prices, before and after: buying, buying anew, renewing. Every cent that is charged was told, and nothing is bought twice."""
 import os
 import sqlite3
+import subprocess
 import tempfile
 import time
 
-from household import Household, enter_namespace, make_track, run_cases, wait_for
+from household import PROGRAMS, Household, enter_namespace, make_track, run_cases, wait_for
 from terminal import Terminal, plainly
 
 enter_namespace()
@@ -190,6 +191,31 @@ def removed_by_name():
     assert "Not to be lost was removed" in plainly(h.kitchen, "remove", one)
 
 
+def refused_once():
+    one = song("Said once", "--price", "1.00", "--max-plays", "1", "--renew-price", "0.50", "--name", "Once, renewable")
+    h.kitchen("get", one, "--yes")
+    use_up(h.kitchen, one)
+    t = Terminal(h.kitchen, "play", one, "--output", "null")
+    t.sees(r"Renew it\? \[y/N\]")
+    t.type("n\n")
+    shown = t.ends(1)
+    assert shown.count("use-exhausted") == 1, shown
+    refusal = h.kitchen.refused("use-exhausted", "play", one, "--output", "null")
+    assert "used up" in refusal.message
+
+
+def said_twice_done_once():
+    assert "Nothing is playing." in plainly(h.kitchen, "stop")
+    assert h.kitchen("stop") == {"state": "stopped"}
+    assert "has this name already" in plainly(h.kitchen, "devices", "rename", "attic", "attic")
+    assert "hearth devices" in h.kitchen.refused("not-found", "devices", "rename", "cellar", "vault").message
+    wanted = song("Wanted", "--price", "1.00", "--max-plays", "1", "--play-time", "20s", "--name", "Limits")
+    for _ in range(2):
+        assert "is on the wish list" in plainly(h.kitchen, "wishlist", "add", wanted)
+    listed = subprocess.run([PROGRAMS["hearth-distributor"], "--state-dir", h.aurora.dir, "product", "list"], capture_output=True, text=True, check=True).stdout
+    assert "1 play, 0:20 min playing" in listed, listed
+
+
 run_cases([
     ("what is used up is bought anew, once each time", bought_anew),
     ("what can be renewed is renewed instead", renewed_instead),
@@ -198,4 +224,6 @@ run_cases([
     ("and so to programs", copies_in_json),
     ("numbers belong to the terminal that was shown them", numbers_are_a_terminals),
     ("what is removed is named, and asked", removed_by_name),
+    ("a refusal is said once", refused_once),
+    ("what is so already is done, with a word", said_twice_done_once),
 ])
