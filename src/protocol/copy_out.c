@@ -187,7 +187,7 @@ static void take_back(struct copy_out *m, int64_t now_ms)
         return;
     }
     m->cancelled = false;
-    if (m->state == COPY_OUT_ASKING || (held && m->about.removable) || (held && m->about.move && !m->asleep)) {
+    if (m->state == COPY_OUT_ASKING || (held && m->about.removable)) {
         copy_out_end(m, REASON_CANCELLED, NULL);
     } else if (held) {
         m->why = REASON_CANCELLED;

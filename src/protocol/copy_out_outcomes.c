@@ -78,7 +78,7 @@ void copy_out_released(struct copy_out *m, enum reason why, const char *detail, 
     if (why == REASON_NONE) {
         m->asleep = true;
         copy_out_note_serial(m);
-    } else if (is_passing(why) || m->asleep) {
+    } else if (why != REASON_ALREADY && why != REASON_SERIAL_ALREADY_USED && (is_passing(why) || m->asleep)) {
         copy_out_later(m, why, now_ms);
     } else { /* no move comes of it, the license stays awake */
         copy_out_end(m, why, detail);

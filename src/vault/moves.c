@@ -201,8 +201,8 @@ static int judge_known(const struct move *m, const struct released *in)
         return 0;
     case MOVE_FINISHED:
         return REASON_ALREADY;
-    default:
-        return REASON_CANCELLED;
+    default: /* for good, unlike a question that was cancelled */
+        return REASON_SERIAL_ALREADY_USED;
     }
 }
 

@@ -15,7 +15,7 @@ enum move_state { MOVE_RELEASED = 1, MOVE_FINISHED = 2, MOVE_CANCELLED = 3 };
 /* MOVE_RELEASE: opens a certificate sealed to this device. REASON_MALFORMED: does not open, or is no move. REASON_NOT_PERMITTED: of another
  * source. REASON_NO_LICENSE, REASON_LICENSE_SUSPENDED (another move of it is open), REASON_CERTIFICATE_EXPIRED, REASON_IN_USE (played at
  * this moment), REASON_OUT_OF_STEP (played since it was asked for: the certificate gives more than is left), REASON_ALREADY (finished),
- * REASON_CANCELLED. REASON_SIGNATURE_INVALID, REASON_KEYSET_INVALID (none is known): not by the issuer's license key. By a copy key it is not proved here
+ * REASON_SERIAL_ALREADY_USED (also: cancelled). REASON_SIGNATURE_INVALID, REASON_KEYSET_INVALID (none is known): not by the issuer's license key. By a copy key it is not proved here
  * that it is the issuer's: a forged one takes from this device what this device holds, and nobody accepts it. */
 request_fn moves_release;
 /* MOVE_FINISH: receipt of the destination, outcome stored. REASON_NOT_FOUND: no such move; REASON_NOT_PERMITTED: does not match it, or says refused;

@@ -48,6 +48,8 @@ static void check_end(const struct world *w, bool move, const struct fault *faul
         fail_with(w, "moved, and still here", move, faults, count);
     if (w->row == COPY_OUT_GONE && (w->serial == SERIAL_STORED || w->license != LICENSE_AWAKE || !w->body))
         fail_with(w, "cancelled, and not back", move, faults, count);
+    if (w->row == COPY_OUT_GONE && move && w->asked && w->given_back != 1)
+        fail_with(w, "granted and cancelled, and its issuer was not told", move, faults, count);
     if (w->row == COPY_OUT_GONE && w->serial == SERIAL_REFUSED && w->given_back != 1)
         fail_with(w, "refused, and not reported", move, faults, count);
     if (w->serial == SERIAL_STORED && w->reported == 0)

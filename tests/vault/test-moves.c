@@ -209,7 +209,7 @@ static void cancelled(void **state)
     assert_int_equal(license_state(), 1);
     assert_int_equal(rig_play(&rig, &song, NULL, NULL), 0);
     assert_int_equal(rig_move_cancel(&rig, buf_slice(&receipt)), 0);
-    assert_int_equal(rig_move_release(&rig, buf_slice(&sealed), &out), REASON_CANCELLED);
+    assert_int_equal(rig_move_release(&rig, buf_slice(&sealed), &out), REASON_SERIAL_ALREADY_USED);
     make_receipt(1, &target_key);
     assert_int_equal(rig_move_finish(&rig, buf_slice(&receipt), &finish), REASON_CANCELLED);
     make_move(11); /* another try */
