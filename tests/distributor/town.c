@@ -105,12 +105,12 @@ void town_restart(struct shop *s)
 
 /* --- Between shops ----------------------------------------------------------------------------------------------- */
 
-static void share_one_way(struct shop *from, struct shop *to)
+void town_carry(struct shop *from, struct shop *to, uint64_t *after)
 {
     struct buf tail CLEANUP(buf_free) = buf(1 << 24);
     uint64_t last = 0;
     uint32_t count = 0;
-    assert_int_equal(share_outbox_read(from->o, 0, 100000, 1 << 23, &tail, &count, &last), 0);
+    assert_int_equal(share_outbox_read(from->o, *after, 100000, 1 << 23, &tail, &count, &last), 0);
     struct transaction t CLEANUP(transaction_end) = { 0 };
     struct reader r = reader(buf_slice(&tail));
     struct slice envelope;
@@ -118,6 +118,13 @@ static void share_one_way(struct shop *from, struct shop *to)
     while (codec_list_next(&r, SHARE_ENVELOPE_MAX, &envelope) == 0)
         assert_int_equal(share_apply(to->o, envelope, to->town->now_ms), 0);
     commit(&t);
+    *after = last > *after ? last : *after;
+}
+
+static void share_one_way(struct shop *from, struct shop *to)
+{
+    uint64_t after = 0;
+    town_carry(from, to, &after);
 }
 
 void town_share(struct town *t)

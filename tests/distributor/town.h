@@ -37,6 +37,8 @@ void town_deinit(struct town *t);
 void town_restart(struct shop *s); /* closes and opens; on its own only when asked to */
 /* Carries every shared row to the other shop, as the directory would. */
 void town_share(struct town *t);
+/* One way, the rows after this number; which is then that of the last. */
+void town_carry(struct shop *from, struct shop *to, uint64_t *after);
 /* Fetches the other's keyset, delegation and grant, as the server does. */
 void town_ask(struct shop *s, const struct shop *other);
 
@@ -127,6 +129,9 @@ int vault_key_of_copy(struct shop *issuer, struct shop *own, struct gadget *dest
                       const msg_Result *result, doc_CopyCertificate *certificate, struct key32 *key);
 /* Opens the first block of the body with this key. */
 bool vault_plays(struct shop *issuer, const struct id *content, const struct key32 *key);
+
+/* Its information and hash-list root, as they lie in the body file; info: appended. */
+void vault_body_head(struct shop *s, const struct id *content, struct buf *info, uint8_t list_root[32]);
 
 /* --- The whole database, to see what changed ------------------------------------------------------------------------ */
 

@@ -45,6 +45,14 @@ static void body_open(struct shop *s, const struct id *content, struct body *b)
     assert_true(id_equal(&id, content));
 }
 
+void vault_body_head(struct shop *s, const struct id *content, struct buf *info, uint8_t list_root[32])
+{
+    struct body b CLEANUP(body_close) = { .fd = -1 };
+    body_open(s, content, &b);
+    assert_int_equal(buf_append(info, slice(b.info_bytes, b.info_len)), 0);
+    memcpy(list_root, b.list_root, sizeof(b.list_root));
+}
+
 bool vault_plays(struct shop *issuer, const struct id *content, const struct key32 *key)
 {
     struct body b CLEANUP(body_close) = { .fd = -1 };

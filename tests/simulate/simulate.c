@@ -1,0 +1,436 @@
+/* Simulated households: each seed is one, from registration to the day when everything has settled.
+ *
+ *   simulate [--seeds N] [--from S] [--jobs N]   N seeds, from S on, each in a process of its own
+ *   simulate --seed S [--trace]                  one of them, in this process
+ *   simulate --replay FILE                       the seeds in a file, one a line, # begins a comment
+ *   simulate --twice N                           N seeds twice: the same trace
+ *
+ * With --seconds S none is begun after that time. A seed that fails is printed with the command that runs it again. */
+#include "world.h"
+
+#include <getopt.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "crypto/body.h"
+#include "base/secret.h"
+#include "disk.h"
+
+#define TROUBLE_MS (6 * 60 * 1000) /* as long as things go wrong */
+#define SETTLED_MS (8 * TOWN_DAY_MS)
+#define EVENTS_MAX 400000
+#define SECONDS_MAX 120
+
+#define LINE \
+    "seed %llu: %llu events, %llu killed, %llu without power, %llu lost, %llu repeated, %llu bought, %llu copied, %llu moved,"
+
+static char place[64];
+
+/* ---- before any seed: shops, accounts, contents ------------------------------------------------------------------- */
+
+static void publish(struct world *w)
+{
+    for (int i = 0; i < CONTENTS; i++) {
+        struct content_fact *f = &w->contents[i];
+        char title[16];
+        f->shop = i / 2;
+        struct shop *s = f->shop == 0 ? &w->town.a : &w->town.b;
+        (void)snprintf(title, sizeof(title), "Track %d", i);
+        f->id = shop_publish(s, title, PRICE, COPY_PRICE, 2, 1);
+        shop_license_id(s, &f->id, f->license_id);
+        f->info = buf(BODY_INFO_MAX);
+        vault_body_head(s, &f->id, &f->info, f->list_root);
+    }
+}
+
+/* Two people of one household, whose accounts are linked, and one who has nothing to do with them. */
+static void people(struct world *w)
+{
+    struct gadget anna, bert;
+    shop_user(&w->town.a, "anna", 100000);
+    shop_user(&w->town.b, "bert", 100000);
+    shop_user(&w->town.a, "carl", 100000);
+    gadget_init(&w->town, &anna, "a phone");
+    gadget_init(&w->town, &bert, "another");
+    MUST(gadget_register(&w->town.a, &anna, "anna", TOWN_PASSWORD) == 0);
+    MUST(gadget_register(&w->town.b, &bert, "bert", TOWN_PASSWORD) == 0);
+    town_link(&w->town, &anna, &bert);
+    gadget_deinit(&anna);
+    gadget_deinit(&bert);
+}
+
+static struct world *prepare(void)
+{
+    struct world *w = calloc(1, sizeof(*w));
+    MUST(w);
+    disk_init();
+    town_init(&w->town);
+    disk_add(SHOP_NODE(0), w->town.a.dir);
+    disk_add(SHOP_NODE(1), w->town.b.dir);
+    people(w);
+    publish(w);
+    static const int homes[DEVICES] = { 0, 0, 1, 1, 0 };
+    static const char *const users[DEVICES] = { "anna", "anna", "bert", "bert", "carl" };
+    for (int i = 0; i < DEVICES; i++) {
+        struct device *d = &w->devices[i];
+        d->node = i;
+        d->home = homes[i];
+        d->user = users[i];
+        (void)snprintf(d->dir, sizeof(d->dir), "%s/%d", place, i);
+        char vault[128];
+        (void)snprintf(vault, sizeof(vault), "%s/vault", d->dir);
+        MUST(mkdir(d->dir, 0700) == 0 && mkdir(vault, 0700) == 0);
+        disk_add((unsigned)i, d->dir);
+        device_make(w, d);
+    }
+    shop_stop(w, 0);
+    shop_stop(w, 1);
+    return w;
+}
+
+/* ---- one seed ------------------------------------------------------------------------------------------------------- */
+
+static void on_share(struct world *w, struct event *e)
+{
+    (void)shops_share(w);
+    after(w, between(w, 5000, 60000), -1, e->run);
+}
+
+/* The write-ahead log into the database, as the server does beside its writer. */
+static void on_checkpoint(struct world *w, struct event *e)
+{
+    for (int shop = 0; shop < SHOPS; shop++)
+        if (w->up[SHOP_NODE(shop)]) {
+            uint64_t pages;
+            MUST(store_checkpoint((shop == 0 ? &w->town.a : &w->town.b)->o->store, &pages) == 0);
+            (void)node_failed(w, SHOP_NODE(shop));
+        }
+    after(w, between(w, 1000, 60000), -1, e->run);
+}
+
+/* Mostly of what is there, and to whom it may go. */
+static void wish_copy(struct world *w, bool move)
+{
+    struct device *d = &w->devices[chance(w, DEVICES)];
+    int content = (int)chance(w, CONTENTS), to = (int)chance(w, chance(w, 8) == 0 ? DEVICES : DEVICES - 1);
+    for (int i = 0; i < 10 && (!w->up[d->node] || !d->body[content] || to == d->node); i++) {
+        d = &w->devices[chance(w, DEVICES)];
+        content = (int)chance(w, CONTENTS);
+    }
+    device_wish_copy(w, d, content, to, move);
+}
+
+static void on_wish(struct world *w, struct event *e)
+{
+    struct device *d = &w->devices[chance(w, DEVICES)];
+    if (w->calm)
+        return;
+    switch (chance(w, 10)) {
+    case 0:
+    case 1:
+        device_wish_purchase(w, d, d->home * 2 + (int)chance(w, 2));
+        break;
+    case 2:
+    case 3:
+    case 4:
+        wish_copy(w, false);
+        break;
+    case 5:
+    case 6:
+    case 7:
+        wish_copy(w, true);
+        break;
+    case 8:
+        copies_cancel(w, d);
+        break;
+    default:
+        incoming_cancel(w, d);
+        break;
+    }
+    if (w->seed % 3 == 0 && chance(w, 50) == 0) /* anna-1 removes anna-2, or bert-1 bert-2 */
+        device_wish_removal(w, &w->devices[w->seed % 2 * 2], (int)(w->seed % 2 * 2) + 1);
+    after(w, between(w, 100, 8000), -1, e->run);
+}
+
+static void on_calm(struct world *w, struct event *e)
+{
+    (void)e;
+    trace(w, "nothing goes wrong any more");
+    w->calm = true;
+    memset(w->apart, 0, sizeof(w->apart));
+    for (int i = 0; i < DEVICES; i++)
+        w->devices[i].skew_ms = 0;
+    for (int i = 0; i < NODES; i++)
+        disk_arm((unsigned)i, 0, NULL);
+}
+
+static bool has_settled(struct world *w)
+{
+    for (int i = 0; i < NODES; i++)
+        if (!w->up[i] || (i < DEVICES && !w->removing[i] && !device_is_idle(w, &w->devices[i])))
+            return false;
+    return w->calm;
+}
+
+static void begin(struct world *w, uint64_t seed)
+{
+    w->seed = seed;
+    w->promises = promises_new();
+    w->digest = calloc(1, sizeof(*w->digest));
+    MUST(w->digest && sha256_init(w->digest) == 0);
+    rng_fake_init(&w->rng, seed);
+    rng_fake_init(&w->town.rng, seed ^ UINT64_C(0x5eed));
+    w->town.now_ms += 1000;
+    for (int i = 0; i < NODES; i++)
+        w->halted[i] = w->up[i] = true;
+    for (int i = 0; i < SHOPS; i++)
+        shop_start(w, i);
+    for (int i = 0; i < DEVICES; i++) {
+        struct device *d = &w->devices[i];
+        rng_fake_init(&d->rng, seed * 16 + (unsigned)i);
+        device_start(w, d);
+    }
+    for (int i = 0; i < NODES; i++) {
+        w->halted[i] = false;
+        w->dirty[i] = true;
+    }
+    after(w, 1000, -1, on_share);
+    after(w, 1000, -1, on_checkpoint);
+    after(w, 1000, -1, on_wish);
+    after(w, TROUBLE_MS, -1, on_calm);
+    faults_start(w);
+}
+
+static void run(struct world *w, uint64_t seed, bool with_trace)
+{
+    uint8_t digest[32];
+    int64_t settled_ms = 0;
+    w->trace = with_trace;
+    begin(w, seed);
+    while (world_step(w)) {
+        MUST(w->events_run < EVENTS_MAX);
+        if (!w->calm || w->events_run % 64 != 0)
+            continue;
+        if (w->town.now_ms - TOWN_START_MS > SETTLED_MS)
+            broken("it does not come to an end");
+        bool settled = has_settled(w);
+        settled_ms = settled && settled_ms == 0 ? w->town.now_ms : settled ? settled_ms : 0;
+        if (settled && w->town.now_ms - settled_ms > 10 * 60 * 1000)
+            break;
+    }
+    promises_check_end(w);
+    int purchases = 0;
+    for (int i = 0; i < w->purchase_count; i++)
+        purchases += w->purchases[i].granted;
+    sha256_final(w->digest, digest);
+    (void)printf(LINE " trace %02x%02x%02x%02x\n", (unsigned long long)seed, (unsigned long long)w->events_run,
+                 (unsigned long long)w->restarts, (unsigned long long)w->power_losses, (unsigned long long)w->lost,
+                 (unsigned long long)w->repeated, (unsigned long long)purchases,
+                 (unsigned long long)promises_copied(w, false), (unsigned long long)promises_copied(w, true), digest[0],
+                 digest[1], digest[2], digest[3]);
+}
+
+/* ---- many -------------------------------------------------------------------------------------------------------------- */
+
+struct child {
+    pid_t pid;
+    int out;
+    uint64_t seed;
+};
+
+static void clean(const struct world *w)
+{
+    char command[256];
+    (void)snprintf(command, sizeof(command), "rm -rf '%s' '%s' '%s'", place, w->town.a.dir, w->town.b.dir);
+    if (system(command) != 0)
+        (void)fprintf(stderr, "%s stays\n", place);
+}
+
+/* piped: what it says is read by finish. */
+static struct child start(struct world *w, uint64_t seed, bool piped, bool with_trace)
+{
+    int ends[2];
+    MUST(pipe(ends) == 0);
+    (void)fflush(NULL);
+    pid_t pid = fork();
+    MUST(pid >= 0);
+    if (pid == 0) {
+        if (piped && (dup2(ends[1], 1) < 0 || dup2(ends[1], 2) < 0))
+            _exit(2);
+        (void)close(ends[0]);
+        (void)alarm(SECONDS_MAX);
+        run(w, seed, with_trace);
+        (void)fflush(NULL);
+        _exit(0);
+    }
+    (void)close(ends[1]);
+    return (struct child){ pid, ends[0], seed };
+}
+
+/* What all seeds together came to. */
+struct totals {
+    unsigned long long events, killed, powerless, lost, repeated, bought, copied, moved;
+};
+
+static void add(struct totals *t, const char *line)
+{
+    unsigned long long seed, n[8];
+    if (sscanf(line, LINE, &seed, &n[0], &n[1], &n[2], &n[3], &n[4], &n[5], &n[6], &n[7]) != 9)
+        return;
+    t->events += n[0];
+    t->killed += n[1];
+    t->powerless += n[2];
+    t->lost += n[3];
+    t->repeated += n[4];
+    t->bought += n[5];
+    t->copied += n[6];
+    t->moved += n[7];
+}
+
+/* true when it was well; last: its last line. */
+static bool finish(struct child *c, char *last, size_t cap)
+{
+    char text[4096];
+    size_t len = 0;
+    ssize_t got;
+    int status;
+    while (len < sizeof(text) - 1 && (got = read(c->out, text + len, sizeof(text) - 1 - len)) > 0)
+        len += (size_t)got;
+    text[len] = '\0';
+    (void)close(c->out);
+    MUST(waitpid(c->pid, &status, 0) == c->pid);
+    (void)snprintf(last, cap, "%s", text);
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+        return true;
+    (void)printf("%sseed %llu FAILED (%s %d); again: scripts/simulate --seed %llu --trace\n", text,
+                 (unsigned long long)c->seed, WIFSIGNALED(status) ? "signal" : "exit",
+                 WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status), (unsigned long long)c->seed);
+    (void)fflush(stdout);
+    return false;
+}
+
+static unsigned run_seeds(struct world *w, const uint64_t *seeds, size_t count, unsigned jobs, bool twice, time_t limit)
+{
+    struct child children[16];
+    struct totals totals = { 0 };
+    char first[4096], last[4096];
+    size_t begun = 0, ended = 0;
+    unsigned failed = 0;
+    time_t until = limit > 0 ? time(NULL) + limit : INT64_MAX;
+    for (; ended < count && (ended < begun || time(NULL) < until); ended++) {
+        for (; begun < count && begun - ended < jobs && time(NULL) < until; begun++)
+            children[begun % jobs] = start(w, seeds[begun], true, false);
+        bool good = finish(&children[ended % jobs], last, sizeof(last));
+        failed += !good;
+        add(&totals, last);
+        if (twice && good) {
+            struct child again = start(w, seeds[ended], true, false);
+            memcpy(first, last, sizeof(first));
+            if (!finish(&again, last, sizeof(last)) || strcmp(first, last) != 0) {
+                (void)printf("seed %llu is not the same twice:\n%s%s", (unsigned long long)seeds[ended], first, last);
+                failed++;
+            }
+        }
+    }
+    (void)printf(
+        "%zu seeds, %u failed; %llu events: %llu killed, %llu without power, %llu lost, %llu repeated; %llu bought, %llu copied, %llu moved\n",
+        ended, failed, totals.events, totals.killed, totals.powerless, totals.lost, totals.repeated, totals.bought,
+        totals.copied, totals.moved);
+    return failed;
+}
+
+static uint64_t *read_seeds(const char *path, size_t *count)
+{
+    FILE *f = fopen(path, "r");
+    char line[256];
+    uint64_t *seeds = calloc(4096, sizeof(*seeds));
+    MUST(f && seeds);
+    while (fgets(line, sizeof(line), f))
+        if (line[0] >= '0' && line[0] <= '9' && *count < 4096)
+            seeds[(*count)++] = strtoull(line, NULL, 10);
+    (void)fclose(f);
+    return seeds;
+}
+
+static uint64_t *make_seeds(uint64_t from, size_t count)
+{
+    uint64_t *seeds = calloc(count + 1, sizeof(*seeds));
+    MUST(seeds);
+    for (size_t i = 0; i < count; i++)
+        seeds[i] = from + i;
+    return seeds;
+}
+
+int main(int argc, char **argv)
+{
+    static const struct option options[] = { { "seeds", required_argument, NULL, 'n' },
+                                             { "from", required_argument, NULL, 'f' },
+                                             { "seed", required_argument, NULL, 's' },
+                                             { "jobs", required_argument, NULL, 'j' },
+                                             { "replay", required_argument, NULL, 'r' },
+                                             { "twice", required_argument, NULL, 't' },
+                                             { "seconds", required_argument, NULL, 'l' },
+                                             { "trace", no_argument, NULL, 'v' },
+                                             { 0 } };
+    uint64_t from = 1, seed = 0;
+    size_t count = 20;
+    time_t limit = 0;
+    unsigned jobs = 2;
+    bool with_trace = false, one = false, twice = false;
+    const char *replay = NULL;
+    int o;
+    while ((o = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        switch (o) {
+        case 'n':
+        case 't':
+            count = strtoull(optarg, NULL, 10);
+            twice = o == 't';
+            break;
+        case 'f':
+            from = strtoull(optarg, NULL, 10);
+            break;
+        case 's':
+            seed = strtoull(optarg, NULL, 10);
+            one = true;
+            break;
+        case 'j':
+            jobs = (unsigned)strtoul(optarg, NULL, 10);
+            break;
+        case 'l':
+            limit = strtol(optarg, NULL, 10);
+            break;
+        case 'r':
+            replay = optarg;
+            break;
+        case 'v':
+            with_trace = true;
+            break;
+        default:
+            return 2;
+        }
+    }
+    if (jobs < 1 || jobs > 16 || optind != argc)
+        return 2;
+    (void)setenv("HEARTH_LOG", "error", 0);
+    log_init("simulate");
+    (void)snprintf(place, sizeof(place), "/tmp/hearth-simulate-XXXXXX");
+    MUST(secret_init() == 0 && mkdtemp(place));
+    struct world *w = prepare();
+    unsigned failed = 0;
+    if (one) {
+        char last[16];
+        struct child c = start(w, seed, false, with_trace);
+        failed = !finish(&c, last, sizeof(last));
+    } else {
+        count = replay ? 0 : count;
+        uint64_t *seeds = replay ? read_seeds(replay, &count) : make_seeds(from, count);
+        failed = run_seeds(w, seeds, count, jobs, twice, limit);
+        free(seeds);
+    }
+    clean(w);
+    (void)fflush(stdout);
+    _exit(failed != 0); /* the world is not taken apart */
+}
