@@ -57,11 +57,13 @@ static void verdict(struct doctor *doc, const char *name, uint32_t how, const ch
 
 /* --- The vault --- */
 
-static void on_identity(const struct answer *answer, void *ctx)
+static void on_asked(const struct answer *answer, void *ctx)
 {
     struct doctor *doc = ctx;
     uint32_t restarts = doc->daemon->vault == NULL ? 0 : vault_restarts(doc->daemon->vault);
-    if (answer->why != REASON_NONE)
+    if (answer->why == REASON_VAULT_ALTERED)
+        verdict(doc, "vault", BAD, reason_remedy(answer->why), "%s", reason_text(answer->why));
+    else if (answer->why != REASON_NONE)
         verdict(doc, "vault", BAD, "Restart hearthd and read its log.", "The vault does not answer.");
     else if (restarts > 0)
         verdict(doc, "vault", LOOK, "Read hearthd's log: it says why.",
@@ -73,9 +75,10 @@ static void on_identity(const struct answer *answer, void *ctx)
 
 static void check_vault(struct doctor *doc)
 {
-    vlt_IdentityGet get = vlt_IdentityGet_init_zero;
-    if (vault_call(doc->daemon->vault, &ASK(vlt_Type_IDENTITY_GET, vlt_Type_IDENTITY, vlt_IdentityGet, &get),
-                   on_identity, doc) == 0)
+    vlt_DistributorsGet get = vlt_DistributorsGet_init_zero; /* something that stands in its database */
+    if (vault_call(doc->daemon->vault,
+                   &ASK(vlt_Type_DISTRIBUTORS_GET, vlt_Type_DISTRIBUTORS, vlt_DistributorsGet, &get), on_asked,
+                   doc) == 0)
         return;
     verdict(doc, "vault", BAD, NULL, "The vault cannot be asked.");
     next(doc);

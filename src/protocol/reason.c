@@ -98,6 +98,8 @@ static const struct entry entries[REASON_COUNT] = {
                            "The account's password sets another: hearth limit DISTRIBUTOR AMOUNT --password" },
     [REASON_VAULT_BEHIND] = { "vault-behind", "This device was put back from an older copy and has not caught up.",
                               "Connect it to the distributor, then look again: hearth doctor" },
+    [REASON_VAULT_ALTERED] = { "vault-altered", "The vault's database was changed by another program.",
+                               "Put all of vault/ back as it was; or move it away, register again, and: hearth restore" },
     [REASON_CATCH_UP_NEEDED] = { "catch-up-needed", "The device has not shown that it is not an older copy of itself.",
                                  "Let it connect again; if that does not help, update it and see: hearth doctor" },
     [REASON_UNKNOWN_PROGRAM] = { "unknown-program", "There is no program of this name.",

@@ -57,8 +57,9 @@ enum reason {
     REASON_LOGIN_NEEDED,   /* login-needed: this device has to prove the account's password first */
     REASON_SPENDING_LIMIT, /* spending-limit: more than the household allows itself */
     REASON_WRONG_PIN,
-    REASON_STILL_OWED,   /* still-owed: an account ends when nothing is owed on either side */
-    REASON_VAULT_BEHIND, /* vault-behind: the vault is an older copy of itself and has not caught up */
+    REASON_STILL_OWED,    /* still-owed: an account ends when nothing is owed on either side */
+    REASON_VAULT_BEHIND,  /* vault-behind: the vault is an older copy of itself and has not caught up */
+    REASON_VAULT_ALTERED, /* vault-altered: rows of its database are not those that it wrote */
     REASON_CATCH_UP_NEEDED, /* catch-up-needed: the same, said by a distributor; or the vault has not spoken in this session */
     REASON_UNKNOWN_PROGRAM,   /* unknown-program */
     REASON_PROGRAM_WITHDRAWN, /* program-withdrawn: it is not given out any more */

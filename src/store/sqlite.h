@@ -11,6 +11,13 @@ struct sqlite_store {
     sqlite3 *db;
     sqlite3_stmt **statements; /* statement_count of them */
     sqlite3_stmt *own[OWN_COUNT], *data_version;
+    const struct store_sum *sum_by; /* NULL: not followed (yet) */
+    struct buf sum_row;             /* the one that is hashed */
+    struct sum {                    /* undone with the transaction, or with a savepoint */
+        uint8_t bytes[STORE_SUM_BYTES];
+        bool changed;
+        int failure;
+    } sum;
 };
 static inline struct sqlite_store *sqlite_of(struct store *s) { return (struct sqlite_store *)s; }
 
@@ -21,6 +28,10 @@ int sqlite_outcome(sqlite3 *db, int code) MUST_USE;
 int sqlite_run_script(sqlite3 *db, const char *sql) MUST_USE;
 /* Prepares the one statement in sql. */
 int sqlite_prepare(sqlite3 *db, const char *sql, sqlite3_stmt **out) MUST_USE;
+
+/* sum_sqlite.c. Before statements are prepared. */
+void sqlite_sum_watch(struct sqlite_store *s);
+int sqlite_sum_seal(struct store *store); /* as in struct store_driver */
 
 /* query_sqlite.c: as in struct store_driver. */
 int sqlite_bind(struct store *store, unsigned statement, int parameter, const struct value *v);

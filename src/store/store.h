@@ -48,6 +48,7 @@ struct store;
 enum store_flags {
     STORE_READ_ONLY = 1,          /* never creates, migrates or writes; an older schema is -ESTALE */
     STORE_OWN_SCHEMA = 4,         /* nothing is in it but what the migrations make: else -EUCLEAN (SQLite) */
+    STORE_SUMMED = 8,             /* store_sum_follow may be called (SQLite) */
     STORE_NO_AUTO_CHECKPOINT = 2, /* another thread calls store_checkpoint() on a connection of its own */
 };
 
@@ -112,6 +113,25 @@ void savepoint_end(struct savepoint *p);             /* undoes the changes unles
 /* Bytes in memory that go with the database: they are put back as they are now when the savepoint that is open now, or one around it, or the
  * transaction is undone. at: at most 64 bytes, borrowed until the transaction has ended. Inside a transaction. 0, -ENOMEM. */
 int store_keep(struct store *s, void *at, size_t len) MUST_USE;
+
+/* --- All rows under one sum (SQLite) ------------------------------------------------------------------------------ */
+
+#define STORE_SUM_BYTES 32
+/* The sum, modulo 2^256, of what row() makes of each row of each table but one. When row() has a secret key, and an earlier sum is known to be right, another
+ * program cannot have changed, added, removed or put back a row since without being noticed. Columns that are NULL or 0 do not count: a migration
+ * may add such, and tables, without a difference; it must not change rows. */
+struct store_sum {
+    const char *but; /* the table that keeps the sum */
+    void (*row)(void *ctx, struct slice row, uint8_t out[STORE_SUM_BYTES]);
+    /* In every transaction that has changed it, before the commit: puts it into its table. 0, or what the commit then returns. */
+    int (*seal)(void *ctx, const uint8_t sum[STORE_SUM_BYTES]);
+    void *ctx;
+};
+/* Adds up all rows as they are: reads the whole database. 0, -errno. */
+int store_sum_rows(struct store *s, const struct store_sum *by, uint8_t out[STORE_SUM_BYTES]) MUST_USE;
+/* From now on the sum follows every change; rows are changed in transactions only (asserted). by: borrowed for the life of the store. */
+void store_sum_follow(struct store *s, const struct store_sum *by, const uint8_t sum[STORE_SUM_BYTES]);
+void store_sum_get(const struct store *s, uint8_t out[STORE_SUM_BYTES]);
 
 /* --- Queries ----------------------------------------------------------------------------------------------------- */
 

@@ -180,6 +180,7 @@ static void close_sqlite(struct store *store)
     assert(code == SQLITE_OK); /* otherwise something of ours is still open */
     (void)code;
     free(s->statements);
+    buf_free(&s->sum_row);
     free(s);
 }
 
@@ -314,6 +315,7 @@ static const struct store_driver driver = {
     .outside_version = outside_version,
     .changed_count = changed_count,
     .last_id = last_id,
+    .seal = sqlite_sum_seal,
 };
 
 int store_open(struct store **out, const char *path, const struct store_schema *schema)
@@ -344,6 +346,8 @@ int store_open(struct store **out, const char *path, const struct store_schema *
         r = schema_migrate(s->db, schema);
     if (r == 0 && schema->flags & STORE_OWN_SCHEMA)
         r = schema_judge(s->db, schema);
+    if (r == 0 && schema->flags & STORE_SUMMED)
+        sqlite_sum_watch(s);
     if (r == 0)
         r = prepare_all(s);
     if (r != 0)

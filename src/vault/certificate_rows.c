@@ -142,8 +142,16 @@ int certificate_row_release(struct vault *v, const void *issuer, const uint8_t s
 
 int certificate_row_forget_ended(struct vault *v)
 {
-    struct query q CLEANUP(query_end) = query(v->store, DB_CERTIFICATE_FORGET);
-    query_bind_u64(&q, 1, DOCUMENTS_SKEW_MS);
-    int r = query_run(&q);
+    struct transaction t CLEANUP(transaction_end) = { 0 };
+    int r = transaction_begin(&t, v->store);
+    if (r != 0)
+        return r;
+    {
+        struct query q CLEANUP(query_end) = query(v->store, DB_CERTIFICATE_FORGET);
+        query_bind_u64(&q, 1, DOCUMENTS_SKEW_MS);
+        r = query_run(&q);
+    }
+    if (r == 0)
+        r = transaction_commit(&t);
     return r > 0 ? -EUCLEAN : r;
 }

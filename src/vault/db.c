@@ -155,7 +155,7 @@ static const char version_7[] = "ALTER TABLE move ADD COLUMN loan INTEGER NOT NU
                                 "CREATE INDEX move_loan ON move (issuer, license_id) WHERE loan = 1;"
                                 "ALTER TABLE use_log ADD COLUMN taken_ms INTEGER;";
 
-/* in_use.c. locked only finds the rows that the sealed part says are. */
+/* in_use.c. locked only finds the rows; whether one is says the sealed part. */
 static const char version_8[] = "CREATE TABLE in_use ("
                                 "  issuer BLOB NOT NULL,"
                                 "  license_id BLOB NOT NULL,"
@@ -187,13 +187,21 @@ static const char times[] =
     "ALTER TABLE distributor ADD COLUMN issued_ms INTEGER NOT NULL DEFAULT 0;"
     "UPDATE distributor SET time_ms = coalesce((SELECT time_ms FROM high_water), 0) WHERE sealed IS NOT NULL;";
 
+/* whole.c. From here on a migration adds tables, and columns that are NULL or 0 at first: it changes no row (store.h, struct store_sum). */
+static const char whole[] =
+    "CREATE TABLE whole (one INTEGER PRIMARY KEY CHECK (one = 1), sealed BLOB NOT NULL) STRICT;";
+
 static const char *const migrations[] = {
-    version_1, version_2, version_3, version_4, version_5, version_6, version_7, version_8, metadata, times,
+    version_1, version_2, version_3, version_4, version_5, version_6, version_7, version_8, metadata, times, whole,
 };
 
 static const char *const statements[DB_STATEMENT_COUNT] = {
     [DB_DEVICE_GET] = "SELECT generation, sealed FROM device",
     [DB_DEVICE_ADD] = "INSERT INTO device (one, generation, sealed) VALUES (1, ?1, ?2)",
+
+    [DB_DEVICE_SEAL] = "UPDATE device SET sealed = ?1",
+    [DB_WHOLE_GET] = "SELECT sealed FROM whole",
+    [DB_WHOLE_PUT] = "INSERT OR REPLACE INTO whole (one, sealed) VALUES (1, ?1)",
 
     [DB_GENERATION_GET] = "SELECT generation + count FROM device, changes",
 
@@ -339,7 +347,7 @@ static const struct store_schema schema = {
     .migration_count = ARRAY_COUNT(migrations),
     .statements = statements,
     .statement_count = ARRAY_COUNT(statements),
-    .flags = STORE_OWN_SCHEMA, /* a trigger of somebody else would run with our statements */
+    .flags = STORE_OWN_SCHEMA | STORE_SUMMED, /* a trigger of somebody else would run with our statements */
 };
 
 int db_open(struct store **out, const char *path) { return store_open(out, path, &schema); }

@@ -7,6 +7,9 @@
 enum db_statement {
     DB_DEVICE_GET,
     DB_DEVICE_ADD,
+    DB_DEVICE_SEAL,
+    DB_WHOLE_GET,
+    DB_WHOLE_PUT,
     DB_GENERATION_GET,
     DB_GENERATION_RAISE,
     DB_STANDING_GET,

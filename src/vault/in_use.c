@@ -228,6 +228,8 @@ int in_use_settle_left(struct vault *v)
     int r;
     while ((r = next_left(v, &u)) == 0) {
         struct transaction t CLEANUP(transaction_end) = { 0 };
+        if (!u.locked) /* the vault writes both together */
+            return -EUCLEAN;
         vlt_PlayEnd end = is_this_boot(v, &u) ? vlt_PlayEnd_END_VAULT_LOST : vlt_PlayEnd_END_POWER_LOST;
         r = transaction_begin(&t, v->store);
         u.play.log_row = 0; /* its entry says already all that it could have taken */

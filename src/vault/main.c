@@ -35,6 +35,7 @@
 #include "vault/service.h"
 #include "vault/storage_key.h"
 #include "vault/tls_sign.h"
+#include "vault/whole.h"
 
 #define REQUESTS_FD 3
 #define TLS_FD 4
@@ -154,6 +155,8 @@ static int run(struct vault *v, const char *dir, struct keys **keys)
     if (r == 0)
         r = keys_load(v, keys);
     if (r == 0)
+        r = whole_follow(v);
+    if (r == 0)
         r = certificates_forget_ended(v);
     if (r == 0)
         r = in_use_settle_left(v);
@@ -206,6 +209,7 @@ int main(int argc, char **argv)
     known_free(v.known);
     store_close(v.store);
     keys_free(keys);
+    secret_free(v.row_key);
     secret_free(storage_key);
     if (r < 0)
         log_error("stopped: errno=%d", -r);

@@ -29,14 +29,25 @@ int sealed_put(const struct vault *v, const char *label, struct slice bound, str
     return r;
 }
 
-int sealed_open(const struct vault *v, const char *label, struct slice bound, struct slice sealed, uint8_t *plain)
+static int open_sealed(const struct vault *v, const char *label, struct slice bound, struct slice sealed,
+                       uint8_t *plain)
 {
     struct key32 key CLEANUP(key32_wipe);
     if (sealed.len < SEALED_OVERHEAD_BYTES)
-        return -EUCLEAN;
+        return AEAD_FORGED;
     hkdf_key(v->storage_key, label, slice(NULL, 0), &key);
     struct slice body = slice_sub(sealed, AEAD_IV_BYTES, sealed.len - AEAD_IV_BYTES);
-    int r = aead_open(&key, sealed.data, bound, body, plain);
+    return aead_open(&key, sealed.data, bound, body, plain);
+}
+
+bool sealed_opens(const struct vault *v, const char *label, struct slice bound, struct slice sealed, uint8_t *plain)
+{
+    return open_sealed(v, label, bound, sealed, plain) == 0;
+}
+
+int sealed_open(const struct vault *v, const char *label, struct slice bound, struct slice sealed, uint8_t *plain)
+{
+    int r = open_sealed(v, label, bound, sealed, plain);
     if (r == AEAD_FORGED) {
         log_error("a row was altered or belongs to another storage key: table=%s", label);
         return -EUCLEAN;

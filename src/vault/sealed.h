@@ -17,5 +17,7 @@ int sealed_put(const struct vault *v, const char *label, struct slice bound, str
 /* plain: sealed.len - SEALED_OVERHEAD_BYTES bytes, the caller's to wipe. 0; -EUCLEAN when it was altered or is another row's. */
 int sealed_open(const struct vault *v, const char *label, struct slice bound, struct slice sealed, uint8_t *plain)
     MUST_USE;
+/* The same, where another label may be the right one: says whether, and logs nothing. */
+bool sealed_opens(const struct vault *v, const char *label, struct slice bound, struct slice sealed, uint8_t *plain);
 
 #endif

@@ -39,6 +39,9 @@ struct vault {
     struct known *known; /* certificates between check and commit, key blocks: verified once (crypto/known.h) */
     uint8_t boot[16];    /* in_use.h */
     struct heard heard[32];
+    struct store_sum sum;  /* whole.c */
+    struct key32 *row_key; /* guarded */
+    bool judged, altered;
 };
 
 /* What the database and the documents can hold as a number alike. */

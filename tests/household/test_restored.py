@@ -238,8 +238,30 @@ def asks_for_nothing_twice():
     assert sql(issued) == [(2,)]
 
 
+def altered():
+    """One row, put back as it was before a play: with the device's own rights over the file."""
+    h.kitchen.stop()
+    whole = vault + ".whole"
+    shutil.copytree(vault, whole)
+    db = sqlite3.connect(os.path.join(vault, "vault.db"))
+    with db:
+        assert db.execute("DELETE FROM license WHERE rowid = (SELECT min(rowid) FROM license)").rowcount >= 1
+    db.close()
+    h.kitchen.start()
+    assert "restore" in h.kitchen.refused("vault-altered", "play", track["stays"], "--output", "digest").remedy
+    check = next(c for c in h.kitchen.anyhow("doctor")["checks"] if c["name"] == "vault")
+    assert check["verdict"] == "bad" and "changed by another program" in check["text"] and "restore" in check["remedy"], check
+    assert not h.kitchen("status")["well"]
+    h.kitchen.stop()
+    shutil.rmtree(vault)
+    shutil.move(whole, vault)
+    h.kitchen.start()
+    assert h.kitchen.digest(track["stays"]) == reference_digest(paths["stays"])
+
+
 run_cases([("a vault that was only restarted is current", restarted_is_current), ("certificate, license and copies are used up", uses_what_it_has),
            ("an older copy sleeps until it has caught up, killed on the way", sleeps_until_it_has_caught_up), ("it catches up by itself", catches_up_by_itself),
            ("it replays nothing", replays_nothing), ("everything legitimate works again", works_again),
            ("offline nobody can tell, until the next contact", offline_nobody_can_tell), ("the operator's way out", operator_forgets),
-           ("what was asked for before is not asked for again", asks_for_nothing_twice)])
+           ("what was asked for before is not asked for again", asks_for_nothing_twice),
+           ("a row that was changed or removed is noticed", altered)])

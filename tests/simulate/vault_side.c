@@ -14,6 +14,7 @@
 #include "vault/play.h"
 #include "vault/requests.h"
 #include "vault/service.h"
+#include "vault/whole.h"
 
 #define MUST(condition)                                                           \
     do {                                                                          \
@@ -42,6 +43,8 @@ int vault_side_open(struct vault_side **out, const char *dir, const struct clock
     int r = db_open(&s->v.store, path);
     if (r == 0)
         r = keys_load(&s->v, &s->keys);
+    if (r == 0)
+        r = whole_follow(&s->v);
     if (r == 0)
         r = certificates_forget_ended(&s->v);
     if (r == 0)
@@ -74,6 +77,7 @@ void vault_side_close(struct vault_side *s)
     services_deinit(&s->v);
     store_close(s->v.store);
     keys_free(s->keys);
+    secret_free(s->v.row_key);
     free(s);
 }
 

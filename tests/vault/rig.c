@@ -101,6 +101,16 @@ void rig_stop(struct rig *r)
     r->pid = 0;
 }
 
+int rig_start_fails(struct rig *r)
+{
+    int status;
+    rig_spawn(r);
+    check(waitpid(r->pid, &status, 0) == r->pid && WIFEXITED(status));
+    close_channels(r);
+    r->pid = 0;
+    return WEXITSTATUS(status);
+}
+
 void rig_kill(struct rig *r)
 {
     kill(r->pid, SIGKILL);
@@ -525,27 +535,41 @@ static void dump_table(sqlite3 *db, const char *table, struct sha256_state *stat
     sqlite3_finalize(s);
 }
 
-void rig_secrets(const struct rig *r, struct key32 *seed, struct key32 *sealing)
+/* The row `device`, as the vault itself reads it. */
+static void open_device(const struct rig *r, struct vault *v, sqlite3 **db, uint8_t generation[8],
+                        struct key32 secrets[2])
 {
     char path[128];
-    struct vault v = { .rng = rng_system() };
-    struct key32 *storage_key, secrets[2];
-    sqlite3 *db;
+    struct key32 *storage_key;
     sqlite3_stmt *s;
-    uint8_t generation[8];
-    check(storage_key_get(r->dir, false, &(struct storage_key_wish){ 0 }, v.rng, &storage_key) == 0);
-    v.storage_key = storage_key;
+    *v = (struct vault){ .rng = rng_system() };
+    check(storage_key_get(r->dir, false, &(struct storage_key_wish){ 0 }, v->rng, &storage_key) == 0);
+    v->storage_key = storage_key;
     snprintf(path, sizeof(path), "%s/vault.db", r->dir);
-    check(sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, NULL) == SQLITE_OK);
-    check(sqlite3_prepare_v2(db, "SELECT generation, sealed FROM device", -1, &s, NULL) == SQLITE_OK);
+    check(sqlite3_open_v2(path, db, SQLITE_OPEN_READWRITE, NULL) == SQLITE_OK);
+    check(sqlite3_prepare_v2(*db, "SELECT generation, sealed FROM device", -1, &s, NULL) == SQLITE_OK);
     check(sqlite3_step(s) == SQLITE_ROW);
     put_be64(generation, (uint64_t)sqlite3_column_int64(s, 0));
     struct slice sealed = slice(sqlite3_column_blob(s, 1), (size_t)sqlite3_column_bytes(s, 1));
-    check(sealed.len == sizeof(secrets) + SEALED_OVERHEAD_BYTES);
-    check(sealed_open(&v, "hearth vault device", SLICE_ARRAY(generation), sealed, (uint8_t *)secrets) == 0);
+    check(sealed.len == 2 * sizeof(*secrets) + SEALED_OVERHEAD_BYTES);
+    check(sealed_open(v, "hearth vault device, whole", slice(generation, 8), sealed, (uint8_t *)secrets) == 0);
     sqlite3_finalize(s);
+}
+
+static void close_device(struct vault *v, sqlite3 *db)
+{
     sqlite3_close(db);
-    secret_free(storage_key);
+    secret_free((struct key32 *)(uintptr_t)v->storage_key);
+}
+
+void rig_secrets(const struct rig *r, struct key32 *seed, struct key32 *sealing)
+{
+    struct vault v;
+    struct key32 secrets[2];
+    sqlite3 *db;
+    uint8_t generation[8];
+    open_device(r, &v, &db, generation, secrets);
+    close_device(&v, db);
     *seed = secrets[0];
     *sealing = secrets[1];
 }
@@ -558,6 +582,26 @@ void rig_alter(const struct rig *r, const char *sql)
     check(sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, NULL) == SQLITE_OK);
     check(sqlite3_exec(db, sql, NULL, NULL, NULL) == SQLITE_OK);
     sqlite3_close(db);
+}
+
+void rig_alter_and_seal(const struct rig *r, const char *sql)
+{
+    struct vault v;
+    struct key32 secrets[2];
+    sqlite3 *db;
+    sqlite3_stmt *s;
+    uint8_t generation[8];
+    struct buf sealed CLEANUP(buf_free) = buf(256);
+    rig_alter(r, sql);
+    open_device(r, &v, &db, generation, secrets);
+    check(sealed_put(&v, "hearth vault device", SLICE_ARRAY(generation), slice(secrets, sizeof(secrets)), &sealed) ==
+          0);
+    check(sqlite3_prepare_v2(db, "UPDATE device SET sealed = ?1", -1, &s, NULL) == SQLITE_OK);
+    sqlite3_bind_blob(s, 1, sealed.data, (int)sealed.len, SQLITE_STATIC);
+    check(sqlite3_step(s) == SQLITE_DONE);
+    sqlite3_finalize(s);
+    check(sqlite3_exec(db, "DELETE FROM whole", NULL, NULL, NULL) == SQLITE_OK);
+    close_device(&v, db);
 }
 
 void rig_dump(const struct rig *r, uint8_t digest[32])

@@ -23,11 +23,12 @@ struct rig {
 /* A new directory and a vault on it. The binary is what HEARTH_VAULT names. */
 void rig_init(struct rig *r);
 void rig_deinit(struct rig *r);
-void rig_start(struct rig *r);    /* again on the same directory */
-void rig_spawn(struct rig *r);    /* the same without asking it who it is */
-void rig_identify(struct rig *r); /* asks who it is: self, generation */
-void rig_stop(struct rig *r);     /* closes its channels and waits: asserts that it ends well */
-void rig_kill(struct rig *r);     /* kill -9 */
+void rig_start(struct rig *r);      /* again on the same directory */
+int rig_start_fails(struct rig *r); /* the exit status of one that ends by itself */
+void rig_spawn(struct rig *r);      /* the same without asking it who it is */
+void rig_identify(struct rig *r);   /* asks who it is: self, generation */
+void rig_stop(struct rig *r);       /* closes its channels and waits: asserts that it ends well */
+void rig_kill(struct rig *r);       /* kill -9 */
 /* The path of the program, with arguments before it (strace). NULL: none. */
 extern const char *const *rig_wrapper;
 
@@ -90,5 +91,7 @@ void rig_dump(const struct rig *r, uint8_t digest[32]);
 void rig_secrets(const struct rig *r, struct key32 *seed, struct key32 *sealing);
 /* Runs SQL on the stopped vault's database, as whoever holds the device could. */
 void rig_alter(const struct rig *r, const char *sql);
+/* The same, and then it is a database from before its rows had a sum, which is taken as it is: for what else a row is guarded by. */
+void rig_alter_and_seal(const struct rig *r, const char *sql);
 
 #endif

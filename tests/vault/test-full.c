@@ -39,7 +39,7 @@ static void full(void **state)
     rig_init(&rig);
     assert_int_equal(rig_register(&rig, &shop), 0);
     rig_stop(&rig);
-    limit_files(300 * 1024);
+    limit_files(600 * 1024);
     rig_start(&rig);
     while ((r = buy(count)) == 0)
         count++;

@@ -291,7 +291,7 @@ static void locks_are_sealed(void **state)
     assert_int_equal(begin(&p, 1), 0);
     (void)end_as(&p, vlt_PlayEnd_END_CRASHED);
     rig_stop(&rig);
-    rig_alter(&rig, "UPDATE in_use SET sealed = zeroblob(length(sealed))");
+    rig_alter_and_seal(&rig, "UPDATE in_use SET sealed = zeroblob(length(sealed))");
     rig_start(&rig);
     assert_int_equal(begin(&p, 1), REASON_INTERNAL);
 }
@@ -304,7 +304,7 @@ static void a_hidden_lock_stays_one(void **state)
     give((doc_Conditions){ COUNTED });
     assert_int_equal(begin(&p, 1), 0);
     rig_kill(&rig);
-    rig_alter(&rig, "UPDATE in_use SET locked = 0");
+    rig_alter_and_seal(&rig, "UPDATE in_use SET locked = 0");
     rig_start(&rig);
     channel_deinit(&p.player);
     assert_int_equal(row().plays, 1);

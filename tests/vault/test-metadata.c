@@ -479,7 +479,7 @@ static void numbers_that_were_altered(void **state)
     assert_int_equal(keep_sequence(&c, BY_STRANGER, 7, ""), 0);
     assert_int_equal(keep_sequence(&d, BY_STRANGER, 1, ""), 0);
     rig_stop(&rig);
-    rig_alter(&rig, "UPDATE metadata SET sealed = (SELECT min(sealed) FROM metadata)");
+    rig_alter_and_seal(&rig, "UPDATE metadata SET sealed = (SELECT min(sealed) FROM metadata)");
     rig_start(&rig);
     int one = keep_sequence(&c, BY_STRANGER, 7, ""), two = keep_sequence(&d, BY_STRANGER, 1, "");
     assert_true((one == REASON_INTERNAL) != (two == REASON_INTERNAL)); /* one of them is its own */

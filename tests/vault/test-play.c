@@ -225,7 +225,7 @@ static void altered_license(void **state)
     rig_stop(&rig);
     assert_int_equal(system(keep), 0);
     for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
-        rig_alter(&rig, changes[i]);
+        rig_alter_and_seal(&rig, changes[i]);
         rig_start(&rig);
         assert_int_equal(rig_play(&rig, &song, NULL, NULL), REASON_INTERNAL);
         rig_stop(&rig);

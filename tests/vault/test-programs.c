@@ -332,7 +332,7 @@ static void rows_are_sealed(void **state)
     const vlt_ProgramsGet m = { 0 };
     assert_int_equal(give("1", PROGRAM_UPDATE), 0);
     rig_stop(&rig);
-    rig_alter(&rig, "UPDATE program SET name = 'hum'");
+    rig_alter_and_seal(&rig, "UPDATE program SET name = 'hum'");
     rig_start(&rig);
     uint32_t id = rig_send(&rig, vlt_Type_PROGRAMS_GET, vlt_ProgramsGet_fields, &m, slice(NULL, 0), -1);
     assert_int_equal(

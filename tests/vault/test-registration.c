@@ -418,7 +418,7 @@ static void login_tokens(void **state)
     /* A row carried over from another distributor does not open. */
     assert_int_equal(rig_login(&rig, &shop, sealed), 0);
     rig_stop(&rig);
-    rig_alter(
+    rig_alter_and_seal(
         &rig,
         "INSERT INTO login SELECT d.distributor, l.sealed FROM distributor d, login l WHERE d.distributor <> l.distributor");
     rig_start(&rig);

@@ -181,7 +181,7 @@ static void counters_are_sealed(void **state)
     give(&l);
     assert_int_equal(play_blocks(1), 0);
     rig_stop(&rig);
-    rig_alter(&rig, "UPDATE use SET sealed = zeroblob(length(sealed))");
+    rig_alter_and_seal(&rig, "UPDATE use SET sealed = zeroblob(length(sealed))");
     rig_start(&rig);
     assert_int_equal(play_blocks(1), REASON_INTERNAL);
 }

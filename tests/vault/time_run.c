@@ -19,6 +19,7 @@
 #include "vault/play.h"
 #include "vault/service.h"
 #include "vault/storage_key.h"
+#include "vault/whole.h"
 
 static struct rig rig;
 static struct clock_fake now;
@@ -55,7 +56,7 @@ static void start(void)
           0);
     vault.storage_key = storage_key;
     check(db_open(&vault.store, path) == 0 && keys_load(&vault, &keys) == 0);
-    check(certificates_forget_ended(&vault) == 0);
+    check(whole_follow(&vault) == 0 && certificates_forget_ended(&vault) == 0);
     check(services_init(&vault) == 0 && behind_init(&vault) == 0 && plays_init(&vault) == 0);
     check(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
     channel_init(&rig.requests, ends[0], 64 * 1024);
@@ -75,6 +76,7 @@ static void stop(void)
     services_deinit(&vault);
     store_close(vault.store);
     keys_free(keys);
+    secret_free(vault.row_key);
     secret_free(storage_key);
 }
 
