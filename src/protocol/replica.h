@@ -62,7 +62,7 @@ struct replica_item {
 struct replica_removal { /* event took the place of removed */
     struct dot event, removed;
 };
-/* Who has a share of the bounds for itself: 1/16 of items, bytes and IDs that have items, or together a half when they are many. What is left is for whoever comes first,
+/* Who has a share of the bounds for itself: 1/16 of items, bytes and IDs that have items, or together a half when they are many, with two more to come. What is left is for whoever comes first,
  * an author that is no member included: so one author, or many that were invented, cannot take what a member needs. */
 struct replica_members {
     bool (*has)(const uint8_t author[REPLICA_AUTHOR_BYTES], void *ctx); /* NULL: there are none */

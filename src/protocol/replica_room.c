@@ -5,6 +5,8 @@
 #include "protocol/replica.h"
 #include "protocol/replica_internal.h"
 
+#define MEMBERS_TO_COME 2
+
 struct use { /* of what is bounded */
     size_t items, bytes, ids;
 };
@@ -106,17 +108,18 @@ static bool is_member(const struct replica *r, const uint8_t *author)
     return r->members.has != NULL && r->members.has(author, r->members.ctx);
 }
 
-/* Of a bound: what each member has for itself. At most half of it is given away so; the rest is for whoever comes first. */
+/* Of a bound: what each member has for itself, and as much for two more to come. At most half of it is given away so; the rest is for whoever comes first. */
 static size_t share_of(const struct replica *r, size_t bound)
 {
     size_t members = r->members.has == NULL ? 0 : r->members.count(r->members.ctx);
-    return members == 0 ? 0 : size_min(bound / 16, bound / 2 / members);
+    return members == 0 ? 0 : size_min(bound / 16, bound / 2 / (members + MEMBERS_TO_COME));
 }
 
+/* One that has nothing yet takes what the others have, also what somebody wrote who was a member then. */
 static size_t pool_of(const struct replica *r, size_t bound)
 {
     size_t members = r->members.has == NULL ? 0 : r->members.count(r->members.ctx);
-    return bound - share_of(r, bound) * members;
+    return bound - share_of(r, bound) * (members + (r->count == 0 ? 0 : MEMBERS_TO_COME));
 }
 
 static size_t beyond(size_t used, size_t share) { return used > share ? used - share : 0; }

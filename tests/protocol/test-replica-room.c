@@ -198,7 +198,7 @@ static void test_one_author_leaves_room_for_members(void **state)
 {
     (void)state;
     struct replica greedy, a, stranger;
-    const size_t share = REPLICA_ITEMS_MAX / 16, pool = REPLICA_ITEMS_MAX - 7 * share;
+    const size_t share = REPLICA_ITEMS_MAX / 2 / 9, pool = REPLICA_ITEMS_MAX - 9 * share;
     start(&greedy, 1);
     assert_int_equal(fill(&greedy, "g"), pool + share);
     start(&a, 2);
