@@ -14,6 +14,7 @@ struct tale { /* one answer's */
     const char *from;
     char told[STATE_EVENTS_MAX][160];
     unsigned count, more;
+    const uint8_t *playlist; /* the last one that was told of */
 };
 
 static void tell(struct tale *t, const struct dot *by, const char *what)
@@ -82,6 +83,9 @@ static void tell_added(struct tale *t, const struct replica_change *c, const str
         break;
     case STATE_PLAYLIST:
     case STATE_ENTRY:
+        if (t->playlist != NULL && memcmp(t->playlist, i->bytes, PLAYLIST_ID_BYTES) == 0)
+            return; /* its next entry: they come in order */
+        t->playlist = i->bytes;
         playlist_name(s, c, i->bytes, text);
         (void)snprintf(what, sizeof(what), "the playlist %s has changed", text);
         break;
@@ -124,9 +128,9 @@ static void tell_removed(struct tale *t, const struct replica_change *c, const s
 void state_tell(struct state *s, const struct replica_change *c, const char *from)
 {
     struct tale t = { .state = s, .from = from };
-    for (size_t i = 0; i < c->added_count; i++)
+    for (size_t i = 0; t.more == 0 && i < c->added_count; i++)
         tell_added(&t, c, c->added[i]);
-    for (size_t n = 0; n < c->removed_count && n < REMOVALS_LOOKED_AT; n++)
+    for (size_t n = 0; t.more == 0 && n < c->removed_count && n < REMOVALS_LOOKED_AT; n++)
         for (size_t i = 0; i < s->replica.count; i++)
             if (dot_equal(&s->replica.items[i]->dot, &c->removed[n].removed)) {
                 tell_removed(&t, c, s->replica.items[i], &c->removed[n].event);
