@@ -21,6 +21,7 @@
 #define IDLE_MS 20000   /* of the connection, with pings: a link lasts as long as both ends do, and says that they do */
 #define DOUBT_MS \
     10000 /* the same, while the other end is announced where it is not any more; more than a third of the other, in which it was heard */
+#define LINKS_OF_CLIENT_MAX 4 /* one more, and the oldest is closed: each may hold output that nobody reads */
 
 /* ---- users --------------------------------------------------------------------------------------------------- */
 
@@ -112,12 +113,26 @@ static struct link *link_new(struct transfers *s)
     return l;
 }
 
+static void close_oldest(const struct link *newest)
+{
+    struct link *oldest = NULL;
+    unsigned count = 0;
+    for (struct link *l = newest->owner->links; l != NULL; l = l->next) /* the newest first */
+        if (is_live(l) && l != newest && id_equal(l->client.bytes, newest->client.bytes)) {
+            oldest = l;
+            count++;
+        }
+    if (count >= LINKS_OF_CLIENT_MAX)
+        peer_close(oldest->peer, REASON_RATE_LIMITED);
+}
+
 static void on_open(struct peer *p, void *ctx)
 {
     struct link *l = ctx;
     l->client = *peer_id(p);
     id_short(l->client.bytes, l->name);
     l->state = LINK_GREETING;
+    close_oldest(l);
     peer_set_idle_ms(p, IDLE_MS);
     arm(l, HELLO_MS);
     if (link_greet(l) != 0)
@@ -130,6 +145,7 @@ static void on_drain(struct peer *p, void *ctx)
     (void)p;
     if (l->serving != NULL)
         serve_drain(l->serving);
+    state_on_drain(l);
 }
 
 void link_ended(struct link *l, enum reason why)

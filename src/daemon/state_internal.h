@@ -21,7 +21,7 @@ struct state {
     uint64_t told; /* of the replica, as it was stored last */
 
     struct state_sibling *siblings; /* state_sync.c */
-    uv_timer_t tick, pace, rename;
+    uv_timer_t tick, pace, rename, answers;
     uint32_t ticks;
     uint64_t networks;    /* networks_mark() at the last tick */
     int64_t renamed_ms;   /* monotonic; 0: never */

@@ -1,5 +1,5 @@
 /* Siblings and the state: one link to each that is there, kept as long as both are; whoever has something new says its version (STATE_CHANGED), whoever lacks
- * something asks (STATE_GET) and gets the answer in pieces (STATE). Only siblings of a current roster are heard, at every frame. What becomes of an answer: state_merge.c.
+ * something asks (STATE_GET) and gets the answer in pieces (STATE). Only siblings of a current roster are heard, at every frame. What becomes of an answer: state_merge.c; answering: state_answer.c.
  *
  * Callbacks, in order: on_tick (dials whoever is seen and has no link), on_ready or state_linked (link), on_piece for every piece; on_pace (a question that had to wait); on_closed at any time. */
 #include <stdlib.h>
@@ -19,9 +19,7 @@
 #define TICKS_BETWEEN_WHOLE 150 /* answers: what a third has lied about shows in them alone */
 #define PULL_MS 30000           /* between two pieces */
 #define BETWEEN_PULLS_MS 50     /* questions to one sibling, whatever it says */
-#define BETWEEN_ANSWERS_MS 10   /* and answers to one: it may ask as often on the average, */
-#define ANSWERS_AHEAD 32        /* and so many at once */
-#define PIECE_BYTES (32u * 1024)
+#define AGAIN_MS 1000           /* when it says that it was asked too often */
 
 int64_t state_now_ms(const struct state *s) { return clock_mono_ms(s->daemon->clock); }
 
@@ -33,7 +31,7 @@ void state_sibling_release(struct state_sibling *p)
     free(p);
 }
 
-static struct state_sibling *find(struct state *s, const struct id *client)
+struct state_sibling *state_sibling_find(struct state *s, const struct id *client)
 {
     struct state_sibling *p = s->siblings;
     while (p != NULL && !id_equal(p->client.bytes, client->bytes))
@@ -50,6 +48,7 @@ static void drop(struct state_sibling *p)
             break;
         }
     p->ready = false;
+    state_answer_cancel(p);
     link_leave(&p->link);
     state_sibling_release(p);
 }
@@ -92,8 +91,13 @@ static bool on_piece(struct peer *peer, const struct frame *reply, enum reason w
         log_debug("no state from %s: %s", state_sibling_name(p), reason_code(why));
         return end_question(q);
     }
-    if (reply->type == msg_Type_REFUSAL)
+    if (reply->type == msg_Type_REFUSAL) {
+        if (peer_refusal(reply, msg_Type_STATE, NULL) == REASON_RATE_LIMITED) {
+            p->wanted = true;
+            p->asked_ms = state_now_ms(p->state) + AGAIN_MS;
+        }
         return end_question(q);
+    }
     if (reply->type != msg_Type_STATE || CODEC_DECODE(msg_State, reply->message, &m) != 0 ||
         buf_append(&p->answer, reply->tail) != 0) {
         peer_close(peer, REASON_MALFORMED);
@@ -177,7 +181,7 @@ void state_sibling_behind(struct state_sibling *p)
 }
 
 /* What a sibling's version shows. */
-static void note_version(struct state_sibling *p, struct slice version)
+void state_sibling_version(struct state_sibling *p, struct slice version)
 {
     struct state *s = p->state;
     int r = replica_told(&s->replica, version, &p->told);
@@ -190,61 +194,10 @@ static void note_version(struct state_sibling *p, struct slice version)
         state_pull(p);
 }
 
-static int send_answer(struct peer *peer, uint32_t request, struct slice answer)
-{
-    int r = 0;
-    for (size_t at = 0; r == 0 && at < answer.len; at += PIECE_BYTES) {
-        size_t len = size_min(PIECE_BYTES, answer.len - at);
-        msg_State m = { .last = at + len == answer.len };
-        r = peer_send(peer, msg_Type_STATE, request, msg_State_fields, &m, slice_sub(answer, at, len));
-    }
-    return r;
-}
-
-static bool may_ask(struct state_sibling *p)
-{
-    int64_t now = state_now_ms(p->state), since = now - ANSWERS_AHEAD * BETWEEN_ANSWERS_MS;
-    if (p->answered_ms < since)
-        p->answered_ms = since;
-    if (p->answered_ms > now)
-        return false;
-    p->answered_ms += BETWEEN_ANSWERS_MS;
-    return true;
-}
-
-void state_on_get(struct link *l, const struct frame *f)
-{
-    struct state *s = link_daemon(l)->state;
-    struct state_sibling *p = find(s, link_client(l));
-    struct buf answer CLEANUP(buf_free) = buf(REPLICA_ANSWER_BYTES_MAX);
-    msg_StateGet m;
-    if (!link_is_trusted(l) || p == NULL) {
-        link_refuse(l, f->request, REASON_NOT_PERMITTED, NULL);
-        return;
-    }
-    if (!may_ask(p)) {
-        link_refuse(l, f->request, REASON_RATE_LIMITED, NULL);
-        return;
-    }
-    int r = CODEC_DECODE(msg_StateGet, f->message, &m) == 0
-                ? replica_answer(&s->replica, f->tail, !p->answered, &answer)
-                : REPLICA_MALFORMED;
-    if (r == REPLICA_MALFORMED) {
-        peer_close(link_peer(l), REASON_MALFORMED);
-        return;
-    }
-    p->answered = true;
-    if (r == 0)
-        r = send_answer(link_peer(l), f->request, buf_slice(&answer));
-    if (r != 0)
-        link_refuse(l, f->request, REASON_INTERNAL, NULL);
-    note_version(p, f->tail);
-}
-
 void state_on_changed(struct link *l, const struct frame *f)
 {
     struct state *s = link_daemon(l)->state;
-    struct state_sibling *p = find(s, link_client(l));
+    struct state_sibling *p = state_sibling_find(s, link_client(l));
     msg_StateChanged m;
     if (!link_is_trusted(l) || p == NULL)
         return; /* nobody whose changes matter */
@@ -252,7 +205,7 @@ void state_on_changed(struct link *l, const struct frame *f)
         peer_close(link_peer(l), REASON_MALFORMED);
         return;
     }
-    note_version(p, f->tail);
+    state_sibling_version(p, f->tail);
 }
 
 /* ---- links --------------------------------------------------------------------------------------------------- */
@@ -293,8 +246,10 @@ void state_linked(struct link *l)
     struct state *s = link_daemon(l)->state;
     if (!s->listening || s->stopping || !link_is_trusted(l))
         return;
-    struct state_sibling *p = find(s, link_client(l));
+    struct state_sibling *p = state_sibling_find(s, link_client(l));
+    int64_t answered_ms = 0;
     if (p != NULL && p->ready && p->link.link != l) {
+        answered_ms = p->answered_ms;
         drop(p); /* the newest one: of two, the older may be dead and not know it */
         p = NULL;
     } else if (p != NULL && p->ready) {
@@ -306,7 +261,9 @@ void state_linked(struct link *l)
         p = add(s, link_client(l));
     if (p == NULL)
         return;
-    link_leave(&p->link); /* theirs was ready first */
+    p->answered_ms =
+        p->answered_ms > answered_ms ? p->answered_ms : answered_ms; /* whoever dials again may not ask more often */
+    link_leave(&p->link);                                            /* theirs was ready first */
     link_join(l, &p->link);
     begin(p);
 }
@@ -327,7 +284,7 @@ void state_sibling_found(struct daemon *d, const struct id *client)
 {
     struct state *s = d->state;
     /* Both see each other at once: one of them dials, the other when that has not worked (on_tick). */
-    if (s != NULL && s->listening && !s->stopping && find(s, client) == NULL &&
+    if (s != NULL && s->listening && !s->stopping && state_sibling_find(s, client) == NULL &&
         memcmp(d->self.bytes, client->bytes, ID_BYTES) < 0)
         dial(s, client);
 }
@@ -336,7 +293,8 @@ void state_sibling_reachable(struct daemon *d, const struct id *client)
 {
     struct state *s = d->state;
     struct id copy = *client;
-    if (s != NULL && s->listening && !s->stopping && find(s, client) == NULL && siblings_find(d, client->bytes) != NULL)
+    if (s != NULL && s->listening && !s->stopping && state_sibling_find(s, client) == NULL &&
+        siblings_find(d, client->bytes) != NULL)
         dial(s, &copy);
 }
 
@@ -362,7 +320,7 @@ static void on_tick(uv_timer_t *timer)
         const struct sibling *other = siblings_at(s->daemon, i);
         struct id client = other->client;
         bool there = sibling_is_online(other) || (other->found && other->reachable);
-        if (find(s, &client) == NULL && other->address[0] != '\0' &&
+        if (state_sibling_find(s, &client) == NULL && other->address[0] != '\0' &&
             (there || siblings_may_try(s->daemon, &client, state_now_ms(s))))
             dial(s, &client); /* one that is not seen, or did not answer, where it may be */
     }
@@ -375,6 +333,7 @@ void state_listen(struct daemon *d)
     (void)uv_timer_init(d->loop, &s->pace);
     s->tick.data = s->pace.data = s;
     state_rename_start(s);
+    state_answers_start(s);
     s->listening = true;
     (void)uv_timer_start(&s->tick, on_tick, TICK_MS, TICK_MS);
 }
@@ -390,6 +349,7 @@ void state_stop(struct daemon *d)
         uv_close((uv_handle_t *)&s->tick, NULL);
         uv_close((uv_handle_t *)&s->pace, NULL);
         state_rename_stop(s);
+        state_answers_stop(s);
     }
     while (s->siblings != NULL)
         drop(s->siblings);

@@ -12,5 +12,6 @@ void state_sibling_found(struct daemon *d, const struct id *client);     /* it i
 void state_sibling_reachable(struct daemon *d, const struct id *client); /* it has just answered at its address */
 void state_on_get(struct link *l, const struct frame *f);                /* STATE_GET */
 void state_on_changed(struct link *l, const struct frame *f);            /* STATE_CHANGED */
+void state_on_drain(struct link *l);                                     /* it takes output again */
 
 #endif

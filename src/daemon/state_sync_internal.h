@@ -1,4 +1,4 @@
-/* What state_sync.c (links, questions, answers) and state_merge.c (what comes of an answer) share. */
+/* What state_sync.c (links, questions), state_answer.c (answers) and state_merge.c (what comes of an answer) share. */
 #ifndef DAEMON_STATE_SYNC_INTERNAL_H
 #define DAEMON_STATE_SYNC_INTERNAL_H
 
@@ -17,7 +17,8 @@ struct state_sibling {
     uint8_t heard[REPLICA_ID_BYTES]; /* our ID when it last showed what it has of our changes, */
     uint64_t told;                   /* and how many */
     int64_t asked_ms, answered_ms, complained_ms;
-    uint32_t holds; /* merges under way, and the link */
+    struct state_answer *answering; /* under way to it; NULL: none */
+    uint32_t holds;                 /* merges under way, and the link */
 };
 
 int64_t state_now_ms(const struct state *s);
@@ -25,6 +26,13 @@ int64_t state_now_ms(const struct state *s);
 bool state_is_heard(const struct state_sibling *p);
 const char *state_sibling_name(const struct state_sibling *p); /* for people */
 void state_sibling_release(struct state_sibling *p);
+struct state_sibling *state_sibling_find(struct state *s, const struct id *client); /* NULL: it has no link */
+/* What a version that it said shows: asks, or takes another ID. */
+void state_sibling_version(struct state_sibling *p, struct slice version);
+/* The answer under way is refused. */
+void state_answer_cancel(struct state_sibling *p);
+void state_answers_start(struct state *s);
+void state_answers_stop(struct state *s);
 /* It shows more of our changes than we have made. */
 void state_sibling_behind(struct state_sibling *p);
 /* Asks it for what is not here; now, or when it may be asked again. */

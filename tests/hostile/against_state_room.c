@@ -31,7 +31,8 @@ static void put_key(struct buf *out, uint32_t number, size_t len, uint64_t *seed
     fill(out, seed, len - 4);
 }
 
-static void put_replica(struct buf *out, const struct stage *s, bool own, uint32_t number)
+/* Of this run alone: what an earlier one said of its own is known. */
+static void put_replica(struct buf *out, const struct stage *s, bool own, uint32_t number, uint32_t run)
 {
     uint8_t id[REPLICA_ID_BYTES] = { 0x66 };
     if (own)
@@ -39,6 +40,7 @@ static void put_replica(struct buf *out, const struct stage *s, bool own, uint32
     else
         put_be32(id, number + 1);
     put_be32(id + REPLICA_AUTHOR_BYTES, number + 1);
+    put_be32(id + REPLICA_AUTHOR_BYTES + 4, run);
     put(buf_append(out, SLICE_ARRAY(id)));
 }
 
@@ -92,10 +94,11 @@ static const char *send_lot(struct stage *s, const struct lot *lot)
 {
     struct buf answer CLEANUP(buf_free) = buf(REPLICA_ANSWER_BYTES_MAX);
     uint64_t seed = (uint64_t)wire_now_ms() | 1;
+    uint32_t run = (uint32_t)seed;
     put(buf_put_u8(&answer, 1));
     put(buf_put_u32(&answer, (uint32_t)lot->replicas));
     for (uint32_t i = 0; i < lot->replicas; i++) {
-        put_replica(&answer, s, lot->own, i);
+        put_replica(&answer, s, lot->own, i, run);
         put(buf_put_u64(&answer, lot->replicas == 1 ? u64_max(lot->count, 1) : 1));
     }
     put(buf_put_u32(&answer, (uint32_t)lot->count));
@@ -105,7 +108,7 @@ static const char *send_lot(struct stage *s, const struct lot *lot)
         put(buf_put_u8(&answer, lot->kind));
         put(buf_put_u8(&answer, (uint8_t)key.len));
         put(buf_put_u16(&answer, (uint16_t)value.len));
-        put_replica(&answer, s, lot->own, lot->replicas == 1 ? 0 : i);
+        put_replica(&answer, s, lot->own, lot->replicas == 1 ? 0 : i, run);
         put(buf_put_u64(&answer, lot->replicas == 1 ? i + 1 : 1));
         put(buf_append(&answer, buf_slice(&key)));
         put(buf_append(&answer, buf_slice(&value)));
@@ -183,7 +186,7 @@ static const char *positions_of_nothing(struct stage *s)
 
 static const char *wishes_without_an_end(struct stage *s)
 {
-    return send_lot(s, &(struct lot){ STATE_WISH, REPLICA_ITEMS_MAX / 4 * 3, 1, true, put_wish });
+    return send_lot(s, &(struct lot){ STATE_WISH, REPLICA_ITEMS_MAX / 2, 1, true, put_wish });
 }
 
 static const char *wishes_of_many_that_are_none(struct stage *s)
@@ -218,13 +221,73 @@ static const char *claims_for_others(struct stage *s)
     return bad;
 }
 
+#define LINES 30
+#define QUESTIONS 20
+
+static void ask(struct line *l, uint32_t request)
+{
+    line_say(l, msg_Type_STATE_GET, request, msg_StateGet_fields, &(msg_StateGet){ 0 }, slice(NULL, 0));
+}
+
+/* It asks on many connections for everything, and reads nothing of it. What that costs the device is for test_hostile.py, which looks while this waits. */
+static const char *asks_and_does_not_read(struct stage *s)
+{
+    struct line *lines[LINES] = { NULL };
+    const char *bad = NULL;
+    for (size_t i = 0; bad == NULL && i < LINES; i++) {
+        lines[i] = stage_meet_as_member(s);
+        bad = lines[i] == NULL ? s->complaint : NULL;
+        if (bad == NULL && lines[i]->peer != NULL)
+            peer_pause(lines[i]->peer);
+        for (uint32_t n = 0; bad == NULL && n < QUESTIONS && lines[i]->peer != NULL; n++) {
+            ask(lines[i], 5 + 2 * n);
+            line_flush(lines[i], 20);
+        }
+    }
+    for (int64_t end_ms = wire_now_ms() + 1500; bad == NULL && wire_now_ms() < end_ms;)
+        wire_turn(&s->wire);
+    for (size_t i = 0; i < LINES; i++)
+        line_free(lines[i]);
+    return bad;
+}
+
+/* It asks for everything as often as it may, while the device sends 65536 bytes a second at most. */
+static const char *asks_for_more_than_is_sent(struct stage *s)
+{
+    struct line *l = stage_meet_as_member(s);
+    if (l == NULL)
+        return s->complaint;
+    l->hears_state = true;
+    uint64_t bytes = 0, most = (uint64_t)65536 * 8;
+    uint32_t request = 5;
+    int64_t end_ms = wire_now_ms() + 4000;
+    ask(l, request);
+    while (wire_now_ms() < end_ms && l->peer != NULL) {
+        struct heard *h CLEANUP(freep) = line_hear(l, 100);
+        msg_State m;
+        if (h == NULL)
+            continue;
+        if (h->type == msg_Type_STATE)
+            bytes += h->tail.len;
+        if (h->type == msg_Type_REFUSAL ||
+            (h->type == msg_Type_STATE && CODEC_DECODE(msg_State, h->message, &m) == 0 && m.last))
+            ask(l, request += 2);
+    }
+    const char *bad = bytes > most ? stage_complain(s, "%llu bytes in 4 seconds", (unsigned long long)bytes)
+                      : bytes == 0 ? stage_complain(s, "nothing at all was sent")
+                                   : stage_expect_alive(s, l);
+    line_free(l);
+    return bad;
+}
+
 #define MEMBER(function)          \
     {                             \
 #function, function, true \
     }
 static const struct hostile_case members[] = {
-    MEMBER(replicas_that_nobody_has),   MEMBER(replicas_of_its_own),          MEMBER(entries_of_no_playlist),
-    MEMBER(settings_that_nobody_knows), MEMBER(a_setting_many_times),         MEMBER(positions_of_nothing),
-    MEMBER(wishes_without_an_end),      MEMBER(wishes_of_many_that_are_none), MEMBER(claims_for_others),
+    MEMBER(wishes_without_an_end),  MEMBER(replicas_that_nobody_has),     MEMBER(replicas_of_its_own),
+    MEMBER(entries_of_no_playlist), MEMBER(settings_that_nobody_knows),   MEMBER(a_setting_many_times),
+    MEMBER(positions_of_nothing),   MEMBER(wishes_of_many_that_are_none), MEMBER(claims_for_others),
+    MEMBER(asks_and_does_not_read), MEMBER(asks_for_more_than_is_sent),
 };
 const struct hostile_cases against_state_room = { "state-room", members, ARRAY_COUNT(members) };

@@ -20,6 +20,7 @@ HOSTILE = os.environ.get("HEARTH_HOSTILE") or os.path.join(BUILD, "tests", "host
 SANITIZED = os.environ.get("HEARTH_SANITIZED") == "1" # a sanitizer keeps what was freed: growth says nothing then
 GROWTH_BYTES = 8 << 20  # what a program may have grown by, for good, after all that a set of cases did to it
 FLOOD_BYTES = 96 << 20   # ... and while it is flooded
+DEAF_BYTES = 40 << 20   # ... by a sibling that asks for the state and does not read
 LEAK_BYTES = 2 << 20     # ... and for good by doing the same to it again
 MEMBER_SEED = "4242"
 numbers = itertools.count(1)
@@ -337,6 +338,25 @@ def shared(device):
         db.close()
 
 
+def asked_by_the_deaf():
+    """The state is as large as it gets by now."""
+    with Watch(h.kitchen.process) as watch:
+        play("run", "state-room", "asks_and_does_not_read", f"address={kitchen_address()}", *COMMON)
+    grown = watch.peak - watch.before
+    print(f"# it grew by {grown >> 20} MiB beside {sum(len(r[1]) + len(r[2]) + 28 for r in shared(h.kitchen)) >> 10} KiB of state", flush=True)
+    assert SANITIZED or grown < DEAF_BYTES, f"grew by {grown >> 20} MiB"
+    all_can_write()
+
+
+def asked_beyond_the_limit():
+    h.kitchen("transfers", "limit", "--send", "64K")
+    try:
+        play("run", "state-room", "asks_for_more_than_is_sent", f"address={kitchen_address()}", *COMMON)
+    finally:
+        h.kitchen("transfers", "limit", "--send", "none")
+    all_can_write()
+
+
 def lied_about():
     """The attic is told, twice in a row, that it has seen more of the others' changes than there are: it believes that, and what they write is to reach it all the same."""
     all_can_write()
@@ -370,7 +390,9 @@ def removed_and_forgotten():
 
 
 def filling_the_state():
-    yield from (filled(name[0]) for name in names("state-room") if name[0] != "claims_for_others")
+    yield from (filled(name[0]) for name in names("state-room") if name[0] not in ("claims_for_others", "asks_and_does_not_read", "asks_for_more_than_is_sent"))
+    yield "state: asked by one that does not read", asked_by_the_deaf
+    yield "state: asked beyond the limit", asked_beyond_the_limit
     yield "it is removed, and a new device comes", removed_and_forgotten
 
 
