@@ -118,7 +118,7 @@ static void close_oldest(const struct link *newest)
     struct link *oldest = NULL;
     unsigned count = 0;
     for (struct link *l = newest->owner->links; l != NULL; l = l->next) /* the newest first */
-        if (is_live(l) && l != newest && id_equal(l->client.bytes, newest->client.bytes)) {
+        if (is_live(l) && l->peer != NULL && l != newest && id_equal(l->client.bytes, newest->client.bytes)) {
             oldest = l;
             count++;
         }

@@ -9,10 +9,12 @@
 #define REMOVALS_LOOKED_AT \
     128 /* each among all items: after a long time there are thousands, and nobody reads of them */
 
+#define WHAT_BYTES 256
+
 struct tale { /* one answer's */
     struct state *state;
     const char *from;
-    char told[STATE_EVENTS_MAX][160];
+    char told[STATE_EVENTS_MAX][WHAT_BYTES];
     unsigned count, more;
     const uint8_t *playlist; /* the last one that was told of */
 };
@@ -57,15 +59,52 @@ static void playlist_name(const struct state *s, const struct replica_change *c,
             (void)state_playlist_of(c->added[i], name);
 }
 
+static bool is_removed(const struct replica_change *c, const struct dot *d)
+{
+    for (size_t i = 0; i < c->removed_count; i++)
+        if (dot_equal(&c->removed[i].removed, d))
+            return true;
+    return false;
+}
+
+/* What a setting comes to: it may have been changed here, too, and neither knew of the other. */
+static const struct replica_item *taken_of(const struct state *s, const struct replica_change *c,
+                                           const struct replica_item *added)
+{
+    size_t count, first = replica_find(&s->replica, added->kind, replica_key(added), &count);
+    const struct replica_item *best = added;
+    for (size_t i = first; i < first + count; i++)
+        if (state_is_before(&best->dot, &s->replica.items[i]->dot) && !is_removed(c, &s->replica.items[i]->dot))
+            best = s->replica.items[i];
+    for (size_t i = 0; i < c->added_count; i++)
+        if (c->added[i]->kind == added->kind && slice_equal(replica_key(c->added[i]), replica_key(added)) &&
+            state_is_before(&best->dot, &c->added[i]->dot))
+            best = c->added[i];
+    return best;
+}
+
+static void tell_setting(const struct state *s, const struct replica_change *c, const struct replica_item *i,
+                         char *what, size_t cap)
+{
+    char text[STATE_SETTING_BYTES], taken[STATE_SETTING_BYTES];
+    const struct replica_item *best = taken_of(s, c, i);
+    state_setting_of(i, text);
+    state_setting_of(best, taken);
+    if (best == i || strcmp(text, taken) == 0)
+        (void)snprintf(what, cap, "%.*s is %s", (int)i->key_len, (const char *)i->bytes, text);
+    else
+        (void)snprintf(what, cap, "%.*s is %s, and not %s, which was set at the same time", (int)i->key_len,
+                       (const char *)i->bytes, taken, text);
+}
+
 static void tell_added(struct tale *t, const struct replica_change *c, const struct replica_item *i)
 {
     struct state *s = t->state;
-    char what[160], text[STATE_TITLE_BYTES];
+    char what[WHAT_BYTES], text[STATE_TITLE_BYTES];
     struct id content, distributor;
     switch ((enum state_kind)i->kind) {
     case STATE_SETTING:
-        state_setting_of(i, text);
-        (void)snprintf(what, sizeof(what), "%.*s is %s", (int)i->key_len, (const char *)i->bytes, text);
+        tell_setting(s, c, i, what, sizeof(what));
         break;
     case STATE_POSITION: {
         const struct track *track = library_find(s->daemon, i->bytes);
@@ -106,7 +145,7 @@ static bool is_written_anew(const struct replica_change *c, const struct replica
 static void tell_removed(struct tale *t, const struct replica_change *c, const struct replica_item *old,
                          const struct dot *by)
 {
-    char what[160], text[STATE_TITLE_BYTES];
+    char what[WHAT_BYTES], text[STATE_TITLE_BYTES];
     struct id content, distributor;
     if (is_written_anew(c, old))
         return;

@@ -116,7 +116,7 @@ bool state_is_valid(uint8_t kind, struct slice key, struct slice value)
 /* ---- one of several ------------------------------------------------------------------------------------------ */
 
 /* The same on every device: whatever decides, all have it. */
-static bool is_before(const struct dot *a, const struct dot *b)
+bool state_is_before(const struct dot *a, const struct dot *b)
 {
     return a->counter != b->counter ? a->counter < b->counter : dot_compare(a, b) < 0;
 }
@@ -129,7 +129,7 @@ static const struct replica_item *take_one(const struct replica *r, uint8_t kind
         const struct replica_item *item = r->items[i];
         uint8_t flag = by_flag ? replica_value(item).data[0] : 0,
                 best_flag = by_flag && best != NULL ? replica_value(best).data[0] : 0;
-        if (best == NULL || flag > best_flag || (flag == best_flag && is_before(&best->dot, &item->dot)))
+        if (best == NULL || flag > best_flag || (flag == best_flag && state_is_before(&best->dot, &item->dot)))
             best = item;
     }
     return best;

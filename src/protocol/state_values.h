@@ -34,6 +34,8 @@ bool state_is_valid(uint8_t kind, struct slice key, struct slice value);
 /* Known settings have values that are known, others any text. */
 bool state_setting_is_known(const char *name);
 bool state_setting_is_valid(const char *name, const char *value);
+/* Of two changes that did not know of each other the other one is taken. No clock: it says nothing about which was made first. */
+bool state_is_before(const struct dot *a, const struct dot *b);
 /* What several of one key come to; none: NULL. All of an item are borrowed. */
 const struct replica_item *state_setting(const struct replica *r, const char *name);
 const struct replica_item *state_playlist(const struct replica *r, const uint8_t id[PLAYLIST_ID_BYTES]);

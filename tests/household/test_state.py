@@ -256,6 +256,21 @@ def wrong_clocks():
     together()
 
 
+def told_what_stays():
+    """Two set the volume, apart: one value stays, everywhere, and nobody is told of the other as if it did."""
+    together()
+    alone(kitchen)("settings", "volume", "13")
+    alone(attic)("settings", "volume", "87")
+    together()
+    stays = setting(kitchen, "volume")
+    lost, loser = ("13", kitchen) if stays == "87" else ("87", attic)
+    winner = attic if loser is kitchen else kitchen
+    told = f"volume is {stays}, and not {lost}, which was set at the same time"
+    wait_for("it is told", lambda: any(e.startswith(told) for e in events(winner)))
+    assert not any(e.startswith(f"volume is {lost}:") for e in events(winner)), events(winner)
+    assert any(e.startswith(f"volume is {stays}:") for e in events(loser)), events(loser)
+
+
 # ---- put back ----
 
 def put_back_from_a_copy():
@@ -460,6 +475,6 @@ def taken_over():
 
 CASES = [("a change is seen at once", seen_at_once), ("playlists", playlists_are_shared), ("a number is that of the list that was shown", numbers_are_those_that_were_shown), ("wishes", wishes), ("settings", settings),
            ("edits apart", edits_apart), ("deletion against change", deletion_against_change), ("a device that returns after long", returns_after_long),
-           ("wrong clocks", wrong_clocks), ("put back from a copy", put_back_from_a_copy), ("put back in place", put_back_in_place), ("positions", positions),
+           ("wrong clocks", wrong_clocks), ("told what stays", told_what_stays), ("put back from a copy", put_back_from_a_copy), ("put back in place", put_back_in_place), ("positions", positions),
            ("repeat", repeats), ("a device that falls silent", falls_silent), ("a stale position asks", stale_position_asks), ("a place noted beside a play", kept_beside_a_play), ("of an earlier version", taken_over), ("kill -9 in between", killed_in_between)]
 run_cases([c for c in CASES if os.environ.get("HEARTH_CASES", "") in c[0]])
