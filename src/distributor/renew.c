@@ -172,6 +172,7 @@ void renew_take(struct server *server, struct renew_reading *read)
         keys_free(steal(&keys)); /* taken already */
     if (read->keyset.len > 0 && !slice_equal(buf_slice(&read->keyset), buf_slice(&server->keyset)))
         show_keyset(server, read);
+    buf_clear(&read->keyset); /* taken once: by the next time another one may have been issued */
     if (keys != NULL)
         log_info("goes over to the keys that are in keys/ now");
     int r = keys != NULL ? go_over(server, keys) : 0;
