@@ -170,7 +170,8 @@ static void test_a_deletion_outlives_its_id(void **state)
     start(&liar, 99);
     assert_int_equal(pull(&liar, &a), 0);
     assert_int_equal(put(&liar, "x", NULL), 0);
-    invent(&a, 98, REPLICA_IDS_REMEMBERED);
+    invent(&a, 98, REPLICA_IDS_REMEMBERED - a.seen.count);
+    assert_int_equal(pull(&b, &a), 0); /* so b lacks nothing but the deletion */
     assert_int_equal(pull(&a, &liar), 0);
     assert_int_equal(dots_of(&a.seen, liar.self.replica), 0);
     assert_false(has(&a, "x"));
