@@ -165,7 +165,7 @@ static void survives_cut_and_random_bytes(void **state)
     buf_free(&b);
 }
 
-#define CALLS 256 /* of one client at a time */
+#define CALLS 1024 /* of one client at a time */
 
 /* More waiting calls than one client may have are refused, and do not take the others with them. */
 static void bounds_calls_of_one_client(void **state)
