@@ -24,18 +24,12 @@
 #include "base/util.h"
 #include "crypto/known.h"
 #include "net/channel.h"
-#include "vault/behind.h"
-#include "vault/certificates.h"
-#include "vault/db.h"
 #include "vault/in_use.h"
-#include "vault/keys.h"
-#include "vault/play.h"
 #include "vault/requests.h"
 #include "vault/sandbox.h"
-#include "vault/service.h"
+#include "vault/start.h"
 #include "vault/storage_key.h"
 #include "vault/tls_sign.h"
-#include "vault/whole.h"
 
 #define REQUESTS_FD 3
 #define TLS_FD 4
@@ -137,35 +131,15 @@ static int open_key(struct vault *v, const char *dir, const struct storage_key_w
     return 0;
 }
 
-static int open_storage(struct vault *v, const char *dir)
-{
-    char path[PATH_MAX];
-    int r = file_join(path, sizeof(path), dir, "vault.db");
-    if (r == 0)
-        r = db_open(&v->store, path);
-    return r == STORE_NEWER ? -EPROTONOSUPPORT : r;
-}
-
 static int run(struct vault *v, const char *dir, struct keys **keys)
 {
     struct tls_sign *tls = NULL;
     struct channel requests CLEANUP(channel_deinit);
     channel_init(&requests, REQUESTS_FD, REQUESTS_TAIL_MAX);
-    int r = open_storage(v, dir);
+    char path[PATH_MAX];
+    int r = file_join(path, sizeof(path), dir, "vault.db");
     if (r == 0)
-        r = keys_load(v, keys);
-    if (r == 0)
-        r = whole_follow(v);
-    if (r == 0)
-        r = certificates_forget_ended(v);
-    if (r == 0)
-        r = in_use_settle_left(v);
-    if (r == 0)
-        r = services_init(v);
-    if (r == 0)
-        r = behind_init(v);
-    if (r == 0)
-        r = plays_init(v);
+        r = vault_start(v, path, keys);
     if (r == 0)
         r = tls_sign_start(&tls, TLS_FD, *keys);
     if (r == 0)
@@ -203,13 +177,8 @@ int main(int argc, char **argv)
         r = sandbox_enter(dir);
     if (r == 0)
         r = run(&v, dir, &keys);
-    plays_deinit(&v);
-    behind_deinit(&v);
-    services_deinit(&v);
+    vault_stop(&v, keys);
     known_free(v.known);
-    store_close(v.store);
-    keys_free(keys);
-    secret_free(v.row_key);
     secret_free(storage_key);
     if (r < 0)
         log_error("stopped: errno=%d", -r);

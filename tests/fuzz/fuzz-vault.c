@@ -20,7 +20,7 @@
 #include "vault/play.h"
 #include "vault/requests.h"
 #include "vault/service.h"
-#include "vault/whole.h"
+#include "vault/start.h"
 #include "world.h"
 
 #define STEPS_MAX 24
@@ -510,8 +510,7 @@ static void start(struct run *r)
     clock_fake_init(&r->clock, WORLD_NOW_MS);
     memset(r->storage_key.bytes, 3, sizeof(r->storage_key.bytes));
     r->v = (struct vault){ .clock = &r->clock.clock, .rng = &r->rng.rng, .storage_key = &r->storage_key };
-    CHECK(db_open(&r->v.store, ":memory:") == 0 && keys_load(&r->v, &r->keys) == 0 && whole_follow(&r->v) == 0);
-    CHECK(services_init(&r->v) == 0 && plays_init(&r->v) == 0);
+    CHECK(vault_start(&r->v, ":memory:", &r->keys) == 0);
     struct key32 half = { { 7 } };
     CHECK(contentkey_seal_license_half(r->keys->sealing_key, &half, &r->w->content, r->license_half) == 0);
     /* Registered with the own distributor, as an honest hearthd would. */
@@ -527,11 +526,7 @@ static void start(struct run *r)
 
 static void stop(struct run *r)
 {
-    plays_deinit(&r->v);
-    services_deinit(&r->v);
-    store_close(r->v.store);
-    secret_free(r->v.row_key);
-    keys_free(r->keys);
+    vault_stop(&r->v, r->keys);
     buf_free(&r->requests);
     for (size_t i = 0; i < SERIALS * 3; i++)
         buf_free(&r->receipts[i / 3][i % 3]);

@@ -6,15 +6,9 @@
 #include <sys/socket.h>
 
 #include "base/util.h"
-#include "vault/behind.h"
-#include "vault/certificates.h"
-#include "vault/db.h"
-#include "vault/in_use.h"
 #include "vault/keys.h"
-#include "vault/play.h"
 #include "vault/requests.h"
-#include "vault/service.h"
-#include "vault/whole.h"
+#include "vault/start.h"
 
 #define MUST(condition)                                                           \
     do {                                                                          \
@@ -40,21 +34,7 @@ int vault_side_open(struct vault_side **out, const char *dir, const struct clock
     s->v = (struct vault){ .clock = clock, .rng = rng, .storage_key = &s->storage_key };
     memcpy(s->v.boot, boot, sizeof(s->v.boot));
     (void)snprintf(path, sizeof(path), "%s/vault.db", dir);
-    int r = db_open(&s->v.store, path);
-    if (r == 0)
-        r = keys_load(&s->v, &s->keys);
-    if (r == 0)
-        r = whole_follow(&s->v);
-    if (r == 0)
-        r = certificates_forget_ended(&s->v);
-    if (r == 0)
-        r = in_use_settle_left(&s->v);
-    if (r == 0)
-        r = services_init(&s->v);
-    if (r == 0)
-        r = behind_init(&s->v);
-    if (r == 0)
-        r = plays_init(&s->v);
+    int r = vault_start(&s->v, path, &s->keys);
     if (r == 0)
         r = keys_generation(&s->v, &who->generation);
     if (r != 0) {
@@ -72,12 +52,7 @@ void vault_side_close(struct vault_side *s)
 {
     if (!s)
         return;
-    plays_deinit(&s->v);
-    behind_deinit(&s->v);
-    services_deinit(&s->v);
-    store_close(s->v.store);
-    keys_free(s->keys);
-    secret_free(s->v.row_key);
+    vault_stop(&s->v, s->keys);
     free(s);
 }
 

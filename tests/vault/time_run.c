@@ -12,14 +12,9 @@
 #include "check.h"
 #include "crypto/seal.h"
 #include "rig.h"
-#include "vault/behind.h"
-#include "vault/certificates.h"
-#include "vault/db.h"
-#include "vault/keys.h"
-#include "vault/play.h"
-#include "vault/service.h"
+#include "vault/requests.h"
+#include "vault/start.h"
 #include "vault/storage_key.h"
-#include "vault/whole.h"
 
 static struct rig rig;
 static struct clock_fake now;
@@ -55,9 +50,7 @@ static void start(void)
     check(storage_key_get(rig.dir, access(path, F_OK) != 0, &(struct storage_key_wish){ 0 }, vault.rng, &storage_key) ==
           0);
     vault.storage_key = storage_key;
-    check(db_open(&vault.store, path) == 0 && keys_load(&vault, &keys) == 0);
-    check(whole_follow(&vault) == 0 && certificates_forget_ended(&vault) == 0);
-    check(services_init(&vault) == 0 && behind_init(&vault) == 0 && plays_init(&vault) == 0);
+    check(vault_start(&vault, path, &keys) == 0);
     check(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
     channel_init(&rig.requests, ends[0], 64 * 1024);
     channel_init(&vault_end, ends[1], REQUESTS_TAIL_MAX);
@@ -71,12 +64,7 @@ static void stop(void)
     channel_deinit(&rig.requests);
     check(pthread_join(thread, NULL) == 0);
     channel_deinit(&vault_end);
-    plays_deinit(&vault);
-    behind_deinit(&vault);
-    services_deinit(&vault);
-    store_close(vault.store);
-    keys_free(keys);
-    secret_free(vault.row_key);
+    vault_stop(&vault, keys);
     secret_free(storage_key);
 }
 
