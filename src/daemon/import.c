@@ -338,6 +338,16 @@ static int check(struct import *i)
     return papers_check(i->daemon, &papers, on_checked, i);
 }
 
+/* One for another device, or one that was altered so that it looks like that. */
+static int judge_other(const struct import *i)
+{
+    doc_CopyCertificate certificate;
+    uint8_t signer[32];
+    int r = document_open(DOCUMENT_COPY_CERTIFICATE, CODEC_BYTES(i->certificate.certificate), &certificate,
+                          sizeof(certificate), signer);
+    return r != 0 ? r : REASON_WRONG_DESTINATION;
+}
+
 static void on_opened(uv_work_t *work, int status)
 {
     struct import *i = work->data;
@@ -348,7 +358,7 @@ static void on_opened(uv_work_t *work, int status)
         return;
     }
     if (!id_equal(i->name.destination.bytes, i->daemon->self.bytes))
-        r = REASON_WRONG_DESTINATION;
+        r = judge_other(i);
     if (r == 0)
         r = check(i);
     if (r != 0)

@@ -354,7 +354,7 @@ SERVICE(blocks_empty, { give_empty, false, false, false })
 SERVICE(blocks_of_another_index, { give_another_index, false, false, false })
 SERVICE(blocks_beyond_the_end, { give_index_beyond, false, false, false })
 SERVICE(list_of_another_content, { give_good, true, false, false })
-SERVICE(silence_after_the_list, { give_nothing, false, false, false })
+SERVICE(silence_after_the_list, { give_nothing, false, false, true }) /* another may give what it keeps back */
 
 static const char *refused(struct stage *s, struct line *l, const char *codes)
 {

@@ -259,9 +259,10 @@ static void incoming_go(struct world *w, struct device *d, struct incoming *in)
 void incoming_hear(struct world *w, struct device *d, struct event *e)
 {
     struct frame f = event_frame(e);
-    const struct id *source = &w->devices[w->conns[e->a]->ends[0]].client;
-    if (w->conns[e->a]->ends[0] < 0)
+    int from = w->conns[e->a]->ends[0];
+    if (from < 0)
         return;
+    const struct id *source = &w->devices[from].client;
     for (size_t i = 0; i < ARRAY_COUNT(d->incoming); i++) {
         struct incoming *in = &d->incoming[i];
         if (e->type == msg_Type_OK || e->type == msg_Type_REFUSAL) {
