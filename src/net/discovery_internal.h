@@ -80,6 +80,7 @@ struct discovery {
     uv_poll_t *routes; /* the kernel's news about addresses; NULL when it gives none */
     int routes_fd;
     uv_timer_t settle; /* news come in bursts */
+    unsigned looks;    /* in a row at which something was still probed */
 
     AvahiSServiceBrowser *browser;
     struct discovery_sight *sights;

@@ -26,6 +26,8 @@
 #include "net/discovery_internal.h"
 
 #define SETTLE_MS 100
+#define PROBE_LOOK_MS 1000
+#define PROBE_LOOKS 4 /* probing takes about one second */
 
 /* --- Records --- */
 
@@ -221,6 +223,27 @@ static int follow_addresses(struct discovery *d)
 
 /* --- The kernel's news --- */
 
+static bool is_probing(const struct discovery *d)
+{
+    bool probing = avahi_s_entry_group_get_state(d->service) == AVAHI_ENTRY_GROUP_REGISTERING;
+    for (unsigned i = 0; i < d->local_count; i++)
+        probing |= avahi_s_entry_group_get_state(d->locals[i].group) == AVAHI_ENTRY_GROUP_REGISTERING;
+    return probing;
+}
+
+/* A group whose interface goes away while it is probed there waits for the answer for ever, and is announced nowhere. */
+static void look_after_probing(struct discovery *d)
+{
+    d->looks = is_probing(d) ? d->looks + 1 : 0;
+    if (d->looks > PROBE_LOOKS) {
+        d->looks = 0;
+        log_info("a name is not probed to its end: from the beginning");
+        discovery_restart(d, 0);
+    } else if (d->looks > 0) {
+        uv_timer_start(&d->settle, discovery_settled, PROBE_LOOK_MS, 0);
+    }
+}
+
 void discovery_settled(uv_timer_t *timer)
 {
     struct discovery *d = timer->data;
@@ -230,6 +253,8 @@ void discovery_settled(uv_timer_t *timer)
     if (r < 0) {
         log_warn("addresses could not be published: %s", avahi_strerror(r));
         discovery_restart(d, 1000);
+    } else {
+        look_after_probing(d);
     }
 }
 
@@ -297,4 +322,5 @@ void discovery_unpublish(struct discovery *d)
     uv_timer_stop(&d->settle);
     d->service = NULL;
     d->local_count = 0;
+    d->looks = 0;
 }
