@@ -5,19 +5,17 @@
 #include "daemon/siblings.h"
 
 /* What is known about where a device of the household is. It outlives the roster that names it: the roster may come again. */
-struct proof;
+struct proving;
 struct hint {
     struct id client;
     char by_hand[128], proved[128]; /* stored; "": none */
-    char live
-        [128]; /* where it has proved its key, while it is linked; "" when it dialed us, and that is not known yet, */
-    char remote[128]; /* from here */
+    char live[128];   /* where it has proved its key, while it is linked; "": it dialed us, and that is not known yet */
+    char remote[128]; /* from where it dialed us */
     bool found, unreachable;
     uint32_t links;
     int64_t away_ms, try_ms; /* since when it is looked for, 0: not yet; when next */
-    struct proof *proof;     /* on its way; NULL: none */
+    struct proving *proving; /* where it listens, of one that dialed us; NULL: nothing is under way */
 };
-struct proof;
 struct siblings {
     struct sibling *list;
     size_t count;

@@ -1,10 +1,11 @@
 /* Where the other devices are: an address is a hint, whoever says it. What somebody announces is tried when its turn comes; stored is what a device has proved by its key,
  * and what was given by hand. Nothing here believes an address: whoever dials it wants the device's key (peer.h).
  *
- * Callbacks, in order: on_proof_open, on_proof_closed (of a connection that only proves an address); on_address_stored. */
+ * Callbacks, in order: on_proved (of a connection that only proves an address); on_address_stored. */
 #include <stdlib.h>
 
 #include "base/util.h"
+#include "daemon/address_proof.h"
 #include "daemon/db.h"
 #include "daemon/device_link.h"
 #include "daemon/events.h"
@@ -12,7 +13,6 @@
 #include "daemon/state_sync.h"
 #include "net/address.h"
 #include "net/discovery.h"
-#include "net/peer.h"
 
 #define LOG_MODULE "siblings"
 #include "base/log.h"
@@ -22,7 +22,6 @@
 #define AWAY_MS 600000   /* and of one that is away for longer: */
 #define TRY_AWAY_LAST_MS 32000
 #define HINTS_MAX 512 /* each of a device that a roster has named; more are of households that were left long ago */
-#define PROOF_MS 5000
 
 /* --- Hints --- */
 
@@ -40,7 +39,7 @@ static struct hint *find_spare(struct daemon *d)
     struct siblings *s = d->siblings;
     for (size_t i = 0; i < s->hint_count; i++) {
         struct hint *h = s->hints[i];
-        if (h->links == 0 && h->proof == NULL && siblings_find(d, h->client.bytes) == NULL)
+        if (h->links == 0 && h->proving == NULL && siblings_find(d, h->client.bytes) == NULL)
             return h;
     }
     return NULL;
@@ -278,76 +277,55 @@ void siblings_proved(struct daemon *d, const struct id *client, const char *addr
 
 /* --- A sibling that dialed us: where it listens is proved by asking there, once --- */
 
-struct proof {
+struct proving {
     struct daemon *daemon;
     struct id client;
-    struct peer *peer;
+    struct address_proof *proof;
     char address[ADDRESS_TEXT_BYTES];
-    bool proved;
 };
 
-static void on_proof_open(struct peer *p, void *ctx)
+static void on_proved(enum reason why, void *ctx)
 {
-    struct proof *proof = ctx;
-    proof->proved = true;
-    peer_close(p, REASON_NONE);
-}
-
-static void on_proof_frame(struct peer *p, const struct frame *f, void *ctx)
-{
-    (void)p;
-    (void)f;
-    (void)ctx;
-}
-
-static void on_proof_closed(struct peer *p, enum reason why, void *ctx)
-{
-    struct proof *proof = ctx;
-    struct hint *h =
-        proof->daemon->siblings == NULL ? NULL : siblings_hint(proof->daemon->siblings, proof->client.bytes);
-    (void)p;
+    struct proving *p = ctx;
+    struct hint *h = p->daemon->siblings == NULL ? NULL : siblings_hint(p->daemon->siblings, p->client.bytes);
     if (h != NULL)
-        h->proof = NULL;
-    if (proof->proved && h != NULL) {
-        siblings_proved(proof->daemon, &proof->client, proof->address);
+        h->proving = NULL;
+    if (why == REASON_NONE && h != NULL) {
+        siblings_proved(p->daemon, &p->client, p->address);
         if (h->links > 0 && h->live[0] == '\0')
-            CODEC_SET_TEXT(h->live, proof->address);
-        siblings_hint_changed(proof->daemon, h);
+            CODEC_SET_TEXT(h->live, p->address);
+        siblings_hint_changed(p->daemon, h);
     } else {
         log_debug("an address was not proved: %s", reason_code(why));
     }
-    free(proof);
+    free(p);
 }
 
 static void prove(struct daemon *d, struct hint *h)
 {
-    static const struct peer_callbacks callbacks = { .on_open = on_proof_open,
-                                                     .on_frame = on_proof_frame,
-                                                     .on_closed = on_proof_closed };
-    struct proof proof = { .daemon = d, .client = h->client };
-    if (h->proof != NULL || h->links == 0 || h->live[0] != '\0' ||
-        !find_at_host(d, &h->client, h->remote, proof.address))
+    struct proving at = { .daemon = d, .client = h->client };
+    if (h->proving != NULL || h->links == 0 || h->live[0] != '\0' ||
+        !find_at_host(d, &h->client, h->remote, at.address))
         return;
-    if (strcmp(h->proved, proof.address) == 0) {
-        CODEC_SET_TEXT(h->live, proof.address);
+    if (strcmp(h->proved, at.address) == 0) {
+        CODEC_SET_TEXT(h->live, at.address);
         return;
     }
-    struct proof *made = malloc(sizeof(*made));
-    if (made == NULL)
+    struct proving *p = malloc(sizeof(*p));
+    if (p == NULL)
         return;
-    *made = proof;
-    if (peer_dial(&made->peer, d->loop, d->identity, made->address, &made->client, PROOF_MS, &callbacks, made) != 0) {
-        free(made);
-        return;
-    }
-    h->proof = made;
+    *p = at;
+    if (address_prove(&p->proof, d, p->address, &p->client, on_proved, p) == 0)
+        h->proving = p;
+    else
+        free(p);
 }
 
 void siblings_quiet(struct daemon *d)
 {
     for (size_t i = 0; d->siblings != NULL && i < d->siblings->hint_count; i++)
-        if (d->siblings->hints[i]->proof != NULL)
-            peer_close(d->siblings->hints[i]->proof->peer, REASON_CANCELLED);
+        if (d->siblings->hints[i]->proving != NULL)
+            address_proof_cancel(d->siblings->hints[i]->proving->proof);
 }
 
 /* --- What others report --- */

@@ -354,12 +354,12 @@ static int judge_relayed(struct making *m)
 
 static int judge_price(struct making *m)
 {
-    char charged[8] = "";
-    bool back = copy_is_checkin(m); /* paid when it was lent */
-    int r = m->ask->move && !back ? operations_setting(m->o, "move-charged", charged, sizeof(charged)) : 0;
+    int r = 0;
+    m->copy.price = 0;
+    if (!copy_is_checkin(m)) /* paid when it was lent */
+        r = products_copy_price(m->o, &m->product, m->ask->move && !m->copy.checkout, &m->copy.price);
     if (r != 0)
         return r;
-    m->copy.price = !m->ask->move || strcmp(charged, "yes") == 0 || m->copy.checkout ? m->product.copy_price : 0;
     bool destination;
     r = billing_copy_payer(m->o, m->product.number, &destination);
     if (r != 0)

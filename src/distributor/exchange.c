@@ -1,7 +1,7 @@
 /* Callbacks, in the order in which they fire: run_* (a database thread), on_*_done (loop), on_asked or on_linked (loop), and
  * again from the start; the last thing is exchange_end. */
 #define LOG_MODULE "exchange"
-#include "distributor/exchange.h"
+#include "distributor/exchange_internal.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -171,7 +171,7 @@ static void charge_rows(const struct exchange *x)
 }
 
 /* An outcome that is final. */
-static void finish(struct exchange *x, int outcome)
+void exchange_finish(struct exchange *x, int outcome)
 {
     if (login_is_for(x->type))
         login_judged(x->server->login, x, outcome);
@@ -202,9 +202,6 @@ static void finish(struct exchange *x, int outcome)
 }
 
 /* --- The database part -------------------------------------------------------------------------------------------- */
-
-static void run_again(struct exchange *x);
-static void on_request_done(struct writer_job *job, int outcome);
 
 static int run_request(struct writer_job *job, void *database)
 {
@@ -243,7 +240,7 @@ static void settle_asking(struct exchange *x)
     }
     x->who.directory_asked = a->pending == 0; /* now it is judged by what is known here */
     a->news = false;
-    run_again(x);
+    exchange_run(x);
 }
 
 static void on_asked(void *ctx)
@@ -271,7 +268,7 @@ static void leave_asking(struct exchange *x)
 static void ask_directory(struct exchange *x)
 {
     if (x->who.directory_asked) {
-        finish(x, REASON_OFFLINE);
+        exchange_finish(x, REASON_OFFLINE);
         return;
     }
     uint64_t left_ms = ask_left_ms(x);
@@ -285,7 +282,7 @@ static void ask_directory(struct exchange *x)
         return;
     }
     x->who.directory_asked = true;
-    run_again(x);
+    exchange_run(x);
 }
 
 static void on_partner_asked(void *ctx, int outcome)
@@ -294,7 +291,7 @@ static void on_partner_asked(void *ctx, int outcome)
     struct log_request scope CLEANUP(log_request_end) = log_request(x->log_id);
     if (outcome != 0)
         log_info("a partner did not give what a request needs outcome=%d", outcome);
-    run_again(x);
+    exchange_run(x);
 }
 
 static void ask_partner(struct exchange *x)
@@ -303,17 +300,17 @@ static void ask_partner(struct exchange *x)
     struct id partner = x->reply.ask;
     for (size_t i = 0; i < who->partners_asked_count; i++)
         if (id_equal(who->partners_asked[i].bytes, partner.bytes)) {
-            finish(x, REASON_OFFLINE);
+            exchange_finish(x, REASON_OFFLINE);
             return;
         }
     if (who->partners_asked_count == REQUESTS_PARTNERS_MAX) {
-        finish(x, REASON_OFFLINE);
+        exchange_finish(x, REASON_OFFLINE);
         return;
     }
     who->partners_asked[who->partners_asked_count++] = partner;
     uint64_t left_ms = ask_left_ms(x);
     if (left_ms == 0 || partners_fetch(x->server->partners, &partner, left_ms, on_partner_asked, x) != 0)
-        run_again(x);
+        exchange_run(x);
 }
 
 static void on_keys_looked(struct watch_waiting *w)
@@ -324,27 +321,27 @@ static void on_keys_looked(struct watch_waiting *w)
 }
 
 /* A key was withdrawn, and this server has not gone over to the next one; or it never will, since keys/ lacks it (keys_age.h). */
-static bool waits_for_keys(struct exchange *x)
+bool exchange_waits_for_keys(struct exchange *x)
 {
     x->waits.on_looked = on_keys_looked;
     return ask_left_ms(x) > 0 && watch_wait(x->server, &x->waits);
 }
 
-static void on_request_done(struct writer_job *job, int outcome)
+void exchange_on_done(struct writer_job *job, int outcome)
 {
     struct exchange *x = container_of(job, struct exchange, job);
-    if (outcome == -EKEYREVOKED && waits_for_keys(x))
+    if (outcome == -EKEYREVOKED && exchange_waits_for_keys(x))
         return;
     if (outcome == REQUESTS_ASK_DIRECTORY)
         ask_directory(x);
     else if (outcome == REQUESTS_ASK_PARTNER)
         ask_partner(x);
     else
-        finish(x, outcome);
+        exchange_finish(x, outcome);
 }
 
-static void submit(struct exchange *x, struct writer *w, int (*run)(struct writer_job *, void *),
-                   void (*on_done)(struct writer_job *, int))
+void exchange_submit(struct exchange *x, struct writer *w, int (*run)(struct writer_job *, void *),
+                     void (*on_done)(struct writer_job *, int))
 {
     bool beside = run == run_request &&
                   (x->type == msg_Type_TRANSACT || x->type == msg_Type_COMMIT); /* transact.c looks itself */
@@ -354,162 +351,13 @@ static void submit(struct exchange *x, struct writer *w, int (*run)(struct write
     writer_submit(w, &x->job);
 }
 
-static void run_again(struct exchange *x)
+void exchange_run(struct exchange *x)
 {
     struct writer *w = requests_is_read_only(x->type) ? x->server->reader : x->server->writer;
-    submit(x, w, run_request, on_request_done);
+    exchange_submit(x, w, run_request, exchange_on_done);
 }
 
-void exchange_registered(struct exchange *x) { run_again(x); }
-
-/* --- A distributor's HELLO ---------------------------------------------------------------------------------------- */
-
-/* Who it is comes out of its keyset; whether we know it, out of our partners. */
-static int judge_distributor(struct exchange *x, struct operations *o)
-{
-    struct id signer;
-    int r = document_open_keyset(x->tail, x->keyset, &signer);
-    if (r != 0)
-        return r;
-    struct id id = id_from(x->keyset->distributor);
-    struct partner partner;
-    bool is_self = id_equal(id.bytes, o->keys->self.bytes); /* a directory that is a distributor too */
-    r = is_self ? 0 : delegations_partner_find(o, &id, &partner);
-    if (r == OPERATIONS_ABSENT)
-        return REASON_UNKNOWN_DISTRIBUTOR;
-    if (r != 0)
-        return r;
-    if (!is_self && partner.withdrawn)
-        return REASON_NOT_PERMITTED;
-    r = keyset_meet(o, &id, x->tail, x->who.key, clock_wall_ms(x->server->clock), x->keyset);
-    if (r == 0)
-        x->who.partner = id;
-    return r;
-}
-
-static int run_distributor(struct writer_job *job, void *database)
-{
-    struct exchange *x = container_of(job, struct exchange, job);
-    reply_free(&x->reply);
-    reply_init(&x->reply);
-    int r = judge_distributor(x, database);
-    if (r != 0)
-        return r;
-    msg_Welcome welcome = msg_Welcome_init_zero;
-    welcome.registered = true;
-    x->reply.type = msg_Type_WELCOME;
-    r = CODEC_ENCODE(msg_Welcome, &x->reply.message, &welcome);
-    return r > 0 ? -EINVAL : r;
-}
-
-/* A contents server is known by its key: the operator has named it as a place. */
-static int run_contents(struct writer_job *job, void *database)
-{
-    struct exchange *x = container_of(job, struct exchange, job);
-    msg_Welcome welcome = { .registered = true };
-    int r = places_find_server(database, &x->who.client);
-    if (r != 0)
-        return r == OPERATIONS_ABSENT ? REASON_NOT_PERMITTED : r;
-    x->reply.type = msg_Type_WELCOME;
-    r = CODEC_ENCODE(msg_Welcome, &x->reply.message, &welcome);
-    return r > 0 ? -EINVAL : r;
-}
-
-static void start_hello(struct exchange *x)
-{
-    msg_Hello hello;
-    if (CODEC_DECODE(msg_Hello, x->message, &hello) != 0 ||
-        (hello.role != REQUESTS_DEVICE && hello.role != REQUESTS_DISTRIBUTOR && hello.role != REQUESTS_CONTENTS)) {
-        exchange_refuse(x, REASON_MALFORMED, NULL);
-        return;
-    }
-    x->who.role = (enum requests_role)hello.role;
-    if (x->server->config.directory_only && x->who.role != REQUESTS_DISTRIBUTOR) {
-        exchange_refuse(x, REASON_NOT_PERMITTED, "This is a directory: it serves distributors only.");
-        return;
-    }
-    if (x->who.role == REQUESTS_DEVICE) {
-        run_again(x);
-        return;
-    }
-    if (x->who.role == REQUESTS_CONTENTS) {
-        submit(x, x->server->reader, run_contents, on_request_done);
-        return;
-    }
-    x->keyset = malloc(sizeof(*x->keyset));
-    if (x->keyset == NULL) {
-        exchange_refuse(x, REASON_INTERNAL, NULL);
-        return;
-    }
-    submit(x, x->server->writer, run_distributor, on_request_done);
-}
-
-/* --- LINK: our half, the partner's, our half again ----------------------------------------------------------------- */
-
-static int run_link_begin(struct writer_job *job, void *database)
-{
-    struct exchange *x = container_of(job, struct exchange, job);
-    x->who.now_ms = clock_wall_ms(x->server->clock);
-    return links_begin(database, &x->who, x->message, x->half, &x->reply);
-}
-
-static int run_link_store(struct writer_job *job, void *database)
-{
-    struct exchange *x = container_of(job, struct exchange, job);
-    reply_free(&x->reply);
-    reply_init(&x->reply);
-    int r = links_store(database, x->half, x->partner_user, clock_wall_ms(x->server->clock), &x->reply);
-    int collected = announce_collect(database, &x->touched, &x->touched_count);
-    return r == 0 ? collected : r;
-}
-
-static void on_linked(void *ctx, int outcome, const char *user, const char *detail)
-{
-    struct exchange *x = ctx;
-    struct log_request scope CLEANUP(log_request_end) = log_request(x->log_id);
-    if (outcome == 0) {
-        memcpy(x->partner_user, user, strlen(user) + 1);
-        submit(x, x->server->writer, run_link_store, on_request_done);
-        return;
-    }
-    if (outcome > 0) /* a code is short: guessing at it takes longer each time */
-        throttle_failed(x->server->throttle, THROTTLE_DEVICE, slice(x->who.client.bytes, ID_BYTES));
-    if (outcome < 0)
-        outcome = REASON_OFFLINE;
-    exchange_refuse(x, (enum reason)outcome,
-                    outcome == REASON_OFFLINE ? "The other distributor cannot be reached now." : detail);
-}
-
-static void on_link_begun(struct writer_job *job, int outcome)
-{
-    struct exchange *x = container_of(job, struct exchange, job);
-    if (outcome == -EKEYREVOKED && waits_for_keys(x))
-        return;
-    if (outcome != 0) {
-        finish(x, outcome);
-        return;
-    }
-    const struct links_half *h = x->half;
-    int r =
-        partners_link(x->server->partners, &h->partner, h->address, h->code, h->user, EXCHANGE_ASK_MS, on_linked, x);
-    if (r != 0)
-        on_linked(x, r, NULL, NULL);
-}
-
-static void start_link(struct exchange *x)
-{
-    uint64_t wait_ms = throttle_wait_ms(x->server->throttle, THROTTLE_DEVICE, slice(x->who.client.bytes, ID_BYTES));
-    if (wait_ms > 0) {
-        exchange_refuse_later(x, wait_ms);
-        return;
-    }
-    x->half = calloc(1, sizeof(*x->half));
-    if (x->half == NULL) {
-        exchange_refuse(x, REASON_INTERNAL, NULL);
-        return;
-    }
-    submit(x, x->server->reader, run_link_begin, on_link_begun);
-}
+void exchange_registered(struct exchange *x) { exchange_run(x); }
 
 /* --- Start -------------------------------------------------------------------------------------------------------- */
 
@@ -562,15 +410,15 @@ static void begin(struct exchange *x)
     if (wait_ms > 0)
         exchange_refuse_later(x, wait_ms);
     else if (x->type == msg_Type_HELLO)
-        start_hello(x);
+        exchange_hello(x);
     else if (login_is_for(x->type) && s->role == REQUESTS_DEVICE)
         login_start(s->server->login, x);
     else if (x->type == msg_Type_LINK && s->role == REQUESTS_DEVICE)
-        start_link(x);
+        exchange_link(x);
     else if (x->type == msg_Type_SHARE_PUSH && s->server->directory != NULL)
-        directory_push(x, on_request_done);
+        directory_push(x, exchange_on_done);
     else
-        run_again(x);
+        exchange_run(x);
 }
 
 int exchange_start(struct session *s, uint16_t type, uint32_t request, struct slice message, struct slice tail)

@@ -429,3 +429,16 @@ void contents_fold(const char *text, char *out, size_t cap)
     if (before != (locale_t)0)
         uselocale(before);
 }
+
+int products_copy_price(struct operations *o, const struct product *p, bool move, int64_t *price)
+{
+    char charged[8] = "";
+    int r = move ? operations_setting(o, "move-charged", charged, sizeof(charged)) : 0;
+    *price = !move || strcmp(charged, "yes") == 0 ? p->copy_price : 0;
+    return r;
+}
+
+bool products_renews(const struct product *p, const doc_Conditions *c)
+{
+    return p->has_renew_price && (c->has_usage_until_ms || conditions_are_counted(c));
+}

@@ -29,6 +29,10 @@ int products_add(struct operations *o, struct product *p) MUST_USE;
 int products_get(struct operations *o, uint32_t number, struct product *out) MUST_USE; /* 0, OPERATIONS_ABSENT */
 int products_next(struct operations *o, uint32_t after, struct product *out) MUST_USE; /* 0, OPERATIONS_ABSENT */
 int products_withdraw(struct operations *o, uint32_t number) MUST_USE;                 /* 0, OPERATIONS_ABSENT */
+/* What a copy under it costs, or a move, where that is charged for: lending costs what a copy does. 0, -errno. */
+int products_copy_price(struct operations *o, const struct product *p, bool move, int64_t *price) MUST_USE;
+/* May a license with these conditions be renewed under it, once it is over? */
+bool products_renews(const struct product *p, const doc_Conditions *c);
 /* Products on sale for a content, by number. 0, OPERATIONS_ABSENT. */
 int products_of_content(struct operations *o, const struct id *content, uint32_t after, struct product *out) MUST_USE;
 /* Is this product on sale for this content? 0, OPERATIONS_ABSENT. */

@@ -60,8 +60,7 @@ static void tell_prices(const struct offer *f, msg_Quote *answer)
     const doc_Conditions *c = &f->conditions;
     answer->has_copy_price = c->copy_depth > 0 && c->max_copies > 0;
     answer->copy_price = f->product.copy_price;
-    answer->has_renew_price =
-        offer_is_purchase(f) && f->product.has_renew_price && (c->has_usage_until_ms || conditions_are_counted(c));
+    answer->has_renew_price = offer_is_purchase(f) && products_renews(&f->product, c);
     answer->renew_price = f->product.renew_price;
 }
 

@@ -25,9 +25,8 @@ struct note {
     uint32_t per_minute; /* 0: it is over */
 };
 
-int row_pace_new(struct row_pace **out, struct server *server)
+int row_pace_new(struct row_pace **out)
 {
-    (void)server;
     *out = calloc(1, sizeof(**out));
     return *out != NULL ? 0 : -ENOMEM;
 }

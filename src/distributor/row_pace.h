@@ -7,7 +7,7 @@
 #include "distributor/server.h"
 
 struct row_pace;
-int row_pace_new(struct row_pace **out, struct server *server) MUST_USE;
+int row_pace_new(struct row_pace **out) MUST_USE;
 void row_pace_free(struct row_pace *p); /* accepts NULL; when no job of the writer runs any more */
 
 /* So many rows of this distributor were taken. Returns how many ms to wait before the next ones: 0: none. rows 0: only asks. */

@@ -277,7 +277,7 @@ static int start(struct server *server, int lock, enum serve_step *step)
     if (r == 0)
         r = quotas_new(&server->quotas, server->clock, server->rng);
     if (r == 0)
-        r = row_pace_new(&server->row_pace, server);
+        r = row_pace_new(&server->row_pace);
     if (r == 0)
         reload_apply(server);
     if (r == 0)

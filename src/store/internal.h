@@ -53,7 +53,7 @@ struct store_driver {
     int (*outside_version)(struct store *s, uint64_t *version);
     int64_t (*changed_count)(const struct store *s);
     int64_t (*last_id)(const struct store *s);
-    int (*seal)(struct store *s); /* before a commit, when store_sum_follow was called; NULL: never */
+    int (*seal)(struct store *s); /* before each commit: the sum that is followed; NULL: there is none */
 };
 
 /* First member of an implementation's own struct. */
@@ -65,7 +65,6 @@ struct store {
         kept; /* memory that goes with the database, oldest first; freed by store_close, as the next ones (transaction.c) */
     size_t kept_count, kept_cap;
     unsigned depth; /* savepoints that are open */
-    bool follows;   /* a sum, which is sealed before each commit */
 };
 
 #endif

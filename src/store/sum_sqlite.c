@@ -95,7 +95,7 @@ static void on_change(void *ctx, sqlite3 *db, int change, const char *database, 
     (void)db, (void)from_rowid, (void)to_rowid;
     if (s->sum_by == NULL || strcmp(database, MAIN) != 0 || !counts(s->sum_by, table))
         return;
-    assert(!sqlite3_get_autocommit(s->db) && s->base.follows);
+    assert(!sqlite3_get_autocommit(s->db));
     int r = store_keep(&s->base, &s->sum, sizeof(s->sum));
     if (r == 0 && change != SQLITE_INSERT && (r = hash_changed(s, table, sqlite3_preupdate_old, hash)) == 0)
         subtract(s->sum.bytes, hash);
@@ -126,7 +126,6 @@ void store_sum_follow(struct store *store, const struct store_sum *by, const uin
     s->sum_row = buf(1 << 24);
     s->sum = (struct sum){ 0 };
     memcpy(s->sum.bytes, sum, STORE_SUM_BYTES);
-    store->follows = true;
 }
 
 void store_sum_get(const struct store *store, uint8_t out[STORE_SUM_BYTES])

@@ -63,7 +63,7 @@ int transaction_begin_read(struct transaction *t, struct store *s) { return begi
 int transaction_commit(struct transaction *t)
 {
     assert(t->store);
-    int r = t->store->follows ? t->store->driver->seal(t->store) : 0;
+    int r = t->store->driver->seal ? t->store->driver->seal(t->store) : 0;
     if (r == 0)
         r = run_own(t->store, OWN_COMMIT);
     if (r != 0) {

@@ -41,7 +41,7 @@ struct vault {
     struct heard heard[32];
     struct store_sum sum;  /* whole.c */
     struct key32 *row_key; /* guarded */
-    bool judged, altered;
+    enum { WHOLE_UNKNOWN, WHOLE_YES, WHOLE_NO } whole;
 };
 
 /* What the database and the documents can hold as a number alike. */

@@ -59,7 +59,7 @@ static int take_as_it_is(struct vault *v)
     }
     if (r == 0)
         r = transaction_commit(&t);
-    v->judged = r == 0;
+    v->whole = r == 0 ? WHOLE_YES : WHOLE_UNKNOWN;
     return r > 0 ? -EUCLEAN : r;
 }
 
@@ -84,17 +84,14 @@ int whole_follow(struct vault *v)
 int whole_judge(struct vault *v)
 {
     uint8_t sum[STORE_SUM_BYTES], rows[STORE_SUM_BYTES];
-    if (v->judged)
-        return 0;
-    if (!v->altered) {
+    if (v->whole == WHOLE_UNKNOWN) {
         store_sum_get(v->store, sum);
         int r = store_sum_rows(v->store, &v->sum, rows);
         if (r != 0)
             return r;
-        v->judged = memcmp(sum, rows, sizeof(sum)) == 0;
-        v->altered = !v->judged;
-        if (v->altered)
+        v->whole = secret_equal(sum, rows, sizeof(sum)) ? WHOLE_YES : WHOLE_NO;
+        if (v->whole == WHOLE_NO)
             log_error("rows of vault.db were changed by another program, or put back from an older copy of it");
     }
-    return v->judged ? 0 : REASON_VAULT_ALTERED;
+    return v->whole == WHOLE_YES ? 0 : REASON_VAULT_ALTERED;
 }

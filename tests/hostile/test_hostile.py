@@ -13,7 +13,7 @@ import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "household"))
-from household import BUILD, Device, Household, Process, Refused, enter_namespace, make_track, run_cases, wait_for  # noqa: E402
+from household import BUILD, Device, Household, Process, Refused, enter_namespace, make_track, rows_of, run_cases, wait_for  # noqa: E402
 
 enter_namespace()
 HOSTILE = os.environ.get("HEARTH_HOSTILE") or os.path.join(BUILD, "tests", "hostile", "hostile")
@@ -372,11 +372,7 @@ def lied_about():
 
 
 def own_id(device):
-    db = sqlite3.connect(f"file:{device.state}/hearthd.db?mode=ro", uri=True)
-    try:
-        return db.execute("SELECT replica FROM state_self").fetchone()[0]
-    finally:
-        db.close()
+    return rows_of(f"{device.state}/hearthd.db", "SELECT replica FROM state_self")[0][0]
 
 
 def removed_and_forgotten():

@@ -11,6 +11,7 @@ import os
 import shutil
 import signal
 import socket
+import sqlite3
 import struct
 import subprocess
 import sys
@@ -62,6 +63,15 @@ def wait_for(what, condition, seconds=20):
             last = error
         time.sleep(0.02)
     raise AssertionError(f"not within {seconds} s: {what}; last seen: {last!r}")
+
+
+def rows_of(database, statement, *values):
+    """What a query finds in an SQLite database that a program has open."""
+    db = sqlite3.connect(f"file:{database}?mode=ro", uri=True)
+    try:
+        return db.execute(statement, values).fetchall()
+    finally:
+        db.close()
 
 
 class Refused(Exception):

@@ -3,7 +3,6 @@
 Not a test itself. The test's own namespace (household.enter_namespace) has the bridges and an address on each, so a distributor that it starts is reached from every host.
 """
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -67,6 +66,11 @@ class Host:
             text += f"chain {chain} {{ type filter hook {chain} priority 0;\n" + "".join(rule + "\n" for where, rule in rules if where == chain) + "}\n"
         done = subprocess.run([*self.prefix, "nft", "-f", "-"], input=text + "}\n", capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
+
+    def link_locals(self):
+        """Its addresses that IPv6 has made, of each cable that is plugged in, as others on it write them."""
+        lines = self.run("ip", "-6", "-o", "address", "show", "scope", "link", "up").splitlines()
+        return [f"{line.split(' inet6 ')[1].split('/')[0]}%{line.split()[1]}" for line in lines]
 
     def end(self):
         self.holder.kill()
@@ -154,10 +158,10 @@ class Pair:
         return d
 
     def sees(self, device, name, address):
-        """By multicast DNS, at this address, or at its link-local one: which of two true ones is proved first is chance."""
+        """By multicast DNS, at this address, or at its own link-local one: which of two true ones is proved first is chance."""
         def now():
             at, text = row(device, name).get("address"), check(device, "discovery")[0]["text"]
-            if (at == address or re.fullmatch(r"\[fe80::[0-9a-f:]+%lan[01]\]:7411", at or "")) and "1 of 1 siblings are seen" in text:
+            if at in (address, *(f"[{a}]:7411" for a in self.hosts[name].link_locals())) and "1 of 1 siblings are seen" in text:
                 return True
             raise ValueError(f"{name} is at {at}; {text}")
         wait_for(f"{device.name} sees {name} at {address}", now, 30)

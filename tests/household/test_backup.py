@@ -9,7 +9,7 @@ import sqlite3
 import subprocess
 import threading
 
-from household import PROGRAMS, Household, Process, Refused, enter_namespace, make_track, run_cases, wait_for
+from household import PROGRAMS, Household, Process, Refused, enter_namespace, make_track, rows_of, run_cases, wait_for
 
 enter_namespace()
 h = Household().settle()
@@ -149,11 +149,7 @@ def what_happens_after_it():
 
 
 def outstanding(device):
-    db = sqlite3.connect(f"file:{os.path.join(device.state, 'hearthd.db')}?mode=ro", uri=True)
-    try:
-        return db.execute("SELECT count(*) FROM txn WHERE id IS NOT NULL").fetchone()[0]
-    finally:
-        db.close()
+    return rows_of(f"{device.state}/hearthd.db", "SELECT count(*) FROM txn WHERE id IS NOT NULL")[0][0]
 
 
 def put_back():

@@ -45,7 +45,7 @@ def a_second_network():
 def without_ipv4():
     for host in hosts.values():
         host.run("ip", "-4", "address", "flush", "dev", "lan0")
-    at = {name: f"[{link_local(host)}%lan0]:7411" for name, host in hosts.items()}
+    at = {name: f"[{host.link_locals()[0]}]:7411" for name, host in hosts.items()}
     both_see(at["kitchen"], at["attic"])
     answers()
     assert check(kitchen, "device")[0]["text"] == f"attic answers at {at['attic']}.", check(kitchen, "device")
@@ -54,11 +54,6 @@ def without_ipv4():
         host.run("ip", "address", "add", f"10.77.0.{number}/24", "dev", "lan0")
     both_see(at["kitchen"], at["attic"])  # the connection that is there stays
     answers()
-
-
-def link_local(host):
-    text = host.run("ip", "-6", "-o", "address", "show", "dev", "lan0", "scope", "link")
-    return text.split(" inet6 ")[1].split("/")[0]
 
 
 def answers():

@@ -3,7 +3,7 @@
 import os
 import sqlite3
 
-from household import Household, Refused, enter_namespace, make_track, run_cases, wait_for
+from household import Household, Refused, enter_namespace, make_track, rows_of, run_cases, wait_for
 
 enter_namespace()
 h = Household(directory=False)
@@ -53,11 +53,7 @@ def a_device_that_was_removed():
 
 def keyset_known(device):
     """The sequence of the newest keyset that a vault knows."""
-    db = sqlite3.connect(f"file:{device.state}/vault/vault.db?mode=ro", uri=True)
-    try:
-        return db.execute("SELECT max(keyset_sequence) FROM distributor").fetchone()[0]
-    finally:
-        db.close()
+    return rows_of(f"{device.state}/vault/vault.db", "SELECT max(keyset_sequence) FROM distributor")[0][0]
 
 
 def a_partner_is_withdrawn():
