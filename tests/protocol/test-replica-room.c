@@ -66,18 +66,23 @@ static bool has(const struct replica *r, const char *key)
     return count > 0;
 }
 
-static int pull_tidied(struct replica *to, const struct replica *from, bool tidy)
+static int pull_as(struct replica *to, const struct replica *from, bool tidy, bool whole)
 {
     struct buf version CLEANUP(buf_free) = buf(REPLICA_VERSION_BYTES_MAX);
     struct buf answer CLEANUP(buf_free) = buf(REPLICA_ANSWER_BYTES_MAX);
     struct replica_change c;
     size_t dropped;
     assert_int_equal(replica_version(to, &version), 0);
-    assert_int_equal(replica_answer(from, buf_slice(&version), false, &answer), 0);
+    assert_int_equal(replica_answer(from, buf_slice(&version), whole, &answer), 0);
     assert_int_equal(replica_read(to, buf_slice(&answer), any, &c), 0);
     if (tidy)
         assert_int_equal(state_tidy(to, &c, &dropped), 0);
     return take(to, &c);
+}
+
+static int pull_tidied(struct replica *to, const struct replica *from, bool tidy)
+{
+    return pull_as(to, from, tidy, false);
 }
 
 static int pull(struct replica *to, const struct replica *from) { return pull_tidied(to, from, false); }
@@ -362,6 +367,16 @@ static void step(struct rng_fake *rng, struct replica *nodes, struct replica *li
     }
 }
 
+static void each_from_each(struct replica *nodes, bool whole)
+{
+    for (unsigned i = 0; i < NODES; i++)
+        for (unsigned n = 0; n < NODES; n++)
+            if (n != i)
+                assert_int_equal(pull_as(&nodes[i], &nodes[n], true, whole), 0);
+}
+
+/* With a liar beside, and IDs forgotten at each device's own time, differences may leave two of the same version with other items: whole answers, which
+ * siblings give each other every few minutes, bring them together (replica.h). */
 static void history(uint64_t seed)
 {
     struct rng_fake rng;
@@ -377,10 +392,7 @@ static void history(uint64_t seed)
     for (unsigned i = 0, steps = 20 + draw(&rng, 100); i < steps; i++)
         step(&rng, nodes, &liar);
     for (unsigned round = 0; round < 4; round++)
-        for (unsigned i = 0; i < NODES; i++)
-            for (unsigned n = 0; n < NODES; n++)
-                if (n != i)
-                    assert_int_equal(pull_tidied(&nodes[i], &nodes[n], true), 0);
+        each_from_each(nodes, round >= 2);
     for (unsigned i = 1; i < NODES; i++)
         same_items(&nodes[0], &nodes[i]);
     for (unsigned i = 0; i < NODES; i++)
@@ -391,7 +403,10 @@ static void history(uint64_t seed)
 static void test_any_order_comes_to_the_same(void **state)
 {
     (void)state;
+    static const uint64_t known[] = { 1900, 3203 }; /* differences alone did not do */
     const char *seed = getenv("HEARTH_SEED"), *count = getenv("HEARTH_HISTORIES");
+    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+        history(known[i]);
     uint64_t first, histories = count == NULL ? 40 : strtoull(count, NULL, 10);
     rng_fill(rng_system(), &first, sizeof(first));
     first = seed == NULL ? first >> 16 : strtoull(seed, NULL, 10);
