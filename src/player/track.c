@@ -13,6 +13,7 @@
 #include "base/util.h"
 #include "crypto/body.h"
 #include "documents.pb.h"
+#include "net/window.h"
 #include "vault.pb.h"
 
 #define NO_BLOCK UINT32_MAX
@@ -22,9 +23,8 @@ struct track {
     int body_fd;
     struct channel vault;
     struct body_shape shape;
-    uint8_t *sealed; /* one block as it lies in the file */
-    uint8_t *plain;  /* guarded: the same, opened */
-    uint32_t index;  /* which one; NO_BLOCK at first */
+    struct window window; /* given with the first question */
+    uint32_t index;       /* of the block in its plain part; NO_BLOCK at first */
     uint32_t request;
     enum reason failure;
     atomic_bool cancelled; /* by another thread */
@@ -65,14 +65,10 @@ int track_open(struct track **out, int body_fd, int vault_fd)
     }
     t->body_fd = body_fd;
     t->index = NO_BLOCK;
-    channel_init(&t->vault, vault_fd, BLOCK_PLAIN_MAX);
+    channel_init(&t->vault, vault_fd, 0);
     int r = read_shape(body_fd, &t->shape);
     if (r != 0)
         return r;
-    t->sealed = malloc((size_t)t->shape.block_bytes + BLOCK_OVERHEAD_BYTES);
-    t->plain = secret_alloc(t->shape.block_bytes);
-    if (!t->sealed || !t->plain)
-        return -ENOMEM;
     *out = steal(&t);
     return 0;
 }
@@ -83,8 +79,7 @@ void track_close(struct track *t)
         return;
     closep(&t->body_fd);
     channel_deinit(&t->vault);
-    free(t->sealed);
-    secret_free(t->plain);
+    window_wipe(&t->window);
     free(t);
 }
 
@@ -103,38 +98,51 @@ static uint32_t plain_len(const struct track *t, uint32_t index)
     return body_block_len(&t->shape, index) - BLOCK_OVERHEAD_BYTES;
 }
 
-/* What the vault answered, copied to t->plain. 0, a reason, -errno. */
-static int take_answer(struct track *t, uint32_t index, const struct frame *f)
+/* What the vault answers to the question that was sent last. 0, a reason, -errno. */
+static int take_answer(struct track *t, uint16_t type, struct frame *f)
 {
-    vlt_BlockPlain m;
     msg_Refusal refusal;
-    if (f->request != t->request)
-        return REASON_MALFORMED;
-    if (f->type == msg_Type_REFUSAL && CODEC_DECODE(msg_Refusal, f->message, &refusal) == 0)
-        return reason_of_code(refusal.code);
-    if (f->type != vlt_Type_BLOCK_PLAIN || CODEC_DECODE(vlt_BlockPlain, f->message, &m) != 0 || m.index != index ||
-        f->tail.len != plain_len(t, index))
-        return REASON_MALFORMED;
-    memcpy(t->plain, f->tail.data, f->tail.len);
-    return 0;
+    int r = channel_read(&t->vault, true, f);
+    if (r != 0)
+        return r > 0 ? -EPIPE : r;
+    return f->request == t->request && f->tail.len == 0 ? reason_of_reply(f, type, &refusal) : REASON_MALFORMED;
+}
+
+/* 0, a reason, -errno. */
+static int give_window(struct track *t)
+{
+    static const vlt_WindowGive message;
+    struct frame f;
+    int fd CLEANUP(closep) = -1;
+    int r = window_make(&t->window, t->shape.block_bytes, &fd);
+    if (r == 0)
+        r = channel_send_fd(&t->vault, vlt_Type_WINDOW_GIVE, ++t->request, vlt_WindowGive_fields, &message, fd);
+    return r == 0 ? take_answer(t, vlt_Type_DONE, &f) : r;
+}
+
+/* 0, a reason, -errno. */
+static int open_block(struct track *t, uint32_t index)
+{
+    vlt_BlockOpen ask = { .index = index };
+    vlt_BlockPlain m;
+    struct frame f;
+    int r = file_pread_all(t->body_fd, t->window.sealed, body_block_len(&t->shape, index),
+                           body_block_offset(&t->shape, index));
+    if (r == 0)
+        r = channel_send(&t->vault, vlt_Type_BLOCK_OPEN, ++t->request, vlt_BlockOpen_fields, &ask, slice(NULL, 0));
+    if (r == 0)
+        r = take_answer(t, vlt_Type_BLOCK_PLAIN, &f);
+    if (r == 0 && (CODEC_DECODE(vlt_BlockPlain, f.message, &m) != 0 || m.index != index))
+        r = REASON_MALFORMED;
+    return r;
 }
 
 static int fetch(struct track *t, uint32_t index)
 {
-    vlt_BlockOpen ask = { .index = index };
-    struct frame f;
-    struct slice sealed = slice(t->sealed, body_block_len(&t->shape, index));
+    int r = t->window.plain == NULL ? give_window(t) : 0;
     t->index = NO_BLOCK;
-    int r = file_pread_all(t->body_fd, t->sealed, sealed.len, body_block_offset(&t->shape, index));
     if (r == 0)
-        r = channel_send(&t->vault, vlt_Type_BLOCK_OPEN, ++t->request, vlt_BlockOpen_fields, &ask, sealed);
-    if (r == 0) {
-        r = channel_read(&t->vault, true, &f);
-        if (r > 0)
-            r = -EPIPE;
-    }
-    if (r == 0)
-        r = take_answer(t, index, &f);
+        r = open_block(t, index);
     if (r == 0)
         t->index = index;
     return r;
@@ -159,6 +167,6 @@ int64_t track_read(struct track *t, uint64_t offset, void *out, size_t len)
         }
     }
     len = size_min(len, plain_len(t, index) - within);
-    memcpy(out, t->plain + within, len);
+    memcpy(out, t->window.plain + within, len);
     return (int64_t)len;
 }

@@ -1,5 +1,5 @@
-/* Serving BLOCK_OPEN, RECORD_ASK and PLUGIN_OPEN. The thread touches nothing but its own struct and the memory that a player hands over: no database, no
- * file, no other play.
+/* Serving WINDOW_GIVE, BLOCK_OPEN, RECORD_ASK and PLUGIN_OPEN. The thread touches nothing but its own struct and the memory that a player hands over: no
+ * database, no file, no other play.
  * Source: seed S49. */
 #define LOG_MODULE "player-channel"
 #include "vault/player_channel.h"
@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "net/channel.h"
+#include "net/window.h"
 #include "vault.pb.h"
 #include "vault/programs.h"
 
@@ -31,6 +32,7 @@ struct open_content {
 
 struct player_channel {
     struct channel channel;
+    struct window window;
     struct body_shape shape;
     struct player_limit limit;
     uint32_t recent[RECENT_COUNT]; /* the blocks opened last, the latest first; UINT32_MAX: none */
@@ -41,23 +43,6 @@ struct player_channel {
     bool joined;
     atomic_bool dropped, ended;
 };
-
-static int send_plain(struct player_channel *p, uint32_t request, uint32_t index, size_t len)
-{
-    vlt_BlockPlain message = { .index = index };
-    uint8_t header[FRAME_HEADER_BYTES];
-    struct buf encoded CLEANUP(buf_free) = buf(vlt_BlockPlain_size);
-    int r = CODEC_ENCODE(vlt_BlockPlain, &encoded, &message);
-    if (r != 0)
-        return r > 0 ? -ENOBUFS : r;
-    frame_header(header, vlt_Type_BLOCK_PLAIN, request, encoded.len, len);
-    r = channel_write(&p->channel, SLICE_ARRAY(header));
-    if (r == 0)
-        r = channel_write(&p->channel, buf_slice(&encoded));
-    if (r == 0)
-        r = channel_write(&p->channel, slice(p->content->plain, len));
-    return r;
-}
 
 static uint64_t cost_ms(const struct player_channel *p, uint32_t blocks)
 {
@@ -93,21 +78,43 @@ static int judge_limit(const struct player_channel *p, bool again)
     return !again && player_channel_opened_ms(p) >= p->limit.budget_ms ? REASON_USE_EXHAUSTED : 0;
 }
 
+static int take_window(struct player_channel *p, const struct frame *f)
+{
+    static const vlt_Done done;
+    int fd CLEANUP(closep) = channel_take_fd(&p->channel);
+    window_leave(&p->window);
+    int r = f->tail.len > 0 || f->message.len > 0 || fd < 0 ? REASON_MALFORMED
+                                                            : window_take(&p->window, p->shape.block_bytes, fd);
+    if (r != 0)
+        return channel_refuse(&p->channel, f->request, r > 0 ? REASON_MALFORMED : reason_of_error(r), NULL);
+    return channel_send(&p->channel, vlt_Type_DONE, f->request, vlt_Done_fields, &done, slice(NULL, 0));
+}
+
+/* Opened where the player does not look, so that it gets nothing before the tag is judged. What it alters of the block meanwhile gives it nothing either: the
+ * seed and the IV, of which the key stream is made, are read once, from a copy. 0, a reason to refuse, -errno. */
+static int open_in_window(struct player_channel *p, uint32_t index)
+{
+    uint32_t len = body_block_len(&p->shape, index);
+    int r = block_open(&p->content->key, p->content->nonce, index, p->shape.block_count, slice(p->window.sealed, len),
+                       p->content->plain);
+    if (r == 0)
+        memcpy(p->window.plain, p->content->plain, len - BLOCK_OVERHEAD_BYTES);
+    return r > 0 ? REASON_BLOCK_CORRUPT : r;
+}
+
 /* 0, a reason to refuse, -errno. */
-static int open_block(struct player_channel *p, const struct frame *f, vlt_BlockOpen *m, size_t *len)
+static int open_block(struct player_channel *p, const struct frame *f, vlt_BlockOpen *m)
 {
     if (f->type != vlt_Type_BLOCK_OPEN || CODEC_DECODE(vlt_BlockOpen, f->message, m) != 0)
         return REASON_MALFORMED;
-    if (m->index >= p->shape.block_count || f->tail.len != body_block_len(&p->shape, m->index))
+    if (f->tail.len > 0 || m->index >= p->shape.block_count || p->window.plain == NULL)
         return REASON_MALFORMED;
     unsigned at = find_recent(p, m->index);
     int r = judge_limit(p, at < RECENT_COUNT);
+    if (r == 0)
+        r = open_in_window(p, m->index);
     if (r != 0)
         return r;
-    r = block_open(&p->content->key, p->content->nonce, m->index, p->shape.block_count, f->tail, p->content->plain);
-    if (r != 0)
-        return r > 0 ? REASON_BLOCK_CORRUPT : r;
-    *len = f->tail.len - BLOCK_OVERHEAD_BYTES;
     note_recent(p, at, m->index);
     atomic_fetch_add(&p->opened_count, at == RECENT_COUNT);
     return 0;
@@ -149,18 +156,20 @@ static int serve_one(struct player_channel *p)
 {
     struct frame f;
     vlt_BlockOpen m;
-    size_t len;
     int r = channel_read(&p->channel, true, &f);
     if (r != 0)
         return r;
+    if (f.type == vlt_Type_WINDOW_GIVE)
+        return take_window(p, &f);
     if (f.type == vlt_Type_PLUGIN_OPEN)
         return open_plugin(p, &f);
     if (f.type == vlt_Type_RECORD_ASK)
         return judge_record(p, &f);
-    r = open_block(p, &f, &m, &len);
+    r = open_block(p, &f, &m);
     if (r != 0)
         return channel_refuse(&p->channel, f.request, reason_of_error(r), NULL);
-    return send_plain(p, f.request, m.index, len);
+    return channel_send(&p->channel, vlt_Type_BLOCK_PLAIN, f.request, vlt_BlockPlain_fields,
+                        &(vlt_BlockPlain){ .index = m.index }, slice(NULL, 0));
 }
 
 static void *serve(void *arg)
@@ -177,6 +186,7 @@ static void *serve(void *arg)
     if (r != CHANNEL_CLOSED && r != -EPIPE)
         log_warn("player's channel ends: outcome=%d", r);
     secret_free(steal(&p->content));
+    window_leave(&p->window);           /* what is in it is the player's to wipe, which may still read it */
     shutdown(p->channel.fd, SHUT_RDWR); /* the descriptor itself is closed after joining: nobody else gets its number */
     atomic_store(&p->ended, true);
     return NULL;
@@ -204,7 +214,7 @@ int player_channel_open(struct player_channel **out, int fd, const struct key32 
         closep(&fd);
         return -ENOMEM;
     }
-    channel_init(&p->channel, fd, shape->block_bytes + BLOCK_OVERHEAD_BYTES);
+    channel_init(&p->channel, fd, 0);
     p->shape = *shape;
     p->limit = *limit;
     memset(p->recent, 0xff, sizeof(p->recent));
@@ -246,6 +256,7 @@ void player_channel_stop(struct player_channel *p)
 void player_channel_free(struct player_channel *p)
 {
     (void)sem_destroy(&p->go);
+    window_leave(&p->window);
     channel_deinit(&p->channel);
     free(p);
 }

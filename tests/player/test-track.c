@@ -10,14 +10,16 @@
 #include "base/util.h"
 #include "crypto/body.h"
 #include "maker.h"
+#include "net/window.h"
 #include "player/track.h"
 #include "vault.pb.h"
 
 #define PLAIN_BYTES (3 * BLOCK_PLAIN_MIN - 100)
 
-enum conduct { ANSWERS, REFUSES, ANSWERS_ANOTHER, ANSWERS_SHORT, GOES, SAYS_NOTHING };
+enum conduct { ANSWERS, REFUSES, ANSWERS_ANOTHER, ANSWERS_WITH_A_TAIL, TAKES_NO_WINDOW, GOES, SAYS_NOTHING };
 struct vault {
     struct channel channel;
+    struct window window;
     pthread_t thread;
     enum conduct conduct;
     struct track *cancel; /* as soon as it is asked */
@@ -75,8 +77,23 @@ static void answer(struct vault *v, const struct frame *f)
     check(CODEC_DECODE(vlt_BlockOpen, f->message, &ask) == 0);
     size_t begin = (size_t)ask.index * BLOCK_PLAIN_MIN, len = size_min(PLAIN_BYTES - begin, BLOCK_PLAIN_MIN);
     vlt_BlockPlain m = { .index = ask.index + (v->conduct == ANSWERS_ANOTHER) };
+    check(memcmp(v->window.sealed, content_block(&content, ask.index).data, content_block(&content, ask.index).len) ==
+          0);
+    memcpy(v->window.plain, plain + begin, len);
     check(channel_send(&v->channel, vlt_Type_BLOCK_PLAIN, f->request, vlt_BlockPlain_fields, &m,
-                       slice(plain + begin, len - (v->conduct == ANSWERS_SHORT))) == 0);
+                       slice(plain, v->conduct == ANSWERS_WITH_A_TAIL)) == 0);
+}
+
+static void take_window(struct vault *v, const struct frame *f)
+{
+    static const vlt_Done done;
+    int fd CLEANUP(closep) = channel_take_fd(&v->channel);
+    if (v->conduct == TAKES_NO_WINDOW) {
+        check(channel_refuse(&v->channel, f->request, REASON_STORAGE_FULL, NULL) == 0);
+        return;
+    }
+    check(window_take(&v->window, BLOCK_PLAIN_MIN, fd) == 0);
+    check(channel_send(&v->channel, vlt_Type_DONE, f->request, vlt_Done_fields, &done, slice(NULL, 0)) == 0);
 }
 
 static void *serve(void *arg)
@@ -84,6 +101,10 @@ static void *serve(void *arg)
     struct vault *v = arg;
     struct frame f;
     while (channel_read(&v->channel, true, &f) == 0) {
+        if (f.type == vlt_Type_WINDOW_GIVE) {
+            take_window(v, &f);
+            continue;
+        }
         if (v->cancel != NULL)
             track_cancel(v->cancel);
         if (v->conduct == GOES)
@@ -93,6 +114,7 @@ static void *serve(void *arg)
         else if (v->conduct != SAYS_NOTHING)
             answer(v, &f);
     }
+    window_leave(&v->window);
     channel_deinit(&v->channel);
     return NULL;
 }
@@ -144,7 +166,8 @@ static void test_says_why_it_failed(void **state)
         enum reason why;
     } cases[] = { { REFUSES, REASON_LICENSE_EXPIRED },
                   { ANSWERS_ANOTHER, REASON_MALFORMED },
-                  { ANSWERS_SHORT, REASON_MALFORMED },
+                  { ANSWERS_WITH_A_TAIL, REASON_INTERNAL },
+                  { TAKES_NO_WINDOW, REASON_STORAGE_FULL },
                   { GOES, REASON_INTERNAL } };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct vault v;

@@ -11,9 +11,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/util.h"
 #include "check.h"
 #include "crypto/body.h"
 #include "crypto/sha256.h"
+#include "net/window.h"
 #include "vault/sealed.h"
 #include "vault/storage_key.h"
 
@@ -465,21 +467,51 @@ int rig_play(struct rig *r, const struct content *c, int *player, uint64_t *play
     return result;
 }
 
-int rig_open_block(struct channel *player, uint32_t index, struct slice block, struct buf *plain)
+#define UNTOUCHED 0x5a
+
+int rig_give_window(struct channel *player, int fd)
+{
+    static const vlt_WindowGive ask;
+    vlt_Done out;
+    msg_Refusal refusal;
+    struct frame f;
+    if (channel_send_fd(player, vlt_Type_WINDOW_GIVE, UINT32_MAX, vlt_WindowGive_fields, &ask, fd) != 0 ||
+        channel_read(player, true, &f) != 0)
+        return -EPIPE;
+    return judge_reply(&f, UINT32_MAX, vlt_Type_DONE, vlt_Done_fields, vlt_Done_size, &out, sizeof(out), &refusal);
+}
+
+int rig_ask_block(struct channel *player, uint32_t index)
 {
     vlt_BlockOpen ask = { .index = index };
     vlt_BlockPlain out;
     msg_Refusal refusal;
     struct frame f;
-    if (channel_send(player, vlt_Type_BLOCK_OPEN, index + 1, vlt_BlockOpen_fields, &ask, block) != 0 ||
+    if (channel_send(player, vlt_Type_BLOCK_OPEN, index + 1, vlt_BlockOpen_fields, &ask, NO_TAIL) != 0 ||
         channel_read(player, true, &f) != 0)
         return -EPIPE;
     int result = judge_reply(&f, index + 1, vlt_Type_BLOCK_PLAIN, vlt_BlockPlain_fields, vlt_BlockPlain_size, &out,
                              sizeof(out), &refusal);
-    if (result == 0) {
-        check(out.index == index);
-        check(buf_append(plain, f.tail) == 0);
-    }
+    check(result != 0 || (out.index == index && f.tail.len == 0));
+    return result;
+}
+
+int rig_open_block(struct channel *player, uint32_t index, struct slice block, struct buf *plain)
+{
+    struct window window;
+    int fd;
+    check(window_make(&window, BLOCK_PLAIN_MIN, &fd) == 0);
+    memset(window.plain, UNTOUCHED, BLOCK_PLAIN_MIN);
+    memcpy(window.sealed, block.data, size_min(block.len, BLOCK_PLAIN_MIN + BLOCK_OVERHEAD_BYTES));
+    int result = rig_give_window(player, fd);
+    close(fd);
+    if (result == 0)
+        result = rig_ask_block(player, index);
+    if (result == 0)
+        check(buf_append(plain, slice(window.plain, block.len - BLOCK_OVERHEAD_BYTES)) == 0);
+    for (size_t i = 0; result != 0 && i < BLOCK_PLAIN_MIN; i++)
+        check(window.plain[i] == UNTOUCHED);
+    window_wipe(&window);
     return result;
 }
 

@@ -79,6 +79,10 @@ int rig_play(struct rig *r, const struct content *c, int *player, uint64_t *play
 /* 0 with *closed, or the refusal. */
 int rig_play_end(struct rig *r, uint64_t play, vlt_PlayEnd end, vlt_PlayClosed *closed);
 int rig_play_close(struct rig *r, uint64_t play);
+/* What a player asks: 0, or the refusal. */
+int rig_give_window(struct channel *player, int fd);
+int rig_ask_block(struct channel *player, uint32_t index);
+/* Both, with a window of its own: the block is laid in, its plaintext appended to plain. Of one that is refused nothing may be in the window. */
 int rig_open_block(struct channel *player, uint32_t index, struct slice block, struct buf *plain);
 int rig_tls(struct rig *r, struct slice input, uint8_t signature[64]);
 

@@ -1,12 +1,17 @@
 /* PLAY_OPEN and the players' channels, and TLS signatures. */
 #include "cm.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/util.h"
+#include "crypto/block.h"
+#include "net/window.h"
 #include "rig.h"
 
 static struct rig rig;
@@ -65,14 +70,84 @@ static void blocks(void **state)
         assert_int_equal(rig_open_block(&player, 1, buf_slice(&bad), &plain), REASON_BLOCK_CORRUPT);
         bad.data[i] ^= 4;
     }
-    assert_int_equal(rig_open_block(&player, 2, buf_slice(&bad), &plain), REASON_MALFORMED);
-    assert_int_equal(rig_open_block(&player, 3, buf_slice(&bad), &plain), REASON_MALFORMED);
-    assert_int_equal(rig_open_block(&player, 0, slice(NULL, 0), &plain), REASON_MALFORMED);
+    assert_int_equal(rig_open_block(&player, 2, buf_slice(&bad), &plain), REASON_BLOCK_CORRUPT);
+    assert_int_equal(rig_open_block(&player, 3, buf_slice(&bad), &plain), REASON_MALFORMED); /* there is none */
     assert_int_equal(rig_open_block(&player, 1, buf_slice(&bad), &plain), 0);
     buf_free(&bad);
     assert_int_equal(rig_play_close(&rig, play), 0);
     assert_int_equal(rig_open_block(&player, 0, content_block(&song, 0), &plain), -EPIPE);
     assert_int_equal(rig_play_close(&rig, play), 0);
+    channel_deinit(&player);
+}
+
+static int memory(off_t bytes, int seals)
+{
+    int fd = memfd_create("window", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    assert_true(fd >= 0 && ftruncate(fd, bytes) == 0 && fcntl(fd, F_ADD_SEALS, seals) == 0);
+    return fd;
+}
+
+static int only_to_read(int fd)
+{
+    char path[32];
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+    int again = open(path, O_RDONLY | O_CLOEXEC);
+    assert_true(again >= 0);
+    close(fd);
+    return again;
+}
+
+static int on_disk(off_t bytes)
+{
+    FILE *f = tmpfile();
+    assert_non_null(f);
+    int fd = dup(fileno(f));
+    assert_true(fd >= 0 && ftruncate(fd, bytes) == 0);
+    fclose(f);
+    return fd;
+}
+
+static int a_pipe(void)
+{
+    int ends[2];
+    assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+    close(ends[0]);
+    return ends[1];
+}
+
+static void windows_that_are_none(void **state)
+{
+    (void)state;
+    enum { BYTES = 2 * 4096 + BLOCK_OVERHEAD_BYTES };
+    struct channel player;
+    struct window window;
+    int end, good;
+    assert_int_equal(rig_buy(&rig, &shop, &song, 5), 0);
+    assert_int_equal(rig_play(&rig, &song, &end, &(uint64_t){ 0 }), 0);
+    channel_init(&player, end, 0);
+    assert_int_equal(rig_ask_block(&player, 0), REASON_MALFORMED); /* none was given yet */
+    int bad[] = {
+        memory(BYTES, F_SEAL_GROW),
+        memory(BYTES - 1, F_SEAL_SHRINK),
+        memory(BYTES + 4096, F_SEAL_SHRINK),
+        memory(0, F_SEAL_SHRINK),
+        memory(BYTES, F_SEAL_SHRINK | F_SEAL_WRITE),
+        only_to_read(memory(BYTES, F_SEAL_SHRINK)),
+        on_disk(BYTES),
+        a_pipe(),
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(bad); i++) {
+        assert_int_equal(window_make(&window, 4096, &good), 0);
+        memcpy(window.sealed, content_block(&song, 0).data, content_block(&song, 0).len);
+        assert_int_equal(rig_give_window(&player, good), 0);
+        assert_int_equal(rig_ask_block(&player, 0), 0);
+        assert_memory_equal(window.plain, text.data, 4096);
+        assert_int_equal(rig_give_window(&player, bad[i]), REASON_MALFORMED);
+        assert_int_equal(rig_ask_block(&player, 0), REASON_MALFORMED); /* the one before has gone */
+        window_wipe(&window);
+        close(good);
+        close(bad[i]);
+    }
     channel_deinit(&player);
 }
 
@@ -270,6 +345,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(blocks),
+        T(windows_that_are_none),
         T(as_many_as_there_is_room_for),
         T(needs_license_and_header),
         T(another_distributor_licenses_nothing_of_the_publishers),
