@@ -407,6 +407,8 @@ static int load_row(struct daemon *d, struct query *q)
     c->row = row;
     c->resumed = true;
     copy_out_resume_from(&c->m, (enum copy_out_state)state, is_asleep(c), true);
+    /* Its destination may never come, and what is next may need nobody but the issuer and the vault. */
+    c->m.next_try_ms = copy_now_ms(c) + COPY_OUT_RETRY_FIRST_MS;
     return query_check(q);
 }
 

@@ -20,6 +20,15 @@
 
 /* ---- asking -------------------------------------------------------------------------------------------------- */
 
+/* What was asked for in an earlier run nobody asks for again: it waits until the issuer is reached. */
+static void denied(struct copy *c, enum reason why, const char *detail)
+{
+    if (c->resumed && why == REASON_OFFLINE)
+        copy_out_unanswered(&c->m, why, detail, copy_now_ms(c));
+    else
+        copy_out_denied(&c->m, why, detail);
+}
+
 static void on_outcome(const struct transact_outcome *outcome, void *ctx)
 {
     struct copy *c = ctx;
@@ -29,7 +38,7 @@ static void on_outcome(const struct transact_outcome *outcome, void *ctx)
         if (outcome->why == REASON_OFFLINE && a != NULL && transact_outstanding(a->transact))
             copy_out_unanswered(&c->m, outcome->why, outcome->refusal->text, copy_now_ms(c));
         else if (outcome->why != REASON_NONE)
-            copy_out_denied(&c->m, outcome->why, outcome->refusal->text);
+            denied(c, outcome->why, outcome->refusal->text);
         else if (c->m.state == COPY_OUT_ASKING && c->m.doing == COPY_OUT_ASK) /* find_asked knew whose it is */
             copy_out_given_already(&c->m, copy_now_ms(c));
         copy_step(c);
@@ -96,7 +105,7 @@ static void on_issuer(struct account *a, enum reason why, const msg_Refusal *ref
     struct copy *c = ctx;
     bool gone = c->t.gone;
     if (!gone && a == NULL)
-        copy_out_denied(&c->m, why, refusal->text);
+        denied(c, why, refusal->text);
     else if (!gone && !c->m.about.move)
         submit(c, a, slice(NULL, 0));
     else if (!gone && ask_use(c) == 0)

@@ -97,7 +97,8 @@ struct copy_out {
 
 void copy_out_init(struct copy_out *m, const struct copy_out_subject *about); /* ASKING */
 void copy_out_deinit(struct copy_out *m);                                     /* idempotent */
-/* Takes up a stored one: certificate, delegation and receipt have been appended to. unsure: it may be in the outstanding transaction. */
+/* Takes up a stored one: certificate, delegation and receipt have been appended to. unsure: it may be in the outstanding transaction.
+ * copy_out_next is to be called without an input once, since no input may ever come. */
 void copy_out_resume_from(struct copy_out *m, enum copy_out_state state, bool asleep, bool unsure);
 
 /* now_ms: monotonic, as everywhere here. wall_ms: against the certificate's end; 0 when it is not known. */

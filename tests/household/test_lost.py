@@ -2,10 +2,10 @@
 """A device that is lost and removed: what was on its way to it ends at once, everywhere, and nothing more goes there. Count and price of a copy come back, once for each license."""
 import base64
 import os
-import sqlite3
+import signal
 import subprocess
 
-from household import PROGRAMS, Household, enter_namespace, make_track, run_cases, wait_for
+from household import PROGRAMS, Household, enter_namespace, make_track, rows_of, run_cases, wait_for
 
 ISSUED, ENDED, GIVEN_BACK = 1, 4, 5
 enter_namespace()
@@ -44,13 +44,12 @@ def waiting_copy(content, name, client, verb="copy"):
     return command
 
 
+def raw(client):
+    return base64.b32decode(client.upper() + "=" * (-len(client) % 8))
+
+
 def certificates(client):
-    db = sqlite3.connect(f"file:{os.path.join(h.aurora.dir, 'operations.db')}?mode=ro", uri=True)
-    raw = base64.b32decode(client.upper() + "=" * (-len(client) % 8))
-    try:
-        return [state for state, in db.execute("SELECT state FROM certificate WHERE destination = ?", (raw,))]
-    finally:
-        db.close()
+    return [state for state, in rows_of(os.path.join(h.aurora.dir, "operations.db"), "SELECT state FROM certificate WHERE destination = ?", raw(client))]
 
 
 def balance():
@@ -116,11 +115,33 @@ def heard_after_a_kill():
     device.stop()
     command = waiting_copy(content, "old", client)
     h.kitchen.kill()
-    command.wait(10)
+    command.wait(20)
     h.aurora.admin("device", "revoke", client)
     assert certificates(client) == [GIVEN_BACK]
     h.kitchen.start()
     ended(content)
+
+
+def asked_for_before_a_kill():
+    """Nothing was certified yet when its source was killed, and its destination does not come: the source asks again by itself."""
+    content = bought()
+    device, client = phone("slate")
+    device.stop()
+    os.kill(h.aurora.process.child.pid, signal.SIGSTOP)
+    h.kitchen.kill()
+    h.kitchen.start()  # and reaches nobody
+    command = begin(h.kitchen, "copy", content, "--to", "slate")
+    wait_for("it is to be asked for", lambda: rows_of(f"{h.kitchen.state}/hearthd.db", "SELECT count(*) FROM copy WHERE destination = ?", raw(client)) == [(1,)])
+    h.kitchen.kill()
+    command.wait(20)
+    assert certificates(client) == []
+    os.kill(h.aurora.process.child.pid, signal.SIGCONT)
+    h.kitchen.start()
+    wait_for("it is certified", lambda: certificates(client) == [ISSUED], 30)
+    wait_for("it says what it waits for", lambda: last(content)["reason"] == "offline")
+    h.kitchen("devices", "remove", "slate")
+    ended(content)
+    assert certificates(client) == [GIVEN_BACK]
 
 
 def of_another_distributor():
@@ -152,4 +173,4 @@ def a_move_waits():
 
 run_cases([("what was copied to it before is not said to be there", copied_before), ("a copy that waits for it ends, and nothing more goes there", waits_for_it),
            ("count and price come back once for each license", once_for_each_license), ("a source that was down hears of it", heard_after_a_kill),
-           ("a customer of another distributor", of_another_distributor), ("a move is not given to it", a_move_waits)])
+           ("asked for before a kill", asked_for_before_a_kill), ("a customer of another distributor", of_another_distributor), ("a move is not given to it", a_move_waits)])
