@@ -16,6 +16,7 @@ void vault_sign_open(struct vault_sign *s, int fd)
     (void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
     channel_init(&s->channel, fd, TAIL_MAX);
     s->open = true;
+    s->owed = false;
     s->next_id = 1;
 }
 
@@ -46,21 +47,35 @@ static int exchange(struct vault_sign *s, struct slice message, uint8_t signatur
     uint32_t id = s->next_id++;
     int r = channel_send(&s->channel, vlt_Type_TLS_SIGN, id, vlt_TlsSign_fields, &ask, message);
     if (r != 0)
-        return r;
+        return r == -ETIMEDOUT ? -EPIPE : r; /* half a question */
     r = channel_read(&s->channel, true, &f);
-    if (r == -EAGAIN || r == -EWOULDBLOCK)
+    s->owed = r == -EAGAIN || r == -EWOULDBLOCK;
+    if (s->owed)
         return -ETIMEDOUT;
     if (r != 0)
         return r > 0 ? -EPIPE : r;
     return take_signature(&f, id, signature);
 }
 
+/* A vault that stood still for a while answers in order: what was late comes before what is asked now, and is of no use any more. */
+static int pass_over_late(struct vault_sign *s)
+{
+    struct frame f;
+    int r = s->owed ? channel_read(&s->channel, false, &f) : 0;
+    if (r == CHANNEL_NOTHING)
+        return -ETIMEDOUT;
+    s->owed = false;
+    return r > 0 ? -EPIPE : r;
+}
+
 int vault_sign(struct vault_sign *s, struct slice message, uint8_t signature[SIGN_BYTES])
 {
     if (!s->open)
         return -EPIPE;
-    int r = exchange(s, message, signature);
-    if (r != 0 && r != -EACCES) /* a late answer must not be taken for the next one's */
+    int r = pass_over_late(s);
+    if (r == 0)
+        r = exchange(s, message, signature);
+    if (r != 0 && r != -EACCES && r != -ETIMEDOUT)
         vault_sign_close(s);
     return r;
 }

@@ -11,11 +11,13 @@
 struct vault_sign {
     struct channel channel;
     bool open;
+    bool owed; /* an answer was late, and has not come yet */
     uint32_t next_id;
 };
 void vault_sign_open(struct vault_sign *s, int fd); /* takes fd */
 void vault_sign_close(struct vault_sign *s);        /* idempotent */
-/* 0, -EPIPE (no vault), -ETIMEDOUT, -EACCES (the vault refused), -EPROTO, -errno. After any of these but -EACCES the channel is closed. */
+/* 0, -EPIPE (no vault), -ETIMEDOUT (nothing is asked, nor waited for, until that answer has come), -EACCES (the vault refused), -EPROTO, -errno. After
+ * -EPROTO, -EPIPE and -errno the channel is closed, until there is another vault. */
 int vault_sign(struct vault_sign *s, struct slice message, uint8_t signature[SIGN_BYTES]) MUST_USE;
 
 #endif
