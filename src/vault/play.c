@@ -124,7 +124,7 @@ int plays_close_ended(struct vault *v)
     int r = 0;
     for (unsigned i = 0; r == 0 && i < SLOT_COUNT; i++) {
         const struct player_channel *c = v->plays->slots[i].channel;
-        if (c && !v->plays->slots[i].locked && player_channel_has_ended(c))
+        if (c && (!v->plays->slots[i].locked || !player_channel_opened_any(c)) && player_channel_has_ended(c))
             r = close_slot(v, i, vlt_PlayEnd_END_STOPPED, &verdict);
     }
     return r;

@@ -12,7 +12,8 @@
 int plays_init(struct vault *v) MUST_USE;
 /* Closes every channel and waits for the threads. Plays that are still open here were not closed by hearthd: it has ended in disorder. */
 void plays_deinit(struct vault *v);
-/* Ends plays whose player has gone, of licenses that are not locked: a lock waits for hearthd's word on how it ended. 0 or -errno. */
+/* Ends plays whose player has gone, of licenses that are not locked: a lock waits for hearthd's word on how it ended. Unless no block was opened: that
+ * costs nothing whatever the word, and none may come (hearthd had given up waiting before it was told of the play). 0 or -errno. */
 int plays_close_ended(struct vault *v) MUST_USE;
 /* The request that was served last is refused, or not, in the transaction that it shares. Before the next one. */
 void plays_request_done(struct vault *v, bool good);

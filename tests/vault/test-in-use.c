@@ -261,6 +261,29 @@ static void a_lock_waits_for_the_word(void **state)
     assert_int_equal(row().plays, 1);
 }
 
+/* hearthd had given up waiting, and does not know that there is such a play: it has lost nothing, and holds nothing up. */
+static void a_play_that_nobody_knows_of(void **state)
+{
+    (void)state;
+    struct running p, second;
+    give((doc_Conditions){ COUNTED });
+    assert_int_equal(begin(&p, 0), 0);
+    channel_deinit(&p.player);
+    int r = begin(&second, 1);
+    for (unsigned i = 0; r == REASON_IN_USE && i < 5000; i++) { /* its thread notices in its own time */
+        usleep(1000);
+        r = begin(&second, 1);
+    }
+    assert_int_equal(r, 0);
+    assert_int_equal(row().plays, 1);
+    (void)end_as(&second, vlt_PlayEnd_END_FINISHED);
+    vlt_PlayClosed closed;
+    assert_int_equal(rig_play_end(&rig, p.play, vlt_PlayEnd_END_CRASHED, &closed), 0);
+    assert_int_equal(closed.end, vlt_PlayEnd_END_NONE); /* and no word about it counts any more */
+    assert_int_equal(row().plays, 1);
+    assert_int_equal(row().recoveries, 0);
+}
+
 /* --- Hostile --- */
 
 static void not_for_hearthd_to_say(void **state)
@@ -318,8 +341,9 @@ int main(void)
         TEST(what_an_end_costs),         TEST(recoveries_end),
         TEST(found_afterwards),          TEST(one_play_at_a_time),
         TEST(a_timed_license_is_locked), TEST(an_unlimited_one_is_not),
-        TEST(a_lock_waits_for_the_word), TEST(not_for_hearthd_to_say),
-        TEST(locks_are_sealed),          TEST(a_hidden_lock_stays_one),
+        TEST(a_lock_waits_for_the_word), TEST(a_play_that_nobody_knows_of),
+        TEST(not_for_hearthd_to_say),    TEST(locks_are_sealed),
+        TEST(a_hidden_lock_stays_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
