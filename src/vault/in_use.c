@@ -148,13 +148,14 @@ static bool is_against_will(vlt_PlayEnd end)
 static bool is_abort(vlt_PlayEnd end) { return end != vlt_PlayEnd_END_FINISHED; }
 
 /* Judges one end: what of the charge stays (*used_ms; the play itself: out->counted), and what the row says from now on. Too early to count is what
- * together with the early ends before it comes to less than charge_from_ms: in slices nothing is had for nothing. */
+ * together with the early ends before it comes to less than charge_from_ms: in slices nothing is had for nothing. A recording is kept, so it is never too
+ * early. */
 static void judge(struct in_use *u, vlt_PlayEnd end, bool any, uint64_t opened_ms, uint64_t now_ms,
                   struct in_use_verdict *out, uint64_t *used_ms)
 {
     uint64_t early_ms = u64_add(u->early_ms, opened_ms);
     bool counts = u->play.counted && any;
-    bool early = counts && is_abort(end) && early_ms < u->charge_from_ms;
+    bool early = counts && is_abort(end) && !u->on_disc && early_ms < u->charge_from_ms;
     bool recovered = counts && !early && is_against_will(end) && !u->on_disc && u->recoveries < u->max_recoveries;
     u->recoveries += recovered;
     u->early_ms = early ? early_ms : counts && !recovered ? 0 : u->early_ms;

@@ -10,7 +10,7 @@
  *   ended                                   | costs
  *   nothing was opened                      | nothing
  *   to its end; by its user                 | the play, and the time that was opened; a play that its user ends before the license's
- *                                           | charge_from_ms only the time
+ *                                           | charge_from_ms only the time, unless it was recorded
  *   against its user's will, not recording  | nothing, up to max_recoveries times on this device; after that as by its user
  *   found afterwards, not to be recovered   | the play, and all the time it could have taken: what was opened is not known
  *

@@ -431,11 +431,12 @@ int rig_play_close(struct rig *r, uint64_t play)
     return rig_play_end(r, play, vlt_PlayEnd_END_FINISHED, &closed);
 }
 
-uint32_t rig_play_ask(struct rig *r, const struct content *c, int *player)
+static uint32_t play_ask(struct rig *r, const struct content *c, bool record, int *player)
 {
     int ends[2];
     static vlt_PlayOpen ask;
     memset(&ask, 0, sizeof(ask));
+    ask.has_record = ask.record = record;
     memcpy(ask.content, c->id.bytes, 32);
     check(CODEC_SET_BYTES(ask.info, buf_slice(&c->info_bytes)) == 0);
     memcpy(ask.list_root, c->list_root, 32);
@@ -445,6 +446,8 @@ uint32_t rig_play_ask(struct rig *r, const struct content *c, int *player)
     *player = ends[0];
     return id;
 }
+
+uint32_t rig_play_ask(struct rig *r, const struct content *c, int *player) { return play_ask(r, c, false, player); }
 
 int rig_play_opened(struct rig *r, uint32_t id, vlt_PlayOpened *out)
 {
@@ -464,6 +467,17 @@ int rig_play(struct rig *r, const struct content *c, int *player, uint64_t *play
         *play = out.play;
     else if (result == 0 && !player)
         check(rig_play_close(r, out.play) == 0);
+    return result;
+}
+
+int rig_record(struct rig *r, const struct content *c, int *player, uint64_t *play)
+{
+    vlt_PlayOpened out;
+    int result = rig_play_opened(r, play_ask(r, c, true, player), &out);
+    if (result == 0)
+        *play = out.play;
+    else
+        close(*player);
     return result;
 }
 

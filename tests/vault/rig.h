@@ -76,6 +76,7 @@ int rig_move_cancel(struct rig *r, struct slice receipt);
 uint32_t rig_play_ask(struct rig *r, const struct content *c, int *player);
 int rig_play_opened(struct rig *r, uint32_t id, vlt_PlayOpened *out);
 int rig_play(struct rig *r, const struct content *c, int *player, uint64_t *play);
+int rig_record(struct rig *r, const struct content *c, int *player, uint64_t *play); /* a play for recording */
 /* 0 with *closed, or the refusal. */
 int rig_play_end(struct rig *r, uint64_t play, vlt_PlayEnd end, vlt_PlayClosed *closed);
 int rig_play_close(struct rig *r, uint64_t play);

@@ -251,6 +251,31 @@ static void what_does_not_count_needs_no_recovery(void **state)
     assert_true(!closed.counted && closed.recovered && closed.recoveries == 1);
 }
 
+/* What was recorded is kept: it counts however early it was cut off, and whoever cut it off. */
+static void a_recording_is_never_too_early(void **state)
+{
+    (void)state;
+    static const vlt_PlayEnd ends[] = { vlt_PlayEnd_END_STOPPED, vlt_PlayEnd_END_CRASHED };
+    struct running p;
+    int player;
+    give((doc_Conditions){ .has_record = true,
+                           .record = true,
+                           .has_max_plays = true,
+                           .max_plays = 9,
+                           .has_charge_from_ms = true,
+                           .charge_from_ms = 5 * BLOCK_MS,
+                           .has_max_recoveries = true,
+                           .max_recoveries = 9 });
+    for (unsigned i = 0; i < ARRAY_COUNT(ends); i++) {
+        assert_int_equal(rig_record(&rig, &song, &player, &p.play), 0);
+        channel_init(&p.player, player, 1 << 16);
+        assert_int_equal(open_block(&p, 0), 0);
+        vlt_PlayClosed closed = end_as(&p, ends[i]);
+        assert_true(closed.counted && !closed.recovered);
+        assert_int_equal(row().plays, i + 1);
+    }
+}
+
 /* --- The log --- */
 
 static unsigned owed(doc_UseLog *log)
@@ -299,6 +324,7 @@ int main(void)
         CASE(no_play_outlasts_its_license),
         CASE(slices_add_up),
         CASE(what_does_not_count_needs_no_recovery),
+        CASE(a_recording_is_never_too_early),
         CASE(a_play_is_logged_when_it_is_over),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
