@@ -255,10 +255,19 @@ static struct copy *take_up_equal(struct daemon *d, const struct copy_wish *wish
     return c;
 }
 
-/* A license that has come back here since may be moved once more. */
-bool copy_is_done(struct daemon *d, const struct copy_wish *wish, int license_outcome)
+/* None of its licenses is here any more, nor on its way from here. */
+static bool has_left(const struct track *t)
 {
-    return !wish->again && !wish->removable && (!wish->move || license_outcome != 0) &&
+    for (size_t i = 0; i < t->license_count; i++)
+        if (t->licenses[i].state == LICENSE_VALID || t->licenses[i].state == LICENSE_SUSPENDED)
+            return false;
+    return true;
+}
+
+/* A license that has come back here since may be moved once more; when it cannot be now, why not is the answer. */
+bool copy_is_done(struct daemon *d, const struct copy_wish *wish, const struct track *t)
+{
+    return !wish->again && !wish->removable && (!wish->move || has_left(t)) &&
            copies_done(d, &wish->content, &wish->destination, wish->move);
 }
 
@@ -278,7 +287,7 @@ int copy_begin(struct daemon *d, const struct copy_wish *wish, struct transfer *
     if (t == NULL)
         return REASON_UNKNOWN_CONTENT;
     int r = copy_choose_license(d, t, wish->checkout, &license);
-    if (copy_is_done(d, wish, r))
+    if (copy_is_done(d, wish, t))
         return REASON_ALREADY;
     msg_Refusal away;
     if ((r == REASON_IN_USE || r == REASON_NO_LICENSE) && t->license_count > 0 &&

@@ -109,6 +109,6 @@ int copy_weigh(struct daemon *d, const ctl_Copy *m, bool removable, const struct
         return r;
     wish.again |= siblings_find(d, wish.destination.bytes) == NULL;
     r = copy_choose_license(d, t, checkout, out);
-    *paid = copy_find_equal(d, &wish, NULL) != NULL || copy_is_done(d, &wish, r);
+    *paid = copy_find_equal(d, &wish, NULL) != NULL || copy_is_done(d, &wish, t);
     return r;
 }

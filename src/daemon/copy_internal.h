@@ -51,8 +51,8 @@ int copy_choose_license(struct daemon *d, const struct track *t, bool checkout, 
     MUST_USE;
 /* An equal one that has not ended, and fits (NULL: any); NULL. */
 struct copy *copy_find_equal(struct daemon *d, const struct copy_wish *wish, bool (*fits)(struct copy_out *m));
-/* Done before. license_outcome: of copy_choose_license. */
-bool copy_is_done(struct daemon *d, const struct copy_wish *wish, int license_outcome);
+/* Done before. t: the library's track of this content. */
+bool copy_is_done(struct daemon *d, const struct copy_wish *wish, const struct track *t);
 void copy_ask(struct copy *c);        /* COPY_OUT_ASK */
 void copy_settle(struct copy *c);     /* is the transaction over that it may have been in? */
 void copies_listen(struct daemon *d); /* to what distributors grant */

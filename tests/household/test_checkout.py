@@ -75,6 +75,24 @@ def lent():
     assert "back on kitchen" in str(h.bedroom.refused("not-permitted", "checkin", one))
 
 
+def in_use_again():
+    """What was lent before and came back is not "done already" while it is played: nothing goes, and that is what is said."""
+    _, one = song("--max-checkouts", "2", "--max-plays", "9", "--name", "To lend twice", seconds=30)
+    for _ in range(2):
+        h.kitchen("checkout", one, "--to", "bedroom")
+        wait_for("bedroom has it", lambda: valid(h.bedroom, one) and license_of(h.kitchen, one) == "surrendered")
+        assert h.kitchen("checkout", one, "--to", "bedroom")["transfers"][0]["reason"] == "already"  # the same, said again
+        for device, command in ((h.bedroom, ("checkin", one)), (h.kitchen, ("checkout", one, "--to", "bedroom"))):
+            device("play", one, "--output", "silent", "--background")
+            wait_for("it plays", lambda: device("now")["state"] == "playing")
+            device.refused("in-use", *command)
+            device("stop")
+            wait_for("it has stopped", lambda: not device("show", one).get("in_use"))
+            if device is h.bedroom:
+                device(*command)
+                wait_for("kitchen has it again", lambda: valid(h.kitchen, one) and license_of(h.bedroom, one) == "surrendered")
+
+
 def moved():
     """Where it went is said, by hearthd that moved it and by one that has started since; and what there is instead of a checkout."""
     _, one = song("--name", "To move")
@@ -154,5 +172,5 @@ def log_is_brought():
     wait_for("kitchen has it again", lambda: valid(h.kitchen, one))
 
 
-run_cases([("lent, and what is said meanwhile", lent), ("moved, and what is said", moved), ("killed in the middle", killed), ("the use log goes along", log_goes_along), ("a lost borrower", lost),
+run_cases([("lent, and what is said meanwhile", lent), ("in use when it is lent once more", in_use_again), ("moved, and what is said", moved), ("killed in the middle", killed), ("the use log goes along", log_goes_along), ("a lost borrower", lost),
            ("the borrower's log is brought", log_is_brought)])
