@@ -166,7 +166,7 @@ static void record_to(struct burn *b, int fd)
 static void begin_work(uv_work_t *work)
 {
     struct burn *b = work->data;
-    b->outcome = burn_image_begin(&b->image);
+    b->outcome = burn_image_begin(&b->image, disc_bytes(b->duration_ms));
 }
 
 static void on_begun(uv_work_t *work, int status)
@@ -178,6 +178,7 @@ static void on_begun(uv_work_t *work, int status)
     else if (b->outcome != 0)
         fail(b, reason_of_error(b->outcome),
              b->outcome == REASON_ALREADY ? "There is such a file already: choose another name, or remove it."
+             : b->outcome == -ENOSPC      ? "There is not enough room for the image. Nothing was counted."
                                           : strerror(-b->outcome));
     if (b->refusal.code[0] != '\0')
         finish(b);

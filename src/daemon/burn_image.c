@@ -44,7 +44,15 @@ static bool exists(const char *path)
     return path[0] != '\0' && lstat(path, &st) == 0;
 }
 
-int burn_image_begin(struct burn_image *image)
+/* A file system that cannot say has the room, as far as is known. */
+static int reserve(int fd, uint64_t bytes)
+{
+    if (bytes == 0 || fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)bytes) == 0)
+        return 0;
+    return errno == ENOSPC || errno == EDQUOT || errno == EFBIG ? -ENOSPC : 0;
+}
+
+int burn_image_begin(struct burn_image *image, uint64_t bytes)
 {
     static const uint8_t room[WAV_HEAD_BYTES];
     if (exists(image->audio) || exists(image->cue))
@@ -54,6 +62,9 @@ int burn_image_begin(struct burn_image *image)
     image->fd = open(image->part, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (image->fd < 0)
         return -errno;
+    int r = reserve(image->fd, bytes);
+    if (r != 0)
+        return r;
     if (image->wav && write(image->fd, room, sizeof(room)) != (ssize_t)sizeof(room))
         return errno != 0 ? -errno : -EIO;
     return 0;
@@ -124,6 +135,8 @@ int burn_image_end(struct burn_image *image, const char *title, uint64_t *sector
     uint64_t bytes = (uint64_t)st.st_size - (image->wav ? WAV_HEAD_BYTES : 0);
     if (bytes == 0 || bytes % BURN_SECTOR_BYTES != 0 || bytes > UINT32_MAX - WAV_HEAD_BYTES)
         return -EIO;
+    if (ftruncate(image->fd, st.st_size) != 0) /* it was a little less than what was reserved */
+        return -errno;
     wav_head(head, (uint32_t)bytes);
     if (image->wav && pwrite(image->fd, head, sizeof(head), 0) != (ssize_t)sizeof(head))
         return -EIO;

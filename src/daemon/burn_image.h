@@ -19,8 +19,9 @@ struct burn_image {
 };
 /* 0; REASON_MALFORMED: its name does not end in .wav, .bin or .cue, or is not absolute. */
 int burn_image_name(struct burn_image *image, const char *path) MUST_USE;
-/* A new part file, with room for its head. 0; REASON_ALREADY: there is such a file; -errno. */
-int burn_image_begin(struct burn_image *image) MUST_USE;
+/* A new part file, with room for its head. bytes: what will be written, as far as is known; 0: it is not. 0; REASON_ALREADY: there is such a file;
+ * -ENOSPC: the disk has less room than that; -errno. */
+int burn_image_begin(struct burn_image *image, uint64_t bytes) MUST_USE;
 /* Writes head and cue sheet, syncs, and gives the files their names. title: shown by who plays the disc. sectors: how many it has. 0;
  * REASON_ALREADY; -errno: nothing has the image's name. */
 int burn_image_end(struct burn_image *image, const char *title, uint64_t *sectors) MUST_USE;

@@ -9,9 +9,10 @@ import subprocess
 import tempfile
 import wave
 
-from household import PROGRAMS, Household, Refused, enter_namespace, make_track, run_cases, wait_for
+from household import PROGRAMS, Household, Refused, enter_namespace, make_track, own_mounts, run_cases, wait_for
 
 enter_namespace()
+mounts = own_mounts()
 root = tempfile.mkdtemp(prefix="hearth-test-")
 h = Household(root).settle()
 out = os.path.join(root, "discs")
@@ -132,6 +133,27 @@ def no_half_a_track():
     assert h.kitchen.track(one)["play_ms"] == before and left_over() == []
 
 
+def a_full_disk():
+    """An image that would not fit is not begun, and costs nothing."""
+    if not mounts:
+        return "SKIP no file system can be mounted here"
+    _, one = song("full", "--record", "--max-plays", "1", "--name", "Full disk", seconds=30, seed=10)
+    small = os.path.join(root, "small")
+    os.mkdir(small)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "small", small], check=True)
+    try:
+        for name in ("a.wav", "a.cue"):
+            assert "Nothing was counted" in h.kitchen.refused("storage-full", "burn", one, "--yes", "--image", os.path.join(small, name)).message
+        assert os.listdir(small) == [] and h.kitchen.track(one)["plays"] == 0
+        subprocess.run(["mount", "-o", "remount,size=16m", small], check=True)
+        wav = os.path.join(small, "a.wav")
+        h.kitchen("burn", one, "--yes", "--image", wav)
+        assert os.stat(wav).st_blocks * 512 < os.path.getsize(wav) + 65536  # and keeps no more than it needs
+    finally:
+        subprocess.run(["umount", small], check=True)
+    return None
+
+
 def wrong_names():
     _, one = song("names", "--record", "--name", "Names", seed=5)
     for name in ("a.mp3", ".wav", "wav"):
@@ -193,6 +215,6 @@ def nothing_else_has_the_samples():
 
 run_cases([("images have the original's samples", images), ("other formats become a disc's", other_formats),
            ("without the right it is refused", the_right), ("it counts as a play, when that was agreed to", what_it_counts),
-           ("a track that would not fit into what is left is not begun", no_half_a_track), ("names that are none", wrong_names),
+           ("a track that would not fit into what is left is not begun", no_half_a_track), ("a disk without room", a_full_disk), ("names that are none", wrong_names),
            ("no drive: nothing is counted", no_burner), ("interrupted", interrupted),
            ("samples are in the image only", nothing_else_has_the_samples)])
