@@ -61,5 +61,7 @@ int cli_fail(struct cli *cli, const char *code, const char *message,
 
 /* Copies an argument into a message's text field; false (and a usage error printed) when it is too long. */
 bool cli_text(struct cli *cli, char *field, size_t cap, const char *value, const char *what);
+/* A number from 1, as a listing shows it; 0 when text is NULL. false (and a usage error printed): it is none. what: what it numbers. */
+bool cli_number(struct cli *cli, uint32_t *out, const char *text, const char *what);
 
 #endif

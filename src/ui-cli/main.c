@@ -87,6 +87,19 @@ bool cli_text(struct cli *cli, char *field, size_t cap, const char *value, const
     return false;
 }
 
+bool cli_number(struct cli *cli, uint32_t *out, const char *text, const char *what)
+{
+    char *end, problem[128];
+    unsigned long long n = text != NULL ? strtoull(text, &end, 10) : 0;
+    if (text == NULL || (text[0] >= '1' && text[0] <= '9' && *end == '\0' && n <= UINT32_MAX)) {
+        *out = (uint32_t)n;
+        return true;
+    }
+    snprintf(problem, sizeof(problem), "the number of a %s is one that is listed, from 1", what);
+    cli_usage(cli, problem);
+    return false;
+}
+
 static int unreachable(struct cli *cli, int error)
 {
     char message[256];

@@ -232,7 +232,9 @@ static int ask_queue(struct rows *rows, const char *drop, char **tracks, int cou
     struct cli *cli = rows->cli;
     ctl_QueueAdd add = ctl_QueueAdd_init_zero;
     if (drop != NULL) {
-        ctl_QueueDrop m = { .number = (uint32_t)strtoul(drop, NULL, 10) };
+        ctl_QueueDrop m;
+        if (!cli_number(cli, &m.number, drop, "track in the queue"))
+            return EXIT_USAGE;
         return CLI_CALL(cli, QUEUE_DROP, ctl_QueueDrop, &m, on_queue, rows);
     }
     if (count == 0)

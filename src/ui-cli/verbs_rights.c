@@ -54,8 +54,9 @@ static int run_renew(struct cli *cli, int argc, char **argv)
     int count, code = cli_options(cli, argc, argv, specs, 4, 1, 1, &args, &count);
     if (code >= 0)
         return code;
-    ctl_QuoteGet ask = { .has_kind = true, .kind = 2, .product = product ? (uint32_t)strtoul(product, NULL, 10) : 0 };
-    if (!cli_text(cli, ask.track, sizeof(ask.track), args[0], "TRACK") || !verb_options(cli, with, &ask))
+    ctl_QuoteGet ask = { .has_kind = true, .kind = 2 };
+    if (!cli_number(cli, &ask.product, product, "product") ||
+        !cli_text(cli, ask.track, sizeof(ask.track), args[0], "TRACK") || !verb_options(cli, with, &ask))
         return EXIT_USAGE;
     return buy_more(cli, &ask, "Renew it? [y/N] ", yes, pin_file, "renewed");
 }

@@ -245,11 +245,9 @@ static int run_get(struct cli *cli, int argc, char **argv)
     struct verb_got g = { .cli = cli };
     char seller[64] = "";
     if (m.license) {
-        ctl_QuoteGet ask = { .product = product != NULL ? (uint32_t)strtoul(product, NULL, 10) : 0,
-                             .has_unseen = yes,
-                             .unseen = yes };
+        ctl_QuoteGet ask = { .has_unseen = yes, .unseen = yes };
         snprintf(ask.track, sizeof(ask.track), "%s", m.track);
-        if (!verb_options(cli, with, &ask))
+        if (!cli_number(cli, &ask.product, product, "product") || !verb_options(cli, with, &ask))
             return EXIT_USAGE;
         ctl_QuoteRow quote = ctl_QuoteRow_init_zero;
         code =

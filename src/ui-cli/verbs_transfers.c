@@ -217,7 +217,9 @@ static int run_transfers(struct cli *cli, int argc, char **argv)
     if (strcmp(args[0], "limit") == 0)
         return limit(cli, count == 2 ? args[1] : NULL, send);
     static const char *const actions[] = { "", "pause", "resume", "cancel" };
-    ctl_TransferControl m = { .number = count == 2 ? (uint32_t)strtoul(args[1], NULL, 10) : 0 };
+    ctl_TransferControl m = { 0 };
+    if (!cli_number(cli, &m.number, count == 2 ? args[1] : NULL, "transfer"))
+        return EXIT_USAGE;
     for (uint32_t a = 1; a <= 3; a++)
         if (strcmp(args[0], actions[a]) == 0)
             m.action = a;

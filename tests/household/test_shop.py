@@ -216,6 +216,17 @@ def said_twice_done_once():
     assert "1 play, 0:20 min playing" in listed, listed
 
 
+def numbers_that_are_none():
+    """What is no number, or larger than any, is not taken for another one: not for a product, a transfer, or a place in the queue."""
+    one = song("Numbered", "--price", "1.00", "--renew-price", "0.50", "--max-plays", "1")
+    h.kitchen("get", one, "--yes")
+    before = h.aurora.admin("stats")
+    for none in (str(2 ** 32 + 1), "1x", "x", "-1", " 1", "0", ""):
+        for command in (("get", one, "--again", "--yes", "--product=" + none), ("renew", one, "--yes", "--product=" + none), ("transfers", "cancel", "--", none), ("queue", "--drop=" + none)):
+            assert h.kitchen.refused("usage", *command).status == 2, command
+    assert h.aurora.admin("stats") == before
+
+
 run_cases([
     ("what is used up is bought anew, once each time", bought_anew),
     ("what can be renewed is renewed instead", renewed_instead),
@@ -226,4 +237,5 @@ run_cases([
     ("what is removed is named, and asked", removed_by_name),
     ("a refusal is said once", refused_once),
     ("what is so already is done, with a word", said_twice_done_once),
+    ("numbers that are none", numbers_that_are_none),
 ])
