@@ -9,23 +9,23 @@
 #include <stddef.h>
 #include <unistd.h>
 
-static struct {
-    void *(*open)(const char *name); /* XOpenDisplay */
-    void *display;
+struct probe {
+    bool (*ask)(void);
+    bool reached;
     int asked[2]; /* a pipe, closed with the answer */
-} probe;          /* the thread may outlive the question */
+};
 
-static void *ask(void *arg)
+static void *run(void *arg)
 {
-    (void)arg;
-    probe.display = probe.open(NULL);
-    (void)close(probe.asked[1]);
+    struct probe *p = arg;
+    p->reached = p->ask();
+    (void)close(p->asked[1]);
     return NULL;
 }
 
-static bool asked_in_time(void)
+static bool asked_in_time(const struct probe *p)
 {
-    struct pollfd wait = { .fd = probe.asked[0] };
+    struct pollfd wait = { .fd = p->asked[0] };
     int r;
     do
         r = poll(&wait, 1, DISPLAY_ANSWER_MS);
@@ -33,14 +33,50 @@ static bool asked_in_time(void)
     return r > 0;
 }
 
-bool display_answers(void)
+static bool answers(struct probe *p)
 {
     pthread_t thread;
-    *(void **)&probe.open = dlsym(RTLD_DEFAULT, "XOpenDisplay");
-    if (probe.open == NULL)
-        return true;
-    if (pipe2(probe.asked, O_CLOEXEC) != 0 || pthread_create(&thread, NULL, ask, NULL) != 0)
+    if (pipe2(p->asked, O_CLOEXEC) != 0 || pthread_create(&thread, NULL, run, p) != 0)
         return false;
     (void)pthread_detach(thread);
-    return asked_in_time() && probe.display != NULL;
+    return asked_in_time(p) && p->reached;
+}
+
+/* --- X11 --- */
+
+static void *(*x_open)(const char *name); /* XOpenDisplay */
+
+static bool ask_x11(void) { return x_open(NULL) != NULL; }
+
+bool display_x11_answers(void)
+{
+    static struct probe probe = { .ask = ask_x11 }; /* the thread may outlive the question */
+    *(void **)&x_open = dlsym(RTLD_DEFAULT, "XOpenDisplay");
+    return x_open == NULL || answers(&probe);
+}
+
+/* --- Wayland --- */
+
+static struct {
+    void *(*connect)(const char *name); /* wl_display_connect */
+    int (*roundtrip)(void *display);
+    void (*disconnect)(void *display);
+} wayland;
+
+static bool ask_wayland(void)
+{
+    void *display = wayland.connect(NULL);
+    bool reached = display != NULL && wayland.roundtrip(display) >= 0; /* it may be a socket behind which nobody is */
+    if (display != NULL)
+        wayland.disconnect(display);
+    return reached;
+}
+
+bool display_wayland_answers(void)
+{
+    static struct probe probe = { .ask = ask_wayland };
+    *(void **)&wayland.connect = dlsym(RTLD_DEFAULT, "wl_display_connect");
+    *(void **)&wayland.roundtrip = dlsym(RTLD_DEFAULT, "wl_display_roundtrip");
+    *(void **)&wayland.disconnect = dlsym(RTLD_DEFAULT, "wl_display_disconnect");
+    return wayland.connect == NULL || wayland.roundtrip == NULL || wayland.disconnect == NULL || answers(&probe);
 }

@@ -136,6 +136,17 @@ static int read_cover(struct session *s)
     return r > 0 ? -ENOMEM : r;
 }
 
+/* One that does not answer is none. */
+static void choose_display(struct session *s)
+{
+    s->start.has_wayland = s->start.has_wayland && display_wayland_answers();
+    if (!s->start.has_wayland)
+        s->start.has_display = s->start.has_display && display_x11_answers();
+    s->no_window = !has_display(&s->start);
+    if (s->no_window)
+        log_warn("the display does not answer: there is no window");
+}
+
 static int prepare(struct session *s)
 {
     int bad = read_cover(s);
@@ -149,11 +160,8 @@ static int prepare(struct session *s)
     int r = needs.window ? set_display(&s->start) : 0;
     if (r == 0)
         r = sandbox_enter(&needs);
-    if (r == 0 && needs.window && !s->start.has_wayland && !display_answers()) {
-        log_warn("the display does not answer: there is no window");
-        s->no_window = true;
-        s->start.has_display = false;
-    }
+    if (r == 0 && needs.window)
+        choose_display(s);
     if (r == 0 && s->no_window && is_kind(s->start.media_type, "image/"))
         return REASON_UNPLAYABLE;
     if (r == 0 && s->disc_fd >= 0)

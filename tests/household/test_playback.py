@@ -424,16 +424,19 @@ def outputs():
 
 
 class DeafDisplay:
-    """An X server that lets one connect, and never says a word."""
+    """An X server, or a Wayland compositor, that lets one connect, and never says a word."""
+
+    def __init__(self, wayland=False):
+        self.number = next(n for n in range(900, 2000) if not os.path.exists(f"/tmp/.X11-unix/X{n}"))
+        self.path = os.path.join(root, "wayland") if wayland else f"/tmp/.X11-unix/X{self.number}"
+        self.name = self.path if wayland else f":{self.number}"
 
     def __enter__(self):
-        number = next(n for n in range(900, 2000) if not os.path.exists(f"/tmp/.X11-unix/X{n}"))
-        self.path = f"/tmp/.X11-unix/X{number}"
         os.makedirs(os.path.dirname(self.path), exist_ok=True)
         self.listener = socket.socket(socket.AF_UNIX)
         self.listener.bind(self.path)
         self.listener.listen(4)
-        return f":{number}"
+        return self.name
 
     def __exit__(self, *error):
         self.listener.close()
@@ -486,8 +489,21 @@ def windows():
         with DeafDisplay() as os.environ["DISPLAY"]:
             silent("green.mp4")
             wait_for("its sound", lambda: now()["state"] == "playing" and not now()["picture"])
+            kitchen("stop")
+        with DeafDisplay(wayland=True) as deaf:
+            for wayland in (deaf, "/nonexistent/wayland-0"):
+                os.environ["WAYLAND_DISPLAY"] = wayland
+                os.environ["DISPLAY"] = screen.display
+                silent("green.mp4")
+                wait_for("the other display has it", lambda: screen.shows(0x20, 0xC0, 0x40) > 60000)
+                kitchen("stop")
+                os.environ.pop("DISPLAY")
+                silent("green.mp4")
+                wait_for("its sound", lambda: now()["state"] == "playing" and not now()["picture"])
+                kitchen("stop")
     finally:
         os.environ.pop("DISPLAY", None)
+        os.environ.pop("WAYLAND_DISPLAY", None)
         nothing_plays()
         screen.stop()
     return None
