@@ -111,7 +111,8 @@ def together(contents):
     before = {name: sum(map(processor, pids)) for name, pids in programs.items()}
     began = time.monotonic()
     for at in range(0, len(contents), 5000):  # a quarter of a mebibyte: a command line holds it
-        subprocess.run([PROGRAMS["hearth"], "--socket", h.kitchen.socket, "--json", "copy", *contents[at:at + 5000], "--to", "attic"], check=True, stdout=subprocess.DEVNULL)
+        copied = subprocess.run([PROGRAMS["hearth"], "--socket", h.kitchen.socket, "--json", "copy", *contents[at:at + 5000], "--to", "attic"], check=False, stdout=subprocess.PIPE, text=True)
+        assert copied.returncode == 0, copied.stdout[-500:]
     took = time.monotonic() - began
     cost = {name: 1000 * (sum(map(processor, pids)) - before[name]) / len(contents) for name, pids in programs.items()}
     library = {t["content"]: t for t in h.attic.library()}

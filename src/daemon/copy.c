@@ -16,6 +16,8 @@
 #define LOG_MODULE "copy"
 #include "base/log.h"
 
+#define DETAIL_BYTES 160
+
 /* ---- the row ------------------------------------------------------------------------------------------------- */
 
 struct store_job {
@@ -161,9 +163,19 @@ static void tell_event(struct copy *c)
         event(d, "move-cancelled", "%s stays here: its move to %s was taken back", c->t.title, c->t.peer);
 }
 
+/* Whose room it is that lacks. */
+static const char *detail_of(const struct copy *c, enum reason why, const char *detail, char out[DETAIL_BYTES])
+{
+    if (why != REASON_STORAGE_FULL)
+        return detail;
+    (void)snprintf(out, DETAIL_BYTES, "There is not enough room for it on %s: make room there.", c->t.peer);
+    return out;
+}
+
 /* DONE or GONE is stored: everybody hears it. */
 static void end(struct copy *c)
 {
+    char detail[DETAIL_BYTES];
     struct daemon *d = c->t.daemon;
     struct id destination = c->t.with;
     bool done = c->m.why == REASON_NONE;
@@ -179,7 +191,7 @@ static void end(struct copy *c)
                        : c->m.why == REASON_CANCELLED ? TRANSFER_CANCELLED
                                                       : TRANSFER_FAILED,
                        c->m.why == REASON_CANCELLED ? REASON_NONE : c->m.why,
-                       c->m.detail[0] != '\0' ? c->m.detail : NULL);
+                       detail_of(c, c->m.why, c->m.detail[0] != '\0' ? c->m.detail : NULL, detail));
     copies_kick(d, &destination);
 }
 
@@ -191,7 +203,7 @@ static void wait_for(struct copy *c, enum reason why)
     transfer_set_state(&c->t, TRANSFER_WAITING, back && c->m.why != REASON_NONE ? c->m.why : why, NULL);
     if (c->m.state != COPY_OUT_ASKING)
         transfer_say(&c->t,
-                     why == REASON_OFFLINE ? "waiting for %s, which is offline; hearth transfers lists it"
+                     why == REASON_OFFLINE ? "waiting for %s, which is offline; Ctrl-C leaves it queued"
                                            : "waiting for %s",
                      c->t.peer);
 }
@@ -199,6 +211,7 @@ static void wait_for(struct copy *c, enum reason why)
 static void act(struct copy *c, const struct copy_out_action *a)
 {
     struct id destination = c->t.with;
+    char detail[DETAIL_BYTES];
     switch (a->kind) {
     case COPY_OUT_ASK:
         copy_ask(c);
@@ -232,7 +245,7 @@ static void act(struct copy *c, const struct copy_out_action *a)
         copies_kick(c->t.daemon, &destination);
         break;
     case COPY_OUT_TELL:
-        transfer_tell(&c->t, a->why, a->detail);
+        transfer_tell(&c->t, a->why, detail_of(c, a->why, a->detail, detail));
         break;
     case COPY_OUT_LATER:
         wait_for(c, a->why);

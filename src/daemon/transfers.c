@@ -25,6 +25,7 @@
 #define PROGRESS_MS 200
 #define STILL_MS 3000 /* a source that says nothing for that long is worth a word */
 #define ENDED_KEPT 64
+#define ENDED_KEPT_MS (3600 * 1000)
 
 struct transfer_watcher {
     struct transfer_watcher *next;
@@ -114,15 +115,17 @@ static void unlink_transfer(struct transfers *s, struct transfer *t)
     free_if_gone(t);
 }
 
-/* The oldest of those that have ended go first. */
+/* Beyond so many the oldest, and what has ended long ago. */
 static void forget_ended(struct transfers *s)
 {
-    for (struct transfer *t = s->first; t != NULL && s->ended_count > ENDED_KEPT; t = t->next)
-        if (transfer_has_ended(t)) {
+    int64_t before_ms = transfers_now_ms(s->daemon) - ENDED_KEPT_MS;
+    for (struct transfer *t = s->first, *next; t != NULL; t = next) {
+        next = t->next;
+        if (transfer_has_ended(t) && (s->ended_count > ENDED_KEPT || t->moved_ms < before_ms)) {
             s->ended_count--;
             unlink_transfer(s, t);
-            return;
         }
+    }
 }
 
 struct transfer *transfers_find(struct daemon *d, enum transfer_kind kind, const struct id *content,
@@ -332,6 +335,7 @@ int transfer_watch_call(struct transfer *t, struct call *c)
 void transfers_get(struct daemon *d, struct call *c, const void *message)
 {
     (void)message;
+    forget_ended(d->transfers);
     for (const struct transfer *t = d->transfers->first; t != NULL; t = t->next) {
         ctl_TransferRow row;
         row_of(t, &row);

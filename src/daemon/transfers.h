@@ -57,7 +57,7 @@ struct transfer { /* embedded */
     char currency[4];
     int64_t progress_ms; /* when watchers were last told */
     struct meter meter;  /* of done_bytes, while it runs */
-    int64_t moved_ms;    /* when something last came; 0: nothing has since it runs */
+    int64_t moved_ms;    /* when something last came, or its state last changed */
     struct transfer_watcher *watchers;
     uint32_t holds; /* callbacks still to come */
     bool gone;      /* out of the table */

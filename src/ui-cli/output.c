@@ -37,6 +37,8 @@ void table_init(struct table *t, size_t columns, const char *const *headings)
 }
 
 #define TITLE_COLUMNS 48
+#define TITLE_COLUMNS_MIN 16
+#define COLUMNS_MIN 8
 #define BOLD "\033[1m"
 #define RED "\033[31m"
 #define PLAIN "\033[m"
@@ -67,24 +69,67 @@ static void put_cell(const char *text)
     printf("%s%s%s", isolate ? "\u2068" : "", text, isolate ? "\u2069" : "");
 }
 
+void table_note(struct table *t, const char *text)
+{
+    const char *cells[TABLE_COLUMNS_MAX] = { text, "", "", "", "", "", "", "", "" };
+    table_row(t, cells[0], cells[1], cells[2], cells[3], cells[4], cells[5], cells[6], cells[7], cells[8]);
+    char **row = t->cells[t->rows - 1];
+    for (size_t i = 1; i < t->columns; i++)
+        free(steal(&row[i]));
+}
+
+static bool is_note(const struct table *t, size_t row) { return t->cells[row][1] == NULL; }
+
+static size_t widths_of(const struct table *t, size_t widths[TABLE_COLUMNS_MAX])
+{
+    size_t line = 2 * (t->columns - 1);
+    for (size_t i = 0; i < t->columns; i++) {
+        widths[i] = 0;
+        for (size_t r = 0; r < t->rows; r++)
+            if (!is_note(t, r) && width_of(t->cells[r][i]) > widths[i])
+                widths[i] = width_of(t->cells[r][i]);
+        line += widths[i];
+    }
+    return line;
+}
+
+/* A column at a time from the titles, then from what is widest: what a command takes as its argument is neither. */
+static void fit(const struct table *t, size_t widths[TABLE_COLUMNS_MAX], size_t line, size_t columns)
+{
+    for (; line > columns; line--) {
+        size_t from = 0;
+        for (size_t i = 1; i < t->columns; i++) {
+            bool title = strcmp(t->cells[0][i], "TITLE") == 0 && widths[i] > TITLE_COLUMNS_MIN;
+            if (title || widths[i] > widths[from] || from == 0)
+                from = i;
+            if (title)
+                break;
+        }
+        if (widths[from] <= COLUMNS_MIN)
+            return;
+        widths[from]--;
+    }
+}
+
 void table_print(struct table *t)
 {
+    size_t widths[TABLE_COLUMNS_MAX];
+    char cut[512];
     if (t->rows <= 1)
         return;
-    size_t widths[TABLE_COLUMNS_MAX] = { 0 };
-    for (size_t r = 0; r < t->rows; r++)
-        for (size_t i = 0; i < t->columns; i++) {
-            size_t w = width_of(t->cells[r][i]);
-            if (w > widths[i])
-                widths[i] = w;
-        }
+    size_t line = widths_of(t, widths);
+    if (isatty(STDOUT_FILENO))
+        fit(t, widths, line, width_of_terminal(STDOUT_FILENO));
     for (size_t r = 0; r < t->rows; r++) {
         const bool bold = r == 0 && width_colours(STDOUT_FILENO);
-        fputs(bold ? BOLD : "", stdout);
-        for (size_t i = 0; i < t->columns; i++) {
-            put_cell(t->cells[r][i]);
-            if (i + 1 < t->columns)
-                printf("%*s", (int)(widths[i] - width_of(t->cells[r][i])) + 2, "");
+        fputs(bold ? BOLD : is_note(t, r) ? "    " : "", stdout);
+        for (size_t i = 0; i < t->columns && (i == 0 || !is_note(t, r)); i++) {
+            const char *cell = t->cells[r][i];
+            if (!is_note(t, r) && width_of(cell) > widths[i])
+                cell = width_cut(cell, widths[i], cut, sizeof(cut));
+            put_cell(cell);
+            if (i + 1 < t->columns && !is_note(t, r))
+                printf("%*s", (int)(widths[i] - width_of(cell)) + 2, "");
         }
         fputs(bold ? PLAIN "\n" : "\n", stdout);
     }

@@ -28,7 +28,9 @@ struct table {
 void table_init(struct table *t, size_t columns, const char *const *headings);
 /* Adds a row of `columns` cells (const char *), made terminal-safe. */
 void table_row(struct table *t, ...);
-void table_print(struct table *t); /* prints with aligned columns; nothing but the heading: prints nothing */
+void table_note(struct table *t, const char *text); /* a line of its own beneath the last row */
+/* Prints with aligned columns, on a terminal as wide as that is: titles are cut first, then the widest. Nothing but the heading: prints nothing. */
+void table_print(struct table *t);
 void table_deinit(struct table *t);
 
 void output_line(struct output *o, const char *format, ...)

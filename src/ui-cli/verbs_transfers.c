@@ -47,11 +47,16 @@ json_t *verb_transfer_json(const ctl_TransferRow *t)
     return o;
 }
 
+#define ENDED_SHOWN 5
+
 struct rows {
     struct cli *cli;
     json_t *list;
     struct table table;
     unsigned under_way; /* waiting, running or paused */
+    bool all;
+    unsigned ended;
+    ctl_TransferRow last[ENDED_SHOWN]; /* of those that have ended, by ended % ENDED_SHOWN */
 };
 
 /* Why it waits, in words; "" when it is just beginning. */
@@ -86,6 +91,28 @@ static const char *remark(const ctl_TransferRow *t, char out[REMARK_BYTES])
     return out;
 }
 
+static void put_row(struct rows *rows, const ctl_TransferRow *t)
+{
+    char number[16], amount[64], done[24], total[24], text[REMARK_BYTES];
+    bool ended = t->state > 3;
+    snprintf(number, sizeof(number), "%u", (unsigned)t->number);
+    if (t->state == 4)
+        snprintf(amount, sizeof(amount), "%s", output_bytes(t->total_bytes, total));
+    else
+        snprintf(amount, sizeof(amount), "%s of %s", output_bytes(t->done_bytes, done),
+                 output_bytes(t->total_bytes, total));
+    const char *said = remark(t, text);
+    bool beneath = !ended && t->has_reason; /* a sentence */
+    table_row(&rows->table, number, kind_word(t->kind), t->peer, t->title, state_word(t->state), amount,
+              beneath ? "" : said);
+    if (beneath)
+        table_note(&rows->table, said);
+    for (pb_size_t i = 0; t->sources_count > 1 && i < t->sources_count; i++) {
+        snprintf(text, sizeof(text), "%s/s", output_bytes(t->sources[i].rate, done));
+        table_row(&rows->table, "", "", t->sources[i].name, "", "", output_bytes(t->sources[i].bytes, total), text);
+    }
+}
+
 static int on_transfer(const struct frame *f, void *ctx)
 {
     struct rows *rows = ctx;
@@ -95,31 +122,37 @@ static int on_transfer(const struct frame *f, void *ctx)
     rows->under_way += t.state <= 3;
     if (rows->list != NULL)
         return json_array_append_new(rows->list, verb_transfer_json(&t));
-    char number[16], amount[64], done[24], total[24], text[REMARK_BYTES];
-    snprintf(number, sizeof(number), "%u", (unsigned)t.number);
-    snprintf(amount, sizeof(amount), "%s of %s", output_bytes(t.done_bytes, done), output_bytes(t.total_bytes, total));
-    table_row(&rows->table, number, kind_word(t.kind), t.peer, t.title, state_word(t.state), amount, remark(&t, text));
-    for (pb_size_t i = 0; t.sources_count > 1 && i < t.sources_count; i++) {
-        snprintf(text, sizeof(text), "%s/s", output_bytes(t.sources[i].rate, done));
-        table_row(&rows->table, "", "", t.sources[i].name, "", "", output_bytes(t.sources[i].bytes, total), text);
-    }
+    if (t.state > 3 && !rows->all)
+        rows->last[rows->ended++ % ENDED_SHOWN] = t;
+    else
+        put_row(rows, &t);
     return 0;
 }
 
-static int list_transfers(struct cli *cli, unsigned *under_way, unsigned *lines)
+static void print_rows(struct rows *rows, unsigned *lines)
 {
-    struct rows rows = { cli, cli->output.json ? json_array() : NULL, { 0 }, 0 };
+    unsigned left = rows->ended > ENDED_SHOWN ? rows->ended - ENDED_SHOWN : 0;
+    for (unsigned i = left; i < rows->ended; i++)
+        put_row(rows, &rows->last[i % ENDED_SHOWN]);
+    if (rows->table.rows == 1)
+        output_line(&rows->cli->output, "Nothing is under way.");
+    table_print(&rows->table);
+    if (left > 0)
+        output_line(&rows->cli->output, "%u more %s ended: hearth transfers --all", left, left == 1 ? "has" : "have");
+    *lines = (unsigned)rows->table.rows + (rows->table.rows == 1) + (left > 0);
+}
+
+static int list_transfers(struct cli *cli, bool all, unsigned *under_way, unsigned *lines)
+{
+    struct rows rows = { .cli = cli, .list = cli->output.json ? json_array() : NULL, .all = all };
     table_init(&rows.table, 7, (const char *[]){ "#", "KIND", "DEVICE", "TITLE", "STATE", "AMOUNT", "" });
     int code = CLI_CALL(cli, TRANSFERS_GET, ctl_TransfersGet, &(ctl_TransfersGet){ 0 }, on_transfer, &rows);
+    *lines = 0;
     if (code == EXIT_DONE && rows.list != NULL)
         output_json(&cli->output, json_pack("{s:O}", "transfers", rows.list));
-    if (code == EXIT_DONE && rows.list == NULL) {
-        if (rows.table.rows == 1)
-            output_line(&cli->output, "Nothing is under way.");
-        table_print(&rows.table);
-    }
+    else if (code == EXIT_DONE)
+        print_rows(&rows, lines);
     *under_way = rows.under_way;
-    *lines = rows.table.rows + (rows.table.rows == 1);
     json_decref(rows.list);
     table_deinit(&rows.table);
     return code;
@@ -128,16 +161,16 @@ static int list_transfers(struct cli *cli, unsigned *under_way, unsigned *lines)
 #define FOLLOW_MS 1000
 
 /* Once a second until nothing is under way; on a terminal each in the place of the one before. */
-static int follow_transfers(struct cli *cli)
+static int follow_transfers(struct cli *cli, bool all)
 {
     bool again = !cli->output.json && isatty(STDOUT_FILENO);
     unsigned under_way, lines;
-    int code = list_transfers(cli, &under_way, &lines);
+    int code = list_transfers(cli, all, &under_way, &lines);
     while (code == EXIT_DONE && under_way > 0) {
         (void)poll(NULL, 0, FOLLOW_MS);
         if (again)
             printf("\033[%uA\033[J", lines);
-        code = list_transfers(cli, &under_way, &lines);
+        code = list_transfers(cli, all, &under_way, &lines);
         fflush(stdout);
     }
     return code;
@@ -203,17 +236,17 @@ static int limit(struct cli *cli, const char *wanted, bool send)
 
 static int run_transfers(struct cli *cli, int argc, char **argv)
 {
-    bool follow = false, send = false;
-    const struct option_spec specs[] = { { "follow", NULL, &follow }, { "send", NULL, &send } };
+    bool follow = false, send = false, all = false;
+    const struct option_spec specs[] = { { "follow", NULL, &follow }, { "send", NULL, &send }, { "all", NULL, &all } };
     char **args;
     unsigned under_way, lines;
-    int count, code = cli_options(cli, argc, argv, specs, 2, 0, 2, &args, &count);
+    int count, code = cli_options(cli, argc, argv, specs, 3, 0, 2, &args, &count);
     if (code >= 0)
         return code;
     if (send && (count == 0 || strcmp(args[0], "limit") != 0))
         return cli_usage(cli, "--send is for a limit");
     if (count == 0)
-        return follow ? follow_transfers(cli) : list_transfers(cli, &under_way, &lines);
+        return follow ? follow_transfers(cli, all) : list_transfers(cli, all, &under_way, &lines);
     if (strcmp(args[0], "limit") == 0)
         return limit(cli, count == 2 ? args[1] : NULL, send);
     static const char *const actions[] = { "", "pause", "resume", "cancel" };
@@ -226,7 +259,7 @@ static int run_transfers(struct cli *cli, int argc, char **argv)
     if (m.action == 0 || m.number == 0)
         return cli_usage(
             cli,
-            "one of: transfers [--follow], transfers pause N, transfers resume N, transfers cancel N, transfers limit [[--send] RATE|none]");
+            "one of: transfers [--follow] [--all], transfers pause N, transfers resume N, transfers cancel N, transfers limit [[--send] RATE|none]");
     code = CLI_CALL(cli, TRANSFER_CONTROL, ctl_TransferControl, &m, NULL, NULL);
     if (code != EXIT_DONE)
         return code;
@@ -240,8 +273,9 @@ static int run_transfers(struct cli *cli, int argc, char **argv)
     return EXIT_DONE;
 }
 const struct verb verb_transfers = {
-    "transfers", "[--follow] | pause N | resume N | cancel N | limit [[--send] RATE | none]",
+    "transfers", "[--follow] [--all] | pause N | resume N | cancel N | limit [[--send] RATE | none]",
     "Lists and steers what is under way.",
+    "What has ended is shown as well: the last five, with --all what ended within the hour, 64 at most (always, with --json).\n"
     "--follow shows it again each second, until nothing is. limit: what all that this device receives may take\n"
     "together, in bytes a second (500K, 2M); with --send, what it sends to other devices. Both are remembered.",
     run_transfers

@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import termios
 import time
 
 from household import PROGRAMS, Household, Refused, enter_namespace, make_track, run_cases, wait_for
@@ -57,10 +58,41 @@ def thaw(device):
     device.process.child.send_signal(signal.SIGCONT)
 
 
+def shown(*words):
+    """On a terminal of 80 columns: its lines."""
+    ours, theirs = os.openpty()
+    termios.tcsetwinsize(theirs, (25, 80))
+    child = subprocess.Popen([PROGRAMS["hearth"], "--socket", h.kitchen.socket, *words], stdout=theirs, stderr=subprocess.STDOUT, env=dict(os.environ, TERM="dumb"))
+    os.close(theirs)
+    text = b""
+    try:
+        while part := os.read(ours, 65536):
+            text += part
+    except OSError:  # it has ended
+        pass
+    os.close(ours)
+    assert child.wait() == 0, text
+    return text.decode().splitlines()
+
+
+def ended_ones_are_few():
+    """The last five, unless all are wanted; each line fits a terminal."""
+    for _ in range(6):
+        content = bought(size=4096)
+        h.kitchen("copy", content, "--to", "bedroom")
+    few, every = shown("transfers"), shown("transfers", "--all")
+    assert sum(" done " in line for line in few) == 5 and any("hearth transfers --all" in line for line in few), few
+    assert sum(" done " in line for line in every) >= 12, every
+    assert all(len(line) <= 80 for line in few + every), few + every
+
+
 def waits_for_a_device():
     content = bought(size=300000)
     h.bedroom.stop()
     copying = begin(h.kitchen, "copy", content, "--to", "bedroom")
+    waiting = in_state(h.kitchen, content, "waiting")
+    assert any("bedroom cannot be reached now" in line or "that device, or the distributor" in line for line in shown("transfers")), shown("transfers")
+    assert all(len(line) <= 80 for line in shown("transfers")), (waiting, shown("transfers"))
     assert in_state(h.kitchen, content, "waiting")["peer"] == "bedroom"
     assert copying.poll() is None
     h.bedroom.start()
@@ -326,7 +358,8 @@ def no_room():
         cellar = h.device(os.path.join("small", "cellar"), h.aurora, "alice")
         cellar_name = next(d["name"] for d in h.kitchen("devices")["devices"] if d["name"].endswith("cellar")) if wait_for(
             "kitchen sees it", lambda: any(d["name"].endswith("cellar") and d["online"] for d in h.kitchen("devices")["devices"])) else None
-        h.kitchen.refused("storage-full", "copy", content, "--to", cellar_name)
+        full = h.kitchen.refused("storage-full", "copy", content, "--to", cellar_name)
+        assert f"room for it on {cellar_name}" in str(full), full
         before = cellar.snapshot()
         cellar.refused("storage-full", "get", content, "--download-only")
         assert cellar.snapshot() == before
@@ -374,7 +407,7 @@ def the_disk_fills_up():
     return None
 
 
-run_cases([("a copy waits for its destination", waits_for_a_device), ("pause and resume at the source", pauses_and_resumes),
+run_cases([("of those that have ended the last are shown", ended_ones_are_few), ("a copy waits for its destination", waits_for_a_device), ("pause and resume at the source", pauses_and_resumes),
            ("pause and resume at the destination", destination_pauses), ("a copy is cancelled", cancels_a_copy), ("a cancelled copy is wanted after all", changes_ones_mind_after_a_cancel), ("a copy is cancelled in the middle", cancels_in_the_middle),
            ("a move is taken back", takes_a_move_back), ("a destination refuses a move", destination_refuses_a_move),
            ("a download survives a kill", download_survives_a_kill), ("after a kill of either end it goes on from what was verified", goes_on_from_what_was_verified), ("many copies at once", many_at_once), ("many copies by one command", many_by_one_command), ("a limit, rates and time left", limited), ("a source that stands still is shown", a_source_that_says_nothing), ("no room", no_room), ("the disk fills up in the middle", the_disk_fills_up)])
