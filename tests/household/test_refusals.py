@@ -182,8 +182,9 @@ def wrong_password():
 
 def expired_license():
     import time
+    path = make_track(os.path.join(h.root, "short.flac"), 2, seed=5)
     until = int(time.time() * 1000) + 9000
-    content = h.publish(make_track(os.path.join(h.root, "short.flac"), 2, seed=5), "--price", "1", "--usage-until-ms", str(until))
+    content = h.publish(path, "--price", "1", "--usage-until-ms", str(until))
     h.kitchen("get", content, "--yes")
     h.kitchen.digest(content)
     wait_for("the license has ended", lambda: int(time.time() * 1000) > until)
@@ -227,7 +228,7 @@ def revoked_device():
     client = h.attic("status")["client"]
     h.aurora.admin("device", "revoke", client)
     h.attic.refused("device-revoked", "get", one, "--yes")
-    wait_for("attic says so", lambda: h.attic("status")["distributors_online"] == 0, 20)
+    wait_for("attic says so", lambda: h.attic("status")["distributors_online"] == 0)
     account = h.attic("accounts")["accounts"][0]
     assert account["removed"] and not account["online"], account
     assert "removed this device" in str(h.attic.anyhow("doctor"))

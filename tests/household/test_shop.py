@@ -85,8 +85,9 @@ def renewed_instead():
 
 def over():
     """What has ended on a day, for everybody, is on sale no more: nobody is sent in a circle."""
-    until = int(time.time() * 1000) + 4000
-    one = song("Until a day", "--price", "1.00", "--usage-until-ms", str(until), "--name", "Until then")
+    path = make_track(os.path.join(root, "until.flac"), 1, seed=9)
+    until = int(time.time() * 1000) + 8000  # so long a publication and a purchase may take
+    one = h.publish(path, "--title", "Until a day", "--price", "1.00", "--usage-until-ms", str(until), "--name", "Until then")
     h.kitchen("get", one, "--yes")
     wait_for("it has ended", lambda: h.kitchen.track(one)["license"] == "expired")
     said = plainly(h.kitchen, "get", one, "--yes", status=1)

@@ -74,12 +74,13 @@ def copied(content):
 
 
 def three_are_faster_than_one():
-    limited(*holders)
-    assert h.kitchen("transfers", "limit")["send_bytes_per_second"] == RATE
+    slowly = RATE // 2  # so that what else a copy takes, on a busy machine too, is the smaller part
+    limited(*holders, rate=str(slowly))
+    assert h.kitchen("transfers", "limit")["send_bytes_per_second"] == slowly
     size = len(base)
     alone, _ = with_bodies()
     alone_s = copied(alone)
-    assert alone_s > size / RATE * 0.85, alone_s  # the limit holds
+    assert alone_s > size / slowly * 0.85, alone_s  # the limit holds
     content, path = with_bodies(h.attic, h.cellar)
     together_s = copied(content)
     print(f"# one: {alone_s:.2f} s; three: {together_s:.2f} s; {alone_s / together_s:.2f} times as fast", flush=True)
@@ -101,7 +102,7 @@ def sources_are_shown():
 
 
 def one_is_killed_and_one_lies():
-    limited(*holders)
+    limited(*holders, rate="500K")  # it is to last until all of it was seen
     content, path = with_bodies(h.attic, h.cellar)
     with open(body(h.attic, content), "r+b") as f:  # its disk went bad; it does not know
         f.seek(200000)
@@ -111,11 +112,13 @@ def one_is_killed_and_one_lies():
     wait_for("cellar brings some", lambda: any(s["name"] == "cellar" and s["bytes"] > 0 for s in (coming(content) or {}).get("sources", ())), 30)
     h.cellar.kill()
     assert "attic" not in [s["name"] for s in coming(content).get("sources", ())]
+    limited(h.kitchen, rate="none")
     assert copying.wait(60) == 0
     assert h.garage.digest(content) == reference_digest(path)
     assert sum(e["kind"] == "source-corrupt" for e in events(h.garage)) == 1  # dropped for this body, once
     h.cellar.start()
     wait_for("cellar is back", lambda: h.garage.sees("cellar"), 30)
+    limited(*holders)
 
 
 def the_copys_own_source_lies():
@@ -131,12 +134,13 @@ def the_copys_own_source_lies():
 
 
 def the_copys_own_source_is_killed():
-    limited(*holders)
+    limited(*holders, rate="500K")
     content, path = with_bodies(h.attic, h.cellar)
     copying = begin(h.kitchen, "copy", content, "--to", "garage")
     from_several(content)
     h.kitchen.kill()
     copying.wait()
+    limited(h.attic, h.cellar, rate="none")
     wait_for("it arrives all the same", lambda: h.garage.track(content)["license"] == "valid", 30)
     assert h.garage.digest(content) == reference_digest(path)
     h.kitchen.start()
@@ -163,7 +167,7 @@ def without_distributor_and_after_a_kill():
     """The receiver is killed in the middle: it goes on by itself, from siblings alone, and verifies only what is missing."""
     limited(*holders)
     content, path = with_bodies(h.attic, h.cellar)
-    h.garage("transfers", "limit", "2M")
+    h.garage("transfers", "limit", "1M")
     getting = begin(h.garage, "get", content, "--download-only")
     from_several(content)
     h.aurora.stop()
