@@ -50,7 +50,7 @@ def own_mounts():
     return ctypes.CDLL(None).unshare(CLONE_NEWNS) == 0 and subprocess.run(["mount", "--make-rprivate", "/"], capture_output=True).returncode == 0
 
 
-def wait_for(what, condition, seconds=20):
+def wait_for(what, condition, seconds=40):
     """Polls condition() until it is true; returns its value."""
     end = time.monotonic() + seconds
     last = None
@@ -100,10 +100,10 @@ class Process:
         if self.running():
             self.child.send_signal(signal.SIGTERM)
             try:
-                self.child.wait(10)
+                self.child.wait(20)
             except subprocess.TimeoutExpired:
                 self.kill()
-                raise AssertionError(f"{self.argv[0]} did not stop within 10 s of SIGTERM")
+                raise AssertionError(f"{self.argv[0]} did not stop within 20 s of SIGTERM")
 
     def kill(self):
         if self.running():
@@ -111,10 +111,12 @@ class Process:
         self.child.wait()
 
 
+ports = iter(range(20000, 32000))  # below those that the kernel gives away: who asks it for one gets none that waits for its server
+
+
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """In the namespace that is this test's alone."""
+    return next(ports)
 
 
 def run_json(argv, env=None):
@@ -216,11 +218,25 @@ class Device:
     def kill(self):
         self.process.kill()
 
+    def children(self, program=b""):
+        """Process IDs of hearthd's children that run this program. They come and go while they are listed."""
+        pid, found = self.process.child.pid, []
+        for child in open(f"/proc/{pid}/task/{pid}/children").read().split():
+            try:
+                if program in open(f"/proc/{child}/cmdline", "rb").read():
+                    found.append(int(child))
+            except (FileNotFoundError, ProcessLookupError):
+                pass
+        return found
+
     def vault_pid(self):
-        for child in open(f"/proc/{self.process.child.pid}/task/{self.process.child.pid}/children").read().split():
-            if b"hearth-vault" in open(f"/proc/{child}/cmdline", "rb").read():
-                return int(child)
+        for child in self.children(b"hearth-vault"):
+            return child
         raise KeyError("no vault")
+
+    def player_pid(self):
+        """Of the one that plays: it has libmpv's threads, the one that waits has a single one."""
+        return wait_for("a player plays", lambda: [p for p in self.children(b"hearth-player") if len(os.listdir(f"/proc/{p}/task")) > 3])[0]
 
     def register(self, distributor, user, password_file):
         return self("register", distributor.url, "--user", user, "--password-file", password_file)

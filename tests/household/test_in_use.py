@@ -34,16 +34,6 @@ def begin(one, device=None, output="silent"):
     assert device("show", one)["in_use"]
 
 
-def player(device=None):
-    """The one that plays: it has libmpv's threads, the one that waits has a single one."""
-    pid = (device or kitchen).process.child.pid
-
-    def playing():
-        found = [c for c in open(f"/proc/{pid}/task/{pid}/children").read().split() if b"hearth-player" in open(f"/proc/{c}/cmdline", "rb").read()]
-        return [int(c) for c in found if len(os.listdir(f"/proc/{c}/task")) > 3]
-    return wait_for("a player plays", playing)[0]
-
-
 def free(one, device=None):
     return wait_for("it is free again", lambda: (lambda t: not t["in_use"] and t)((device or kitchen)("show", one)))
 
@@ -148,7 +138,7 @@ def somebody_ends_the_player():
     one = song("--max-plays", "9")
     for i, sent in enumerate((signal.SIGKILL, signal.SIGTERM), 1):
         begin(one)
-        os.kill(player(), sent)
+        os.kill(kitchen.player_pid(), sent)
         verdict(one, i, "killed", False, 0)
     assert told("not-played", "was not played to its end: Somebody ended the player") >= 2, events()[-6:]
     assert "somebody ended the player; as if its user had ended it" in words("show", one).stdout
@@ -158,7 +148,7 @@ def the_player_crashes():
     one = song("--max-plays", "9", "--max-recoveries", "2")
     for i in (1, 2, 3):
         begin(one)
-        os.kill(player(), signal.SIGSEGV)
+        os.kill(kitchen.player_pid(), signal.SIGSEGV)
         verdict(one, 0 if i < 3 else 1, "crashed", i < 3, min(i, 2))
     text = [e["text"] for e in events()]
     assert any("not counted, because the player crashed (recovery 2 of 2)" in t for t in text), text[-9:]
@@ -168,8 +158,8 @@ def the_player_crashes():
 def the_player_hangs():
     one = song("--max-plays", "9")
     begin(one)
-    os.kill(player(), signal.SIGSTOP)
-    wait_for("it is ended", lambda: not kitchen("show", one)["in_use"], 20)
+    os.kill(kitchen.player_pid(), signal.SIGSTOP)
+    wait_for("it is ended", lambda: not kitchen("show", one)["in_use"])
     verdict(one, 0, "hung", True, 1)
 
 
@@ -194,7 +184,7 @@ def the_window_goes():
     try:
         begin(one)
         screen.child.kill()  # in the middle: the output is gone
-        wait_for("it is over", lambda: not kitchen("show", one)["in_use"], 20)
+        wait_for("it is over", lambda: not kitchen("show", one)["in_use"])
         t = kitchen("show", one)
         assert t["plays"] == 0 and t["cut_off"]["recovered"] and t["cut_off"]["end"] == "output-failed", t
         assert told("not-played", "The display of its window went away") == 1, events()[-4:]
@@ -314,7 +304,7 @@ def a_lease_in_use():
     one = song("--lease", "4d", "--lease-plays", "5")
     begin(one)
     kitchen.refused("in-use", "return", one)
-    os.kill(player(), signal.SIGSEGV)
+    os.kill(kitchen.player_pid(), signal.SIGSEGV)
     verdict(one, 0, "crashed", True, 1)
     kitchen("return", one)
 
@@ -323,7 +313,7 @@ def a_timed_one_in_use():
     one = song("--usage-days", "3")
     begin(one)
     kitchen.refused("in-use", "play", one, "--output", "null")
-    os.kill(player(), signal.SIGSEGV)
+    os.kill(kitchen.player_pid(), signal.SIGSEGV)
     t = free(one)
     assert not t["cut_off"]["recovered"] and t["license"] == "valid", t  # nothing is counted, so nothing is recovered
 
@@ -350,12 +340,12 @@ def each_copy_has_its_own():
 def recoveries_move_along():
     one = song("--max-plays", "9", "--max-recoveries", "1")
     begin(one)
-    os.kill(player(), signal.SIGSEGV)
+    os.kill(kitchen.player_pid(), signal.SIGSEGV)
     verdict(one, 0, "crashed", True, 1)
     kitchen("move", one, "--to", "attic")
     assert attic("show", one)["conditions"]["max_recoveries"] == 0
     begin(one, attic)
-    os.kill(player(attic), signal.SIGSEGV)
+    os.kill(attic.player_pid(), signal.SIGSEGV)
     verdict(one, 1, "crashed", False, 0, attic)
 
 

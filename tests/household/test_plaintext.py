@@ -136,7 +136,7 @@ def descriptors_with_plaintext(pid):
                 with open(path, "rb") as f:
                     if found_in(f.read()):
                         return link
-        except FileNotFoundError:
+        except (FileNotFoundError, ProcessLookupError):
             pass
     return None
 
@@ -154,19 +154,6 @@ def peek(fd):
         os.close(write)
 
 
-def children(device):
-    pid = device.process.child.pid
-    found = {}
-    for child in open(f"/proc/{pid}/task/{pid}/children").read().split():
-        name = open(f"/proc/{child}/cmdline", "rb").read().split(b"\0")[0].decode().rsplit("/", 1)[-1]
-        found.setdefault(name, []).append(int(child))
-    return found
-
-
-def player(device):
-    return wait_for("a player plays", lambda: [p for p in children(device).get("hearth-player", []) if len(os.listdir(f"/proc/{p}/task")) > 3])[0]
-
-
 def play(device, name):
     device("play", songs[name], "--output", "silent", "--background")
     wait_for("it plays", lambda: device("now")["state"] == "playing" and device("now")["position_ms"] > 200)
@@ -178,12 +165,11 @@ def nothing_anywhere():
     pids = {p.process.child.pid for p in (h.aurora, h.boreal, h.directory)}
     for d in (h.kitchen, h.attic, h.bedroom):
         pids.add(d.process.child.pid)
-        for group in children(d).values():
-            pids.update(group)
+        pids.update(d.children())
     for pid in pids:
         try:
             where = descriptors_with_plaintext(pid)
-        except FileNotFoundError:
+        except (FileNotFoundError, ProcessLookupError):
             continue
         assert where is None, (pid, where)
 
@@ -222,17 +208,18 @@ def samples_are_the_originals():
 def while_it_plays():
     for name in songs:
         play(h.kitchen, name)
-        wait_for("the player has it in its memory", lambda: memory_with_plaintext(player(h.kitchen)))  # so this way of looking finds it
+        wait_for("the player has it in its memory", lambda: memory_with_plaintext(h.kitchen.player_pid()))  # so this way of looking finds it
         where = memory_with_plaintext(h.kitchen.process.child.pid)
         assert not where, ("hearthd", name)
+        h.kitchen("seek", "0")  # it plays in time, and is not to end before all was looked at
         nothing_anywhere()
         h.kitchen("stop")
 
 
 def after_it_has_played():
     vault = h.kitchen.vault_pid()
-    wait_for("the players have ended", lambda: len(children(h.kitchen).get("hearth-player", [])) <= 1)
-    for pid in [vault, h.kitchen.process.child.pid, *children(h.kitchen).get("hearth-player", [])]:
+    wait_for("the players have ended", lambda: len(h.kitchen.children(b"hearth-player")) <= 1)
+    for pid in [vault, h.kitchen.process.child.pid, *h.kitchen.children(b"hearth-player")]:
         where = memory_with_plaintext(pid)
         assert not where, pid
 
@@ -280,7 +267,7 @@ def no_core():
     """Each is ended by a fault in the middle of a play, with no limit on cores."""
     for victim in ("hearth-player", "hearth-vault", "hearthd"):
         play(h.kitchen, "one.flac")
-        pid = {"hearth-player": lambda: player(h.kitchen), "hearth-vault": h.kitchen.vault_pid, "hearthd": lambda: h.kitchen.process.child.pid}[victim]()
+        pid = {"hearth-player": h.kitchen.player_pid, "hearth-vault": h.kitchen.vault_pid, "hearthd": lambda: h.kitchen.process.child.pid}[victim]()
         with open(f"/proc/{pid}/limits", encoding="utf-8") as f:
             limit = next(line.split()[4:6] for line in f if line.startswith("Max core file size"))
         if victim != "hearthd":
@@ -295,7 +282,8 @@ def no_core():
             h.kitchen.anyhow("stop")
         wait_for("it goes on", lambda: h.kitchen("status"))
     nothing_anywhere()
-    bad = [p for p in files_with_plaintext(os.getcwd()) if os.path.basename(p).startswith("core")]
+    cores = [os.path.join(folder, name) for folder, _, names in os.walk(os.getcwd()) for name in names if name.startswith("core")]
+    bad = files_with_plaintext(*cores) if cores else []
     assert bad == [], bad
 
 

@@ -77,28 +77,21 @@ def silent(*names, options=()):
     return kitchen("play", *[songs[n] for n in names], "--output", "silent", "--background", *options)
 
 
+class Since:
+    """A track plays on while the test asks: how many ms it may be further by now."""
+
+    def __init__(self):
+        self.began = time.monotonic()
+
+    def ms(self):
+        return (time.monotonic() - self.began) * 1000
+
+
 def nothing_plays():
     try:
         kitchen("stop")
     except Refused as refused:
         assert refused.code == "not-found", refused
-
-
-def players():
-    pid = kitchen.process.child.pid
-    found = []
-    for child in open(f"/proc/{pid}/task/{pid}/children").read().split():
-        try:
-            if b"hearth-player" in open(f"/proc/{child}/cmdline", "rb").read():
-                found.append(int(child))
-        except OSError:
-            pass
-    return found
-
-
-def player():
-    """The one that plays: it has libmpv's threads, the one that waits has a single one."""
-    return wait_for("a player plays", lambda: [p for p in players() if len(os.listdir(f"/proc/{p}/task")) > 3])[0]
 
 
 class Terminal:
@@ -126,7 +119,7 @@ class Terminal:
             self.text += os.read(self.master, 65536)
         return self.text.decode(errors="replace")
 
-    def sees(self, pattern, seconds=10):
+    def sees(self, pattern, seconds=20):
         return wait_for(f"the terminal shows {pattern}", lambda: re.search(pattern, self.read()), seconds)
 
     def type(self, text):
@@ -198,9 +191,10 @@ def from_other_commands():
     time.sleep(0.3)  # nothing may happen meanwhile
     assert abs(now()["position_ms"] - paused["position_ms"]) < 50
     assert kitchen("pause", "--off")["state"] == "playing"
-    assert 19500 <= kitchen("seek", "0:20")["position_ms"] <= 20800
-    assert 9300 <= kitchen("seek", "-10")["position_ms"] <= 11500
-    assert 12300 <= kitchen("seek", "+3")["position_ms"] <= 14500
+    since = Since()
+    assert 19500 <= kitchen("seek", "0:20")["position_ms"] <= 20500 + since.ms()
+    assert 9300 <= kitchen("seek", "-10")["position_ms"] <= 11000 + since.ms()
+    assert 12300 <= kitchen("seek", "+3")["position_ms"] <= 14000 + since.ms()
     kitchen("pause")
     assert "cannot go to 6:00:00: the track is 0:30 long" in kitchen.refused("not-found", "seek", "6:00:00").message
     assert 28500 <= kitchen("seek", "+10:00")["position_ms"] <= 29500  # short of the end: seeking ends no track
@@ -224,8 +218,9 @@ def from_other_commands():
     kitchen.refused("not-found", "next")
     assert kitchen("previous")["title"] == "b.ogg"
     kitchen("seek", "10")
+    since = Since()
     back = kitchen("previous")  # far into it: its own beginning
-    assert back["title"] == "b.ogg" and back["position_ms"] < 1500
+    assert back["title"] == "b.ogg" and back["position_ms"] < 1000 + since.ms()
     kitchen("seek", "29.5")
     wait_for("the next follows the end", lambda: now()["title"] == "d.m4a")
     stopped_at = kitchen("stop")
@@ -267,7 +262,7 @@ def keyboard():
     t.sees(r"Stopped a\.flac at 0:0")
     t.ends(0)
     t = Terminal(songs["a.flac"], songs["b.ogg"], "--output", "silent", columns=22)
-    t.sees(r"1/2 a\.flac  0:01")
+    t.sees(r"1/2 a\.flac  0:0[1-9]")
     redrawn = re.findall(r"\r\x1b\[K(1/2[^\r\n]*)", t.read())
     assert redrawn and max(map(len, redrawn)) <= 21, redrawn  # wider than the window, each would begin a row
     t.type("q")
@@ -304,26 +299,32 @@ def every_way_out():
 
 def positions():
     silent("a.flac")
+    since = Since()
     kitchen("seek", "12")
     kitchen("stop")
+    latest = 13000 + since.ms()
     left = wait_for("its place is noted", lambda: kitchen("show", songs["a.flac"]).get("position_ms"))
-    assert 11500 <= left <= 13500
+    assert 11500 <= left <= latest
+    since = Since()
     silent("a.flac", options=["--resume"])
-    assert left - 500 <= now()["position_ms"] <= left + 2000
+    assert left - 500 <= now()["position_ms"] <= left + 1000 + since.ms()
+    since = Since()
     kitchen("seek", "21")
     kitchen("pause")
-    wait_for("it is known, and so on the disk", lambda: 20500 <= kitchen("show", songs["a.flac"])["position_ms"] <= 22500)
+    latest = 22000 + since.ms()
+    wait_for("it is known, and so on the disk", lambda: 20500 <= kitchen("show", songs["a.flac"])["position_ms"] <= latest)
     kitchen.kill()
     kitchen.start()
-    assert 20500 <= kitchen("show", songs["a.flac"])["position_ms"] <= 22500
+    assert 20500 <= kitchen("show", songs["a.flac"])["position_ms"] <= latest
     t = Terminal(songs["a.flac"], "--output", "silent")
     t.sees(r"Go on at 0:2\d\?")
     t.type("y\n")
     wait_for("it goes on there", lambda: now()["position_ms"] >= 20500)
     t.type("q")
     t.ends(0)
+    since = Since()
     silent("a.flac")  # without --resume: from the beginning
-    assert now()["position_ms"] < 2000
+    assert now()["position_ms"] < 1000 + since.ms()
     kitchen("seek", "29.8")
     wait_for("it ends", stopped)
     wait_for("heard to its end", lambda: "position_ms" not in kitchen("show", songs["a.flac"]))
@@ -381,14 +382,14 @@ def crashed_and_hung():
     with ThreadPoolExecutor(1) as pool:
         crashing = pool.submit(kitchen.anyhow, "play", songs["a.flac"], songs["b.ogg"], "--output", "silent")
         wait_for("the first plays", lambda: now()["title"] == "a.flac" and now()["state"] == "playing")
-        os.kill(player(), signal.SIGSEGV)
+        os.kill(kitchen.player_pid(), signal.SIGSEGV)
         wait_for("the second plays", lambda: now()["title"] == "b.ogg" and now()["state"] == "playing")
-        os.kill(player(), signal.SIGSTOP)  # says nothing any more
-        refused = crashing.result(20)
+        os.kill(kitchen.player_pid(), signal.SIGSTOP)  # says nothing any more
+        refused = crashing.result(60)
     assert refused["error"]["code"] == "timed-out", refused  # neither was played to its end
     assert (kitchen.vault_pid(), kitchen.process.child.pid) == (vault, daemon)
     assert kitchen.digest(songs["a.flac"]) == reference_digest(files["a.flac"])
-    wait_for("no hung player is left", lambda: len(players()) <= 1)
+    wait_for("no hung player is left", lambda: len(kitchen.children(b"hearth-player")) <= 1)
 
 
 def stands_still():
@@ -404,7 +405,7 @@ def stands_still():
         wait_for("a pause is no standing still", lambda: time.monotonic() - paused > 16, 30)
         assert now()["state"] == "paused"
         kitchen("pause", "--off")
-        wait_for("it is given up", lambda: len(players()) <= 1, 40)
+        wait_for("it is given up", lambda: len(kitchen.children(b"hearth-player")) <= 1, 40)
     finally:
         os.kill(stuck, signal.SIGCONT)
     nothing_plays()
@@ -456,13 +457,14 @@ def windows():
         silent("green.mp4")
         wait_for("the video is on the screen", lambda: screen.shows(0x20, 0xC0, 0x40) > 60000)
         assert now()["picture"]
-        pid = player()
+        pid = kitchen.player_pid()
         status = open(f"/proc/{pid}/status").read()
         assert "Seccomp:\t2" in status and "NoNewPrivs:\t1" in status
         with open(f"/proc/{pid}/maps") as f:
             assert "/dev/dri" not in f.read()
+        since = Since()
         at = kitchen("seek", "10")["position_ms"]
-        assert 9500 <= at <= 11000 and kitchen("pause")["state"] == "paused"
+        assert 9500 <= at <= 10500 + since.ms() and kitchen("pause")["state"] == "paused"
         kitchen("stop")
         wait_for("the window is gone", lambda: screen.shows(0x20, 0xC0, 0x40) == 0)
         kitchen("settings", "window", "160x120")  # the household's layout of windows
