@@ -94,7 +94,8 @@ def main():
     log = build / "meson-logs" / "testlog.json"
     log.unlink(missing_ok=True)
     at_once = str(2 * os.cpu_count()) # most tests wait for a process or a timer most of the time
-    status = subprocess.run(["meson", "test", "-C", build, "--no-rebuild", "--print-errorlogs", "--num-processes", at_once, *arguments],
+    patience = ["--timeout-multiplier", "2"] # the timeouts are those of a machine that does nothing else
+    status = subprocess.run(["meson", "test", "-C", build, "--no-rebuild", "--print-errorlogs", "--num-processes", at_once, *patience, *arguments],
                             stdin=subprocess.DEVNULL, check=False).returncode
     with open(counts + ".failures", "a", encoding="utf-8") as failures:
         passed, failed, skipped = count(log, failures)

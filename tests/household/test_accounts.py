@@ -69,7 +69,8 @@ def a_new_account():
 
 
 def again_costs_nothing():
-    tables = ("account", "user_password", "client_user", "client_certificate", "leaf_client", "counter", "posting")
+    tables = ("account", "user_password", "client_user", "client_certificate", "leaf_client", "posting",
+              "counter WHERE name NOT IN ('outbox-confirmed', 'directory-cursor')")  # those two are the directory's answers to what was written before
     before = [sql(f"SELECT * FROM {t} ORDER BY 1, 2") for t in tables]
     study(*open_account(study, "--payment-reference", "another"))  # as when the first answer was lost
     for _ in range(2):

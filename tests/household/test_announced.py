@@ -156,7 +156,7 @@ def one_is_killed():
     """A connection that has ended is said to have ended, whatever is announced."""
     are_linked()
     attic.kill()
-    wait_for("kitchen says that attic is gone", lambda: not row(kitchen, "attic")["online"], 2)
+    wait_for("kitchen says that attic is gone", lambda: not row(kitchen, "attic")["online"], 10)
     assert row(kitchen, "attic")["address"] == "10.77.0.23:7411", row(kitchen, "attic")
     attic.start()
     are_linked()

@@ -187,7 +187,7 @@ def interrupted():
             client.send_signal(signal.SIGINT)
         else:
             h.kitchen.kill()
-        client.wait(10)
+        client.wait(20)
         if end == "client":
             wait_for("what was begun is gone", lambda: left_over() == [])
         else:

@@ -106,10 +106,10 @@ def ends_while_reading():
             asking = [subprocess.Popen([PROGRAMS["hearth"], "--socket", device.socket, "--json", "library"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
                       for _ in range(moment)]
         device.process.child.send_signal(signal.SIGTERM)
-        status = device.process.child.wait(10)
+        status = device.process.child.wait(30)
         assert status == 0 or (moment == 0 and status == -signal.SIGTERM), (moment, status)  # before it listens to signals
         for child in asking or []:
-            assert child.wait(10) in (0, 1, 3)
+            assert child.wait(30) in (0, 1, 3)
     device.start()
     assert len(device.library()) == TRACKS
 

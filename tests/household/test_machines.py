@@ -203,7 +203,7 @@ def changed_while_both_sell():
         for t in threads:
             t.join()
     assert len(failures) <= 4 and not [f for f in failures if f.code != "signature-invalid"], [str(f) for f in failures]
-    assert third.said("keys of before") <= third.said("keys/ here has the keys that count")
+    wait_for("the third has the keys that count", lambda: third.said("keys of before") <= third.said("keys/ here has the keys that count"))
 
 
 def alone_after_a_restore():

@@ -101,8 +101,8 @@ def cut(seconds_at_most):
 
 def found_again_soon():
     """Whom the network has kept from each other for a moment looks often at first, at the last address."""
-    cut(12)
-    cut(12)
+    cut(20)
+    cut(20)
     shares("after the cut")
 
 
