@@ -5,6 +5,7 @@
 
 #define COLUMNS 80
 #define NAMES_AT 18      /* the column at which names begin in the overview */
+#define SUMMARIES_AT 14  /* the column at which summaries begin in the list */
 #define USAGE_GOES_ON 11 /* the column at which the later lines of a usage begin */
 
 /* Writes a word after a blank, or at the beginning of a new line that is indented so far. Returns the column after it. */
@@ -19,6 +20,29 @@ static int put_word(FILE *out, const char *word, int len, int column, int indent
     }
     fprintf(out, "%.*s", len, word);
     return column + len;
+}
+
+/* Line by line: one that fits stays as it is, another one is broken between words. */
+static void put_text(FILE *out, const char *text, int indent)
+{
+    for (const char *at = text; *at != '\0';) {
+        size_t line = strcspn(at, "\n");
+        int column = indent;
+        if (at != text)
+            fprintf(out, "\n%*s", line > 0 ? indent : 0, "");
+        if (indent + (int)line <= COLUMNS) {
+            fprintf(out, "%.*s", (int)line, at);
+            at += line;
+        }
+        while (*at != '\0' && *at != '\n') {
+            size_t len = strcspn(at, " \n");
+            if (len > 0)
+                column = put_word(out, at, (int)len, column, indent);
+            at += len + (at[len] == ' ');
+        }
+        at += *at == '\n';
+    }
+    fputc('\n', out);
 }
 
 void commands_overview(const struct command *table, size_t count, FILE *out)
@@ -42,11 +66,15 @@ void commands_overview(const struct command *table, size_t count, FILE *out)
 void commands_list(const struct command *table, size_t count, FILE *out)
 {
     for (size_t i = 0; i < count; i++)
-        if (table[i].name == NULL)
+        if (table[i].name == NULL) {
             fprintf(out, "%s%s\n", i > 0 ? "\n" : "", table[i].summary);
-        else
-            fprintf(out, "  %-11s %s\n", table[i].name, table[i].summary);
+        } else {
+            fprintf(out, "  %-11s ", table[i].name);
+            put_text(out, table[i].summary, SUMMARIES_AT);
+        }
 }
+
+void commands_text(const char *text, FILE *out) { put_text(out, text, 0); }
 
 /* Up to the next blank that stands in no bracket; where that is more than a line, up to the next blank at all. */
 static size_t piece_of(const char *at, size_t most)

@@ -16,8 +16,10 @@ struct command {
 
 /* Headings, each with the names of its commands, in lines of 80 columns. */
 void commands_overview(const struct command *table, size_t count, FILE *out);
-/* Headings, each command in a line with its summary. */
+/* Headings, each command with its summary, in lines of 80 columns. */
 void commands_list(const struct command *table, size_t count, FILE *out);
+/* A text about a command, in lines of 80 columns; its own line breaks are kept. */
+void commands_text(const char *text, FILE *out);
 /* "usage: PROGRAM NAME USAGE", broken between words at 80 columns. */
 void commands_usage(const char *program, const struct command *c, FILE *out);
 

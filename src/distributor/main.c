@@ -27,7 +27,9 @@ static const struct admin_command commands[] = {
       "    [--registration invite|open|closed] [--credit-limit AMOUNT] [--database postgresql:CONNECTION]\n"
       "    [--root-token URL [--pin-file F] [--module F]]",
       "Make a new distributor in the state directory and print its URL.", admin_init },
-    { "serve", "[--config FILE] [--listen HOST:PORT] [--pid-file FILE] [--address-file FILE]",
+    { "serve",
+      "[--role all|directory|contents] [--listen HOST:PORT] [--config FILE] [--pid-file FILE]"
+      " [--address-file FILE]",
       "Serve devices, partners and the directory until SIGTERM.", run_serve },
     { "id", "", "Print hearth://HOST:PORT#ID, which devices register with.", admin_id },
     { "settings", "[NAME VALUE]", "Show or change the operator's choices.", admin_settings },
@@ -159,7 +161,8 @@ static void print_help(void)
 static void print_command_help(const struct admin_command *c)
 {
     commands_usage("hearth-distributor", &(struct command){ c->name, c->usage, c->summary }, stdout);
-    printf("\n%s\n", c->summary);
+    putchar('\n');
+    commands_text(c->summary, stdout);
 }
 
 static void print_list(void)

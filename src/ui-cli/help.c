@@ -62,9 +62,12 @@ void help_usage(const struct verb *verb, FILE *out)
 int help_verb(const struct verb *verb)
 {
     help_usage(verb, stdout);
-    printf("\n%s\n", verb->summary);
-    if (verb->help != NULL)
-        printf("\n%s\n", verb->help);
+    putchar('\n');
+    commands_text(verb->summary, stdout);
+    if (verb->help != NULL) {
+        putchar('\n');
+        commands_text(verb->help, stdout);
+    }
     puts("\nEvery command takes --json (one object on standard output) and --socket PATH.");
     return EXIT_DONE;
 }

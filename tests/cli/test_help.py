@@ -54,6 +54,13 @@ def the_overview_fits_a_screen_and_names_every_command():
         assert set(commands_of(program)) <= names, set(commands_of(program)) - names
 
 
+def what_is_told_of_each_fits_the_width():
+    for program, path in PROGRAMS.items():
+        for words in [("help",)] + [(command, "--help") for command in commands_of(program)]:
+            wide = [line for line in run(path, *words).splitlines() if len(line) > COLUMNS]
+            assert not wide, (program, words, wide)
+
+
 def the_list_says_a_line_about_each():
     for program, path in PROGRAMS.items():
         commands = commands_of(program)
