@@ -99,6 +99,9 @@ class Command:
             self.child.communicate()
             return False
         if self.child.returncode == 0:
+            # It was copied there once, and may have been moved on since: that nothing was done now says nothing of what is there.
+            if any(t.get("reason") == "already" for t in household.json.loads(said.splitlines()[-1]).get("transfers", ())):
+                return False
             self.done()
             return True
         error = household.json.loads(said.splitlines()[-1])["error"]
