@@ -91,7 +91,9 @@ static int connect_to(const char *path, bool abstract)
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return -1;
-    snprintf(a.sun_path + abstract, sizeof(a.sun_path) - 1, "%s", path);
+    size_t most = sizeof(a.sun_path) - (size_t)abstract;
+    if (snprintf(a.sun_path + abstract, most, "%s", path) >= (int)most)
+        log_error("the path is too long for a socket: %s", path);
     int r = connect(fd, (struct sockaddr *)&a, sizeof(a));
     close(fd);
     return r;
