@@ -195,16 +195,30 @@ static void end(struct copy *c)
     copies_kick(d, &destination);
 }
 
+#define QUEUED_TEXT "Ctrl-C leaves it queued"
+
+void copy_wait_for_issuer(struct copy *c)
+{
+    const struct account *a = account_find_issuer(c->t.daemon, c->m.about.issuer.bytes);
+    if (c->t.state == TRANSFER_PAUSED)
+        return;
+    transfer_set_state(&c->t, TRANSFER_WAITING, REASON_OFFLINE, NULL);
+    transfer_say(&c->t, "waiting for %s, which cannot be reached; " QUEUED_TEXT,
+                 a != NULL && a->name[0] != '\0' ? a->name : "its distributor");
+}
+
 static void wait_for(struct copy *c, enum reason why)
 {
     bool back = c->m.state == COPY_OUT_WITHDRAWING;
     if (c->t.state == TRANSFER_PAUSED)
         return;
+    if (c->m.state == COPY_OUT_ASKING && why == REASON_OFFLINE && !c->m.cancelled) {
+        copy_wait_for_issuer(c);
+        return;
+    }
     transfer_set_state(&c->t, TRANSFER_WAITING, back && c->m.why != REASON_NONE ? c->m.why : why, NULL);
     if (c->m.state != COPY_OUT_ASKING)
-        transfer_say(&c->t,
-                     why == REASON_OFFLINE ? "waiting for %s, which is offline; Ctrl-C leaves it queued"
-                                           : "waiting for %s",
+        transfer_say(&c->t, why == REASON_OFFLINE ? "waiting for %s, which is offline; " QUEUED_TEXT : "waiting for %s",
                      c->t.peer);
 }
 

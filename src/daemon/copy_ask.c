@@ -10,6 +10,7 @@
 #include "daemon/guests.h"
 #include "daemon/library.h"
 #include "daemon/play.h"
+#include "daemon/session.h"
 #include "daemon/siblings.h"
 #include "daemon/terms.h"
 #include "daemon/transact.h"
@@ -20,10 +21,11 @@
 
 /* ---- asking -------------------------------------------------------------------------------------------------- */
 
-/* What was asked for in an earlier run nobody asks for again: it waits until the issuer is reached. */
+/* It waits until the issuer is reached: what was asked for in an earlier run nobody asks for again, and a sibling that fetches is told, as is who has a
+ * medium in hand. */
 static void denied(struct copy *c, enum reason why, const char *detail)
 {
-    if (c->resumed && why == REASON_OFFLINE)
+    if (why == REASON_OFFLINE && (c->resumed || !(c->m.about.removable || c->fetched)))
         copy_out_unanswered(&c->m, why, detail, copy_now_ms(c));
     else
         copy_out_denied(&c->m, why, detail);
@@ -50,6 +52,7 @@ static void submit(struct copy *c, struct account *a, struct slice use)
 {
     const struct copy_out_subject *about = &c->m.about;
     msg_Item item = msg_Item_init_zero;
+    const char *failure;
     if (c->resumed && transact_was_put_back(a->transact)) {
         copy_out_denied(
             &c->m, REASON_OUT_OF_STEP,
@@ -65,7 +68,10 @@ static void submit(struct copy *c, struct account *a, struct slice use)
     item.copy.has_checkout = item.copy.checkout = about->checkout;
     item.copy.has_use = use.len > 0;
     if (CODEC_SET_BYTES(item.copy.use, use) == 0) {
-        transfer_say(&c->t, "asking %s", a->name);
+        if (session_failure(a->session, &failure) == REASON_OFFLINE)
+            copy_wait_for_issuer(c);
+        else
+            transfer_say(&c->t, "asking %s", a->name);
         transfer_hold(&c->t);
         if (transact_submit(a, &item, on_outcome, c) == 0)
             return;

@@ -35,8 +35,9 @@ static inline bool copy_is_out(const struct transfer *t)
 
 /* copy.c */
 struct copy *copy_new(struct daemon *d, const struct copy_out_subject *about); /* in the table; NULL: out of memory */
-void copy_add(struct copy *c);  /* the first row, ASKING; then it begins */
-void copy_step(struct copy *c); /* does whatever is next; harmless when something is under way */
+void copy_add(struct copy *c);             /* the first row, ASKING; then it begins */
+void copy_wait_for_issuer(struct copy *c); /* says so */
+void copy_step(struct copy *c);            /* does whatever is next; harmless when something is under way */
 void copies_kick(struct daemon *d, const struct id *destination); /* a place became free */
 static inline int64_t copy_now_ms(const struct copy *c) { return transfers_now_ms(c->t.daemon); }
 

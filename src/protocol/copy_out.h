@@ -114,7 +114,7 @@ int copy_out_granted(struct copy_out *m, struct slice certificate, struct slice 
 /* What was granted is the open certificate of an equal copy that is on its way back: asked again when that is settled. */
 void copy_out_given_already(struct copy_out *m, int64_t now_ms);
 void copy_out_denied(struct copy_out *m, enum reason why, const char *detail);
-/* It was sent, or may have been: the transaction goes on, and so do we. */
+/* It was sent, or may have been, or waits for its issuer to be found: it goes on, and so do we. detail: for whoever has a medium in hand. */
 void copy_out_unanswered(struct copy_out *m, enum reason why, const char *detail, int64_t now_ms);
 /* why: REASON_NONE, or what the vault said: a judgement ends the move, anything else is tried again. */
 void copy_out_released(struct copy_out *m, enum reason why, const char *detail, struct slice certificate,

@@ -55,7 +55,8 @@ void copy_out_unanswered(struct copy_out *m, enum reason why, const char *detail
     if (m->state != COPY_OUT_ASKING || !finished(m, COPY_OUT_ASK))
         return;
     m->unsure = true;
-    copy_out_tell(m, why, detail);
+    if (m->about.removable) /* a medium does not wait in the queue */
+        copy_out_tell(m, why, detail);
     copy_out_answer(m, why);
     copy_out_later(m, why, now_ms);
 }

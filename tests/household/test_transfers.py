@@ -96,15 +96,39 @@ def waits_for_a_device():
     content = bought(size=300000)
     h.bedroom.stop()
     copying = begin(h.kitchen, "copy", content, "--to", "bedroom")
-    waiting = in_state(h.kitchen, content, "waiting")
-    assert any("bedroom cannot be reached now" in line or "that device, or the distributor" in line for line in shown("transfers")), shown("transfers")
-    assert all(len(line) <= 80 for line in shown("transfers")), (waiting, shown("transfers"))
     assert in_state(h.kitchen, content, "waiting")["peer"] == "bedroom"
+    wait_for("it says why it waits", lambda: any("cannot be reached now" in line for line in shown("transfers")))
+    assert all(len(line) <= 80 for line in shown("transfers")), shown("transfers")
     assert copying.poll() is None
     h.bedroom.start()
     assert copying.wait(40) == 0, copying.stdout.read()
     assert h.bedroom.track(content)["license"] == "valid"
     assert last(h.kitchen, content)["state"] == "done"
+
+
+def waits_for_its_distributor():
+    """Both the one that is asked for and those behind it; a command that is broken off leaves its copy queued."""
+    first, second = bought(size=300000), bought(size=300000)
+    h.aurora.stop()
+    try:
+        wait_for("the distributor is away", lambda: h.kitchen("status")["distributors_online"] == 0)
+        command = [PROGRAMS["hearth"], "--socket", h.kitchen.socket, "copy"]
+        broken_off = subprocess.Popen([*command, first, "--to", "bedroom"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        line = broken_off.stderr.readline()
+        assert "waiting for aurora" in line and "Ctrl-C leaves it queued" in line, line
+        broken_off.send_signal(signal.SIGINT)
+        assert broken_off.wait(20) != 0
+        broken_off.stderr.close()
+        waits = subprocess.Popen([*command, second, "--to", "bedroom"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        line = waits.stderr.readline()
+        assert "waiting for aurora" in line, line
+        assert all(last(h.kitchen, content)["state"] == "waiting" and last(h.kitchen, content)["reason"] == "offline" for content in (first, second))
+    finally:
+        h.aurora.start()
+    assert waits.wait(80) == 0, waits.stderr.read()
+    waits.stderr.close()
+    in_state(h.kitchen, first, "done")
+    assert all(h.bedroom.track(content)["license"] == "valid" for content in (first, second))
 
 
 def pauses_and_resumes():
@@ -401,7 +425,7 @@ def the_disk_fills_up():
     return None
 
 
-run_cases([("of those that have ended the last are shown", ended_ones_are_few), ("a copy waits for its destination", waits_for_a_device), ("pause and resume at the source", pauses_and_resumes),
+run_cases([("of those that have ended the last are shown", ended_ones_are_few), ("a copy waits for its destination", waits_for_a_device), ("a copy waits for its distributor", waits_for_its_distributor), ("pause and resume at the source", pauses_and_resumes),
            ("pause and resume at the destination", destination_pauses), ("a copy is cancelled", cancels_a_copy), ("a cancelled copy is wanted after all", changes_ones_mind_after_a_cancel), ("a copy is cancelled in the middle", cancels_in_the_middle),
            ("a move is taken back", takes_a_move_back), ("a destination refuses a move", destination_refuses_a_move),
            ("a download survives a kill", download_survives_a_kill), ("after a kill of either end it goes on from what was verified", goes_on_from_what_was_verified), ("many copies at once", many_at_once), ("many copies by one command", many_by_one_command), ("a limit, rates and time left", limited), ("a source that stands still is shown", a_source_that_says_nothing), ("no room", no_room), ("the disk fills up in the middle", the_disk_fills_up)])
