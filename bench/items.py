@@ -11,7 +11,7 @@ import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "tests", "household"))
-from household import PROGRAMS, Household, enter_namespace, wait_for  # noqa: E402
+from household import PROGRAMS, Household, Refused, enter_namespace, wait_for  # noqa: E402
 
 COUNT = int(os.environ.get("HEARTH_BENCH_ITEMS", "10000"))
 SINGLES = 20
@@ -35,7 +35,13 @@ def published(names, size):
     done = h.aurora.admin("publish", *paths, "--price", "0", "--max-copies", "9", "--copy-depth", "1")
     for path, name in zip(paths, names):
         os.unlink(path)
-        h.kitchen("get", name, "--yes")
+        while True:
+            try:
+                h.kitchen("get", name, "--yes")
+                break
+            except Refused as refused:  # an account may ask so much a minute
+                assert refused.code == "rate-limited", refused
+                time.sleep(1)
     return [item["content"] for item in done["published"]]
 
 

@@ -19,6 +19,7 @@
 
 #define ANSWER_TIMEOUT_MS 60000
 #define RETRY_MS 5000
+#define PATIENCE_MS 10000 /* so much longer an answer is waited for, when the distributor says when to come again */
 #define ITEMS_BYTES_MAX (TRANSACT_ITEMS_MAX * 736)
 
 static const char unsure[] =
@@ -267,11 +268,27 @@ void transact_kept(struct transact *t, bool safe)
 
 /* --- The answer --- */
 
+static void send_again(struct transact *t, uint64_t ms)
+{
+    if (t->timer_open)
+        (void)uv_timer_start(&t->timer, on_timer, ms, 0);
+}
+
 static void try_later(struct transact *t, uint64_t ms, const char *detail)
 {
     fire_all(t->batch, REASON_OFFLINE, detail);
-    if (t->timer_open)
-        (void)uv_timer_start(&t->timer, on_timer, ms, 0);
+    send_again(t, ms);
+}
+
+/* The household has asked for more than the distributor allows it in so short a time. */
+static void come_again(struct transact *t, uint64_t ms)
+{
+    if (ms <= PATIENCE_MS)
+        send_again(t, ms);
+    else
+        try_later(
+            t, u64_min(ms, 60000),
+            "The distributor takes no more from this household for now; what was asked for is kept and completed as soon as it can.");
 }
 
 /* The distributor did not execute it and never will: the row goes, the bit stays. */
@@ -376,6 +393,9 @@ static void on_answer(const struct answer *answer, void *ctx)
     case REASON_TOO_LARGE:
     case REASON_NOT_PERMITTED:
         drop(t, answer->why, answer->refusal);
+        return;
+    case REASON_RATE_LIMITED:
+        come_again(t, answer->refusal->has_retry_ms ? answer->refusal->retry_ms : RETRY_MS);
         return;
     default: /* not known whether it was executed: the same again */
         try_later(t, answer->refusal->has_retry_ms ? u64_min(answer->refusal->retry_ms, 60000) : RETRY_MS,

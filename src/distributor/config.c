@@ -79,7 +79,7 @@ void config_init(struct config *c)
     c->idle_seconds = 180;
     c->account_requests_per_minute = 30000;
     c->partner_requests_per_minute = 60000;
-    c->account_rows_per_minute = 6000;
+    c->account_rows_per_minute = 30000;
     c->partner_rows_per_minute = 60000;
     c->password_attempts = 5;
     c->stop_seconds = 10;

@@ -19,7 +19,7 @@
  *     account-requests-per-minute = 30000     ; of all devices of an account together; 0: no limit
  *     address-requests-per-minute = 0         ; of those who have not said who they are
  *     partner-requests-per-minute = 60000
- *     account-rows-per-minute = 6000          ; shared rows that an account's requests write; 0: no limit
+ *     account-rows-per-minute = 30000         ; shared rows that an account's requests write; 0: no limit
  *     partner-rows-per-minute = 60000         ; that a partner or member gives
  *     password-attempts = 5                   ; wrong ones before the first delay
  *     stop-seconds = 10                       ; for what runs when the server is stopped

@@ -140,4 +140,28 @@ def a_customer():
     h.kitchen("devices", "rename", client, "kitchen-9")
 
 
-run_cases([(f.__name__.replace("_", " "), f) for f in (through_the_directory, a_directory_that_does_not_hold_it_back, a_partner_itself, a_customer)])
+def who_buys_meanwhile():
+    """Waits as long as the distributor says, and has it then: nobody has to try again."""
+    limit(h.aurora, account_rows_per_minute=20)
+    over = figure(h.aurora, 'hearth_over_quota_total{of="account-rows"}')
+    client = h.kitchen("status")["client"]
+    for number in range(20):
+        path = os.path.join(h.root, f"bought-{number}.wav")
+        with open(path, "wb") as f:
+            f.write(b"RIFF" + os.urandom(500))
+        song = h.publish(path, "--price", "1", "--title", f"Bought {number}")
+        try:
+            for rename in range(60):
+                h.kitchen("devices", "rename", client, f"r{number}-{rename}")
+        except Refused as refused:
+            assert refused.code == "rate-limited", refused
+        met = figure(h.aurora, 'hearth_over_quota_total{of="account-rows"}')
+        assert h.kitchen("get", song, "--yes") and h.kitchen.track(song)["license"] == "valid"
+        if figure(h.aurora, 'hearth_over_quota_total{of="account-rows"}') > met > over:
+            break
+    else:
+        raise AssertionError("no purchase met the limit")
+    limit(h.aurora, account_rows_per_minute=0)
+
+
+run_cases([(f.__name__.replace("_", " "), f) for f in (through_the_directory, a_directory_that_does_not_hold_it_back, a_partner_itself, a_customer, who_buys_meanwhile)])
