@@ -112,7 +112,7 @@ static void test_log_and_quotas(void **state)
     (void)state;
     struct config c;
     config_init(&c);
-    assert_int_equal(c.account_rows_per_minute, 6000);
+    assert_int_equal(c.account_rows_per_minute, 30000);
     assert_int_equal(c.partner_rows_per_minute, 60000);
     assert_string_equal(c.log_level, "");
     assert_string_equal(c.log_requests, "refused");
