@@ -163,10 +163,10 @@ static void tell_event(struct copy *c)
         event(d, "move-cancelled", "%s stays here: its move to %s was taken back", c->t.title, c->t.peer);
 }
 
-/* Whose room it is that lacks. */
+/* Whose room it is that lacks; of a medium the detail says so itself. */
 static const char *detail_of(const struct copy *c, enum reason why, const char *detail, char out[DETAIL_BYTES])
 {
-    if (why != REASON_STORAGE_FULL)
+    if (why != REASON_STORAGE_FULL || c->m.about.removable)
         return detail;
     (void)snprintf(out, DETAIL_BYTES, "There is not enough room for it on %s: make room there.", c->t.peer);
     return out;

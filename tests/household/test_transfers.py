@@ -378,6 +378,8 @@ def no_room():
             "kitchen sees it", lambda: any(d["name"].endswith("cellar") and d["online"] for d in h.kitchen("devices")["devices"])) else None
         full = h.kitchen.refused("storage-full", "copy", content, "--to", cellar_name)
         assert f"room for it on {cellar_name}" in str(full), full
+        full = h.kitchen.refused("storage-full", "export", content, "--to", "bedroom", small)
+        assert "The medium is full." in str(full), full  # nobody has to make room on the device that it is for
         before = cellar.snapshot()
         cellar.refused("storage-full", "get", content, "--download-only")
         assert cellar.snapshot() == before
