@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/util.h"
 #include "daemon/db.h"
 #include "daemon/library_internal.h"
@@ -115,9 +116,11 @@ static int adopt_file(struct library_read *read, const char *dir, const struct i
     struct id named;
     char path[BODIES_PATH_BYTES];
     int r = bodies_path(dir, content, BODIES_BODY, path);
-    int fd CLEANUP(closep) = r == 0 ? open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW) : -1;
-    if (fd < 0)
-        return r != 0 ? r : -errno;
+    int fd CLEANUP(closep) = -1;
+    if (r == 0)
+        r = file_open_regular(path, O_NOFOLLOW, &fd);
+    if (r != 0)
+        return r < 0 ? r : REASON_BLOCK_CORRUPT;
     r = serve_file_read(fd, content, &file);
     if (r == 0)
         r = info_judge(buf_slice(&file.info), file.list_root, &info, &named);

@@ -111,15 +111,17 @@ int medium_write_begin(struct medium_writer *w, const char *path, const char *bo
     if (snprintf(w->path, sizeof(w->path), "%s", path) >= (int)sizeof(w->path))
         return -ENAMETOOLONG;
     (void)snprintf(w->part, sizeof(w->part), "%s.part", w->path);
-    w->from = open(body, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    if (w->from < 0 || fstat(w->from, &st) != 0)
+    int r = file_open_regular(body, O_NOFOLLOW, &w->from);
+    if (r != 0)
+        return r < 0 ? r : -EUCLEAN;
+    if (fstat(w->from, &st) != 0)
         return -errno;
     w->to = create_part(w->part);
     if (w->to < 0)
         return w->to;
     w->total_bytes = (uint64_t)st.st_size;
     memcpy(package.content, content, sizeof(package.content));
-    int r = put_head(&head, PACKAGE_MAGIC, msg_ExportPackage_fields, &package);
+    r = put_head(&head, PACKAGE_MAGIC, msg_ExportPackage_fields, &package);
     if (r == 0)
         r = file_pwrite_all(w->to, head.data, head.len, 0);
     if (r == 0 && lseek(w->to, 0, SEEK_END) < 0)

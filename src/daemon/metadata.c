@@ -165,8 +165,11 @@ static int read_range(struct collect *c)
 static int read_all(struct collect *c)
 {
     char path[METADATA_PATH_BYTES];
-    int fd CLEANUP(closep) = open(c->body_path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    int r = fd < 0 ? (errno == ENOENT ? REASON_NOT_FOUND : -errno) : serve_file_read(fd, &c->set->content, &c->body);
+    int fd CLEANUP(closep) = -1;
+    int r = file_open_regular(c->body_path, O_NOFOLLOW, &fd);
+    if (r != 0)
+        return r == -ENOENT || r == FILE_NOT_REGULAR ? REASON_NOT_FOUND : r;
+    r = serve_file_read(fd, &c->set->content, &c->body);
     if (r == 0)
         r = read_range(c);
     for (uint32_t number = 1; r == 0 && number <= METADATA_FILES_MAX; number++) {

@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/util.h"
 #include "daemon/damage.h"
 #include "daemon/events.h"
@@ -231,8 +232,11 @@ int play_start_player(struct play *p)
 static void check_file(uv_work_t *work)
 {
     struct play *p = work->data;
-    p->body_fd = open(p->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    p->outcome = p->body_fd < 0 ? -errno : serve_file_read(p->body_fd, &p->content, &p->file);
+    p->outcome = file_open_regular(p->path, O_NOFOLLOW, &p->body_fd); /* what else lies there is no body */
+    if (p->outcome == 0)
+        p->outcome = serve_file_read(p->body_fd, &p->content, &p->file);
+    else if (p->outcome == FILE_NOT_REGULAR)
+        p->outcome = REASON_BLOCK_CORRUPT;
 }
 
 static void on_checked(uv_work_t *work, int status)

@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/util.h"
 #include "daemon/play_internal.h"
 #include "daemon/programs.h"
@@ -131,11 +132,11 @@ static int open_plugin(struct play *p, const vlt_Program *plugin, const char **t
     int r = programs_path(p->daemon, plugin, path);
     if (r != 0)
         return r;
-    p->plugin_fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    if (p->plugin_fd >= 0)
+    r = file_open_regular(path, O_NOFOLLOW, &p->plugin_fd);
+    if (r == 0)
         return ask_vault(p, &plugin->name);
     *text = "The plug-in's file is gone: hearth programs get NAME";
-    return errno == ENOENT ? REASON_BLOCK_CORRUPT : -errno;
+    return r == -ENOENT || r == FILE_NOT_REGULAR ? REASON_BLOCK_CORRUPT : r;
 }
 
 static void on_programs(const vlt_Program *all, size_t count, const msg_Refusal *refusal, void *ctx)

@@ -144,9 +144,12 @@ static void read_work(uv_work_t *work)
 {
     struct save *s = work->data;
     struct stat st;
-    int from CLEANUP(closep) = open(s->sealed, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    int from CLEANUP(closep) = -1;
+    int r = file_open_regular(s->sealed, O_NOFOLLOW, &from);
     s->fd = memfd_create("program", MFD_CLOEXEC);
-    if (from < 0 || s->fd < 0 || fstat(from, &st) != 0)
+    if (r != 0)
+        s->outcome = r < 0 ? r : -ENOENT;
+    else if (s->fd < 0 || fstat(from, &st) != 0)
         s->outcome = -errno;
     else
         s->outcome = copy(from, s->fd, (uint64_t)st.st_size);

@@ -53,9 +53,10 @@ static int remove_one(const char *dir, const struct id *content, enum bodies_suf
 
 static int read_head(const char *path, const struct id *content, struct serve_file *out)
 {
-    int fd CLEANUP(closep) = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    if (fd < 0)
-        return errno == ENOENT ? REASON_NOT_FOUND : -errno;
+    int fd CLEANUP(closep) = -1;
+    int r = file_open_regular(path, O_NOFOLLOW, &fd);
+    if (r != 0)
+        return r == -ENOENT || r == FILE_NOT_REGULAR ? REASON_NOT_FOUND : r;
     return serve_file_read(fd, content, out);
 }
 
@@ -124,10 +125,11 @@ int bodies_verify(const char *dir, const struct id *content)
         r = read_head(path, content, &file);
     if (r != 0)
         return r == REASON_CONTENT_ID_MISMATCH ? REASON_BLOCK_CORRUPT : r;
-    int fd CLEANUP(closep) = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    int fd CLEANUP(closep) = -1;
+    r = file_open_regular(path, O_NOFOLLOW, &fd);
     uint8_t *have CLEANUP(freep) = malloc(file.shape.block_count);
-    if (fd < 0 || have == NULL)
-        return fd < 0 ? -errno : -ENOMEM;
+    if (r != 0 || have == NULL)
+        return r < 0 ? r : r > 0 ? REASON_NOT_FOUND : -ENOMEM;
     r = look_through(fd, &file.shape, file.list, have, &missing);
     return r == 0 && missing > 0 ? REASON_BLOCK_CORRUPT : r;
 }

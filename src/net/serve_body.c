@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 
+#include "base/file.h"
 #include "base/log.h"
 #include "base/util.h"
 #include "net/serve_internal.h"
@@ -44,9 +45,9 @@ void serve_body_unref(struct serve_body *b)
 static void open_work(uv_work_t *work)
 {
     struct serve_body *b = work->data;
-    b->fd = open(b->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    if (b->fd < 0) {
-        b->outcome = errno == ENOENT ? REASON_UNKNOWN_CONTENT : -errno;
+    int r = file_open_regular(b->path, O_NOFOLLOW, &b->fd); /* a pipe would hold up the pool */
+    if (r != 0) {
+        b->outcome = r == -ENOENT || r == FILE_NOT_REGULAR ? REASON_UNKNOWN_CONTENT : r;
         return;
     }
     b->outcome = serve_file_read(b->fd, &b->content, &b->file);

@@ -282,6 +282,25 @@ def pipes():
     assert kitchen.digest(closed)
 
 
+def pipes_for_bodies():
+    """The same of what lies where a body should: whatever it is, nobody waits for it, also not at the start."""
+    body = os.path.join(kitchen.state, "bodies", closed + ".body")
+    os.rename(body, body + ".kept")
+    for make in (os.mkfifo, os.mkdir):
+        make(body)
+        for _ in range(5):
+            kitchen.refused("block-corrupt", "play", closed, "--output", "null")
+            kitchen.refused("not-found", "metadata", "list", closed)
+        kitchen.kill()
+        kitchen.start()
+        assert kitchen("library")["library"] and kitchen.digest(narrow)
+        (os.rmdir if os.path.isdir(body) else os.unlink)(body)
+    os.rename(body + ".kept", body)
+    kitchen.stop()
+    kitchen.start()
+    assert kitchen.digest(closed)
+
+
 def the_tool():
     """What cannot be signed is said with its line."""
     for args in (["--tags", path("bad", "title\n")], ["--chapters", path("bad", "00:10 b\n00:05 a\n")], ["--lyrics", path("bad", "no time\n")],
@@ -296,7 +315,7 @@ def the_tool():
 
 
 try:
-    run_cases([("provider and publisher", provider_and_publisher), ("ranges", ranges), ("forgeries", forgeries), ("pipes", pipes), ("numbers", numbers),
+    run_cases([("provider and publisher", provider_and_publisher), ("ranges", ranges), ("forgeries", forgeries), ("pipes", pipes), ("pipes for bodies", pipes_for_bodies), ("numbers", numbers),
                ("on the disk", on_the_disk), ("playing", playing), ("window", window), ("a vouch of its own", vouch_of_its_own), ("the tool", the_tool)])
 finally:
     h.down()
