@@ -33,9 +33,11 @@ int admin_backup(struct admin *a, int argc, char **argv)
     if (r == -EEXIST)
         return admin_fail(a, REASON_ALREADY, "%s is there already. Give the backup a name of its own.", argv[0]);
     if (r == -ENOTSUP)
-        return admin_fail(a, REASON_NOT_PERMITTED,
-                          "This distributor's database is a server's: back it up with that server's tools "
-                          "(pg_dump), and keys and bodies as files. After putting it back: restore --here");
+        return admin_fail(
+            a, REASON_NOT_PERMITTED,
+            "This distributor's database is a server's: back it up with that server's tools "
+            "(pg_dump), and `database`, keys/, confidential/, programs/ and bodies/ of the state directory as files. "
+            "After putting it back: restore --here");
     if (r != 0)
         return admin_error(a, r, "make the backup");
     const struct out_field fields[] = { OUT_T("backup", argv[0]), OUT_MS("taken-ms", b.taken_ms),

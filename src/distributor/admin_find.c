@@ -10,19 +10,27 @@
 
 int admin_find_partner(struct admin *a, const char *word, struct partner *out)
 {
-    struct partner p = { 0 };
-    int found = 0, r;
+    struct partner p = { 0 }, fits = { 0 };
+    int named = 0, found = 0, r; /* a name in force goes before an ID, and before those that were withdrawn */
     while ((r = delegations_partner_next(a->o, p.number, &p)) == 0) {
-        if (strcmp(p.name, word) != 0 && !id_has_prefix(&p.id, word))
+        bool is_name = strcmp(p.name, word) == 0;
+        if (!is_name && !id_has_prefix(&p.id, word))
             continue;
         found++;
-        *out = p;
+        if (named > 0 && (!is_name || p.withdrawn))
+            continue;
+        named += is_name && !p.withdrawn;
+        fits = p;
     }
     if (r != OPERATIONS_ABSENT)
         return admin_error(a, r, "look for the partner");
-    if (found > 1)
-        return admin_fail(a, REASON_AMBIGUOUS, "%s fits %d partners.", word, found);
-    return found == 1 ? 0 : admin_fail(a, REASON_NOT_FOUND, "There is no partner %s.", word);
+    if (named > 1 || (named == 0 && found > 1))
+        return admin_fail(a, REASON_AMBIGUOUS, "%s fits %d partners; say the beginning of its ID: partner list.", word,
+                          found);
+    if (found == 0)
+        return admin_fail(a, REASON_NOT_FOUND, "There is no partner %s.", word);
+    *out = fits;
+    return 0;
 }
 
 /* "user:alice", "holder:x" and the like say which one is meant. Returns the word behind it, or NULL. */

@@ -38,6 +38,11 @@ static int root_failed(struct admin *a, int r, const char *doing)
     return admin_error(a, r, doing);
 }
 
+static const char *root_place(const struct admin *a)
+{
+    return a->keys->has_root ? "a file" : keys_root_in_token(a->state_dir) ? "a token" : "elsewhere";
+}
+
 /* --- list ---------------------------------------------------------------------------------------------------------- */
 
 static const char *state_of(const struct admin *a, const struct keys_ages *ages, const doc_Key *k)
@@ -86,6 +91,7 @@ static int keys_list(struct admin *a)
                                       OUT_MS("ends", k->ends_ms),
                                       OUT_T("due", a->keys->has_root ? "" : keyset_due_text(due)),
                                       OUT_F("root-here", a->keys->has_root),
+                                      OUT_T("root-in", root_place(a)),
                                       OUT_F("wrapped", a->keys->is_wrapped),
                                       OUT_N("ending-soon", e->count + e->more),
                                       OUT_T("storage-key", storage_key),
@@ -370,12 +376,17 @@ static int keys_install(struct admin *a, const char *file)
 {
     struct buf envelope CLEANUP(buf_free) = buf(KEYSET_ENVELOPE_MAX);
     a->any_keys = true; /* those that it lists may be the first that count again */
+    struct buf installed CLEANUP(buf_free) = buf(KEYSET_ENVELOPE_MAX);
     int r = read_whole(a, file, &envelope);
     if (r == 0)
         r = admin_begin(a);
     if (r != 0)
         return r;
-    r = keyset_install(a->o, buf_slice(&envelope), a->now_ms);
+    r = keyset_current(a->o, &installed);
+    if (r != 0)
+        return admin_error(a, r, "read the keyset");
+    if (!slice_equal(buf_slice(&envelope), buf_slice(&installed))) /* else it was, and what stands behind it follows */
+        r = keyset_install(a->o, buf_slice(&envelope), a->now_ms);
     if (r > 0 && r < REASON_COUNT)
         return admin_fail(
             a, REASON_KEYSET_INVALID,
@@ -428,7 +439,7 @@ static int keys_wrap_all(struct admin *a, const struct token_place *place)
     if (r != 0)
         return root_failed(a, r, "wrap the keys");
     r = admin_open(a);
-    return r == 0 ? print_root(a, a->keys->has_root ? "wrapped, in a file" : "elsewhere") : r;
+    return r == 0 ? print_root(a, a->keys->has_root ? "wrapped, in a file" : root_place(a)) : r;
 }
 
 /* --- The command --------------------------------------------------------------------------------------------------- */

@@ -1,9 +1,27 @@
 /* The command partner. One thread. */
+#include <stdio.h>
+#include <time.h>
+
 #include "base/text.h"
 #include "base/util.h"
 #include "distributor/admin_money.h"
 #include "distributor/keyset.h"
 #include "distributor/share.h"
+
+/* The operator's commands name a partner by it; one that was withdrawn may have had the same, and is named by its ID. */
+static int judge_name(struct admin *a, const struct id *id, const char *name)
+{
+    struct partner p = { 0 };
+    char text[ID_TEXT_BYTES];
+    int r;
+    while ((r = delegations_partner_next(a->o, p.number, &p)) == 0) {
+        if (p.withdrawn || id_equal(&p.id, id) || strcmp(p.name, name) != 0)
+            continue;
+        id_text(&p.id, text);
+        return admin_fail(a, REASON_AMBIGUOUS, "Another partner is called %s (%.8s): choose another name.", name, text);
+    }
+    return r == OPERATIONS_ABSENT ? 0 : admin_error(a, r, "look for the name");
+}
 
 static int partner_add(struct admin *a, const char *url, const char *name)
 {
@@ -14,6 +32,8 @@ static int partner_add(struct admin *a, const char *url, const char *name)
     if (name[0] == '\0' || strlen(name) >= OPERATIONS_NAME_BYTES || !text_is_plain(slice_str(name)))
         return admin_usage(a, "partner add URL --name NAME (a printable text of 1 to 63 bytes)");
     int r = admin_begin(a);
+    if (r == 0)
+        r = judge_name(a, &id, name);
     if (r != 0)
         return r;
     r = delegations_partner_add(a->o, &id, name, address);
@@ -50,6 +70,32 @@ static int partner_list(struct admin *a)
     return r == OPERATIONS_ABSENT ? ADMIN_DONE : admin_error(a, r, "list the partners");
 }
 
+#define ROOM_IS_SHORT 8
+#define NEEDED_BYTES 400
+
+/* Nothing more is given; what it holds counts until devices see it in a keyset, which has room for so many. */
+static void say_needed(const struct admin *a, unsigned due, unsigned left, int64_t until_ms, char out[NEEDED_BYTES])
+{
+    static const char ends_all[] =
+        "withdrawing the license key ends all delegations at once: hearth-distributor keys withdraw license";
+    char until[32] = "?";
+    struct tm date;
+    time_t seconds = (time_t)(until_ms / 1000);
+    if (gmtime_r(&seconds, &date))
+        strftime(until, sizeof(until), "%Y-%m-%d", &date);
+    out[0] = '\0';
+    if ((due & KEYSET_DUE_PARTNER) != 0 && a->keys->has_root)
+        snprintf(out, NEEDED_BYTES,
+                 "the keyset has no room for more withdrawn partners before %s, and what was delegated to one of them "
+                 "counts on devices until it ends by itself; %s",
+                 until, ends_all);
+    else if ((due & KEYSET_DUE_PARTNER) != 0)
+        snprintf(out, NEEDED_BYTES, "the root key is not here: hearth-distributor keys request FILE");
+    else if (left <= ROOM_IS_SHORT)
+        snprintf(out, NEEDED_BYTES, "the keyset has room for %u more withdrawn partners before %s; %s", left, until,
+                 ends_all);
+}
+
 static int partner_withdraw(struct admin *a, const char *word)
 {
     struct partner p;
@@ -59,24 +105,22 @@ static int partner_withdraw(struct admin *a, const char *word)
     if (r != 0)
         return r;
     bool told;
-    unsigned due = 0;
+    unsigned due = 0, left = 0;
+    int64_t until_ms = 0;
     r = delegations_partner_withdraw(a->o, &p.id, a->now_ms, &told);
     if (r == 0)
         r = keyset_due(a->o, a->now_ms, &due);
+    if (r == 0)
+        r = keyset_room(a->o, a->now_ms, &left, &until_ms);
     if (r != 0)
         return admin_error(a, r, "withdraw the partner");
     r = admin_commit(a);
     if (r != 0)
         return r;
-    /* Nothing more is given; what it holds counts until devices see it in a keyset. */
-    const char *needed =
-        (due & KEYSET_DUE_PARTNER) == 0 ? ""
-        : a->keys->has_root
-            ? "the keyset has no room for more withdrawn partners whose delegations still count; withdrawing the "
-              "license key ends them all: hearth-distributor keys withdraw license"
-            : "the root key is not here: hearth-distributor keys request FILE";
+    char needed[NEEDED_BYTES];
+    say_needed(a, due, left, until_ms, needed);
     const struct out_field fields[] = { OUT_T("partner", p.name), OUT_F("withdrawn-before", p.withdrawn),
-                                        OUT_T("needed", needed) };
+                                        OUT_N("room", left), OUT_T("needed", needed) };
     out_object(a, fields, ARRAY_COUNT(fields));
     return ADMIN_DONE;
 }

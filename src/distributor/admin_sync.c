@@ -166,14 +166,19 @@ static int export_one(struct admin *a, const char *dir, const struct partner *p,
     return 0;
 }
 
+/* A medium that is not there must not become a directory. */
+static int no_directory(struct admin *a, const char *dir)
+{
+    return admin_fail(a, REASON_NOT_FOUND, "%s is no directory. Is the medium there? Else make it: mkdir %s", dir, dir);
+}
+
 static int sync_export(struct admin *a, const char *dir, const char *only, bool everything)
 {
     struct partner p = { 0 };
     struct out_list l;
     struct stat s;
-    if (stat(dir, &s) != 0 || !S_ISDIR(s.st_mode)) /* a medium that is not there must not become a directory */
-        return admin_fail(a, REASON_NOT_FOUND, "%s is no directory. Is the medium there? Else make it: mkdir %s", dir,
-                          dir);
+    if (stat(dir, &s) != 0 || !S_ISDIR(s.st_mode))
+        return no_directory(a, dir);
     int r = admin_open(a);
     if (r == 0 && only != NULL)
         r = admin_find_partner(a, only, &p);
@@ -288,7 +293,8 @@ static int sync_import(struct admin *a, const char *dir)
         return r;
     int count = scandir(dir, &names, is_sync, alphasort);
     if (count < 0)
-        return admin_error(a, -errno, "read the directory");
+        return errno == ENOENT || errno == ENOTDIR ? no_directory(a, dir)
+                                                   : admin_error(a, -errno, "read the directory");
     out_list_begin(&l, a, "files");
     for (int i = 0; i < count; i++) {
         if (r == 0)

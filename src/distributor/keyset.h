@@ -45,6 +45,9 @@ enum keyset_due {
     KEYSET_DUE_WITHDRAWN = 16, /* it lists a key that was withdrawn */
 };
 int keyset_due(struct operations *o, int64_t now_ms, unsigned *why) MUST_USE;
+/* How many more withdrawn partners a keyset has room for, and when the first of those that are listed now needs none any more (0: there is none).
+ * Read-only. */
+int keyset_room(struct operations *o, int64_t now_ms, unsigned *left, int64_t *until_ms) MUST_USE;
 const char *keyset_due_text(unsigned why); /* of the gravest; "" for 0 */
 
 /* Keysets of others, by number. keyset_of: 0, OPERATIONS_ABSENT, -errno. It verified when it was stored. */

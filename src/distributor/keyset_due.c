@@ -55,6 +55,25 @@ static int lacks_floor(struct operations *o, const doc_Keyset *own, int64_t now_
     return r < 0 ? r : query_check(&q);
 }
 
+int keyset_room(struct operations *o, int64_t now_ms, unsigned *left, int64_t *until_ms)
+{
+    struct query q CLEANUP(query_end) = query(o->store, PARTNER_FLOORS);
+    query_bind_i64(&q, 1, now_ms);
+    unsigned count = 0;
+    int64_t until = 0;
+    int r = 0;
+    while (rows_next(&q, &r)) {
+        count++;
+        until = query_i64(&q, 2); /* the last row's is the earliest */
+    }
+    r = r < 0 ? r : query_check(&q);
+    if (r == 0) {
+        *left = count < KEYSET_FLOORS ? KEYSET_FLOORS - count : 0;
+        *until_ms = until;
+    }
+    return r;
+}
+
 int keyset_due(struct operations *o, int64_t now_ms, unsigned *why)
 {
     doc_Keyset *own CLEANUP(freep) = malloc(sizeof(*own));

@@ -15,7 +15,8 @@
     X(DISTRIBUTOR_KEYSET, "SELECT keyset, keyset_sequence, keyset_issued_ms, keyset_ends_ms FROM distributor"          \
                           " WHERE number = ?1 AND keyset IS NOT NULL")                                                 \
     X(DISTRIBUTOR_SET_KEYSET, "UPDATE distributor SET keyset = ?2, keyset_sequence = ?3, keyset_issued_ms = ?4,"       \
-                              " keyset_ends_ms = ?5, name = ?6 WHERE number = ?1")                                     \
+                              " keyset_ends_ms = ?5, name = CASE WHEN EXISTS (SELECT 1 FROM partner p"                 \
+                              " WHERE p.distributor = ?1) THEN name ELSE ?6 END WHERE number = ?1")                    \
     X(DISTRIBUTOR_SHARED, "SELECT share_sequence FROM distributor WHERE number = ?1")                                  \
     X(DISTRIBUTOR_BLOCK, "SELECT block_version FROM distributor WHERE number = ?1")                                    \
     X(DISTRIBUTOR_SET_BLOCK, "UPDATE distributor SET block_version = max(block_version, ?2) WHERE number = ?1")        \
@@ -30,7 +31,8 @@
     X(PARTNER_SECRET, "SELECT copy_secret FROM partner WHERE distributor = ?1")                                        \
     X(PARTNER_SEQUENCE, "UPDATE partner SET last_sequence = max(last_sequence + 1, lowest_sequence)"                   \
                         " WHERE distributor = ?1 RETURNING last_sequence")                                             \
-    X(PARTNER_FLOORS, "SELECT d.id, p.lowest_sequence FROM partner p JOIN distributor d ON d.number = p.distributor"   \
+    X(PARTNER_FLOORS, "SELECT d.id, p.lowest_sequence, p.floor_until_ms FROM partner p"                                \
+                      " JOIN distributor d ON d.number = p.distributor"                                                \
                       " WHERE p.floor_until_ms > ?1 ORDER BY p.floor_until_ms DESC, d.number")                         \
     X(DELEGATION_GET,                                                                                                  \
       "SELECT envelope, issued_ms, ends_ms, max_certificate_ms FROM delegation WHERE distributor = ?1")                \

@@ -271,11 +271,21 @@ static void floors_end_with_what_they_end(void **state)
     (void)state;
     static struct partner partners[KEYSET_FLOORS + 20];
     static doc_Keyset own;
-    unsigned due;
+    unsigned due, left;
+    int64_t until_ms;
+    const int64_t floor_ms = DELEGATIONS_LIFE_MS + DELEGATIONS_CERTIFICATE_LIFE_MS + DELEGATIONS_LATE_MS;
     for (unsigned i = 0; i < ARRAY_COUNT(partners); i++)
         add_partner(i, &partners[i]);
-    for (unsigned i = 0; i < KEYSET_FLOORS; i++)
+    assert_int_equal(keyset_room(town.a.o, town.now_ms, &left, &until_ms), 0);
+    assert_int_equal(left, KEYSET_FLOORS);
+    assert_int_equal(until_ms, 0);
+    const int64_t first_ms = town.now_ms;
+    for (unsigned i = 0; i < KEYSET_FLOORS; i++) {
         assert_true(withdraw(&partners[i], &own));
+        assert_int_equal(keyset_room(town.a.o, town.now_ms, &left, &until_ms), 0);
+        assert_int_equal(left, KEYSET_FLOORS - 1 - i);
+        assert_int_equal(until_ms, first_ms + floor_ms);
+    }
     assert_int_equal(keyset_due(town.a.o, town.now_ms, &due), 0);
     assert_int_equal(due, 0);
     town.now_ms += 1000;
@@ -283,7 +293,9 @@ static void floors_end_with_what_they_end(void **state)
     assert_int_equal(own.floors_count, KEYSET_FLOORS);
     assert_int_equal(keyset_due(town.a.o, town.now_ms, &due), 0);
     assert_int_equal(due, KEYSET_DUE_PARTNER);
-    town.now_ms += DELEGATIONS_LIFE_MS + DELEGATIONS_CERTIFICATE_LIFE_MS + DELEGATIONS_LATE_MS;
+    assert_int_equal(keyset_room(town.a.o, town.now_ms, &left, &until_ms), 0);
+    assert_int_equal(left, 0);
+    town.now_ms += floor_ms;
     assert_true(withdraw(&partners[KEYSET_FLOORS + 1], &own));
     assert_int_equal(own.floors_count, 1); /* what those before ended is over by itself */
     assert_int_equal(keyset_due(town.a.o, town.now_ms, &due), 0);
