@@ -274,13 +274,17 @@ def root_offline():
     h.aurora.admin("keys", "install", answer)
     assert in_use("license") != old and keys()["sequence"] == before["sequence"] + 1
     wait_for("the kitchen has the keyset", lambda: device_keyset() == keys()["sequence"])
-    refused("keyset-invalid", "keys", "install", answer)  # not newer
+    installed = keys()
+    shutil.copy(answer, answer + ".older")
+    h.aurora.admin("keys", "install", answer)  # once more: it is there already, and nothing changes
+    assert keys() == installed
     h.kitchen("get", songs[0], "--yes", "--again")
     assert h.kitchen.digest(songs[0])
     h.aurora.admin("keys", "request", request)
     assert sign("--root", root, request, answer).returncode == 0
     partner_withdrawn_meanwhile(answer, lambda asked, signed: sign("--root", root, asked, signed))
     withdrawn_and_the_request_lost(lambda asked, signed: sign("--root", root, asked, signed))
+    refused("keyset-invalid", "keys", "install", answer + ".older")
 
 
 def hsm(name):
