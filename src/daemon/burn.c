@@ -1,7 +1,7 @@
 /* From a track to a disc.
  *
- * Callbacks, in order: to an image: begin_work (pool), on_begun; to a burner: on_child_exit, on_child_closed of the look at the drive, then the burner runs;
- * on_progress ... and on_end of the play; end_work (pool) and on_image_ended, or on_child_exit, on_child_closed of the burner: the call is answered.
+ * Callbacks, in order: to an image: begin_work (pool), on_begun; to a burner: on_child_exit of the look at the drive, then the burner runs;
+ * on_progress ... and on_end of the play; end_work (pool) and on_image_ended, or on_child_exit of the burner: the call is answered.
  * on_gone when the client leaves: the play ends, and all the rest follows. */
 #include "daemon/burn.h"
 
@@ -13,16 +13,15 @@
 #include "base/text.h"
 #include "base/util.h"
 #include "daemon/burn_image.h"
-#include "daemon/child.h"
 #include "daemon/control.h"
 #include "daemon/events.h"
 #include "daemon/library.h"
 #include "daemon/play.h"
+#include "daemon/spawner.h"
 
 #define LOG_MODULE "burn"
 #include "base/log.h"
 
-#define BURNER "/usr/bin/cdrskin"
 #define DISC_MS_MAX (80 * 60 * 1000)
 
 enum burn_state { BURN_LOOKING = 1, BURN_OPENING, BURN_RECORDING, BURN_FINISHING };
@@ -37,7 +36,7 @@ struct burn {
     struct burn_image image; /* .audio "": a burner */
     char device[128];
     uv_work_t work;
-    uv_process_t child;
+    struct child child;
     bool child_runs;
     int child_status; /* of the one that has ended: 0 or not */
     struct play *play;
@@ -139,7 +138,7 @@ static void on_end(const struct play_end *end, void *ctx)
         return;
     }
     if (!whole)
-        (void)uv_process_kill(&b->child, SIGTERM); /* it leaves the drive in order; the disc is spoilt */
+        child_end(&b->child, SIGTERM); /* it leaves the drive in order; the disc is spoilt */
     else
         call_progress(b->call, 0, 0, "finishing the disc");
 }
@@ -156,7 +155,7 @@ static void record_to(struct burn *b, int fd)
     closep(&fd);
     fail(b, REASON_INTERNAL, NULL);
     if (b->child_runs)
-        (void)uv_process_kill(&b->child, SIGTERM); /* goes on in on_child_closed */
+        child_end(&b->child, SIGTERM); /* goes on in on_child_exit */
     else
         finish(b);
 }
@@ -190,9 +189,10 @@ static void on_begun(uv_work_t *work, int status)
 
 static void start_burner(struct burn *b);
 
-static void on_child_closed(uv_handle_t *handle)
+static void on_child_exit(struct child *child, int status, int signal)
 {
-    struct burn *b = handle->data;
+    struct burn *b = container_of(child, struct burn, child);
+    b->child_status = status != 0 || signal != 0;
     b->child_runs = false;
     if (b->state == BURN_LOOKING) {
         if (b->cancelled || b->daemon->stopping)
@@ -217,55 +217,36 @@ static void on_child_closed(uv_handle_t *handle)
         finish(b);
 }
 
-static void on_child_exit(uv_process_t *process, int64_t status, int signal)
-{
-    struct burn *b = process->data;
-    b->child_status = status != 0 || signal != 0;
-    uv_close((uv_handle_t *)process, on_child_closed);
-}
-
-/* The settings of the account that hearthd runs as are not its business: --no_rc. */
-static int run_burner(struct burn *b, const char **argv, int input)
-{
-    b->child.data = b;
-    b->child_status = 1;
-    b->child_runs = true;
-    int r = child_start_reading(&b->child, b->daemon->loop, BURNER, (char **)argv, input, NULL, 0, on_child_exit);
-    if (r != 0)
-        uv_close((uv_handle_t *)&b->child, on_child_closed);
-    return r;
-}
-
 /* Is there a drive with a disc? Before anything is counted. */
 static void look(struct burn *b)
 {
-    char dev[160];
-    const char *argv[] = { "cdrskin", "--no_rc", dev, "-minfo", NULL };
-    (void)snprintf(dev, sizeof(dev), "dev=%s", b->device);
     b->state = BURN_LOOKING;
-    if (run_burner(b, argv, -1) != 0)
-        log_error("the burner could not be started");
+    int r = spawner_start_burner(b->daemon->spawner, &b->child, b->device, -1, on_child_exit);
+    b->child_runs = r == 0;
+    if (r == 0)
+        return;
+    log_error("the burner could not be started error=%s", strerror(-r));
+    fail(b, REASON_INTERNAL, NULL);
+    finish(b);
 }
 
 /* The pipe has no name; hearthd keeps neither of its ends. */
 static void start_burner(struct burn *b)
 {
-    char dev[160];
-    const char *argv[] = { "cdrskin", "--no_rc", dev, "-tao", "-audio", "-swab", "-", NULL };
     int ends[2] = { -1, -1 };
-    (void)snprintf(dev, sizeof(dev), "dev=%s", b->device);
     b->state = BURN_OPENING;
-    if (pipe2(ends, O_CLOEXEC) != 0) {
-        fail(b, REASON_INTERNAL, NULL);
-        finish(b);
+    int r = pipe2(ends, O_CLOEXEC) != 0 ? -errno : 0;
+    if (r == 0)
+        r = spawner_start_burner(b->daemon->spawner, &b->child, b->device, ends[0], on_child_exit);
+    b->child_runs = r == 0;
+    closep(&ends[0]);
+    if (r == 0) {
+        record_to(b, ends[1]);
         return;
     }
-    int r = run_burner(b, argv, ends[0]);
-    closep(&ends[0]);
-    if (r == 0)
-        record_to(b, ends[1]);
-    else
-        closep(&ends[1]); /* on_child_closed finishes */
+    closep(&ends[1]);
+    fail(b, REASON_INTERNAL, NULL);
+    finish(b);
 }
 
 /* --- BURN --- */
@@ -281,11 +262,11 @@ static void on_gone(struct call *c, void *ctx)
 
 static int judge_device(const char *device, char *detail, size_t cap)
 {
-    if (strncmp(device, "/dev/", 5) != 0 || strstr(device, "/../") != NULL) {
+    if (!spawner_is_device(device)) {
         (void)snprintf(detail, cap, "A burner is named by its device: --device /dev/sr0");
         return REASON_MALFORMED;
     }
-    if (access(BURNER, X_OK) == 0)
+    if (access(SPAWNER_BURNER, X_OK) == 0)
         return 0;
     (void)snprintf(detail, cap,
                    "The burner program is not installed: install the package cdrskin, or write an image: --image FILE");

@@ -32,6 +32,7 @@
 #include "daemon/programs.h"
 #include "daemon/shop.h"
 #include "daemon/siblings.h"
+#include "daemon/spawner.h"
 #include "daemon/state.h"
 #include "daemon/transfers.h"
 #include "daemon/upkeep.h"
@@ -213,16 +214,21 @@ static void on_signal(uv_signal_t *handle, int signal)
     daemon_stop(handle->data, 0);
 }
 
-int daemon_start(struct daemon *d, uv_loop_t *loop, const struct config *config)
+static void on_spawner_lost(void *ctx) { daemon_stop(ctx, 1); }
+
+int daemon_start(struct daemon *d, uv_loop_t *loop, const struct config *config, struct spawner *spawner)
 {
-    *d =
-        (struct daemon){ .loop = loop, .clock = clock_system(), .rng = rng_system(), .config = *config, .lock_fd = -1 };
+    *d = (struct daemon){
+        .loop = loop, .clock = clock_system(), .rng = rng_system(), .config = *config, .lock_fd = -1, .spawner = spawner
+    };
     later_init(&d->later, loop);
     (void)uv_signal_init(loop, &d->terminate); /* fail only without memory, when the next steps do, too */
     (void)uv_signal_init(loop, &d->interrupt);
     (void)uv_timer_init(loop, &d->overdue);
     d->terminate.data = d->interrupt.data = d->overdue.data = d;
-    int r = open_storage(d);
+    int r = spawner_watch(spawner, loop, on_spawner_lost, d);
+    if (r == 0)
+        r = open_storage(d);
     if (r == 0)
         r = events_start(d);
     if (r == 0)
@@ -283,6 +289,7 @@ void daemon_deinit(struct daemon *d)
 {
     uv_close((uv_handle_t *)&d->overdue, NULL);
     later_close(&d->later);
+    spawner_close(steal(&d->spawner));
     (void)uv_run(d->loop, UV_RUN_DEFAULT);
     db_close(steal(&d->db));
     state_free(d);

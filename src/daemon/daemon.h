@@ -42,6 +42,7 @@ struct daemon {
     const struct rng *rng;
     struct config config;
     int lock_fd;
+    struct spawner *spawner; /* starts programs (spawner.h) */
 
     struct later later;             /* callbacks for the next turn of the loop */
     struct events *events;          /* what happened, numbered */
@@ -94,8 +95,8 @@ struct daemon {
 };
 
 /* Starts every module; the control socket opens once the vault has named itself. 0 or -errno (already logged).
- * config is copied. */
-int daemon_start(struct daemon *d, uv_loop_t *loop, const struct config *config) MUST_USE;
+ * config is copied; takes spawner. */
+int daemon_start(struct daemon *d, uv_loop_t *loop, const struct config *config, struct spawner *spawner) MUST_USE;
 /* Begins an orderly end: goodbye, close everything; the loop then runs out. May be called twice. */
 void daemon_stop(struct daemon *d, int exit_code);
 /* After the loop has run out: frees what is left. */

@@ -7,11 +7,13 @@
 #include "base/log.h"
 #include "base/secret.h"
 #include "daemon/daemon.h"
+#include "daemon/spawner.h"
 
 int main(int argc, char **argv)
 {
     static struct daemon daemon;
     struct config config;
+    struct spawner *spawner;
     uv_loop_t loop;
     int r = config_load(&config, argc, argv);
     if (r != 0)
@@ -20,9 +22,10 @@ int main(int argc, char **argv)
     umask(077);
     signal(SIGPIPE, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
-    if (secret_hide_process() != 0 || uv_loop_init(&loop) != 0) /* it has the vault's channel */
+    if (secret_hide_process() != 0 || spawner_new(&spawner, &config) != 0 ||
+        uv_loop_init(&loop) != 0) /* it has the vault's channel */
         return EXIT_FAILURE;
-    r = daemon_start(&daemon, &loop, &config);
+    r = daemon_start(&daemon, &loop, &config, spawner);
     (void)uv_run(&loop, UV_RUN_DEFAULT);
     daemon_deinit(&daemon);
     (void)uv_loop_close(&loop);

@@ -1,6 +1,6 @@
 /* Starting, using, losing players.
  *
- * Callbacks, in order: on_reply (START's answers), on_closed (the channel), on_exit (the process), on_handle_closed: both gone, on_gone fires. */
+ * Callbacks, in order: on_reply (START's answers), on_closed (the channel), on_exit (the process): both gone, on_gone fires. */
 #include "daemon/player.h"
 
 #include <signal.h>
@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "base/util.h"
-#include "daemon/child.h"
+#include "daemon/spawner.h"
 #include "player.pb.h"
 #include "protocol/output.h"
 
@@ -22,7 +22,7 @@ struct player {
     struct daemon *daemon;
     const struct player_callbacks *callbacks; /* NULL: it waits, or its owner has gone */
     void *ctx;
-    uv_process_t process;
+    struct child process;
     struct peer *control; /* NULL once closed */
     bool alive, hung, dropped, output_lost;
     int signal;
@@ -55,33 +55,27 @@ static void free_when_gone(struct player *p)
         callbacks->on_gone(why, signal, ctx);
 }
 
-static void on_handle_closed(uv_handle_t *handle)
+static void on_exit_(struct child *process, int status, int signal)
 {
-    struct player *p = handle->data;
-    p->alive = false;
-    free_when_gone(p);
-}
-
-static void on_exit_(uv_process_t *process, int64_t status, int signal)
-{
-    struct player *p = process->data;
+    struct player *p = container_of(process, struct player, process);
     bool ours = p->dropped || p->hung;
     p->signal = ours ? 0 : signal;
     p->output_lost = !ours && signal == 0 && status == OUTPUT_LOST_STATUS;
     if (signal != 0 && !ours)
         log_error("a player was ended signal=%d", signal);
     else if (status != 0)
-        log_debug("a player has ended status=%d", (int)status);
+        log_debug("a player has ended status=%d", status);
     if (p->control != NULL)
         peer_close(p->control, REASON_NONE);
-    uv_close((uv_handle_t *)process, on_handle_closed);
+    p->alive = false;
+    free_when_gone(p);
 }
 
 /* It has nothing to lose, and may hang. */
 static void end_process(struct player *p)
 {
-    if (p->alive && !uv_is_closing((uv_handle_t *)&p->process))
-        (void)uv_process_kill(&p->process, SIGKILL);
+    if (p->alive)
+        child_end(&p->process, SIGKILL);
 }
 
 static void on_closed(struct peer *peer, enum reason why, void *ctx)
@@ -109,29 +103,10 @@ static void on_open(struct peer *peer, void *ctx)
     (void)ctx;
 }
 
-static int start_process(struct player *p, const char *path, int theirs)
-{
-    char *argv[] = { (char *)path, NULL };
-    p->process.data = p;
-    int r = child_start(&p->process, p->daemon->loop, path, argv, &theirs, 1, on_exit_);
-    p->alive = true;
-    if (r != 0) {
-        p->dropped = true;
-        uv_close((uv_handle_t *)&p->process, on_handle_closed);
-    }
-    return r;
-}
-
 static int player_new(struct player **out, struct daemon *d)
 {
     static const struct peer_callbacks callbacks = { .on_open = on_open, .on_frame = on_frame, .on_closed = on_closed };
-    char path[PATH_MAX];
     int pair[2];
-    int r = child_find("hearth-player", "player", path);
-    if (r != 0) {
-        log_error("hearth-player was not found");
-        return r;
-    }
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0)
         return -errno;
     int ours CLEANUP(closep) = pair[0], theirs CLEANUP(closep) = pair[1];
@@ -139,9 +114,13 @@ static int player_new(struct player **out, struct daemon *d)
     if (p == NULL)
         return -ENOMEM;
     p->daemon = d;
-    r = start_process(p, path, theirs); /* from here on p is freed by callbacks */
-    if (r != 0)
+    int r = spawner_start_player(d->spawner, &p->process, theirs, on_exit_);
+    if (r != 0) {
+        log_error("hearth-player could not be started error=%s", strerror(-r));
+        free(p);
         return r;
+    }
+    p->alive = true; /* from here on p is freed by callbacks */
     r = peer_from_fd(&p->control, d->loop, ours, &callbacks, p);
     if (r != 0) {
         p->dropped = true;
@@ -313,10 +292,7 @@ void player_tell(struct player *p, uint16_t type, const pb_msgdesc_t *fields, co
         log_debug("a player could not be told type=%u", (unsigned)type);
 }
 
-bool player_failed(const struct player *p)
-{
-    return p->hung || (!p->dropped && (!p->alive || uv_is_closing((const uv_handle_t *)&p->process)));
-}
+bool player_failed(const struct player *p) { return p->hung || (!p->dropped && !p->alive); }
 
 void player_close(struct player *p)
 {

@@ -1,6 +1,6 @@
 /* The child with the keys: starting it again and again, asking it.
  *
- * Callbacks, in order: on_open, on_frame (answers), on_closed (the channel broke), on_child_exit, on_process_closed, on_timer (starts
+ * Callbacks, in order: on_open, on_frame (answers), on_closed (the channel broke), on_child_exit, on_timer (starts
  * the next one; deadlines). */
 #include "daemon/vault_client.h"
 
@@ -10,8 +10,8 @@
 #include <unistd.h>
 
 #include "base/util.h"
-#include "daemon/child.h"
 #include "daemon/daemon.h"
+#include "daemon/spawner.h"
 #include "daemon/vault_sign.h"
 
 #define LOG_MODULE "vault"
@@ -35,8 +35,8 @@ struct vault {
     struct daemon *daemon;
     struct peer *peer; /* NULL: there is no child to talk to */
     bool open;         /* the peer takes frames */
-    uv_process_t process;
-    bool alive; /* the process handle is in use */
+    struct child process;
+    bool alive; /* it runs */
     uv_timer_t timer, killer;
     struct vault_sign sign;         /* the second channel */
     struct vault_request *requests; /* in the order they were made */
@@ -277,30 +277,24 @@ static void child_gone(struct vault *v)
         v->restart_ms = now(v) + BACKOFF_MAX_MS;
 }
 
-static void on_process_closed(uv_handle_t *handle)
+static void on_child_exit(struct child *process, int status, int signal)
 {
-    struct vault *v = handle->data;
-    v->alive = false;
-    child_gone(v);
-}
-
-static void on_child_exit(uv_process_t *process, int64_t status, int signal)
-{
-    struct vault *v = process->data;
+    struct vault *v = container_of(process, struct vault, process);
     if (!v->stopping)
-        log_error("the vault has ended status=%d signal=%d", (int)status, signal);
+        log_error("the vault has ended status=%d signal=%d", status, signal);
     uv_timer_stop(&v->killer);
     v->open = false;
     if (v->peer != NULL)
         peer_close(v->peer, REASON_OFFLINE);
-    uv_close((uv_handle_t *)process, on_process_closed);
+    v->alive = false;
+    child_gone(v);
 }
 
 static void on_kill(uv_timer_t *timer)
 {
     struct vault *v = timer->data;
-    if (v->alive && !uv_is_closing((uv_handle_t *)&v->process))
-        (void)uv_process_kill(&v->process, SIGKILL);
+    if (v->alive)
+        child_end(&v->process, SIGKILL);
 }
 
 static void on_closed(struct peer *p, enum reason why, void *ctx)
@@ -314,7 +308,7 @@ static void on_closed(struct peer *p, enum reason why, void *ctx)
     if (!v->stopping)
         fail_requests(v, is_tried, REASON_INTERNAL, "The vault has ended while it worked on this.");
     /* It ends by itself when its channel closes; a stuck one is ended. */
-    if (v->alive && !uv_is_closing((uv_handle_t *)&v->process))
+    if (v->alive)
         (void)uv_timer_start(&v->killer, on_kill, v->stopping ? STOP_MS : 0, 0);
     child_gone(v);
 }
@@ -336,29 +330,10 @@ static void on_timer(uv_timer_t *timer)
 
 static int spawn(struct vault *v, int requests_fd, int sign_fd)
 {
-    char path[PATH_MAX];
-    int r = child_find("hearth-vault", "vault", path);
-    if (r != 0) {
-        log_error("hearth-vault was not found");
-        return r;
-    }
-    char names[][24] = { "--state-dir", "--key", "--tpm", "--passphrase-file" };
-    struct config *c = &v->daemon->config;
-    char *values[] = { c->vault_dir, c->vault_key, c->vault_tpm, c->vault_passphrase_file };
-    char *argv[2 + 2 * ARRAY_COUNT(names)] = { path };
-    for (size_t i = 0, n = 1; i < ARRAY_COUNT(names); i++)
-        if (values[i][0] != '\0') {
-            argv[n++] = names[i];
-            argv[n++] = values[i];
-        }
-    int fds[] = { requests_fd, sign_fd };
-    v->process.data = v;
-    r = child_start(&v->process, v->daemon->loop, path, argv, fds, 2, on_child_exit);
-    v->alive = true; /* also after a failure the handle wants to be closed */
-    if (r != 0) {
+    int r = spawner_start_vault(v->daemon->spawner, &v->process, requests_fd, sign_fd, on_child_exit);
+    if (r != 0)
         log_error("hearth-vault could not be started error=%s", strerror(-r));
-        uv_close((uv_handle_t *)&v->process, on_process_closed);
-    }
+    v->alive = r == 0;
     return r;
 }
 

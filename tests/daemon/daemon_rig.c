@@ -137,6 +137,17 @@ void hearthd_deinit(struct hearthd *h)
     check(waitpid(pid, NULL, 0) == pid);
 }
 
+static bool is_vault(int pid)
+{
+    char path[64], name[16] = "";
+    snprintf(path, sizeof(path), "/proc/%d/comm", pid);
+    FILE *f = fopen(path, "r");
+    bool is = f != NULL && fgets(name, sizeof(name), f) != NULL && strncmp(name, "hearth-vault", 12) == 0;
+    if (f != NULL)
+        fclose(f);
+    return is;
+}
+
 pid_t hearthd_vault(const struct hearthd *h)
 {
     char path[96];
@@ -145,7 +156,7 @@ pid_t hearthd_vault(const struct hearthd *h)
     FILE *f = fopen(path, "r");
     if (f == NULL)
         return 0;
-    if (fscanf(f, "%d", &pid) != 1)
+    while (fscanf(f, "%d", &pid) == 1 && !is_vault(pid))
         pid = 0;
     fclose(f);
     return pid;

@@ -52,7 +52,7 @@ static const char *in_state(const char *name)
     return path;
 }
 
-static pid_t vault_pid;                    /* looked up while it can be */
+static pid_t spawner_pid, vault_pid;       /* looked up while they can be */
 static bool read_the_key, reached_the_net; /* before the sandbox was closed: what it takes away is there */
 
 __attribute__((constructor)) static void look_around(void)
@@ -67,7 +67,7 @@ __attribute__((constructor)) static void look_around(void)
     closep(&net);
     snprintf(path, sizeof(path), "/proc/%d/task/%d/children", parent, parent);
     FILE *f = fopen(path, "re");
-    if (f && fscanf(f, "%d", &child) == 1) /* the vault is started first */
+    if (f && fscanf(f, "%d %d", &spawner_pid, &child) == 2) /* the spawner is started first, then the vault */
         vault_pid = child;
     if (f)
         fclose(f);
@@ -233,6 +233,7 @@ int __wrap_track_open(struct track **out, int body_fd, int vault_fd)
     programs();
     other_processes("hearthd", getppid());
     other_processes("the-vault", vault_pid);
+    other_processes("the-spawner", spawner_pid);
     kernel();
     log_error("before: key=%d net=%d", read_the_key, reached_the_net);
     channel_init(&vault, dup(vault_fd), 0);

@@ -1,0 +1,358 @@
+/* The spawner's process: one request after the other, each judged as if a stranger had sent it, since hearthd may have been taken over. It reads no files, has no loop
+ * and no threads, and ends when hearthd's end of the socket closes. */
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/secret.h"
+#include "base/util.h"
+#include "daemon/spawner_internal.h"
+
+#define LOG_MODULE "spawner"
+#include "base/log.h"
+
+#ifndef HEARTH_LIBEXECDIR
+#define HEARTH_LIBEXECDIR "/usr/libexec/hearth"
+#endif
+
+#define VARIABLES_MAX 32
+#define ARGUMENTS_MAX 12
+#define CHILD_FD 3       /* where the descriptors of a child begin */
+#define FD_OUT_OF_WAY 16 /* above all of them */
+#define DEVICE_TEXT_BYTES (SPAWNER_DEVICE_BYTES + 8)
+
+struct process {
+    int pidfd; /* -1: free */
+    pid_t pid;
+    enum spawner_kind kind;
+};
+struct spawned {
+    const struct config *config;
+    char *environment[VARIABLES_MAX + 1];
+    struct process processes[SPAWNER_CHILDREN_MAX];
+};
+
+/* --- Programs: where they are, what they are told --- */
+
+static int try_path(char out[PATH_MAX], const char *dir, const char *middle, const char *program)
+{
+    int n = snprintf(out, PATH_MAX, "%s/%s%s", dir, middle, program);
+    if (n < 0 || n >= PATH_MAX)
+        return -ENAMETOOLONG;
+    return access(out, X_OK) == 0 ? 0 : -ENOENT;
+}
+
+/* Beside this executable, then in ../PART/ of it (the build tree), then in the libexec directory. */
+static int find(const char *program, const char *part, char out[PATH_MAX])
+{
+    char own[PATH_MAX], middle[64];
+    ssize_t n = readlink("/proc/self/exe", own, sizeof(own) - 1);
+    if (n > 0) {
+        own[n] = '\0';
+        char *slash = strrchr(own, '/');
+        if (slash != NULL)
+            *slash = '\0';
+        if (try_path(out, own, "", program) == 0)
+            return 0;
+        (void)snprintf(middle, sizeof(middle), "../%s/", part);
+        if (try_path(out, own, middle, program) == 0)
+            return 0;
+    }
+    return try_path(out, HEARTH_LIBEXECDIR, "", program);
+}
+
+static bool is_wanted(const char *variable)
+{
+    static const char *const wanted[] = {
+        "HEARTH_LOG=",
+        "HOME=",
+        "PATH=",
+        "LANG=",
+        "LC_ALL=",
+        "TZ=",
+        "TMPDIR=",
+        "XDG_RUNTIME_DIR=",
+        /* which server and device; others of these name configuration files, libraries to load, logs to write */
+        "PULSE_SERVER=",
+        "PULSE_SINK=",
+        "PULSE_RUNTIME_PATH=",
+        "PIPEWIRE_REMOTE=",
+        "PIPEWIRE_RUNTIME_DIR=",
+        "PIPEWIRE_NODE=",
+        "ASAN_OPTIONS=",
+        "UBSAN_OPTIONS=",
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(wanted); i++)
+        if (strncmp(variable, wanted[i], strlen(wanted[i])) == 0)
+            return true;
+    return false;
+}
+
+static void choose_environment(struct spawned *s)
+{
+    unsigned count = 0;
+    for (char **e = environ; *e != NULL && count < VARIABLES_MAX; e++)
+        if (is_wanted(*e))
+            s->environment[count++] = *e;
+    s->environment[count] = NULL;
+}
+
+struct program {
+    char path[PATH_MAX];
+    char device[DEVICE_TEXT_BYTES];
+    const char *argv[ARGUMENTS_MAX];
+    int input;                          /* descriptor 0; -1: /dev/null */
+    int fds[SPAWNER_FDS_MAX], fd_count; /* from CHILD_FD on */
+};
+
+static int vault_program(const struct config *c, struct program *p)
+{
+    const char *const arguments[][2] = { { "--state-dir", c->vault_dir },
+                                         { "--key", c->vault_key },
+                                         { "--tpm", c->vault_tpm },
+                                         { "--passphrase-file", c->vault_passphrase_file } };
+    size_t n = 0;
+    p->argv[n++] = p->path;
+    for (size_t i = 0; i < ARRAY_COUNT(arguments); i++)
+        if (arguments[i][1][0] != '\0') {
+            p->argv[n++] = arguments[i][0];
+            p->argv[n++] = arguments[i][1];
+        }
+    return find("hearth-vault", "vault", p->path);
+}
+
+static int player_program(struct program *p)
+{
+    p->argv[0] = p->path;
+    return find("hearth-player", "player", p->path);
+}
+
+bool spawner_is_device(const char *device)
+{
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-/";
+    return strncmp(device, "/dev/", 5) == 0 && strlen(device) < SPAWNER_DEVICE_BYTES && strlen(device) > 5 &&
+           device[strspn(device, letters)] == '\0' && strstr(device, "..") == NULL;
+}
+
+/* The settings of the account that hearthd runs as are not its business: --no_rc. */
+static int burner_program(struct program *p, const char *device, int input)
+{
+    static const char *const look[] = { "-minfo" }, *const record[] = { "-tao", "-audio", "-swab", "-" };
+    const char *const *rest = input < 0 ? look : record;
+    if (!spawner_is_device(device))
+        return -EINVAL;
+    (void)snprintf(p->device, sizeof(p->device), "dev=%s", device);
+    (void)snprintf(p->path, sizeof(p->path), "%s", SPAWNER_BURNER);
+    p->argv[0] = "cdrskin";
+    p->argv[1] = "--no_rc";
+    p->argv[2] = p->device;
+    for (size_t i = 0; i < (input < 0 ? ARRAY_COUNT(look) : ARRAY_COUNT(record)); i++)
+        p->argv[3 + i] = rest[i];
+    p->input = input;
+    return access(p->path, X_OK) == 0 ? 0 : -ENOENT;
+}
+
+/* --- Starting --- */
+
+/* All signals as a program expects them. */
+static void reset_signals(void)
+{
+    sigset_t none;
+    for (int i = 1; i < NSIG; i++)
+        (void)signal(i, SIG_DFL);
+    sigemptyset(&none);
+    (void)sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static int place_fds(const struct program *p)
+{
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (null < 0 || dup2(p->input >= 0 ? p->input : null, STDIN_FILENO) < 0 || dup2(null, STDOUT_FILENO) < 0)
+        return -errno;
+    for (int i = 0; i < p->fd_count; i++)
+        if (dup2(p->fds[i], CHILD_FD + i) < 0)
+            return -errno;
+    return 0;
+}
+
+/* In the child. errors: closed by exec. */
+static _Noreturn void become(const struct spawned *s, const struct program *p, int errors)
+{
+    reset_signals();
+    int error = -place_fds(p);
+    if (error == 0) {
+        (void)execve(p->path, (char *const *)p->argv, s->environment);
+        error = errno;
+    }
+    (void)!write(errors, &error, sizeof(error));
+    _exit(127);
+}
+
+/* A child of hearthd, which waits for it: CLONE_PARENT. */
+static int run(struct spawned *s, const struct program *p, struct process *process)
+{
+    int ends[2], error = 0, pidfd = -1;
+    if (pipe2(ends, O_CLOEXEC) != 0)
+        return -errno;
+    int reading CLEANUP(closep) = ends[0], writing CLEANUP(closep) = fcntl(ends[1], F_DUPFD_CLOEXEC, FD_OUT_OF_WAY);
+    close(ends[1]);
+    if (writing < 0)
+        return -errno;
+    long pid = syscall(SYS_clone, CLONE_PARENT | CLONE_PIDFD | SIGCHLD, NULL, &pidfd, NULL, NULL);
+    if (pid == 0)
+        become(s, p, writing);
+    if (pid < 0)
+        return -errno;
+    closep(&writing);
+    writing = -1;
+    ssize_t n;
+    do
+        n = read(reading, &error, sizeof(error));
+    while (n < 0 && errno == EINTR);
+    *process = (struct process){ .pidfd = pidfd, .pid = (pid_t)pid };
+    return n == 0 ? 0 : error != 0 ? -error : -EIO;
+}
+
+static bool has_ended(const struct process *p) { return syscall(SYS_pidfd_send_signal, p->pidfd, 0, NULL, 0) != 0; }
+
+/* A place for another one; of those that have ended none is kept. -EBUSY */
+static int find_place(struct spawned *s, enum spawner_kind kind, struct process **out)
+{
+    struct process *found = NULL;
+    for (size_t i = 0; i < SPAWNER_CHILDREN_MAX; i++) {
+        struct process *p = &s->processes[i];
+        if (p->pidfd >= 0 && has_ended(p)) {
+            closep(&p->pidfd);
+            p->pidfd = -1;
+        }
+        if (p->pidfd >= 0 && kind == SPAWNER_VAULT && p->kind == SPAWNER_VAULT)
+            return -EBUSY;
+        if (p->pidfd < 0 && found == NULL)
+            found = p;
+    }
+    *out = found;
+    return found != NULL ? 0 : -EBUSY;
+}
+
+/* --- Requests --- */
+
+static int start(struct spawned *s, const struct spawner_request *q, const int *fds, int *pid)
+{
+    struct program *p CLEANUP(freep) = calloc(1, sizeof(*p));
+    struct process *process;
+    if (p == NULL)
+        return -ENOMEM;
+    p->input = -1;
+    int r = find_place(s, q->kind, &process);
+    if (r != 0)
+        return r;
+    if (q->kind == SPAWNER_VAULT || q->kind == SPAWNER_PLAYER) {
+        p->fd_count = q->kind == SPAWNER_VAULT ? 2 : 1;
+        memcpy(p->fds, fds, (size_t)p->fd_count * sizeof(*fds));
+        r = q->kind == SPAWNER_VAULT ? vault_program(s->config, p) : player_program(p);
+    } else {
+        r = burner_program(p, q->device, q->kind == SPAWNER_BURNER_RUN ? fds[0] : -1);
+    }
+    if (r == 0)
+        r = run(s, p, process);
+    process->kind = q->kind;
+    *pid = process->pid;
+    return r;
+}
+
+/* Only what it has started itself, whatever the number is by now. */
+static int end(struct spawned *s, const struct spawner_request *q)
+{
+    if (q->signal != SIGTERM && q->signal != SIGKILL)
+        return -EINVAL;
+    for (size_t i = 0; i < SPAWNER_CHILDREN_MAX; i++) {
+        const struct process *p = &s->processes[i];
+        if (p->pidfd >= 0 && p->pid == q->pid)
+            return syscall(SYS_pidfd_send_signal, p->pidfd, q->signal, NULL, 0) == 0 ? 0 : -errno;
+    }
+    return -ESRCH;
+}
+
+static int answer_request(struct spawned *s, const struct spawner_request *q, const int *fds, size_t count, int *pid)
+{
+    static const uint8_t wanted[] = {
+        [SPAWNER_VAULT] = 2, [SPAWNER_PLAYER] = 1, [SPAWNER_BURNER_RUN] = 1, [SPAWNER_END] = 0
+    };
+    if (q->kind < SPAWNER_VAULT || q->kind > SPAWNER_END || count != wanted[q->kind] ||
+        memchr(q->device, '\0', sizeof(q->device)) == NULL)
+        return -EINVAL;
+    return q->kind == SPAWNER_END ? end(s, q) : start(s, q, fds, pid);
+}
+
+/* Descriptors, out of the way of those that a child gets. Their number, -errno. */
+static int take_fds(struct msghdr *m, int fds[SPAWNER_FDS_MAX])
+{
+    int count = 0, error = (m->msg_flags & MSG_CTRUNC) != 0 ? -EINVAL : 0;
+    for (struct cmsghdr *h = CMSG_FIRSTHDR(m); h != NULL; h = CMSG_NXTHDR(m, h)) {
+        if (h->cmsg_level != SOL_SOCKET || h->cmsg_type != SCM_RIGHTS)
+            continue;
+        for (size_t i = 0; i < (h->cmsg_len - CMSG_LEN(0)) / sizeof(int); i++) {
+            int fd CLEANUP(closep) = -1;
+            memcpy(&fd, CMSG_DATA(h) + i * sizeof(fd), sizeof(fd));
+            int moved = count < SPAWNER_FDS_MAX ? fcntl(fd, F_DUPFD_CLOEXEC, FD_OUT_OF_WAY) : -1;
+            if (moved < 0)
+                error = -EINVAL;
+            else
+                fds[count++] = moved;
+        }
+    }
+    while (error != 0 && count > 0)
+        close(fds[--count]);
+    return error != 0 ? error : count;
+}
+
+/* false: hearthd is gone. */
+static bool serve_one(struct spawned *s, int fd)
+{
+    union {
+        char bytes[CMSG_SPACE((SPAWNER_FDS_MAX + 1) * sizeof(int))];
+        struct cmsghdr align;
+    } control;
+    struct spawner_request q;
+    struct spawner_answer answer = { 0 };
+    int fds[SPAWNER_FDS_MAX] = { -1, -1 };
+    struct iovec part = { &q, sizeof(q) };
+    struct msghdr m = { .msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control) };
+    ssize_t n = recvmsg(fd, &m, MSG_CMSG_CLOEXEC);
+    if (n < 0 && errno == EINTR)
+        return true;
+    if (n <= 0)
+        return false;
+    int count = take_fds(&m, fds);
+    bool whole = n == (ssize_t)sizeof(q) && (m.msg_flags & MSG_TRUNC) == 0;
+    answer.outcome = count < 0 ? count : !whole ? -EINVAL : answer_request(s, &q, fds, (size_t)count, &answer.pid);
+    for (int i = 0; i < count; i++)
+        close(fds[i]);
+    return send(fd, &answer, sizeof(answer), MSG_NOSIGNAL) == (ssize_t)sizeof(answer);
+}
+
+void spawner_serve(int fd, const struct config *config)
+{
+    static struct spawned s;
+    /* The terminal's and the service manager's signals reach the whole group; it ends when hearthd has. */
+    (void)signal(SIGINT, SIG_IGN);
+    (void)signal(SIGTERM, SIG_IGN);
+    (void)signal(SIGHUP, SIG_IGN);
+    (void)signal(SIGPIPE, SIG_IGN);
+    if (secret_hide_process() != 0)
+        _exit(EXIT_FAILURE);
+    s.config = config;
+    choose_environment(&s);
+    for (size_t i = 0; i < SPAWNER_CHILDREN_MAX; i++)
+        s.processes[i].pidfd = -1;
+    while (serve_one(&s, fd))
+        ;
+    _exit(EXIT_SUCCESS);
+}
