@@ -15,7 +15,7 @@
 
 bool prompt_possible(void) { return isatty(STDIN_FILENO) && isatty(STDERR_FILENO); }
 
-/* Reads one line of the terminal byte by byte: no buffer of the C library keeps a password. */
+/* Reads one line of standard input byte by byte: no buffer of the C library keeps a password. */
 static int read_line(char *out, size_t cap)
 {
     size_t len = 0;
@@ -43,6 +43,11 @@ int prompt_line(const char *question, char *out, size_t cap)
     fprintf(stderr, "%s", question);
     fflush(stderr);
     return read_line(out, cap);
+}
+
+int prompt_input(const char *question, char *out, size_t cap)
+{
+    return prompt_possible() ? prompt_line(question, out, cap) : read_line(out, cap);
 }
 
 bool prompt_yes(const char *question)

@@ -264,7 +264,8 @@ static int show_code(struct cli *cli, const char *distributor)
     if (cli->output.json)
         output_json(&cli->output, json_pack("{s:s, s:I}", "url", c.url, "ends_ms", (json_int_t)c.ends_ms));
     else
-        output_line(&cli->output, "On a device of the other account, before %s, run:\n  hearth link '%s'",
+        output_line(&cli->output,
+                    "On a device of the other account, before %s, run `hearth link -` and give it this:\n  %s",
                     output_time(c.ends_ms, when), c.url);
     return EXIT_DONE;
 }
@@ -280,8 +281,11 @@ static int run_link(struct cli *cli, int argc, char **argv)
     if (count == 0)
         return show_code(cli, distributor);
     ctl_Link m = ctl_Link_init_zero;
-    if (!cli_text(cli, m.distributor, sizeof(m.distributor), distributor, "the distributor") ||
-        !cli_text(cli, m.url, sizeof(m.url), args[0], "the URL"))
+    if (!cli_text(cli, m.distributor, sizeof(m.distributor), distributor, "the distributor"))
+        return EXIT_USAGE;
+    if (strcmp(args[0], "-") == 0 && prompt_input("URL that `hearth link` printed there: ", m.url, sizeof(m.url)) != 0)
+        return cli_usage(cli, "give the URL on standard input, one line");
+    if (strcmp(args[0], "-") != 0 && !cli_text(cli, m.url, sizeof(m.url), args[0], "the URL"))
         return EXIT_USAGE;
     ctl_DistributorRow row = ctl_DistributorRow_init_zero;
     code = CLI_CALL(cli, LINK, ctl_Link, &m, on_linked, &row);
@@ -295,8 +299,9 @@ static int run_link(struct cli *cli, int argc, char **argv)
     return EXIT_DONE;
 }
 const struct verb verb_link = {
-    "link", "[URL] [--account DISTRIBUTOR]", "Links two accounts of the household.",
+    "link", "[URL|-] [--account DISTRIBUTOR]", "Links two accounts of the household.",
     "Without URL: prints a one-time URL of this account. With it: links this account to the one that printed it.\n"
+    "- reads the URL from standard input: on a command line other users of this machine could read it.\n"
     "--account chooses, when this device is registered with several distributors.",
     run_link
 };
