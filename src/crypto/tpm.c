@@ -3,6 +3,7 @@
 #include "crypto/tpm.h"
 
 #include <dlfcn.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <tss2/tss2_esys.h>
 #include <tss2/tss2_mu.h>
@@ -10,8 +11,10 @@
 
 #include "base/log.h"
 #include "base/util.h"
+#include "crypto/tpm_socket.h"
 
 #define DEVICE "device:/dev/tpmrm0"
+#define SOCKET "swtpm:path="
 
 /* The libraries bring OpenSSL along, which a vault that is bound to no TPM should not carry: hence dlopen. */
 #define CALLS(X)                           \
@@ -30,6 +33,13 @@
     X(esys, Esys_Load)                     \
     X(esys, Esys_Unseal)                   \
     X(esys, Esys_FlushContext)             \
+    X(esys, Esys_NV_DefineSpace)           \
+    X(esys, Esys_NV_UndefineSpace)         \
+    X(esys, Esys_NV_Increment)             \
+    X(esys, Esys_NV_Read)                  \
+    X(esys, Esys_TR_FromTPMPublic)         \
+    X(esys, Esys_TR_SetAuth)               \
+    X(esys, Esys_TR_Close)                 \
     X(esys, Esys_Free)
 
 struct calls {
@@ -39,7 +49,7 @@ struct calls {
 };
 struct tpm {
     struct calls tss;
-    TSS2_TCTI_CONTEXT *tcti;
+    TSS2_TCTI_CONTEXT *tcti, *socket; /* one of them */
     ESYS_CONTEXT *esys;
     ESYS_TR primary, session;
 };
@@ -118,6 +128,13 @@ static int start_session(struct tpm *t)
     return rc == TSS2_RC_SUCCESS ? 0 : failed("begin a session", rc);
 }
 
+static TSS2_RC reach(struct tpm *t, const char *tcti)
+{
+    if (strncmp(tcti, SOCKET, strlen(SOCKET)) == 0)
+        return tpm_socket_open(&t->socket, tcti + strlen(SOCKET)) == 0 ? TSS2_RC_SUCCESS : TSS2_TCTI_RC_IO_ERROR;
+    return t->tss.Tss2_TctiLdr_Initialize(tcti, &t->tcti);
+}
+
 int tpm_open(struct tpm **out, const char *tcti)
 {
     struct tpm *t = calloc(1, sizeof(*t));
@@ -126,9 +143,9 @@ int tpm_open(struct tpm **out, const char *tcti)
     t->primary = t->session = ESYS_TR_NONE;
     int r = load(&t->tss);
     if (r == 0) {
-        TSS2_RC rc = t->tss.Tss2_TctiLdr_Initialize(tcti != NULL ? tcti : DEVICE, &t->tcti);
+        TSS2_RC rc = reach(t, tcti != NULL ? tcti : DEVICE);
         if (rc == TSS2_RC_SUCCESS)
-            rc = t->tss.Esys_Initialize(&t->esys, t->tcti, NULL);
+            rc = t->tss.Esys_Initialize(&t->esys, t->socket != NULL ? t->socket : t->tcti, NULL);
         if (rc != TSS2_RC_SUCCESS)
             r = failed("be reached (its device belongs to the group tss)", rc);
     }
@@ -156,6 +173,7 @@ void tpm_close(struct tpm *t)
         t->tss.Esys_Finalize(&t->esys);
     if (t->tcti != NULL)
         t->tss.Tss2_TctiLdr_Finalize(&t->tcti);
+    tpm_socket_close(t->socket);
     free(t);
 }
 
@@ -244,4 +262,159 @@ int tpm_unseal(struct tpm *t, struct slice sealed, struct key32 *out)
     secret_wipe(data, sizeof(*data));
     t->tss.Esys_Free(data);
     return r;
+}
+
+/* --- Counters --- */
+
+#define INDEX_FIRST 0x01800000u /* TCG Registry of Reserved TPM 2.0 Handles: of the owner */
+#define INDEX_MASK 0x003fffffu
+#define INDEX_TRIES 16
+#define RATE_TRIES 20 /* a TPM that bounds how often it is written to asks to wait */
+#define RATE_WAIT_MS 500
+
+static TPM2B_AUTH auth_of(const struct key32 *auth)
+{
+    TPM2B_AUTH a = { .size = sizeof(auth->bytes) };
+    memcpy(a.buffer, auth->bytes, sizeof(auth->bytes));
+    return a;
+}
+
+static int define(struct tpm *t, const struct key32 *auth, uint32_t index)
+{
+    const TPM2B_NV_PUBLIC public = { .nvPublic = { .nvIndex = index,
+                                                   .nameAlg = TPM2_ALG_SHA256,
+                                                   .attributes = TPMA_NV_AUTHREAD | TPMA_NV_AUTHWRITE | TPMA_NV_NO_DA |
+                                                                 TPM2_NT_COUNTER << TPMA_NV_TPM2_NT_SHIFT,
+                                                   .dataSize = sizeof(uint64_t) } };
+    TPM2B_AUTH a = auth_of(auth);
+    ESYS_TR handle = ESYS_TR_NONE;
+    TSS2_RC rc = t->tss.Esys_NV_DefineSpace(t->esys, ESYS_TR_RH_OWNER, ESYS_TR_PASSWORD, t->session, ESYS_TR_NONE, &a,
+                                            &public, &handle);
+    secret_wipe(&a, sizeof(a));
+    if (rc == TSS2_RC_SUCCESS)
+        rc = t->tss.Esys_TR_Close(t->esys, &handle);
+    return rc == TSS2_RC_SUCCESS ? 0 : failed("make a counter", rc);
+}
+
+/* *out: Esys_TR_Close. */
+static int find(struct tpm *t, const struct key32 *auth, uint32_t index, ESYS_TR *out)
+{
+    TSS2_RC rc = t->tss.Esys_TR_FromTPMPublic(t->esys, index, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, out);
+    if (rc != TSS2_RC_SUCCESS)
+        return (rc & (TPM2_RC_FMT1 | 0x3f)) == TPM2_RC_HANDLE ? TPM_FOREIGN : failed("find a counter", rc);
+    if (auth == NULL)
+        return 0;
+    TPM2B_AUTH a = auth_of(auth);
+    rc = t->tss.Esys_TR_SetAuth(t->esys, *out, &a);
+    secret_wipe(&a, sizeof(a));
+    return rc == TSS2_RC_SUCCESS ? 0 : failed("use a counter", rc);
+}
+
+/* Not ours: of another auth, of another kind, or never raised. */
+static bool is_not_ours(TSS2_RC rc)
+{
+    if (rc & TSS2_RC_LAYER_MASK)
+        return false;
+    switch (rc & TPM2_RC_FMT1 ? rc & (TPM2_RC_FMT1 | 0x3f) : rc) {
+    case TPM2_RC_AUTH_FAIL:
+    case TPM2_RC_BAD_AUTH:
+    case TPM2_RC_ATTRIBUTES:
+    case TPM2_RC_NV_AUTHORIZATION:
+    case TPM2_RC_NV_RANGE:
+    case TPM2_RC_NV_UNINITIALIZED:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static TSS2_RC increment(struct tpm *t, ESYS_TR handle)
+{
+    TSS2_RC rc = TSS2_RC_SUCCESS;
+    for (int i = 0; i < RATE_TRIES; i++) {
+        rc = t->tss.Esys_NV_Increment(t->esys, handle, handle, t->session, ESYS_TR_NONE, ESYS_TR_NONE);
+        if (rc != TPM2_RC_NV_RATE)
+            break;
+        (void)poll(NULL, 0, RATE_WAIT_MS);
+    }
+    return rc;
+}
+
+static TSS2_RC read_value(struct tpm *t, ESYS_TR handle, uint64_t *value)
+{
+    TPM2B_MAX_NV_BUFFER *data = NULL;
+    TSS2_RC rc = t->tss.Esys_NV_Read(t->esys, handle, handle, t->session, ESYS_TR_NONE, ESYS_TR_NONE, sizeof(uint64_t),
+                                     0, &data);
+    if (rc == TSS2_RC_SUCCESS && data->size != sizeof(uint64_t))
+        rc = TPM2_RC_NV_RANGE;
+    if (rc == TSS2_RC_SUCCESS)
+        *value = get_be64(data->buffer);
+    t->tss.Esys_Free(data);
+    return rc;
+}
+
+static int use_counter(struct tpm *t, const struct key32 *auth, bool raise, struct tpm_counter *c)
+{
+    ESYS_TR handle = ESYS_TR_NONE;
+    uint64_t value = 0;
+    int r = find(t, auth, c->index, &handle);
+    if (r == 0) {
+        TSS2_RC rc = raise ? increment(t, handle) : TSS2_RC_SUCCESS;
+        if (rc == TSS2_RC_SUCCESS)
+            rc = read_value(t, handle, &value);
+        if (rc != TSS2_RC_SUCCESS)
+            r = is_not_ours(rc) ? TPM_FOREIGN : failed("raise or read its counter", rc);
+    }
+    if (handle != ESYS_TR_NONE)
+        (void)t->tss.Esys_TR_Close(t->esys, &handle);
+    if (r == 0)
+        c->value = value;
+    return r;
+}
+
+int tpm_counter_read(struct tpm *t, const struct key32 *auth, struct tpm_counter *c)
+{
+    return use_counter(t, auth, false, c);
+}
+
+int tpm_counter_raise(struct tpm *t, const struct key32 *auth, struct tpm_counter *c)
+{
+    return use_counter(t, auth, true, c);
+}
+
+/* Raised at once: one that never was cannot be read. */
+int tpm_counter_make(struct tpm *t, const struct key32 *auth, uint32_t wanted, struct tpm_counter *out)
+{
+    struct tpm_counter c = { 0 };
+    for (uint32_t i = 0; i < INDEX_TRIES; i++) {
+        ESYS_TR handle = ESYS_TR_NONE;
+        c.index = INDEX_FIRST | ((wanted + i) & INDEX_MASK);
+        int r = find(t, NULL, c.index, &handle);
+        if (r == 0)
+            (void)t->tss.Esys_TR_Close(t->esys, &handle);
+        else if (r == TPM_FOREIGN)
+            r = define(t, auth, c.index);
+        if (r == 0)
+            r = use_counter(t, auth, true, &c);
+        if (r == 0)
+            *out = c;
+        if (r != TPM_FOREIGN)
+            return r;
+    }
+    log_error("the TPM has no free place for a counter");
+    return TPM_ABSENT;
+}
+
+int tpm_counter_remove(struct tpm *t, uint32_t index)
+{
+    ESYS_TR handle = ESYS_TR_NONE;
+    int r = find(t, NULL, index, &handle);
+    if (r != 0)
+        return r == TPM_FOREIGN ? 0 : r;
+    TSS2_RC rc =
+        t->tss.Esys_NV_UndefineSpace(t->esys, ESYS_TR_RH_OWNER, handle, ESYS_TR_PASSWORD, ESYS_TR_NONE, ESYS_TR_NONE);
+    if (rc == TSS2_RC_SUCCESS)
+        return 0;
+    (void)t->tss.Esys_TR_Close(t->esys, &handle);
+    return failed("remove a counter", rc);
 }

@@ -13,6 +13,7 @@
 #include "base/util.h"
 #include "vault/behind.h"
 #include "vault/certificate_rows.h"
+#include "vault/counter.h"
 #include "vault/headers.h"
 #include "vault/keyblock.h"
 #include "vault/keys.h"
@@ -336,6 +337,7 @@ int certificates_refuse(struct vault *v, const struct request *rq, struct reply 
     certificate_row_deinit(&row);
     certificate_row_init(&row);
     certificate_row_fill(&row, envelope, &s->distributor, &facts->certificate, &facts->license);
+    counter_spent(v, &facts->license); /* its source may have it back: it must not be stored here as well */
     r = judge_serial(v, &row);
     if (r == 0)
         r = sign_receipt(v, &row, CERTIFICATE_REFUSED);

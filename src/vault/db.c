@@ -191,8 +191,13 @@ static const char times[] =
 static const char whole[] =
     "CREATE TABLE whole (one INTEGER PRIMARY KEY CHECK (one = 1), sealed BLOB NOT NULL) STRICT;";
 
+/* counter.c */
+static const char counter[] =
+    "CREATE TABLE counter (one INTEGER PRIMARY KEY CHECK (one = 1), sealed BLOB NOT NULL) STRICT;";
+
 static const char *const migrations[] = {
-    version_1, version_2, version_3, version_4, version_5, version_6, version_7, version_8, metadata, times, whole,
+    version_1, version_2, version_3, version_4, version_5, version_6,
+    version_7, version_8, metadata,  times,     whole,     counter,
 };
 
 static const char *const statements[DB_STATEMENT_COUNT] = {
@@ -203,6 +208,10 @@ static const char *const statements[DB_STATEMENT_COUNT] = {
     [DB_WHOLE_GET] = "SELECT sealed FROM whole",
     [DB_WHOLE_PUT] = "INSERT OR REPLACE INTO whole (one, sealed) VALUES (1, ?1)",
 
+    [DB_COUNTER_GET] = "SELECT sealed FROM counter",
+    [DB_COUNTER_PUT] = "INSERT OR REPLACE INTO counter (one, sealed) VALUES (1, ?1)",
+    [DB_COUNTER_DROP] = "DELETE FROM counter",
+
     [DB_GENERATION_GET] = "SELECT generation + count FROM device, changes",
 
     [DB_GENERATION_RAISE] = "UPDATE changes SET count = ?1 - (SELECT generation FROM device)"
@@ -210,6 +219,9 @@ static const char *const statements[DB_STATEMENT_COUNT] = {
 
     [DB_STANDING_GET] = "SELECT behind, taken, issued FROM standing WHERE distributor = ?1",
     [DB_STANDING_PUT] = "INSERT OR REPLACE INTO standing (distributor, behind, taken, issued) VALUES (?1, ?2, ?3, ?4)",
+    [DB_STANDING_ALL_BEHIND] = "INSERT INTO standing (distributor, behind) SELECT distributor, 1 FROM distributor"
+                               " WHERE sealed IS NOT NULL"
+                               " ON CONFLICT (distributor) DO UPDATE SET behind = 1 WHERE behind = 0",
     [DB_STANDING_BEHIND] = "SELECT s.distributor FROM standing s JOIN distributor d ON d.distributor = s.distributor"
                            " WHERE s.behind > 0 AND d.sealed IS NOT NULL LIMIT 1",
     [DB_USED_GET] = "SELECT 1 FROM used_serial WHERE issuer = ?1 AND serial = ?2 AND said_by IN (?1, ?3)",

@@ -3,6 +3,7 @@
 
 #include "crypto/contentkey.h"
 #include "vault/behind.h"
+#include "vault/counter.h"
 #include "vault/db.h"
 #include "vault/headers.h"
 #include "vault/in_use.h"
@@ -125,6 +126,8 @@ int licenses_of_content(struct vault *v, const struct id *content,
 
 int licenses_set_state(struct vault *v, const struct license_row *row, enum license_state state)
 {
+    if (state != LICENSE_VALID)
+        counter_spent(v, &row->license);
     return put(v, &row->license, buf_slice(&row->envelope), state);
 }
 

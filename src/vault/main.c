@@ -122,9 +122,21 @@ static int open_key(struct vault *v, const char *dir, const struct storage_key_w
     if (r != 0)
         return r;
     bool is_new = access(path, F_OK) != 0;
-    r = storage_key_get(dir, is_new, wish, v->rng, storage_key);
+    enum storage_key_form before = STORAGE_KEY_AS_IT_IS, now = STORAGE_KEY_AS_IT_IS;
+    r = storage_key_form_get(dir, &before);
+    if (is_new && r == 0)
+        log_warn(
+            "storage.key is here and vault.db is not: this begins as a new device. Where that was not meant, stop hearthd and put vault.db back; else register again, remove the former device (hearth devices), and hearth restore brings back what was bought");
+    if (r == 0 || r == -ENOENT)
+        r = storage_key_get(dir, is_new, wish, v->rng, storage_key);
+    if (r == 0)
+        r = storage_key_form_get(dir, &now);
+    if (r == 0 && (before == STORAGE_KEY_TPM || now == STORAGE_KEY_TPM))
+        r = tpm_open(&v->tpm, wish->tcti); /* for its counter; stays open inside the sandbox */
+    v->counter.leave = now != STORAGE_KEY_TPM;
     if (r == STORAGE_KEY_ABSENT)
-        log_error("storage.key is missing, vault.db cannot be read without it");
+        log_error(
+            "storage.key is missing, vault.db cannot be read without it: put it back; or move vault.db away, register again, and: hearth restore");
     if (r != 0)
         return r > 0 ? -ENOKEY : r;
     v->storage_key = *storage_key;
@@ -178,6 +190,7 @@ int main(int argc, char **argv)
     if (r == 0)
         r = run(&v, dir, &keys);
     vault_stop(&v, keys);
+    tpm_close(v.tpm);
     known_free(v.known);
     secret_free(storage_key);
     if (r < 0)

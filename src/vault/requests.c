@@ -10,6 +10,7 @@
 #include "base/util.h"
 #include "vault/behind.h"
 #include "vault/certificates.h"
+#include "vault/counter.h"
 #include "vault/headers.h"
 #include "vault/keys.h"
 #include "vault/keysets.h"
@@ -171,7 +172,10 @@ static int handle(struct batch *b, const struct frame *f)
     memset(&b->reply, 0, sizeof(b->reply));
     b->reply.tail = buf(REQUESTS_TAIL_MAX);
     b->ids[b->count++] = f->request;
+    const bool spent = b->v->counter.spent;
     int r = run_alone(b, f);
+    if (r != 0)
+        b->v->counter.spent = spent;
     plays_request_done(b->v, r == 0);
     if (r != 0)
         services_forget(b->v); /* what the cache took from rows that are undone now */
@@ -190,6 +194,7 @@ static int handle(struct batch *b, const struct frame *f)
 static int refuse_all(struct batch *b, int error)
 {
     log_error("requests could not be made durable: count=%u errno=%d", b->count, -error);
+    b->v->counter.spent = false;
     services_forget(b->v);
     buf_clear(&b->replies);
     for (unsigned i = 0; i < b->count; i++) {
@@ -219,7 +224,11 @@ static int serve_batch(struct batch *b, struct frame *f)
         more = full ? CHANNEL_NOTHING : channel_read(b->channel, false, f);
     }
     if (failed == 0)
+        failed = counter_before_commit(b->v);
+    if (failed == 0)
         failed = transaction_commit(&b->transaction);
+    if (failed == 0 && counter_committed(b->v) != 0)
+        return -EIO; /* durable, and not to be answered: judged at the next start */
     plays_committed(b->v, failed == 0);
     int r = failed != 0 ? refuse_all(b, failed > 0 ? -EUCLEAN : failed) : 0;
     if (r == 0)

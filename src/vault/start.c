@@ -3,6 +3,7 @@
 
 #include "vault/behind.h"
 #include "vault/certificates.h"
+#include "vault/counter.h"
 #include "vault/db.h"
 #include "vault/in_use.h"
 #include "vault/keys.h"
@@ -19,6 +20,8 @@ int vault_start(struct vault *v, const char *path, struct keys **keys)
         r = keys_load(v, keys);
     if (r == 0)
         r = whole_follow(v); /* before anything is written */
+    if (r == 0)
+        r = counter_start(v);
     if (r == 0)
         r = certificates_forget_ended(v);
     if (r == 0)

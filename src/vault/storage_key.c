@@ -288,3 +288,18 @@ int storage_key_get(const char *state_dir, bool create, const struct storage_key
     *out = key;
     return 0;
 }
+
+int storage_key_form_get(const char *state_dir, enum storage_key_form *out)
+{
+    char path[PATH_MAX];
+    struct buf content = buf(CONTENT_BYTES_MAX);
+    int r = file_join(path, sizeof(path), state_dir, "storage.key");
+    if (r == 0)
+        r = read_content(path, &content);
+    if (r == 0)
+        *out = form_of(&content);
+    if (content.data != NULL)
+        secret_wipe(content.data, content.len);
+    buf_free(&content);
+    return r;
+}

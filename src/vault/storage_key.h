@@ -24,6 +24,9 @@ struct storage_key_wish {
 /* "file", "tpm", "passphrase". 0, -EINVAL. */
 int storage_key_parse(const char *text, enum storage_key_form *out) MUST_USE;
 
+/* The form in which it lies in state_dir. 0, -ENOENT, -EUCLEAN, -errno. */
+int storage_key_form_get(const char *state_dir, enum storage_key_form *out) MUST_USE;
+
 #define STORAGE_KEY_ABSENT 1 /* there is none and create is false */
 #define STORAGE_KEY_CLOSED 2 /* it is there, and cannot be opened here: the log says why and what to do */
 /* Reads the key of state_dir, or makes one that is durable before this returns. When another form is wished, the file is written in it, durably, and the

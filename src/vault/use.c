@@ -2,6 +2,7 @@
 #include "vault/use.h"
 
 #include "base/util.h"
+#include "vault/counter.h"
 #include "vault/db.h"
 #include "vault/in_use.h"
 #include "vault/keys.h"
@@ -91,6 +92,7 @@ static int charge(struct vault *v, const doc_License *l, struct use_play *p)
     u.plays = u32_add(u.plays, 1);
     u.play_ms = u64_add(u.play_ms, p->charged_ms);
     p->counted = true;
+    counter_spent(v, l);
     return put(v, l->issuer, l->license_id, &u);
 }
 

@@ -12,6 +12,7 @@
 #include "base/rng.h"
 #include "base/secret.h"
 #include "crypto/id.h"
+#include "crypto/tpm.h"
 #include "store/store.h"
 
 struct keys;
@@ -42,6 +43,12 @@ struct vault {
     struct store_sum sum;  /* whole.c */
     struct key32 *row_key; /* guarded */
     enum { WHOLE_UNKNOWN, WHOLE_YES, WHOLE_NO } whole;
+    struct tpm *tpm; /* NULL: the storage key is not bound to one */
+    struct {         /* counter.h */
+        struct tpm_counter at;
+        bool leave; /* it was bound, and is no more */
+        bool kept, spent;
+    } counter;
 };
 
 /* What the database and the documents can hold as a number alike. */

@@ -2,7 +2,10 @@
 """A vault that is bound, to the machine's TPM (swtpm) or by a passphrase: it plays where it belongs, opens nowhere else, says what to do, and moves."""
 import os
 import shutil
+import signal
 import socket
+import sqlite3
+import subprocess
 
 from household import PROGRAMS, Device, Household, Process, enter_namespace, make_track, reference_digest, run_cases, wait_for
 
@@ -53,6 +56,29 @@ class Bound(Device):
         with open(os.path.join(self.state, "vault", "storage.key"), "rb") as f:
             return f.read()
 
+    def said(self, words):
+        with open(self.log) as f:
+            return words in f.read()
+
+    def counter(self):
+        db = sqlite3.connect(f"file:{os.path.join(self.state, 'vault', 'vault.db')}?mode=ro", uri=True)
+        try:
+            return db.execute("SELECT sealed FROM counter").fetchall()
+        finally:
+            db.close()
+
+    def keep(self):
+        """A copy of all there is, made while nothing runs."""
+        self.stop()
+        kept = self.state + ".kept"
+        shutil.rmtree(kept, ignore_errors=True)
+        shutil.copytree(self.state, kept)
+
+    def put_back(self):
+        self.stop()
+        shutil.rmtree(self.state)
+        shutil.copytree(self.state + ".kept", self.state)
+
     def copied(self, name):
         """What another machine has, after everything here was copied there."""
         self.stop()
@@ -67,10 +93,19 @@ class Machine:
     def __init__(self, name):
         state, self.socket = os.path.join(h.root, name + ".tpm"), os.path.join(h.root, name + ".socket")
         os.mkdir(state)
+        self.name, self.state = name, state
+        self.start()
+        self.words = f"tpm = swtpm:path={self.socket}"
+
+    def start(self):
+        state = self.state
         self.process = Process([SWTPM, "socket", "--tpm2", "--tpmstate", f"dir={state}", "--server", f"type=unixio,path={self.socket}",
                                 "--ctrl", f"type=unixio,path={self.socket}.ctrl", "--flags", "not-need-init,startup-clear"], state + ".log")
         wait_for("the TPM", self.answers)
-        self.words = f"tpm = swtpm:path={self.socket}"
+
+    def kept(self):
+        with open(os.path.join(self.state, "tpm2-00.permall"), "rb") as f:
+            return f.read()
 
     def answers(self):
         with socket.socket(socket.AF_UNIX) as s:
@@ -142,6 +177,94 @@ def tpm():
     moved.stop()
 
 
+def counting(name):
+    """A device bound to a TPM of its own that has bought a license of a few plays, and the content."""
+    machine = Machine(name + "-machine")
+    device = Bound(h.root, name).again("key = tpm", f"tpm = swtpm:path={machine.socket}")
+    device.register(h.aurora, "alice", h.passwords["alice"])
+    few = h.publish(make_track(os.path.join(h.root, name + ".flac"), 2, seed=len(name)), "--price", "0.50", "--max-plays", "9", "--name", "Nine plays")
+    device("get", few, "--yes")
+    return machine, device, few
+
+
+def older_copy():
+    """Put back on the very machine, and kept offline: the TPM has counted on."""
+    if not SWTPM:
+        return "SKIP swtpm is not installed"
+    machine, device, few = counting("parlour")
+    assert device.digest(few)
+    device.keep()
+    device.start()
+    assert device.digest(few)  # and again, as nothing was spent in vain
+    device.stop()
+    device.start()
+    assert not device.said("older copy")
+    device.stop()
+    h.aurora.stop()
+    device.put_back()
+    for _ in range(2):  # a restart makes it no younger
+        device.start()
+        assert device.said("put back from an older copy, the TPM has counted further")
+        refusal = device.refused("vault-behind", "play", few, "--output", "digest")
+        assert "aurora" in refusal.message and "hearth doctor" in refusal.remedy, (refusal.message, refusal.remedy)
+        device.stop()
+    h.aurora.start()
+    device.start()
+    wait_for("it has caught up", lambda: device.digest(few))
+
+    # the way to another key: judged once more, then the TPM has nothing of this device any more, and a copy from before is noticed
+    device.keep()
+    device.again("key = file", f"tpm = swtpm:path={machine.socket}")
+    assert device.digest(few) and not device.counter()
+    device.stop()
+    h.aurora.stop()
+    device.put_back()
+    device.again("key = tpm", f"tpm = swtpm:path={machine.socket}")
+    assert device.said("the counter of this device in the TPM is gone") and device.counter()
+    device.refused("vault-behind", "play", few, "--output", "digest")
+    device.stop()
+    h.aurora.start()
+
+
+def sleeps(pid):
+    with open(f"/proc/{pid}/stat") as f:
+        return f.read().rsplit(")", 1)[1].split()[0] == "S"
+
+
+def killed_between():
+    """Between what is durable and the TPM: the command is still on its way when vault and TPM end; or it is carried out, and nobody hears of it."""
+    if not SWTPM:
+        return "SKIP swtpm is not installed"
+    machine, device, few = counting("study")
+    for raised in (False, True):
+        before = device.counter()
+        os.kill(machine.process.child.pid, signal.SIGSTOP)
+        with subprocess.Popen([PROGRAMS["hearth"], "--socket", device.socket, "play", few, "--output", "digest"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as play:
+            vault = device.vault_pid()
+            wait_for("the play is charged, and the TPM is asked", lambda: device.counter() != before and sleeps(vault))
+            if raised:
+                kept = machine.kept()
+                os.kill(device.process.child.pid, signal.SIGSTOP)
+                os.kill(machine.process.child.pid, signal.SIGCONT)
+                wait_for("the TPM has counted", lambda: machine.kept() != kept)
+                device.kill()
+            else:
+                device.kill()
+                os.kill(vault, signal.SIGKILL)
+                machine.process.kill()
+            play.kill()
+        if not raised:
+            machine.start()
+        begin = os.path.getsize(device.log)
+        device.start()
+        with open(device.log) as f:
+            f.seek(begin)
+            said = f.read()
+        assert ("raised to what was made durable" in said) != raised, said
+        assert "older copy" not in said and device.digest(few)
+    device.stop()
+
+
 def lost():
     """The machine is gone, and its state opens nowhere: a new device of the account gets back what was bought."""
     if not SWTPM:
@@ -165,4 +288,6 @@ def lost():
 
 run_cases([("a passphrase opens the vault, and a copy of it only together with the passphrase", passphrase),
            ("a TPM opens the vault on its machine alone, and the way to another one loses nothing", tpm),
+           ("an older copy put back on the same machine, offline, is noticed by the TPM's counter", older_copy),
+           ("a vault killed before or after its TPM counts goes on as if nothing had been", killed_between),
            ("what a lost machine had comes back on a new one", lost)])
