@@ -68,12 +68,22 @@ static bool is_others(const struct admin *a, char owner[64])
     return true;
 }
 
+static int fail_moved(struct admin *a)
+{
+    return admin_fail(
+        a, REASON_NOT_PERMITTED,
+        "The database of %s was moved to a server; the line above says where. If that was interrupted, say "
+        "database move --to the same again: it goes on. Otherwise this is a copy of before: put back the "
+        "file `database` that names the server.",
+        a->state_dir);
+}
+
 int admin_open(struct admin *a)
 {
     char owner[64];
     int r = rotation_load(&a->keys, a->state_dir);
     if (r == 0)
-        r = operations_open(&a->o, a->state_dir, a->keys, rng_system(), 0);
+        r = operations_open(&a->o, a->state_dir, a->keys, rng_system(), a->any_place ? OPERATIONS_ANY_PLACE : 0);
     if (r == -ENOENT)
         return a->keys ? admin_no_database(a)
                : admin_lost_keys(a)
@@ -97,6 +107,8 @@ int admin_open(struct admin *a)
             "keys/ that was saved with this database; or, if the key was changed on another machine, copy "
             "keys/storage.key.new (or storage.key) from there.",
             a->state_dir);
+    if (r == OPERATIONS_MOVED)
+        return fail_moved(a);
     if (r == STORE_NEWER)
         return admin_fail(a, REASON_NOT_PERMITTED, "%s was made by a newer version of this program.", a->state_dir);
     return r == 0 ? 0 : admin_error(a, r, "open the state directory");
@@ -133,6 +145,8 @@ int admin_begin(struct admin *a)
     r = transaction_begin(&a->open, a->o->store);
     if (r != 0)
         return admin_error(a, r, "lock the database");
+    if (!a->any_place && (r = operations_judge_place(a->o)) != 0) /* while this waited for the lock */
+        return r == OPERATIONS_MOVED ? fail_moved(a) : admin_error(a, r, "read the database");
     return a->any_keys ? 0 : admin_judge_keys(a);
 }
 

@@ -21,7 +21,8 @@ struct admin {
     struct operations *o;
     struct transaction open; /* after admin_begin */
     int64_t now_ms;
-    bool any_keys; /* the command goes with keys that do not count (keys_age.h) */
+    bool any_keys;  /* the command goes with keys that do not count (keys_age.h) */
+    bool any_place; /* ... with a database that has moved (operations.h) */
 };
 
 struct admin_command {
@@ -149,6 +150,11 @@ void out_csv_row(const struct out_field *fields, size_t count, bool first); /* a
 int admin_init(struct admin *a, int argc, char **argv); /* admin_init.c */
 int admin_id(struct admin *a, int argc, char **argv);
 int admin_settings(struct admin *a, int argc, char **argv);
+/* Is it a PostgreSQL database? option: what named it, for the message. 0 or an exit code. */
+int admin_judge_database(struct admin *a, const char *option, const char *database) MUST_USE;
+int admin_database(struct admin *a, int argc, char **argv); /* admin_database.c */
+/* No server may run on the state directory while *fd, which is to be closed, is open. 0 or an exit code. */
+int admin_lock_state(struct admin *a, int *fd) MUST_USE;
 int admin_stats(struct admin *a, int argc, char **argv); /* admin_operate.c */
 int admin_reload(struct admin *a, int argc, char **argv);
 int admin_backup(struct admin *a, int argc, char **argv); /* admin_backup.c */

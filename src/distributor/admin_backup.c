@@ -50,7 +50,7 @@ int admin_backup(struct admin *a, int argc, char **argv)
 /* --- restore ----------------------------------------------------------------------------------------------------- */
 
 /* No server may run on it (serve.c holds the same lock). */
-static int lock_state(struct admin *a, int *fd)
+int admin_lock_state(struct admin *a, int *fd)
 {
     char path[1100];
     int r = file_make_dirs(a->state_dir, 0700);
@@ -171,7 +171,7 @@ static int restore_from(struct admin *a, const char *dir, bool replace, bool clo
     int r = backup_read(dir, &b); /* before anything is moved */
     if (r != 0)
         return explain(a, dir, r);
-    r = lock_state(a, &lock);
+    r = admin_lock_state(a, &lock);
     if (r != 0)
         return r;
     if (replace && a->now_ms < b.taken_ms && !clock_was_ahead)
@@ -214,7 +214,7 @@ static int restore_here(struct admin *a, bool clock_was_ahead)
     struct reserve_report report;
     int64_t taken_ms;
     int lock CLEANUP(closep) = -1;
-    int r = lock_state(a, &lock);
+    int r = admin_lock_state(a, &lock);
     a->any_keys = true; /* the database may be older than they are; the next keyset judges that (keyset_propose) */
     if (r == 0)
         r = admin_begin(a);

@@ -130,21 +130,6 @@ static bool is_policy(const char *text)
     return strcmp(text, "invite") == 0 || strcmp(text, "open") == 0 || strcmp(text, "closed") == 0;
 }
 
-static int judge_database(struct admin *a, const char *database)
-{
-    switch (store_pg_judge(database)) {
-    case 0:
-        return 0;
-    case -ENOTSUP:
-        return admin_fail(a, REASON_NOT_PERMITTED, "This program was built without PostgreSQL.");
-    case -EACCES:
-        return admin_usage(a,
-                           "--database holds no password: put it into a password file (passfile=FILE, or ~/.pgpass)");
-    default:
-        return admin_usage(a, "--database is postgresql://HOST/NAME or \"postgresql:host=HOST dbname=NAME\"");
-    }
-}
-
 /* *chosen: it had none before, and has none again when this fails. */
 static int choose_database(struct admin *a, const char *database, bool *chosen)
 {
@@ -251,7 +236,7 @@ int admin_init(struct admin *a, int argc, char **argv)
         return r;
     const struct token_place root = { options[INIT_ROOT_TOKEN].text, options[INIT_MODULE].text,
                                       options[INIT_PIN_FILE].text };
-    r = options[INIT_DATABASE].given ? judge_database(a, options[INIT_DATABASE].text) : 0;
+    r = options[INIT_DATABASE].given ? admin_judge_database(a, "--database", options[INIT_DATABASE].text) : 0;
     if (r != 0)
         return r;
     if (!operations_new_is_valid(&n))

@@ -41,22 +41,31 @@ int database_of(const char *state_dir, char out[STORE_PG_DATABASE_BYTES])
     return r;
 }
 
+int database_choose_moved(const char *state_dir, const char *database)
+{
+    char path[1100], line[STORE_PG_DATABASE_BYTES + 1];
+    int r = store_pg_judge(database);
+    if (r == 0)
+        r = choice_path(state_dir, path, sizeof(path));
+    if (r != 0)
+        return r;
+    snprintf(line, sizeof(line), "%s\n", database);
+    return file_replace(path, slice_str(line), 0600);
+}
+
 int database_choose(const char *state_dir, const char *database)
 {
-    char path[1100], file[1100], now[STORE_PG_DATABASE_BYTES], line[STORE_PG_DATABASE_BYTES + 1];
+    char file[1100], now[STORE_PG_DATABASE_BYTES];
     int r = store_pg_judge(database);
     if (r == 0)
         r = database_of(state_dir, now);
-    if (r == 0)
-        r = choice_path(state_dir, path, sizeof(path));
     if (r == 0)
         r = file_join(file, sizeof(file), state_dir, "operations.db");
     if (r != 0)
         return r;
     if (now[0] != '\0' ? strcmp(now, database) != 0 : access(file, F_OK) == 0)
         return -EEXIST;
-    snprintf(line, sizeof(line), "%s\n", database);
-    return file_replace(path, slice_str(line), 0600);
+    return database_choose_moved(state_dir, database);
 }
 
 void database_unchoose(const char *state_dir)

@@ -7,6 +7,8 @@
 
 /* Writes STATE/database (mode 0600) for a state directory that has no database yet. 0; as store_pg_judge; -EEXIST: it has another; -errno. */
 int database_choose(const char *state_dir, const char *database) MUST_USE;
+/* The same for one whose embedded database has moved there: nothing is in the way. 0, as store_pg_judge, -errno. */
+int database_choose_moved(const char *state_dir, const char *database) MUST_USE;
 /* Takes back the choice of an init that failed. */
 void database_unchoose(const char *state_dir);
 /* *out: the server's database, or "" for the embedded one. 0; -EINVAL: the file names none; -errno. */

@@ -42,6 +42,9 @@ static const struct admin_command commands[] = {
       "Put a backup back; no number is given out twice. --here: the files were put back by other means.\n"
       "--clock-was-ahead: it holds times after now, because the clock was wrong then and is right now.",
       admin_restore },
+    { "database", "show\ndatabase move --to postgresql:CONNECTION",
+      "Where the operations database is; its way from this machine to a PostgreSQL server, while nothing serves.",
+      admin_database },
     { "keys",
       "list\nkeys rotate [tls] [license] [roster] [sealing] [--request FILE]\n"
       "keys rotate storage [--here | --token URL --pin-file F [--module F]] [--prepare]\nkeys withdraw KEY [--request FILE]\nkeys request FILE\n"

@@ -55,6 +55,8 @@ static const struct {
     { "payment-timeout", "60" },
     { "collect-at", "0" },
     { "settlement-days", "0" },
+    { OPERATIONS_GONE_TO, "" },
+    { OPERATIONS_NOT_COMPLETE, "" },
 };
 
 /* --- Settings ---------------------------------------------------------------------------------------------------- */
@@ -228,6 +230,21 @@ static bool is_empty(struct operations *o)
     return query_one(&q) == STORE_ABSENT;
 }
 
+int operations_judge_place(struct operations *o)
+{
+    char gone[STORE_PG_DATABASE_BYTES], incomplete[8];
+    int r = operations_setting(o, OPERATIONS_GONE_TO, gone, sizeof(gone));
+    if (r == 0)
+        r = operations_setting(o, OPERATIONS_NOT_COMPLETE, incomplete, sizeof(incomplete));
+    if (r != 0)
+        return r;
+    if (gone[0] != '\0')
+        log_error("this database has moved, and does not count any more: to=%s", gone);
+    else if (incomplete[0] != '\0')
+        log_error("this database was not moved here completely, and does not count yet");
+    return gone[0] != '\0' || incomplete[0] != '\0' ? OPERATIONS_MOVED : 0;
+}
+
 int operations_open(struct operations **out, const char *state_dir, const struct keys *keys, const struct rng *rng,
                     unsigned flags)
 {
@@ -239,6 +256,8 @@ int operations_open(struct operations **out, const char *state_dir, const struct
     r = is_empty(o) ? -ENOENT : operations_distributor_get(o, OPERATIONS_SELF, &self, o->name, sizeof(o->name));
     if (r == 0)
         r = operations_setting(o, "currency", o->currency, sizeof(o->currency));
+    if (r == 0 && !(flags & OPERATIONS_ANY_PLACE))
+        r = operations_judge_place(o);
     if (r != 0)
         return r;
     if (!id_equal(&self, &keys->self)) {

@@ -66,14 +66,22 @@ struct operations {
 enum operations_flags {
     OPERATIONS_READ_ONLY = 1,          /* for requests_is_read_only() ones, on a thread of their own */
     OPERATIONS_NO_AUTO_CHECKPOINT = 2, /* as STORE_NO_AUTO_CHECKPOINT */
+    OPERATIONS_ANY_PLACE = 4,          /* also one that has moved: for whoever moves it */
 };
 /* Opens the database and brings it to the newest schema. keys and rng: borrowed for the life of it.
  * 0, owned by the caller; STORE_NEWER; -ENOENT when `init` has not been run; -ENOKEY: what is in it lies under a storage key that keys does not
- * hold; -errno. */
+ * hold; OPERATIONS_MOVED; -errno. */
 int operations_open(struct operations **out, const char *state_dir, const struct keys *keys, const struct rng *rng,
                     unsigned flags) MUST_USE;
 void operations_close(struct operations *o); /* accepts NULL */
 void operations_closep(struct operations **o);
+
+/* A database that moves to a server (database_move.h) says so itself, so that no copy of it is served by mistake. Settings of its own: */
+#define OPERATIONS_GONE_TO "moved-to"        /* where it is now; from then on this one does not count */
+#define OPERATIONS_NOT_COMPLETE "incomplete" /* "yes": it does not count yet */
+#define OPERATIONS_MOVED 2205                /* one of them is set */
+/* 0, OPERATIONS_MOVED (said in the log), -errno. In a transaction nobody can set one meanwhile. */
+int operations_judge_place(struct operations *o) MUST_USE;
 
 /* Creates the database of a new distributor: our own row, settings, first keyset and key block. From then on the keys are in use (keys_used). */
 struct operations_new {

@@ -229,7 +229,7 @@ static int start_database(struct server *server, bool *serves_directory)
     if (r == 0)
         r = keyset_current(server->read_ops, &server->keyset);
     if (r != 0)
-        return r > 0 && r != STORE_NEWER ? -EUCLEAN : r;
+        return r > 0 && r != STORE_NEWER && r != OPERATIONS_MOVED ? -EUCLEAN : r;
     if (server->config.listen[0] == '\0')
         snprintf(server->config.listen, sizeof(server->config.listen), "%s",
                  listen[0] != '\0' ? listen : SERVE_LISTEN_DEFAULT);

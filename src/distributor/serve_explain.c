@@ -6,6 +6,7 @@
 
 #include "base/file.h"
 #include "distributor/keys.h"
+#include "distributor/operations.h"
 #include "distributor/serve.h"
 #include "store/store.h"
 
@@ -14,6 +15,8 @@ static const char *of_database(int r)
     switch (r) {
     case STORE_NEWER:
         return "its database was made by a newer version of this program: install that, or put the backup of before back";
+    case OPERATIONS_MOVED:
+        return "its database was moved to a server; the line above says where. If that was interrupted: `hearth-distributor database move --to` the same";
     case -ENOENT:
         return "its keys have no database, or it was not made yet; `hearth-distributor id` says what to do";
     case -EHOSTDOWN:

@@ -1,7 +1,8 @@
 /* Built without libpq. */
-#include "store/postgres.h"
-
 #include <errno.h>
+
+#include "store/copy.h"
+#include "store/postgres.h"
 
 int store_pg_judge(const char *database)
 {
@@ -15,5 +16,13 @@ int store_pg_open(struct store **out, const char *database, const struct store_s
     (void)database;
     (void)schema;
     (void)create;
+    return -ENOTSUP;
+}
+
+int store_copy(struct store *from, struct store *to, struct store_copied *out)
+{
+    (void)from;
+    (void)to;
+    (void)out;
     return -ENOTSUP;
 }
