@@ -8,9 +8,13 @@
 #include "daemon/device_link.h"
 #include "daemon/transfers.h"
 
+struct track;
+
 /* Frames of a link, in which the other end is the destination. */
 void copy_on_delivered(struct link *l, const struct frame *f); /* DELIVERED */
 void copy_on_fetch(struct link *l, const struct frame *f);     /* FETCH */
+/* May this device fetch this from here (t NULL: not known)? Nobody is asked: the configuration says who may spend what the license allows. 0, REASON_NOT_OWNED, REASON_NOT_PERMITTED. */
+int copy_may_fetch(struct daemon *d, const struct id *client, const struct track *t) MUST_USE;
 /* May this device read this body from us? REASON_NONE, REASON_IN_USE (paused), REASON_NOT_OWNED. */
 enum reason copies_may_read(struct daemon *d, const struct id *client, const struct id *content, bool trusted);
 /* A block was queued to it. */

@@ -327,8 +327,7 @@ int copy_begin(struct daemon *d, const struct copy_wish *wish, struct transfer *
     return 0;
 }
 
-/* Nobody here is asked: the configuration says who may spend what the license allows. */
-static int judge_fetch(struct daemon *d, const struct id *client, const struct track *t)
+int copy_may_fetch(struct daemon *d, const struct id *client, const struct track *t)
 {
     const struct track_license *license;
     const struct sibling *s = siblings_find(d, client);
@@ -362,8 +361,8 @@ void copy_on_fetch(struct link *l, const struct frame *f)
     }
     /* Whoever asks for it has lost what it had. */
     const struct copy_wish wish = { .content = id_from(m.content), .destination = *link_client(l), .again = true };
-    int r =
-        link_is_trusted(l) ? judge_fetch(d, &wish.destination, library_find(d, wish.content.bytes)) : REASON_NOT_OWNED;
+    int r = link_is_trusted(l) ? copy_may_fetch(d, &wish.destination, library_find(d, wish.content.bytes))
+                               : REASON_NOT_OWNED;
     if (r == REASON_NOT_PERMITTED)
         (void)snprintf(detail, sizeof(detail), "%s does not answer fetches; copy it from there.", d->config.name);
     if (m.has_terms && m.terms) {

@@ -10,6 +10,7 @@
 #include "daemon/accept.h"
 #include "daemon/copy.h"
 #include "daemon/link_internal.h"
+#include "daemon/shelf.h"
 #include "daemon/siblings.h"
 #include "daemon/state_sync.h"
 
@@ -218,6 +219,9 @@ static void dispatch(struct link *l, const struct frame *f)
         break;
     case msg_Type_FETCH:
         copy_on_fetch(l, f);
+        break;
+    case msg_Type_SHELF_GET:
+        shelf_on_get(l, f);
         break;
     case msg_Type_STATE_GET:
         state_on_get(l, f);

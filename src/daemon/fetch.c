@@ -332,8 +332,7 @@ static void on_looked_up(const struct found *found, enum reason why, const char 
         call_refuse(s.call, why, detail);
     } else {
         (void)snprintf(text, sizeof(text),
-                       "Nothing known here has this name. Give the whole content ID, as `hearth --json library` on %s "
-                       "shows it.",
+                       "Nothing known here has this name. hearth library --on %s shows what is there, with numbers.",
                        from->name);
         call_refuse(s.call, REASON_NOT_FOUND, text);
     }

@@ -86,8 +86,8 @@ static void say_not_here(struct daemon *d, bool is_number, char *detail, size_t 
     (void)snprintf(detail, cap, "Nothing in this device's library has this name.");
     size_t len = strlen(detail);
     if (count > 0)
-        (void)snprintf(detail + len, cap - len, " Another device may have it: hearth fetch TRACK --from %s%s.",
-                       seen->name, count > 1 ? ", or another of hearth devices" : "");
+        (void)snprintf(detail + len, cap - len, " Another device may have it: hearth library --on %s%s.", seen->name,
+                       count > 1 ? ", or another of hearth devices" : "");
     len = strlen(detail);
     if (is_number)
         len += (size_t)snprintf(detail + len, cap - len, " Numbers are of the list that this terminal was shown last.");

@@ -1,9 +1,8 @@
 /* What this device has, told to a person. The content may be removed; licenses stay with the vault. */
 #include "daemon/tracks.h"
 
-#include <ctype.h>
 #include <stdlib.h>
-#include <strings.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -12,15 +11,15 @@
 #include "daemon/damage.h"
 #include "daemon/deck.h"
 #include "daemon/events.h"
-#include "daemon/library.h"
+#include "daemon/library_query.h"
 #include "daemon/listing.h"
+#include "daemon/shelf.h"
 
 /* --- The library, by title, as fast as the client reads --- */
 
 struct walkthrough {
     struct daemon *daemon;
-    char query[128], other; /* other: its first character in the other case */
-    size_t query_len;
+    struct library_query query;
     uint32_t skip, left;
     size_t count, at;
     struct id *order; /* owned; the library may change between two rooms */
@@ -30,22 +29,6 @@ static void walkthrough_free(struct walkthrough *w)
 {
     free(w->order);
     free(w);
-}
-
-/* Any case. Of a library of 100,000 tracks this is all the time there is: no function is called for most places. */
-static bool has_text(const char *in, const struct walkthrough *w)
-{
-    const char *q = w->query;
-    for (; in != NULL && *in != '\0'; in++)
-        if ((*in == q[0] || *in == w->other) && strncasecmp(in, q, w->query_len) == 0)
-            return true;
-    return false;
-}
-
-static bool fits(const struct walkthrough *w, const struct track *t)
-{
-    return t->listed &&
-           (w->query[0] == '\0' || has_text(t->title, w) || has_text(t->creator, w) || has_text(t->album, w));
 }
 
 static void send_track(struct daemon *d, struct call *c, const struct track *t)
@@ -84,7 +67,7 @@ static int choose(struct walkthrough *w)
         return -ENOMEM;
     for (size_t i = 0; i < count && w->count < cap; i++) {
         const struct track *t = library_by_title(d, i);
-        if (!fits(w, t))
+        if (!library_query_fits(&w->query, t))
             continue;
         if (w->skip > 0)
             w->skip--;
@@ -97,16 +80,16 @@ static int choose(struct walkthrough *w)
 void library_handle(struct daemon *d, struct call *c, const void *message)
 {
     const ctl_LibraryGet *m = message;
+    if (m->has_device) {
+        shelf_ask(d, c, m);
+        return;
+    }
     struct walkthrough *w = calloc(1, sizeof(*w));
     if (w != NULL) {
         w->daemon = d;
         w->skip = m->has_skip ? m->skip : 0;
         w->left = m->has_limit ? m->limit : UINT32_MAX;
-        if (m->has_query)
-            CODEC_SET_TEXT(w->query, m->query);
-        w->query_len = strlen(w->query);
-        unsigned char first = (unsigned char)w->query[0];
-        w->other = (char)(islower(first) ? toupper(first) : tolower(first));
+        library_query_init(&w->query, m->has_query ? m->query : NULL);
     }
     if (w == NULL || choose(w) != 0) {
         free(w);

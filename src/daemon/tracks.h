@@ -1,4 +1,4 @@
-/* library, show, remove: what people ask about this device's tracks. Loop thread. */
+/* library, show, remove: what people ask about this device's tracks, or about another's. Loop thread. */
 #ifndef DAEMON_TRACKS_H
 #define DAEMON_TRACKS_H
 

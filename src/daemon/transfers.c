@@ -13,6 +13,7 @@
 #include "daemon/device_link.h"
 #include "daemon/fetch.h"
 #include "daemon/library.h"
+#include "daemon/shelf.h"
 #include "daemon/transfers_internal.h"
 #include "net/http.h"
 #include "net/receive_run.h"
@@ -444,6 +445,7 @@ void transfers_stop(struct daemon *d)
     s->tick_open = false;
     uv_close((uv_handle_t *)&s->tick, on_tick_closed);
     fetches_stop(d);
+    shelves_stop(d);
     while (s->first != NULL) {
         struct transfer *t = s->first;
         transfer_hold(t);

@@ -10,6 +10,7 @@ struct link;
 struct receive_run;
 struct fetch;
 struct export;
+struct shelf_asking;
 
 struct copy_done { /* copies_done.c */
     struct copy_done *next;
@@ -27,11 +28,12 @@ struct transfers {
     struct transfer *first, **last; /* in order of number; ended ones stay for a while */
     uint32_t next_number, ended_count;
     struct serve *serve;
-    struct http *http;      /* for bodies at static servers */
-    struct syncer *syncer;  /* for small bodies that arrive side by side */
-    struct link *links;     /* device_link.c */
-    struct fetch *fetches;  /* fetch.c */
-    struct export *exports; /* export.c */
+    struct http *http;            /* for bodies at static servers */
+    struct syncer *syncer;        /* for small bodies that arrive side by side */
+    struct link *links;           /* device_link.c */
+    struct fetch *fetches;        /* fetch.c */
+    struct export *exports;       /* export.c */
+    struct shelf_asking *askings; /* shelf.c */
     struct copies_done copies_done;
     uv_timer_t tick;
     bool stopping, tick_open;

@@ -103,12 +103,14 @@ static bool read_count(const char *text, bool *has, uint32_t *out)
 static int run_library(struct cli *cli, int argc, char **argv)
 {
     char **args;
-    const char *limit = NULL, *skip = NULL;
-    const struct option_spec specs[] = { { "limit", &limit, NULL }, { "skip", &skip, NULL } };
-    int count, code = cli_options(cli, argc, argv, specs, 2, 0, 1, &args, &count);
+    const char *limit = NULL, *skip = NULL, *device = NULL;
+    const struct option_spec specs[] = { { "limit", &limit, NULL }, { "skip", &skip, NULL }, { "on", &device, NULL } };
+    int count, code = cli_options(cli, argc, argv, specs, 3, 0, 1, &args, &count);
     if (code >= 0)
         return code;
-    ctl_LibraryGet m = { .has_query = count == 1 };
+    ctl_LibraryGet m = { .has_query = count == 1, .has_device = device != NULL };
+    if (device != NULL && !cli_text(cli, m.device, sizeof(m.device), device, "the device"))
+        return EXIT_USAGE;
     if (count == 1 && !cli_text(cli, m.query, sizeof(m.query), args[0], "QUERY"))
         return EXIT_USAGE;
     if (limit != NULL && !read_count(limit, &m.has_limit, &m.limit))
@@ -123,19 +125,25 @@ static int run_library(struct cli *cli, int argc, char **argv)
         output_json(&cli->output, json_pack("{s:O}", "library", rows.list));
     if (code == EXIT_DONE && rows.list == NULL) {
         if (rows.table.rows == 1)
-            output_line(&cli->output, m.has_query || m.has_skip
-                                          ? "Nothing more in the library fits."
-                                          : "The library is empty: hearth browse, hearth get TRACK");
+            output_line(&cli->output, m.has_query || m.has_skip ? "Nothing more in the library fits."
+                                      : m.has_device            ? "Nothing is there that can be fetched from here."
+                                                     : "The library is empty: hearth browse, hearth get TRACK");
+        const bool tell = m.has_device && rows.table.rows > 1;
         table_print(&rows.table);
+        if (tell)
+            output_line(&cli->output, "One of them for this device: hearth fetch NUMBER --from %s", device);
     }
     json_decref(rows.list);
     table_deinit(&rows.table);
     return code;
 }
 const struct verb verb_library = {
-    "library", "[QUERY] [--limit N] [--skip N]",
+    "library", "[QUERY] [--limit N] [--skip N] [--on DEVICE]",
     "Lists what this device has, by title: all, or what has QUERY in title, creator or album.",
-    "A page of a large library: --limit 50, then --limit 50 --skip 50, and so on.\n", run_library
+    "A page of a large library: --limit 50, then --limit 50 --skip 50, and so on.\n"
+    "--on DEVICE lists what another device of the household has, as that says now: what can be fetched from there.\n"
+    "The numbers are for hearth fetch NUMBER --from DEVICE.\n",
+    run_library
 };
 
 int verb_on_track(const struct frame *f, void *ctx)

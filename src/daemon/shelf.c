@@ -1,0 +1,309 @@
+/* Both ends of what a device has: telling a sibling, a page a question; and asking one, page after page, as fast as the client reads.
+ *
+ * Callbacks, in order: shelf_on_get (the answering end); on_ready or on_closed (link), on_answer for each page, on_room when the client has not read the one before. */
+#include "daemon/shelf.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/util.h"
+#include "daemon/control.h"
+#include "daemon/copy.h"
+#include "daemon/library_query.h"
+#include "daemon/listing.h"
+#include "daemon/siblings.h"
+#include "daemon/transfers_internal.h"
+#include "protocol/shelf.h"
+
+#define LOG_MODULE "shelf"
+#include "base/log.h"
+
+#define ANSWER_MS 15000
+
+/* ---- telling ------------------------------------------------------------------------------------------------- */
+
+static void put_item(struct daemon *d, const struct track *t, msg_ShelfItem *out)
+{
+    const struct track_license *l = track_license(t);
+    *out = (msg_ShelfItem){ .has_creator = t->creator != NULL,
+                            .has_album = t->album != NULL,
+                            .duration_ms = t->duration_ms,
+                            .plain_bytes = t->plain_bytes,
+                            .has_body = t->has_body && !t->damaged,
+                            .license_state = track_license_state(d, t),
+                            .has_issuer = l != NULL };
+    memcpy(out->content, t->content.bytes, sizeof(out->content));
+    CODEC_SET_TEXT(out->title, t->has_info ? t->title : "");
+    CODEC_SET_TEXT(out->creator, t->creator != NULL ? t->creator : "");
+    CODEC_SET_TEXT(out->album, t->album != NULL ? t->album : "");
+    CODEC_SET_TEXT(out->media_type, t->has_info ? t->media_type : "");
+    if (l != NULL)
+        memcpy(out->issuer, l->issuer.bytes, sizeof(out->issuer));
+}
+
+static void look(struct daemon *d, const struct id *client, const msg_ShelfGet *m, msg_Shelf *out)
+{
+    struct library_query query;
+    size_t count = size_min(library_count(d), SHELF_TRACKS_MAX);
+    size_t end = size_min(count, (size_t)m->at + SHELF_LOOKED_AT), at = m->at;
+    uint32_t cap = m->count < SHELF_ITEMS_MAX ? m->count : SHELF_ITEMS_MAX;
+    library_query_init(&query, m->has_query ? m->query : NULL);
+    *out = (msg_Shelf){ .skip = m->skip };
+    for (; at < end && out->items_count < cap; at++) {
+        const struct track *t = library_by_title(d, at);
+        if (!library_query_fits(&query, t) || copy_may_fetch(d, client, t) != 0)
+            continue;
+        if (out->skip > 0)
+            out->skip--;
+        else
+            put_item(d, t, &out->items[out->items_count++]);
+    }
+    out->has_next = at < count && cap > 0;
+    out->next = (uint32_t)at;
+}
+
+void shelf_on_get(struct link *l, const struct frame *f)
+{
+    struct daemon *d = link_daemon(l);
+    msg_ShelfGet m;
+    char detail[128];
+    if (CODEC_DECODE(msg_ShelfGet, f->message, &m) != 0 || m.at > SHELF_TRACKS_MAX) {
+        peer_close(link_peer(l), REASON_MALFORMED);
+        return;
+    }
+    if (!link_is_trusted(l)) {
+        link_refuse(l, f->request, REASON_NOT_OWNED, NULL);
+        return;
+    }
+    if (d->config.answer_fetch == CONFIG_FETCH_NONE) {
+        (void)snprintf(detail, sizeof(detail), "%s answers no fetches, and does not tell what it has.", d->config.name);
+        link_refuse(l, f->request, REASON_NOT_PERMITTED, detail);
+        return;
+    }
+    msg_Shelf *answer CLEANUP(freep) = malloc(sizeof(*answer));
+    if (answer == NULL) {
+        link_refuse(l, f->request, REASON_INTERNAL, NULL);
+        return;
+    }
+    look(d, link_client(l), &m, answer);
+    if (peer_send(link_peer(l), msg_Type_SHELF, f->request, msg_Shelf_fields, answer, slice(NULL, 0)) != 0)
+        link_refuse(l, f->request, REASON_INTERNAL, NULL);
+}
+
+/* ---- asking -------------------------------------------------------------------------------------------------- */
+
+struct shelf_asking {
+    struct shelf_asking *next;
+    struct daemon *daemon;
+    struct call *call;
+    struct link_user link;
+    uint32_t request; /* 0: none is under way */
+    uint32_t left;    /* of those that are wanted */
+    bool listed;      /* the listing is this one now */
+    bool waits;       /* for the client to read: on_room comes */
+    bool unlisted;    /* hearthd ends, and the table goes before the client */
+    bool over;        /* meanwhile it ended, for this reason: */
+    enum reason why;
+    char name[64];
+    msg_ShelfGet question;
+};
+
+static void unlist(struct shelf_asking *a)
+{
+    if (a->unlisted)
+        return;
+    struct shelf_asking **at = &a->daemon->transfers->askings;
+    while (*at != a)
+        at = &(*at)->next;
+    *at = a->next;
+    a->unlisted = true;
+}
+
+static void drop(struct shelf_asking *a)
+{
+    unlist(a);
+    if (a->request != 0 && a->link.link != NULL)
+        peer_forget(link_peer(a->link.link), a->request);
+    link_leave(&a->link);
+    free(a);
+}
+
+static void fail(struct shelf_asking *a, enum reason why, const char *detail)
+{
+    struct call *c = a->call;
+    char text[256];
+    if (why == REASON_OFFLINE && detail == NULL) {
+        (void)snprintf(text, sizeof(text), "%s cannot be reached, and only it can say what it has.", a->name);
+        detail = text;
+    }
+    drop(a);
+    call_refuse(c, why, detail);
+}
+
+static void send_row(struct shelf_asking *a, const msg_ShelfItem *i)
+{
+    struct daemon *d = a->daemon;
+    struct id content = id_from(i->content), issuer = { 0 };
+    char short_id[ID_SHORT_BYTES];
+    ctl_TrackRow row = { .has_creator = i->has_creator,
+                         .has_album = i->has_album,
+                         .duration_ms = i->duration_ms,
+                         .plain_bytes = i->plain_bytes,
+                         .has_body = i->has_body,
+                         .license_state = i->license_state,
+                         .has_issuer = i->has_issuer,
+                         .has_issuer_name = i->has_issuer };
+    memcpy(row.content, i->content, sizeof(row.content));
+    CODEC_SET_TEXT(row.title, i->title[0] != '\0' ? i->title : "(not known yet)");
+    CODEC_SET_TEXT(row.creator, i->creator);
+    CODEC_SET_TEXT(row.album, i->album);
+    CODEC_SET_TEXT(row.media_type, i->media_type);
+    if (i->has_issuer) {
+        issuer = id_from(i->issuer);
+        memcpy(row.issuer, i->issuer, sizeof(row.issuer));
+        CODEC_SET_TEXT(row.issuer_name, library_issuer_name(d, &issuer, short_id));
+    }
+    row.number = listing_add(d, &content, &issuer, i->title, NULL);
+    CALL_ROW(a->call, TRACK_ROW, TrackRow, &row);
+}
+
+static void ask(struct shelf_asking *a);
+
+static void on_room(struct call *c, void *ctx)
+{
+    struct shelf_asking *a = ctx;
+    a->waits = false;
+    if (!call_is_watched(c))
+        fail(a, REASON_CANCELLED, NULL);
+    else if (a->over)
+        fail(a, a->why, NULL);
+    else
+        ask(a);
+}
+
+/* A page is here: the next one, when the client has read what there is. */
+static void go_on(struct shelf_asking *a)
+{
+    struct call *c = a->call;
+    if (a->left == 0 || !call_is_watched(c)) {
+        drop(a);
+        call_finish(c);
+    } else if (call_has_room(c)) {
+        ask(a);
+    } else {
+        a->waits = true;
+        call_when_room(c, on_room, a);
+    }
+}
+
+static void take(struct shelf_asking *a, const msg_Shelf *page)
+{
+    call_choose_listing(a->daemon, a->call);
+    if (!a->listed)
+        listing_clear(a->daemon);
+    a->listed = true;
+    for (pb_size_t i = 0; i < page->items_count; i++)
+        send_row(a, &page->items[i]);
+    a->left = page->has_next ? a->left - page->items_count : 0;
+    a->question.at = page->next;
+    a->question.skip = page->skip;
+}
+
+static bool on_answer(struct peer *p, const struct frame *reply, enum reason why, void *ctx)
+{
+    struct shelf_asking *a = ctx;
+    msg_Refusal refusal = msg_Refusal_init_zero;
+    msg_Shelf *page CLEANUP(freep) = malloc(sizeof(*page));
+    (void)p;
+    a->request = 0;
+    if (reply != NULL)
+        why = peer_refusal(reply, msg_Type_SHELF, &refusal);
+    if (why == REASON_NONE && page == NULL)
+        why = REASON_INTERNAL;
+    if (why == REASON_NONE &&
+        (CODEC_DECODE(msg_Shelf, reply->message, page) != 0 || shelf_judge(&a->question, page) != 0))
+        why = REASON_MALFORMED;
+    if (why != REASON_NONE) {
+        fail(a, why, refusal.text[0] != '\0' ? refusal.text : NULL);
+        return false;
+    }
+    take(a, page);
+    go_on(a);
+    return false;
+}
+
+static void ask(struct shelf_asking *a)
+{
+    a->question.count = a->left < SHELF_ITEMS_MAX ? a->left : SHELF_ITEMS_MAX;
+    if (peer_request(link_peer(a->link.link), msg_Type_SHELF_GET, msg_ShelfGet_fields, &a->question, slice(NULL, 0),
+                     ANSWER_MS, on_answer, a, &a->request) != 0)
+        fail(a, REASON_OFFLINE, NULL);
+}
+
+static void on_ready(struct link_user *u) { ask(container_of(u, struct shelf_asking, link)); }
+
+static void on_closed(struct link_user *u, enum reason why)
+{
+    struct shelf_asking *a = container_of(u, struct shelf_asking, link);
+    a->request = 0;
+    a->over = true;
+    a->why = why;
+    if (!a->waits)
+        fail(a, why, NULL);
+}
+
+static void begin(struct daemon *d, struct call *c, const struct sibling *from, const ctl_LibraryGet *m)
+{
+    struct shelf_asking *a = calloc(1, sizeof(*a));
+    if (a == NULL) {
+        call_refuse(c, REASON_INTERNAL, NULL);
+        return;
+    }
+    struct id client = from->client;
+    a->daemon = d;
+    a->call = c;
+    a->left = m->has_limit ? m->limit : UINT32_MAX;
+    a->link.on_ready = on_ready;
+    a->link.on_closed = on_closed;
+    a->question.skip = m->has_skip ? m->skip : 0;
+    a->question.has_query = m->has_query;
+    CODEC_SET_TEXT(a->question.query, m->has_query ? m->query : "");
+    CODEC_SET_TEXT(a->name, from->name);
+    a->next = d->transfers->askings;
+    d->transfers->askings = a;
+    int r = link_open(d, &client, &a->link);
+    if (r == LINK_READY)
+        ask(a);
+    else if (r != 0)
+        fail(a, r == LINK_NOWHERE ? REASON_OFFLINE : reason_of_error(r), NULL);
+}
+
+void shelf_ask(struct daemon *d, struct call *c, const ctl_LibraryGet *m)
+{
+    struct sibling *from;
+    char detail[256] = "";
+    int r = d->transfers == NULL || d->transfers->stopping
+                ? REASON_CANCELLED
+                : siblings_resolve_other(d, m->device, &from, detail, sizeof(detail));
+    if (r != 0)
+        call_refuse(c, reason_of_error(r), detail[0] != '\0' ? detail : NULL);
+    else
+        begin(d, c, from, m);
+}
+
+/* Whoever waits for its client is told when that has read. */
+void shelves_stop(struct daemon *d)
+{
+    for (struct shelf_asking *a = d->transfers->askings, *next; a != NULL; a = next) {
+        next = a->next;
+        if (a->request != 0 && a->link.link != NULL)
+            peer_forget(link_peer(a->link.link), a->request);
+        a->request = 0;
+        link_leave(&a->link);
+        unlist(a);
+        a->over = true;
+        a->why = REASON_CANCELLED;
+        if (!a->waits)
+            fail(a, REASON_CANCELLED, NULL);
+    }
+}
