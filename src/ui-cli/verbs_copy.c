@@ -40,7 +40,8 @@ static void say_copied(struct cli *cli, const ctl_TransferRow *row, const ctl_Ch
     const char *done = checkout ? "lent" : move ? "moved" : "copied";
     if (row->has_reason && strcmp(row->reason, reason_code(REASON_ALREADY)) == 0)
         output_line(&cli->output, "%s was %s to %s before: nothing was done now.%s", row->title, done, row->peer,
-                    move ? "" : " If that device lost it, let it run hearth fetch, or give --again.");
+                    move ? ""
+                         : " If it is not there any more (lost, or moved on): hearth fetch there, or --again here.");
     else
         output_line(&cli->output, "%s was %s to %s%s%s.", row->title, done, row->peer,
                     checkout ? ": hearth checkin there gives it back" : "", verb_charged_text(charged, cost));
@@ -189,7 +190,7 @@ const struct verb verb_copy = {
     "Copies tracks to another device of the household.",
     "The distributor issues a contents copy certificate for that device; the track then goes straight to it.\n"
     "An interrupted copy is finished by itself, or by running the command again. What was copied there before is\n"
-    "not copied or charged again, unless --again says so (the other device has lost it). What a copy costs was told with\n"
+    "not copied or charged again, unless --again says so (it was lost there, or moved on). What a copy costs was told with\n"
     "the license (hearth show TRACK says it): at a terminal it is asked, unless --yes is given; elsewhere it is charged,\n"
     "and told afterwards. Several tracks go side by side; when one is refused, those that were begun are finished, and no more are begun.",
     run_copy
