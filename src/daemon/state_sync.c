@@ -16,10 +16,10 @@
 #include "base/log.h"
 
 #define TICK_MS 2000
-#define TICKS_BETWEEN_WHOLE 150 /* answers: what a third has lied about shows in them alone */
-#define PULL_MS 30000           /* between two pieces */
-#define BETWEEN_PULLS_MS 50     /* questions to one sibling, whatever it says */
-#define AGAIN_MS 1000           /* when it says that it was asked too often */
+#define TICKS_BETWEEN_WHOLE 30 /* answers: what a third has lied about shows in them alone */
+#define PULL_MS 30000          /* between two pieces */
+#define BETWEEN_PULLS_MS 50    /* questions to one sibling, whatever it says */
+#define AGAIN_MS 1000          /* when it says that it was asked too often */
 
 int64_t state_now_ms(const struct state *s) { return clock_mono_ms(s->daemon->clock); }
 
