@@ -1,4 +1,4 @@
-/* Output: the one module that prints. Tables and sentences for people, JSON for programs, progress on a terminal.
+/* Output: the one module that prints, with table.h. Sentences for people, JSON for programs, progress on a terminal.
  * Whatever came from outside goes through text_safe before it reaches a terminal. */
 #ifndef UI_CLI_OUTPUT_H
 #define UI_CLI_OUTPUT_H
@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "control.pb.h"
+#include "ui-cli/table.h"
 
 struct output {
     bool json;
@@ -18,20 +19,6 @@ struct output {
     char progress_text[128];
 };
 void output_init(struct output *o, bool json);
-
-#define TABLE_COLUMNS_MAX 9
-struct table {
-    size_t columns;
-    size_t rows, capacity;
-    char *(*cells)[TABLE_COLUMNS_MAX]; /* owned; row 0 is the heading */
-};
-void table_init(struct table *t, size_t columns, const char *const *headings);
-/* Adds a row of `columns` cells (const char *), made terminal-safe. */
-void table_row(struct table *t, ...);
-void table_note(struct table *t, const char *text); /* a line of its own beneath the last row */
-/* Prints with aligned columns, on a terminal as wide as that is: titles are cut first, then the widest. Nothing but the heading: prints nothing. */
-void table_print(struct table *t);
-void table_deinit(struct table *t);
 
 void output_line(struct output *o, const char *format, ...)
     __attribute__((format(printf, 2, 3)));         /* a sentence; nothing with --json */

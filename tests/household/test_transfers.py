@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """Transfers under way: waiting for a device, pausing, resuming, cancelling, taking a move back, no room, two at once."""
 import os
+import re
 import signal
 import subprocess
 import termios
@@ -64,10 +65,10 @@ def thaw(device):
     device.process.child.send_signal(signal.SIGCONT)
 
 
-def shown(*words):
-    """On a terminal of 80 columns: its lines."""
+def shown(*words, columns=80):
+    """On a terminal so wide: its lines."""
     ours, theirs = os.openpty()
-    termios.tcsetwinsize(theirs, (25, 80))
+    termios.tcsetwinsize(theirs, (25, columns))
     child = subprocess.Popen([PROGRAMS["hearth"], "--socket", h.kitchen.socket, *words], stdout=theirs, stderr=subprocess.STDOUT, env=dict(os.environ, TERM="dumb"))
     os.close(theirs)
     text = b""
@@ -90,6 +91,22 @@ def ended_ones_are_few():
     assert sum(" done " in line for line in few) == 5 and any("hearth transfers --all" in line for line in few), few
     assert sum(" done " in line for line in every) >= 12, every
     assert all(len(line) <= 80 for line in few + every), few + every
+
+
+def narrow_terminals():
+    """Every line fits; titles are shortened and columns left out, and no number, amount or time is cut."""
+    for verb, always, at_80 in ((("library",), ("#", "TITLE", "LICENSE", "ID"), ("SIZE", "LENGTH")), (("devices",), ("NAME", "ID", "STATE"), ("ADDRESS",)),
+                                (("transfers", "--all"), ("#", "KIND", "DEVICE", "TITLE", "STATE"), ("AMOUNT",)), (("browse",), ("#", "TITLE", "PRICE", "ID"), ("COPY", "LENGTH")),
+                                (("bills",), ("NUMBER", "FOR", "AMOUNT"), ("TIME",)), (("accounts",), ("DISTRIBUTOR", "USER", "STATE"), ("BALANCE",))):
+        for columns in (80, 60):
+            lines = [line for line in shown(*verb, columns=columns)]
+            heading = lines[0].split()
+            assert all(name in heading for name in always + (at_80 if columns == 80 else ())), (verb, columns, lines[:3])
+            rows = [line for line in lines[1:] if line[:1].isdigit()] if heading[0] in ("#", "NUMBER") else lines[1:3]
+            assert rows and all(len(line) <= columns for line in [lines[0], *rows]), (verb, columns, [line for line in lines if len(line) > columns])
+            assert not any(re.search(r"[0-9]\.\.\.", line) for line in rows), (verb, columns, rows[:3])
+    heading = shown("library", columns=40)[0].split()
+    assert {"#", "TITLE", "LICENSE", "ID"} <= set(heading) and "SIZE" not in heading and "CREATOR" not in heading, heading
 
 
 def waits_for_a_device():
@@ -427,7 +444,7 @@ def the_disk_fills_up():
     return None
 
 
-run_cases([("of those that have ended the last are shown", ended_ones_are_few), ("a copy waits for its destination", waits_for_a_device), ("a copy waits for its distributor", waits_for_its_distributor), ("pause and resume at the source", pauses_and_resumes),
+run_cases([("of those that have ended the last are shown", ended_ones_are_few), ("narrow terminals", narrow_terminals), ("a copy waits for its destination", waits_for_a_device), ("a copy waits for its distributor", waits_for_its_distributor), ("pause and resume at the source", pauses_and_resumes),
            ("pause and resume at the destination", destination_pauses), ("a copy is cancelled", cancels_a_copy), ("a cancelled copy is wanted after all", changes_ones_mind_after_a_cancel), ("a copy is cancelled in the middle", cancels_in_the_middle),
            ("a move is taken back", takes_a_move_back), ("a destination refuses a move", destination_refuses_a_move),
            ("a download survives a kill", download_survives_a_kill), ("after a kill of either end it goes on from what was verified", goes_on_from_what_was_verified), ("many copies at once", many_at_once), ("many copies by one command", many_by_one_command), ("a limit, rates and time left", limited), ("a source that stands still is shown", a_source_that_says_nothing), ("no room", no_room), ("the disk fills up in the middle", the_disk_fills_up)])
