@@ -8,6 +8,7 @@ import termios
 import time
 
 from household import PROGRAMS, Household, enter_namespace, make_track, run_cases, wait_for
+from terminal import Terminal
 
 enter_namespace()
 h = Household().settle()
@@ -121,6 +122,20 @@ def waits_for_a_device():
     assert copying.wait(40) == 0, copying.stdout.read()
     assert h.bedroom.track(content)["license"] == "valid"
     assert last(h.kitchen, content)["state"] == "done"
+
+
+def is_left_queued():
+    """Who waits at a terminal is told for whom, and that Ctrl-C costs nothing: the copy is made when its destination is there."""
+    content = bought(size=300000)
+    h.bedroom.stop()
+    person = Terminal(h.kitchen, "copy", content, "--to", "bedroom", "--yes")
+    person.sees("waiting for bedroom, which is offline; Ctrl-C leaves it queued")
+    person.type("\x03")
+    wait_for("the command ends", lambda: person.read() is not None and person.child.poll() is not None)
+    assert in_state(h.kitchen, content, "waiting")["peer"] == "bedroom"
+    h.bedroom.start()
+    wait_for("it arrives all the same", lambda: last(h.kitchen, content)["state"] == "done", 60)
+    assert h.bedroom.track(content)["license"] == "valid"
 
 
 def waits_for_its_distributor():
@@ -444,7 +459,7 @@ def the_disk_fills_up():
     return None
 
 
-run_cases([("of those that have ended the last are shown", ended_ones_are_few), ("narrow terminals", narrow_terminals), ("a copy waits for its destination", waits_for_a_device), ("a copy waits for its distributor", waits_for_its_distributor), ("pause and resume at the source", pauses_and_resumes),
+run_cases([("of those that have ended the last are shown", ended_ones_are_few), ("narrow terminals", narrow_terminals), ("a copy waits for its destination", waits_for_a_device), ("a copy that is left is made", is_left_queued), ("a copy waits for its distributor", waits_for_its_distributor), ("pause and resume at the source", pauses_and_resumes),
            ("pause and resume at the destination", destination_pauses), ("a copy is cancelled", cancels_a_copy), ("a cancelled copy is wanted after all", changes_ones_mind_after_a_cancel), ("a copy is cancelled in the middle", cancels_in_the_middle),
            ("a move is taken back", takes_a_move_back), ("a destination refuses a move", destination_refuses_a_move),
            ("a download survives a kill", download_survives_a_kill), ("after a kill of either end it goes on from what was verified", goes_on_from_what_was_verified), ("many copies at once", many_at_once), ("many copies by one command", many_by_one_command), ("a limit, rates and time left", limited), ("a source that stands still is shown", a_source_that_says_nothing), ("no room", no_room), ("the disk fills up in the middle", the_disk_fills_up)])
