@@ -49,7 +49,11 @@ bool text_is_utf8(struct slice s)
  * U+200D are left, which scripts and pictures of several parts need. */
 static bool is_unsafe(uint32_t code)
 {
-    return code < 0x20 || (code >= 0x7f && code <= 0x9f)                           /* C0, DEL, C1 */
+    return code < 0x20 || (code >= 0x7f && code <= 0x9f)         /* C0, DEL, C1 */
+           || code == 0x00ad || code == 0x034f || code == 0x180e /* soft hyphen, joiners that show nothing */
+           || code == 0x115f || code == 0x1160 || code == 0x3164 || code == 0xffa0 /* Hangul fillers */
+           || code == 0x17b4 || code == 0x17b5 ||
+           (code >= 0x1d173 && code <= 0x1d17a)                                    /* vowels, beams without a sign */
            || code == 0x061c || code == 0x200b || code == 0x200e || code == 0x200f /* bidi marks, zero width */
            || (code >= 0x2028 && code <= 0x202e)                                   /* separators, bidi embeddings */
            || (code >= 0x2060 && code <= 0x206f)   /* zero width, invisible signs, bidi isolates, old shaping */

@@ -1,12 +1,15 @@
 /* Writing the files of an image. */
+#define LOG_MODULE "burn"
 #include "daemon/burn_image.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "base/text.h"
 #include "base/util.h"
 #include "protocol/reason.h"
@@ -126,6 +129,17 @@ static int write_cue(const struct burn_image *image, const char *title)
     return 0;
 }
 
+/* Its name is to outlast a power failure. What is written is charged, so a file system that cannot promise that changes nothing any more. */
+static void sync_name(const char *path)
+{
+    char dir[PATH_MAX];
+    (void)snprintf(dir, sizeof(dir), "%s", path);
+    *strrchr(dir, '/') = '\0';
+    int fd CLEANUP(closep) = open(dir[0] != '\0' ? dir : "/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0 || fsync(fd) != 0)
+        log_warn("the folder of an image cannot be synced: errno=%d", errno);
+}
+
 int burn_image_end(struct burn_image *image, const char *title, uint64_t *sectors)
 {
     uint8_t head[WAV_HEAD_BYTES];
@@ -148,8 +162,10 @@ int burn_image_end(struct burn_image *image, const char *title, uint64_t *sector
     r = give_name(image->part, image->audio);
     if (r != 0 && image->cue[0] != '\0')
         (void)unlink(image->cue);
-    if (r == 0)
+    if (r == 0) {
+        sync_name(image->audio);
         *sectors = bytes / BURN_SECTOR_BYTES;
+    }
     closep(&image->fd);
     if (r == 0)
         image->part[0] = '\0';

@@ -90,7 +90,8 @@ static int open_storage(struct daemon *d)
     if (r == 0)
         r = db_open(&d->db, d->loop, d->config.state_dir);
     if (r == STORE_NEWER) {
-        log_error("the database in %s was made by a newer hearthd", d->config.state_dir);
+        log_error("the database in %s was made by a newer version of hearth: install that again; nothing was changed",
+                  d->config.state_dir);
         r = -EPROTONOSUPPORT;
     }
     return r;

@@ -110,6 +110,8 @@ static int open_history(struct operations *o)
                                        .flags = o->schema.flags & STORE_READ_ONLY,
                                        .cache_kib = 512 };
     r = store_open(&h->store, path, &h->schema);
+    if (r == STORE_NEWER)
+        log_error("%s was made by a newer version of this program: install that again; nothing was changed", path);
     if (r != 0) {
         free(h);
         return r > 0 ? -EPROTONOSUPPORT : r;

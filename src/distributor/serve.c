@@ -288,8 +288,10 @@ static int start(struct server *server, int lock, enum serve_step *step)
         r = serve_new(&server->bodies, &server->loop, path_of, server);
     if (r == 0 && serves_directory)
         r = lock_alone(lock);
-    if (r == 0 && serves_directory)
+    if (r == 0 && serves_directory) {
+        *step = SERVE_DATABASE;
         r = directory_start(&server->directory, server);
+    }
     if (r == 0) {
         *step = SERVE_CONSOLE;
         r = console_start(&server->console, server);

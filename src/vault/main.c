@@ -152,6 +152,8 @@ static int run(struct vault *v, const char *dir, struct keys **keys)
     int r = file_join(path, sizeof(path), dir, "vault.db");
     if (r == 0)
         r = vault_start(v, path, keys);
+    if (r == -EPROTONOSUPPORT)
+        log_error("vault.db was made by a newer version of hearth: install that again; nothing was changed");
     if (r == 0)
         r = tls_sign_start(&tls, TLS_FD, *keys);
     if (r == 0)

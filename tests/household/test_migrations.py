@@ -3,6 +3,7 @@
 import atexit
 import os
 import shutil
+import socket
 import sqlite3
 import subprocess
 import tempfile
@@ -153,15 +154,19 @@ def directory(version):
     return case
 
 
+def device_of(version, name):
+    kitchen = Device(root, name + "-kitchen")
+    os.makedirs(os.path.join(kitchen.state, "vault"), mode=0o700)
+    unhex(os.path.join(version, "kitchen"), kitchen.state)
+    for name, to in (("hearthd.sql", "hearthd.db"), ("vault/vault.sql", "vault/vault.db")):
+        database(sql_of(version, f"kitchen/{name}"), os.path.join(kitchen.state, to)).close()
+        os.chmod(os.path.join(kitchen.state, to), 0o600)
+    return kitchen
+
+
 def device(version):
     def case():
-        kitchen = Device(root, version + "-kitchen")
-        os.makedirs(os.path.join(kitchen.state, "vault"), mode=0o700)
-        unhex(os.path.join(version, "kitchen"), kitchen.state)
-        for name, to in (("hearthd.sql", "hearthd.db"), ("vault/vault.sql", "vault/vault.db")):
-            database(sql_of(version, f"kitchen/{name}"), os.path.join(kitchen.state, to)).close()
-            os.chmod(os.path.join(kitchen.state, to), 0o600)
-        kitchen.start()
+        kitchen = device_of(version, version).start()
         licenses = {t["license"] for t in kitchen.library()}
         assert "valid" in licenses and len(kitchen.library()) >= 3, kitchen.library()
         assert [a["name"] for a in kitchen("accounts")["accounts"]] == ["aurora"]
@@ -175,15 +180,33 @@ def device(version):
     return case
 
 
-def newer():
-    state = state_of(VERSIONS[-1])
-    admin(state, "stats")
-    path = os.path.join(state, "operations.db")
+# ---- an older program ----
+
+def content_of(path):
+    db = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+    try:
+        return db.execute("PRAGMA user_version").fetchall(), list(db.iterdump())
+    finally:
+        db.close()
+
+
+def raise_version(path):
     db = sqlite3.connect(path)
     db.execute("PRAGMA user_version=100000")
     db.commit()
     db.close()
-    before = open(path, "rb").read()
+    return content_of(path)
+
+
+def unchanged(path, before):
+    assert content_of(path) == before, f"{path} was changed"
+
+
+def newer_operations():
+    state = state_of(VERSIONS[-1])
+    admin(state, "stats")
+    path = os.path.join(state, "operations.db")
+    before = raise_version(path)
     for command in (("stats",), ("ledger", "check"), ("backup", state + ".newer"), ("restore", "--here")):
         try:
             admin(state, *command)
@@ -192,9 +215,121 @@ def newer():
             assert refusal.code == "not-permitted" and "newer" in refusal.message, refusal
     done = subprocess.run([PROGRAMS["hearth-distributor"], "--state-dir", state, "serve", "--listen", "127.0.0.1:0"], capture_output=True, text=True, timeout=30)
     assert done.returncode == 1 and "newer version" in done.stderr, done
-    assert open(path, "rb").read() == before
+    unchanged(path, before)
+
+
+def newer_directory():
+    state = os.path.join(root, "newer-directory")
+    admin(state, "init", "--name", "directory", "--listen", "127.0.0.1:0", "--directory")
+    admin(state, "backup", state + ".backup")
+    path = os.path.join(state, "directory.db")
+    before = raise_version(path)
+    done = subprocess.run([PROGRAMS["hearth-distributor"], "--state-dir", state, "serve", "--listen", "127.0.0.1:0"], capture_output=True, text=True, timeout=30)
+    assert done.returncode == 1 and "newer version" in done.stderr, done
+    unchanged(path, before)
+
+
+def newer_device():
+    """First hearthd's own, then the vault's: hearthd ends, the log says what to do, nothing is changed; with the number put back all is there."""
+    kitchen = device_of(VERSIONS[-1], "newer")
+    kitchen.start()
+    tracks = len(kitchen.library())
+    kitchen.stop()
+    for name in ("hearthd.db", "vault/vault.db"):
+        path = os.path.join(kitchen.state, name)
+        db = sqlite3.connect(path)
+        version = db.execute("PRAGMA user_version").fetchone()[0]
+        db.close()
+        before = raise_version(path)
+        kitchen.start(wait=False)
+        wait_for("it ends", lambda: not kitchen.process.running())
+        said = open(kitchen.log).read()
+        assert kitchen.process.child.returncode == 1 and ("vault.db was made" if name != "hearthd.db" else "the database in") in said and "made by a newer version of hearth: install that again" in said, said
+        unchanged(path, before)
+        db = sqlite3.connect(path)
+        db.execute(f"PRAGMA user_version={version}")
+        db.commit()
+        db.close()
+    kitchen.start()
+    assert len(kitchen.library()) == tracks
+    kitchen.stop()
+
+
+# ---- cut off ----
+
+WRITES = "pwrite64,fsync,fdatasync,ftruncate,unlink"
+
+
+def cut_off(prepare, path, command, judge, **more):
+    """SIGKILL at each of the writes that a migration makes to the disk: what is left is of one version or the other, and the next start finishes it."""
+    if subprocess.run(["strace", "-qq", "-o", "/dev/null", "true"], capture_output=True).returncode != 0:
+        return "SKIP strace is not installed or may not trace"
+    run = lambda *options: subprocess.run(["strace", "-qq", "-o", os.path.join(root, "trace"), "-e", "trace=" + WRITES, *options, *command], capture_output=True, timeout=60, **more)
+    prepare()
+    done = run()
+    assert done.returncode == 0, done
+    with open(os.path.join(root, "trace")) as f:
+        count = sum(1 for line in f if line.split("(")[0] in WRITES.split(","))
+    versions, killed = set(), 0
+    for at in range(1, count + 1, 1 + count // 200 * 2):  # of the many of a distributor each fifth
+        prepare()
+        killed += run("-e", f"inject={WRITES}:signal=KILL:when={at}").returncode != 0
+        copy = path + ".copy"
+        for end in ("", "-wal"):
+            if os.path.exists(path + end):
+                shutil.copy(path + end, copy + end)
+        db = sqlite3.connect(copy)
+        versions.add(db.execute("PRAGMA user_version").fetchone()[0])
+        assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        db.close()
+        for end in ("", "-wal", "-shm"):
+            if os.path.exists(copy + end):
+                os.unlink(copy + end)
+        assert run().returncode == 0, f"not opened after the kill at write {at}"
+        judge()
+    print(f"# {count} writes, killed at {killed}; versions found between: {sorted(versions)}")
+    assert killed > count // 2 and len(versions) > 2, (count, killed, versions)
+
+
+def cut_off_distributor():
+    state, version = os.path.join(root, VERSIONS[0]), VERSIONS[0]
+    old, path = database(sql_of(version, "aurora/operations.sql")), os.path.join(root, version, "operations.db")
+
+    def judge():
+        new = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+        judge_tables(old, new)
+        new.close()
+    return cut_off(lambda: state_of(version), path, [PROGRAMS["hearth-distributor"], "--state-dir", state, "stats"], judge)
+
+
+def cut_off_vault():
+    """The vault alone, as hearthd starts it: with two channels, and nobody at the other end."""
+    version, places = VERSIONS[0], {}
+    old = database(sql_of(version, "kitchen/vault/vault.sql"))
+    state = os.path.join(root, "cut-off-kitchen", "state", "vault")
+
+    def prepare():
+        shutil.rmtree(os.path.join(root, "cut-off-kitchen"), ignore_errors=True)
+        device_of(version, "cut-off")
+
+    def channels():
+        for fd in (3, 4):
+            os.dup2(places["end"].fileno(), fd)
+
+    def judge():
+        new = sqlite3.connect(f"file:{os.path.join(state, 'vault.db')}?mode=ro", uri=True)
+        for table in sorted(tables(old) - {"device", "changes"}):
+            names = ", ".join(f'"{c}"' for c in columns(old, table))
+            assert set(map(repr, old.execute(f"SELECT {names} FROM {table}"))) <= set(map(repr, new.execute(f"SELECT {names} FROM {table}"))), table
+        assert new.execute("SELECT count(*) FROM whole").fetchone() == (1,)
+        new.close()
+    ours, places["end"] = socket.socketpair()
+    ours.close()
+    return cut_off(prepare, os.path.join(state, "vault.db"), [PROGRAMS["hearth-vault"], "--state-dir", state], judge, preexec_fn=channels, close_fds=False)
 
 
 run_cases([(f"{v}: every table", opened(v)) for v in VERSIONS] + [(f"{v}: it serves", serves(v)) for v in VERSIONS] +
           [(f"{v}: a directory's", directory(v)) for v in VERSIONS] + [(f"{v}: a device's", device(v)) for v in VERSIONS] +
-          [("a newer one is refused and left alone", newer)])
+          [("a distributor's newer one is refused and left alone", newer_operations), ("a directory's newer one, too", newer_directory),
+           ("a device's newer ones, too", newer_device), ("a distributor's migration that is killed at each write loses nothing", cut_off_distributor),
+           ("a vault's, too", cut_off_vault)])

@@ -188,7 +188,7 @@ class Writer:
         for name, shown in (("NUL", "a\0b"), ("escape", "a\x1b[2J"), ("DEL", "\x7f"), ("C1", "\x9b"), ("line separator", "\u2028"),
                             ("right-to-left override", "\u202e"), ("isolate", "\u2066"), ("byte order mark", "\ufeff"),
                             ("Arabic letter mark", "\u061c"), ("annotation", "\ufffb"), ("zero width space", "a\u200bb"), ("word joiner", "a\u2060b"),
-                            ("invisible times", "\u2062"), ("tag", "a\U000e0061"), ("cancel tag", "\U000e007f")):
+                            ("invisible times", "\u2062"), ("soft hyphen", "a\u00adb"), ("Hangul filler", "\u3164"), ("grapheme joiner", "a\u034fb"), ("tag", "a\U000e0061"), ("cancel tag", "\U000e007f")):
             self.keyset(f"text with {name}", "malformed",
                         r.document_sign("keyset", {**long_list, "name": shown}, w.a.root))
         payload = r.encode(r.KEYSET, {**long_list, "name": "NAME"})
