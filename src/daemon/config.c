@@ -13,16 +13,21 @@
 #include "base/text.h"
 #include "base/util.h"
 
-static const char help[] =
-    "usage: hearthd [--state-dir DIR] [--runtime-dir DIR] [--name NAME] [--listen HOST:PORT] [--config FILE]\n"
-    "The device daemon of a household: library, transfers, sessions with distributors.\n\n"
-    "  --state-dir DIR     what must be kept (default: /var/lib/hearth, for a user $XDG_STATE_HOME/hearth)\n"
-    "  --runtime-dir DIR   control socket (default: /run/hearth, for a user $XDG_RUNTIME_DIR/hearth)\n"
-    "  --name NAME         this device's name in the household (default: the host's)\n"
-    "  --listen HOST:PORT  where other devices connect (default: every interface, any port)\n"
-    "  --no-discovery      neither publish nor look for devices by multicast DNS\n"
-    "  --config FILE       configuration (default: /etc/hearth/hearthd.conf, for a user $XDG_CONFIG_HOME/hearth/hearthd.conf)\n"
-    "  --help, --version\n";
+static const char help[] = "usage: hearthd [--state-dir DIR] [--runtime-dir DIR] [--name NAME]\n"
+                           "               [--listen HOST:PORT] [--config FILE]\n"
+                           "The device daemon of a household: library, transfers, sessions with\n"
+                           "distributors.\n\n"
+                           "  --state-dir DIR     what must be kept (default: /var/lib/hearth,\n"
+                           "                      for a user $XDG_STATE_HOME/hearth)\n"
+                           "  --runtime-dir DIR   control socket (default: /run/hearth,\n"
+                           "                      for a user $XDG_RUNTIME_DIR/hearth)\n"
+                           "  --name NAME         this device's name in the household (default: the host's)\n"
+                           "  --listen HOST:PORT  where other devices connect (default: every interface,\n"
+                           "                      any port)\n"
+                           "  --no-discovery      neither publish nor look for devices by multicast DNS\n"
+                           "  --config FILE       configuration (default: /etc/hearth/hearthd.conf,\n"
+                           "                      for a user $XDG_CONFIG_HOME/hearth/hearthd.conf)\n"
+                           "  --help, --version\n";
 
 static int set(char *out, size_t cap, const char *value)
 {
