@@ -68,14 +68,16 @@ static int allow(int ruleset, uint64_t handled, const struct confine_path *p)
     return 0;
 }
 
-int confine_files(const struct confine_path *paths, size_t count, bool abstract_sockets)
+int confine_files(const struct confine_path *paths, size_t count, unsigned flags)
 {
     long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
     if (abi < 0)
         return errno == ENOSYS || errno == EOPNOTSUPP || errno == EPERM ? CONFINE_UNAVAILABLE : -errno;
     struct ruleset all;
     size_t size = all_of((int)abi, &all);
-    if (abstract_sockets)
+    if ((flags & CONFINE_TCP) != 0)
+        all.handled_access_net = 0;
+    if ((flags & CONFINE_ABSTRACT_SOCKETS) != 0)
         all.scoped &= ~SCOPE_ABSTRACT_SOCKET;
     int ruleset CLEANUP(closep) = (int)syscall(SYS_landlock_create_ruleset, &all, size, 0);
     if (ruleset < 0)

@@ -14,7 +14,7 @@
 
 #define PATH_BYTES 4096
 
-static int read_whole(int fd, struct buf *out)
+int file_read_open(int fd, struct buf *out)
 {
     size_t before = out->len;
     for (;;) {
@@ -44,7 +44,7 @@ static int read_whole(int fd, struct buf *out)
 int file_read(const char *path, struct buf *out)
 {
     int fd CLEANUP(closep) = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-    return fd < 0 ? -errno : read_whole(fd, out);
+    return fd < 0 ? -errno : file_read_open(fd, out);
 }
 
 int file_open_regular(const char *path, int flags, int *fd)
@@ -66,7 +66,7 @@ int file_read_regular(const char *path, struct buf *out)
 {
     int fd CLEANUP(closep) = -1;
     int r = file_open_regular(path, 0, &fd);
-    return r != 0 ? r : read_whole(fd, out);
+    return r != 0 ? r : file_read_open(fd, out);
 }
 
 /* After a failed fsync the kernel may have dropped the dirty pages: what we believe to be on disk is not. Only a

@@ -286,6 +286,7 @@ static int judge(struct burn *b, const ctl_Burn *m, char *detail, size_t cap)
     if (m->has_device == m->has_image)
         return REASON_MALFORMED;
     r = m->has_device ? judge_device(m->device, detail, cap) : burn_image_name(&b->image, m->image);
+    b->image.opener = b->daemon->opener;
     if (r == REASON_MALFORMED && m->has_image)
         (void)snprintf(detail, cap, "An image's name ends in .wav, or in .bin or .cue: a cue sheet is written beside.");
     if (r != 0)

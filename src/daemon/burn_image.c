@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "base/util.h"
+#include "daemon/opener.h"
 #include "protocol/reason.h"
 
 #define WAV_HEAD_BYTES 44
@@ -60,12 +61,13 @@ int burn_image_begin(struct burn_image *image, uint64_t bytes)
     static const uint8_t room[WAV_HEAD_BYTES];
     if (exists(image->audio) || exists(image->cue))
         return REASON_ALREADY;
-    if (unlink(image->part) != 0 && errno != ENOENT) /* left by one that was interrupted */
-        return -errno;
-    image->fd = open(image->part, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    int r = opener_remove(image->opener, image->part); /* left by one that was interrupted */
+    if (r != 0 && r != -ENOENT)
+        return r;
+    image->fd = opener_create(image->opener, image->part, 0600);
     if (image->fd < 0)
-        return -errno;
-    int r = reserve(image->fd, bytes);
+        return image->fd;
+    r = reserve(image->fd, bytes);
     if (r != 0)
         return r;
     if (image->wav && write(image->fd, room, sizeof(room)) != (ssize_t)sizeof(room))
@@ -92,18 +94,11 @@ static void wav_head(uint8_t head[WAV_HEAD_BYTES], uint32_t bytes)
             head[numbers[i].at + b] = (uint8_t)(numbers[i].value >> (8 * b));
 }
 
-/* Without a name that another file has already. */
-static int give_name(const char *part, const char *path)
+static void remove_again(const struct burn_image *image, const char *path)
 {
-    if (renameat2(AT_FDCWD, part, AT_FDCWD, path, RENAME_NOREPLACE) == 0)
-        return 0;
-    if (errno == EEXIST)
-        return REASON_ALREADY;
-    if (errno != EINVAL && errno != ENOSYS)
-        return -errno;
-    if (exists(path)) /* a file system that cannot do it at once */
-        return REASON_ALREADY;
-    return rename(part, path) == 0 ? 0 : -errno;
+    int r = opener_remove(image->opener, path);
+    if (r != 0 && r != -ENOENT)
+        log_warn("a part of an image is left error=%s", strerror(-r));
 }
 
 static int write_cue(const struct burn_image *image, const char *title)
@@ -117,27 +112,27 @@ static int write_cue(const struct burn_image *image, const char *title)
     for (char *c = name; *c != '\0'; c++)
         if (*c == '"' || *c == '\n')
             return -EINVAL;
-    int fd CLEANUP(closep) = open(image->cue, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    int fd CLEANUP(closep) = opener_create(image->opener, image->cue, 0600);
     if (fd < 0)
-        return errno == EEXIST ? REASON_ALREADY : -errno;
+        return fd == -EEXIST ? REASON_ALREADY : fd;
     int n = dprintf(fd, "FILE \"%s\" BINARY\n  TRACK 01 AUDIO\n    TITLE \"%s\"\n    INDEX 01 00:00:00\n", name, label);
     if (n < 0 || fsync(fd) != 0) {
         int r = -errno;
-        (void)unlink(image->cue);
+        remove_again(image, image->cue);
         return r;
     }
     return 0;
 }
 
 /* Its name is to outlast a power failure. What is written is charged, so a file system that cannot promise that changes nothing any more. */
-static void sync_name(const char *path)
+static void sync_name(const struct burn_image *image)
 {
-    char dir[PATH_MAX];
-    (void)snprintf(dir, sizeof(dir), "%s", path);
+    char dir[OPENER_PATH_BYTES];
+    (void)snprintf(dir, sizeof(dir), "%s", image->audio);
     *strrchr(dir, '/') = '\0';
-    int fd CLEANUP(closep) = open(dir[0] != '\0' ? dir : "/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int fd CLEANUP(closep) = opener_list(image->opener, dir[0] != '\0' ? dir : "/");
     if (fd < 0 || fsync(fd) != 0)
-        log_warn("the folder of an image cannot be synced: errno=%d", errno);
+        log_warn("the folder of an image cannot be synced error=%s", strerror(fd < 0 ? -fd : errno));
 }
 
 int burn_image_end(struct burn_image *image, const char *title, uint64_t *sectors)
@@ -159,11 +154,13 @@ int burn_image_end(struct burn_image *image, const char *title, uint64_t *sector
     int r = image->cue[0] != '\0' ? write_cue(image, title) : 0;
     if (r != 0)
         return r;
-    r = give_name(image->part, image->audio);
+    r = opener_rename(image->opener, image->part, image->audio);
     if (r != 0 && image->cue[0] != '\0')
-        (void)unlink(image->cue);
+        remove_again(image, image->cue);
+    if (r == -EEXIST)
+        r = REASON_ALREADY;
     if (r == 0) {
-        sync_name(image->audio);
+        sync_name(image);
         *sectors = bytes / BURN_SECTOR_BYTES;
     }
     closep(&image->fd);
@@ -178,6 +175,6 @@ void burn_image_abandon(struct burn_image *image)
     closep(&image->fd);
     image->fd = -1;
     if (image->part[0] != '\0')
-        (void)unlink(image->part);
+        remove_again(image, image->part);
     image->part[0] = '\0';
 }

@@ -11,6 +11,7 @@
 #define BURN_SECTOR_BYTES 2352
 
 struct burn_image {
+    struct opener *opener;       /* borrowed; set before the others are called */
     char audio[BURN_PATH_BYTES]; /* .wav or .bin */
     char cue[BURN_PATH_BYTES];   /* "": none */
     char part[BURN_PATH_BYTES];

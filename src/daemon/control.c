@@ -14,6 +14,7 @@
 
 #define LOG_MODULE "control"
 #include "base/log.h"
+#include "daemon/spawner.h"
 
 #define CLIENTS_MAX 64
 #define CALLS_MAX 1024 /* of one client at a time */
@@ -330,6 +331,18 @@ static bool on_accept(struct peer *p, struct peer_callbacks *callbacks, void **c
 
 /* --- Life --- */
 
+int control_bind(struct daemon *d)
+{
+    char path[CONFIG_PATH_BYTES + 16];
+    int r = file_join(path, sizeof(path), d->config.runtime_dir, "hearthd.sock");
+    if (r == 0)
+        r = d->control_fd = peer_bind_unix(path);
+    if (r >= 0)
+        return 0;
+    log_error("the control socket could not be opened path=%s error=%s", path, strerror(-r));
+    return r;
+}
+
 int control_start(struct daemon *d)
 {
     char path[CONFIG_PATH_BYTES + 16];
@@ -341,7 +354,8 @@ int control_start(struct daemon *d)
         return -ENOMEM;
     control->daemon = d;
     control->held_end = &control->held;
-    r = peer_listen_unix(&control->listener, d->loop, path, CLIENTS_MAX, on_accept, control);
+    r = peer_listen_unix(&control->listener, d->loop, d->control_fd, path, CLIENTS_MAX, on_accept, control);
+    d->control_fd = -1;
     if (r != 0) {
         log_error("the control socket could not be opened path=%s error=%s", path, strerror(-r));
         return r;
@@ -364,6 +378,7 @@ void control_stop(struct daemon *d)
     run_held(control, true);
     control->stopping = true;
     peer_listener_close(control->listener);
+    spawner_unbind(d->spawner);
     if (control->clients == NULL)
         free(control);
 }

@@ -30,7 +30,8 @@ struct control_entry {
 /* control_table.c: everything hearthd can be asked; ends with type 0. */
 extern const struct control_entry control_table[];
 
-int control_start(struct daemon *d) MUST_USE; /* RUNTIME/hearthd.sock */
+int control_bind(struct daemon *d) MUST_USE; /* RUNTIME/hearthd.sock, where nobody is answered before control_start */
+int control_start(struct daemon *d) MUST_USE;
 /* Everything is there: who has been waiting is answered, in order. */
 void control_ready(struct daemon *d);
 void control_stop(struct daemon *d);

@@ -15,6 +15,7 @@
 #include "base/util.h"
 #include "daemon/account.h"
 #include "daemon/bandwidth.h"
+#include "daemon/confinement.h"
 #include "daemon/control.h"
 #include "daemon/db.h"
 #include "daemon/deck.h"
@@ -24,6 +25,7 @@
 #include "daemon/listing.h"
 #include "daemon/metadata.h"
 #include "daemon/notify.h"
+#include "daemon/opener.h"
 #include "daemon/outbox.h"
 #include "daemon/play.h"
 #include "daemon/play_memory.h"
@@ -106,6 +108,7 @@ static bool on_accept(struct peer *p, struct peer_callbacks *callbacks, void **c
 }
 
 static void on_seen(const struct id *client, void *ctx) { siblings_seen(ctx, client); }
+static int connect_bus(void *ctx) { return spawner_connect_bus(((struct daemon *)ctx)->spawner); }
 static bool is_wanted(const struct id *client, void *ctx) { return siblings_is_named(ctx, client); }
 
 static int start_listener(struct daemon *d)
@@ -120,7 +123,9 @@ static int start_listener(struct daemon *d)
 
 static void start_discovery(struct daemon *d)
 {
-    static const struct discovery_callbacks callbacks = { .on_changed = on_seen, .is_wanted = is_wanted };
+    static const struct discovery_callbacks callbacks = { .on_changed = on_seen,
+                                                          .is_wanted = is_wanted,
+                                                          .connect_bus = connect_bus };
     if (!d->config.discovery)
         return;
     int r = discovery_start(&d->discovery, d->loop, &d->self, d->port, &callbacks, d);
@@ -197,7 +202,7 @@ static void on_library(struct daemon *d, int error)
     d->started = true;
     id_short(d->self.bytes, id);
     event(d, "started", "%s (%s) has started", d->config.name, id);
-    notify_ready();
+    notify_ready(d->notify_fd);
     control_ready(d);
 }
 
@@ -217,11 +222,18 @@ static void on_signal(uv_signal_t *handle, int signal)
 
 static void on_spawner_lost(void *ctx) { daemon_stop(ctx, 1); }
 
-int daemon_start(struct daemon *d, uv_loop_t *loop, const struct config *config, struct spawner *spawner)
+int daemon_start(struct daemon *d, uv_loop_t *loop, const struct config *config, struct spawner *spawner,
+                 struct opener *opener)
 {
-    *d = (struct daemon){
-        .loop = loop, .clock = clock_system(), .rng = rng_system(), .config = *config, .lock_fd = -1, .spawner = spawner
-    };
+    *d = (struct daemon){ .loop = loop,
+                          .clock = clock_system(),
+                          .rng = rng_system(),
+                          .config = *config,
+                          .lock_fd = -1,
+                          .notify_fd = notify_open(),
+                          .control_fd = -1,
+                          .spawner = spawner,
+                          .opener = opener };
     later_init(&d->later, loop);
     (void)uv_signal_init(loop, &d->terminate); /* fail only without memory, when the next steps do, too */
     (void)uv_signal_init(loop, &d->interrupt);
@@ -236,6 +248,10 @@ int daemon_start(struct daemon *d, uv_loop_t *loop, const struct config *config,
         r = uv_signal_start(&d->terminate, on_signal, SIGTERM);
     if (r == 0)
         r = uv_signal_start(&d->interrupt, on_signal, SIGINT);
+    if (r == 0)
+        r = control_bind(d);
+    if (r == 0)
+        r = confinement_enter(&d->config); /* nothing of the world was read by now, and there is one thread */
     if (r == 0)
         r = vault_start(&d->vault, d, on_identity);
     if (r != 0) {
@@ -261,7 +277,7 @@ void daemon_stop(struct daemon *d, int exit_code)
         return;
     d->stopping = true;
     d->exit_code = exit_code;
-    notify_stopping();
+    notify_stopping(d->notify_fd);
     control_stop(d);
     decks_stop(d);
     plays_stop(d);
@@ -286,11 +302,22 @@ void daemon_stop(struct daemon *d, int exit_code)
     uv_unref((uv_handle_t *)&d->overdue);
 }
 
+/* Where it did not come to control_start. */
+static void close_control(struct daemon *d)
+{
+    if (d->control_fd >= 0 && d->spawner != NULL)
+        spawner_unbind(d->spawner);
+    closep(&d->control_fd);
+}
+
 void daemon_deinit(struct daemon *d)
 {
     uv_close((uv_handle_t *)&d->overdue, NULL);
     later_close(&d->later);
+    close_control(d);
+    opener_free(steal(&d->opener)); /* before the spawner: it may have a copy of that one's socket */
     spawner_close(steal(&d->spawner));
+    closep(&d->notify_fd);
     (void)uv_run(d->loop, UV_RUN_DEFAULT);
     db_close(steal(&d->db));
     state_free(d);

@@ -41,8 +41,9 @@ struct daemon {
     const struct clock *clock;
     const struct rng *rng;
     struct config config;
-    int lock_fd;
-    struct spawner *spawner; /* starts programs (spawner.h) */
+    int lock_fd, notify_fd, control_fd; /* -1: not open; notify.h, control.h */
+    struct opener *opener;              /* opens what commands name (opener.h) */
+    struct spawner *spawner;            /* starts programs (spawner.h) */
 
     struct later later;             /* callbacks for the next turn of the loop */
     struct events *events;          /* what happened, numbered */
@@ -95,8 +96,9 @@ struct daemon {
 };
 
 /* Starts every module; the control socket opens once the vault has named itself. 0 or -errno (already logged).
- * config is copied; takes spawner. */
-int daemon_start(struct daemon *d, uv_loop_t *loop, const struct config *config, struct spawner *spawner) MUST_USE;
+ * config is copied; takes spawner and opener. From here on the process is confined (confinement.h). */
+int daemon_start(struct daemon *d, uv_loop_t *loop, const struct config *config, struct spawner *spawner,
+                 struct opener *opener) MUST_USE;
 /* Begins an orderly end: goodbye, close everything; the loop then runs out. May be called twice. */
 void daemon_stop(struct daemon *d, int exit_code);
 /* After the loop has run out: frees what is left. */

@@ -94,7 +94,7 @@ static void write_work(uv_work_t *work)
     /* The package first: a certificate without its content helps nobody. */
     e->outcome = medium_write_end(w);
     if (e->outcome == 0)
-        e->outcome = medium_write_certificate(e->beside, &e->certificate);
+        e->outcome = medium_write_certificate(e->daemon->opener, e->beside, &e->certificate);
     e->finished = e->outcome == 0;
 }
 
@@ -200,7 +200,7 @@ static int start(struct daemon *d, struct call *c, const ctl_Export *m, const st
         free(e);
         return -ENOMEM;
     }
-    medium_writer_init(&e->writer);
+    medium_writer_init(&e->writer, d->opener);
     e->daemon = d;
     e->transfer = t;
     e->call = c;

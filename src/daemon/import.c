@@ -150,11 +150,16 @@ static int compare_names(const void *a, const void *b) { return strcmp(*(char *c
 
 static int list_dir(struct import *i)
 {
-    DIR *dir = opendir(i->path);
+    int r = 0, fd = opener_list(i->daemon->opener, i->path);
+    if (fd < 0)
+        return fd;
     struct dirent *e;
-    int r = 0;
-    if (dir == NULL)
-        return -errno;
+    DIR *dir = fdopendir(fd);
+    if (dir == NULL) {
+        r = -errno;
+        close(fd);
+        return r;
+    }
     while (r == 0 && i->count < ITEMS_MAX && (e = readdir(dir)) != NULL)
         if (ends_with(e->d_name, MEDIUM_CERTIFICATE))
             r = add_name(i, i->path, e->d_name, "");
@@ -199,6 +204,13 @@ static void on_listed(uv_work_t *work, int status)
     next_item(i);
 }
 
+static int read_certificate(struct import *i, const char *path)
+{
+    int fd CLEANUP(closep) = -1;
+    int r = medium_open(i->daemon->opener, path, &fd);
+    return r == 0 ? medium_read_certificate(fd, &i->certificate) : r;
+}
+
 static void open_work(uv_work_t *work)
 {
     struct import *i = work->data;
@@ -207,13 +219,15 @@ static void open_work(uv_work_t *work)
     size_t stem = strlen(certificate) - strlen(MEDIUM_CERTIFICATE);
     (void)snprintf(package, sizeof(package), "%.*s" MEDIUM_PACKAGE, (int)stem, certificate);
     i->in_package = false;
-    i->outcome = medium_read_certificate(certificate, &i->certificate);
+    i->outcome = read_certificate(i, certificate);
     if (i->outcome == 0)
         i->outcome = certificate_name_read(CODEC_BYTES(i->certificate.certificate), &i->name);
     if (i->outcome == 0) {
         i->in_package = true;
-        i->outcome = medium_open_package(package, &i->fd, &i->base, &i->content, &i->file);
+        i->outcome = medium_open(i->daemon->opener, package, &i->fd);
     }
+    if (i->outcome == 0)
+        i->outcome = medium_read_package(i->fd, &i->base, &i->content, &i->file);
     struct serve_file complete = { .list = NULL };
     i->complete = i->outcome == 0 && bodies_complete(i->daemon->config.bodies_dir, &i->content, &complete) == 0 &&
                   bodies_verify(i->daemon->config.bodies_dir, &i->content) == 0;

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/secret.h"
 #include "daemon/daemon.h"
+#include "daemon/opener.h"
 #include "daemon/spawner.h"
 
 int main(int argc, char **argv)
@@ -14,6 +15,7 @@ int main(int argc, char **argv)
     static struct daemon daemon;
     struct config config;
     struct spawner *spawner;
+    struct opener *opener;
     uv_loop_t loop;
     int r = config_load(&config, argc, argv);
     if (r != 0)
@@ -22,10 +24,10 @@ int main(int argc, char **argv)
     umask(077);
     signal(SIGPIPE, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
-    if (secret_hide_process() != 0 || spawner_new(&spawner, &config) != 0 ||
+    if (secret_hide_process() != 0 || spawner_new(&spawner, &config) != 0 || opener_new(&opener) != 0 ||
         uv_loop_init(&loop) != 0) /* it has the vault's channel */
         return EXIT_FAILURE;
-    r = daemon_start(&daemon, &loop, &config, spawner);
+    r = daemon_start(&daemon, &loop, &config, spawner, opener);
     (void)uv_run(&loop, UV_RUN_DEFAULT);
     daemon_deinit(&daemon);
     (void)uv_loop_close(&loop);

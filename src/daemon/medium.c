@@ -11,6 +11,9 @@
 #include "base/util.h"
 #include "protocol/codec.h"
 
+#define LOG_MODULE "medium"
+#include "base/log.h"
+
 #define PACKAGE_MAGIC "HEARTHP1"
 #define CERTIFICATE_MAGIC "HEARTHC1"
 #define HEAD_BYTES 12
@@ -48,56 +51,44 @@ static int get_head(int fd, const char magic[8], const pb_msgdesc_t *fields, siz
     return 0;
 }
 
-/* Of a medium no link is followed out of it. *fd is the caller's. 0, REASON_MALFORMED, -errno. */
-static int open_regular(const char *path, int *fd, struct stat *st)
-{
-    int opened CLEANUP(closep) = -1;
-    int r = file_open_regular(path, O_NOFOLLOW, &opened);
-    if (r != 0)
-        return r > 0 ? REASON_MALFORMED : r;
-    if (fstat(opened, st) != 0)
-        return -errno;
-    *fd = opened;
-    opened = -1;
-    return 0;
-}
-
 /* A new file under this name, whatever was there: nothing of a medium is written through. The descriptor, -errno. */
-static int create_part(const char *part)
+static int create_part(struct opener *o, const char *part)
 {
-    if (unlink(part) != 0 && errno != ENOENT)
-        return -errno;
-    int fd = open(part, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644);
-    return fd < 0 ? -errno : fd;
+    int r = opener_remove(o, part);
+    return r == 0 || r == -ENOENT ? opener_create(o, part, 0644) : r;
 }
 
 static int sync_fd(int fd) { return fsync(fd) == 0 ? 0 : -errno; }
 
 /* Renames a finished file to its name and makes that durable. */
-static int publish(const char *part, const char *path)
+static int publish(struct opener *o, const char *part, const char *path)
 {
     char dir[MEDIUM_PATH_BYTES];
-    if (rename(part, path) != 0)
-        return -errno;
+    int r = opener_rename(o, part, path);
+    if (r != 0)
+        return r;
     (void)snprintf(dir, sizeof(dir), "%s", path);
     char *slash = strrchr(dir, '/');
     if (slash != NULL)
         *slash = '\0';
-    int fd CLEANUP(closep) = open(slash == NULL ? "." : dir[0] == '\0' ? "/" : dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int fd CLEANUP(closep) = opener_list(o, dir[0] == '\0' ? "/" : dir);
     if (fd < 0)
-        return -errno;
-    int r = sync_fd(fd);
+        return fd;
+    r = sync_fd(fd);
     return r == -EINVAL ? 0 : r; /* file systems of media need not sync directories */
 }
 
 /* ---- writing ------------------------------------------------------------------------------------------------- */
 
-void medium_writer_init(struct medium_writer *w) { *w = (struct medium_writer){ .from = -1, .to = -1 }; }
+void medium_writer_init(struct medium_writer *w, struct opener *o)
+{
+    *w = (struct medium_writer){ .opener = o, .from = -1, .to = -1 };
+}
 
 void medium_writer_deinit(struct medium_writer *w)
 {
-    if (w->to >= 0)
-        (void)unlink(w->part); /* it may be gone with its medium */
+    if (w->to >= 0 && opener_remove(w->opener, w->part) != 0) /* it may be gone with its medium */
+        log_debug("what was written in part may lie there still");
     closep(&w->from);
     closep(&w->to);
     w->from = w->to = -1;
@@ -116,7 +107,7 @@ int medium_write_begin(struct medium_writer *w, const char *path, const char *bo
         return r < 0 ? r : -EUCLEAN;
     if (fstat(w->from, &st) != 0)
         return -errno;
-    w->to = create_part(w->part);
+    w->to = create_part(w->opener, w->part);
     if (w->to < 0)
         return w->to;
     w->total_bytes = (uint64_t)st.st_size;
@@ -164,7 +155,7 @@ int medium_write_end(struct medium_writer *w)
 {
     int r = sync_fd(w->to);
     if (r == 0)
-        r = publish(w->part, w->path);
+        r = publish(w->opener, w->part, w->path);
     if (r == 0) {
         closep(&w->to);
         w->to = -1;
@@ -172,55 +163,51 @@ int medium_write_end(struct medium_writer *w)
     return r;
 }
 
-int medium_write_certificate(const char *path, const msg_ExportCertificate *certificate)
+int medium_write_certificate(struct opener *o, const char *path, const msg_ExportCertificate *certificate)
 {
     char part[MEDIUM_PATH_BYTES + 8];
     struct buf head CLEANUP(buf_free) = buf(8192);
     (void)snprintf(part, sizeof(part), "%s.part", path);
     int r = put_head(&head, CERTIFICATE_MAGIC, msg_ExportCertificate_fields, certificate);
-    int fd CLEANUP(closep) = r == 0 ? create_part(part) : -1;
+    int fd CLEANUP(closep) = r == 0 ? create_part(o, part) : -1;
     if (r == 0 && fd < 0)
         r = fd;
     if (r == 0)
         r = file_pwrite_all(fd, head.data, head.len, 0);
     if (r == 0)
         r = sync_fd(fd);
-    return r == 0 ? publish(part, path) : r;
+    return r == 0 ? publish(o, part, path) : r;
 }
 
 /* ---- reading ------------------------------------------------------------------------------------------------- */
 
-int medium_read_certificate(const char *path, msg_ExportCertificate *out)
+int medium_open(struct opener *o, const char *path, int *fd)
+{
+    int r = opener_read(o, path, O_NOFOLLOW, fd);
+    return r > 0 ? REASON_MALFORMED : r;
+}
+
+int medium_read_certificate(int fd, msg_ExportCertificate *out)
 {
     struct stat st;
     uint64_t end;
-    int fd CLEANUP(closep) = -1;
-    int r = open_regular(path, &fd, &st);
-    if (r != 0)
-        return r;
-    r = get_head(fd, CERTIFICATE_MAGIC, msg_ExportCertificate_fields, msg_ExportCertificate_size, out, sizeof(*out),
-                 &end);
+    if (fstat(fd, &st) != 0)
+        return -errno;
+    int r = get_head(fd, CERTIFICATE_MAGIC, msg_ExportCertificate_fields, msg_ExportCertificate_size, out, sizeof(*out),
+                     &end);
     return r == 0 && (uint64_t)st.st_size != end ? REASON_MALFORMED : r;
 }
 
-int medium_open_package(const char *path, int *fd, uint64_t *base, struct id *content, struct serve_file *file)
+int medium_read_package(int fd, uint64_t *base, struct id *content, struct serve_file *file)
 {
-    struct stat st;
     msg_ExportPackage package;
-    int opened CLEANUP(closep) = -1;
-    int r = open_regular(path, &opened, &st);
-    if (r != 0)
-        return r;
-    r = get_head(opened, PACKAGE_MAGIC, msg_ExportPackage_fields, msg_ExportPackage_size, &package, sizeof(package),
-                 base);
+    int r =
+        get_head(fd, PACKAGE_MAGIC, msg_ExportPackage_fields, msg_ExportPackage_size, &package, sizeof(package), base);
     if (r != 0)
         return r;
     *content = id_from(package.content);
-    r = serve_file_read_at(opened, *base, content, file);
-    if (r != 0)
-        return r;
-    (void)posix_fadvise(opened, 0, 0, POSIX_FADV_SEQUENTIAL); /* a hint */
-    *fd = opened;
-    opened = -1;
-    return 0;
+    r = serve_file_read_at(fd, *base, content, file);
+    if (r == 0)
+        (void)posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL); /* a hint */
+    return r;
 }

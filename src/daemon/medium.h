@@ -8,6 +8,7 @@
 #ifndef DAEMON_MEDIUM_H
 #define DAEMON_MEDIUM_H
 
+#include "daemon/opener.h"
 #include "messages.pb.h"
 #include "net/bodies.h"
 
@@ -18,22 +19,24 @@
 
 /* Writing a package, step by step. Zero it first (fds -1: medium_writer_init). */
 struct medium_writer {
-    int from, to; /* -1: not open */
+    struct opener *opener; /* borrowed */
+    int from, to;          /* -1: not open */
     char path[MEDIUM_PATH_BYTES], part[MEDIUM_PATH_BYTES + 8];
     uint64_t done_bytes, total_bytes;
 };
-void medium_writer_init(struct medium_writer *w);
+void medium_writer_init(struct medium_writer *w, struct opener *o);
 void medium_writer_deinit(struct medium_writer *w); /* closes; an unfinished package is removed */
 /* body: path of the body file. 0, -ENOSPC, -errno. */
 int medium_write_begin(struct medium_writer *w, const char *path, const char *body, const struct id *content) MUST_USE;
 int medium_write_step(struct medium_writer *w) MUST_USE; /* until done_bytes == total_bytes */
 int medium_write_end(struct medium_writer *w) MUST_USE;  /* durable under its name when 0 */
-int medium_write_certificate(const char *path, const msg_ExportCertificate *certificate) MUST_USE;
+int medium_write_certificate(struct opener *o, const char *path, const msg_ExportCertificate *certificate) MUST_USE;
 
+/* A file of a medium; no link is followed out of it. *fd is the caller's. 0; REASON_MALFORMED: it is no file of ours; -errno. */
+int medium_open(struct opener *o, const char *path, int *fd) MUST_USE;
 /* 0, REASON_MALFORMED, -errno. */
-int medium_read_certificate(const char *path, msg_ExportCertificate *out) MUST_USE;
-/* Opens a package: where its body begins, and everything before the blocks, checked. fd is the caller's. 0, REASON_*, -errno. */
-int medium_open_package(const char *path, int *fd, uint64_t *base, struct id *content, struct serve_file *file)
-    MUST_USE;
+int medium_read_certificate(int fd, msg_ExportCertificate *out) MUST_USE;
+/* A package: where its body begins, and everything before the blocks, checked. 0, REASON_*, -errno. */
+int medium_read_package(int fd, uint64_t *base, struct id *content, struct serve_file *file) MUST_USE;
 
 #endif

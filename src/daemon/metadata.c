@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "base/util.h"
 #include "daemon/library.h"
+#include "daemon/opener.h"
 #include "daemon/vault_client.h"
 #include "net/serve.h"
 
@@ -135,14 +136,18 @@ static bool is_not_there(int error)
 }
 
 /* One that is too large is none of ours; nothing of it is kept. */
-static int read_one(struct metadata_set *set, const char *path, uint32_t number)
+static int read_one(struct collect *c, const char *path, uint32_t number)
 {
+    struct metadata_set *set = c->set;
     struct metadata_item *item = &set->items[set->count];
+    int fd CLEANUP(closep) = -1;
     item->file = buf(METADATA_FILE_MAX);
-    int r = file_read_regular(path, &item->file);
+    int r = number == 0 ? opener_read(c->daemon->opener, path, 0, &fd) : file_open_regular(path, 0, &fd);
+    if (r == 0)
+        r = file_read_open(fd, &item->file);
     if (r == -ENOENT && number != 0)
         return 0;
-    if (r == -ENOMEM || (r != 0 && number == 0)) {
+    if (r == -ENOMEM || (r != 0 && r != OPENER_FOREIGN && number == 0)) {
         buf_free(&item->file);
         return r == BUF_FULL ? REASON_TOO_LARGE : is_not_there(r) ? REASON_NOT_FOUND : r;
     }
@@ -175,10 +180,10 @@ static int read_all(struct collect *c)
     for (uint32_t number = 1; r == 0 && number <= METADATA_FILES_MAX; number++) {
         r = metadata_path(c->daemon, &c->set->content, number, path);
         if (r == 0)
-            r = read_one(c->set, path, number);
+            r = read_one(c, path, number);
     }
     if (r == 0 && c->extra[0] != '\0')
-        r = read_one(c->set, c->extra, 0);
+        r = read_one(c, c->extra, 0);
     return r;
 }
 

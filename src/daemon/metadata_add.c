@@ -14,6 +14,7 @@
 #include "daemon/events.h"
 #include "daemon/library.h"
 #include "daemon/metadata.h"
+#include "daemon/opener.h"
 #include "daemon/vault_client.h"
 
 struct job {
@@ -229,7 +230,10 @@ static void on_taken(const struct answer *answer, void *ctx)
 static void read_work(uv_work_t *work)
 {
     struct job *j = work->data;
-    j->outcome = file_read_regular(j->path, &j->vouch);
+    int fd CLEANUP(closep) = -1;
+    j->outcome = opener_read(j->daemon->opener, j->path, 0, &fd);
+    if (j->outcome == 0)
+        j->outcome = file_read_open(fd, &j->vouch);
 }
 
 static void on_read(uv_work_t *work, int status)

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
@@ -15,8 +16,12 @@
 #include "control.pb.h"
 #include "crypto/sha256.h"
 #include "daemon/control.h"
+#include "daemon/opener.h"
 #include "daemon/programs.h"
 #include "daemon/vault_client.h"
+
+#define LOG_MODULE "programs"
+#include "base/log.h"
 
 struct save {
     struct daemon *daemon;
@@ -79,23 +84,39 @@ static int compare(const struct save *s)
     return memcmp(digest, s->program.digest, sizeof(digest)) == 0 ? 0 : REASON_BLOCK_CORRUPT;
 }
 
+/* The directory that holds the path. */
+static int sync_parent(struct opener *o, const char *path)
+{
+    char dir[sizeof(((ctl_ProgramSave *)NULL)->path)];
+    (void)snprintf(dir, sizeof(dir), "%s", path);
+    char *slash = strrchr(dir, '/');
+    slash[slash == dir ? 1 : 0] = '\0';
+    int fd CLEANUP(closep) = opener_list(o, dir);
+    return fd < 0 ? fd : file_sync(fd);
+}
+
 /* Whole under its name or not at all; what is there is not overwritten. */
 static int write_out(const struct save *s)
 {
+    struct opener *o = s->daemon->opener;
     char part[sizeof(s->wish.path) + 8];
-    (void)snprintf(part, sizeof(part), "%s-XXXXXX", s->wish.path);
-    int fd CLEANUP(closep) = mkostemp(part, O_CLOEXEC);
+    (void)snprintf(part, sizeof(part), "%s.part", s->wish.path);
+    int r = opener_remove(o, part); /* left by one that was interrupted */
+    if (r != 0 && r != -ENOENT)
+        return r;
+    int fd CLEANUP(closep) = opener_create(o, part, 0600);
     if (fd < 0)
-        return -errno;
-    int r = copy(s->fd, fd, s->program.program_bytes);
+        return fd;
+    r = copy(s->fd, fd, s->program.program_bytes);
     if (r == 0)
         r = file_sync(fd);
-    if (r == 0 && renameat2(AT_FDCWD, part, AT_FDCWD, s->wish.path, RENAME_NOREPLACE) != 0)
-        r = errno == EEXIST ? REASON_ALREADY : -errno;
     if (r == 0)
-        return file_sync_parent(s->wish.path);
-    (void)unlink(part);
-    return r;
+        r = opener_rename(o, part, s->wish.path);
+    if (r == 0)
+        return sync_parent(o, s->wish.path);
+    if (opener_remove(o, part) != 0)
+        log_warn("a part of a program is left where it was to be saved");
+    return r == -EEXIST ? REASON_ALREADY : r;
 }
 
 static void write_work(uv_work_t *work)
@@ -113,6 +134,8 @@ static void on_written(uv_work_t *work, int status)
     (void)status;
     if (s->outcome == REASON_ALREADY) {
         refuse(s, REASON_ALREADY, "There is a file of this name already: nothing is overwritten.");
+    } else if (s->outcome == -EPERM) {
+        refuse(s, REASON_NOT_PERMITTED, "What is saved has a name that ends in .update, .bin, .img, .fw or .hex.");
     } else if (s->outcome == -ENOENT || s->outcome == -ENOTDIR || s->outcome == -EACCES || s->outcome == -EROFS) {
         refuse(s, REASON_NOT_PERMITTED, "The file cannot be written there.");
     } else if (s->outcome != 0) {

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/util.h"
+#include "daemon/helper.h"
 #include "daemon/spawner_internal.h"
 
 #define LOG_MODULE "spawner"
@@ -31,27 +32,19 @@ struct spawner {
 int spawner_new(struct spawner **out, const struct config *config)
 {
     const struct timeval patience = { .tv_sec = ANSWER_S };
-    int pair[2];
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
-        return -errno;
-    int ours CLEANUP(closep) = pair[0], theirs CLEANUP(closep) = pair[1];
-    if (setsockopt(ours, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) != 0)
-        return -errno;
+    int theirs = -1;
     struct spawner *s = calloc(1, sizeof(*s));
     if (s == NULL)
         return -ENOMEM;
-    s->pid = fork();
-    if (s->pid == 0) {
-        closep(&ours);
+    int r = helper_fork(&s->pid, &s->fd, &theirs);
+    if (r == 0 && s->pid == 0)
         spawner_serve(theirs, config);
-    }
-    if (s->pid < 0) {
-        int error = errno;
+    if (r == 0 && setsockopt(s->fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) != 0)
+        r = -errno;
+    if (r != 0) {
         free(s);
-        return -error;
+        return r;
     }
-    s->fd = ours;
-    ours = -1;
     *out = s;
     return 0;
 }
@@ -118,35 +111,16 @@ int spawner_watch(struct spawner *s, uv_loop_t *loop, void (*on_lost)(void *ctx)
 
 /* --- Requests --- */
 
-static int ask(struct spawner *s, const struct spawner_request *request, const int *fds, size_t count, pid_t *pid)
+/* *passed: a descriptor that came with the answer, or -1. */
+static int ask(struct spawner *s, const struct spawner_request *request, const int *fds, size_t count, pid_t *pid,
+               int *passed)
 {
-    union {
-        char bytes[CMSG_SPACE(SPAWNER_FDS_MAX * sizeof(int))];
-        struct cmsghdr align;
-    } control = { 0 };
     struct spawner_answer answer;
-    struct iovec part = { (void *)request, sizeof(*request) };
-    struct msghdr m = { .msg_iov = &part, .msg_iovlen = 1 };
-    if (count > 0) {
-        m.msg_control = &control;
-        m.msg_controllen = CMSG_SPACE(count * sizeof(int));
-        struct cmsghdr *head = CMSG_FIRSTHDR(&m);
-        head->cmsg_level = SOL_SOCKET;
-        head->cmsg_type = SCM_RIGHTS;
-        head->cmsg_len = CMSG_LEN(count * sizeof(int));
-        memcpy(CMSG_DATA(head), fds, count * sizeof(int));
-    }
-    ssize_t n;
-    do
-        n = sendmsg(s->fd, &m, MSG_NOSIGNAL);
-    while (n < 0 && errno == EINTR);
-    if (n != (ssize_t)sizeof(*request))
-        return n < 0 ? -errno : -EPIPE;
-    do
-        n = recv(s->fd, &answer, sizeof(answer), 0);
-    while (n < 0 && errno == EINTR);
-    if (n != (ssize_t)sizeof(answer))
-        return n < 0 ? -errno : -EPIPE;
+    int r = helper_send(s->fd, request, sizeof(*request), fds, count);
+    if (r == 0)
+        r = helper_receive(s->fd, &answer, sizeof(answer), passed);
+    if (r != 0)
+        return r;
     if (answer.outcome == 0)
         *pid = answer.pid;
     else if (answer.pid > 0) /* it ended before it became the program */
@@ -157,7 +131,8 @@ static int ask(struct spawner *s, const struct spawner_request *request, const i
 static int start(struct spawner *s, struct child *c, const struct spawner_request *request, const int *fds,
                  size_t count, child_exit_fn on_exit)
 {
-    int r = ask(s, request, fds, count, &c->pid);
+    int passed CLEANUP(closep) = -1;
+    int r = ask(s, request, fds, count, &c->pid, &passed);
     if (r != 0)
         return r;
     c->spawner = s;
@@ -194,7 +169,29 @@ void child_end(const struct child *c, int signal)
 {
     const struct spawner_request request = { .kind = SPAWNER_END, .pid = c->pid, .signal = signal };
     pid_t none;
-    int r = ask(c->spawner, &request, NULL, 0, &none);
+    int passed CLEANUP(closep) = -1;
+    int r = ask(c->spawner, &request, NULL, 0, &none, &passed);
     if (r != 0 && r != -ESRCH)
         log_error("a child could not be ended error=%s", strerror(-r));
+}
+
+int spawner_connect_bus(struct spawner *s)
+{
+    const struct spawner_request request = { .kind = SPAWNER_BUS };
+    pid_t none;
+    int passed = -1;
+    int r = ask(s, &request, NULL, 0, &none, &passed);
+    if (r != 0)
+        closep(&passed);
+    return r != 0 ? r : passed >= 0 ? passed : -EPROTO;
+}
+
+void spawner_unbind(struct spawner *s)
+{
+    const struct spawner_request request = { .kind = SPAWNER_UNBIND };
+    pid_t none;
+    int passed CLEANUP(closep) = -1;
+    int r = ask(s, &request, NULL, 0, &none, &passed);
+    if (r != 0 && r != -ENOENT)
+        log_warn("the control socket's file is left error=%s", strerror(-r));
 }

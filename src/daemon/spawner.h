@@ -46,6 +46,12 @@ int spawner_start_burner(struct spawner *s, struct child *c, const char *device,
 bool spawner_is_device(const char *device);
 void child_end(const struct child *c, int signal); /* SIGTERM or SIGKILL; on_exit follows */
 
+/* A connection to the system's D-Bus, where its avahi-daemon is: the one socket in the file system that hearthd still reaches. Descriptor, the caller's, or -errno. */
+int spawner_connect_bus(struct spawner *s) MUST_USE;
+
+/* Removes the file of the control socket, which is bound by hearthd before it is confined: the directory around it may hold more than is its business. */
+void spawner_unbind(struct spawner *s);
+
 /* The process's life: requests from fd, until it closes. */
 _Noreturn void spawner_serve(int fd, const struct config *config);
 

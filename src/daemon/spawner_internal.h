@@ -6,7 +6,6 @@
 
 #include "daemon/spawner.h"
 
-#define SPAWNER_FDS_MAX 2
 #define SPAWNER_CHILDREN_MAX 64
 
 enum spawner_kind {
@@ -15,6 +14,8 @@ enum spawner_kind {
     SPAWNER_BURNER_LOOK, /* 0; device */
     SPAWNER_BURNER_RUN,  /* 1; device */
     SPAWNER_END,         /* 0; pid, signal */
+    SPAWNER_BUS,         /* 0; the answer has a descriptor beside it */
+    SPAWNER_UNBIND,      /* 0 */
 };
 struct spawner_request { /* anything of another size, or with another number of descriptors, is refused */
     uint32_t kind;       /* enum spawner_kind */

@@ -6,13 +6,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <unistd.h>
 
-#include "base/secret.h"
 #include "base/util.h"
+#include "daemon/helper.h"
 #include "daemon/spawner_internal.h"
 
 #define LOG_MODULE "spawner"
@@ -24,8 +25,7 @@
 
 #define VARIABLES_MAX 32
 #define ARGUMENTS_MAX 12
-#define CHILD_FD 3       /* where the descriptors of a child begin */
-#define FD_OUT_OF_WAY 16 /* above all of them */
+#define CHILD_FD 3 /* where the descriptors of a child begin */
 #define DEVICE_TEXT_BYTES (SPAWNER_DEVICE_BYTES + 8)
 
 struct process {
@@ -108,8 +108,8 @@ struct program {
     char path[PATH_MAX];
     char device[DEVICE_TEXT_BYTES];
     const char *argv[ARGUMENTS_MAX];
-    int input;                          /* descriptor 0; -1: /dev/null */
-    int fds[SPAWNER_FDS_MAX], fd_count; /* from CHILD_FD on */
+    int input;                         /* descriptor 0; -1: /dev/null */
+    int fds[HELPER_FDS_MAX], fd_count; /* from CHILD_FD on */
 };
 
 static int vault_program(const struct config *c, struct program *p)
@@ -201,7 +201,8 @@ static int run(struct spawned *s, const struct program *p, struct process *proce
     int ends[2], error = 0, pidfd = -1;
     if (pipe2(ends, O_CLOEXEC) != 0)
         return -errno;
-    int reading CLEANUP(closep) = ends[0], writing CLEANUP(closep) = fcntl(ends[1], F_DUPFD_CLOEXEC, FD_OUT_OF_WAY);
+    int reading CLEANUP(closep) = ends[0],
+                writing CLEANUP(closep) = fcntl(ends[1], F_DUPFD_CLOEXEC, HELPER_FD_OUT_OF_WAY);
     close(ends[1]);
     if (writing < 0)
         return -errno;
@@ -239,6 +240,43 @@ static int find_place(struct spawned *s, enum spawner_kind kind, struct process 
     }
     *out = found;
     return found != NULL ? 0 : -EBUSY;
+}
+
+/* --- Sockets --- */
+
+#define BUS_PATH "/run/dbus/system_bus_socket"
+
+/* Only a socket in the file system, whatever else such an address may say. It waits for nobody. */
+static int connect_bus(void)
+{
+    static const char kind[] = "unix:path=";
+    struct sockaddr_un address = { .sun_family = AF_UNIX };
+    const char *wanted = getenv("DBUS_SYSTEM_BUS_ADDRESS");
+    const char *path = wanted == NULL                             ? BUS_PATH
+                       : strncmp(wanted, kind, strlen(kind)) == 0 ? wanted + strlen(kind)
+                                                                  : "";
+    size_t len = strcspn(path, ",;");
+    if (path[0] != '/' || len >= sizeof(address.sun_path) || memchr(path, '%', len) != NULL)
+        return -EINVAL;
+    memcpy(address.sun_path, path, len);
+    int fd CLEANUP(closep) = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0 || connect(fd, (const struct sockaddr *)&address, sizeof(address)) != 0)
+        return -errno;
+    int connected = fd;
+    fd = -1;
+    return connected;
+}
+
+static int unbind(const struct config *c)
+{
+    char path[CONFIG_PATH_BYTES + 16];
+    struct stat st;
+    (void)snprintf(path, sizeof(path), "%s/hearthd.sock", c->runtime_dir);
+    if (lstat(path, &st) != 0)
+        return -errno;
+    if (!S_ISSOCK(st.st_mode))
+        return -EEXIST;
+    return unlink(path) == 0 ? 0 : -errno;
 }
 
 /* --- Requests --- */
@@ -291,62 +329,33 @@ static int answer_request(struct spawned *s, const struct spawner_request *q, co
     return q->kind == SPAWNER_END ? end(s, q) : start(s, q, fds, pid);
 }
 
-/* Descriptors, out of the way of those that a child gets. Their number, -errno. */
-static int take_fds(struct msghdr *m, int fds[SPAWNER_FDS_MAX])
-{
-    int count = 0, error = (m->msg_flags & MSG_CTRUNC) != 0 ? -EINVAL : 0;
-    for (struct cmsghdr *h = CMSG_FIRSTHDR(m); h != NULL; h = CMSG_NXTHDR(m, h)) {
-        if (h->cmsg_level != SOL_SOCKET || h->cmsg_type != SCM_RIGHTS)
-            continue;
-        for (size_t i = 0; i < (h->cmsg_len - CMSG_LEN(0)) / sizeof(int); i++) {
-            int fd CLEANUP(closep) = -1;
-            memcpy(&fd, CMSG_DATA(h) + i * sizeof(fd), sizeof(fd));
-            int moved = count < SPAWNER_FDS_MAX ? fcntl(fd, F_DUPFD_CLOEXEC, FD_OUT_OF_WAY) : -1;
-            if (moved < 0)
-                error = -EINVAL;
-            else
-                fds[count++] = moved;
-        }
-    }
-    while (error != 0 && count > 0)
-        close(fds[--count]);
-    return error != 0 ? error : count;
-}
-
 /* false: hearthd is gone. */
-static bool serve_one(struct spawned *s, int fd)
+static bool serve_one(struct spawned *s, int socket)
 {
-    union {
-        char bytes[CMSG_SPACE((SPAWNER_FDS_MAX + 1) * sizeof(int))];
-        struct cmsghdr align;
-    } control;
     struct spawner_request q;
-    struct spawner_answer answer = { 0 };
-    int fds[SPAWNER_FDS_MAX] = { -1, -1 };
-    struct iovec part = { &q, sizeof(q) };
-    struct msghdr m = { .msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control) };
-    ssize_t n = recvmsg(fd, &m, MSG_CMSG_CLOEXEC);
-    if (n < 0 && errno == EINTR)
-        return true;
-    if (n <= 0)
+    struct spawner_answer answer = { .outcome = -EINVAL };
+    int fds[HELPER_FDS_MAX], bus CLEANUP(closep) = -1;
+    size_t count;
+    bool good;
+    if (!helper_next(socket, &q, sizeof(q), fds, &count, &good))
         return false;
-    int count = take_fds(&m, fds);
-    bool whole = n == (ssize_t)sizeof(q) && (m.msg_flags & MSG_TRUNC) == 0;
-    answer.outcome = count < 0 ? count : !whole ? -EINVAL : answer_request(s, &q, fds, (size_t)count, &answer.pid);
-    for (int i = 0; i < count; i++)
+    if (good && q.kind == SPAWNER_BUS && count == 0)
+        answer.outcome = bus = connect_bus();
+    else if (good && q.kind == SPAWNER_UNBIND && count == 0)
+        answer.outcome = unbind(s->config);
+    else if (good)
+        answer.outcome = answer_request(s, &q, fds, count, &answer.pid);
+    for (size_t i = 0; i < count; i++)
         close(fds[i]);
-    return send(fd, &answer, sizeof(answer), MSG_NOSIGNAL) == (ssize_t)sizeof(answer);
+    if (bus >= 0)
+        answer.outcome = 0;
+    return helper_send(socket, &answer, sizeof(answer), &bus, bus >= 0 ? 1 : 0) == 0;
 }
 
 void spawner_serve(int fd, const struct config *config)
 {
     static struct spawned s;
-    /* The terminal's and the service manager's signals reach the whole group; it ends when hearthd has. */
-    (void)signal(SIGINT, SIG_IGN);
-    (void)signal(SIGTERM, SIG_IGN);
-    (void)signal(SIGHUP, SIG_IGN);
-    (void)signal(SIGPIPE, SIG_IGN);
-    if (secret_hide_process() != 0)
+    if (helper_enter() != 0)
         _exit(EXIT_FAILURE);
     s.config = config;
     choose_environment(&s);

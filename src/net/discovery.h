@@ -18,6 +18,7 @@ struct discovery;
 struct discovery_callbacks {
     void (*on_changed)(const struct id *client, void *ctx);
     bool (*is_wanted)(const struct id *client, void *ctx);
+    int (*connect_bus)(void *ctx); /* descriptor, taken, or -errno; NULL: as sd_bus_open_system(3) does */
 };
 /* Who does it. STARTING: the system's avahi-daemon is being looked for. */
 enum discovery_by { DISCOVERY_STARTING, DISCOVERY_OWN, DISCOVERY_SYSTEM };

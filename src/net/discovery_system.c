@@ -387,9 +387,28 @@ static int watch(struct discovery_system *s)
     return 0;
 }
 
+static int open_bus(struct discovery_system *s)
+{
+    const struct discovery *d = s->owner;
+    if (!d->callbacks.connect_bus)
+        return sd_bus_open_system(&s->bus);
+    int fd CLEANUP(closep) = d->callbacks.connect_bus(d->ctx);
+    if (fd < 0)
+        return fd;
+    int r = sd_bus_new(&s->bus);
+    if (r >= 0)
+        r = sd_bus_set_bus_client(s->bus, true);
+    if (r >= 0)
+        r = sd_bus_set_fd(s->bus, fd, fd);
+    if (r < 0)
+        return r;
+    fd = -1;
+    return sd_bus_start(s->bus);
+}
+
 static void begin(struct discovery_system *s)
 {
-    int r = sd_bus_open_system(&s->bus);
+    int r = open_bus(s);
     if (r >= 0)
         r = watch(s);
     if (r >= 0)

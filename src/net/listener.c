@@ -362,20 +362,27 @@ static int bind_path(const struct sockaddr_un *path)
     return error;
 }
 
-int peer_listen_unix(struct peer_listener **out, uv_loop_t *loop, const char *path, uint32_t max_peers,
+int peer_bind_unix(const char *path)
+{
+    struct sockaddr_un address = { .sun_family = AF_UNIX };
+    if (strlen(path) >= sizeof address.sun_path)
+        return -ENAMETOOLONG;
+    memcpy(address.sun_path, path, strlen(path) + 1);
+    int r = clear_path(&address);
+    return r == 0 ? bind_path(&address) : r;
+}
+
+int peer_listen_unix(struct peer_listener **out, uv_loop_t *loop, int fd, const char *path, uint32_t max_peers,
                      peer_accept_fn on_accept, void *ctx)
 {
     struct sockaddr_un address = { .sun_family = AF_UNIX };
     struct stat s;
-    if (strlen(path) >= sizeof address.sun_path)
-        return -ENAMETOOLONG;
-    memcpy(address.sun_path, path, strlen(path) + 1);
-    int fd = clear_path(&address);
-    if (fd == 0)
-        fd = bind_path(&address);
-    if (fd < 0)
-        return fd;
     struct peer_listener *l;
+    if (strlen(path) >= sizeof address.sun_path) {
+        close(fd);
+        return -ENAMETOOLONG;
+    }
+    memcpy(address.sun_path, path, strlen(path) + 1);
     int r = start_or_free(&l, listener_new(loop, NULL, max_peers, on_accept, ctx), fd);
     if (r != 0) {
         unlink(path);

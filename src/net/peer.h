@@ -59,9 +59,11 @@ typedef bool (*peer_accept_fn)(struct peer *p, struct peer_callbacks *callbacks,
 int peer_listen(struct peer_listener **out, uv_loop_t *loop, const struct peer_identity *identity, const char *host,
                 uint16_t port, uint32_t max_peers, peer_accept_fn on_accept, void *ctx, uint16_t *bound_port) MUST_USE;
 /* Unix socket, mode 0600; a peer whose SO_PEERCRED uid is not ours (or root) is refused, and one that is a child of this process or has ended by
- * the time it is accepted. Replaces a stale socket file. */
-int peer_listen_unix(struct peer_listener **out, uv_loop_t *loop, const char *path, uint32_t max_peers,
+ * the time it is accepted. fd: what peer_bind_unix returned for the path, taken in any case. */
+int peer_listen_unix(struct peer_listener **out, uv_loop_t *loop, int fd, const char *path, uint32_t max_peers,
                      peer_accept_fn on_accept, void *ctx) MUST_USE;
+/* Its socket file, where nobody is answered yet. Replaces a stale one. Descriptor, or -EADDRINUSE, -EEXIST (there is something else), -errno. */
+int peer_bind_unix(const char *path) MUST_USE;
 /* Of connections that are accepted from now on; the one before is still that of its own. */
 void peer_listener_set_identity(struct peer_listener *l, const struct peer_identity *identity);
 void peer_listener_close(struct peer_listener *l); /* also its peers; l is freed later, by itself */

@@ -78,7 +78,8 @@ static int confine(const struct sandbox *needs)
         allow(a, window, ARRAY_COUNT(window));
     if (needs->window && needs->authority)
         a->paths[a->count++] = (struct confine_path){ needs->authority, CONFINE_READ };
-    return confine_files(a->paths, a->count, needs->window); /* libxcb tries such a socket of X11 first, and gives up */
+    /* libxcb tries an abstract socket of X11 first, and gives up */
+    return confine_files(a->paths, a->count, needs->window ? CONFINE_ABSTRACT_SOCKETS : 0);
 }
 
 extern void __sanitizer_set_report_fd(void *fd) __attribute__((weak));

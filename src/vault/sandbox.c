@@ -12,7 +12,7 @@ int sandbox_enter(const char *state_dir)
         { state_dir, CONFINE_WRITE },
         { "/dev/urandom", CONFINE_READ }, /* SQLite seeds the names and salts of its journals from it */
     };
-    int r = confine_files(paths, ARRAY_COUNT(paths), false);
+    int r = confine_files(paths, ARRAY_COUNT(paths), 0);
     if (r < 0)
         return r;
     if (r == CONFINE_UNAVAILABLE)

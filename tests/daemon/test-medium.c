@@ -22,6 +22,7 @@ static struct body_fixture body;
 static char dir[64];
 static char package[128], certificate[128], other[128];
 static msg_ExportCertificate written;
+static struct opener *opener;
 
 static int setup(void **state)
 {
@@ -34,11 +35,12 @@ static int setup(void **state)
     assert_int_equal(file_join(other, sizeof(other), dir, "other"), 0);
     written = (msg_ExportCertificate)msg_ExportCertificate_init_zero;
     assert_int_equal(CODEC_SET_BYTES(written.certificate, slice_str("a certificate")), 0);
-    return 0;
+    return opener_new(&opener);
 }
 static int teardown(void **state)
 {
     (void)state;
+    opener_free(opener);
     remove_dir(dir);
     body_fixture_deinit(&body);
     alarm(0);
@@ -49,7 +51,7 @@ static int write_package(void)
 {
     struct medium_writer w CLEANUP(medium_writer_deinit);
     char path[BODIES_PATH_BYTES];
-    medium_writer_init(&w);
+    medium_writer_init(&w, opener);
     assert_int_equal(bodies_path(body.dir, &body.content, BODIES_BODY, path), 0);
     int r = medium_write_begin(&w, package, path, &body.content);
     while (r == 0 && w.done_bytes < w.total_bytes)
@@ -63,7 +65,9 @@ static int read_package(void)
     uint64_t base;
     struct id content;
     struct serve_file file = { .list = NULL };
-    int r = medium_open_package(package, &fd, &base, &content, &file);
+    int r = medium_open(opener, package, &fd);
+    if (r == 0)
+        r = medium_read_package(fd, &base, &content, &file);
     if (r == 0)
         assert_true(id_equal(content.bytes, body.content.bytes));
     serve_file_deinit(&file);
@@ -73,7 +77,10 @@ static int read_package(void)
 static int read_certificate(void)
 {
     msg_ExportCertificate read;
-    int r = medium_read_certificate(certificate, &read);
+    int fd CLEANUP(closep) = -1;
+    int r = medium_open(opener, certificate, &fd);
+    if (r == 0)
+        r = medium_read_certificate(fd, &read);
     if (r == 0)
         assert_true(slice_equal(CODEC_BYTES(read.certificate), CODEC_BYTES(written.certificate)));
     return r;
@@ -83,7 +90,7 @@ static void what_is_written_is_read(void **state)
 {
     (void)state;
     assert_int_equal(write_package(), 0);
-    assert_int_equal(medium_write_certificate(certificate, &written), 0);
+    assert_int_equal(medium_write_certificate(opener, certificate, &written), 0);
     assert_int_equal(read_package(), 0);
     assert_int_equal(read_certificate(), 0);
 }
@@ -96,7 +103,7 @@ static void a_name_comes_after_the_bytes(void **state)
     assert_int_equal(write_package(), 0);
     assert_string_equal(recorded_syncs, "FRD");
     record_syncs_anew();
-    assert_int_equal(medium_write_certificate(certificate, &written), 0);
+    assert_int_equal(medium_write_certificate(opener, certificate, &written), 0);
     assert_string_equal(recorded_syncs, "FRD");
 }
 
@@ -106,7 +113,7 @@ static void nothing_may_follow(void **state)
     (void)state;
     const char *const paths[] = { package, certificate };
     assert_int_equal(write_package(), 0);
-    assert_int_equal(medium_write_certificate(certificate, &written), 0);
+    assert_int_equal(medium_write_certificate(opener, certificate, &written), 0);
     for (size_t i = 0; i < ARRAY_COUNT(paths); i++) {
         FILE *f = fopen(paths[i], "ab");
         assert_non_null(f);
@@ -160,7 +167,7 @@ static void nothing_is_written_through(void **state)
     assert_int_equal(mkfifo(package_part, 0666), 0);
     assert_int_equal(mkfifo(certificate_part, 0666), 0);
     assert_int_equal(write_package(), 0);
-    assert_int_equal(medium_write_certificate(certificate, &written), 0);
+    assert_int_equal(medium_write_certificate(opener, certificate, &written), 0);
     assert_int_equal(read_package(), 0);
     assert_int_equal(read_certificate(), 0);
 
@@ -168,7 +175,7 @@ static void nothing_is_written_through(void **state)
     assert_int_equal(symlink(other, package_part), 0);
     assert_int_equal(link(other, certificate_part), 0);
     assert_int_equal(write_package(), 0);
-    assert_int_equal(medium_write_certificate(certificate, &written), 0);
+    assert_int_equal(medium_write_certificate(opener, certificate, &written), 0);
     assert_int_equal(file_read(other, &kept), 0);
     assert_true(slice_equal(buf_slice(&kept), slice_str("somebody's")));
 

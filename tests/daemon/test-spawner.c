@@ -78,7 +78,7 @@ static void test_requests(void **state)
         int outcome;
     } cases[] = {
         { "no kind", { .kind = 0 }, sizeof(struct spawner_request), 0, -EINVAL },
-        { "a kind that is none", { .kind = SPAWNER_END + 1 }, sizeof(struct spawner_request), 0, -EINVAL },
+        { "a kind that is none", { .kind = SPAWNER_UNBIND + 1 }, sizeof(struct spawner_request), 0, -EINVAL },
         { "a kind of 32 bits", { .kind = UINT32_MAX }, sizeof(struct spawner_request), 0, -EINVAL },
         { "one byte", { .kind = SPAWNER_PLAYER }, 1, 1, -EINVAL },
         { "a byte too few", { .kind = SPAWNER_PLAYER }, sizeof(struct spawner_request) - 1, 1, -EINVAL },

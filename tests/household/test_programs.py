@@ -262,16 +262,17 @@ def updates():
         f.write(chance.randbytes(8 << 20))
     publish(big, "firmware", "3.2.1", "update")
     h.kitchen("programs", "get", "firmware")
-    out = os.path.join(h.root, "out")
+    out = os.path.join(h.root, "out.fw")
     assert h.kitchen("programs", "save", "firmware", out)["path"] == out
     assert open(out, "rb").read() == open(big, "rb").read()
     h.kitchen.refused("already", "programs", "save", "firmware", out)
-    h.kitchen.refused("not-permitted", "programs", "save", "mark", out + "2")
-    h.kitchen.refused("not-permitted", "programs", "save", "firmware", "/nowhere/out")
+    h.kitchen.refused("not-permitted", "programs", "save", "mark", out + "2.fw")
+    h.kitchen.refused("not-permitted", "programs", "save", "firmware", "/nowhere/out.fw")
+    h.kitchen.refused("not-permitted", "programs", "save", "firmware", os.path.join(h.root, "out.desktop"))
     h.kitchen.refused("not-permitted", "play", content, "--output", "digest", "--plugin", "firmware")
     flip(file_of(h.kitchen, "firmware"), 5_000_000)
-    h.kitchen.refused("block-corrupt", "programs", "save", "firmware", out + "3")
-    assert not os.path.exists(out + "2") and not os.path.exists(out + "3")
+    h.kitchen.refused("block-corrupt", "programs", "save", "firmware", out + "3.fw")
+    assert not os.path.exists(out + "2.fw") and not os.path.exists(out + "3.fw")
     admin_refused("too-large", "publish", too_large(), "--key", key, "--name", "huge", "--version", "1", "--kind", "update")
 
 
@@ -313,8 +314,8 @@ def killed():
             except Refused as refusal:
                 assert refusal.code in ("offline", "internal", "timed-out", "cancelled"), refusal
         wait_for("it is got after all", again, 30)
-        h.kitchen("programs", "save", "firmware", f"{out}{turn}")
-        assert open(f"{out}{turn}", "rb").read() == open(os.path.join(h.root, "big"), "rb").read()
+        h.kitchen("programs", "save", "firmware", f"{out}{turn}.bin")
+        assert open(f"{out}{turn}.bin", "rb").read() == open(os.path.join(h.root, "big"), "rb").read()
         assert history("firmware") == before
     assert [f for f in os.listdir(os.path.join(h.kitchen.state, "programs")) if "part" in f] == []
 

@@ -179,6 +179,13 @@ static int connect_to(const char *path)
     return -1;
 }
 
+/* At once: nothing here is confined between the two. */
+static int listen_at(struct peer_listener **out, struct pair *t, const char *path, uint32_t max_peers)
+{
+    int fd = peer_bind_unix(path);
+    return fd < 0 ? fd : peer_listen_unix(out, &t->loop, fd, path, max_peers, on_accept, t);
+}
+
 static void test_listen(void **state)
 {
     (void)state;
@@ -191,14 +198,14 @@ static void test_listen(void **state)
     snprintf(file, sizeof file, "%s/file", directory);
     memset(longest, 'x', sizeof longest);
     longest[sizeof longest - 1] = '\0';
-    assert_int_equal(peer_listen_unix(&l, &t.loop, path, 10, on_accept, &t), 0);
+    assert_int_equal(listen_at(&l, &t, path, 10), 0);
     assert_int_equal(stat(path, &s), 0);
     assert_int_equal(s.st_mode & 07777, 0600);
-    assert_int_equal(peer_listen_unix(&second, &t.loop, path, 10, on_accept, &t), -EADDRINUSE);
+    assert_int_equal(listen_at(&second, &t, path, 10), -EADDRINUSE);
     pair_until(&t, &t.server.closed, 1); /* it was asked whether anybody listens */
-    assert_int_equal(peer_listen_unix(&second, &t.loop, longest, 10, on_accept, &t), -ENAMETOOLONG);
+    assert_int_equal(listen_at(&second, &t, longest, 10), -ENAMETOOLONG);
     close(open(file, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
-    assert_int_equal(peer_listen_unix(&second, &t.loop, file, 10, on_accept, &t), -EEXIST);
+    assert_int_equal(listen_at(&second, &t, file, 10), -EEXIST);
     from_fd(&t, &t.client, connect_to(path));
     end_send(&t.client, 0, 10);
     pair_until(&t, &t.client.frames, 1);
@@ -222,7 +229,7 @@ static void test_stale_file(void **state)
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof at), 0);
     close(fd);
-    assert_int_equal(peer_listen_unix(&l, &t.loop, at.sun_path, 10, on_accept, &t), 0);
+    assert_int_equal(listen_at(&l, &t, at.sun_path, 10), 0);
     fd = connect_to(at.sun_path);
     assert_true(fd >= 0);
     close(fd);
@@ -238,7 +245,7 @@ static void test_too_many(void **state)
     char path[100], c;
     pair_init(&t);
     snprintf(path, sizeof path, "%s/few", directory);
-    assert_int_equal(peer_listen_unix(&l, &t.loop, path, 1, on_accept, &t), 0);
+    assert_int_equal(listen_at(&l, &t, path, 1), 0);
     int first = connect_to(path);
     pair_until(&t, &t.accepted, 1);
     int second = connect_to(path);
@@ -278,7 +285,7 @@ static void test_other_user(void **state)
     }
     pair_init(&t);
     snprintf(path, sizeof path, "%s/private", directory);
-    assert_int_equal(peer_listen_unix(&l, &t.loop, path, 10, on_accept, &t), 0);
+    assert_int_equal(listen_at(&l, &t, path, 10), 0);
     assert_int_equal(chmod(directory, 0755), 0);
     assert_int_equal(chmod(path, 0666), 0); /* so that only the credentials speak against it */
     uv_signal_init(&t.loop, &children);
@@ -355,7 +362,7 @@ static void test_children(void **state)
         print_message("%s\n", cases[i].name);
         pair_init(&t);
         snprintf(path, sizeof path, "%s/children", directory);
-        assert_int_equal(peer_listen_unix(&l, &t.loop, path, 10, on_accept, &t), 0);
+        assert_int_equal(listen_at(&l, &t, path, 10), 0);
         pid_t child = meet_stranger(path, cases[i].kind);
         pair_run_ms(&t, 50);
         assert_int_equal(t.accepted, cases[i].accepted);

@@ -1,0 +1,20 @@
+/* What hearthd can still do once it has started: its own directories but the vault's, the network, its helpers and the channels to its children. Should somebody take
+ * it over from the network, that is all there is; what its helpers do for it they judge themselves (spawner.h, opener.h).
+ *
+ *   confinement.c        files: Landlock
+ *   confinement_calls.c  system calls: seccomp (confinement_calls-fallback.c when built without) */
+#ifndef DAEMON_CONFINEMENT_H
+#define DAEMON_CONFINEMENT_H
+
+#include "base/outcome.h"
+#include "daemon/config.h"
+
+/* No new privileges, Landlock, a list of system calls; what this kernel or this build has not is missing, and a warning says so. The directories and the database are there, before
+ * threads are started. 0 or -errno. */
+int confinement_enter(const struct config *config) MUST_USE;
+
+/* The list alone. */
+#define CONFINEMENT_NO_FILTER 1
+int confinement_filter_calls(void) MUST_USE; /* 0, CONFINEMENT_NO_FILTER, -errno */
+
+#endif
