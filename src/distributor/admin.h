@@ -128,7 +128,7 @@ struct out_field {
 /* One object: {"name": value, ...}, or a line each. */
 void out_object(struct admin *a, const struct out_field *fields, size_t count);
 void out_error(const struct out_field *fields, size_t count); /* {"error":{...}}, for programs */
-/* A list: {"devices": [ {...}, ... ]}, or a table. */
+/* A list: {"devices": [ {...}, ... ]}, or a table; on a terminal that is too narrow for it, each row over several lines. */
 struct out_list {
     struct admin *a;
     const char *name;

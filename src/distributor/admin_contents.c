@@ -7,6 +7,8 @@
 #include "distributor/config.h"
 #include "distributor/contents_state.h"
 
+#define BEGINNING_MIN 4 /* characters of an ID */
+
 static void wipe(struct contents_state **s)
 {
     if (*s != NULL)
@@ -96,6 +98,31 @@ static int show(struct admin *a)
     return ADMIN_DONE;
 }
 
+/* The one whose ID begins so. */
+static int unfollow(struct admin *a, const char *beginning)
+{
+    struct contents_state *s CLEANUP(wipe) = NULL;
+    size_t at = 0, count = 0;
+    int r = load(a, &s);
+    if (r != 0)
+        return r;
+    for (size_t i = 0; i < s->principal_count; i++) {
+        char id[ID_TEXT_BYTES];
+        id_text(s->principals[i].server.bytes, id);
+        if (strncmp(id, beginning, strlen(beginning)) != 0)
+            continue;
+        at = i;
+        count++;
+    }
+    if (count != 1)
+        return admin_fail(a, REASON_NOT_FOUND,
+                          count == 0 ? "It is not followed; see: contents list"
+                                     : "Several IDs begin so; see: contents list");
+    s->principals[at] = s->principals[--s->principal_count];
+    r = contents_state_save(s);
+    return r == 0 ? show(a) : admin_error(a, r, "write the configuration");
+}
+
 static int follow(struct admin *a, const char *url, bool on)
 {
     struct contents_state *s CLEANUP(wipe) = NULL;
@@ -135,10 +162,12 @@ int admin_contents(struct admin *a, int argc, char **argv)
         return show_id(a);
     if (argc == 2 && strcmp(argv[0], "follow") == 0)
         return follow(a, argv[1], true);
+    if (argc == 2 && strcmp(argv[0], "unfollow") == 0 && strlen(argv[1]) >= BEGINNING_MIN && !strchr(argv[1], ':'))
+        return unfollow(a, argv[1]);
     if (argc == 2 && strcmp(argv[0], "unfollow") == 0)
         return follow(a, argv[1], false);
     if (argc == 0 || (argc == 1 && strcmp(argv[0], "list") == 0))
         return show(a);
     return admin_usage(a, "contents init --listen HOST:PORT [--address HOST:PORT], contents id, contents list, "
-                          "contents follow URL, or contents unfollow URL");
+                          "contents follow URL, or contents unfollow URL|ID");
 }

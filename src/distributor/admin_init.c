@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "base/util.h"
 #include "distributor/admin.h"
+#include "distributor/billing.h"
 #include "distributor/database.h"
 #include "distributor/devices.h"
 #include "distributor/keyblocks.h"
@@ -278,6 +279,9 @@ static const char *const names[] = { "name",
                                      "settlement-days" };
 #define FIRST_CHANGEABLE 2 /* name and currency are part of what was issued */
 
+/* Stored in minor units, as JSON shows them. */
+static bool is_amount(const char *name) { return strcmp(name, "credit-limit") == 0 || strcmp(name, "collect-at") == 0; }
+
 static int list_settings(struct admin *a)
 {
     struct out_list l;
@@ -287,6 +291,8 @@ static int list_settings(struct admin *a)
         int r = operations_setting(a->o, names[i], value, sizeof(value));
         if (r != 0)
             snprintf(value, sizeof(value), "?");
+        if (r == 0 && !a->json && is_amount(names[i]))
+            billing_money(a->o, strtoll(value, NULL, 10), value);
         const struct out_field fields[] = { OUT_T("name", names[i]), OUT_T("value", value) };
         out_list_row(&l, fields, ARRAY_COUNT(fields));
     }
@@ -369,7 +375,7 @@ int admin_settings(struct admin *a, int argc, char **argv)
         const char *value = argv[1];
         int64_t amount;
         r = judge_setting(a, argv[0], value);
-        if (r == 0 && (strcmp(argv[0], "credit-limit") == 0 || strcmp(argv[0], "collect-at") == 0)) {
+        if (r == 0 && is_amount(argv[0])) {
             if (text_money(value, &amount) != 0)
                 return admin_usage(a, "%s is an amount such as 50 or 49.99", argv[0]);
             snprintf(minor, sizeof(minor), "%" PRId64, amount);

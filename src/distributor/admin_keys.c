@@ -14,7 +14,8 @@
 #include "distributor/rotation.h"
 #include "distributor/storage.h"
 
-static const char *const purposes[] = { NULL, "tls", "license", "roster", "sealing", "shared" };
+/* The last: a license key that was withdrawn, and counts for the shared rows of before alone. */
+static const char *const purposes[] = { NULL, "tls", "license", "roster", "sealing", "license" };
 
 /* 0: there is no such purpose that is rotated. */
 static enum key_purpose purpose_of(const char *word)
@@ -374,6 +375,7 @@ static int keys_sign(struct admin *a, const char *root_file, const struct token_
 
 static int keys_install(struct admin *a, const char *file)
 {
+    const char *why = "";
     struct buf envelope CLEANUP(buf_free) = buf(KEYSET_ENVELOPE_MAX);
     a->any_keys = true; /* those that it lists may be the first that count again */
     struct buf installed CLEANUP(buf_free) = buf(KEYSET_ENVELOPE_MAX);
@@ -386,13 +388,10 @@ static int keys_install(struct admin *a, const char *file)
     if (r != 0)
         return admin_error(a, r, "read the keyset");
     if (!slice_equal(buf_slice(&envelope), buf_slice(&installed))) /* else it was, and what stands behind it follows */
-        r = keyset_install(a->o, buf_slice(&envelope), a->now_ms);
+        r = keyset_install(a->o, buf_slice(&envelope), a->now_ms, &why);
     if (r > 0 && r < REASON_COUNT)
-        return admin_fail(
-            a, REASON_KEYSET_INVALID,
-            "%s is not taken: it is not signed by this distributor's root key, is older than the keyset there is, has ended, does not list the keys in use, or lists one that was withdrawn. "
-            "Make a new request: hearth-distributor keys request FILE",
-            file);
+        return admin_fail(a, REASON_KEYSET_INVALID,
+                          "%s is not taken: %s. Make a new request: hearth-distributor keys request FILE", file, why);
     return r == 0 ? finish(a) : admin_error(a, r, "install the keyset");
 }
 
@@ -419,7 +418,12 @@ static int root_export(struct admin *a, const char *path)
         snprintf(doing, sizeof(doing), "write the root key to %s", path);
         return admin_error(a, r, doing);
     }
-    return r == 0 ? print_root(a, path) : root_failed(a, r, "take the root key away");
+    if (r != 0)
+        return root_failed(a, r, "take the root key away");
+    if (!a->json)
+        fprintf(stderr,
+                "hearth-distributor: a server that runs has the key in its memory until it is started again.\n");
+    return print_root(a, path);
 }
 
 static int root_token(struct admin *a, const struct token_place *place)

@@ -2,9 +2,11 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/text.h"
 #include "base/util.h"
+#include "base/width.h"
 #include "distributor/admin.h"
 #include "distributor/billing.h"
 
@@ -162,28 +164,52 @@ void out_list_row(struct out_list *l, const struct out_field *fields, size_t cou
     }
 }
 
-/* Characters, not bytes; enough for alignment of most scripts. */
-static size_t width_of(const char *text)
+static size_t widest_of(const struct out_list *l, size_t column)
 {
-    size_t n = 0;
-    for (; *text; text++)
-        n += ((unsigned char)*text & 0xc0) != 0x80;
-    return n;
+    size_t widest = 0;
+    for (size_t i = column; i < l->cell_count; i += l->columns)
+        widest = size_max(widest, width_of(l->cells[i]));
+    return widest;
 }
 
 static void print_table(const struct out_list *l)
 {
     for (size_t at = 0; at + l->columns <= l->cell_count; at += l->columns) {
         for (size_t c = 0; c < l->columns; c++) {
-            size_t widest = 0;
-            for (size_t i = c; i < l->cell_count; i += l->columns)
-                if (width_of(l->cells[i]) > widest)
-                    widest = width_of(l->cells[i]);
-            int pad = c + 1 < l->columns ? (int)(widest - width_of(l->cells[at + c]) + 2) : 0;
+            int pad = c + 1 < l->columns ? (int)(widest_of(l, c) - width_of(l->cells[at + c]) + 2) : 0;
             printf("%s%*s", l->cells[at + c], pad, "");
         }
         putchar('\n');
     }
+}
+
+/* A table that is wider than the terminal: of each row "name value" after "name value", nothing cut, since an operator copies what he reads. What
+ * is empty is left out. */
+static void print_rows(const struct out_list *l, size_t columns)
+{
+    for (size_t at = l->columns; at + l->columns <= l->cell_count; at += l->columns) {
+        size_t used = 0;
+        for (size_t c = 0; c < l->columns; c++) {
+            const char *value = l->cells[at + c];
+            if (c > 0 && (*value == '\0' || strcmp(value, "-") == 0))
+                continue;
+            size_t wants = width_of(l->cells[c]) + 1 + width_of(value);
+            bool fits = used + 2 + wants <= columns;
+            if (c > 0)
+                fputs(fits ? "  " : "\n  ", stdout);
+            printf("%s %s", l->cells[c], value);
+            used = (c > 0 && fits ? used : 0) + (c > 0 ? 2 : 0) + wants;
+        }
+        putchar('\n');
+    }
+}
+
+static bool is_wider(const struct out_list *l, size_t columns)
+{
+    size_t line = 0;
+    for (size_t c = 0; c < l->columns; c++)
+        line += widest_of(l, c) + (c > 0 ? 2 : 0);
+    return line > columns;
 }
 
 static void free_cells(struct out_list *l)
@@ -202,8 +228,13 @@ void out_list_end(struct out_list *l)
         json_object_set_new(all, l->name, l->objects);
         json_print(all);
     }
-    if (l->columns > 0)
+    const size_t columns = isatty(STDOUT_FILENO) ? width_of_terminal(STDOUT_FILENO) : SIZE_MAX;
+    if (l->columns > 0 && is_wider(l, columns))
+        print_rows(l, columns);
+    else if (l->columns > 0)
         print_table(l);
+    else if (!l->a->json && !l->a->csv && columns != SIZE_MAX)
+        puts("(none)"); /* a person wonders, a program counts lines */
     free_cells(l);
 }
 

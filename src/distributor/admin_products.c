@@ -213,8 +213,9 @@ static int product_list(struct admin *a)
                                             OUT_N("max-copies", p.conditions.max_copies),
                                             OUT_N("copy-depth", p.conditions.copy_depth),
                                             OUT_N("max-removable", p.conditions.max_removable),
-                                            OUT_N("usage-days",
-                                                  p.has_usage_for_ms ? p.usage_for_ms / (uint64_t)DAY_MS : 0),
+                                            OUT_N("usage-days", p.has_usage_for_ms ? p.usage_for_ms / (uint64_t)DAY_MS
+                                                                : a->json          ? 0
+                                                                                   : UINT32_MAX),
                                             OUT_T("conditions", words(&p, more, sizeof(more))),
                                             OUT_F("withdrawn", p.withdrawn) };
         out_list_row(&l, fields, ARRAY_COUNT(fields));

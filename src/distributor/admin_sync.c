@@ -158,10 +158,15 @@ static int export_one(struct admin *a, const char *dir, const struct partner *p,
         return r;
     if (r != 0)
         return admin_error(a, r, "write the file");
-    const struct out_field fields[] = {
-        OUT_T("partner", p->name),         OUT_T("file", path),     OUT_N("from", w.from),          OUT_N("to", w.to),
-        OUT_F("delegation", w.delegation), OUT_F("grant", w.grant), OUT_N("statements", statements)
-    };
+    const uint64_t rows = w.to < w.from ? 0 : w.to - w.from + 1;
+    const struct out_field fields[] = { OUT_T("partner", p->name),
+                                        OUT_T("file", path),
+                                        OUT_N("rows", rows),
+                                        OUT_N("from", rows > 0 || a->json ? w.from : 0),
+                                        OUT_N("to", rows > 0 || a->json ? w.to : 0),
+                                        OUT_F("delegation", w.delegation),
+                                        OUT_F("grant", w.grant),
+                                        OUT_N("statements", statements) };
     out_list_row(l, fields, ARRAY_COUNT(fields));
     return 0;
 }

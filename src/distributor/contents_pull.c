@@ -156,7 +156,9 @@ static bool on_welcome(struct peer *peer, const struct frame *reply, enum reason
         why = peer_refusal(reply, msg_Type_WELCOME, NULL);
     if (why != REASON_NONE) {
         log_warn("not welcome at=%s reason=%s%s", p->principal.address, reason_code(why),
-                 why == REASON_NOT_PERMITTED ? ": its operator has to run: place add URL" : "");
+                 why == REASON_NOT_PERMITTED
+                     ? ": its operator has to run `place add` with what `contents id` prints here"
+                     : "");
         p->retry_ms = RETRY_LAST_MS / 2;
         give_up(p, why);
         return false;

@@ -13,6 +13,7 @@
 #include "distributor/rows.h"
 #include "distributor/share_rows.h"
 #include "distributor/verified.h"
+#include "protocol/times.h"
 
 #define HOUR_MS INT64_C(3600000)
 #define DAY_MS (24 * HOUR_MS)
@@ -348,15 +349,35 @@ static int judge_floors(struct operations *o, const doc_Keyset *k, int64_t now_m
     return r;
 }
 
-int keyset_install(struct operations *o, struct slice envelope, int64_t now_ms)
+/* Why keyset_judge does not take it. k: for reading it once more. */
+static const char *why_not(const struct operations *o, struct slice envelope, uint64_t lowest, int64_t now_ms,
+                           doc_Keyset *k)
+{
+    struct id root;
+    int r = document_open_keyset(envelope, k, &root);
+    if (r != 0)
+        return r == REASON_SIGNATURE_INVALID ? "its signature is wrong: it was changed after it was signed"
+                                             : "it is no keyset, or damaged; is it the answer of `keys sign`?";
+    if (!id_equal(&root, &o->keys->self) || !id_equal(k->distributor, &o->keys->self))
+        return "another root key than this distributor's has signed it";
+    if (k->sequence < lowest)
+        return "it is older than the keyset there is";
+    return times_ended(k->ends_ms, now_ms) ? "it has ended"
+                                           : "it was made at a time after now: one of the clocks is wrong";
+}
+
+int keyset_install(struct operations *o, struct slice envelope, int64_t now_ms, const char **why)
 {
     doc_Keyset *k CLEANUP(freep) = calloc(1, sizeof(*k));
     uint64_t lowest = 0;
     if (!k)
         return -ENOMEM;
     int r = next_sequence(o, &lowest);
-    if (r == 0)
+    if (r == 0) {
         r = keyset_judge(envelope, &o->keys->self, lowest, NULL, now_ms, k);
+        *why = r > 0 ? why_not(o, envelope, lowest, now_ms, k)
+                     : "it does not list the keys in use: they were changed after it was asked for";
+    }
     if (r == 0 && (k->sequence > INT64_MAX || envelope.len > KEYSET_ENVELOPE_MAX))
         r = REASON_KEYSET_INVALID;
     for (enum key_purpose p = KEY_TLS; r == 0 && p <= KEY_SEALING; p++) {
@@ -365,10 +386,14 @@ int keyset_install(struct operations *o, struct slice envelope, int64_t now_ms)
             !(next->there && keyset_lists(k, p, next->public_key, now_ms)))
             r = REASON_KEYSET_INVALID; /* asked for before a key was changed again: nobody could be served with it */
     }
-    if (r == 0)
+    if (r == 0) {
+        *why = "it lists a key that was withdrawn";
         r = judge_withdrawn(o, k);
-    if (r == 0)
+    }
+    if (r == 0) {
+        *why = "a partner was withdrawn after it was asked for, which it does not say";
         r = judge_floors(o, k, now_ms);
+    }
     return r == 0 ? publish(o, k, envelope) : r;
 }
 

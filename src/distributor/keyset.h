@@ -23,8 +23,8 @@ int keyset_issue(struct operations *o, int64_t now_ms) MUST_USE;
 /* The same where something else does not wait for it: without the root key only the log says so. Writes. */
 int keyset_issue_if_possible(struct operations *o, int64_t now_ms, bool *issued) MUST_USE;
 /* Takes over one that was signed elsewhere. 0; a reason: not ours, not signed by our root key, older than what there is, without the keys in
- * use or a partner's floor, or with a key that was withdrawn; -errno. Writes. */
-int keyset_install(struct operations *o, struct slice envelope, int64_t now_ms) MUST_USE;
+ * use or a partner's floor, or with a key that was withdrawn: *why is then the words for it, valid for ever; -errno. Writes. */
+int keyset_install(struct operations *o, struct slice envelope, int64_t now_ms, const char **why) MUST_USE;
 /* A key of ours that counts no more, from the next keyset on and for ever: every one that is proposed from now on lacks it. Writes. */
 int keyset_withdraw(struct operations *o, const uint8_t key[32], int64_t now_ms) MUST_USE;
 int keyset_is_withdrawn(struct operations *o, const uint8_t key[32], bool *yes) MUST_USE;

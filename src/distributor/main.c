@@ -1,4 +1,5 @@
 /* hearth-distributor: the table of commands; finds the command, runs it. No logic of its own. */
+#include <locale.h>
 #include <stdlib.h>
 #include <sysexits.h>
 
@@ -32,7 +33,12 @@ static const struct admin_command commands[] = {
       " [--address-file FILE]",
       "Serve devices, partners and the directory until SIGTERM.", run_serve },
     { "id", "", "Print hearth://HOST:PORT#ID, which devices register with.", admin_id },
-    { "settings", "[NAME VALUE]", "Show or change the operator's choices.", admin_settings },
+    { "settings", "[NAME VALUE]",
+      "Show or change the operator's choices.\n"
+      "NAME is listen, address, registration, credit-limit, devices-per-account, login-policy, login-days,\n"
+      "certificate-days, compare-every, directory-patience, key-block-kind, move-charged, copy-charged, pay-within-days,\n"
+      "payment-command, payment-timeout, collect-at, settlement-days or directory: hearth-distributor(1) says what each is.",
+      admin_settings },
     { "stats", "[--openmetrics]", "Count what there is; or all figures of the running server, for a scraper.",
       admin_stats },
     { "reload", "", "The running server reads its configuration again; no connection is lost.", admin_reload },
@@ -133,7 +139,7 @@ static const struct admin_command commands[] = {
     { "sync", "export DIR [--for PARTNER] [--all]\nsync import DIR",
       "Shared rows, delegations and key grants as signed files, where there is no network.", admin_sync },
     { "contents",
-      "init --listen HOST:PORT [--address HOST:PORT]\ncontents id\ncontents list\ncontents follow URL\ncontents unfollow URL",
+      "init --listen HOST:PORT [--address HOST:PORT]\ncontents id\ncontents list\ncontents follow URL\ncontents unfollow URL|ID",
       "A contents server on a machine of its own; serve --role contents runs it.", admin_contents },
     { "place", "list\nplace add URL\nplace remove URL",
       "Where bodies lie beside this server: HTTP directories, contents servers.", admin_place },
@@ -329,6 +335,7 @@ int main(int argc, char **argv)
         print_command_help(command);
         return ADMIN_DONE;
     }
+    setlocale(LC_CTYPE, ""); /* how wide is what a terminal shows? */
     static struct config config;
     r = choose_state_dir(&a, &config);
     if (r == 0 && secret_init() != 0)

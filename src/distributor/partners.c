@@ -181,7 +181,8 @@ static void on_refreshed(void *ctx, int outcome)
     if (outcome != 0) {
         char text[ID_SHORT_BYTES];
         id_short(&p->refresh_partner.id, text);
-        log_info("delegation and grant not renewed partner=%s outcome=%d", text, outcome);
+        enum reason why = outcome == -ENOTCONN ? REASON_OFFLINE : reason_of_error(outcome);
+        log_info("delegation and grant not renewed partner=%s reason=%s", text, reason_code(why));
     }
     refresh_next(p);
 }

@@ -22,6 +22,15 @@ int places_next(struct operations *o, int64_t *number, struct place *out)
     return r != 0 ? r : place_parse(text, out) == 0 ? 0 : -EUCLEAN;
 }
 
+/* PATH and PATH/ are one folder. */
+static bool is_same(const char *a, const char *b)
+{
+    size_t a_len = strlen(a), b_len = strlen(b);
+    a_len -= a_len > 0 && a[a_len - 1] == '/';
+    b_len -= b_len > 0 && b[b_len - 1] == '/';
+    return a_len == b_len && memcmp(a, b, a_len) == 0;
+}
+
 int places_add(struct operations *o, const struct place *p, int64_t now_ms)
 {
     struct place other;
@@ -30,7 +39,7 @@ int places_add(struct operations *o, const struct place *p, int64_t now_ms)
     int r;
     while ((r = places_next(o, &number, &other)) == 0) {
         count++;
-        if (strcmp(other.text, p->text) == 0)
+        if (is_same(other.text, p->text))
             return REASON_ALREADY;
     }
     if (r != OPERATIONS_ABSENT)
@@ -49,8 +58,15 @@ int places_add(struct operations *o, const struct place *p, int64_t now_ms)
 
 int places_remove(struct operations *o, const char *text)
 {
+    struct place p;
+    int64_t number = 0;
+    int found;
+    while ((found = places_next(o, &number, &p)) == 0 && !is_same(p.text, text))
+        continue;
+    if (found != 0)
+        return found;
     struct query q CLEANUP(query_end) = query(o->store, PLACE_REMOVE);
-    query_bind_text(&q, 1, text);
+    query_bind_text(&q, 1, p.text);
     int r = rows_run(&q);
     return r == 0 && store_changed_count(o->store) == 0 ? OPERATIONS_ABSENT : r;
 }

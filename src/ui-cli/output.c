@@ -13,7 +13,7 @@
 #include "base/util.h"
 #include "crypto/id.h"
 #include "protocol/metadata.h"
-#include "ui-cli/width.h"
+#include "base/width.h"
 
 void output_init(struct output *o, bool json)
 {

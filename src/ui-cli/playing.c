@@ -7,7 +7,7 @@
 #include "base/text.h"
 #include "base/util.h"
 #include "ui-cli/output.h"
-#include "ui-cli/width.h"
+#include "base/width.h"
 
 #define TITLE_COLUMNS_MIN 8
 #define EXTRA_COLUMNS_MIN 8 /* less of a chapter or a lyric says nothing */

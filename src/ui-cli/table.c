@@ -9,7 +9,7 @@
 
 #include "base/text.h"
 #include "base/util.h"
-#include "ui-cli/width.h"
+#include "base/width.h"
 
 #define TITLE_COLUMNS 48
 #define TITLE_COLUMNS_MIN 16

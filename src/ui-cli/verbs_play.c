@@ -15,7 +15,7 @@
 #include "ui-cli/playing.h"
 #include "ui-cli/prompt.h"
 #include "ui-cli/verbs.h"
-#include "ui-cli/width.h"
+#include "base/width.h"
 
 #define OFFER_MS 10000 /* left later than this, going on there is offered */
 #define LIST_BYTES_MAX (256 * 1024)

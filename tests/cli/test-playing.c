@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "base/util.h"
-#include "ui-cli/width.h"
+#include "base/width.h"
 
 static ctl_Playing song(const char *title, uint32_t state)
 {

@@ -16,7 +16,7 @@
 #include <cmocka.h>
 
 #include "base/util.h"
-#include "ui-cli/width.h"
+#include "base/width.h"
 
 static const char *const titles[] = {
     "Evening Song",

@@ -1,5 +1,5 @@
 /* Columns: text keeps within a window, and is cut between characters. */
-#include "ui-cli/width.h"
+#include "base/width.h"
 
 #include <locale.h>
 #include <setjmp.h>

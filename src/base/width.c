@@ -1,5 +1,5 @@
 /* By the locale's idea of each character. Single thread. */
-#include "ui-cli/width.h"
+#include "base/width.h"
 
 #include <stdlib.h>
 #include <string.h>

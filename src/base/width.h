@@ -1,6 +1,6 @@
 /* Columns: how wide text is on a terminal, and text that keeps within so many. */
-#ifndef UI_CLI_WIDTH_H
-#define UI_CLI_WIDTH_H
+#ifndef BASE_WIDTH_H
+#define BASE_WIDTH_H
 
 #include <stdbool.h>
 #include <stddef.h>
