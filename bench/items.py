@@ -12,6 +12,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "tests", "household"))
 from household import PROGRAMS, Household, Refused, enter_namespace, wait_for  # noqa: E402
+from figures import figure  # noqa: E402
 
 COUNT = int(os.environ.get("HEARTH_BENCH_ITEMS", "10000"))
 SINGLES = 20
@@ -130,11 +131,14 @@ large = published([f"large-{i}" for i in range(SINGLES)], 4 << 20)
 singles = published([f"single-{i}" for i in range(SINGLES)], 4096)
 items = published([f"item-{i:05}" for i in range(COUNT)], 4096)
 wait_for("attic is seen", lambda: h.kitchen.sees("attic"))
-print(f"first block after `hearth copy`, {SINGLES} contents of 4 MiB   {milliseconds([first_block(c) for c in large])}   reach 50 ms from the offer on")
+first = [first_block(c) for c in large]
+print(f"first block after `hearth copy`, {SINGLES} contents of 4 MiB   {milliseconds(first)}   reach 50 ms from the offer on")
+figure("first block after `hearth copy`, worst", 1000 * max(first), "ms", "most", 50, "certificate and connection included")
 print(f"one copy of 4 KiB after another, {SINGLES}                   {milliseconds(one_by_one(singles))}")
 syncs = [syncs_per_second()]
 rate, cost = together(items)
 syncs.append(syncs_per_second())
 print(f"{COUNT} items of 4 KiB, {rate:.0f}/s durable   reach 1,000/s; fdatasync alone {min(syncs)} to {max(syncs)}/s")
+figure(f"{COUNT} items of 4 KiB, durable", rate, "/s", "least", 1000, f"fdatasync alone {min(syncs)} to {max(syncs)}/s; {sum(cost.values()):.2f} CPU ms an item")
 print("processor time of one item: " + ", ".join(f"{name} {ms:.2f} ms" for name, ms in cost.items()) + f"; together {sum(cost.values()):.2f} ms, on {os.cpu_count()} processors")
 print("of that, each of several: " + signatures())

@@ -15,6 +15,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "tests", "household"))
 from household import BUILD, PROGRAMS, Refused, enter_namespace, run_json  # noqa: E402
+from figures import figure  # noqa: E402
 
 TRACKS = int(os.environ.get("HEARTH_BENCH_TRACKS", "100000"))
 ROUNDS = int(os.environ.get("HEARTH_BENCH_ROUNDS", "5"))
@@ -99,11 +100,16 @@ def measure(title, state):
     tracks = h("status")["tracks"]
     print(f"-- {title}: {tracks} tracks")
     print(f"start, until a command is answered            {milliseconds(answered)}   reach 100 ms")
+    figure(f"start of hearthd with {tracks} tracks, worst", 1000 * max(answered), "ms", "most", 100)
     print(f"start, until the whole library is known       {milliseconds(complete)}")
-    print(f"round trip of `hearth status`                 {milliseconds(h.took('status'))}   reach 10 ms; a program that does nothing {milliseconds(nothing())}")
+    status, idle = h.took("status"), nothing()
+    print(f"round trip of `hearth status`                 {milliseconds(status)}   reach 10 ms; a program that does nothing {milliseconds(idle)}")
+    figure(f"round trip of the command line, {tracks} tracks, median", 1000 * statistics.median(status), "ms", "most", 10, f"a program that does nothing {1000 * statistics.median(idle):.1f} ms")
     if tracks > 0:
         print(f"`hearth library`, the first {PAGE}                {milliseconds(h.took('library', '--limit', str(PAGE)))}   reach 50 ms")
-        print(f"`hearth library`, {PAGE} in the middle            {milliseconds(h.took('library', '--limit', str(PAGE), '--skip', str(tracks // 2)))}   reach 50 ms")
+        page = h.took("library", "--limit", str(PAGE), "--skip", str(tracks // 2))
+        print(f"`hearth library`, {PAGE} in the middle            {milliseconds(page)}   reach 50 ms")
+        figure(f"a page of the library of {tracks} tracks, worst", 1000 * max(page), "ms", "most", 50)
         print(f"`hearth library Winter`, {PAGE} of what is found  {milliseconds(h.took('library', 'Winter', '--limit', str(PAGE), '--skip', str(tracks // 8)))}   reach 50 ms")
         title = h("library", "--limit", "1", "--skip", str(tracks // 3))["library"][0]
         print(f"`hearth show TITLE`                           {milliseconds(h.took('show', title['title']))}")

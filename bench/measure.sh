@@ -8,6 +8,9 @@ use_build() {
     distributor=$release/src/distributor/hearth-distributor
 }
 
+# figure WHAT VALUE UNIT most|least REACH [BESIDE]: a figure for the last table (bench/figures.py says how).
+figure() { printf 'figure\t%s\t%s\t%s\t%s\t%s\t%s\n' "$1" "$2" "$3" "$4" "$5" "${6:-}"; }
+
 now() { date +%s.%N; }
 
 # processor_seconds PID...: user and system time so far.

@@ -1,6 +1,11 @@
 # Sourced by scripts/bench (bash): memory, as PSS of /proc/PID/smaps_rollup.
 
-memory_line() { printf '%-56s %9.1f MiB   reach %s\n' "$1" "$(awk -v k="$2" 'BEGIN { print k / 1024 }')" "$3"; }
+memory_line() { # TITLE KIB REACH_MIB
+    local mib
+    mib=$(awk -v k="$2" 'BEGIN { printf "%.1f", k / 1024 }')
+    printf '%-56s %9s MiB   reach %s MiB\n' "$1" "$mib" "$3"
+    figure "$1" "$mib" MiB most "$3"
+}
 
 # watch_memory DEVICE FILE: the largest PSS of a device, until FILE.end exists.
 watch_memory() {
@@ -17,13 +22,13 @@ bench_memory() {
     make_file 512 "$scratch/body"
     make_household "$scratch/body"
     sleep 3 # at rest: what the start needed has been given back
-    memory_line "hearthd and vault, registered, at rest" "$(pss_kib $(processes_of attic))" "16 MiB"
+    memory_line "hearthd and vault, registered, at rest" "$(pss_kib $(processes_of attic))" 16
     watched "download of 512 MiB, the device" kitchen on kitchen --json get Big --yes
     watched "copy of 512 MiB, the source" kitchen on kitchen --json copy Big --to attic --again
     on attic --json remove Big >/dev/null
     watched "copy of 512 MiB, the destination" attic on kitchen --json copy Big --to attic --again
     sleep 3
-    memory_line "the destination, at rest again" "$(pss_kib $(processes_of attic))" "16 MiB"
+    memory_line "the destination, at rest again" "$(pss_kib $(processes_of attic))" 16
     end_household
     rm -f "$scratch/body"
     "$release/tests/net/bench-peer-idle" 10000 | sed 's/$/   (reach 512 MiB for a whole distributor)/'
@@ -39,5 +44,5 @@ watched() {
     "$@" >/dev/null
     : >"$scratch/peak.end"
     wait "$watcher"
-    memory_line "$title" "$(cat "$scratch/peak")" "48 MiB"
+    memory_line "$title" "$(cat "$scratch/peak")" 48
 }

@@ -15,6 +15,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "tests", "household"))
 from household import PROGRAMS, Device, Distributor, wait_for  # noqa: E402
+from figures import figure  # noqa: E402
 
 ROUNDS = int(os.environ.get("HEARTH_BENCH_ROUNDS", "5"))
 os.environ["HEARTH_LOG"] = "warn"
@@ -75,6 +76,7 @@ def decryption(track, path):
     flac = statistics.median(processor_of(["flac", "-t", "-s", path]) for _ in range(3))
     mpv = statistics.median(processor_of(["mpv", "--no-config", "--no-video", "--ao=null", "--ao-null-untimed", path]) for _ in range(3))
     print(f"decryption   vault {used:.4f} s for {os.path.getsize(path) / 2**20:.0f} MiB of FLAC; flac -t {flac:.3f} s: {100 * used / flac:.1f} %; mpv {mpv:.3f} s: {100 * used / mpv:.1f} %  (at most 5 %)")
+    figure("what decryption costs, of what decoding costs", 100 * used / flac, "%", "most", 5, f"flac -t {flac:.2f} CPU s, vault {used:.4f} CPU s")
 
 
 def with_metadata(aurora, path):
@@ -107,14 +109,20 @@ try:
     subprocess.run(["ffmpeg", "-v", "error", "-f", "lavfi", "-i", wave, "-sample_fmt", "s16", path], check=True, stdin=subprocess.DEVNULL)
     track = aurora.admin("publish", path, "--title", "Long", "--price", "1")["published"][0]["content"]
     device("get", track, "--yes")
-    print(f"start, cold  {milliseconds([cold_start(track) for _ in range(ROUNDS)])}  (100 ms; right after hearthd has started)")
+    cold = [cold_start(track) for _ in range(ROUNDS)]
+    print(f"start, cold  {milliseconds(cold)}  (100 ms; right after hearthd has started)")
+    figure("from `hearth play` to the sound, right after hearthd has started, worst", 1000 * max(cold), "ms", "most", 100, f"median {1000 * statistics.median(cold):.1f} ms")
     start(track)
-    print(f"start        {milliseconds([start(track) for _ in range(3 * ROUNDS)])}  (100 ms; after something was played)")
+    warm = [start(track) for _ in range(3 * ROUNDS)]
+    print(f"start        {milliseconds(warm)}  (100 ms; after something was played)")
+    figure("the same after something was played, worst", 1000 * max(warm), "ms", "most", 100, f"median {1000 * statistics.median(warm):.1f} ms")
     counted = with_metadata(aurora, path)
     print(f"start, counted, with metadata  {milliseconds([start(counted) for _ in range(3 * ROUNDS)])}  (100 ms)")
     device("play", track, "--output", "silent", "--background")
     wait_for("it plays", lambda: device("now")["state"] == "playing")
-    print(f"seek         {milliseconds([seek(600) for _ in range(5 * ROUNDS)])}  (50 ms)")
+    seeks = [seek(600) for _ in range(5 * ROUNDS)]
+    print(f"seek         {milliseconds(seeks)}  (50 ms)")
+    figure("to another place of the track, worst", 1000 * max(seeks), "ms", "most", 50, f"median {1000 * statistics.median(seeks):.1f} ms")
     device("stop")
     decryption(track, path)
 finally:

@@ -10,6 +10,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "tests", "household"))
 from household import Household, enter_namespace, wait_for  # noqa: E402
+from figures import figure  # noqa: E402
 
 ROUNDS = int(os.environ.get("HEARTH_BENCH_ROUNDS", "5"))
 CHANGES = 50
@@ -66,6 +67,7 @@ def milliseconds(values):
 
 seen, asked = changes()
 print(f"a change on one device, asked of another, {CHANGES}   {milliseconds(seen)}   reach 300 ms")
+figure("a change on one device seen on another, worst", 1000 * max(seen), "ms", "most", 300, f"median {1000 * statistics.median(seen):.1f} ms")
 print(f"of that, one question                         {milliseconds(asked)}")
 alone, together = [], []
 for number in range(ROUNDS):
@@ -82,3 +84,4 @@ faster = [a / b for a, b in zip(alone, together)]
 print(f"{SIZE >> 20} MiB from one source of {RATE >> 20} MiB/s, {ROUNDS}      median {statistics.median(alone):.2f} s; the rate alone allows {SIZE / RATE:.2f} s")
 print(f"the same from three                           median {statistics.median(together):.2f} s; the rate alone allows {SIZE / RATE / 3:.2f} s")
 print(f"three beside one                              median {statistics.median(faster):.2f} times as fast, least {min(faster):.2f}   reach 1.8")
+figure("three sources beside one, each limited", statistics.median(faster), "", "least", 1.8, f"least {min(faster):.2f}")

@@ -97,6 +97,8 @@ bench_transfer() {
     printf '%-47s %7s %7s %8s %8s %7s  %s\n' "" median best MB/s "CPU s" ratio reach
     transfer_line "nginx + curl HTTPS, sync" curl "1.00, the peer"
     transfer_line "hearth copy, then fetch: every block checked" hearth "1.15, or 1.40 where the disk is the limit"
+    figure "$transfer_mib MiB from device to device, of nginx + curl" "$(awk -v p="$(median "$results/curl" 1)" -v s="$(median "$results/hearth" 1)" 'BEGIN { printf "%.2f", p / s }')" \
+        "" least 1.15 "$(awk -v d="$(median "$results/disk" 1)" -v s="$(median "$results/hearth" 1)" -v c="$(median "$results/hearth" 2)" 'BEGIN { printf "dd and sync %.2f of its time; %.2f CPU s", d / s, c }')"
     transfer_line "net layer alone: TLS, SHA-256, write, sync" net ""
     transfer_line "dd conv=fsync" disk "the disk"
     stop_web
