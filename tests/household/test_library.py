@@ -2,6 +2,7 @@
 import os
 import shutil
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -18,10 +19,16 @@ device = Device(root, "kitchen")
 
 
 
+def connects():
+    with socket.socket(socket.AF_UNIX) as s:
+        s.connect(device.socket)
+        return True
+
+
 def first_answer_is_whole():
     """The licenses come from the vault in pages; nobody sees some of them."""
     device.start(wait=False)
-    wait_for("the socket is there", lambda: os.path.exists(device.socket))
+    wait_for("the socket is there", connects)
     library = device.library()
     assert len(library) == TRACKS, len(library)
     assert all(t["license"] == "valid" and t["has_body"] for t in library)
@@ -102,7 +109,7 @@ def ends_while_reading():
         device.start(wait=False)
         asking = None
         if moment > 0:
-            wait_for("the socket is there", lambda: os.path.exists(device.socket))
+            wait_for("the socket is there", connects)
             asking = [subprocess.Popen([PROGRAMS["hearth"], "--socket", device.socket, "--json", "library"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
                       for _ in range(moment)]
         device.process.child.send_signal(signal.SIGTERM)

@@ -271,7 +271,8 @@ def cut_off(prepare, path, command, judge, **more):
     with open(os.path.join(root, "trace")) as f:
         count = sum(1 for line in f if line.split("(")[0] in WRITES.split(","))
     versions, killed = set(), 0
-    for at in range(1, count + 1, 1 + count // 200 * 2):  # of the many of a distributor each fifth
+    places = range(1, count + 1, 1 + count // 200 * 2)  # of the many of a distributor each fifth
+    for at in places:
         prepare()
         killed += run("-e", f"inject={WRITES}:signal=KILL:when={at}").returncode != 0
         copy = path + ".copy"
@@ -287,8 +288,8 @@ def cut_off(prepare, path, command, judge, **more):
                 os.unlink(copy + end)
         assert run().returncode == 0, f"not opened after the kill at write {at}"
         judge()
-    print(f"# {count} writes, killed at {killed}; versions found between: {sorted(versions)}")
-    assert killed > count // 2 and len(versions) > 2, (count, killed, versions)
+    print(f"# {count} writes, killed at {killed} of {len(places)} tried; versions found between: {sorted(versions)}")
+    assert killed > len(places) // 2 and len(versions) > 2, (count, killed, versions)
 
 
 def cut_off_distributor():
@@ -315,6 +316,7 @@ def cut_off_vault():
     def channels():
         for fd in (3, 4):
             os.dup2(places["end"].fileno(), fd)
+            os.set_inheritable(fd, True)  # also where it had this number before
 
     def judge():
         new = sqlite3.connect(f"file:{os.path.join(state, 'vault.db')}?mode=ro", uri=True)
