@@ -286,7 +286,7 @@ static int copy_table(struct copying *c, const struct table *t, struct store_cop
     }
     if (r != 0)
         return r;
-    log_info("copied table=%s rows=%" PRIu64, t->name, there.rows);
+    log_debug("copied table=%s rows=%" PRIu64, t->name, there.rows);
     out->tables++;
     out->rows += there.rows;
     out->bytes += there.bytes;

@@ -11,9 +11,9 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "base/util.h"
+#include "base/width.h"
 #include "crypto/id.h"
 #include "protocol/metadata.h"
-#include "base/width.h"
 
 void output_init(struct output *o, bool json)
 {

@@ -6,8 +6,8 @@
 
 #include "base/text.h"
 #include "base/util.h"
-#include "ui-cli/output.h"
 #include "base/width.h"
+#include "ui-cli/output.h"
 
 #define TITLE_COLUMNS_MIN 8
 #define EXTRA_COLUMNS_MIN 8 /* less of a chapter or a lyric says nothing */

@@ -9,13 +9,13 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "base/util.h"
+#include "base/width.h"
 #include "crypto/id.h"
 #include "protocol/output.h"
 #include "ui-cli/keys.h"
 #include "ui-cli/playing.h"
 #include "ui-cli/prompt.h"
 #include "ui-cli/verbs.h"
-#include "base/width.h"
 
 #define OFFER_MS 10000 /* left later than this, going on there is offered */
 #define LIST_BYTES_MAX (256 * 1024)
