@@ -137,29 +137,42 @@ void hearthd_deinit(struct hearthd *h)
     check(waitpid(pid, NULL, 0) == pid);
 }
 
-static bool is_vault(int pid)
+static bool is_called(int pid, const char *program)
 {
-    char path[64], name[16] = "";
+    char path[64], name[24] = "";
     snprintf(path, sizeof(path), "/proc/%d/comm", pid);
     FILE *f = fopen(path, "r");
-    bool is = f != NULL && fgets(name, sizeof(name), f) != NULL && strncmp(name, "hearth-vault", 12) == 0;
+    bool is = f != NULL && fgets(name, sizeof(name), f) != NULL && strcmp(name, program) == 0;
     if (f != NULL)
         fclose(f);
     return is;
 }
 
-pid_t hearthd_vault(const struct hearthd *h)
+static size_t children_of(const struct hearthd *h, const char *program, pid_t *pids, size_t max)
 {
     char path[96];
-    int pid = 0;
+    size_t count = 0;
+    int pid;
     snprintf(path, sizeof(path), "/proc/%d/task/%d/children", (int)h->pid, (int)h->pid);
     FILE *f = fopen(path, "r");
     if (f == NULL)
         return 0;
-    while (fscanf(f, "%d", &pid) == 1 && !is_vault(pid))
-        pid = 0;
+    while (count < max && fscanf(f, "%d", &pid) == 1)
+        if (is_called(pid, program))
+            pids[count++] = pid;
     fclose(f);
-    return pid;
+    return count;
+}
+
+pid_t hearthd_vault(const struct hearthd *h)
+{
+    pid_t pid;
+    return children_of(h, "hearth-vault\n", &pid, 1) == 1 ? pid : 0;
+}
+
+size_t hearthd_helpers(const struct hearthd *h, pid_t *pids, size_t max)
+{
+    return children_of(h, "hearthd\n", pids, max);
 }
 
 enum reason hearthd_call(struct hearthd *h, uint16_t type, const pb_msgdesc_t *fields, const void *message,

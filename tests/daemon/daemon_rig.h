@@ -22,7 +22,9 @@ void hearthd_start(struct hearthd *h);
 int hearthd_stop(struct hearthd *h);  /* SIGTERM; the exit status */
 void hearthd_kill(struct hearthd *h); /* SIGKILL; the vault goes with it */
 void hearthd_deinit(struct hearthd *h);
-pid_t hearthd_vault(const struct hearthd *h);
+pid_t hearthd_vault(const struct hearthd *h); /* 0: there is none */
+/* hearthd's own helpers, one of which starts the vault: how many of them are in pids. */
+size_t hearthd_helpers(const struct hearthd *h, pid_t *pids, size_t max);
 void hearthd_connect(struct hearthd *h, struct channel *c);
 
 /* One request; rows of row_type are decoded into row (the last one stays). REASON_NONE when finished, else the refusal's reason. */

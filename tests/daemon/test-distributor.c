@@ -1,4 +1,5 @@
 /* A device and its distributor: who is spoken to, registering, and buying exactly once whatever breaks in between. */
+#include "base/util.h"
 #include "cm.h"
 
 #include <signal.h>
@@ -330,6 +331,16 @@ static void limit_files(pid_t pid, rlim_t bytes)
     check(prlimit(pid, RLIMIT_FSIZE, &limit, NULL) == 0);
 }
 
+/* The next vault inherits it from what starts it. */
+static void limit_files_of_the_next(rlim_t bytes)
+{
+    pid_t helpers[4];
+    size_t count = hearthd_helpers(&h, helpers, ARRAY_COUNT(helpers));
+    check(count > 0);
+    for (size_t i = 0; i < count; i++)
+        limit_files(helpers[i], bytes);
+}
+
 static bool is_another_vault(void *ctx)
 {
     pid_t now = hearthd_vault(&h);
@@ -345,10 +356,10 @@ static void finishes_when_the_vault_has_it(void **state)
     wait_until(is_executed, &executed, "executed, and no answer has left");
     pid_t first = hearthd_vault(&h);
     limit_files(first, 0);
-    limit_files(h.pid, 0); /* the next inherits it */
+    limit_files_of_the_next(0);
     shop.transact = TRANSACT_ANSWER;
     wait_until(is_another_vault, &first, "the next vault");
-    limit_files(h.pid, RLIM_INFINITY);
+    limit_files_of_the_next(RLIM_INFINITY);
     expect_refusal();
     arrives_once(executed, repeated);
 }

@@ -286,7 +286,7 @@ def names_of_devices():
 
 def names_of_tracks():
     says(h.attic, "not-found", "hearth browse", "show", "Never Heard Of")
-    says(h.attic, "not-found", "hearth --json library", "fetch", "Never Heard Of", "--from", "kitchen")
+    says(h.attic, "not-found", "hearth library --on kitchen", "fetch", "Never Heard Of", "--from", "kitchen")
     content = h.publish(make_track(os.path.join(h.root, "short-id.flac"), 2, seed=6), *OPTIONS)
     h.kitchen("get", content, "--yes")
     h.attic("fetch", content[:8], "--from", "kitchen")

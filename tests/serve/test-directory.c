@@ -63,10 +63,11 @@ static enum reason member_connect(struct member *m)
 
 static void admit(struct member *m)
 {
-    char id[ID_TEXT_BYTES], url[128];
+    char id[ID_TEXT_BYTES], url[128], name[16];
     id_text(m->client.id.bytes, id);
     snprintf(url, sizeof(url), "hearth://127.0.0.1:1#%s", id);
-    assert_int_equal(program_admin(&server, "partner", "add", url, "--name", "member", NULL), 0);
+    snprintf(name, sizeof(name), "member-%.6s", id); /* no two in force share one */
+    assert_int_equal(program_admin(&server, "partner", "add", url, "--name", name, NULL), 0);
 }
 
 static void put_row(struct member *signer_of, const struct id *origin, uint64_t sequence, const char *text,
