@@ -123,7 +123,8 @@ static int write_synced(const char *path, struct slice content, mode_t mode)
     int fd CLEANUP(closep) = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode & 0700);
     if (fd < 0)
         return -errno;
-    if (fchmod(fd, mode) != 0) /* exactly the mode asked for, whatever the umask */
+    /* What others may, whatever the umask. For the owner alone there is nothing to change, and a confined hearthd may not. */
+    if ((mode & 077) != 0 && fchmod(fd, mode) != 0)
         return -errno;
     int r = file_pwrite_all(fd, content.data, content.len, 0);
     if (r < 0)

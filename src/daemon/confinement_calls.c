@@ -93,8 +93,6 @@ static const int allowed[] = {
     SCMP_SYS(renameat2),
     SCMP_SYS(unlink),
     SCMP_SYS(unlinkat),
-    SCMP_SYS(fchmod), /* of what it has open; by name there is none */
-    SCMP_SYS(fchown),
     SCMP_SYS(flock),
     SCMP_SYS(getdents64),
     SCMP_SYS(memfd_create),

@@ -15,6 +15,8 @@ void copy_on_delivered(struct link *l, const struct frame *f); /* DELIVERED */
 void copy_on_fetch(struct link *l, const struct frame *f);     /* FETCH */
 /* May this device fetch this from here (t NULL: not known)? Nobody is asked: the configuration says who may spend what the license allows. 0, REASON_NOT_OWNED, REASON_NOT_PERMITTED. */
 int copy_may_fetch(struct daemon *d, const struct id *client, const struct track *t) MUST_USE;
+/* Whether this sibling is told that the track is here: under `answer-fetch = own` only what its own distributor has licensed, whatever state that license is in. */
+bool copy_may_be_told(struct daemon *d, const struct id *client, const struct track *t);
 /* May this device read this body from us? REASON_NONE, REASON_IN_USE (paused), REASON_NOT_OWNED. */
 enum reason copies_may_read(struct daemon *d, const struct id *client, const struct id *content, bool trusted);
 /* A block was queued to it. */

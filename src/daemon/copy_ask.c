@@ -341,6 +341,14 @@ int copy_may_fetch(struct daemon *d, const struct id *client, const struct track
     return REASON_NOT_PERMITTED;
 }
 
+bool copy_may_be_told(struct daemon *d, const struct id *client, const struct track *t)
+{
+    const struct sibling *s = siblings_find(d, client);
+    const struct track_license *l = track_license(t);
+    return copy_may_fetch(d, client, t) == 0 && (d->config.answer_fetch == CONFIG_FETCH_ALL ||
+                                                 (l != NULL && id_equal(s->distributor.bytes, l->issuer.bytes)));
+}
+
 static void tell_fetch(struct daemon *d, const struct id *client, const struct track *t)
 {
     const struct sibling *s = siblings_find(d, client);

@@ -5,7 +5,7 @@
  *   create   only under a name that ends as those that export, burn and programs save write, with ".part" after it or not, and only what is not there
  *   rename   only from such a ".part" to such a name; all but packages and certificates in the place of nothing
  *   remove   only such a ".part", and a cue sheet
- *   list     any directory: names, and by the descriptor its mode, where the user owns it
+ *   list     any directory: names alone (hearthd's filter lets no mode be changed, also not by the descriptor)
  *
  * Blocking: pool threads, any number. */
 #ifndef DAEMON_OPENER_H

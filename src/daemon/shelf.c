@@ -51,7 +51,7 @@ static void look(struct daemon *d, const struct id *client, const msg_ShelfGet *
     *out = (msg_Shelf){ .skip = m->skip };
     for (; at < end && out->items_count < cap; at++) {
         const struct track *t = library_by_title(d, at);
-        if (!library_query_fits(&query, t) || copy_may_fetch(d, client, t) != 0)
+        if (!library_query_fits(&query, t) || !copy_may_be_told(d, client, t))
             continue;
         if (out->skip > 0)
             out->skip--;
@@ -227,7 +227,8 @@ static bool on_answer(struct peer *p, const struct frame *reply, enum reason why
         fail(a, why, refusal.text[0] != '\0' ? refusal.text : NULL);
         return false;
     }
-    take(a, page);
+    if (call_is_watched(a->call)) /* else the terminal may have another listing by now */
+        take(a, page);
     go_on(a);
     return false;
 }

@@ -210,6 +210,23 @@ static void on_never(struct child *c, int status, int signal)
     log_error("a child ended that was none status=%d signal=%d", status, signal);
 }
 
+/* By the descriptors that the opener gives: of a directory to list, of a file it made. */
+static void modes(struct opener *o)
+{
+    int home = opener_list(o, in_home("")), vault = opener_list(o, in_state("vault"));
+    int file = opener_create(o, in_home("x.bin.part"), 0600);
+    called("others-may-enter-the-home", fchmod(home, 0777));
+    called("others-may-enter-the-vault", fchmod(vault, 0777));
+    called("nobody-may-enter-the-home", fchmod(home, 0));
+    called("a-program-of-a-new-file", fchmod(file, 04755));
+    called("another-owner-of-the-home", fchown(home, 12345, 12345));
+    if (opener_remove(o, in_home("x.bin.part")) != 0)
+        log_error("x.bin.part is left");
+    close(home);
+    close(vault);
+    close(file);
+}
+
 static void ask_helpers(struct daemon *d)
 {
     static struct child child; /* lives as long as it may be asked about */
@@ -230,6 +247,7 @@ static void ask_helpers(struct daemon *d)
     returned("opener-remove-a-letter", opener_remove(d->opener, in_home("letter.txt")));
     returned("opener-remove-the-database", opener_remove(d->opener, in_state("vault/vault.db")));
     returned("opener-a-relative-path", opener_create(d->opener, "x.hearth", 0600));
+    modes(d->opener);
     close(pair[0]);
     close(pair[1]);
 }

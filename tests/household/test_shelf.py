@@ -101,6 +101,10 @@ def who_is_told():
     configured("own")
     assert len(on_kitchen()) == TRACKS + 1
     assert h.bedroom("library", "--on", "kitchen")["library"] == []  # of another distributor
+    bare = published(1)[0]
+    h.kitchen("get", bare, "--download-only")  # whose it would be nobody knows
+    assert h.bedroom("library", "--on", "kitchen")["library"] == []
+    h.kitchen("remove", bare)
     configured("none")
     for device in (h.attic, h.bedroom):
         assert "kitchen" in str(device.refused("not-permitted", "library", "--on", "kitchen"))
