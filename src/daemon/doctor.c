@@ -87,8 +87,12 @@ static void check_vault(struct doctor *doc)
 static void check_keys(struct doctor *doc)
 {
     char text[DOCTOR_TEXT_BYTES];
+    const char *key = doc->daemon->config.vault_key; /* a vault whose key is not in this form has not started */
+    const char *bound = strcmp(key, "tpm") == 0          ? " They open on this machine alone: its TPM seals their key."
+                        : strcmp(key, "passphrase") == 0 ? " Their key is under a passphrase."
+                                                         : "";
     if (doctor_keys_are_well(doc->daemon, text))
-        verdict(doc, "keys", GOOD, NULL, "The vault's files are there, and nobody else can read them.");
+        verdict(doc, "keys", GOOD, NULL, "The vault's files are there, and nobody else can read them.%s", bound);
     else
         verdict(
             doc, "keys", BAD,

@@ -7,7 +7,9 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -343,8 +345,20 @@ static bool is_given(int fd)
     return fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode) && fcntl(fd, F_SETFD, FD_CLOEXEC) == 0;
 }
 
-int main(void)
+static const char usage[] = "usage: hearth-player\n"
+                            "\n"
+                            "Decodes one track that a hearth device plays. hearthd starts it, with a socket\n"
+                            "as descriptor 3; nobody starts it by hand: hearth play TRACK\n"
+                            "\n"
+                            "man hearth-player says more.\n";
+
+int main(int argc, char **argv)
 {
+    if (argc > 1) {
+        bool asked = argc == 2 && strcmp(argv[1], "--help") == 0;
+        (void)fputs(usage, asked ? stdout : stderr);
+        return asked ? 0 : 2;
+    }
     log_init("hearth-player");
     if (!is_given(CONTROL_FD)) {
         log_error("started by hearthd only, with a socket as descriptor 3");

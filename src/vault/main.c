@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -37,6 +38,14 @@
 #define LOCK_WAIT_MS 50
 #define KNOWN_PLACES 1024 /* of 64 copies that arrive at once */
 
+static const char usage[] = "usage: hearth-vault --state-dir DIR [--key file|tpm|passphrase] [--tpm TCTI]\n"
+                            "                    [--passphrase-file FILE]\n"
+                            "\n"
+                            "Keeps the keys, licenses and used serials of a hearth device. hearthd starts it,\n"
+                            "with its channels as descriptors 3 and 4; nobody starts it by hand.\n"
+                            "\n"
+                            "man hearth-vault says what it keeps; man hearthd.conf, [vault], what is set.\n";
+
 static const char *parse(int argc, char **argv, struct storage_key_wish *wish)
 {
     static const struct option options[] = { { "state-dir", required_argument, NULL, 's' },
@@ -46,6 +55,7 @@ static const char *parse(int argc, char **argv, struct storage_key_wish *wish)
                                              { 0 } };
     const char *dir = NULL;
     int c;
+    opterr = 0; /* the usage says it */
     while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
         if (c == 's')
             dir = optarg;
@@ -168,10 +178,9 @@ int main(int argc, char **argv)
     struct storage_key_wish wish = { 0 };
     const char *dir = parse(argc, argv, &wish);
     if (!dir) {
-        fprintf(
-            stderr,
-            "usage: hearth-vault --state-dir DIR [--key FORM] [--tpm TCTI] [--passphrase-file FILE] (started by hearthd, with its channels as descriptors 3 and 4)\n");
-        return 2;
+        bool asked = argc == 2 && strcmp(argv[1], "--help") == 0;
+        fputs(usage, asked ? stdout : stderr);
+        return asked ? 0 : 2;
     }
     if (!is_socket(REQUESTS_FD) || !is_socket(TLS_FD)) {
         log_error("descriptors 3 and 4 must be hearthd's channels");

@@ -1,15 +1,19 @@
-"""Help and completion of both programs, as a person at a terminal of 24 rows and 80 columns meets them. Arguments: hearth, hearth-distributor, source root.
+"""Help and completion of both programs, as a person at a terminal of 24 rows and 80 columns meets them. Arguments: hearth, hearth-distributor, hearth-vault, hearth-player, source root.
 
-What completes is asked of the shells themselves: bash and fish as they complete, zsh as it parses; one that is not installed is named and left out.
+What completes is asked of the shells themselves; one that is not installed is named and left out.
 """
 import os
+import pty
 import re
+import select
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 
-HEARTH, DISTRIBUTOR, ROOT = sys.argv[1:4]
+HEARTH, DISTRIBUTOR, VAULT, PLAYER, ROOT = sys.argv[1:6]
 PROGRAMS = {"hearth": HEARTH, "hearth-distributor": DISTRIBUTOR}
 ROWS, COLUMNS = 24, 80
 done = 0
@@ -158,6 +162,54 @@ def zsh_understands_it():
             assert {o for o in re.findall(r"'(--[a-z-]+)", line)} >= options_of(program, command), command
         assert run("zsh", "-f", "-c", f"autoload -U compinit; compinit -u -d {where}/dump; fpath=({where} $fpath); compinit -u -d {where}/dump2; "
                    f"print $_comps[{program}]").strip() == "_" + program
+
+
+def zsh_completes():
+    if not shutil.which("zsh"):
+        print("# zsh is not installed")
+        return
+    for program, path in PROGRAMS.items():
+        with open(os.path.join(where, "_" + program), "w") as f:
+            f.write(run(path, "completion", "zsh"))
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.chdir(where)
+        os.execvpe("zsh", ["zsh", "-f", "-i"], dict(os.environ, HOME=where, TERM="xterm", PS1="", COLUMNS="200", LC_ALL="C.UTF-8"))
+    said = ""
+
+    def types(text, awaited):
+        """What stands on the terminal from then on, until the awaited is there."""
+        nonlocal said
+        said, end = "", time.monotonic() + 40
+        os.write(terminal, text.encode())
+        while not re.search(awaited, said):
+            assert time.monotonic() < end, (text, awaited, said)
+            if select.select([terminal], [], [], 0.2)[0]:
+                said += re.sub(r"\x1b[\[>=(?][0-9;?]*[A-Za-z]?", "", os.read(terminal, 65536).decode(errors="replace")).replace("\0", "")
+        return said
+    try:
+        types(f"PS1='is''ready> '; fpath=({where} $fpath); autoload -U compinit; compinit -u -d {where}/dump3; LISTMAX=9999; stty columns 200 rows 200\n", "isready> ")
+        types("hearth reg\t", "hearth register ")
+        types("\x15hearth accounts --pass\t", "hearth accounts --password-file")
+        types("\x15hearth devices ren\t", "hearth devices rename ")
+        types("\x15hearth get 1 --pin-file p\t", "--pin-file pin ")
+        types("\x15hearth-distributor publish pi\t", "publish pin ")
+        for command in sorted(commands_of("hearth"))[:3]:
+            types("\x15hearth \t", re.escape(command) + " +-- ")
+            types("\x15\x0c", "isready> ")
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        os.close(terminal)
+
+
+def the_helpers_say_who_starts_them():
+    for path, manual in ((VAULT, "man hearth-vault"), (PLAYER, "man hearth-player")):
+        text = run(path, "--help")
+        assert text.startswith("usage: hearth-") and manual in text and "nobody starts it by hand" in text, text
+        assert rows_of(text) <= ROWS and all(len(l) <= COLUMNS for l in text.splitlines())
+        for words in (("--nonsense",), ("x",)):
+            assert run(path, *words, expect=2) == ""
 
 
 def another_shell_is_refused():

@@ -52,6 +52,9 @@ class Bound(Device):
         for word in words:
             assert word in said, (word, said)
 
+    def check_of(self, name):
+        return next(c["text"] for c in self.anyhow("doctor")["checks"] if c["name"] == name)
+
     def storage_key(self):
         with open(os.path.join(self.state, "vault", "storage.key"), "rb") as f:
             return f.read()
@@ -129,6 +132,7 @@ def passphrase():
     device.again("key = passphrase", f"passphrase-file = {secret}")
     assert device.digest(content) == reference
     assert device.storage_key()[:8] == b"HEARTHK3" and bare[8:] not in device.storage_key()
+    assert "under a passphrase" in device.check_of("keys")
     device.stop()
     thief = device.copied("thief-of-attic")
     thief.does_not_start((), "needs its passphrase")
@@ -153,6 +157,7 @@ def tpm():
     device.again("key = tpm", here.words)
     assert device.digest(content) == reference
     assert device.storage_key()[:8] == b"HEARTHK2" and bare[8:] not in device.storage_key()
+    assert "its TPM seals their key" in device.check_of("keys")
 
     # copied to another machine: with a TPM, and with none
     thief = device.copied("thief-of-kitchen")
@@ -169,7 +174,7 @@ def tpm():
 
     # the way to a new machine: let go here, copy, bind there; nothing that was bought is lost
     device.again("key = file", here.words)
-    assert device.storage_key() == bare
+    assert device.storage_key() == bare and "TPM" not in device.check_of("keys")
     moved = device.copied("new-kitchen")
     moved.again("key = tpm", there.words)
     assert moved.digest(content) == reference
