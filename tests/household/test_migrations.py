@@ -3,6 +3,7 @@
 import atexit
 import os
 import shutil
+import signal
 import socket
 import sqlite3
 import subprocess
@@ -257,24 +258,43 @@ def newer_device():
 
 # ---- cut off ----
 
+ALL = os.environ.get("HEARTH_KILLS") == "all"
 WRITES = "pwrite64,fsync,fdatasync,ftruncate,unlink"
 
 
-def cut_off(prepare, path, command, judge, **more):
+def traced(options, command, is_ready, **more):
+    """Its exit status. What serves is ended once it is ready."""
+    child = subprocess.Popen(["strace", "-qq", "-o", os.path.join(root, "trace"), "-e", "trace=" + WRITES, *options, *command], stdin=subprocess.DEVNULL,
+                             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **more)
+    try:
+        if is_ready:
+            wait_for("it is ready, or has ended", lambda: child.poll() is not None or is_ready())
+            try:
+                with open(f"/proc/{child.pid}/task/{child.pid}/children") as f:
+                    for pid in map(int, f.read().split()):
+                        os.kill(pid, signal.SIGTERM)
+            except (FileNotFoundError, ProcessLookupError):
+                pass  # it has ended
+        return child.wait(60)
+    finally:
+        child.kill()
+        child.wait()
+
+
+def cut_off(prepare, path, command, judge, is_ready=None, most=200, distinct=3, **more):
     """SIGKILL at each of the writes that a migration makes to the disk: what is left is of one version or the other, and the next start finishes it."""
     if subprocess.run(["strace", "-qq", "-o", "/dev/null", "true"], capture_output=True).returncode != 0:
         return "SKIP strace is not installed or may not trace"
-    run = lambda *options: subprocess.run(["strace", "-qq", "-o", os.path.join(root, "trace"), "-e", "trace=" + WRITES, *options, *command], capture_output=True, timeout=60, **more)
+    run = lambda *options: traced(options, command, is_ready, **more)
     prepare()
-    done = run()
-    assert done.returncode == 0, done
+    assert run() == 0, command
     with open(os.path.join(root, "trace")) as f:
         count = sum(1 for line in f if line.split("(")[0] in WRITES.split(","))
     versions, killed = set(), 0
-    places = range(1, count + 1, 1 + count // 200 * 2)  # of the many of a distributor each fifth
+    places = range(1, count + 1, 1 if ALL else 1 + count // most * 2)  # of the many of a distributor each fifth
     for at in places:
         prepare()
-        killed += run("-e", f"inject={WRITES}:signal=KILL:when={at}").returncode != 0
+        killed += run("-e", f"inject={WRITES}:signal=KILL:when={at}") != 0
         copy = path + ".copy"
         for end in ("", "-wal"):
             if os.path.exists(path + end):
@@ -286,10 +306,10 @@ def cut_off(prepare, path, command, judge, **more):
         for end in ("", "-wal", "-shm"):
             if os.path.exists(copy + end):
                 os.unlink(copy + end)
-        assert run().returncode == 0, f"not opened after the kill at write {at}"
+        assert run() == 0, f"not opened after the kill at write {at}"
         judge()
     print(f"# {count} writes, killed at {killed} of {len(places)} tried; versions found between: {sorted(versions)}")
-    assert killed > len(places) // 2 and len(versions) > 2, (count, killed, versions)
+    assert killed > len(places) // 2 and len(versions) >= distinct, (count, killed, versions)
 
 
 def cut_off_distributor():
@@ -330,8 +350,49 @@ def cut_off_vault():
     return cut_off(prepare, os.path.join(state, "vault.db"), [PROGRAMS["hearth-vault"], "--state-dir", state], judge, preexec_fn=channels, close_fds=False)
 
 
+def cut_off_hearthd():
+    version = VERSIONS[0]
+    kitchen = device_of(version, "cut-off-hearthd")
+    old, path = database(sql_of(version, "kitchen/hearthd.sql")), os.path.join(kitchen.state, "hearthd.db")
+
+    def prepare():
+        shutil.rmtree(kitchen.dir)
+        device_of(version, "cut-off-hearthd")
+
+    def is_ready():
+        return kitchen("status")
+
+    def judge():
+        new = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+        for table in tables(old) - {"address", "setting"}:
+            assert new.execute(f"SELECT count(*) FROM {table}").fetchone()[0] >= old.execute(f"SELECT count(*) FROM {table}").fetchone()[0], table
+        new.close()
+    return cut_off(prepare, path, [PROGRAMS["hearthd"], "--state-dir", kitchen.state, "--runtime-dir", kitchen.dir, "--name", "kitchen", "--listen", "127.0.0.1:0"], judge,
+                   is_ready, 10)
+
+
+def cut_off_directory():
+    """Its first command opens it and makes a backup."""
+    version, state = VERSIONS[0], os.path.join(root, "cut-off-directory")
+    old, path = database(sql_of(version, "directory/directory.sql")), os.path.join(state, "directory.db")
+    admin(state, "init", "--name", "directory", "--listen", "127.0.0.1:0", "--directory")
+
+    def prepare():
+        for end in ("", "-wal", "-shm"):
+            if os.path.exists(path + end):
+                os.unlink(path + end)
+        database(sql_of(version, "directory/directory.sql"), path).close()
+
+    def judge():
+        new = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+        judge_tables(old, new)
+        new.close()
+    backup = f"rm -rf {state}.backup && exec {PROGRAMS['hearth-distributor']} --state-dir {state} backup {state}.backup"
+    return cut_off(prepare, path, ["sh", "-c", backup], judge, most=10, distinct=2)  # there was one migration
+
+
 run_cases([(f"{v}: every table", opened(v)) for v in VERSIONS] + [(f"{v}: it serves", serves(v)) for v in VERSIONS] +
           [(f"{v}: a directory's", directory(v)) for v in VERSIONS] + [(f"{v}: a device's", device(v)) for v in VERSIONS] +
           [("a distributor's newer one is refused and left alone", newer_operations), ("a directory's newer one, too", newer_directory),
            ("a device's newer ones, too", newer_device), ("a distributor's migration that is killed at each write loses nothing", cut_off_distributor),
-           ("a vault's, too", cut_off_vault)])
+           ("a vault's, too", cut_off_vault), ("a device's, too", cut_off_hearthd), ("a directory's, too", cut_off_directory)])
