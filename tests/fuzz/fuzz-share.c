@@ -67,7 +67,9 @@ static void apply(struct member *m, const doc_Share *share, enum who signer, boo
     if (r == 0) {
         CHECK(savepoint_release(&p) == 0);
         CHECK(signer == WHO_PARTNER_LICENSE);
-        if (share->sequence > m->sequence)
+        bool of_member = memcmp(share->origin, m->shop->world->ids[WHO_PARTNER_ROOT].bytes, ID_BYTES) ==
+                         0; /* ours is here, and not read again */
+        if (of_member && share->sequence > m->sequence)
             m->sequence = share->sequence;
     }
     /* A row of its own that is in order and rightly signed is never a reason to stop, except a keyset that does not hold. */
