@@ -1,4 +1,4 @@
-/* Text from outside: hex, base32, IDs and prefixes, safe printing, file names.
+/* Text from outside: hex, base32, IDs and prefixes, versions of programs, safe printing, file names.
  * Promises: one text for a value, a value for every text that is read; printed text holds nothing that acts on a terminal, stays
  * within its room and is well-formed; a file name has no way out of its directory. Input: room, bytes. */
 #include <stdio.h>
@@ -8,6 +8,7 @@
 #include "base/util.h"
 #include "crypto/id.h"
 #include "fuzz.h"
+#include "protocol/program.h"
 
 static void check_encodings(struct slice bytes)
 {
@@ -51,6 +52,22 @@ static void check_decodings(const char *text)
     id_text(&fixed, id_again);
     if (id_has_prefix(&fixed, text))
         CHECK(len >= 1 && len <= 52 && strncasecmp(id_again, text, len) == 0);
+}
+
+/* A version that is read is written as one that reads the same. */
+static void check_version(const char *text)
+{
+    uint64_t version, again;
+    uint32_t kind;
+    char out[PROGRAM_VERSION_BYTES];
+    if (program_version_parse(text, &version) == 0) {
+        CHECK(program_version_is_valid(version) && strspn(text, "0123456789.") == strlen(text));
+        CHECK(program_version_parse(program_version_text(version, out), &again) == 0 && again == version);
+    }
+    if (program_kind_parse(text, &kind) == 0)
+        CHECK(strcmp(program_kind_text(kind), text) == 0);
+    else
+        CHECK(strcmp(program_kind_text(PROGRAM_PLUGIN), text) != 0);
 }
 
 /* Does this byte sequence hold something that a terminal would act on? A second opinion on text_safe, byte by byte. */
@@ -106,6 +123,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     text[rest.len] = '\0';
     check_encodings(rest);
     check_decodings(text);
+    check_version(text);
     check_printing(text, cap);
     check_printing(text, 4 * rest.len + 1);
     check_file_name(text, cap + 1);
