@@ -88,10 +88,14 @@ static void commit(struct accept *a)
 static void on_refused(const struct answer *answer, void *ctx)
 {
     struct accept *a = ctx;
-    if (answer->why != REASON_NONE)
-        log_warn("a certificate could not be refused: %s", reason_code(answer->why));
+    vlt_CertificateState state;
+    enum reason why = answer->why;
+    if (why == REASON_NONE && CODEC_DECODE(vlt_CertificateState, answer->frame->message, &state) != 0)
+        why = REASON_INTERNAL;
+    if (why != REASON_NONE)
+        log_warn("a certificate could not be refused: %s", reason_code(why));
     if (!a->t.gone) {
-        copy_in_judged(&a->m, answer->why, NULL, NULL);
+        copy_in_judged(&a->m, why, NULL, &state);
         accept_step(a);
     }
     transfer_release(&a->t);
@@ -273,6 +277,13 @@ static void show_receiving(struct accept *a)
     transfer_set_state(&a->t, comes ? TRANSFER_RUNNING : TRANSFER_WAITING, comes ? REASON_NONE : REASON_OFFLINE, NULL);
 }
 
+/* reason: the source took it back; none: it was this device's wish. */
+static void dropped(struct accept *a)
+{
+    transfer_set_state(&a->t, TRANSFER_CANCELLED, a->m.declined ? REASON_NONE : a->m.why,
+                       a->m.detail[0] != '\0' ? a->m.detail : NULL);
+}
+
 /* What people see of it. */
 static void show(struct accept *a)
 {
@@ -282,7 +293,9 @@ static void show(struct accept *a)
         show_receiving(a);
         break;
     case COPY_IN_DELIVERING:
-        if (!transfer_has_ended(&a->t))
+        if (a->m.declined)
+            dropped(a);
+        else if (!transfer_has_ended(&a->t))
             arrived(a);
         break;
     case COPY_IN_DONE:
@@ -296,7 +309,7 @@ static void show(struct accept *a)
         break;
     case COPY_IN_DROPPED:
         let_go(a);
-        transfer_set_state(&a->t, TRANSFER_CANCELLED, a->m.why, detail);
+        dropped(a);
         break;
     default:
         break;

@@ -24,7 +24,7 @@ struct store_job {
     struct db_job job;
     struct copy *copy; /* held; its machine waits, so that its buffers do not change */
     enum copy_out_state to;
-    bool remove;
+    bool remove, anew; /* anew: the row stays, as one that is to be asked for */
     uint16_t report_type;
     struct slice report;
     int64_t row, report_number;
@@ -65,8 +65,8 @@ static int set_row(struct store *store, const struct store_job *j)
     const struct copy_out *m = &j->copy->m;
     struct query q CLEANUP(query_end) = query(store, j->remove ? DB_COPY_DELETE : DB_COPY_SET);
     query_bind_i64(&q, 1, j->row);
-    if (!j->remove && j->to == COPY_OUT_DONE) { /* S153: the certificate is deleted */
-        query_bind_i64(&q, 2, j->to);
+    if (!j->remove && (j->anew || j->to == COPY_OUT_DONE)) { /* S153: the certificate is deleted */
+        query_bind_i64(&q, 2, j->anew ? COPY_OUT_ASKING : j->to);
         for (int i = 3; i <= 5; i++)
             query_bind_null(&q, i);
     } else if (!j->remove) {
@@ -87,6 +87,19 @@ static int store_work(struct store *store, struct db_job *job)
     return r;
 }
 
+/* Its destination refused the certificate of before, and it is wanted again: the report of that is on its way, another is asked for. */
+static void begin_anew(struct copy *c)
+{
+    const struct copy_out_subject about = c->m.about;
+    bool paused = c->m.paused;
+    copy_let_go(c);
+    copy_reply(c, REASON_NONE, NULL);
+    copy_out_deinit(&c->m);
+    copy_out_init(&c->m, &about);
+    c->m.paused = paused;
+    c->t.done_bytes = 0;
+}
+
 static void after_store(struct copy *c, enum reason why)
 {
     struct transact_item *item = steal(&c->item);
@@ -101,6 +114,8 @@ static void after_store(struct copy *c, enum reason why)
         transfer_set_state(&c->t, TRANSFER_FAILED, why, NULL);
         return;
     }
+    if (why == REASON_NONE && c->m.state == COPY_OUT_GONE && c->m.anew)
+        begin_anew(c);
     if (why == REASON_NONE && c->m.state == COPY_OUT_HELD && c->m.about.removable)
         export_held(c->t.daemon, &c->t);
     copy_step(c);
@@ -133,7 +148,8 @@ static void store(struct copy *c, const struct copy_out_action *a)
         .job = { .work = store_work, .done = on_stored },
         .copy = c,
         .to = a->to,
-        .remove = a->to == COPY_OUT_GONE ||
+        .anew = a->to == COPY_OUT_GONE && c->m.anew,
+        .remove = (a->to == COPY_OUT_GONE && !c->m.anew) ||
                   (a->to == COPY_OUT_DONE && copies_done(c->t.daemon, &c->t.content, &c->t.with, c->m.about.move)),
         .report_type = a->type,
         .report = a->message,
@@ -163,9 +179,14 @@ static void tell_event(struct copy *c)
         event(d, "move-cancelled", "%s stays here: its move to %s was taken back", c->t.title, c->t.peer);
 }
 
-/* Whose room it is that lacks; of a medium the detail says so itself. */
+/* Whose room it is that lacks, of a medium the detail says so itself; or who did not want it. */
 static const char *detail_of(const struct copy *c, enum reason why, const char *detail, char out[DETAIL_BYTES])
 {
+    if (why == REASON_CANCELLED && c->m.declined) {
+        (void)snprintf(out, DETAIL_BYTES, "%s cancelled it%s.", c->t.peer,
+                       c->m.about.move ? ": it stays here" : "; what it has cost comes back");
+        return out;
+    }
     if (why != REASON_STORAGE_FULL || c->m.about.removable)
         return detail;
     (void)snprintf(out, DETAIL_BYTES, "There is not enough room for it on %s: make room there.", c->t.peer);
@@ -190,7 +211,7 @@ static void end(struct copy *c)
                        done                           ? TRANSFER_DONE
                        : c->m.why == REASON_CANCELLED ? TRANSFER_CANCELLED
                                                       : TRANSFER_FAILED,
-                       c->m.why == REASON_CANCELLED ? REASON_NONE : c->m.why,
+                       c->m.why == REASON_CANCELLED && !c->m.declined ? REASON_NONE : c->m.why,
                        detail_of(c, c->m.why, c->m.detail[0] != '\0' ? c->m.detail : NULL, detail));
     copies_kick(d, &destination);
 }
@@ -272,6 +293,16 @@ static void act(struct copy *c, const struct copy_out_action *a)
     }
 }
 
+/* What is taken back is listed so until the destination's word is here, and of a move until its license can be used again. */
+static void show(struct copy *c)
+{
+    bool back = c->m.state == COPY_OUT_WITHDRAWING || c->m.state == COPY_OUT_REFUSED;
+    if (back && c->t.state != TRANSFER_PAUSED && c->t.reason != c->m.why)
+        transfer_set_state(&c->t, TRANSFER_WAITING, c->m.why, NULL);
+    else if (c->m.offered && c->t.state == TRANSFER_WAITING)
+        transfer_set_state(&c->t, TRANSFER_RUNNING, REASON_NONE, NULL);
+}
+
 void copy_step(struct copy *c)
 {
     if (c->stepping || c->adding || c->ended || c->t.gone)
@@ -289,8 +320,8 @@ void copy_step(struct copy *c)
     c->stepping = false;
     if (!c->t.gone && copy_out_has_ended(&c->m))
         end(c);
-    else if (!c->t.gone && c->m.offered && c->t.state == TRANSFER_WAITING)
-        transfer_set_state(&c->t, TRANSFER_RUNNING, REASON_NONE, NULL);
+    else if (!c->t.gone)
+        show(c);
     transfer_release(&c->t);
 }
 
@@ -434,6 +465,7 @@ static int load_row(struct daemon *d, struct query *q)
     c->row = row;
     c->resumed = true;
     copy_out_resume_from(&c->m, (enum copy_out_state)state, is_asleep(c), true);
+    show(c);
     /* Its destination may never come, and what is next may need nobody but the issuer and the vault. */
     c->m.next_try_ms = copy_now_ms(c) + COPY_OUT_RETRY_FIRST_MS;
     return query_check(q);

@@ -9,6 +9,7 @@
 #include "daemon/events.h"
 #include "daemon/guests.h"
 #include "daemon/library.h"
+#include "daemon/outbox.h"
 #include "daemon/play.h"
 #include "daemon/session.h"
 #include "daemon/siblings.h"
@@ -112,6 +113,8 @@ static void on_issuer(struct account *a, enum reason why, const msg_Refusal *ref
     bool gone = c->t.gone;
     if (!gone && a == NULL)
         denied(c, why, refusal->text);
+    else if (!gone && outbox_gives_back(c->t.daemon, &c->m.about)) /* else it gives that certificate again */
+        copy_out_given_already(&c->m, copy_now_ms(c));
     else if (!gone && !c->m.about.move)
         submit(c, a, slice(NULL, 0));
     else if (!gone && ask_use(c) == 0)

@@ -291,4 +291,17 @@ void outbox_stop(struct daemon *d)
     uv_close((uv_handle_t *)&o->timer, on_timer_closed);
 }
 
+bool outbox_gives_back(const struct daemon *d, const struct copy_out_subject *about)
+{
+    msg_MoveCancel m;
+    doc_Receipt receipt;
+    for (const struct report *r = d->outbox == NULL ? NULL : d->outbox->first; r != NULL; r = r->next)
+        if (r->type == msg_Type_MOVE_CANCEL && !r->done && id_equal(r->distributor.bytes, about->issuer.bytes) &&
+            CODEC_DECODE(msg_MoveCancel, buf_slice(&r->encoded), &m) == 0 &&
+            document_peek(DOCUMENT_RECEIPT, CODEC_BYTES(m.receipt), &receipt, sizeof(receipt)) == 0 &&
+            id_equal(about->content.bytes, receipt.content) && id_equal(about->destination.bytes, receipt.destination))
+            return true;
+    return false;
+}
+
 uint32_t outbox_waiting(const struct daemon *d) { return d->outbox == NULL ? 0 : d->outbox->count; }

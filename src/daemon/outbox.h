@@ -5,6 +5,7 @@
 
 #include "daemon/account.h"
 #include "daemon/db.h"
+#include "protocol/copy_out.h"
 
 int outbox_start(struct daemon *d) MUST_USE; /* loads what is waiting */
 void outbox_stop(struct daemon *d);
@@ -17,5 +18,7 @@ int outbox_added(struct daemon *d, int64_t number, const struct id *distributor,
     MUST_USE;
 void outbox_ready(struct account *a); /* its session is ready: deliver */
 uint32_t outbox_waiting(const struct daemon *d);
+/* Is the refusal of such a copy still on its way to the issuer? */
+bool outbox_gives_back(const struct daemon *d, const struct copy_out_subject *about);
 
 #endif

@@ -294,7 +294,7 @@ void session_registered(struct session *s, uint64_t number, uint32_t bit, uint64
             s); /* it was forgotten, before it connected or since: this session has seen nothing of the vault yet */
     } else if (s->state == SESSION_READY) {
         session_fetch_roster(s);
-        transact_ready(s->account->transact);
         outbox_ready(s->account);
+        transact_ready(s->account->transact);
     }
 }

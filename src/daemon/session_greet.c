@@ -97,8 +97,8 @@ static void become_ready(struct session *s)
     if (a->registered && s->known && s->state == SESSION_READY) {
         if (a->roster == NULL || s->roster_sequence > a->roster->sequence || s->greet.roster_changed)
             session_fetch_roster(s);
+        outbox_ready(a); /* what is given back before what is asked for */
         transact_ready(a->transact);
-        outbox_ready(a);
         leases_ready(a);
         queued_ready(a);
         visits_refresh(s->daemon);

@@ -8,7 +8,7 @@
 
 #include "base/util.h"
 
-enum { STATE_RESERVED = 1, STATE_STORED = 2 }; /* vlt.CertificateState.state */
+enum { STATE_RESERVED = 1, STATE_STORED = 2, STATE_REFUSED = 3 }; /* vlt.CertificateState.state */
 
 /* ---- names --------------------------------------------------------------------------------------------------- */
 
@@ -48,10 +48,10 @@ static bool may_become(enum copy_in_state from, enum copy_in_state to)
 #define TO(state) (1u << (state))
     static const uint32_t table[COPY_IN_STATE_COUNT] = {
         [COPY_IN_JUDGING] = TO(COPY_IN_RECEIVING) | TO(COPY_IN_DONE) | TO(COPY_IN_FAILED),
-        [COPY_IN_REFUSING] = TO(COPY_IN_DONE) | TO(COPY_IN_FAILED) | TO(COPY_IN_DROPPED),
+        [COPY_IN_REFUSING] = TO(COPY_IN_DELIVERING) | TO(COPY_IN_DONE) | TO(COPY_IN_FAILED) | TO(COPY_IN_DROPPED),
         [COPY_IN_RECEIVING] = TO(COPY_IN_REFUSING) | TO(COPY_IN_COMMITTING) | TO(COPY_IN_FAILED) | TO(COPY_IN_DROPPED),
         [COPY_IN_COMMITTING] = TO(COPY_IN_DELIVERING) | TO(COPY_IN_FAILED) | TO(COPY_IN_DROPPED),
-        [COPY_IN_DELIVERING] = TO(COPY_IN_DONE),
+        [COPY_IN_DELIVERING] = TO(COPY_IN_DONE) | TO(COPY_IN_DROPPED),
     };
 #undef TO
     return (table[from] >> to & 1u) != 0;
@@ -181,6 +181,8 @@ void copy_in_deinit(struct copy_in *m)
     buf_free(&m->message);
 }
 
+static void delivered(struct copy_in *m) { set_state(m, m->declined ? COPY_IN_DROPPED : COPY_IN_DONE); }
+
 /* ---- what is next -------------------------------------------------------------------------------------------- */
 
 static struct copy_in_action simple(enum copy_in_action_kind kind) { return (struct copy_in_action){ .kind = kind }; }
@@ -286,7 +288,7 @@ struct copy_in_action copy_in_next(struct copy_in *m)
                                             .type = msg_Type_DELIVERED,
                                             .message = buf_slice(&m->message) };
         }
-        set_state(m, COPY_IN_DONE); /* the source asks again */
+        delivered(m); /* the source asks again */
         break;
     default:
         break;
@@ -316,8 +318,10 @@ static void offer_judged(struct copy_in *m, enum reason why, const char *detail,
         fail(m, why, detail);
     else if (state->state == STATE_RESERVED)
         m->begun = true;
-    else if (state->state != STATE_STORED || !take_receipt(m, state))
+    else if (!take_receipt(m, state))
         fail(m, REASON_SERIAL_ALREADY_USED, NULL);
+    else if (state->state == STATE_REFUSED) /* before: the same word again, so that the source need not ask for it */
+        set_state(m, COPY_IN_DONE);
 }
 
 static void withdraw_judged(struct copy_in *m, enum reason why, const char *detail, const vlt_CertificateState *state)
@@ -334,13 +338,14 @@ static void withdraw_judged(struct copy_in *m, enum reason why, const char *deta
     }
 }
 
-/* The owner does not want it: the source comes back, offers again, and hears it. */
-static void refusal_judged(struct copy_in *m)
+/* The owner does not want it: the source hears it now, or when it offers again. */
+static void refusal_judged(struct copy_in *m, enum reason why, const vlt_CertificateState *state)
 {
+    bool said = why == REASON_NONE && take_receipt(m, state) && m->connected;
     m->drop_now = true;
-    m->hang_up_now = m->connected;
+    m->hang_up_now = m->connected && !said;
     set_why(m, REASON_CANCELLED, NULL);
-    set_state(m, COPY_IN_DROPPED);
+    set_state(m, said ? COPY_IN_DELIVERING : COPY_IN_DROPPED);
 }
 
 void copy_in_judged(struct copy_in *m, enum reason why, const char *detail, const vlt_CertificateState *state)
@@ -350,7 +355,7 @@ void copy_in_judged(struct copy_in *m, enum reason why, const char *detail, cons
     else if (finished(m, COPY_IN_REFUSE) && m->asked_type != 0)
         withdraw_judged(m, why, detail, state);
     else if (m->state == COPY_IN_REFUSING)
-        refusal_judged(m);
+        refusal_judged(m, why, state);
 }
 
 void copy_in_begun(struct copy_in *m, enum reason why)
@@ -410,7 +415,7 @@ void copy_in_delivered(struct copy_in *m, bool taken)
 {
     (void)taken; /* if not, the source offers again and gets the same receipt */
     if (finished(m, COPY_IN_DELIVER))
-        set_state(m, COPY_IN_DONE);
+        delivered(m);
 }
 
 /* ---- the source ---------------------------------------------------------------------------------------------- */
@@ -458,5 +463,6 @@ void copy_in_cancel(struct copy_in *m)
         return;
     m->halt_now |= m->pulling;
     m->pulling = false;
+    m->declined = true;
     set_state(m, COPY_IN_REFUSING);
 }

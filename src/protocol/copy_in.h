@@ -4,14 +4,15 @@
  *   REFUSING     a WITHDRAW was read, or the owner does not want it: the vault refuses the serial for good
  *   RECEIVING    taken: the body is pulled from the source (receive.h), with pauses while there is none
  *   COMMITTING   everything is here and synced: the vault stores license, header, used serial and receipt (S171-S173)
- *   DELIVERING   the source is given the receipt
+ *   DELIVERING   the source is given the receipt, or the signed refusal
  *   DONE         it was delivered, or will be when the source asks again
  *   FAILED       with `why`; what was received stays for another offer
  *   DROPPED      withdrawn or cancelled: the serial is never accepted here, nothing of it stays
  *
  * The caller feeds what happened and does what copy_in_next() says until that is COPY_IN_WAIT. (*): under way until its outcome is fed.
  * An offer of a serial that is RECEIVING already is judged by a machine of its own; instead of COPY_IN_BEGIN, the caller feeds
- * copy_in_again() to the first and frees the second. In the same way copy_in_withdrawn() follows COPY_IN_DROP.
+ * copy_in_again() to the first and frees the second. In the same way copy_in_withdrawn() follows COPY_IN_DROP. An offer of a serial that was
+ * settled before is answered with the same receipt, or the same refusal.
  * Nothing here survives the process: the vault has what must, and the source offers again. Any thread, one at a time.
  * Source: seed S161-S173; design section 6.5. */
 #ifndef PROTOCOL_COPY_IN_H
@@ -79,6 +80,7 @@ struct copy_in {
     uint16_t asked_type; /* OFFER or WITHDRAW that waits for its answer; 0: none */
     bool connected, pulling, paused, withdrawn;
     bool begun, reported, drop_now, hang_up_now, halt_now;
+    bool declined; /* its owner does not want it; DELIVERING then brings the signed refusal */
 };
 
 /* Reads an OFFER or WITHDRAW of source (the client ID that the connection proved) to self. 0: JUDGING or REFUSING, connected;

@@ -66,6 +66,8 @@ void copy_out_resume_from(struct copy_out *m, enum copy_out_state state, bool as
     m->state = state;
     m->asleep = asleep;
     m->unsure = unsure && state == COPY_OUT_ASKING;
+    if (state == COPY_OUT_WITHDRAWING || state == COPY_OUT_REFUSED)
+        m->why = REASON_CANCELLED;
     if (state != COPY_OUT_ASKING && !m->about.move)
         copy_out_note_serial(m);
 }
@@ -336,6 +338,7 @@ void copy_out_resume(struct copy_out *m)
 void copy_out_cancel(struct copy_out *m)
 {
     m->cancelled = m->state == COPY_OUT_ASKING || m->state == COPY_OUT_HELD;
+    m->wanted_again = m->renew = false;
     copy_out_resume(m);
 }
 
@@ -363,7 +366,8 @@ bool copy_out_again(struct copy_out *m)
     if (back && (m->about.move || !cancelled || (m->to != 0 && m->to != COPY_OUT_WITHDRAWING)))
         return false;
     m->wanted_again = back; /* HELD again, as soon as nothing is under way */
-    m->cancelled = false;
+    m->renew = !m->about.move && (back || !m->offered);
+    m->cancelled = m->declined = false;
     m->retry_ms = 0;
     copy_out_resume(m);
     return true;

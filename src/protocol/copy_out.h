@@ -89,6 +89,9 @@ struct copy_out {
     bool unsure;  /* the issuer may have been asked already: the outstanding transaction will say */
     bool offered; /* the destination reads, or will sign */
     bool paused, cancelled, wanted_again, overtaken, gone, blocked, connecting, connected, body_removed, awake;
+    bool declined; /* its end is the destination's wish */
+    bool renew;    /* wanted since it was last taken there: a refusal of before is not the answer to that */
+    bool anew;     /* GONE for such a refusal: the caller begins another, with a certificate of its own */
     bool answer_due, answer_now, tell_now, later_now, let_go_now;
     enum reason answer_why, tell_why, later_why;
     int64_t active_ms;             /* when the destination last did something */
@@ -134,7 +137,7 @@ void copy_out_blocked(struct copy_out *m); /* no connection may be made now: wai
 void copy_out_lost(struct copy_out *m, enum reason why, int64_t now_ms);
 /* The answer to SEND; reply NULL: none came, for the reason why. */
 void copy_out_reply(struct copy_out *m, const struct frame *reply, enum reason why, int64_t now_ms);
-/* DELIVERED: reads the message. 0, REASON_MALFORMED (also: a receipt that says anything but stored). */
+/* DELIVERED: reads the message. 0, REASON_MALFORMED. */
 int copy_out_read_delivered(struct slice message, msg_Delivered *out, doc_Receipt *receipt) MUST_USE;
 bool copy_out_is_about(const struct copy_out *m, const doc_Receipt *receipt);
 /* That receipt, verified, and what it says. 0: an ANSWER follows; REASON_IN_USE: not now, it will be said again. */
@@ -153,8 +156,8 @@ void copy_out_overtaken(
 /* gone: its destination was removed from the household, and nothing more is said to it. A copy ends; so does a move whose license is awake;
  * another move waits for its license to be given anew, or for the destination to belong there again. Not for media. */
 void copy_out_destination_gone(struct copy_out *m, bool gone);
-/* The same is wanted again: it goes on at once, and is not taken back any more if it was being cancelled (plain copies only). false: it is
- * on its way back for another reason. */
+/* The same is wanted again: it goes on at once, and is not taken back any more if it was being cancelled (plain copies only). When the
+ * destination has refused this certificate meanwhile, it is GONE with `anew`. false: it is on its way back for another reason. */
 bool copy_out_again(struct copy_out *m);
 void copy_out_kick(struct copy_out *m, bool at_once); /* a place is free; at_once: the destination is here */
 void copy_out_written(struct copy_out *m);            /* a removable one: the medium has it durably (S153) */

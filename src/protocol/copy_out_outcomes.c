@@ -155,8 +155,8 @@ static void entered(struct copy_out *m)
     case COPY_OUT_WITHDRAWING:
         m->offered = false;
         break;
-    default: /* nothing is left to say to the destination */
-        copy_out_answer(m, m->state == COPY_OUT_DELIVERED ? REASON_NONE : m->why);
+    default:                                                           /* nothing is left to say to the destination */
+        copy_out_answer(m, m->receipt.len > 0 ? REASON_NONE : m->why); /* its own word is taken, whatever it is */
         copy_out_let_go(m);
         break;
     }

@@ -136,6 +136,8 @@ static void take_receipt(struct copy_out *m, const doc_Receipt *receipt, struct 
         return;
     }
     m->why = m->why != REASON_NONE ? m->why : REASON_CANCELLED;
+    m->anew = m->renew && m->why == REASON_CANCELLED;
+    m->declined |= m->state == COPY_OUT_HELD && !m->anew;
     copy_out_let_go(m);
     copy_out_store(m, m->about.move ? COPY_OUT_REFUSED : COPY_OUT_GONE);
 }
@@ -158,6 +160,7 @@ static void on_taken(struct copy_out *m, struct slice message, int64_t now_ms)
         take_answer(m, CODEC_BYTES(taken.receipt), now_ms);
     } else {
         m->offered = true;
+        m->renew = false;
         m->retry_ms = 0;
         m->active_ms = now_ms;
     }
@@ -193,15 +196,14 @@ void copy_out_reply(struct copy_out *m, const struct frame *reply, enum reason w
 
 int copy_out_read_delivered(struct slice message, msg_Delivered *out, doc_Receipt *receipt)
 {
-    if (CODEC_DECODE(msg_Delivered, message, out) != 0 || receipt_judge(CODEC_BYTES(out->receipt), receipt) != 0 ||
-        receipt->outcome != RECEIPT_STORED)
-        return REASON_MALFORMED;
-    return 0;
+    bool good =
+        CODEC_DECODE(msg_Delivered, message, out) == 0 && receipt_judge(CODEC_BYTES(out->receipt), receipt) == 0;
+    return good ? 0 : REASON_MALFORMED;
 }
 
 int copy_out_delivered(struct copy_out *m, struct slice envelope, const doc_Receipt *receipt, int64_t now_ms)
 {
-    if (m->state == COPY_OUT_DELIVERED || copy_out_has_ended(m)) { /* known already */
+    if (m->state == COPY_OUT_DELIVERED || m->state == COPY_OUT_REFUSED || copy_out_has_ended(m)) { /* known already */
         m->answer_due = false;
         m->answer_now = true;
         m->answer_why = REASON_NONE;

@@ -59,13 +59,22 @@ struct rows {
     ctl_TransferRow last[ENDED_SHOWN]; /* of those that have ended, by ended % ENDED_SHOWN */
 };
 
+/* By a person: by this one, or, when it has ended, by the one at the other end. */
+static bool has_been_cancelled(const ctl_TransferRow *t)
+{
+    return t->has_reason && strcmp(t->reason, reason_code(REASON_CANCELLED)) == 0;
+}
+
 /* Why it waits, in words; "" when it is just beginning. */
 static const char *why_it_waits(const ctl_TransferRow *t, char out[REMARK_BYTES])
 {
     bool copy_out = t->kind == 2 || t->kind == 4;
-    if (strcmp(t->reason, reason_code(REASON_CANCELLED)) == 0)
-        return "being taken back";
-    if (strcmp(t->reason, reason_code(REASON_STORAGE_FULL)) == 0)
+    if (has_been_cancelled(t))
+        (void)snprintf(out, REMARK_BYTES,
+                       t->kind == 4 ? "it can be used here again when %s has answered"
+                                    : "what it has cost comes back when %s has answered",
+                       t->peer);
+    else if (strcmp(t->reason, reason_code(REASON_STORAGE_FULL)) == 0)
         (void)snprintf(out, REMARK_BYTES, "%s has no room for it; goes on when it has",
                        copy_out ? t->peer : "this device");
     else if (strcmp(t->reason, reason_code(REASON_OFFLINE)) == 0)
@@ -80,9 +89,11 @@ static const char *why_it_waits(const ctl_TransferRow *t, char out[REMARK_BYTES]
 static const char *remark(const ctl_TransferRow *t, char out[REMARK_BYTES])
 {
     char rate[24], time[32];
-    if (t->has_reason)
-        return strcmp(state_word(t->state), "waiting") == 0 ? why_it_waits(t, out) : t->reason;
     out[0] = '\0';
+    if (t->has_reason && t->state == 6 && has_been_cancelled(t))
+        (void)snprintf(out, REMARK_BYTES, "by %s", t->peer);
+    else if (t->has_reason)
+        return t->state == 1 ? why_it_waits(t, out) : t->reason;
     if (t->has_still_ms)
         (void)snprintf(out, REMARK_BYTES, "nothing has come for %s", output_duration(t->still_ms, time));
     else if (t->has_rate)
@@ -103,8 +114,8 @@ static void put_row(struct rows *rows, const ctl_TransferRow *t)
                  output_bytes(t->total_bytes, total));
     const char *said = remark(t, text);
     bool beneath = !ended && t->has_reason; /* a sentence */
-    table_row(&rows->table, number, kind_word(t->kind), t->peer, t->title, state_word(t->state), amount,
-              beneath ? "" : said);
+    const char *state = t->state == 1 && has_been_cancelled(t) ? "giving back" : state_word(t->state);
+    table_row(&rows->table, number, kind_word(t->kind), t->peer, t->title, state, amount, beneath ? "" : said);
     if (beneath)
         table_note(&rows->table, said);
     for (pb_size_t i = 0; t->sources_count > 1 && i < t->sources_count; i++) {

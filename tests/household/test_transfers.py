@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Transfers under way: waiting for a device, pausing, resuming, cancelling, taking a move back, no room, two at once."""
+"""Transfers under way: waiting for a device, pausing, resuming, no room, two at once."""
 import os
 import re
 import signal
@@ -193,94 +193,6 @@ def destination_pauses():
     assert h.bedroom.track(content)["has_body"]
 
 
-def given_back(content):
-    title = h.kitchen.track(content)["title"]
-    return [b for b in h.kitchen("bills")["bills"] if b["amount"] > 0 and title in b["text"]]
-
-
-def waits_for_its_destination(content):
-    """The certificate is here: what is cancelled before ends at once."""
-    wait_for("it waits for its destination", lambda: last(h.kitchen, content)["reason"] == "offline")
-    return last(h.kitchen, content)["number"]
-
-
-def cancels_a_copy():
-    content = bought(size=300000)
-    h.bedroom.stop()
-    copying = begin(h.kitchen, "copy", content, "--to", "bedroom")
-    number = waits_for_its_destination(content)
-    h.kitchen("transfers", "cancel", str(number))
-    assert copying.wait(20) == 1
-    wait_for("it is on its way back", lambda: last(h.kitchen, content)["reason"] == "cancelled")
-    h.kitchen.kill()  # remembered
-    h.kitchen.start()
-    h.bedroom.start()
-    in_state(h.kitchen, content, "cancelled")  # its destination has signed that it never takes it
-    wait_for("the price is back", lambda: len(given_back(content)) == 1)
-    h.kitchen("copy", content, "--to", "bedroom")  # a new certificate
-    assert h.bedroom.track(content)["license"] == "valid"
-
-
-def changes_ones_mind_after_a_cancel():
-    content = bought(size=300000)
-    h.bedroom.stop()
-    copying = begin(h.kitchen, "copy", content, "--to", "bedroom")
-    number = waits_for_its_destination(content)
-    h.kitchen("transfers", "cancel", str(number))
-    assert copying.wait(20) == 1
-    copying = begin(h.kitchen, "copy", content, "--to", "bedroom")
-    wait_for("it goes on", lambda: last(h.kitchen, content)["reason"] == "offline")
-    h.bedroom.start()
-    assert copying.wait(40) == 0
-    assert h.bedroom.track(content)["license"] == "valid"
-    assert given_back(content) == []  # the very certificate, paid once
-
-
-def cancels_in_the_middle():
-    content = bought()
-    copying = frozen_in_the_middle("copy", content)
-    h.kitchen("transfers", "cancel", str(in_state(h.kitchen, content, "running")["number"]))
-    assert copying.wait(20) == 1
-    thaw(h.bedroom)
-    in_state(h.bedroom, content, "cancelled")
-    limit_is_over()
-    wait_for("nothing stays", lambda: not [f for f in os.listdir(os.path.join(h.bedroom.state, "bodies")) if f.startswith(content)])
-    assert not [t for t in h.bedroom.library() if t["content"] == content]
-    wait_for("the price is back", lambda: any(b["amount"] > 0 and b["text"].startswith("Given back") for b in h.kitchen("bills")["bills"]))
-
-
-def takes_a_move_back():
-    content = bought(size=300000)
-    h.bedroom.stop()
-    moving = begin(h.kitchen, "move", content, "--to", "bedroom")
-    number = in_state(h.kitchen, content, "waiting")["number"]
-    wait_for("the license sleeps", lambda: h.kitchen.track(content)["license"] == "suspended")
-    h.kitchen.refused("license-suspended", "play", content, "--output", "digest")
-    h.kitchen("transfers", "cancel", str(number))
-    assert h.kitchen.track(content)["license"] == "suspended"  # only the destination's refusal wakes it
-    h.bedroom.start()
-    assert moving.wait(40) == 1
-    wait_for("the license is awake", lambda: h.kitchen.track(content)["license"] == "valid")
-    assert not [t for t in h.bedroom.library() if t["content"] == content]
-    h.kitchen.digest(content)
-    h.kitchen("move", content, "--to", "bedroom")
-    assert h.bedroom.track(content)["license"] == "valid"
-
-
-def destination_refuses_a_move():
-    content = bought()
-    moving = frozen_in_the_middle("move", content)
-    thaw(h.bedroom)
-    number = wait_for("it is listed", lambda: last(h.bedroom, content))["number"]
-    h.bedroom("transfers", "cancel", str(number))
-    in_state(h.bedroom, content, "cancelled")  # the vault has refused the serial for good
-    limit_is_over()
-    wait_for("the license is awake", lambda: h.kitchen.track(content)["license"] == "valid", 100)
-    moving.kill()
-    moving.wait()
-    assert not [t for t in h.bedroom.library() if t["content"] == content]
-
-
 def has_read(device):
     """Bytes that its hearthd has read from files since it was started."""
     return next(int(line.split()[1]) for line in open(f"/proc/{device.process.child.pid}/io") if line.startswith("rchar"))
@@ -460,6 +372,4 @@ def the_disk_fills_up():
 
 
 run_cases([("of those that have ended the last are shown", ended_ones_are_few), ("narrow terminals", narrow_terminals), ("a copy waits for its destination", waits_for_a_device), ("a copy that is left is made", is_left_queued), ("a copy waits for its distributor", waits_for_its_distributor), ("pause and resume at the source", pauses_and_resumes),
-           ("pause and resume at the destination", destination_pauses), ("a copy is cancelled", cancels_a_copy), ("a cancelled copy is wanted after all", changes_ones_mind_after_a_cancel), ("a copy is cancelled in the middle", cancels_in_the_middle),
-           ("a move is taken back", takes_a_move_back), ("a destination refuses a move", destination_refuses_a_move),
-           ("a download survives a kill", download_survives_a_kill), ("after a kill of either end it goes on from what was verified", goes_on_from_what_was_verified), ("many copies at once", many_at_once), ("many copies by one command", many_by_one_command), ("a limit, rates and time left", limited), ("a source that stands still is shown", a_source_that_says_nothing), ("no room", no_room), ("the disk fills up in the middle", the_disk_fills_up)])
+           ("pause and resume at the destination", destination_pauses), ("a download survives a kill", download_survives_a_kill), ("after a kill of either end it goes on from what was verified", goes_on_from_what_was_verified), ("many copies at once", many_at_once), ("many copies by one command", many_by_one_command), ("a limit, rates and time left", limited), ("a source that stands still is shown", a_source_that_says_nothing), ("no room", no_room), ("the disk fills up in the middle", the_disk_fills_up)])

@@ -130,8 +130,8 @@ end:
         :: MOVE -> source = DELIVERED
         :: !MOVE -> source = DONE; report_stored = true; check() /* report and deletion in one transaction (S153) */
         fi }
-    :: atomic { refusal && source == WITHDRAWING && !got_refusal -> got_refusal = true }
-    :: atomic { got_refusal && source == WITHDRAWING ->
+    :: atomic { refusal && (source == HELD || source == WITHDRAWING) && !got_refusal -> got_refusal = true }
+    :: atomic { got_refusal && (source == HELD || source == WITHDRAWING) ->
         got_refusal = false;
         if
         :: MOVE -> source = REFUSED
@@ -169,7 +169,7 @@ end:
         receipt = true; report_stored = true;
         check() }
 
-    /* WITHDRAW, or the owner does not want it. */
+    /* WITHDRAW. */
     :: atomic { withdraw && (serial == UNSEEN || serial == RESERVED) ->
         if
         :: BROKEN == REFUSAL_FORGOTTEN -> skip
@@ -181,6 +181,9 @@ end:
         fi;
         refusal = true; check() }
     :: atomic { withdraw && serial == NEVER -> refusal = true }
+    /* Its owner does not want it; the source hears it, now or when it offers again. */
+    :: atomic { serial == RESERVED && judged && BROKEN != REFUSAL_FORGOTTEN -> serial = NEVER; received = false; judged = false; refusal = true; check() }
+    :: atomic { offer && serial == NEVER -> refusal = true }
     :: atomic { withdraw && serial == STORED ->
         if
         :: BROKEN == REFUSES_STORED -> refusal = true

@@ -182,6 +182,7 @@ static void source_outcome(struct world *w)
             copy_out_given_already(&w->out, w->now_ms);
         else
             assert_int_equal(grant(w), 0);
+        w->asked &= !w->given_already; /* nothing of this one's */
         w->given_already = false;
         break;
     case COPY_OUT_RELEASE:
@@ -373,11 +374,6 @@ static void destination_outcome(struct world *w, struct copy_in *m, enum copy_in
     bool stored = w->serial == SERIAL_STORED;
     switch (kind) {
     case COPY_IN_CHECK:
-        if (w->serial == SERIAL_REFUSED)
-            copy_in_judged(m, REASON_SERIAL_ALREADY_USED, NULL, NULL);
-        else
-            copy_in_judged(m, REASON_NONE, NULL, &state);
-        break;
     case COPY_IN_REFUSE:
         copy_in_judged(m, REASON_NONE, NULL, &state);
         break;

@@ -247,6 +247,69 @@ static void test_again_after_cancel(void **state)
     copy_out_deinit(&m);
 }
 
+/* Plays on until the source has ended. */
+static void play_out(struct world *w)
+{
+    for (int i = 0; i < 200 && !copy_out_has_ended(&w->out); i++) {
+        if (!world_step(w))
+            world_sleep(w);
+        world_check(w);
+    }
+    assert_true(copy_out_has_ended(&w->out));
+}
+
+static void play_to_middle(struct world *w, const struct fixture *f, bool move)
+{
+    world_init(w, f, move);
+    while (w->blocks == 0)
+        assert_true(world_step(w));
+}
+
+/* The owner of the destination does not want it: the source hears that by the signed refusal, without asking again, however long it takes. */
+static void test_destination_declines(void **state)
+{
+    struct world w;
+    for (int move = 0; move <= 1; move++)
+        for (int lost = 0; lost <= 1; lost++) {
+            seal(fixture_of(state), move);
+            play_to_middle(&w, fixture_of(state), move);
+            world_fault(&w, FAULT_DECLINE);
+            if (lost)
+                world_fault(&w, FAULT_LOSE);
+            play_out(&w);
+            assert_int_equal(w.row, COPY_OUT_GONE);
+            assert_int_equal(w.out.why, REASON_CANCELLED);
+            assert_true(w.out.declined);
+            assert_false(w.out.anew);
+            assert_int_equal(w.given_back, 1);
+            assert_int_equal(w.question_count, 1 + lost); /* offers, no withdrawal */
+            world_deinit(&w);
+        }
+}
+
+/* Wanted again after it was refused, by whichever end: that certificate is given back, and another is to be asked for. */
+static void test_again_after_refusal(void **state)
+{
+    struct world w;
+    seal(fixture_of(state), false);
+    for (int cancelled = 0; cancelled <= 1; cancelled++) {
+        world_init(&w, fixture_of(state), false);
+        while (cancelled ? w.row != COPY_OUT_HELD || w.out.doing != COPY_OUT_WAIT : w.blocks == 0)
+            assert_true(world_step(&w));
+        world_fault(&w, cancelled ? FAULT_CANCEL : FAULT_DECLINE);
+        while (w.serial != SERIAL_REFUSED)
+            assert_true(world_step(&w));
+        world_fault(&w, FAULT_LOSE); /* before the source has heard it */
+        world_fault(&w, FAULT_AGAIN);
+        play_out(&w);
+        assert_int_equal(w.row, COPY_OUT_GONE);
+        assert_true(w.out.anew);
+        assert_false(w.out.declined);
+        assert_int_equal(w.given_back, 1);
+        world_deinit(&w);
+    }
+}
+
 /* The issuer has given the license of a move anew: nothing is left to do, and nothing of the later edition is touched. */
 static void test_overtaken_move(void **state)
 {
@@ -446,6 +509,8 @@ int main(void)
         cmocka_unit_test(test_given_up),
         cmocka_unit_test(test_ended_certificate),
         cmocka_unit_test(test_again_after_cancel),
+        cmocka_unit_test(test_destination_declines),
+        cmocka_unit_test(test_again_after_refusal),
         cmocka_unit_test(test_overtaken_move),
         cmocka_unit_test(test_cut_and_flipped_messages),
         cmocka_unit_test(test_foreign_receipts),
