@@ -3,14 +3,13 @@
  * Callbacks, in order: those of receive_run (on_progress, on_lost, on_end), on_no_holder and on_link_closed at any time, on_committed, on_acknowledged; or
  * on_refused (vault) when its owner does not want it. */
 #include <stdlib.h>
-#include <sys/statvfs.h>
 
 #include "daemon/accept_internal.h"
+#include "daemon/download.h"
 #include "daemon/events.h"
 #include "daemon/fetch.h"
 #include "daemon/library.h"
 #include "daemon/vault_client.h"
-#include "net/bodies.h"
 
 #define LOG_MODULE "accept"
 #include "base/log.h"
@@ -402,17 +401,6 @@ struct accept *accept_find(struct daemon *d, const struct certificate_name *name
     return NULL;
 }
 
-/* Said to the source before anything moves; preparing the file asks again. */
-static bool has_room(const struct daemon *d, const doc_ContentInfo *info)
-{
-    struct statvfs fs;
-    if (statvfs(d->config.bodies_dir, &fs) != 0)
-        return true; /* then preparing says what is wrong */
-    uint64_t room = (uint64_t)fs.f_bavail * fs.f_frsize;
-    return info->plain_bytes < UINT64_MAX / 2 &&
-           room > info->plain_bytes + info->plain_bytes / 64 + BODIES_RESERVE_BYTES;
-}
-
 /* Is it on its way already? A copy whose source went away gives way to a source that is here; what it has brought stays, and its
  * certificate too, should that source offer again. */
 static bool is_coming(struct daemon *d, const struct id *content)
@@ -438,8 +426,9 @@ int accept_begin(struct link *l, uint32_t request, struct copy_in *m)
     if (is_coming(d, &content))
         return REASON_IN_USE; /* by another certificate, or a download: one at a time */
     const struct track *track = library_find(d, content.bytes);
-    if ((track == NULL || !track->has_body) && !has_room(d, &info))
-        return REASON_STORAGE_FULL;
+    if ((track == NULL || !track->has_body) &&
+        !download_fits(d, &content, info.plain_bytes, m->detail, sizeof(m->detail)))
+        return REASON_STORAGE_FULL; /* said before anything moves; preparing the file asks again */
     struct accept *a = calloc(1, sizeof(*a));
     if (a == NULL)
         return -ENOMEM;

@@ -30,7 +30,7 @@ static inline bool accept_is_in(const struct transfer *t)
     return t->kind == TRANSFER_COPY_IN || t->kind == TRANSFER_MOVE_IN;
 }
 
-/* An offer that the vault has found good: takes m when it returns 0, and begins. REASON_IN_USE, REASON_STORAGE_FULL, -errno. */
+/* An offer that the vault has found good: takes m when it returns 0, and begins. REASON_IN_USE, REASON_STORAGE_FULL (m->detail says what is missing), -errno. */
 int accept_begin(struct link *l, uint32_t request, struct copy_in *m) MUST_USE;
 /* The one of this serial that has not ended; NULL. */
 struct accept *accept_find(struct daemon *d, const struct certificate_name *name);

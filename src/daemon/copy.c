@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "daemon/copy_internal.h"
 #include "daemon/events.h"
@@ -187,9 +188,10 @@ static const char *detail_of(const struct copy *c, enum reason why, const char *
                        c->m.about.move ? ": it stays here" : "; what it has cost comes back");
         return out;
     }
-    if (why != REASON_STORAGE_FULL || c->m.about.removable)
+    if (why != REASON_STORAGE_FULL || c->m.about.removable || (detail != NULL && strstr(detail, "hearth ") != NULL))
         return detail;
-    (void)snprintf(out, DETAIL_BYTES, "There is not enough room for it on %s: make room there.", c->t.peer);
+    (void)snprintf(out, DETAIL_BYTES, "There is not enough room for it on %s. There, hearth remove TRACK makes room.",
+                   c->t.peer);
     return out;
 }
 

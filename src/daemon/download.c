@@ -167,8 +167,9 @@ static void wait_for_room(struct download *l)
     l->retry_ms = l->retry_ms == 0 ? RETRY_FIRST_MS : l->retry_ms * 2 > RETRY_LAST_MS ? RETRY_LAST_MS : l->retry_ms * 2;
     l->next_try_ms = transfers_now_ms(l->t.daemon) + l->retry_ms;
     transfer_set_state(&l->t, TRANSFER_WAITING, REASON_STORAGE_FULL, NULL);
-    transfer_tell(&l->t, REASON_STORAGE_FULL,
-                  "There is no room for it on this device. It goes on by itself when there is (hearth transfers).");
+    transfer_tell(
+        &l->t, REASON_STORAGE_FULL,
+        "There is no room for it on this device: hearth remove TRACK makes some. It goes on by itself then (hearth transfers).");
 }
 
 static void on_end(enum reason why, const char *detail, void *ctx)

@@ -19,5 +19,8 @@ void download_row_put(struct daemon *d, const struct id *content, const struct i
 /* download_room.c: what a body still wants of the disk, when left_bytes of it are missing; and whether so much is free beside the reserve (net/bodies.h). */
 uint64_t download_room_missing(const struct daemon *d, const struct id *content, uint64_t left_bytes);
 bool download_room_is_there(const struct daemon *d, uint64_t bytes);
+/* Is there room for what is missing of this body (plain_bytes: of its content information), beside the reserve? If not, a sentence with what it takes, what is
+ * free, and what makes room. */
+bool download_fits(const struct daemon *d, const struct id *content, uint64_t plain_bytes, char *detail, size_t cap);
 
 #endif

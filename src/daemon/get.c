@@ -2,7 +2,9 @@
  *
  * Steps, in order, each skipped when it is not wanted or done already: on_found (which content), on_info (what it is), on_bought
  * (license), on_verified (a body that is here), on_downloaded (body), on_header (a header before the purchase), then the answer. */
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/util.h"
 #include "daemon/control.h"
@@ -160,14 +162,32 @@ static void on_bought(const struct transact_outcome *outcome, void *ctx)
     get_body(g);
 }
 
+/* What cannot be kept here is not paid for. */
+static bool fits(const struct getting *g, char *detail, size_t cap)
+{
+    const struct track *t = library_find(g->daemon, g->content.bytes);
+    if (!g->download || t == NULL || !t->has_info || t->has_body)
+        return true;
+    if (download_fits(g->daemon, &g->content, t->plain_bytes, detail, cap))
+        return true;
+    size_t len = strlen(detail);
+    (void)snprintf(detail + len, cap - len, " Nothing was bought.");
+    return false;
+}
+
 static void get_license(struct getting *g)
 {
     if (!g->license) {
         get_body(g);
         return;
     }
+    char detail[256];
     call_progress(g->call, 0, 0, "buying");
     int r = transact_join(g->account, &g->content, on_bought, g); /* given twice, it is bought once */
+    if (r == TRANSACT_NONE && !fits(g, detail, sizeof(detail))) {
+        end(g, REASON_STORAGE_FULL, detail, NULL);
+        return;
+    }
     if (r == TRANSACT_NONE)
         r = transact_submit(g->account, &g->item, on_bought, g);
     else if (r == TRANSACT_BUSY)

@@ -362,12 +362,14 @@ void copy_in_begun(struct copy_in *m, enum reason why)
 {
     if (!finished(m, COPY_IN_BEGIN))
         return;
-    if (why == REASON_NONE)
+    if (why == REASON_NONE) {
         set_state(m, COPY_IN_RECEIVING);
-    else if (why == REASON_ALREADY) /* another machine goes on with it: only the answer is ours */
+    } else if (why == REASON_ALREADY) { /* another machine goes on with it: only the answer is ours */
         set_state(m, COPY_IN_DONE);
-    else
-        fail(m, why, NULL);
+    } else {
+        m->why = why; /* `detail` is there already */
+        set_state(m, COPY_IN_FAILED);
+    }
 }
 
 void copy_in_reported(struct copy_in *m, enum reason why)

@@ -94,7 +94,7 @@ bool copy_in_has_ended(const struct copy_in *m);
 /* ---- outcomes ---- */
 /* why REASON_NONE: state is the vault's answer, borrowed. */
 void copy_in_judged(struct copy_in *m, enum reason why, const char *detail, const vlt_CertificateState *state);
-void copy_in_begun(struct copy_in *m, enum reason why);
+void copy_in_begun(struct copy_in *m, enum reason why); /* `detail` may have been filled */
 void copy_in_reported(struct copy_in *m, enum reason why);
 void copy_in_committed(struct copy_in *m, enum reason why, const char *detail, struct slice receipt);
 void copy_in_delivered(struct copy_in *m, bool taken); /* taken: OK came; otherwise the source will ask again */

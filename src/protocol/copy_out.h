@@ -89,6 +89,7 @@ struct copy_out {
     bool unsure;  /* the issuer may have been asked already: the outstanding transaction will say */
     bool offered; /* the destination reads, or will sign */
     bool paused, cancelled, wanted_again, overtaken, gone, blocked, connecting, connected, body_removed, awake;
+    bool fresh;    /* granted in this run, and not taken at the destination yet */
     bool declined; /* its end is the destination's wish */
     bool renew;    /* wanted since it was last taken there: a refusal of before is not the answer to that */
     bool anew;     /* GONE for such a refusal: the caller begins another, with a certificate of its own */

@@ -32,6 +32,7 @@ int copy_out_granted(struct copy_out *m, struct slice certificate, struct slice 
         return -ENOMEM;
     m->doing = COPY_OUT_WAIT;
     m->unsure = false;
+    m->fresh = true;
     copy_out_store(m, COPY_OUT_HELD);
     return 0;
 }

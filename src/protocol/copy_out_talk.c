@@ -95,11 +95,13 @@ static bool is_final(enum reason why)
 
 void copy_out_refused(struct copy_out *m, enum reason why, const char *detail, int64_t now_ms)
 {
+    /* What has no room there is not begun; what was begun is kept, and goes on when there is some. */
+    bool no_room = why == REASON_STORAGE_FULL && m->state == COPY_OUT_HELD && m->fresh;
     copy_out_let_go(m);
     if (is_final(why) && m->state == COPY_OUT_WITHDRAWING && !m->about.move) {
         /* not even its signed word: then nothing comes back */
         copy_out_end(m, m->why != REASON_NONE ? m->why : why, detail);
-    } else if (is_final(why) && m->state == COPY_OUT_HELD) {
+    } else if ((is_final(why) || no_room) && m->state == COPY_OUT_HELD) {
         m->why = why;
         copy_out_tell(m, why, detail);
         copy_out_store(m, COPY_OUT_WITHDRAWING);
@@ -160,7 +162,7 @@ static void on_taken(struct copy_out *m, struct slice message, int64_t now_ms)
         take_answer(m, CODEC_BYTES(taken.receipt), now_ms);
     } else {
         m->offered = true;
-        m->renew = false;
+        m->fresh = m->renew = false;
         m->retry_ms = 0;
         m->active_ms = now_ms;
     }

@@ -161,7 +161,8 @@ void reason_refusal(msg_Refusal *out, enum reason r, const char *detail)
     CODEC_SET_TEXT(out->code, e->code);
     CODEC_SET_TEXT(out->text, detail ? detail : e->text);
     out->has_remedy = e->remedy != NULL;
-    bool general = r == REASON_IN_USE || r == REASON_LICENSE_EXPIRED || r == REASON_USE_EXHAUSTED;
+    bool general =
+        r == REASON_IN_USE || r == REASON_LICENSE_EXPIRED || r == REASON_USE_EXHAUSTED || r == REASON_STORAGE_FULL;
     if (general && detail && strstr(detail, "hearth ")) /* it names what helps here */
         out->has_remedy = false;
     if (out->has_remedy)

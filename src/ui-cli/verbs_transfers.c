@@ -75,8 +75,8 @@ static const char *why_it_waits(const ctl_TransferRow *t, char out[REMARK_BYTES]
                                     : "what it has cost comes back when %s has answered",
                        t->peer);
     else if (strcmp(t->reason, reason_code(REASON_STORAGE_FULL)) == 0)
-        (void)snprintf(out, REMARK_BYTES, "%s has no room for it; goes on when it has",
-                       copy_out ? t->peer : "this device");
+        (void)snprintf(out, REMARK_BYTES, "%s has no room for it: hearth remove TRACK%s, then it goes on",
+                       copy_out ? t->peer : "this device", copy_out ? " there" : "");
     else if (strcmp(t->reason, reason_code(REASON_OFFLINE)) == 0)
         (void)snprintf(out, REMARK_BYTES, "%s cannot be reached now; goes on when it can",
                        copy_out ? "that device, or the distributor," : t->peer);
@@ -92,6 +92,9 @@ static const char *remark(const ctl_TransferRow *t, char out[REMARK_BYTES])
     out[0] = '\0';
     if (t->has_reason && t->state == 6 && has_been_cancelled(t))
         (void)snprintf(out, REMARK_BYTES, "by %s", t->peer);
+    else if (t->state == 5 && (t->kind == 3 || t->kind == 5) &&
+             strcmp(t->reason, reason_code(REASON_STORAGE_FULL)) == 0)
+        (void)snprintf(out, REMARK_BYTES, "no room; comes again when there is");
     else if (t->has_reason)
         return t->state == 1 ? why_it_waits(t, out) : t->reason;
     if (t->has_still_ms)

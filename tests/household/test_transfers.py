@@ -309,6 +309,11 @@ def a_source_that_says_nothing():
     h.bedroom.digest(content)
 
 
+def paid_for(content):
+    title = h.kitchen.track(content)["title"]
+    return -sum(b["amount"] for b in h.kitchen("bills")["bills"] if title in b["text"]) / 100
+
+
 def no_room():
     """A device whose state is on a small file system."""
     content = bought()
@@ -320,8 +325,18 @@ def no_room():
         cellar = h.device(os.path.join("small", "cellar"), h.aurora, "alice")
         cellar_name = next(d["name"] for d in h.kitchen("devices")["devices"] if d["name"].endswith("cellar")) if wait_for(
             "kitchen sees it", lambda: any(d["name"].endswith("cellar") and d["online"] for d in h.kitchen("devices")["devices"])) else None
-        full = h.kitchen.refused("storage-full", "copy", content, "--to", cellar_name)
-        assert f"room for it on {cellar_name}" in str(full), full
+        for verb in ("copy", "move"):  # refused before it begins: nothing waits, nothing is paid
+            full = h.kitchen.refused("storage-full", verb, content, "--to", cellar_name)
+            assert re.search(rf"takes \d+ MiB, and \d+ MiB are free for it on {cellar_name}. There, hearth remove TRACK", full.message) and not full.remedy, full
+            assert in_state(h.kitchen, content, "failed")["reason"] == "storage-full"
+            wait_for("it is as before", lambda: h.kitchen.track(content)["license"] == "valid" and paid_for(content) == 10)
+        with open(path := os.path.join(h.root, "large.wav"), "wb") as f:
+            f.write(base[:-4] + b"shop")
+        sold = h.publish(path, "--title", "Not bought", "--price", "10")
+        full = cellar.refused("storage-full", "get", sold, "--yes")
+        assert re.search(rf"takes \d+ MiB, and \d+ MiB are free for it on {cellar_name}. There, hearth remove TRACK makes room. Nothing was bought", full.message), full
+        assert "Not bought" not in str(cellar("bills")) and not [t for t in cellar.library() if t["content"] == sold]
+        cellar("get", sold, "--license-only", "--yes")
         full = h.kitchen.refused("storage-full", "export", content, "--to", "bedroom", small)
         assert "The medium is full." in str(full), full  # nobody has to make room on the device that it is for
         before = cellar.snapshot()
@@ -365,10 +380,32 @@ def the_disk_fills_up():
         pantry("transfers", "limit", "none")
         os.truncate(filler, 8 << 20)
         in_state(pantry, content, "done")
+        os.unlink(filler)
+        a_copy_meets_a_full_disk(pantry, filler)
         pantry.stop()
     finally:
         subprocess.run(["umount", "-l", small], check=False)
     return None
+
+
+def a_copy_meets_a_full_disk(pantry, filler):
+    """As above: it was begun, so it waits, at the source, which says for what, and goes on from what has come."""
+    content = bought(size=16 << 20)
+    name = next(d["name"] for d in h.kitchen("devices")["devices"] if d["name"].endswith("pantry"))
+    pantry("transfers", "limit", "4M")
+    copying = begin(h.kitchen, "copy", content, "--to", name)
+    wait_for("it has begun", lambda: any(t["done_bytes"] > 4 << 20 for t in rows(pantry, content)))
+    subprocess.run(["dd", "if=/dev/zero", "of=" + filler, "bs=1M"], capture_output=True, check=False)
+    wait_for("it waits for room", lambda: (t := last(h.kitchen, content))["state"] == "waiting" and t["reason"] == "storage-full")
+    assert any(f"{name} has no room for it: hearth remove TRACK there" in line for line in shown("transfers", columns=200)), shown("transfers")
+    came = last(pantry, content)["done_bytes"]
+    assert 4 << 20 < came < 16 << 20 and copying.poll() is None, came
+    pantry("transfers", "limit", "none")
+    os.unlink(filler)
+    assert copying.wait(80) == 0
+    verified = re.findall(r"a body is complete blocks=(\d+) verified_now=(\d+)", open(pantry.log).read())[-1]
+    assert int(verified[1]) < int(verified[0]) * 0.8, verified
+    assert paid_for(content) == 13
 
 
 run_cases([("of those that have ended the last are shown", ended_ones_are_few), ("narrow terminals", narrow_terminals), ("a copy waits for its destination", waits_for_a_device), ("a copy that is left is made", is_left_queued), ("a copy waits for its distributor", waits_for_its_distributor), ("pause and resume at the source", pauses_and_resumes),

@@ -310,6 +310,45 @@ static void test_again_after_refusal(void **state)
     }
 }
 
+/* The offer of a copy that is HELD is answered so. */
+static void offer_is_refused(struct copy_out *m, const struct fixture *f, enum reason why)
+{
+    struct buf bytes = buf(msg_Refusal_size);
+    msg_Refusal refusal;
+    reason_refusal(&refusal, why, NULL);
+    assert_int_equal(CODEC_ENCODE(msg_Refusal, &bytes, &refusal), 0);
+    (void)drive_to(m, COPY_OUT_READ_HEAD, FIXTURE_NOW);
+    copy_out_head(m, REASON_NONE, buf_slice(&f->info_bytes), f->list_root, 1);
+    (void)drive_to(m, COPY_OUT_CONNECT, FIXTURE_NOW);
+    copy_out_connected(m);
+    assert_int_equal(drive_to(m, COPY_OUT_SEND, FIXTURE_NOW).type, msg_Type_OFFER);
+    copy_out_reply(m, &(struct frame){ msg_Type_REFUSAL, 1, buf_slice(&bytes), slice(NULL, 0) }, REASON_NONE, 1);
+    buf_free(&bytes);
+}
+
+/* What has no room at the destination is not begun; what may have been begun waits for it. */
+static void test_no_room(void **state)
+{
+    const struct fixture *f = fixture_of(state);
+    struct copy_out m;
+    seal(fixture_of(state), false);
+    take_up(&m, f, COPY_OUT_ASKING, false);
+    (void)drive_to(&m, COPY_OUT_ASK, FIXTURE_NOW);
+    assert_int_equal(copy_out_granted(&m, buf_slice(&f->certificate_bytes), buf_slice(&f->delegation_bytes)), 0);
+    assert_int_equal(drive_to(&m, COPY_OUT_STORE, FIXTURE_NOW).to, COPY_OUT_HELD);
+    copy_out_stored(&m, REASON_NONE, 1);
+    offer_is_refused(&m, f, REASON_STORAGE_FULL);
+    assert_int_equal(drive_to(&m, COPY_OUT_STORE, FIXTURE_NOW).to, COPY_OUT_WITHDRAWING);
+    assert_int_equal(m.why, REASON_STORAGE_FULL);
+    copy_out_deinit(&m);
+
+    take_up(&m, f, COPY_OUT_HELD, false);
+    offer_is_refused(&m, f, REASON_STORAGE_FULL);
+    assert_int_equal(drive_to(&m, COPY_OUT_LATER, FIXTURE_NOW).why, REASON_STORAGE_FULL);
+    assert_int_equal(m.state, COPY_OUT_HELD);
+    copy_out_deinit(&m);
+}
+
 /* The issuer has given the license of a move anew: nothing is left to do, and nothing of the later edition is touched. */
 static void test_overtaken_move(void **state)
 {
@@ -511,6 +550,7 @@ int main(void)
         cmocka_unit_test(test_again_after_cancel),
         cmocka_unit_test(test_destination_declines),
         cmocka_unit_test(test_again_after_refusal),
+        cmocka_unit_test(test_no_room),
         cmocka_unit_test(test_overtaken_move),
         cmocka_unit_test(test_cut_and_flipped_messages),
         cmocka_unit_test(test_foreign_receipts),
