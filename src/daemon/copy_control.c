@@ -34,6 +34,18 @@ static int resolve_destination(struct daemon *d, const char *text, struct id *ou
     return r;
 }
 
+/* Whoever writes `--to A B` means two devices. */
+static int resolve_track(struct daemon *d, const ctl_Copy *m, struct track **out, char *detail, size_t cap)
+{
+    struct sibling *device;
+    char other[256];
+    int r = library_resolve(d, m->track, out, detail, cap);
+    if (r == REASON_NOT_FOUND && siblings_resolve_other(d, m->track, &device, other, sizeof(other)) == 0)
+        (void)snprintf(detail, cap, "No track '%.64s': it is a device, and --to takes one%s", m->track,
+                       m->move || m->has_checkout ? "." : ". Give the command once for each.");
+    return r;
+}
+
 /* COPY of the control socket: also a move. */
 void copy_handle(struct daemon *d, struct call *c, const void *message)
 {
@@ -43,9 +55,13 @@ void copy_handle(struct daemon *d, struct call *c, const void *message)
     struct track *t;
     struct transfer *transfer;
     char detail[256] = "";
-    int r = library_resolve(d, m->track, &t, detail, sizeof(detail));
+    int r = resolve_track(d, m, &t, detail, sizeof(detail));
     if (r == 0)
         r = resolve_destination(d, m->device, &wish.destination, detail, sizeof(detail));
+    if (r == 0 && m->has_check && m->check) {
+        call_finish(c);
+        return;
+    }
     if (r == 0) {
         wish.content = t->content;
         wish.again |= siblings_find(d, wish.destination.bytes) == NULL; /* what was done before says nothing of it */

@@ -74,7 +74,7 @@ static int find_prefix(struct daemon *d, const char *text, struct track **out, c
 }
 
 /* Another device that is seen now may have it, for nothing. */
-static void say_not_here(struct daemon *d, bool is_number, char *detail, size_t cap)
+static void say_not_here(struct daemon *d, const char *text, bool is_number, char *detail, size_t cap)
 {
     const struct sibling *seen = NULL;
     unsigned count = 0;
@@ -83,7 +83,7 @@ static void say_not_here(struct daemon *d, bool is_number, char *detail, size_t 
             seen = seen == NULL ? siblings_at(d, i) : seen;
             count++;
         }
-    (void)snprintf(detail, cap, "Nothing in this device's library has this name.");
+    (void)snprintf(detail, cap, "No track '%.64s' in this device's library.", text);
     size_t len = strlen(detail);
     if (count > 0)
         (void)snprintf(detail + len, cap - len, " Another device may have it: hearth library --on %s%s.", seen->name,
@@ -111,6 +111,6 @@ int library_resolve(struct daemon *d, const char *text, struct track **out, char
     if (r == REASON_NOT_FOUND && strlen(text) >= PREFIX_MIN)
         r = find_prefix(d, text, out, detail, detail_cap);
     if (r == REASON_NOT_FOUND)
-        say_not_here(d, listing_parse(text) != 0, detail, detail_cap);
+        say_not_here(d, text, listing_parse(text) != 0, detail, detail_cap);
     return r;
 }

@@ -38,6 +38,14 @@ static int unknown_option(struct cli *cli, char **argv)
     return cli_usage(cli, problem);
 }
 
+/* One of the two would be lost. */
+static int given_twice(struct cli *cli, const char *name)
+{
+    char problem[128];
+    snprintf(problem, sizeof(problem), "--%s takes one value, and was given twice", name);
+    return cli_usage(cli, problem);
+}
+
 int cli_options(struct cli *cli, int argc, char **argv, const struct option_spec *specs, size_t spec_count, int min,
                 int max, char ***first, int *count)
 {
@@ -51,7 +59,7 @@ int cli_options(struct cli *cli, int argc, char **argv, const struct option_spec
                                         256 + (int)i };
     opterr = 0;
     optind = 1;
-    bool help = false;
+    bool help = false, given[OPTIONS_MAX] = { false };
     for (int c; (c = getopt_long(argc, argv, "h", longs, NULL)) != -1;) {
         if (c == 'j')
             output_init(&cli->output, true);
@@ -59,8 +67,10 @@ int cli_options(struct cli *cli, int argc, char **argv, const struct option_spec
             cli->socket_path = optarg;
         else if (c == 'h')
             help = true;
+        else if (c >= 256 && specs[c - 256].value != NULL && given[c - 256])
+            return given_twice(cli, specs[c - 256].name);
         else if (c >= 256 && specs[c - 256].value != NULL)
-            *specs[c - 256].value = optarg;
+            given[c - 256] = (*specs[c - 256].value = optarg) != NULL;
         else if (c >= 256)
             *specs[c - 256].flag = true;
         else

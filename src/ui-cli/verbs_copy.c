@@ -150,6 +150,38 @@ static int confirm(struct copying_many *m, size_t count)
     return code >= 0 ? code : verb_confirm_cost(m->one.cli, costs);
 }
 
+static int on_nothing(const struct frame *f, size_t index, void *ctx)
+{
+    (void)f;
+    (void)index;
+    (void)ctx;
+    return 0;
+}
+
+static int on_checked(size_t index, const msg_Refusal *refusal, void *ctx)
+{
+    struct copying_many *m = ctx;
+    (void)index;
+    if (refusal != NULL && m->refusal.code[0] == '\0')
+        m->refusal = *refusal;
+    m->stopped |= refusal != NULL;
+    return 0;
+}
+
+/* Is each argument what it should be? Before anything is begun, or paid. */
+static int check(struct copying_many *m, size_t count)
+{
+    struct cli *cli = m->one.cli;
+    const struct client_many calls = { ctl_Type_COPY, ctl_Copy_fields, count,      COPIES_AT_ONCE,
+                                       next_copy,     on_nothing,      on_checked, m };
+    m->message.has_check = m->message.check = true;
+    int code = cli_call_many(cli, &calls);
+    m->message.has_check = m->message.check = m->stopped = false;
+    if (code == EXIT_DONE && m->refusal.code[0] != '\0')
+        return cli_fail(cli, m->refusal.code, m->refusal.text, m->refusal.has_remedy ? m->refusal.remedy : NULL);
+    return code;
+}
+
 static int copy_each(struct cli *cli, int argc, char **argv, bool move, bool checkout)
 {
     const char *device = NULL, *pin_file = NULL;
@@ -170,8 +202,11 @@ static int copy_each(struct cli *cli, int argc, char **argv, bool move, bool che
     for (int i = 0; i < count; i++)
         if (!cli_text(cli, m.message.track, sizeof(m.message.track), args[i], "TRACK"))
             return EXIT_USAGE;
+    if (count > 1 && (code = check(&m, (size_t)count)) != EXIT_DONE)
+        return code;
     if (verb_asks(cli, yes) && (code = confirm(&m, (size_t)count)) >= 0)
         return code;
+    cli->when_lost = "start it: what was begun goes on by itself (hearth transfers)";
     m.limited = calloc((size_t)count, sizeof(*m.limited));
     if (m.limited == NULL)
         return cli_fail(cli, reason_code(REASON_INTERNAL), "out of memory", NULL);
@@ -192,7 +227,7 @@ const struct verb verb_copy = {
     "An interrupted copy is finished by itself, or by running the command again. What was copied there before is\n"
     "not copied or charged again, unless --again says so (it was lost there, or moved on). What a copy costs was told with\n"
     "the license (hearth show TRACK says it): at a terminal it is asked, unless --yes is given; elsewhere it is charged,\n"
-    "and told afterwards. Several tracks go side by side; when one is refused, those that were begun are finished, and no more are begun.",
+    "and told afterwards. Several tracks go side by side, when each is known here; when one is refused, those that were begun are finished, and no more are.",
     run_copy
 };
 

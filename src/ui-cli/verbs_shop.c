@@ -222,6 +222,15 @@ static int confirm_price(struct cli *cli, const ctl_QuoteRow *q, bool yes, bool 
     return code >= 0 ? code : verb_confirm_price(cli, q, "Buy it? [y/N] ", yes);
 }
 
+/* Each has its price, which is asked. */
+static int one_at_a_time(struct cli *cli, const char *second)
+{
+    char problem[160];
+    snprintf(problem, sizeof(problem), "one TRACK at a time; '%.64s' is another (a title with spaces is put in quotes)",
+             second);
+    return cli_usage(cli, problem);
+}
+
 static int run_get(struct cli *cli, int argc, char **argv)
 {
     bool yes = false, again = false, download_only = false, license_only = false;
@@ -234,9 +243,11 @@ static int run_get(struct cli *cli, int argc, char **argv)
                                          { "product", &product, NULL },
                                          { "pin-file", &pin_file, NULL } };
     char **args;
-    int count, code = cli_options(cli, argc, argv, specs, ARRAY_COUNT(specs), 1, 1, &args, &count);
+    int count, code = cli_options(cli, argc, argv, specs, ARRAY_COUNT(specs), 1, -1, &args, &count);
     if (code >= 0)
         return code;
+    if (count > 1)
+        return one_at_a_time(cli, args[1]);
     if (download_only && license_only)
         return cli_usage(cli, "--download-only and --license-only exclude each other");
     ctl_Get m = { .download = !license_only, .license = !download_only };
@@ -267,6 +278,8 @@ static int run_get(struct cli *cli, int argc, char **argv)
                 return cli_fail(cli, reason_code(REASON_ALREADY), "the license is here already", NULL);
         }
     }
+    cli->when_lost =
+        "start it: what was begun goes on by itself, and is bought once (hearth library, hearth transfers)";
     const struct paying paying = { ctl_Type_GET, ctl_Get_fields, &m, seller, m.track, pin_file };
     code = verb_call_paying(cli, &paying, verb_on_got, &g);
     if (code != EXIT_DONE)

@@ -256,11 +256,15 @@ def many_by_one_command():
     assert all(library[c]["has_body"] and library[c]["license"] == "valid" for c in contents)
     assert all(t.get("reason") == "already" for t in h.kitchen("copy", *contents, "--to", "bedroom")["transfers"])
     others = [bought(size=5000) for _ in range(5)]
-    h.kitchen.refused("not-found", "copy", *others[:3], "no such track", *others[3:], "--to", "bedroom")
-    for content in others[:3]:  # those that were begun before have ended before it is said
-        assert last(h.kitchen, content)["state"] == "done", content
+    before = len(h.kitchen("bills")["bills"])
+    for wrong, why in (("no such track", "No track 'no such track'"), ("attic", "No track 'attic': it is a device, and --to takes one. Give the command once for each")):
+        assert why in h.kitchen.refused("not-found", "copy", *others[:3], "--to", "bedroom", wrong, *others[3:]).message
+    assert "No device" in h.kitchen.refused("not-found", "copy", *others, "--to", "nowhere").message
+    assert "--to takes one value" in h.kitchen.anyhow("copy", others[0], "--to", "bedroom", "--to", "attic")["error"]["message"]
+    assert "'second' is another" in h.kitchen.anyhow("get", "first", "second", "--yes")["error"]["message"]
+    assert all(not [t for t in rows(h.kitchen, content) if t["kind"] == "copy-out"] for content in others) and len(h.kitchen("bills")["bills"]) == before  # nothing was begun
     said = subprocess.run([PROGRAMS["hearth"], "--socket", h.kitchen.socket, "copy", *others, "--to", "bedroom"], capture_output=True, text=True, timeout=60)
-    assert said.returncode == 0 and said.stdout.count(" to bedroom.") + said.stdout.count("nothing was done now") == 5, said
+    assert said.returncode == 0 and said.stdout.count(" was copied to bedroom") == 5, said
 
 
 def limited():
