@@ -134,6 +134,7 @@ def run_json(argv, env=None):
 
 class Distributor:
     host = "127.0.0.1"  # where it listens
+    before = []  # env, when its programs run under something
 
     def __init__(self, root, name, directory=False, host=host):
         self.name = name
@@ -147,10 +148,10 @@ class Distributor:
         self.id = self.url.rsplit("#", 1)[1]
 
     def admin(self, *args):
-        return run_json([PROGRAMS["hearth-distributor"], "--state-dir", self.dir, "--json", *args])
+        return run_json([*self.before, PROGRAMS["hearth-distributor"], "--state-dir", self.dir, "--json", *args])
 
     def start(self):
-        self.process = Process([PROGRAMS["hearth-distributor"], "--state-dir", self.dir, "serve"], self.log)
+        self.process = Process([*self.before, PROGRAMS["hearth-distributor"], "--state-dir", self.dir, "serve"], self.log)
         wait_for(f"{self.name} listens", self.reachable)
         return self
 
@@ -263,14 +264,14 @@ class Device:
 class Household:
     """aurora (kitchen, attic; stranger of another user), boreal (bedroom), the directory; accounts linked."""
 
-    def __init__(self, root=None, directory=True):
+    def __init__(self, root=None, directory=True, kind=Distributor):
         self.root = root or tempfile.mkdtemp(prefix="hearth-test-")
         atexit.register(self.down)
         self.kept = os.environ.get("HEARTH_TEST_KEEP") == "1"
         self.devices = {}
         self.directory = Distributor(self.root, "directory", directory=True) if directory else None
-        self.aurora = Distributor(self.root, "aurora")
-        self.boreal = Distributor(self.root, "boreal")
+        self.aurora = kind(self.root, "aurora")
+        self.boreal = kind(self.root, "boreal")
         for d in (self.aurora, self.boreal) if directory else ():
             self.directory.admin("partner", "add", d.url, "--name", d.name)
             d.admin("directory", "set", self.directory.url)

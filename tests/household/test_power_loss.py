@@ -1,9 +1,11 @@
 #!/usr/bin/python3
-"""Power loss after any call that hearthd or its vault makes while tracks are bought, copied, moved, renewed, and devices are removed: what had been said before
-is there, whatever became of what was not synced, and the programs start on it.
+"""Power loss after any call that hearthd, its vault or a distributor makes while tracks are bought, copied, moved, renewed, devices removed, keys changed and
+a backup made: what had been said before is there, whatever became of what was not synced, nothing is there that was never given, and the programs start on it.
 
-A sample of the states; HEARTH_POWER_LOSS=N tries every Nth call instead (1: all, about twenty minutes), HEARTH_POWER_LOSS_SEED another torn half.
+A sample of the states; HEARTH_POWER_LOSS=N tries every Nth call instead (1: all), HEARTH_POWER_LOSS_SEED another torn half, HEARTH_POWER_LOSS_OF=NAME,…
+only the recordings of these.
 """
+import base64
 import json
 import os
 import random
@@ -11,65 +13,32 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 import uuid
 
-from household import PROGRAMS, Device, Household, Process, Refused, enter_namespace, make_track, own_mounts, run_cases, wait_for
+from household import Household, Refused, enter_namespace, make_track, own_mounts, rows_of, run_cases, wait_for
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "powerloss"))
-import states  # noqa: E402
-
 enter_namespace()
 if not own_mounts():
     print("1..0 # SKIP no mounts of our own can be made here")
     sys.exit(0)
-RECORDER = os.path.join(os.environ["HEARTH_BUILD"], "tests", "powerloss", "librecorder.so")
-STATES = 300  # in all, when nothing else is asked for
+import devices  # noqa: E402
+import distributors  # noqa: E402
+import states  # noqa: E402
+
+STATES = 500  # in all, when nothing else is asked for; those that are the same as before are not tried
+LICENSE_SOLD = 1  # the kind of a posting
 seed = int(os.environ.get("HEARTH_POWER_LOSS_SEED", "1"))
 root = tempfile.mkdtemp(prefix="hearth-test-")
-h = Household(root, directory=False)
-
-
-class Recorded(Device):
-    """A device whose state is a file system of its own, recorded."""
-
-    def start(self, wait=True):
-        self.recording = os.path.join(self.dir, "recording")
-        if not os.path.ismount(self.state):
-            os.mkdir(self.state)
-            subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=700,size=256m", "tmpfs", self.state], check=True)
-        real, variables = PROGRAMS["hearthd"], f"RECORDER_ROOT={self.state} RECORDER_LOG={self.recording} LD_PRELOAD={RECORDER}"
-        tree = os.path.join(self.dir, "programs")
-        for folder, name in (("daemon", "hearthd"), ("vault", "hearth-vault"), ("player", "hearth-player")):
-            os.makedirs(os.path.join(tree, "src", folder), exist_ok=True)
-            target = os.path.join(tree, "src", folder, name)
-            if name == "hearth-player":
-                shutil.copy(PROGRAMS[name], target)
-                continue
-            program = PROGRAMS[name]
-            if name == "hearthd":  # it looks for the others beside its own file
-                program = target + ".real"
-                shutil.copy(real, program)
-            with open(target, "w") as f:
-                f.write(f'#!/bin/sh\nexec env {variables} {program} "$@"\n')
-            os.chmod(target, 0o755)
-        PROGRAMS["hearthd"] = os.path.join(tree, "src", "daemon", "hearthd")
-        try:
-            return super().start(wait)
-        finally:
-            PROGRAMS["hearthd"] = real
-
-    def facts(self):
-        """What the device says of its tracks, by content."""
-        return {t["content"]: {k: v for k, v in t.items() if k != "number"} for t in self.library()}
-
-    def said(self, what):
-        """A person was told; from here on it is so."""
-        states.mark(self.recording, {"what": what, "facts": self.facts()})
+found_root = os.path.join(root, "found")
+distributors.mount(found_root, "512m")
+h = Household(root, directory=False, kind=distributors.Recorded)
+shops = (h.aurora, h.boreal)
+recordings, digests, tracks = {}, {}, {}  # digests: of the originals, as a device that plays gives them
 
 
 def device(name, distributor, user):
-    one = Recorded(root, name)
+    one = devices.Recorded(root, name)
     one.start()
     one.register(distributor, user, h.passwords[user])
     h.devices[name] = one
@@ -77,9 +46,16 @@ def device(name, distributor, user):
     return one
 
 
+for shop in shops:
+    shop.said("made")
 kitchen, attic, bedroom = device("kitchen", h.aurora, "alice"), device("attic", h.aurora, "alice"), device("bedroom", h.boreal, "alina")
 recorded = (kitchen, attic, bedroom)
-recordings, digests = {}, {}  # digests: of the originals, as a device that plays gives them
+
+
+def said(what, *by):
+    """Of devices by those that were told; each distributor has answered whatever came of it."""
+    for one in (*by, *shops):
+        one.said(what)
 
 
 def song(number, *options, extension="ogg"):
@@ -89,32 +65,43 @@ def song(number, *options, extension="ogg"):
 def a_story():
     one = song(1, "--max-copies", "9", "--copy-depth", "2", extension="flac")
     two, rented = song(2), song(3, "--usage-days", "30", "--renew-price", "1")
+    tracks.update(one=one, rented=rented)
     bedroom("link", kitchen("link")["url"])
     wait_for("they see each other", lambda: kitchen.sees("attic") and kitchen.sees("bedroom") and bedroom.sees("kitchen"), 30)
+    said("registered and linked")
     for track in (one, two, rented):
         kitchen("get", track, "--yes")
-        kitchen.said("bought")
+        said("bought", kitchen)
         digests[track] = kitchen.digest(track)
     for to in (attic, bedroom):
         kitchen("copy", one, "--to", to.name)
-        kitchen.said("copied")
-        to.said("received a copy")
+        said("copied", kitchen, to)
     kitchen("move", two, "--to", "attic")
-    kitchen.said("moved away")
-    attic.said("received a move")
+    said("moved away", kitchen, attic)
     kitchen("renew", rented, "--yes")
-    kitchen.said("renewed")
+    said("renewed", kitchen)
+    h.aurora.admin("keys", "rotate")
+    said("keys rotated")
     attic("move", two, "--to", "bedroom")
-    attic.said("moved away")
-    bedroom.said("received a move")
+    said("moved away", attic, bedroom)
+    h.aurora.admin("backup", os.path.join(h.aurora.disk, "backup"))
+    h.aurora.said("backed up", backup=h.aurora.admin("ledger", "check")["entries"])
+    h.aurora.admin("keys", "rotate", "storage")
+    said("storage key rotated")
     kitchen("devices", "remove", "attic")
     wait_for("kitchen lost sight of it", lambda: not kitchen.sees("attic"))
-    kitchen.said("removed attic")
+    said("removed attic", kitchen)
+    client = next(d["client"] for d in h.boreal.admin("device", "list")["devices"] if d["name"] == "bedroom")
+    h.boreal.admin("device", "revoke", client)
+    said("revoked bedroom")
     for d in recorded:
         d.stop()
         recordings[d.name] = states.read(d.recording)
-    for d in (h.aurora, h.boreal):
+    for d in shops:
         d.stop()
+        d.said("stopped")
+        recordings[d.name] = states.read(d.recording)
+    boot_anew()
     assert all(len(r) > 50 for r in recordings.values()), {n: len(r) for n, r in recordings.items()}
 
 
@@ -125,86 +112,127 @@ def boot_anew():
     subprocess.run(["mount", "--bind", path, "/proc/sys/kernel/random/boot_id"], check=True)
 
 
-def has_ended(pid):
+class Machine:
+    """A recording as it goes: the disk after the calls that were made up to some moment, what was said last before it, and what next."""
+
+    def __init__(self, name):
+        self.name, self.records, self.disk, self.at = name, recordings[name], states.Disk(), 0
+        self.marks = [(i, json.loads(r[5])) for i, r in enumerate(self.records) if r[0] == states.MARK]
+
+    def calls(self, every):
+        """After each call that is to be looked at; the first ones, before anything was said, are looked at by nobody."""
+        wanted = set([i for i, r in enumerate(self.records) if r[0] != states.MARK and i > self.marks[0][0]][::every])
+        for i, record in enumerate(self.records):
+            self.step(i, record)
+            if i in wanted:
+                yield i, record[6]
+
+    def go_to(self, time_ns):
+        while self.at < len(self.records) and self.records[self.at][6] <= time_ns:
+            self.step(self.at, self.records[self.at])
+
+    def step(self, i, record):
+        if record[0] != states.MARK:
+            self.disk.do(record)
+        self.at = i + 1
+
+    def known(self):
+        return next((m for i, m in reversed(self.marks) if i < self.at), {"what": "nothing", "facts": {}})
+
+    def after(self):
+        return next((m for i, m in self.marks if i >= self.at), self.known())
+
+
+def of_device(machine, way, rng, count):
+    """Nobody else is there."""
+    found = devices.Found(tempfile.mkdtemp(prefix="state-", dir=found_root), machine.name)
+    known, after = machine.known()["facts"], machine.after()["facts"]
     try:
-        with open(f"/proc/{pid}/stat", encoding="ascii") as f:
-            return f.read().rpartition(")")[2].split()[0] == "Z"
-    except FileNotFoundError:
-        return True
-
-
-class Found(Device):
-    """A device that starts on what was left; nobody else is there."""
-
-    def __init__(self, folder, name):
-        super().__init__(folder, name)
-        os.makedirs(self.state, 0o700)
-
-    def begin(self):
-        began = time.monotonic()
-        self.start()
-        return time.monotonic() - began
-
-    def end(self):
-        vault = self.vault_pid()
-        self.process.kill()
-        wait_for("its vault has ended with it", lambda: has_ended(vault))
-
-
-def check(disk, way, known, after, rng, name, plays):
-    """known: the facts said last; after: those that will be said next."""
-    found = Found(tempfile.mkdtemp(prefix="state-", dir=root), name)
-    try:
-        disk.rebuild(found.state, way, rng)
+        machine.disk.rebuild(found.state, way, rng)
         took = found.begin()
-        now = {t["content"]: {k: v for k, v in t.items() if k != "number"} for t in found.library()}
-        for content, track in known.items():
-            for key, value in track.items():
-                if after.get(content, {}).get(key) == value:
-                    assert now.get(content, {}).get(key) == value, f"{content[:8]} {key}: {value!r} was said, now {now.get(content, {}).get(key)!r}"
-        if plays:
-            for content, track in known.items():
-                if track["has_body"] and track["license"] == "valid" and after.get(content) == track:
-                    assert found.digest(content) == digests[content], f"{content[:8]} plays differently"
+        found.judge(known, after)
+        if count % 8 == 0:
+            found.judge_plays(known, after, digests)
         return took
-    except AssertionError as error:
-        log = open(found.log).read()[-1500:] if os.path.exists(found.log) else ""
-        raise AssertionError(f"{error}\n{log}")
+    except (AssertionError, Refused, OSError) as error:
+        raise AssertionError(f"{error}\n{found.said()}") from error
     finally:
-        if found.process:
-            found.end()
+        found.end()
         shutil.rmtree(os.path.dirname(found.dir), ignore_errors=True)
 
 
-def points(records, every):
-    """Indices after which the power goes: the first call, and every so many of those that change the disk."""
-    return [i for i, r in enumerate(records) if r[0] != states.MARK][::every]
+def buys_once(shop, machine, rng):
+    """The kitchen as it was at that moment, in the middle of whatever it did: it goes on, and what it has bought was paid once."""
+    found = devices.Found(tempfile.mkdtemp(prefix="state-", dir=found_root), "kitchen")
+    try:
+        machine.disk.rebuild(found.state, "kept", rng)
+        found.begin()
+        wait_for("it is connected", lambda: found("status")["distributors_online"] >= 1, 30)
+        for track in tracks.values():
+            try:
+                found("get", track, "--yes")
+            except Refused as refusal:
+                assert refusal.code == "already", refusal
+            paid = rows_of(os.path.join(shop.dir, "operations.db"), "SELECT count(*) FROM posting p JOIN license l ON l.license_id = p.license_id AND l.client = p.client"
+                           " WHERE p.kind = ? AND l.content = ?", LICENSE_SOLD, base64.b32decode(track.upper() + "=" * (-len(track) % 8)))
+            assert paid == [(1,)], f"{track[:8]} was paid {paid} times"
+        found.judge_plays(machine.known()["facts"], machine.after()["facts"], digests)
+    except (AssertionError, Refused, OSError) as error:
+        raise AssertionError(f"{error}\n{found.said()}") from error
+    finally:
+        found.end()
+        shutil.rmtree(os.path.dirname(found.dir), ignore_errors=True)
+
+
+def of_distributor(machine, way, rng, count, buyer, time_ns, like):
+    disk = distributors.new_disk(found_root)
+    found = distributors.Found(like, disk)
+    known, after, final = machine.known(), machine.after(), machine.marks[-1][1]
+    try:
+        machine.disk.rebuild(disk, way, rng)
+        took = found.begin()
+        found.judge(known["facts"], after["facts"], final["facts"])
+        if count % 8 == 1:
+            found.judge_ledger()
+        if count % 8 == 3 and like is h.aurora:
+            found.judge_backup(max([m.get("backup", 0) for i, m in machine.marks if i < machine.at]))
+        if count % 8 == 5 and like is h.aurora and buyer.marks[0][0] < buyer.at:
+            buyer.go_to(time_ns)
+            buys_once(found, buyer, rng)
+            found.judge_ledger()
+        return took
+    except (AssertionError, Refused, OSError) as error:
+        raise AssertionError(f"{error}\n{found.said()}") from error
+    finally:
+        found.end()
+        distributors.drop(disk)
 
 
 def lost_at(name):
+    shop = next((s for s in shops if s.name == name), None)
+
     def run():
-        records = recordings[name]
-        every = int(os.environ.get("HEARTH_POWER_LOSS", "0")) or max(1, len(records) * 3 * len(recordings) // STATES)
-        rng, disk, known = random.Random(f"{seed} {name}"), states.Disk(), {}
-        marks = [(i, json.loads(r[5])) for i, r in enumerate(records) if r[0] == states.MARK]
-        wanted, worst, count, failures = set(points(records, every)), 0, 0, []
-        for i, record in enumerate(records):
-            if record[0] == states.MARK:
-                known = json.loads(record[5])
-            else:
-                disk.do(record)
-            if i not in wanted:
-                continue
-            after = next((m for at, m in marks if at > i), known)
-            for way in ("kept", "lost", "torn") if disk.open_ends() else ("kept",):
+        machine, buyer = Machine(name), Machine("kitchen")
+        every = int(os.environ.get("HEARTH_POWER_LOSS", "0")) or max(1, len(machine.records) * 3 * len(recordings) // STATES)
+        rng, worst, count, failures, tried = random.Random(f"{seed} {name}"), 0, 0, [], None
+        for i, time_ns in machine.calls(every):
+            known = machine.known()
+            for way in machine.disk.ways(tried[0] if tried and tried[1] is known else None):
                 count += 1
+                tried = (machine.disk.syncs, known) if way == "lost" else tried
                 try:
-                    worst = max(worst, check(disk, way, known.get("facts", {}), after["facts"], rng, name, count % 8 == 0))
-                except (AssertionError, Refused, OSError) as error:
-                    failures.append(f"call {i} of {len(records)}, {way}, after {known.get('what')!r}: {error}")
-        print(f"# {name}: {len(records)} calls, {count} states, slowest start {worst * 1000:.0f} ms", flush=True)
-        assert not failures, f"{len(failures)} of {count}; first:\n" + "\n".join(failures[:3])
+                    if shop:
+                        took = of_distributor(machine, way, rng, count, buyer, time_ns, shop)
+                    else:
+                        took = of_device(machine, way, rng, count)
+                    worst = max(worst, took)
+                except AssertionError as error:
+                    failures.append(f"call {i} of {len(machine.records)}, {way}, after {known['what']!r}: {error}")
+                    print("# " + failures[-1].replace("\n", "\n# "), flush=True)
+        print(f"# {name}: {len(machine.records)} calls, {count} states, slowest start {worst * 1000:.0f} ms", flush=True)
+        assert not failures, f"{len(failures)} of {count}"
     return run
 
 
-run_cases([("a story is recorded", a_story)] + [(f"power loss at {n}", lost_at(n)) for n in ("kitchen", "attic", "bedroom")])
+names = [n for n in os.environ.get("HEARTH_POWER_LOSS_OF", "").split(",") if n] or ["kitchen", "attic", "bedroom", "aurora", "boreal"]
+run_cases([("a story is recorded", a_story)] + [(f"power loss at {n}", lost_at(n)) for n in names])

@@ -1,10 +1,11 @@
-/* Loaded into hearthd and its vault by the dynamic linker: writes down what they do to the file system that their state is on,
+/* Loaded into hearthd, its vault and hearth-distributor by the dynamic linker: writes down what they do to the file system that their state is on,
  * so that states.py can say what a power loss at any moment would have left of it.
  *
  *   RECORDER_ROOT  a folder that is a file system of its own: what happens on it is recorded
  *   RECORDER_LOG   a file outside of it, appended to: one record a call, in the order in which the calls took effect
  *
- * A record: "HR", kind:u8, 0:u8, inode:u64, offset:i64, bytes of path, of second path, of data:u32 each, then these; little endian. What writes is
+ * A record: "HR", kind:u8, 0:u8, bytes of path, of second path, of data:u32 each, inode:u64, offset:i64, CLOCK_MONOTONIC in ns:u64, then path, second
+ * path and data; little endian. Several recordings of one machine are put in order by their times. What writes is
  * recorded before it is done (it may be on the disk from then on), what syncs after it is done, and what changes names after it succeeded. */
 #include <dlfcn.h>
 #include <errno.h>
@@ -18,9 +19,10 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
-enum { WRITE = 1, TRUNCATE, SYNC, SYNC_ALL, CREATE, RENAME, UNLINK, MKDIR, SYNC_DIR };
+enum { WRITE = 1, TRUNCATE, SYNC, SYNC_ALL, CREATE, RENAME, UNLINK, MKDIR, SYNC_DIR, LINK, NAMELESS };
 
 #define DIRECTORIES_MAX 1024
 #define EXPORT __attribute__((visibility("default")))
@@ -31,6 +33,7 @@ struct record {
     uint32_t path_bytes, second_bytes, data_bytes;
     uint64_t inode;
     int64_t offset;
+    uint64_t time_ns;
 };
 
 static const char *root;
@@ -56,7 +59,17 @@ __attribute__((constructor)) static void begin(void)
 static void put(uint8_t kind, uint64_t inode, int64_t offset, const char *path, const char *second, const void *data,
                 size_t len)
 {
-    struct record r = { { 'H', 'R' }, kind, 0, 0, 0, (uint32_t)len, inode, offset };
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    struct record r = { { 'H', 'R' },
+                        kind,
+                        0,
+                        0,
+                        0,
+                        (uint32_t)len,
+                        inode,
+                        offset,
+                        (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec };
     if (path != NULL)
         r.path_bytes = (uint32_t)strlen(path);
     if (second != NULL)
@@ -79,7 +92,7 @@ static int is_ours(int fd, struct stat *st)
     return yes;
 }
 
-/* The path below the root, in out; NULL: elsewhere. */
+/* The path below the root, in out; "": the root itself; NULL: elsewhere. */
 static const char *below(int dir, const char *path, char out[PATH_MAX])
 {
     char cwd[PATH_MAX] = "";
@@ -93,9 +106,9 @@ static const char *below(int dir, const char *path, char out[PATH_MAX])
         (void)snprintf(out, PATH_MAX, "%.2000s/%.2000s", cwd, path);
     else
         return NULL;
-    if (strncmp(out, root, root_len) != 0 || out[root_len] != '/')
+    if (strncmp(out, root, root_len) != 0 || (out[root_len] != '/' && out[root_len] != '\0'))
         return NULL;
-    return out + root_len + 1;
+    return out + root_len + (out[root_len] == '/');
 }
 
 /* ---- names --------------------------------------------------------------------------------------------------- */
@@ -115,6 +128,8 @@ static int open_recorded(int dir, const char *path, int flags, mode_t mode)
             (void)snprintf(directories[fd], sizeof(directories[fd]), "%s", full);
         if (absent)
             put(CREATE, st.st_ino, 0, name, NULL, NULL, 0);
+        else if ((flags & O_TMPFILE) == O_TMPFILE)
+            put(NAMELESS, st.st_ino, 0, NULL, NULL, NULL, 0);
         else if ((flags & O_TRUNC) != 0 && S_ISREG(st.st_mode))
             put(TRUNCATE, st.st_ino, 0, NULL, NULL, NULL, 0);
     }
@@ -174,6 +189,26 @@ EXPORT int renameat(int a, const char *from, int b, const char *to) { return ren
 EXPORT int renameat2(int a, const char *from, int b, const char *to, unsigned flags)
 {
     return rename_recorded(a, from, b, to, flags);
+}
+
+/* A name more of a file. */
+static int link_recorded(int from_dir, const char *from, int to_dir, const char *to, int flags)
+{
+    char full[PATH_MAX];
+    struct stat st;
+    const char *name = below(to_dir, to, full);
+    int r = (int)syscall(SYS_linkat, from_dir, from, to_dir, to, flags);
+    int saved = errno;
+    if (r == 0 && name != NULL && fstatat(to_dir, to, &st, AT_SYMLINK_NOFOLLOW) == 0)
+        put(LINK, st.st_ino, 0, name, NULL, NULL, 0);
+    errno = saved;
+    return r;
+}
+
+EXPORT int link(const char *from, const char *to) { return link_recorded(AT_FDCWD, from, AT_FDCWD, to, 0); }
+EXPORT int linkat(int a, const char *from, int b, const char *to, int flags)
+{
+    return link_recorded(a, from, b, to, flags);
 }
 
 static int unlink_recorded(int dir, const char *path, int flags)

@@ -6,9 +6,10 @@ What was not synced may be there, be missing, or be there in part, in sectors of
 import json
 import os
 import struct
+import time
 
-WRITE, TRUNCATE, SYNC, SYNC_ALL, CREATE, RENAME, UNLINK, MKDIR, SYNC_DIR, MARK = 1, 2, 3, 4, 5, 6, 7, 8, 9, 200
-HEADER = struct.Struct("<2sBBIIIQq")
+WRITE, TRUNCATE, SYNC, SYNC_ALL, CREATE, RENAME, UNLINK, MKDIR, SYNC_DIR, LINK, NAMELESS, MARK = 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 200
+HEADER = struct.Struct("<2sBBIIIQqQ")
 SECTOR = 512
 
 
@@ -16,21 +17,21 @@ def mark(log, value):
     """Appends what is known to be so from here on to a recording that is being made."""
     data = json.dumps(value).encode()
     with open(log, "ab", buffering=0) as f:
-        f.write(HEADER.pack(b"HR", MARK, 0, 0, 0, len(data), 0, 0) + data)
+        f.write(HEADER.pack(b"HR", MARK, 0, 0, 0, len(data), 0, 0, time.monotonic_ns()) + data)
 
 
 def read(log):
-    """The records of a recording: (kind, inode, offset, path, second path, data)."""
+    """The records of a recording: (kind, inode, offset, path, second path, data, time in ns)."""
     data, at, records = open(log, "rb").read(), 0, []
     while at < len(data):
-        magic, kind, zero, path, second, size, inode, offset = HEADER.unpack_from(data, at)
+        magic, kind, zero, path, second, size, inode, offset, time_ns = HEADER.unpack_from(data, at)
         assert magic == b"HR" and zero == 0, f"not a record at {at}"
         at += HEADER.size
         parts = []
         for length in (path, second, size):
             parts.append(data[at:at + length])
             at += length
-        records.append((kind, inode, offset, clean(parts[0]), clean(parts[1]), parts[2]))
+        records.append((kind, inode, offset, clean(parts[0]), clean(parts[1]), parts[2], time_ns))
     return records
 
 
@@ -61,19 +62,21 @@ class Disk:
         self.changes = {}        # inode: [(kind, offset, data)], not synced
         self.names = {"": None}  # path: inode, None for a folder; synced
         self.renames = []        # changes of names, in order, not synced
+        self.syncs = 0           # another number: what is safe may be another
 
     def do(self, record):
-        kind, inode, offset, path, second, data = record
+        kind, inode, offset, path, second, data, _ = record
+        self.syncs += kind in (SYNC, SYNC_DIR, SYNC_ALL)
         if kind in (WRITE, TRUNCATE):
             self.safe.setdefault(inode, bytearray())
             self.changes.setdefault(inode, []).append((kind, offset, data))
         elif kind == SYNC:
             self.sync(inode)
-        elif kind in (CREATE, RENAME, UNLINK, MKDIR):
+        elif kind in (CREATE, LINK, RENAME, UNLINK, MKDIR):
             self.renames.append((kind, inode, path, second))
-            if kind == CREATE:  # the number may have been another file's
-                self.safe[inode], self.changes[inode] = bytearray(), []
-        elif kind == SYNC_DIR:
+        if kind in (CREATE, NAMELESS):  # the number may have been another file's
+            self.safe[inode], self.changes[inode] = bytearray(), []
+        if kind == SYNC_DIR:
             kept = []
             for one in self.renames:
                 if path in {os.path.dirname(name) for name in one[2:] if name}:
@@ -95,7 +98,7 @@ class Disk:
     @staticmethod
     def rename(names, one):
         kind, inode, path, second = one
-        if kind == CREATE:
+        if kind in (CREATE, LINK):
             names[path] = inode
         elif kind == MKDIR:
             names[path] = None
@@ -106,9 +109,11 @@ class Disk:
             for p in moved:
                 names[second + p[len(path):]] = names.pop(p)
 
-    def open_ends(self):
-        """How much is not synced: what the ways below can differ in."""
-        return len(self.renames) + sum(map(len, self.changes.values()))
+    def ways(self, tried):
+        """How it may be found: as many ways as differ. tried: the number of syncs when "lost" was tried last; nothing else changes that one."""
+        if not self.renames and not any(self.changes.values()):
+            return ("kept",)
+        return ("kept", "torn") if tried == self.syncs else ("kept", "torn", "lost")
 
     def rebuild(self, folder, way, rng):
         """Writes the files into an empty folder. way: kept, lost or torn."""
