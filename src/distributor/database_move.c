@@ -92,6 +92,9 @@ int database_move(struct operations *o, struct transaction *t, const char *to, s
         r = operations_setting_set(o, OPERATIONS_GONE_TO, to);
     if (r == 0)
         r = transaction_commit(t);
+    /* The mark of 2 goes into the file itself: when somebody reads it meanwhile, its log stays, and they are moved aside one after the other. */
+    if (r == 0)
+        r = store_checkpoint(o->store, NULL);
     if (r == 0)
         r = complete(&there);
     if (r == 0)

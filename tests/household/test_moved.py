@@ -2,6 +2,7 @@
 """A distributor that grows past one machine: its embedded database moves to PostgreSQL, killed on the way, and the household goes on as if nothing had
 happened. HEARTH_SEED: when it is killed."""
 import atexit
+import contextlib
 import os
 import random
 import shutil
@@ -107,7 +108,13 @@ def each_step_alone():
     pg.create("steps")
     source = os.path.join(copy, "operations.db")
     shutil.copy(source, source + ".kept")
-    moved = run_json([*mine, "database", "move", "--to", to("steps")])
+    with contextlib.closing(sqlite3.connect(source)) as looks:  # somebody has it open: its log stays
+        looks.execute("SELECT count(*) FROM ledger").fetchall()
+        moved = run_json([*mine, "database", "move", "--to", to("steps")])
+        alone = os.path.join(h.root, "alone.db")
+        shutil.copy(os.path.join(moved["before"], "operations.db"), alone)
+    with contextlib.closing(sqlite3.connect(alone)) as db:  # also without that log it says that it has moved
+        assert db.execute("SELECT value FROM setting WHERE name = 'moved-to'").fetchall() == [(to("steps"),)]
     shutil.move(source + ".kept", source)
     os.remove(os.path.join(copy, "database"))
     # An old file put back, without the choice: it does not say that it has moved, but what is there counts.

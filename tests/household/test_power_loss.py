@@ -1,9 +1,9 @@
 #!/usr/bin/python3
-"""Power loss after any call that hearthd, its vault or a distributor makes while tracks are bought, copied, moved, renewed, devices removed, keys changed and
-a backup made: what had been said before is there, whatever became of what was not synced, nothing is there that was never given, and the programs start on it.
+"""Power loss after any call that hearthd, its vault or a distributor makes while tracks are bought, copied, moved, renewed, devices removed, keys changed,
+a backup made and the database moved to a server: what had been said before is there, whatever became of what was not synced, nothing is there that was never given, and the programs start on it.
 
 A sample of the states; HEARTH_POWER_LOSS=N tries every Nth call instead (1: all), HEARTH_POWER_LOSS_SEED another torn half, HEARTH_POWER_LOSS_OF=NAME,…
-only the recordings of these.
+only these of them: kitchen, attic, bedroom, aurora, boreal, move.
 """
 import base64
 import json
@@ -22,11 +22,13 @@ enter_namespace()
 if not own_mounts():
     print("1..0 # SKIP no mounts of our own can be made here")
     sys.exit(0)
+import cluster  # noqa: E402
 import devices  # noqa: E402
 import distributors  # noqa: E402
 import states  # noqa: E402
 
-STATES = 500  # in all, when nothing else is asked for; those that are the same as before are not tried
+MOVES = 3  # of the calls of a database's move
+STATES = 400  # in all, when nothing else is asked for; those that are the same as before are not tried
 LICENSE_SOLD = 1  # the kind of a posting
 seed = int(os.environ.get("HEARTH_POWER_LOSS_SEED", "1"))
 root = tempfile.mkdtemp(prefix="hearth-test-")
@@ -98,8 +100,8 @@ def a_story():
         d.stop()
         recordings[d.name] = states.read(d.recording)
     for d in shops:
+        d.said("all done")
         d.stop()
-        d.said("stopped")
         recordings[d.name] = states.read(d.recording)
     boot_anew()
     assert all(len(r) > 50 for r in recordings.values()), {n: len(r) for n, r in recordings.items()}
@@ -234,5 +236,39 @@ def lost_at(name):
     return run
 
 
-names = [n for n in os.environ.get("HEARTH_POWER_LOSS_OF", "").split(",") if n] or ["kitchen", "attic", "bedroom", "aurora", "boreal"]
-run_cases([("a story is recorded", a_story)] + [(f"power loss at {n}", lost_at(n)) for n in names])
+def lost_while_it_moves():
+    """The embedded database goes to a server: at each moment one of the two counts, and the same command ends it."""
+    if cluster.programs() is None:
+        return "SKIP PostgreSQL is not installed (scripts/deps test)"
+    with cluster.Cluster() as server:
+        moving = distributors.Moving(server, "aurora")
+        begin = len(recordings["aurora"])
+        entries = h.aurora.admin("database", "move", "--to", moving.to)["ledger_entries"]
+        states.mark(h.aurora.recording, {"what": "moved", "facts": {}})
+        moving.keep()
+        records = states.read(h.aurora.recording)
+        disk, rng, count, failures = states.Disk(), random.Random(f"{seed} move"), 0, []
+        allowed = distributors.phases(records, begin)
+        every = int(os.environ.get("HEARTH_POWER_LOSS", "0")) or max(1, len(allowed) // MOVES)
+        wanted = set(list(allowed)[every // 2::every])
+        said = next(i for i, r in enumerate(records) if r[0] == states.MARK and i > begin)
+        for i, record in enumerate(records):
+            if record[0] != states.MARK:
+                disk.do(record)
+            for way, which in [(w, p) for w in disk.ways(None) for p in allowed[i]] if i in wanted else ():
+                found = distributors.Found(h.aurora, distributors.new_disk(found_root))
+                count += 1
+                try:
+                    disk.rebuild(found.disk, way, rng)
+                    moving.judge(found, which, i > said, entries)
+                except (AssertionError, Refused, OSError) as error:
+                    failures.append(f"call {i - begin} of {len(records) - begin}, {way}, on the server {which}: {error}")
+                    print("# " + failures[-1].replace("\n", "\n# "), flush=True)
+                finally:
+                    distributors.drop(found.disk)
+        print(f"# a move: {len(allowed)} calls, {count} states", flush=True)
+        assert not failures, f"{len(failures)} of {count}"
+
+
+names = [n for n in os.environ.get("HEARTH_POWER_LOSS_OF", "").split(",") if n] or ["kitchen", "attic", "bedroom", "aurora", "boreal", "move"]
+run_cases([("a story is recorded", a_story)] + [(f"power loss at {n}", lost_while_it_moves if n == "move" else lost_at(n)) for n in names])

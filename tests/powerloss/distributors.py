@@ -10,9 +10,9 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "household"))
 import states  # noqa: E402
-from household import PROGRAMS, Distributor, run_json, rows_of  # noqa: E402
+from household import BUILD, PROGRAMS, Distributor, Refused, rows_of, run_json  # noqa: E402
 
-RECORDER = os.path.join(os.environ["HEARTH_BUILD"], "tests", "powerloss", "librecorder.so")
+RECORDER = os.path.join(BUILD, "tests", "powerloss", "librecorder.so")
 # Of these, no row of another history may be there: it would have been paid, or a number given, twice.
 GROW = ("ledger", "posting", "license", "certificate", "copy_history", "leaf_client", "key_block")
 # What a server changes when it starts, or a moment later, with nobody there.
@@ -36,7 +36,7 @@ class Recorded(Distributor):
         self.log = os.path.join(root, f"{name}.log")
 
     def said(self, what, **more):
-        """Somebody was told; from here on it is so."""
+        """Somebody was told; from here on it is so. While it serves: who looks at the database with nobody there leaves files beside it."""
         states.mark(self.recording, {"what": what, "facts": facts(self.dir), **more})
 
 
@@ -135,3 +135,57 @@ def new_disk(within):
 
 def drop(disk):
     shutil.rmtree(disk, ignore_errors=True)
+
+
+# ---- a database that moves to a server ----
+
+def phases(records, begin):
+    """For each call of a move that began there, which of the databases on the server there can be then: it is changed between calls of ours. The file says
+    in one commit that it has moved: before that, nothing is there, or a part; after it the part is declared whole."""
+    log, written, synced, result = None, False, False, {}
+    for i, (kind, inode, offset, path, _, _, _) in enumerate(records):
+        if i < begin or kind == states.MARK:
+            continue
+        if kind == states.CREATE and path.endswith("/operations.db-wal"):
+            log = inode
+        written |= kind == states.WRITE and inode == log and offset > 0
+        now_synced = synced or (written and kind == states.SYNC and inode == log)
+        result[i] = ("complete",) if synced else ("part", "complete") if now_synced else ("part",) if written else ("nothing", "part")
+        synced = now_synced
+    return result
+
+
+class Moving:
+    """The databases on the server that a move can have left there."""
+
+    def __init__(self, cluster, name):
+        self.cluster, self.name = cluster, name
+        self.to = f"postgresql:{cluster.connection} dbname={name}"
+        cluster.create(name)
+        cluster.create("nothing")
+
+    def keep(self):
+        """The move is done: as it is now, and as it was before it was declared whole."""
+        self.cluster.sql("postgres", f"CREATE DATABASE complete TEMPLATE {self.name}")
+        self.cluster.sql("postgres", f"CREATE DATABASE part TEMPLATE {self.name}")
+        self.cluster.sql("part", "UPDATE store_state SET turn = turn + 1, changes = changes + 1; UPDATE setting SET value = 'yes' WHERE name = 'incomplete'")
+
+    def be(self, which):
+        self.cluster.sql("postgres", f"DROP DATABASE IF EXISTS {self.name}")
+        self.cluster.sql("postgres", f"CREATE DATABASE {self.name} TEMPLATE {which}")
+
+    def judge(self, found, which, was_moved, entries):
+        """Which of the two counts, as the distributor finds it; then the move is said again, and ends."""
+        self.be(which)
+        try:
+            embedded = found.admin("database", "show")["embedded"]
+            check = found.admin("ledger", "check")
+            assert check["balanced"] and check["entries"] == entries, check
+            assert embedded == (which != "complete"), f"embedded: {embedded}, on the server: {which}"
+            assert not (embedded and was_moved), "it was said to have moved"
+        except Refused as refusal:  # the file says that it has moved, and the choice is not written: nobody serves either
+            assert refusal.code == "not-permitted" and not was_moved and which != "nothing", refusal
+        found.admin("database", "move", "--to", self.to)
+        check = found.admin("ledger", "check")
+        assert check["balanced"] and check["entries"] == entries, check
+        assert not found.admin("database", "show")["embedded"] and not os.path.exists(os.path.join(found.dir, "operations.db"))
