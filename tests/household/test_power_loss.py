@@ -2,7 +2,8 @@
 """Power loss after any call that hearthd, its vault or a distributor makes while tracks are bought, copied, moved, renewed, devices removed, keys changed,
 a backup made and the database moved to a server: what had been said before is there, whatever became of what was not synced, nothing is there that was never given, and the programs start on it.
 
-A sample of the states; HEARTH_POWER_LOSS=N tries every Nth call instead (1: all), HEARTH_POWER_LOSS_SEED another torn half, HEARTH_POWER_LOSS_OF=NAME,…
+A sample of the states; HEARTH_POWER_LOSS=N tries every Nth call instead (1: all), HEARTH_POWER_LOSS_TORN=N tears what
+was not synced N times at each, HEARTH_POWER_LOSS_SEED in another way, HEARTH_POWER_LOSS_OF=NAME,…
 only these of them: kitchen, attic, bedroom, aurora, boreal, move.
 """
 import base64
@@ -31,6 +32,7 @@ MOVES = 3  # of the calls of a database's move
 STATES = 400  # in all, when nothing else is asked for; those that are the same as before are not tried
 LICENSE_SOLD = 1  # the kind of a posting
 seed = int(os.environ.get("HEARTH_POWER_LOSS_SEED", "1"))
+torn = int(os.environ.get("HEARTH_POWER_LOSS_TORN", "1"))
 root = tempfile.mkdtemp(prefix="hearth-test-")
 found_root = os.path.join(root, "found")
 distributors.mount(found_root, "512m")
@@ -118,7 +120,7 @@ class Machine:
     """A recording as it goes: the disk after the calls that were made up to some moment, what was said last before it, and what next."""
 
     def __init__(self, name):
-        self.name, self.records, self.disk, self.at = name, recordings[name], states.Disk(), 0
+        self.name, self.records, self.disk, self.at, self.seen = name, recordings[name], states.Disk(), 0, set()
         self.marks = [(i, json.loads(r[5])) for i, r in enumerate(self.records) if r[0] == states.MARK]
 
     def calls(self, every):
@@ -138,6 +140,13 @@ class Machine:
             self.disk.do(record)
         self.at = i + 1
 
+    def is_known(self, digest):
+        """The same files were tried already, with the same said."""
+        now = (digest, sum(i < self.at for i, _ in self.marks))
+        was = now in self.seen
+        self.seen.add(now)
+        return was
+
     def known(self):
         return next((m for i, m in reversed(self.marks) if i < self.at), {"what": "nothing", "facts": {}})
 
@@ -150,7 +159,8 @@ def of_device(machine, way, rng, count):
     found = devices.Found(tempfile.mkdtemp(prefix="state-", dir=found_root), machine.name)
     known, after = machine.known()["facts"], machine.after()["facts"]
     try:
-        machine.disk.rebuild(found.state, way, rng)
+        if machine.is_known(machine.disk.rebuild(found.state, way, rng)):
+            return None
         took = found.begin()
         found.judge(known, after)
         if count % 8 == 0:
@@ -191,7 +201,8 @@ def of_distributor(machine, way, rng, count, buyer, time_ns, like):
     found = distributors.Found(like, disk)
     known, after, final = machine.known(), machine.after(), machine.marks[-1][1]
     try:
-        machine.disk.rebuild(disk, way, rng)
+        if machine.is_known(machine.disk.rebuild(disk, way, rng)):
+            return None
         took = found.begin()
         found.judge(known["facts"], after["facts"], final["facts"])
         if count % 8 == 1:
@@ -216,20 +227,19 @@ def lost_at(name):
     def run():
         machine, buyer = Machine(name), Machine("kitchen")
         every = int(os.environ.get("HEARTH_POWER_LOSS", "0")) or max(1, len(machine.records) * 3 * len(recordings) // STATES)
-        rng, worst, count, failures, tried = random.Random(f"{seed} {name}"), 0, 0, [], None
+        rng, worst, count, failures = random.Random(f"{seed} {name}"), 0, 0, []
         for i, time_ns in machine.calls(every):
-            known = machine.known()
-            for way in machine.disk.ways(tried[0] if tried and tried[1] is known else None):
-                count += 1
-                tried = (machine.disk.syncs, known) if way == "lost" else tried
+            for way in machine.disk.ways(torn):
                 try:
                     if shop:
                         took = of_distributor(machine, way, rng, count, buyer, time_ns, shop)
                     else:
                         took = of_device(machine, way, rng, count)
-                    worst = max(worst, took)
+                    count += took is not None
+                    worst = max(worst, took or 0)
                 except AssertionError as error:
-                    failures.append(f"call {i} of {len(machine.records)}, {way}, after {known['what']!r}: {error}")
+                    count += 1
+                    failures.append(f"call {i} of {len(machine.records)}, {way}, after {machine.known()['what']!r}: {error}")
                     print("# " + failures[-1].replace("\n", "\n# "), flush=True)
         print(f"# {name}: {len(machine.records)} calls, {count} states, slowest start {worst * 1000:.0f} ms", flush=True)
         assert not failures, f"{len(failures)} of {count}"
@@ -255,7 +265,7 @@ def lost_while_it_moves():
         for i, record in enumerate(records):
             if record[0] != states.MARK:
                 disk.do(record)
-            for way, which in [(w, p) for w in disk.ways(None) for p in allowed[i]] if i in wanted else ():
+            for way, which in [(w, p) for w in disk.ways(torn) for p in allowed[i]] if i in wanted else ():
                 found = distributors.Found(h.aurora, distributors.new_disk(found_root))
                 count += 1
                 try:

@@ -3,6 +3,7 @@
 The disk promises what POSIX does and no more: the content and length of a file are safe once the file was synced, a name once its folder was.
 What was not synced may be there, be missing, or be there in part, in sectors of 512 bytes; names change in the order in which they were changed.
 """
+import hashlib
 import json
 import os
 import struct
@@ -62,11 +63,9 @@ class Disk:
         self.changes = {}        # inode: [(kind, offset, data)], not synced
         self.names = {"": None}  # path: inode, None for a folder; synced
         self.renames = []        # changes of names, in order, not synced
-        self.syncs = 0           # another number: what is safe may be another
 
     def do(self, record):
         kind, inode, offset, path, second, data, _ = record
-        self.syncs += kind in (SYNC, SYNC_DIR, SYNC_ALL)
         if kind in (WRITE, TRUNCATE):
             self.safe.setdefault(inode, bytearray())
             self.changes.setdefault(inode, []).append((kind, offset, data))
@@ -109,15 +108,13 @@ class Disk:
             for p in moved:
                 names[second + p[len(path):]] = names.pop(p)
 
-    def ways(self, tried):
-        """How it may be found: as many ways as differ. tried: the number of syncs when "lost" was tried last; nothing else changes that one."""
-        if not self.renames and not any(self.changes.values()):
-            return ("kept",)
-        return ("kept", "torn") if tried == self.syncs else ("kept", "torn", "lost")
+    def ways(self, torn=1):
+        """How it may be found. torn: how often by chance."""
+        return ("kept", "lost") + ("torn",) * torn if self.renames or any(self.changes.values()) else ("kept",)
 
     def rebuild(self, folder, way, rng):
-        """Writes the files into an empty folder. way: kept, lost or torn."""
-        names = dict(self.names)
+        """Writes the files into an empty folder. way: kept, lost or torn. Returns a digest of it: the same for the same files."""
+        names, whole = dict(self.names), hashlib.sha256()
         count = {"kept": len(self.renames), "lost": 0, "torn": rng.randint(0, len(self.renames))}[way]
         for one in self.renames[:count]:
             self.rename(names, one)
@@ -125,11 +122,14 @@ class Disk:
             if path == "" or not self.is_whole(names, path):
                 continue
             target = os.path.join(folder, path)
-            if names[path] is None:
+            content = None if names[path] is None else self.content(names[path], way, rng)
+            whole.update(repr((path, content and hashlib.sha256(content).digest())).encode())
+            if content is None:
                 os.mkdir(target, 0o700)
                 continue
             with open(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as f:
-                f.write(self.content(names[path], way, rng))
+                f.write(content)
+        return whole.digest()
 
     @staticmethod
     def is_whole(names, path):
