@@ -147,6 +147,7 @@ static void on_drain(struct peer *p, void *ctx)
     if (l->serving != NULL)
         serve_drain(l->serving);
     state_on_drain(l);
+    shelf_on_drain(l);
 }
 
 void link_ended(struct link *l, enum reason why)

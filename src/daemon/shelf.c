@@ -1,6 +1,6 @@
-/* Both ends of what a device has: telling a sibling, a page a question; and asking one, page after page, as fast as the client reads.
+/* Asking a sibling what it has, page after page, as fast as the client reads. Telling: shelf_tell.c.
  *
- * Callbacks, in order: shelf_on_get (the answering end); on_ready or on_closed (link), on_answer for each page, on_room when the client has not read the one before. */
+ * Callbacks, in order: on_ready or on_closed (link), on_answer for each page, on_room when the client has not read the one before. */
 #include "daemon/shelf.h"
 
 #include <stdio.h>
@@ -8,8 +8,7 @@
 
 #include "base/util.h"
 #include "daemon/control.h"
-#include "daemon/copy.h"
-#include "daemon/library_query.h"
+#include "daemon/library.h"
 #include "daemon/listing.h"
 #include "daemon/siblings.h"
 #include "daemon/transfers_internal.h"
@@ -19,76 +18,6 @@
 #include "base/log.h"
 
 #define ANSWER_MS 15000
-
-/* ---- telling ------------------------------------------------------------------------------------------------- */
-
-static void put_item(struct daemon *d, const struct track *t, msg_ShelfItem *out)
-{
-    const struct track_license *l = track_license(t);
-    *out = (msg_ShelfItem){ .has_creator = t->creator != NULL,
-                            .has_album = t->album != NULL,
-                            .duration_ms = t->duration_ms,
-                            .plain_bytes = t->plain_bytes,
-                            .has_body = t->has_body && !t->damaged,
-                            .license_state = track_license_state(d, t),
-                            .has_issuer = l != NULL };
-    memcpy(out->content, t->content.bytes, sizeof(out->content));
-    CODEC_SET_TEXT(out->title, t->has_info ? t->title : "");
-    CODEC_SET_TEXT(out->creator, t->creator != NULL ? t->creator : "");
-    CODEC_SET_TEXT(out->album, t->album != NULL ? t->album : "");
-    CODEC_SET_TEXT(out->media_type, t->has_info ? t->media_type : "");
-    if (l != NULL)
-        memcpy(out->issuer, l->issuer.bytes, sizeof(out->issuer));
-}
-
-static void look(struct daemon *d, const struct id *client, const msg_ShelfGet *m, msg_Shelf *out)
-{
-    struct library_query query;
-    size_t count = size_min(library_count(d), SHELF_TRACKS_MAX);
-    size_t end = size_min(count, (size_t)m->at + SHELF_LOOKED_AT), at = m->at;
-    uint32_t cap = m->count < SHELF_ITEMS_MAX ? m->count : SHELF_ITEMS_MAX;
-    library_query_init(&query, m->has_query ? m->query : NULL);
-    *out = (msg_Shelf){ .skip = m->skip };
-    for (; at < end && out->items_count < cap; at++) {
-        const struct track *t = library_by_title(d, at);
-        if (!library_query_fits(&query, t) || !copy_may_be_told(d, client, t))
-            continue;
-        if (out->skip > 0)
-            out->skip--;
-        else
-            put_item(d, t, &out->items[out->items_count++]);
-    }
-    out->has_next = at < count && cap > 0;
-    out->next = (uint32_t)at;
-}
-
-void shelf_on_get(struct link *l, const struct frame *f)
-{
-    struct daemon *d = link_daemon(l);
-    msg_ShelfGet m;
-    char detail[128];
-    if (CODEC_DECODE(msg_ShelfGet, f->message, &m) != 0 || m.at > SHELF_TRACKS_MAX) {
-        peer_close(link_peer(l), REASON_MALFORMED);
-        return;
-    }
-    if (!link_is_trusted(l)) {
-        link_refuse(l, f->request, REASON_NOT_OWNED, NULL);
-        return;
-    }
-    if (d->config.answer_fetch == CONFIG_FETCH_NONE) {
-        (void)snprintf(detail, sizeof(detail), "%s answers no fetches, and does not tell what it has.", d->config.name);
-        link_refuse(l, f->request, REASON_NOT_PERMITTED, detail);
-        return;
-    }
-    msg_Shelf *answer CLEANUP(freep) = malloc(sizeof(*answer));
-    if (answer == NULL) {
-        link_refuse(l, f->request, REASON_INTERNAL, NULL);
-        return;
-    }
-    look(d, link_client(l), &m, answer);
-    if (peer_send(link_peer(l), msg_Type_SHELF, f->request, msg_Shelf_fields, answer, slice(NULL, 0)) != 0)
-        link_refuse(l, f->request, REASON_INTERNAL, NULL);
-}
 
 /* ---- asking -------------------------------------------------------------------------------------------------- */
 

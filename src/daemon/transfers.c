@@ -414,7 +414,10 @@ int transfers_start(struct daemon *d)
     r = syncer_new(&s->syncer, d->loop, d->config.bodies_dir);
     if (r == 0)
         r = http_new(&s->http, d->loop, d->config.ca_file);
+    if (r == 0)
+        r = shelf_teller_new(d, &s->teller);
     if (r != 0) {
+        http_free(s->http);
         syncer_free(s->syncer);
         serve_free(s->serve);
         return r;
@@ -446,6 +449,7 @@ void transfers_stop(struct daemon *d)
     uv_close((uv_handle_t *)&s->tick, on_tick_closed);
     fetches_stop(d);
     shelves_stop(d);
+    shelf_teller_free(steal(&s->teller));
     while (s->first != NULL) {
         struct transfer *t = s->first;
         transfer_hold(t);

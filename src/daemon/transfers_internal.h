@@ -11,6 +11,7 @@ struct receive_run;
 struct fetch;
 struct export;
 struct shelf_asking;
+struct shelf_teller;
 
 struct copy_done { /* copies_done.c */
     struct copy_done *next;
@@ -34,6 +35,7 @@ struct transfers {
     struct fetch *fetches;        /* fetch.c */
     struct export *exports;       /* export.c */
     struct shelf_asking *askings; /* shelf.c */
+    struct shelf_teller *teller;  /* shelf_tell.c; NULL: it ends */
     struct copies_done copies_done;
     uv_timer_t tick;
     bool stopping, tick_open;

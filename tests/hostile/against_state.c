@@ -232,6 +232,28 @@ static const char *claims_to_know_more(struct stage *s)
     return bad;
 }
 
+/* What it has, asked again and again: all is answered, one question after the other, and no faster than 3,900 a second. */
+static const char *what_it_has_without_an_end(struct stage *s)
+{
+    const unsigned questions = 4000;
+    unsigned answers = 0;
+    struct line *l = meet(s);
+    if (l == NULL)
+        return s->complaint;
+    int64_t began_ms = wire_now_ms();
+    for (uint32_t i = 0; i < questions; i++)
+        LINE_SAY(l, msg_Type_SHELF_GET, 5 + 2 * i, msg_ShelfGet,
+                 (&(msg_ShelfGet){ .count = 16, .skip = UINT32_MAX, .has_query = true, .query = "e" }));
+    for (struct heard *h; answers < questions && (h = line_hear(l, WIRE_WAIT_MS)) != NULL; free(h))
+        answers += h->type == msg_Type_SHELF;
+    int64_t took_ms = wire_now_ms() - began_ms;
+    const char *bad = answers < questions            ? stage_complain(s, "%u of %u are answered", answers, questions)
+                      : took_ms < questions / 4 - 50 ? stage_complain(s, "%u in %d ms", answers, (int)took_ms)
+                                                     : stage_expect_alive(s, l);
+    line_free(l);
+    return bad;
+}
+
 #define MEMBER(function)          \
     {                             \
 #function, function, true \
@@ -249,6 +271,7 @@ static const struct hostile_case members[] = {
     MEMBER(news_of_garbage),
     MEMBER(news_without_an_end),
     MEMBER(questions_without_an_end),
+    MEMBER(what_it_has_without_an_end),
     MEMBER(claims_to_know_more),
 };
 const struct hostile_cases against_state = { "state", members, ARRAY_COUNT(members) };
