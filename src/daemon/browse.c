@@ -14,6 +14,7 @@ struct browse {
     struct call *call;
     char query[128];
     uint32_t offset, pages;
+    uint64_t listing;
     msg_Catalogue page;
     ctl_CatalogueRow row;
 };
@@ -26,7 +27,7 @@ static void show(struct browse *b, struct account *a)
     for (pb_size_t i = 0; i < b->page.items_count; i++) {
         const msg_CatalogueItem *item = &b->page.items[i];
         struct id content = id_from(item->content);
-        b->row.number = listing_add(b->walk.daemon, &content, &a->distributor, item->title, item);
+        b->row.number = listing_add(b->walk.daemon, b->listing, &content, &a->distributor, item->title, item);
         b->row.item = *item;
         CODEC_SET_TEXT(b->row.distributor_name, a->name);
         CALL_ROW(b->call, CATALOGUE_ROW, CatalogueRow, &b->row);
@@ -86,7 +87,7 @@ void browse_handle(struct daemon *d, struct call *c, const void *message)
         call_refuse(c, d->accounts == NULL ? REASON_NOT_REGISTERED : REASON_INTERNAL, NULL);
         return;
     }
-    listing_clear(d);
+    b->listing = listing_begin(d);
     b->call = c;
     memcpy(b->query, m->query, sizeof(b->query));
     b->walk.visit = visit;

@@ -54,8 +54,9 @@ struct daemon {
     uint8_t device_key[32], sealing_key[32];
     uint64_t generation; /* of the vault */
     struct library *library;
-    struct listing *listings;                /* numbers of the last listing shown at each terminal, the newest first */
-    uint64_t terminal;                       /* that is meant: listing.h */
+    struct listing *listings; /* numbers of the last listing shown at each terminal, the newest first */
+    uint64_t terminal;        /* that is meant: listing.h */
+    uint64_t listings_drawn;
     struct playlists_shown *playlists_shown; /* what playlists_shown.h remembers; NULL: nothing */
     struct quotes *quotes;                   /* quotes shown and not yet taken */
     struct account *accounts;                /* list, in order of registration */

@@ -10,7 +10,7 @@
 
 struct listing {
     struct listing *next;
-    uint64_t terminal;
+    uint64_t terminal, name; /* name: drawn, later ones are larger */
     struct listing_entry *entries;
     size_t count, cap;
 };
@@ -83,13 +83,6 @@ static void drop(struct daemon *d, struct listing *l)
     free(l);
 }
 
-void listing_clear(struct daemon *d)
-{
-    struct listing *l = chosen(d);
-    if (l != NULL)
-        drop(d, l);
-}
-
 /* Those of other terminals give way, the oldest first. */
 static bool make_room(struct daemon *d, const struct listing *mine)
 {
@@ -109,15 +102,29 @@ static bool make_room(struct daemon *d, const struct listing *mine)
     }
 }
 
-static struct listing *begin(struct daemon *d)
+uint64_t listing_draw(struct daemon *d) { return ++d->listings_drawn; }
+
+void listing_begin_drawn(struct daemon *d, uint64_t listing)
 {
-    struct listing *l = calloc(1, sizeof(*l));
+    struct listing *before = chosen(d), *l = NULL;
+    if (before != NULL && before->name > listing)
+        return;
+    if (before != NULL)
+        drop(d, before);
+    l = calloc(1, sizeof(*l));
     if (l == NULL)
-        return NULL;
+        return;
     l->terminal = d->terminal;
+    l->name = listing;
     l->next = d->listings;
     d->listings = l;
-    return l;
+}
+
+uint64_t listing_begin(struct daemon *d)
+{
+    uint64_t listing = listing_draw(d);
+    listing_begin_drawn(d, listing);
+    return listing;
 }
 
 static struct listing_entry *grow(struct listing *l)
@@ -135,13 +142,11 @@ static struct listing_entry *grow(struct listing *l)
     return e;
 }
 
-uint32_t listing_add(struct daemon *d, const struct id *content, const struct id *distributor, const char *title,
-                     const msg_CatalogueItem *item)
+uint32_t listing_add(struct daemon *d, uint64_t listing, const struct id *content, const struct id *distributor,
+                     const char *title, const msg_CatalogueItem *item)
 {
     struct listing *l = chosen(d);
-    if (l == NULL)
-        l = begin(d);
-    struct listing_entry *e = l != NULL && make_room(d, l) ? grow(l) : NULL;
+    struct listing_entry *e = l != NULL && l->name == listing && make_room(d, l) ? grow(l) : NULL;
     if (e == NULL)
         return 0;
     if (listing_entry_init(e, content, distributor, title, item) != 0) {

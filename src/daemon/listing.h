@@ -22,10 +22,14 @@ struct listing_entry {
 /* terminal: as the client says (control.proto, Terminal). */
 void listing_choose(struct daemon *d, uint64_t terminal);
 uint64_t listing_chosen(const struct daemon *d);
-void listing_clear(struct daemon *d);
-/* Returns the number given (from 1); 0 when out of memory. */
-uint32_t listing_add(struct daemon *d, const struct id *content, const struct id *distributor, const char *title,
-                     const msg_CatalogueItem *item);
+/* A listing that begins now: the chosen terminal's, empty, instead of the one before. What names it, for listing_add. */
+uint64_t listing_begin(struct daemon *d);
+/* The same, when the first entry comes: drawn when it is asked for, begun unless the terminal has one by now that was drawn later. */
+uint64_t listing_draw(struct daemon *d);
+void listing_begin_drawn(struct daemon *d, uint64_t listing);
+/* Returns the number given (from 1); 0: the chosen terminal has another listing by now, or there is no room. */
+uint32_t listing_add(struct daemon *d, uint64_t listing, const struct id *content, const struct id *distributor,
+                     const char *title, const msg_CatalogueItem *item);
 const struct listing_entry *listing_number(struct daemon *d, uint32_t number); /* NULL when there is none */
 size_t listing_count(const struct daemon *d);
 void listing_free(struct daemon *d);

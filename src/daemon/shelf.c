@@ -28,7 +28,8 @@ struct shelf_asking {
     struct link_user link;
     uint32_t request; /* 0: none is under way */
     uint32_t left;    /* of those that are wanted */
-    bool listed;      /* the listing is this one now */
+    uint64_t listing; /* drawn */
+    bool listed;      /* ... and begun */
     bool waits;       /* for the client to read: on_room comes */
     bool unlisted;    /* hearthd ends, and the table goes before the client */
     bool over;        /* meanwhile it ended, for this reason: */
@@ -92,7 +93,7 @@ static void send_row(struct shelf_asking *a, const msg_ShelfItem *i)
         memcpy(row.issuer, i->issuer, sizeof(row.issuer));
         CODEC_SET_TEXT(row.issuer_name, library_issuer_name(d, &issuer, short_id));
     }
-    row.number = listing_add(d, &content, &issuer, i->title, NULL);
+    row.number = listing_add(d, a->listing, &content, &issuer, i->title, NULL);
     CALL_ROW(a->call, TRACK_ROW, TrackRow, &row);
 }
 
@@ -129,7 +130,7 @@ static void take(struct shelf_asking *a, const msg_Shelf *page)
 {
     call_choose_listing(a->daemon, a->call);
     if (!a->listed)
-        listing_clear(a->daemon);
+        listing_begin_drawn(a->daemon, a->listing);
     a->listed = true;
     for (pb_size_t i = 0; i < page->items_count; i++)
         send_row(a, &page->items[i]);
@@ -192,7 +193,8 @@ static void begin(struct daemon *d, struct call *c, const struct sibling *from, 
     struct id client = from->client;
     a->daemon = d;
     a->call = c;
-    a->left = m->has_limit ? m->limit : UINT32_MAX;
+    a->listing = listing_draw(d);
+    a->left = m->has_limit && m->limit < SHELF_LISTED_MAX ? m->limit : SHELF_LISTED_MAX;
     a->link.on_ready = on_ready;
     a->link.on_closed = on_closed;
     a->question.skip = m->has_skip ? m->skip : 0;

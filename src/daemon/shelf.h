@@ -8,7 +8,7 @@
 
 struct call;
 
-/* ctl LIBRARY_GET with a device: its rows, by title, with numbers of a listing. Refuses the call: REASON_NOT_FOUND, REASON_WRONG_DESTINATION, REASON_OFFLINE, what the
+/* ctl LIBRARY_GET with a device: its rows, by title, SHELF_LISTED_MAX at most, with numbers of a listing. Refuses the call: REASON_NOT_FOUND, REASON_WRONG_DESTINATION, REASON_OFFLINE, what the
  * other device answers, REASON_MALFORMED. */
 void shelf_ask(struct daemon *d, struct call *c, const ctl_LibraryGet *m);
 void shelves_stop(struct daemon *d); /* who waits is told */

@@ -21,6 +21,7 @@ struct walkthrough {
     struct daemon *daemon;
     struct library_query query;
     uint32_t skip, left;
+    uint64_t listing;
     size_t count, at;
     struct id *order; /* owned; the library may change between two rooms */
 };
@@ -31,12 +32,13 @@ static void walkthrough_free(struct walkthrough *w)
     free(w);
 }
 
-static void send_track(struct daemon *d, struct call *c, const struct track *t)
+static void send_track(struct daemon *d, struct call *c, uint64_t listing, const struct track *t)
 {
     const struct track_license *l = track_license(t);
     struct id nobody = { 0 };
     ctl_TrackRow row;
-    uint32_t number = listing_add(d, &t->content, l != NULL ? &l->issuer : &nobody, t->has_info ? t->title : "", NULL);
+    uint32_t number =
+        listing_add(d, listing, &t->content, l != NULL ? &l->issuer : &nobody, t->has_info ? t->title : "", NULL);
     library_row(d, t, number, &row);
     CALL_ROW(c, TRACK_ROW, TrackRow, &row);
 }
@@ -48,7 +50,7 @@ static void send_tracks(struct call *c, void *ctx)
     while (w->at < w->count && call_has_room(c)) {
         const struct track *t = library_find(w->daemon, w->order[w->at++].bytes);
         if (t != NULL)
-            send_track(w->daemon, c, t);
+            send_track(w->daemon, c, w->listing, t);
     }
     if (w->at < w->count) {
         call_when_room(c, send_tracks, w);
@@ -96,7 +98,7 @@ void library_handle(struct daemon *d, struct call *c, const void *message)
         call_refuse(c, REASON_INTERNAL, NULL);
         return;
     }
-    listing_clear(d);
+    w->listing = listing_begin(d);
     send_tracks(c, w);
 }
 

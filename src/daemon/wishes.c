@@ -78,12 +78,12 @@ void wishes_handle(struct daemon *d, struct call *c, const void *message)
     const struct replica *r = state_replica(d);
     size_t index = first_wish(r);
     (void)message;
-    listing_clear(d);
+    uint64_t listing = listing_begin(d);
     for (const struct replica_item *i; (i = next_wish(r, &index)) != NULL;) {
         struct id content, distributor;
         char title[STATE_TITLE_BYTES];
         (void)state_wish_of(i, &content, &distributor, title);
-        send_row(d, c, i, listing_add(d, &content, &distributor, title, NULL));
+        send_row(d, c, i, listing_add(d, listing, &content, &distributor, title, NULL));
     }
     call_finish(c);
 }

@@ -7,8 +7,10 @@
 
 #include "base/outcome.h"
 
-#define SHELF_ITEMS_MAX 16          /* of one answer */
-#define SHELF_LOOKED_AT 4096        /* tracks that one answer looks at: then the asker may have left */
+#define SHELF_ITEMS_MAX 16   /* of one answer */
+#define SHELF_LOOKED_AT 4096 /* tracks that one answer looks at: then the asker may have left */
+#define SHELF_LISTED_MAX \
+    10000u /* rows that are asked for in one listing: what a sibling says leaves room for the listings of other terminals */
 #define SHELF_TRACKS_MAX (1u << 18) /* what lies behind is not told */
 
 /* An answer to this question. 0, or SHELF_MALFORMED: more than was asked for; one that leads back, nowhere, or in steps so small that there would be no end; text

@@ -165,6 +165,12 @@ const char *output_duration(uint64_t ms, char out[24])
     return out;
 }
 
+const char *output_number(uint32_t number, char out[16])
+{
+    snprintf(out, 16, number == 0 ? "-" : "%u", (unsigned)number);
+    return out;
+}
+
 const char *output_money(int64_t minor, const char *currency, char out[40])
 {
     uint64_t magnitude = minor < 0 ? 0 - (uint64_t)minor : (uint64_t)minor;

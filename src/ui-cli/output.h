@@ -32,6 +32,7 @@ void output_progress_end(struct output *o);
 /* Text for people, into a caller's buffer, returned. */
 const char *output_bytes(uint64_t bytes, char out[24]);
 const char *output_duration(uint64_t ms, char out[24]);
+const char *output_number(uint32_t number, char out[16]); /* of a listing; 0: "-", it has none */
 const char *output_money(int64_t minor, const char *currency, char out[40]);
 const char *output_time(uint64_t ms, char out[32]);
 const char *output_id(const void *id, char out[56]); /* short form */

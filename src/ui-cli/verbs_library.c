@@ -10,6 +10,7 @@
 #include "crypto/id.h"
 #include "protocol/documents.h"
 #include "protocol/play_end.h"
+#include "protocol/shelf.h"
 #include "ui-cli/prompt.h"
 
 const char *verb_license_word(const ctl_TrackRow *t)
@@ -70,6 +71,7 @@ struct rows {
     struct cli *cli;
     json_t *list;
     struct table table;
+    size_t count;
 };
 
 static int on_track(const struct frame *f, void *ctx)
@@ -78,11 +80,12 @@ static int on_track(const struct frame *f, void *ctx)
     ctl_TrackRow t;
     if (f->type != ctl_Type_TRACK_ROW || CODEC_DECODE(ctl_TrackRow, f->message, &t) != 0)
         return -EPROTO;
+    rows->count++;
     if (rows->list != NULL)
         return json_array_append_new(rows->list, verb_track_json(&t));
     char number[16], duration[24], bytes[24], id[56];
-    snprintf(number, sizeof(number), "%u", (unsigned)t.number);
-    table_row(&rows->table, number, t.title, t.has_creator ? t.creator : "-", output_duration(t.duration_ms, duration),
+    table_row(&rows->table, output_number(t.number, number), t.title, t.has_creator ? t.creator : "-",
+              output_duration(t.duration_ms, duration),
               !t.has_body                  ? "not stored"
               : t.has_damaged && t.damaged ? "damaged"
                                            : output_bytes(t.plain_bytes, bytes),
@@ -117,12 +120,13 @@ static int run_library(struct cli *cli, int argc, char **argv)
         return cli_usage(cli, "--limit is a number of tracks");
     if (skip != NULL && !read_count(skip, &m.has_skip, &m.skip))
         return cli_usage(cli, "--skip is a number of tracks");
-    struct rows rows = { cli, cli->output.json ? json_array() : NULL, { 0 } };
+    struct rows rows = { .cli = cli, .list = cli->output.json ? json_array() : NULL };
     table_init(&rows.table, 8,
                (const char *[]){ "#", "TITLE", "CREATOR", "LENGTH", "SIZE", "LICENSE", "ISSUER", "ID" });
     code = CLI_CALL(cli, LIBRARY_GET, ctl_LibraryGet, &m, on_track, &rows);
+    bool limited = m.has_device && rows.count == SHELF_LISTED_MAX && (!m.has_limit || m.limit > SHELF_LISTED_MAX);
     if (code == EXIT_DONE && rows.list != NULL)
-        output_json(&cli->output, json_pack("{s:O}", "library", rows.list));
+        output_json(&cli->output, json_pack("{s:O, s:b}", "library", rows.list, "limited", limited));
     if (code == EXIT_DONE && rows.list == NULL) {
         if (rows.table.rows == 1)
             output_line(&cli->output, m.has_query || m.has_skip ? "Nothing more in the library fits."
@@ -132,6 +136,9 @@ static int run_library(struct cli *cli, int argc, char **argv)
         table_print(&rows.table);
         if (tell)
             output_line(&cli->output, "One of them for this device: hearth fetch NUMBER --from %s", device);
+        if (limited)
+            output_line(&cli->output, "As many are listed at once. What may follow: --skip %llu",
+                        (unsigned long long)m.skip + SHELF_LISTED_MAX);
     }
     json_decref(rows.list);
     table_deinit(&rows.table);
@@ -142,7 +149,7 @@ const struct verb verb_library = {
     "Lists what this device has, by title: all, or what has QUERY in title, creator or album.",
     "A page of a large library: --limit 50, then --limit 50 --skip 50, and so on.\n"
     "--on DEVICE lists what another device of the household has, as that says now: what can be fetched from there.\n"
-    "The numbers are for hearth fetch NUMBER --from DEVICE.\n",
+    "The numbers are for hearth fetch NUMBER --from DEVICE; 10,000 tracks at once, then --skip 10000.\n",
     run_library
 };
 

@@ -70,14 +70,13 @@ static int on_catalogue(const struct frame *f, void *ctx)
         return json_array_append_new(rows->list, catalogue_json(&row));
     const msg_CatalogueItem *i = &row.item;
     char number[16], price[56] = "-", copy[40], money[40], duration[24], id[56];
-    snprintf(number, sizeof(number), "%u", (unsigned)row.number);
     if (i->products_count >
         0) /* owned: some device of the account has a license; this one may still need a copy or its own */
         snprintf(price, sizeof(price), "%s%s%s", i->products_count > 1 ? "from " : "",
                  output_money(lowest_price(i), i->products[0].currency, money), i->owned ? ", owned" : "");
     else if (i->owned)
         snprintf(price, sizeof(price), "owned");
-    table_row(&rows->table, number, i->title, i->has_creator ? i->creator : "-",
+    table_row(&rows->table, output_number(row.number, number), i->title, i->has_creator ? i->creator : "-",
               output_duration(i->duration_ms, duration), i->media_type, price, copy_price(i, copy),
               row.distributor_name, output_id(i->content, id));
     return 0;

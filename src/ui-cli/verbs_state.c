@@ -29,9 +29,9 @@ static int on_wish(const struct frame *f, void *ctx)
         return -EPROTO;
     if (rows->list != NULL)
         return json_array_append_new(rows->list, wish_json(&w));
-    snprintf(number, sizeof(number), "%u", (unsigned)w.number);
     snprintf(state, sizeof(state), "%s %s", w.bought ? "bought on" : "wished on", w.device);
-    table_row(&rows->table, number, w.title, w.distributor_name, state, output_id(w.content, id));
+    table_row(&rows->table, output_number(w.number, number), w.title, w.distributor_name, state,
+              output_id(w.content, id));
     return 0;
 }
 

@@ -17,10 +17,15 @@
 #include "base/log.h"
 #include "base/util.h"
 
-static const struct hostile_cases *const sets[] = { &against_distributor, &against_distributor_member,
-                                                    &against_device,      &against_device_member,
-                                                    &against_copy,        &against_state,
-                                                    &against_state_room,  &floods };
+static const struct hostile_cases *const sets[] = { &against_distributor,
+                                                    &against_distributor_member,
+                                                    &against_device,
+                                                    &against_device_member,
+                                                    &against_copy,
+                                                    &against_state,
+                                                    &against_state_room,
+                                                    &against_shelf,
+                                                    &floods };
 
 static const struct hostile_cases *find_set(const char *name)
 {

@@ -30,7 +30,7 @@ struct hostile_cases {
     size_t count;
 };
 extern const struct hostile_cases against_distributor, against_distributor_member, against_device,
-    against_device_member, against_copy, against_state, against_state_room, floods;
+    against_device_member, against_copy, against_state, against_state_room, against_shelf, floods;
 
 /* ---- steps ---- */
 

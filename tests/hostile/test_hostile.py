@@ -4,7 +4,9 @@ and has not grown. The hostile ends are played by the program beside this file (
 
 usage: test_hostile.py distributor|device|state|lies|source|host|partner     which of the programs is attacked, or by whom"""
 import itertools
+import json
 import os
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -13,7 +15,7 @@ import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "household"))
-from household import BUILD, Device, Household, Process, Refused, enter_namespace, make_track, rows_of, run_cases, wait_for  # noqa: E402
+from household import BUILD, PROGRAMS, Device, Household, Process, Refused, enter_namespace, make_track, rows_of, run_cases, wait_for  # noqa: E402
 
 enter_namespace()
 HOSTILE = os.environ.get("HEARTH_HOSTILE") or os.path.join(BUILD, "tests", "hostile", "hostile")
@@ -302,7 +304,76 @@ def against_the_device():
     h.kitchen("playlist", "add", "Kept", content, content)
     h.kitchen("settings", "volume", "77")
     yield from (against("state", name[0], kitchen_address, state_is_kept) for name in names("state"))
+    yield "shelf: told without an end", told_without_an_end
+    yield "shelf: told late", told_late
     yield bounded(kitchen, "device", device_serves)
+
+
+# ---- a sibling that says what it has ----
+
+class Teller:
+    """It plays a case of the set until the block ends, linked with the kitchen."""
+
+    def __init__(self, name):
+        self.name = name
+
+    def __enter__(self):
+        self.child = subprocess.Popen([HOSTILE, "run", "shelf", self.name, f"address={kitchen_address()}", *COMMON], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        wait_for("it is there", lambda: any(d["name"] == "gremlin" and d["online"] for d in h.kitchen("devices")["devices"]))
+        return self
+
+    def is_asked(self):
+        said = self.child.stdout.readline().strip()
+        assert said == "asked", said
+
+    def go_on(self):
+        self.child.stdin.write("\n")
+        self.child.stdin.flush()
+
+    def __exit__(self, *_):
+        self.child.kill()
+        self.child.wait(20)
+
+
+def asking():
+    return subprocess.Popen([PROGRAMS["hearth"], "--socket", h.kitchen.socket, "--json", "library", "--on", "gremlin"], stdout=subprocess.PIPE, text=True)
+
+
+def rows_told(child):
+    out = child.communicate(timeout=60)[0]
+    assert child.returncode == 0, (child.returncode, out)
+    return json.loads(out)
+
+
+def told_without_an_end():
+    """As many as leave room for the listings of other terminals."""
+    with Teller("tells_without_an_end"):
+        told = h.kitchen("library", "--on", "gremlin")
+        assert len(told["library"]) == 10000 and told["limited"], len(told["library"])
+        assert [t["number"] for t in told["library"]] == list(range(1, 10001))
+        less = h.kitchen("library", "--on", "gremlin", "--limit", "40")
+        assert len(less["library"]) == 40 and not less["limited"]
+        shown = subprocess.run([PROGRAMS["hearth"], "--socket", h.kitchen.socket, "library", "--on", "gremlin"], capture_output=True, text=True, timeout=60)
+        assert "--skip 10000" in shown.stdout.splitlines()[-1], shown.stdout[-300:]
+
+
+def told_late():
+    """What comes after Ctrl-C, or after another list at the same terminal, leaves the terminal's numbers as they are."""
+    with Teller("tells_late") as teller:
+        own = h.kitchen.library()[0]["content"]
+        interrupted = asking()
+        teller.is_asked()
+        interrupted.send_signal(signal.SIGINT)
+        interrupted.communicate(timeout=20)
+        h.kitchen("status")  # it has left
+        teller.go_on()
+        slow = asking()
+        teller.is_asked()
+        assert h.kitchen("show", "1")["content"] == own, "after Ctrl-C"
+        assert h.kitchen.library()[0]["content"] == own
+        teller.go_on()
+        assert [(t["number"], t["title"]) for t in rows_told(slow)["library"]] == [(0, "Bait 0")]
+        assert h.kitchen("show", "1")["content"] == own, "after another list"
 
 
 # ---- a sibling that fills what the household shares ----
