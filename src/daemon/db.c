@@ -45,6 +45,9 @@ static const char *const migrations[] = {
     "  address TEXT NOT NULL, PRIMARY KEY (client, by_hand)) STRICT, WITHOUT ROWID;"
     "INSERT INTO place (client, by_hand, address) SELECT client, CASE WHEN by_hand = 0 THEN 0 ELSE 1 END, address FROM address WHERE length(client) = 32;"
     "DROP TABLE address;",
+    /* The last number that was given, and where a run was cut off, so that numbers leap from `given` to `first` (events.h). */
+    "ALTER TABLE event_number ADD COLUMN given INTEGER;"
+    "CREATE TABLE event_cut (first INTEGER PRIMARY KEY CHECK (first > 0), given INTEGER NOT NULL CHECK (given >= 0)) STRICT;",
 };
 
 static const char *const statements[] = {
@@ -87,9 +90,13 @@ static const char *const statements[] = {
     [DB_DAMAGED_PUT] = "INSERT INTO damaged (content) VALUES (?1) ON CONFLICT DO NOTHING",
     [DB_DAMAGED_DELETE] = "DELETE FROM damaged WHERE content = ?1",
     [DB_POSITIONS_CLEAR] = "DELETE FROM position",
-    [DB_EVENT_NUMBER] = "SELECT next FROM event_number",
-    [DB_EVENT_NUMBER_PUT] =
-        "INSERT INTO event_number (one, next) VALUES (1, ?1) ON CONFLICT (one) DO UPDATE SET next = ?1",
+    [DB_EVENT_NUMBER] = "SELECT next, coalesce(given, next - 1) FROM event_number",
+    [DB_EVENT_NUMBER_PUT] = "INSERT INTO event_number (one, next, given) VALUES (1, ?1, ?2)"
+                            " ON CONFLICT (one) DO UPDATE SET next = ?1, given = ?2",
+    [DB_EVENT_CUTS] = "SELECT first, given FROM event_cut ORDER BY first DESC",
+    [DB_EVENT_CUT_ADD] = "INSERT INTO event_cut (first, given) VALUES (?1, ?2)",
+    [DB_EVENT_CUTS_TRIM] =
+        "DELETE FROM event_cut WHERE first NOT IN (SELECT first FROM event_cut ORDER BY first DESC LIMIT ?1)",
     [DB_STATE_SELF] = "SELECT replica, told, inode, born FROM state_self",
     [DB_STATE_SELF_PUT] = "INSERT INTO state_self (one, replica, told, inode, born) VALUES (1, ?1, ?2, ?3, ?4)"
                           " ON CONFLICT (one) DO UPDATE SET replica = ?1, told = ?2, inode = ?3, born = ?4",

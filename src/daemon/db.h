@@ -48,8 +48,11 @@ enum db_statement {
     DB_DAMAGED,           /* content */
     DB_DAMAGED_PUT,       /* content */
     DB_DAMAGED_DELETE,    /* content */
-    DB_EVENT_NUMBER,      /* next */
-    DB_EVENT_NUMBER_PUT,  /* next */
+    DB_EVENT_NUMBER,      /* next, given */
+    DB_EVENT_NUMBER_PUT,  /* next, given */
+    DB_EVENT_CUTS,        /* first, given; the newest first */
+    DB_EVENT_CUT_ADD,     /* first, given */
+    DB_EVENT_CUTS_TRIM,   /* how many stay */
     DB_STATEMENT_COUNT
 };
 

@@ -1,8 +1,9 @@
 /* Events: what happened, the last EVENTS_KEPT in memory; followers are told at once. Loop thread.
  *
  * Numbers rise by one and are never used again, also by later runs: they are reserved in the database, EVENTS_RESERVED at a time, before they are given. So whoever
- * remembers the last number it saw can tell what it missed: the rest of a run that has ended, what was too old to be kept, a run that was cut off (which wastes what it had
- * reserved, and shows as a gap although nobody knows how much of it there was). */
+ * remembers the last number it saw can tell what it missed: the rest of a run that has ended, what was too old to be kept. A run that was cut off wastes what it had
+ * reserved: the next one begins behind that. The last number that was given is stored as well, a moment after, and where numbers leapt is remembered (EVENTS_CUTS of the
+ * newest), so that who asks hears how many events there were in between, not how many numbers. */
 #ifndef DAEMON_EVENTS_H
 #define DAEMON_EVENTS_H
 
@@ -10,6 +11,7 @@
 
 #define EVENTS_KEPT 256
 #define EVENTS_RESERVED 10000
+#define EVENTS_CUTS 64
 
 struct call;
 

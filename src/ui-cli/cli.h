@@ -52,6 +52,11 @@ int cli_call_except(struct cli *cli, uint16_t type, const pb_msgdesc_t *fields, 
 /* The same, but every refusal returns -1 without printing. */
 int cli_call_quietly(struct cli *cli, uint16_t type, const pb_msgdesc_t *fields, const void *message,
                      client_row_fn on_row, void *ctx);
+/* The same, for a request that ends only when hearthd does: -1 without printing when it has ended, or ends. */
+int cli_call_until_lost(struct cli *cli, uint16_t type, const pb_msgdesc_t *fields, const void *message,
+                        client_row_fn on_row, void *ctx);
+/* Waits until hearthd is back, and says so on standard error. The next call asks that one. */
+void cli_await(struct cli *cli);
 /* Many requests at once (client.h). EXIT_DONE: each has ended, as its on_end was told; or another exit code, after printing why. */
 int cli_call_many(struct cli *cli, const struct client_many *m);
 int cli_fail(struct cli *cli, const char *code, const char *message,

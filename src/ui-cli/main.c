@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <time.h>
 
 #include "base/text.h"
 #include "base/util.h"
@@ -11,6 +12,7 @@
 #include "ui-cli/help.h"
 
 #define OPTIONS_MAX 16
+#define AGAIN_MS 300 /* between two tries to reach a hearthd that has ended */
 
 int cli_usage(struct cli *cli, const char *problem)
 {
@@ -180,6 +182,34 @@ int cli_call(struct cli *cli, uint16_t type, const pb_msgdesc_t *fields, const v
              void *ctx)
 {
     return cli_call_except(cli, type, fields, message, on_row, ctx, REASON_NONE);
+}
+
+int cli_call_until_lost(struct cli *cli, uint16_t type, const pb_msgdesc_t *fields, const void *message,
+                        client_row_fn on_row, void *ctx)
+{
+    int r;
+    if (cli->client == NULL && (r = client_open(&cli->client, cli->socket_path)) != 0)
+        return unreachable(cli, r);
+    r = client_call(cli->client, type, fields, message, on_row, ctx);
+    if (r == 0 || r == -EPIPE || r == -ECONNRESET)
+        return -1;
+    if (r != CLIENT_REFUSED)
+        return failed(cli, r);
+    const msg_Refusal *refusal = client_refusal(cli->client);
+    if (strcmp(refusal->code, reason_code(REASON_CANCELLED)) == 0)
+        return -1;
+    return cli_fail(cli, refusal->code, refusal->text, refusal->has_remedy ? refusal->remedy : NULL);
+}
+
+void cli_await(struct cli *cli)
+{
+    const struct timespec again = { .tv_nsec = AGAIN_MS * 1000000L };
+    fprintf(stderr, "hearth: hearthd has ended; this waits until it is back (Ctrl-C ends it)\n");
+    do {
+        client_free(steal(&cli->client));
+        (void)nanosleep(&again, NULL);
+    } while (client_open(&cli->client, cli->socket_path) != 0);
+    fprintf(stderr, "hearth: hearthd is back\n");
 }
 
 /* --json and --socket may also stand before the verb. */

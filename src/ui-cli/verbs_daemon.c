@@ -140,19 +140,29 @@ struct followed {
     uint64_t last; /* number; 0: none yet */
 };
 
-/* A number that does not follow the one before: what is between was not seen, or the device was put back from a copy and counts from there. */
+/* A number that does not follow the one before: what is between was not seen, hearthd was cut off, or the device was put back from a copy and counts from there. */
 static void say_gap(struct followed *f, const ctl_Event *e)
 {
     bool back = e->number <= f->last;
-    uint64_t missing = back ? 0 : e->number - f->last - 1;
-    if (f->cli->output.json)
-        output_json(&f->cli->output, json_pack("{s:{s:I, s:I, s:o}}", "gap", "after", (json_int_t)f->last, "before",
-                                               (json_int_t)e->number, "missing",
-                                               back ? json_null() : json_integer((json_int_t)missing)));
-    else if (back)
+    uint64_t missing = back ? 0 : e->has_missing ? e->missing : e->number - f->last - 1;
+    uint32_t cut_off = e->has_cut_off ? e->cut_off : 0;
+    char events[64];
+    if (f->cli->output.json) {
+        output_json(&f->cli->output,
+                    json_pack("{s:{s:I, s:I, s:o, s:i}}", "gap", "after", (json_int_t)f->last, "before",
+                              (json_int_t)e->number, "missing", back ? json_null() : json_integer((json_int_t)missing),
+                              "cut_off", (int)cut_off));
+        return;
+    }
+    (void)snprintf(events, sizeof(events), "%llu event%s missed here", (unsigned long long)missing,
+                   missing == 1 ? " was" : "s were");
+    if (back)
         output_line(&f->cli->output, "       ... numbers go on from an earlier state of this device");
+    else if (cut_off == 0)
+        output_line(&f->cli->output, "       ... %s", events);
     else
-        output_line(&f->cli->output, "       ... up to %llu events were missed here", (unsigned long long)missing);
+        output_line(&f->cli->output, "       ... hearthd was cut off; %s",
+                    missing == 0 ? "no event is known to be missed" : events);
 }
 
 static int on_event(const struct frame *f, void *ctx)
@@ -176,6 +186,20 @@ static int on_event(const struct frame *f, void *ctx)
     return 0;
 }
 
+/* What happened while hearthd was away is told when it is back, or that it is told no more. */
+static int follow(struct cli *cli, ctl_EventsGet *get, struct followed *f)
+{
+    for (;;) {
+        int code = cli_call_until_lost(cli, ctl_Type_EVENTS_GET, ctl_EventsGet_fields, get, on_event, f);
+        if (code >= 0)
+            return code;
+        cli_await(cli);
+        get->has_after = f->last != 0;
+        get->after = f->last;
+        get->has_last = !get->has_after;
+    }
+}
+
 static int run_events(struct cli *cli, int argc, char **argv)
 {
     ctl_EventsGet get = { .last = 10 };
@@ -195,12 +219,15 @@ static int run_events(struct cli *cli, int argc, char **argv)
     get.has_after = after != NULL;
     get.after = followed.last;
     get.has_last = get.follow && after == NULL;
-    return CLI_CALL(cli, EVENTS_GET, ctl_EventsGet, &get, on_event, &followed);
+    return get.follow ? follow(cli, &get, &followed)
+                      : CLI_CALL(cli, EVENTS_GET, ctl_EventsGet, &get, on_event, &followed);
 }
 const struct verb verb_events = {
     "events", "[--follow] [--after NUMBER]", "Lists what happened lately.",
-    "Those since hearthd was started, 256 at most. --follow begins with the last ten and goes on as things happen.\n"
-    "--after NUMBER begins behind the last one that was seen. Numbers rise by one, also over restarts; what was missed is told: with --json,\n"
-    "which prints one object a line, as {\"gap\":{\"after\":N,\"before\":M,\"missing\":COUNT}}.",
+    "Those since hearthd was started, 256 at most. --follow begins with the last ten and goes on as things happen, also when hearthd\n"
+    "was restarted meanwhile, until Ctrl-C. --after NUMBER begins behind the last one that was seen. Numbers rise by one, also over restarts;\n"
+    "what was missed is told: with --json, which prints one object a line, as\n"
+    "{\"gap\":{\"after\":N,\"before\":M,\"missing\":COUNT,\"cut_off\":TIMES}}. A hearthd that was cut off (killed) goes on with a larger number;\n"
+    "\"missing\" counts events, not numbers.",
     run_events
 };

@@ -2,9 +2,10 @@
 killed. And status: what a person sees at a glance."""
 import json
 import os
+import signal
 import subprocess
 
-from household import PROGRAMS, Household, enter_namespace, run_cases, wait_for
+from household import PROGRAMS, Household, enter_namespace, rows_of, run_cases, wait_for
 
 TOLD_ONE_BY_ONE = 6  # changes of one answer that are events of their own (STATE_EVENTS_MAX); the others are counted in one
 
@@ -24,24 +25,28 @@ def lines(device, *args):
     return [json.loads(line) for line in hearth(device, "--json", "events", *args).splitlines()]
 
 
+def given(device):
+    return rows_of(f"{device.state}/hearthd.db", "SELECT given FROM event_number")[0][0]
+
+
 class Follower:
     """hearth events --follow --json, its lines in a file."""
 
     def __init__(self, device, *args):
         self.path = os.path.join(h.root, "followed")
         with open(self.path, "wb") as out:
-            self.child = subprocess.Popen([PROGRAMS["hearth"], "--socket", device.socket, "--json", "events", "--follow", *args], stdout=out, stderr=subprocess.DEVNULL)
+            self.child = subprocess.Popen([PROGRAMS["hearth"], "--socket", device.socket, "--json", "events", "--follow", *args], stdout=out, stderr=open(self.path + ".told", "wb"))
 
     def lines(self):
         text = open(self.path).read()
         return [json.loads(line) for line in text[:text.rfind("\n") + 1].splitlines()]
 
+    def said(self):
+        return open(self.path + ".told").read()
+
     def end(self):
-        """The number of the last event that it saw."""
-        if self.child.poll() is None:
-            self.child.terminate()
-        self.child.wait(20)
-        return next(e["number"] for e in reversed(self.lines()) if "number" in e)  # at the end it may have said that hearthd is gone
+        self.child.send_signal(signal.SIGINT)
+        assert self.child.wait(20) == -signal.SIGINT
 
 
 def rise_by_one(events):
@@ -57,40 +62,64 @@ def told_as_it_happens():
     rise_by_one(follower.lines())
     kinds = {e["kind"] for e in lines(h.kitchen)}
     assert {"started", "registered", "device-online"} <= kinds, kinds
-    return follower.end()
+    follower.end()
 
 
 def a_restart_leaves_no_gap():
-    """Ended in order, the next run goes on with the next number: a follower misses at most what happened after it had gone, and is told of that."""
-    follower = Follower(h.kitchen)
-    wait_for("it has begun", follower.lines)
+    """Ended in order, the next run goes on with the next number: who was away misses at most what happened after it had gone, and is told of that."""
+    last = lines(h.kitchen)[-1]["number"]
     h.kitchen.stop()
-    assert follower.child.wait(20) == 3
-    last = follower.end()
     h.kitchen.start()
     after = lines(h.kitchen, "--after", str(last))
     if "gap" in after[0]:
         gap = after.pop(0)["gap"]
-        assert gap == {"after": last, "before": after[0]["number"], "missing": after[0]["number"] - last - 1} and gap["missing"] < 10, gap
+        assert gap == {"after": last, "before": after[0]["number"], "missing": after[0]["number"] - last - 1, "cut_off": 0} and gap["missing"] < 10, gap
     assert any(e["kind"] == "started" for e in after) and after[0]["number"] > last, after
     rise_by_one(after)
 
 
-def a_kill_is_a_gap():
+def followed_over_restarts():
+    """It waits for a hearthd that has ended, or was killed, and goes on behind the last event that it has told: what was lost between is said, and that nothing was."""
     follower = Follower(h.kitchen)
     wait_for("it has begun", follower.lines)
+    h.kitchen.stop()
+    h.attic("playlist", "create", "while it is away")
+    h.kitchen.start()
+    wait_for("it goes on", lambda: sum(e.get("kind") == "started" for e in follower.lines()) >= 2)
+    wait_for("they see each other", lambda: h.kitchen.sees("attic"))
+    assert all(e["gap"]["cut_off"] == 0 and e["gap"]["missing"] < 10 for e in follower.lines() if "gap" in e), follower.lines()
     h.kitchen.kill()
-    last = follower.end()
+    h.kitchen.start()
+    wait_for("it goes on again", lambda: sum(e.get("kind") == "started" for e in follower.lines()) >= 3)
+    gap = next(e["gap"] for e in reversed(follower.lines()) if "gap" in e)
+    assert gap["cut_off"] == 1 and gap["missing"] < 5, gap
+    assert follower.child.poll() is None
+    said = follower.said()
+    assert said.count("hearthd has ended") == said.count("hearthd is back") >= 2, said
+    follower.end()
+
+
+def a_kill_is_a_gap():
+    """Numbers leap, and how many events there were is told all the same."""
+    h.attic("playlist", "create", "before")
+    wait_for("it is told", lambda: any("before" in e["text"] for e in lines(h.kitchen)))
+    h.kitchen.kill()
+    last = given(h.kitchen)
     h.kitchen.start()
     first, *after = lines(h.kitchen, "--after", str(last))
-    assert first["gap"]["after"] == last and first["gap"]["before"] == after[0]["number"] and first["gap"]["missing"] > 0, first
+    assert first == {"gap": {"after": last, "before": after[0]["number"], "missing": 0, "cut_off": 1}} and after[0]["number"] > last + 1, first
+    first, *_ = lines(h.kitchen, "--after", str(last - 3))
+    assert first["gap"]["missing"] == 3 and first["gap"]["cut_off"] == 1, first
+    assert "cut off; no event is known" in hearth(h.kitchen, "events", "--after", str(last)).splitlines()[0]
+    assert "cut off; 1 event was missed" in hearth(h.kitchen, "events", "--after", str(last - 1)).splitlines()[0]
     started = next(e for e in after if e["kind"] == "started")
-    told = hearth(h.kitchen, "events", "--after", str(last)).splitlines()
-    assert "events were missed here" in told[0], told
+    wait_for("it is stored", lambda: given(h.kitchen) >= started["number"])
     h.kitchen.kill()
+    between = given(h.kitchen) - after[0]["number"] + 1
     h.kitchen.start()
-    again = lines(h.kitchen, "--after", str(started["number"]))
-    assert "gap" in again[0] and again[1]["number"] > started["number"], "a number is never given twice"
+    again = lines(h.kitchen, "--after", str(last))
+    assert again[0]["gap"]["missing"] == between and again[0]["gap"]["cut_off"] == 2, (again[0], between)
+    assert again[1]["number"] > started["number"], "a number is never given twice"
 
 
 def away_too_long():
@@ -138,5 +167,5 @@ def at_a_glance():
     wait_for("kitchen is well again", lambda: h.kitchen("status")["well"], 70)
 
 
-run_cases([("a follower is told as it happens", told_as_it_happens), ("a restart in order", a_restart_leaves_no_gap), ("a kill", a_kill_is_a_gap),
+run_cases([("a follower is told as it happens", told_as_it_happens), ("a restart in order", a_restart_leaves_no_gap), ("followed over restarts", followed_over_restarts), ("a kill", a_kill_is_a_gap),
            ("away for more than is kept", away_too_long), ("an earlier state", an_earlier_state), ("status", at_a_glance)])
