@@ -181,16 +181,26 @@ static int plan_edit(struct state_edit *edit, const struct replica *r, struct re
     return o == 0 ? plan_in(e, r, c, list, count) : o;
 }
 
+static void refuse_edit(const struct edit *e, int outcome)
+{
+    struct state_entry *list CLEANUP(freep) = NULL;
+    size_t count = 0;
+    char full[256];
+    const char *detail = outcome == REASON_NOT_FOUND ? "Another device has removed it meanwhile." : NULL;
+    state_say_full(e->daemon, full, sizeof(full));
+    if (outcome == REASON_TOO_LARGE) {
+        bool is_long = e->action == ADD && state_entries(state_replica(e->daemon), e->playlist, &list, &count) == 0 &&
+                       count + e->count > ENTRIES_MAX;
+        detail = is_long ? "A playlist has 1000 entries at most: hearth playlist remove NAME NUMBER makes room." : full;
+    }
+    call_refuse(e->call, reason_of_error(outcome), detail);
+}
+
 static void on_edited(struct state_edit *edit, int outcome)
 {
     struct edit *e = container_of(edit, struct edit, edit);
     if (outcome != 0) {
-        call_refuse(
-            e->call, reason_of_error(outcome),
-            outcome == REASON_TOO_LARGE
-                ? "There is no room for it: a playlist has 1000 entries at most, and the household's state 16384."
-            : outcome == REASON_NOT_FOUND ? "Another device has removed it meanwhile."
-                                          : NULL);
+        refuse_edit(e, outcome);
     } else {
         for (size_t i = 0; e->action == REMOVE && i < e->count; i++)
             playlist_shown_without(e->daemon, e->playlist, e->list[i].id);

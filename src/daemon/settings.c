@@ -69,7 +69,9 @@ static void on_set(struct state_edit *edit, int outcome)
 {
     struct set *s = container_of(edit, struct set, edit);
     if (outcome != 0) {
-        call_refuse(s->call, reason_of_error(outcome), NULL);
+        char detail[256];
+        state_say_full(s->daemon, detail, sizeof(detail));
+        call_refuse(s->call, reason_of_error(outcome), outcome == REASON_TOO_LARGE ? detail : NULL);
     } else {
         send_household(s->daemon, s->call, s->name);
         call_finish(s->call);

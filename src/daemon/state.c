@@ -429,6 +429,7 @@ int state_start(struct daemon *d)
     if (r == 0)
         r = read_items(s);
     s->replica.members = (struct replica_members){ is_member, count_members, d };
+    s->replica.spared = STATE_SETTING;
     if (r == 0 && first)
         return take_old(d);
     if (r == 0)

@@ -35,6 +35,9 @@ const char *state_author(struct daemon *d, const struct dot *dot, char short_id[
 /* The household's value of a setting, or what there is without one. */
 void state_setting_value(const struct daemon *d, const char *name, char value[STATE_SETTING_BYTES]);
 
+/* There is no room for a change: what makes some, and who has written most. */
+void state_say_full(struct daemon *d, char *detail, size_t cap);
+
 struct call;
 /* playlists.c */
 void playlists_handle(struct daemon *d, struct call *c, const void *message);     /* ctl PLAYLISTS_GET */

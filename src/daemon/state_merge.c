@@ -1,6 +1,7 @@
 /* What becomes of a sibling's answer: judged as a whole, planned, tidied, and what the person is told. Loop thread.
  *
  * Callbacks, in order, for each answer: plan_merge, taking_merge (unless nothing changes), on_merged. */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/util.h"
@@ -52,6 +53,20 @@ static bool may_complain(struct state_sibling *p)
         return false;
     p->complained_ms = now;
     return true;
+}
+
+void state_say_full(struct daemon *d, char *detail, size_t cap)
+{
+    char short_id[ID_SHORT_BYTES];
+    size_t items;
+    struct dot dot = { 0 };
+    const uint8_t *largest = replica_largest_author(state_replica(d), &items);
+    if (largest != NULL)
+        memcpy(dot.replica, largest, sizeof(dot.replica));
+    (void)snprintf(
+        detail, cap,
+        "The household's lists are full: hearth playlist delete NAME or hearth wishlist remove TRACK makes room. Most is by %s: %zu of %u things.",
+        largest == NULL ? "nobody" : state_author(d, &dot, short_id), items, (unsigned)REPLICA_ITEMS_MAX);
 }
 
 static void complain_of_fullness(struct state_sibling *p)

@@ -123,7 +123,9 @@ static void on_wished(struct state_edit *edit, int outcome)
 {
     struct wish *w = container_of(edit, struct wish, edit);
     if (w->call != NULL && outcome != 0) {
-        call_refuse(w->call, reason_of_error(outcome), NULL);
+        char detail[256];
+        state_say_full(w->daemon, detail, sizeof(detail));
+        call_refuse(w->call, reason_of_error(outcome), outcome == REASON_TOO_LARGE ? detail : NULL);
     } else if (w->call != NULL) {
         const struct replica *r = state_replica(w->daemon);
         uint8_t key[2 * ID_BYTES];

@@ -37,6 +37,8 @@
 #define REPLICA_VALUE_MAX 512
 #define REPLICA_ITEMS_MAX 16384
 #define REPLICA_BYTES_MAX (2u << 20) /* of all keys and values */
+#define REPLICA_SPARE_ITEMS 256      /* of these, for the kind that always has room */
+#define REPLICA_SPARE_BYTES (32u << 10)
 #define REPLICA_IDS_MAX 2048
 #define REPLICA_IDS_REMEMBERED 1024 /* with those that have no item any more */
 #define REPLICA_LOG_MAX 1024
@@ -80,6 +82,8 @@ struct replica {
     size_t log_count, log_cap, log_max;
     struct dots floor;
     struct replica_members members; /* set by the user after replica_init */
+    uint8_t
+        spared; /* the same: a kind of which there are always few, so that REPLICA_SPARE_... is kept for it and it counts to nobody's share; 0: none */
 };
 
 /* What a change does: applied to a database by its user, then to the replica. */

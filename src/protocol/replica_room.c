@@ -13,6 +13,7 @@ struct use { /* of what is bounded */
 struct part { /* an item, as it counts */
     const uint8_t *replica;
     size_t bytes;
+    bool spared;
 };
 struct parts { /* sorted by replica */
     struct part *list;
@@ -82,9 +83,10 @@ static int compare_parts(const void *a, const void *b)
     return memcmp(((const struct part *)a)->replica, ((const struct part *)b)->replica, REPLICA_ID_BYTES);
 }
 
-static void add_part(struct parts *parts, const struct replica_item *i)
+static void add_part(const struct replica *r, struct parts *parts, const struct replica_item *i)
 {
-    parts->list[parts->count++] = (struct part){ i->dot.replica, item_bytes(i) };
+    parts->list[parts->count++] =
+        (struct part){ i->dot.replica, item_bytes(i), r->spared != 0 && i->kind == r->spared };
 }
 
 /* What there is, without what is removed; c NULL: as it is now. */
@@ -96,9 +98,9 @@ static int gather(const struct planned *p, const struct replica_change *c, struc
         return -ENOMEM;
     for (size_t i = 0; i < r->count; i++)
         if (c == NULL || !has_dot(&p->removed, &r->items[i]->dot))
-            add_part(out, r->items[i]);
+            add_part(r, out, r->items[i]);
     for (size_t i = 0; c != NULL && i < c->added_count; i++)
-        add_part(out, c->added[i]);
+        add_part(r, out, c->added[i]);
     qsort(out->list, out->count, sizeof(*out->list), compare_parts);
     return 0;
 }
@@ -116,10 +118,11 @@ static size_t share_of(const struct replica *r, size_t bound)
 }
 
 /* One that has nothing yet takes what the others have, also what somebody wrote who was a member then. */
-static size_t pool_of(const struct replica *r, size_t bound)
+static size_t pool_of(const struct replica *r, size_t bound, size_t spare)
 {
     size_t members = r->members.has == NULL ? 0 : r->members.count(r->members.ctx);
-    return bound - share_of(r, bound) * (members + (r->count == 0 ? 0 : MEMBERS_TO_COME));
+    size_t pool = bound - share_of(r, bound) * (members + (r->count == 0 ? 0 : MEMBERS_TO_COME));
+    return r->spared == 0 ? pool : pool - spare;
 }
 
 static size_t beyond(size_t used, size_t share) { return used > share ? used - share : 0; }
@@ -132,8 +135,8 @@ static struct use excess_of(const struct replica *r, const struct parts *parts)
         const uint8_t *author = parts->list[i].replica, *last = NULL;
         struct use one = { 0, 0, 0 };
         for (; i < parts->count && memcmp(parts->list[i].replica, author, REPLICA_AUTHOR_BYTES) == 0; i++) {
-            one.items++;
-            one.bytes += parts->list[i].bytes;
+            one.items += !parts->list[i].spared;
+            one.bytes += parts->list[i].spared ? 0 : parts->list[i].bytes;
             one.ids += last == NULL || memcmp(last, parts->list[i].replica, REPLICA_ID_BYTES) != 0;
             last = parts->list[i].replica;
         }
@@ -145,9 +148,9 @@ static struct use excess_of(const struct replica *r, const struct parts *parts)
     return all;
 }
 
-static bool is_too_much(const struct replica *r, size_t before, size_t after, size_t bound)
+static bool is_too_much(const struct replica *r, size_t before, size_t after, size_t bound, size_t spare)
 {
-    return after > before && after > pool_of(r, bound); /* what gets smaller is never refused */
+    return after > before && after > pool_of(r, bound, spare); /* what gets smaller is never refused */
 }
 
 static int judge_shares(const struct planned *p)
@@ -158,9 +161,9 @@ static int judge_shares(const struct planned *p)
         return e;
     struct use before = excess_of(p->r, &now), after = excess_of(p->r, &p->after);
     free(now.list);
-    return is_too_much(p->r, before.items, after.items, REPLICA_ITEMS_MAX) ||
-                   is_too_much(p->r, before.bytes, after.bytes, REPLICA_BYTES_MAX) ||
-                   is_too_much(p->r, before.ids, after.ids, REPLICA_IDS_MAX)
+    return is_too_much(p->r, before.items, after.items, REPLICA_ITEMS_MAX, REPLICA_SPARE_ITEMS) ||
+                   is_too_much(p->r, before.bytes, after.bytes, REPLICA_BYTES_MAX, REPLICA_SPARE_BYTES) ||
+                   is_too_much(p->r, before.ids, after.ids, REPLICA_IDS_MAX, 0)
                ? REPLICA_FULL
                : 0;
 }
@@ -190,7 +193,7 @@ const uint8_t *replica_largest_author(const struct replica *r, size_t *items)
 /* Has it an item when all is done, or is it our own? Any other is there for what was deleted alone. */
 static bool is_needed(const struct planned *p, const uint8_t *id)
 {
-    struct part wanted = { id, 0 };
+    struct part wanted = { .replica = id };
     return memcmp(id, p->c->self.replica, REPLICA_ID_BYTES) == 0 ||
            (p->after.count > 0 &&
             bsearch(&wanted, p->after.list, p->after.count, sizeof(wanted), compare_parts) != NULL);

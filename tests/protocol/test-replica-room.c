@@ -227,6 +227,34 @@ static void test_one_author_leaves_room_for_members(void **state)
     replica_free(&stranger);
 }
 
+/* What there are always few of has room when everything else is full: for who has used up its share, and for the others. */
+static void test_settings_always_have_room(void **state)
+{
+    (void)state;
+    struct replica greedy, a;
+    start(&greedy, 1);
+    start(&a, 2);
+    greedy.spared = a.spared = STATE_SETTING;
+    size_t filled = fill(&greedy, "g");
+    assert_int_equal(pull(&a, &greedy), 0);
+    filled += fill(&a, "a");
+    assert_int_equal(pull(&greedy, &a), 0);
+    assert_int_equal(put(&greedy, "new", "v"), REPLICA_FULL);
+    for (unsigned i = 0; i < 3; i++) { /* each takes the place of the other's, and of its own */
+        static const char *const values[] = { "30", "31", "32" };
+        assert_int_equal(put_value(&greedy, STATE_SETTING, slice_str("volume"), slice_str(values[i])), 0);
+        assert_int_equal(put_value(&greedy, STATE_SETTING, slice_str("repeat"), slice_str("all")), 0);
+        assert_int_equal(pull_tidied(&a, &greedy, true), 0);
+        assert_int_equal(put_value(&a, STATE_SETTING, slice_str("volume"), slice_str("7")), 0);
+        assert_int_equal(pull_tidied(&greedy, &a, true), 0);
+        same_items(&a, &greedy);
+    }
+    assert_int_equal(a.count, filled + 2);
+    assert_true(a.count <= REPLICA_ITEMS_MAX);
+    replica_free(&greedy);
+    replica_free(&a);
+}
+
 /* ---- what nobody sees ---------------------------------------------------------------------------------------- */
 
 static void put_entry(struct replica *r, uint8_t playlist, uint8_t number)
@@ -422,6 +450,7 @@ int main(void)
         cmocka_unit_test(test_a_full_version_forgets),
         cmocka_unit_test(test_a_deletion_outlives_its_id),
         cmocka_unit_test(test_one_author_leaves_room_for_members),
+        cmocka_unit_test(test_settings_always_have_room),
         cmocka_unit_test(test_entries_without_their_playlist_go),
         cmocka_unit_test(test_positions_are_bounded),
         cmocka_unit_test(test_settings_are_bounded),
