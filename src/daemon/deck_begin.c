@@ -8,6 +8,7 @@
 #include "daemon/events.h"
 #include "daemon/library.h"
 #include "daemon/play_memory.h"
+#include "daemon/siblings.h"
 #include "protocol/output.h"
 
 #define ALMOST_OVER_MS 2000 /* left so near its end, a track begins anew */
@@ -89,26 +90,49 @@ static void set_display(struct deck *k, const ctl_Play *m)
     CODEC_SET_TEXT(k->start.wayland, m->wayland);
 }
 
-/* Where the first one begins. Several places are for the person to choose from. */
-static int set_place(struct deck *k, const ctl_Play *m, char *detail, size_t detail_cap)
+/* The name may also be wrong where no place matters. */
+static int judge_device(struct daemon *d, const char *name, char *detail, size_t detail_cap)
 {
-    struct daemon *d = k->daemon;
-    struct place_left places[PLACES_MAX];
-    const struct deck_track *t = &k->tracks[0];
-    size_t count = play_memory_places(d, &t->content, places), len = 0;
-    const struct place_left *place = m->resume && count == 1 ? &places[0] : NULL;
+    struct sibling *s;
+    int r = strcasecmp(name, siblings_own_name(d)) == 0 ? 0 : siblings_resolve(d, name, &s);
+    if (r == REASON_NOT_FOUND)
+        (void)snprintf(detail, detail_cap, "No device of the household is called %s: hearth devices", name);
+    return r;
+}
+
+static void say_places(struct daemon *d, const struct place_left *places, size_t count, char *detail, size_t detail_cap)
+{
     char short_id[ID_SHORT_BYTES];
-    bool start = m->has_position && strcmp(m->position, "start") == 0;
-    for (size_t i = 0; m->has_position && !start && i < count; i++)
-        if (strcasecmp(state_author(d, &places[i].by, short_id), m->position) == 0)
-            place = &places[i];
+    size_t len = 0;
     for (size_t i = 0; i < count && len < detail_cap; i++) {
         unsigned long long s = (unsigned long long)places[i].position_ms / 1000;
         int n = snprintf(detail + len, detail_cap - len, "%s%llu:%02llu on %s", i == 0 ? "It was left at " : ", at ",
                          s / 60, s % 60, state_author(d, &places[i].by, short_id));
         len += n > 0 ? (size_t)n : 0;
     }
-    if (m->has_position && !start && place == NULL)
+}
+
+/* Where the first one begins. Several places are for the person to choose from. */
+static int set_place(struct deck *k, const ctl_Play *m, char *detail, size_t detail_cap)
+{
+    struct daemon *d = k->daemon;
+    struct place_left places[PLACES_MAX];
+    const struct deck_track *t = &k->tracks[0];
+    size_t count = play_memory_places(d, &t->content, places);
+    const struct place_left *place = m->resume && count == 1 ? &places[0] : NULL;
+    char short_id[ID_SHORT_BYTES];
+    bool named = m->has_position && strcmp(m->position, "start") != 0;
+    for (size_t i = 0; named && i < count; i++)
+        if (strcasecmp(state_author(d, &places[i].by, short_id), m->position) == 0)
+            place = &places[i];
+    int r = named && place == NULL ? judge_device(d, m->position, detail, detail_cap) : 0;
+    if (r != 0 || !k->in_time)
+        return r;
+    if (named && place == NULL && count == 0)
+        (void)snprintf(detail, detail_cap, "It was left nowhere.");
+    else if (count > 0)
+        say_places(d, places, count, detail, detail_cap);
+    if (named && place == NULL)
         return REASON_NOT_FOUND;
     if (count > 1 && !m->has_position)
         return REASON_CHOOSE_POSITION;
@@ -162,7 +186,7 @@ static int set_up(struct deck *k, struct call *c, const ctl_Play *m, char *detai
     int r = m->has_playlist ? deck_add_playlist(k, m->playlist, detail, detail_cap) : 0;
     if (r == 0)
         r = alone ? deck_add(k, m->tracks, 1, detail, detail_cap) : add_each(k, c, m, detail, detail_cap);
-    return r != 0 || !k->in_time ? r : set_place(k, m, detail, detail_cap);
+    return r != 0 ? r : set_place(k, m, detail, detail_cap);
 }
 
 void deck_play(struct daemon *d, struct call *c, const void *message)

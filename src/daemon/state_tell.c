@@ -47,18 +47,6 @@ static bool is_old_news(struct state *s, const struct replica_item *i)
     return same;
 }
 
-static void playlist_name(const struct state *s, const struct replica_change *c, const uint8_t *id,
-                          char name[STATE_NAME_BYTES])
-{
-    const struct replica_item *here = state_playlist(&s->replica, id);
-    (void)snprintf(name, STATE_NAME_BYTES, "without a name");
-    if (here != NULL)
-        (void)state_playlist_of(here, name);
-    for (size_t i = 0; here == NULL && i < c->added_count; i++)
-        if (c->added[i]->kind == STATE_PLAYLIST && memcmp(c->added[i]->bytes, id, PLAYLIST_ID_BYTES) == 0)
-            (void)state_playlist_of(c->added[i], name);
-}
-
 static bool is_removed(const struct replica_change *c, const struct dot *d)
 {
     for (size_t i = 0; i < c->removed_count; i++)
@@ -67,27 +55,53 @@ static bool is_removed(const struct replica_change *c, const struct dot *d)
     return false;
 }
 
-/* What a setting comes to: it may have been changed here, too, and neither knew of the other. */
-static const struct replica_item *taken_of(const struct state *s, const struct replica_change *c,
-                                           const struct replica_item *added)
+static const struct replica_item *better(const struct replica_item *a, const struct replica_item *b)
 {
-    size_t count, first = replica_find(&s->replica, added->kind, replica_key(added), &count);
-    const struct replica_item *best = added;
+    if (a == NULL)
+        return b;
+    /* A name that was given is taken before one that was only repeated. */
+    uint8_t given = a->kind == STATE_PLAYLIST ? replica_value(a).data[0] : 0,
+            other = b->kind == STATE_PLAYLIST ? replica_value(b).data[0] : 0;
+    return other > given || (other == given && state_is_before(&a->dot, &b->dot)) ? b : a;
+}
+
+/* What a setting or a name comes to: it may have been changed here, too, and neither knew of the other. NULL: there is none. */
+static const struct replica_item *taken_of(const struct state *s, const struct replica_change *c, uint8_t kind,
+                                           struct slice key)
+{
+    size_t count, first = replica_find(&s->replica, kind, key, &count);
+    const struct replica_item *best = NULL;
     for (size_t i = first; i < first + count; i++)
-        if (state_is_before(&best->dot, &s->replica.items[i]->dot) && !is_removed(c, &s->replica.items[i]->dot))
-            best = s->replica.items[i];
+        if (!is_removed(c, &s->replica.items[i]->dot))
+            best = better(best, s->replica.items[i]);
     for (size_t i = 0; i < c->added_count; i++)
-        if (c->added[i]->kind == added->kind && slice_equal(replica_key(c->added[i]), replica_key(added)) &&
-            state_is_before(&best->dot, &c->added[i]->dot))
-            best = c->added[i];
+        if (c->added[i]->kind == kind && slice_equal(replica_key(c->added[i]), key))
+            best = better(best, c->added[i]);
     return best;
+}
+
+/* By the name that it has now; one that was renamed by both. */
+static void tell_playlist(const struct state *s, const struct replica_change *c, const uint8_t *id, char *what,
+                          size_t cap)
+{
+    const struct replica_item *before = state_playlist(&s->replica, id),
+                              *after = taken_of(s, c, STATE_PLAYLIST, slice(id, PLAYLIST_ID_BYTES));
+    char old[STATE_NAME_BYTES] = "", name[STATE_NAME_BYTES] = "without a name";
+    if (before != NULL)
+        (void)state_playlist_of(before, old);
+    if (after != NULL)
+        (void)state_playlist_of(after, name);
+    if (before != NULL && strcmp(old, name) != 0)
+        (void)snprintf(what, cap, "the playlist %s is called %s now", old, name);
+    else
+        (void)snprintf(what, cap, "the playlist %s has changed", name);
 }
 
 static void tell_setting(const struct state *s, const struct replica_change *c, const struct replica_item *i,
                          char *what, size_t cap)
 {
     char text[STATE_SETTING_BYTES], taken[STATE_SETTING_BYTES];
-    const struct replica_item *best = taken_of(s, c, i);
+    const struct replica_item *best = taken_of(s, c, i->kind, replica_key(i));
     state_setting_of(i, text);
     state_setting_of(best, taken);
     if (best == i || strcmp(text, taken) == 0)
@@ -125,8 +139,7 @@ static void tell_added(struct tale *t, const struct replica_change *c, const str
         if (t->playlist != NULL && memcmp(t->playlist, i->bytes, PLAYLIST_ID_BYTES) == 0)
             return; /* its next entry: they come in order */
         t->playlist = i->bytes;
-        playlist_name(s, c, i->bytes, text);
-        (void)snprintf(what, sizeof(what), "the playlist %s has changed", text);
+        tell_playlist(s, c, i->bytes, what, sizeof(what));
         break;
     default:
         return;

@@ -112,6 +112,7 @@ def playlists_are_shared():
     attic("playlist", "add", "Evening", other, "--at", "2")
     attic("playlist", "rename", "Evening", "Night")
     wait_for("the name", lambda: names(bedroom) == ["Night"])
+    assert any("the playlist Evening is called Night now" in e for e in events(bedroom)), events(bedroom)
     assert entries(bedroom, "night") == ["A short song", "A short song", "A long song"]
     assert not any(e["here"] for e in bedroom("playlist", "show", "Night")["entries"])
     bedroom("playlist", "remove", "Night", "1", "3")
@@ -365,7 +366,10 @@ def stale_position_asks():
     refusal = attic.refused("choose-position", "play", song, "--output", "silent", "--background")
     assert re.search(r"0:(09|1\d) on kitchen", refusal.message) and re.search(r"0:(29|3\d) on attic", refusal.message), refusal.message
     attic.refused("choose-position", "play", song, "--output", "silent", "--background", "--resume")
-    attic.refused("not-found", "play", song, "--output", "silent", "--position", "cellar")
+    for output in ("silent", "null"):
+        assert "No device of the household is called cellar" in attic.refused("not-found", "play", song, "--output", output, "--position", "cellar").message
+    assert "It was left nowhere" in attic.refused("not-found", "play", other, "--output", "silent", "--position", "kitchen").message
+    assert "kitchen" in attic.refused("not-found", "play", song, "--output", "silent", "--position", "bedroom").message
     attic.digest(song)  # decoding leaves no place, and asks nothing
     attic("play", song, "--output", "silent", "--background", "--position", "kitchen")
     assert 9000 < attic("now")["position_ms"] < 15000
