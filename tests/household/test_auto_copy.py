@@ -64,6 +64,7 @@ def buys(content, price=100):
 
 def off_at_first():
     assert h.kitchen("auto-copy", "by-distributor") == {"distributor": "aurora", "by_distributor": False, "devices": []}
+    assert h.kitchen("auto-copy") == {"auto_copy": [{"distributor": "aurora", "by_distributor": False, "devices": []}]}
     content = song(1)
     buys(content)
     assert waiting() == 0 and not has(h.attic, content)
