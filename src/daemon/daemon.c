@@ -220,7 +220,7 @@ static void on_signal(uv_signal_t *handle, int signal)
     daemon_stop(handle->data, 0);
 }
 
-static void on_spawner_lost(void *ctx) { daemon_stop(ctx, 1); }
+static void on_helper_lost(void *ctx) { daemon_stop(ctx, 1); }
 
 int daemon_start(struct daemon *d, uv_loop_t *loop, const struct config *config, struct spawner *spawner,
                  struct opener *opener)
@@ -239,7 +239,9 @@ int daemon_start(struct daemon *d, uv_loop_t *loop, const struct config *config,
     (void)uv_signal_init(loop, &d->interrupt);
     (void)uv_timer_init(loop, &d->overdue);
     d->terminate.data = d->interrupt.data = d->overdue.data = d;
-    int r = spawner_watch(spawner, loop, on_spawner_lost, d);
+    int r = spawner_watch(spawner, loop, on_helper_lost, d);
+    if (r == 0)
+        r = opener_watch(opener, loop, on_helper_lost, d);
     if (r == 0)
         r = open_storage(d);
     if (r == 0)
@@ -315,7 +317,7 @@ void daemon_deinit(struct daemon *d)
     uv_close((uv_handle_t *)&d->overdue, NULL);
     later_close(&d->later);
     close_control(d);
-    opener_free(steal(&d->opener)); /* before the spawner: it may have a copy of that one's socket */
+    opener_free(steal(&d->opener));
     spawner_close(steal(&d->spawner));
     closep(&d->notify_fd);
     (void)uv_run(d->loop, UV_RUN_DEFAULT);

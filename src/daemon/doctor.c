@@ -414,11 +414,27 @@ static void check_sound(struct doctor *doc)
     next(doc);
 }
 
+/* --- Helpers: after what has just asked the spawner --- */
+
+static void on_helpers(const char *wrong, const char *remedy, void *ctx)
+{
+    struct doctor *doc = ctx;
+    verdict(doc, "helpers", wrong != NULL ? BAD : GOOD, remedy, "%s",
+            wrong != NULL ? wrong : "What opens files and starts programs for it answers.");
+    next(doc);
+}
+
+static void check_helpers(struct doctor *doc)
+{
+    if (doctor_ask_helpers(doc->daemon, on_helpers, doc) != 0)
+        next(doc);
+}
+
 /* --- In this order --- */
 
 static void (*const checks[])(struct doctor *doc) = {
     check_vault,        check_keys, check_storage, check_bodies, check_listener, check_discovery,
-    check_distributors, check_copy, check_clock,   check_sound,  check_siblings,
+    check_distributors, check_copy, check_clock,   check_sound,  check_helpers,  check_siblings,
 };
 
 static void next(struct doctor *doc)

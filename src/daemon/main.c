@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/secret.h"
 #include "daemon/daemon.h"
+#include "daemon/helper.h"
 #include "daemon/opener.h"
 #include "daemon/spawner.h"
 
@@ -24,8 +25,8 @@ int main(int argc, char **argv)
     umask(077);
     signal(SIGPIPE, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
-    if (secret_hide_process() != 0 || spawner_new(&spawner, &config) != 0 || opener_new(&opener) != 0 ||
-        uv_loop_init(&loop) != 0) /* it has the vault's channel */
+    if (secret_hide_process() != 0 || spawner_new(&spawner, &config, HELPER_PATIENCE_MS) != 0 ||
+        opener_new(&opener, HELPER_PATIENCE_MS) != 0 || uv_loop_init(&loop) != 0) /* it has the vault's channel */
         return EXIT_FAILURE;
     r = daemon_start(&daemon, &loop, &config, spawner, opener);
     (void)uv_run(&loop, UV_RUN_DEFAULT);

@@ -7,20 +7,28 @@
  *   remove   only such a ".part", and a cue sheet
  *   list     any directory: names alone (hearthd's filter lets no mode be changed, also not by the descriptor)
  *
- * Blocking: pool threads, any number. */
+ * One that stands still (its disk does not answer) is given up: -ETIMEDOUT, and what it does in the end, it does unseen; a descriptor that comes late is closed.
+ *
+ * Blocking: pool threads, any number. Watched on the loop thread; on_lost fires once. */
 #ifndef DAEMON_OPENER_H
 #define DAEMON_OPENER_H
 
 #include <stdbool.h>
+#include <uv.h>
 
 #include "base/outcome.h"
 
 #define OPENER_PATH_BYTES 1296
 
 struct opener;
-/* Starts the process; as spawner_new. 0 or -errno. */
-int opener_new(struct opener **out) MUST_USE;
-void opener_free(struct opener *o); /* the process ends, and is waited for; accepts NULL */
+/* Starts the process; as spawner_new. patience_ms: for an answer, and as long again for those that ask before. 0 or -errno. */
+int opener_new(struct opener **out, unsigned patience_ms) MUST_USE;
+/* From here on its end is heard of. 0; -EPIPE: it has ended already; -errno. */
+int opener_watch(struct opener *o, uv_loop_t *loop, void (*on_lost)(void *ctx), void *ctx) MUST_USE;
+/* When no thread asks any more: the process ends, and is waited for (helper_end); freed by the loop when it is watched. Accepts NULL. */
+void opener_free(struct opener *o);
+
+int opener_look(struct opener *o, unsigned patience_ms) MUST_USE; /* 0: it answers; -ETIMEDOUT; -EPIPE; -errno */
 
 #define OPENER_FOREIGN 3 /* it is there, and none of ours */
 /* Paths are whole ones. *fd is the caller's. flags: O_NOFOLLOW or 0. 0; FILE_NOT_REGULAR; OPENER_FOREIGN; -errno. */

@@ -139,6 +139,8 @@ static bool serve_one(int socket)
     bool good;
     if (!helper_next(socket, &q, sizeof(q), fds, &count, &good))
         return false;
+    if (good)
+        answer.serial = q.serial;
     if (good && count == 0)
         answer.outcome = answer_request(&q, &fd);
     for (size_t i = 0; i < count; i++)
@@ -148,7 +150,7 @@ static bool serve_one(int socket)
 
 void opener_serve(int fd)
 {
-    if (helper_enter() != 0)
+    if (helper_enter(fd) != 0)
         _exit(EXIT_FAILURE);
     while (serve_one(fd))
         ;

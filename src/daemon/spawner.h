@@ -27,15 +27,17 @@ struct child { /* embedded by whoever started it; lives until on_exit */
     pid_t pid;
 };
 
-/* Starts the process. config: what the vault is told, from this copy alone. Before threads, before a descriptor is open that others must not have, and before
+/* Starts the process. config: what the vault is told, from this copy alone. patience_ms: for an answer (HELPER_PATIENCE_MS). Before threads, before a descriptor is open that others must not have, and before
  * anything of a stranger was read. 0 or -errno. */
-int spawner_new(struct spawner **out, const struct config *config) MUST_USE;
-/* From here on ends are heard of. 0 or -errno. */
+int spawner_new(struct spawner **out, const struct config *config, unsigned patience_ms) MUST_USE;
+/* From here on ends are heard of. 0; -EPIPE: it has ended already; -errno. */
 int spawner_watch(struct spawner *s, uv_loop_t *loop, void (*on_lost)(void *ctx), void *ctx) MUST_USE;
-/* When no child is left: the process ends, and is waited for; freed by the loop. Accepts NULL. */
+/* When no child is left: the process ends, and is waited for (helper_end); freed by the loop. Accepts NULL. */
 void spawner_close(struct spawner *s);
+/* It owes an answer that was given up. What that one started is ended when it comes. */
+bool spawner_stands_still(const struct spawner *s);
 
-/* Descriptors stay the caller's. 0; -ENOENT: the program is not installed; -EBUSY: there is a vault already, or too many children; -errno. */
+/* Descriptors stay the caller's. 0; -ENOENT: the program is not installed; -EBUSY: there is a vault already, or too many children; -ETIMEDOUT: it stands still; -errno. */
 int spawner_start_vault(struct spawner *s, struct child *c, int requests_fd, int sign_fd, child_exit_fn on_exit)
     MUST_USE;
 int spawner_start_player(struct spawner *s, struct child *c, int control_fd, child_exit_fn on_exit) MUST_USE;
@@ -49,7 +51,8 @@ void child_end(const struct child *c, int signal); /* SIGTERM or SIGKILL; on_exi
 /* A connection to the system's D-Bus, where its avahi-daemon is: the one socket in the file system that hearthd still reaches. Descriptor, the caller's, or -errno. */
 int spawner_connect_bus(struct spawner *s) MUST_USE;
 
-/* Removes the file of the control socket, which is bound by hearthd before it is confined: the directory around it may hold more than is its business. */
+/* Removes the file of the control socket, which is bound by hearthd before it is confined: the directory around it may hold more than is its
+ * business. It is not waited for before spawner_close. */
 void spawner_unbind(struct spawner *s);
 
 /* The process's life: requests from fd, until it closes. */

@@ -18,13 +18,15 @@ enum spawner_kind {
     SPAWNER_UNBIND,      /* 0 */
 };
 struct spawner_request { /* anything of another size, or with another number of descriptors, is refused */
-    uint32_t kind;       /* enum spawner_kind */
+    uint64_t serial;
+    uint32_t kind; /* enum spawner_kind */
     int32_t pid, signal;
     char device[SPAWNER_DEVICE_BYTES]; /* ends in 0 */
 };
 struct spawner_answer {
+    uint64_t serial; /* the request's */
     int32_t outcome; /* 0 or -errno */
-    int32_t pid;     /* of what was started, also when it could not become its program; 0: none */
+    int32_t pid;     /* of what this request started, also when it could not become its program; 0: nothing */
 };
 
 #endif

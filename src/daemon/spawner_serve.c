@@ -195,8 +195,8 @@ static _Noreturn void become(const struct spawned *s, const struct program *p, i
     _exit(127);
 }
 
-/* A child of hearthd, which waits for it: CLONE_PARENT. */
-static int run(struct spawned *s, const struct program *p, struct process *process)
+/* A child of hearthd, which waits for it: CLONE_PARENT. *process: only once there is one. */
+static int run(struct spawned *s, const struct program *p, enum spawner_kind kind, struct process *process, int *pid)
 {
     int ends[2], error = 0, pidfd = -1;
     if (pipe2(ends, O_CLOEXEC) != 0)
@@ -206,18 +206,19 @@ static int run(struct spawned *s, const struct program *p, struct process *proce
     close(ends[1]);
     if (writing < 0)
         return -errno;
-    long pid = syscall(SYS_clone, CLONE_PARENT | CLONE_PIDFD | SIGCHLD, NULL, &pidfd, NULL, NULL);
-    if (pid == 0)
+    long started = syscall(SYS_clone, CLONE_PARENT | CLONE_PIDFD | SIGCHLD, NULL, &pidfd, NULL, NULL);
+    if (started == 0)
         become(s, p, writing);
-    if (pid < 0)
+    if (started < 0)
         return -errno;
+    *pid = (int)started;
+    *process = (struct process){ .pidfd = pidfd, .pid = (pid_t)started, .kind = kind };
     closep(&writing);
     writing = -1;
     ssize_t n;
     do
         n = read(reading, &error, sizeof(error));
     while (n < 0 && errno == EINTR);
-    *process = (struct process){ .pidfd = pidfd, .pid = (pid_t)pid };
     return n == 0 ? 0 : error != 0 ? -error : -EIO;
 }
 
@@ -272,11 +273,12 @@ static int unbind(const struct config *c)
     char path[CONFIG_PATH_BYTES + 16];
     struct stat st;
     (void)snprintf(path, sizeof(path), "%s/hearthd.sock", c->runtime_dir);
-    if (lstat(path, &st) != 0)
-        return -errno;
-    if (!S_ISSOCK(st.st_mode))
-        return -EEXIST;
-    return unlink(path) == 0 ? 0 : -errno;
+    int r = lstat(path, &st) != 0 ? -errno : S_ISSOCK(st.st_mode) ? 0 : -EEXIST;
+    if (r == 0 && unlink(path) != 0)
+        r = -errno;
+    if (r != 0 && r != -ENOENT)
+        log_warn("the control socket's file is left error=%s", strerror(-r));
+    return r;
 }
 
 /* --- Requests --- */
@@ -299,9 +301,7 @@ static int start(struct spawned *s, const struct spawner_request *q, const int *
         r = burner_program(p, q->device, q->kind == SPAWNER_BURNER_RUN ? fds[0] : -1);
     }
     if (r == 0)
-        r = run(s, p, process);
-    process->kind = q->kind;
-    *pid = process->pid;
+        r = run(s, p, q->kind, process, pid);
     return r;
 }
 
@@ -339,6 +339,8 @@ static bool serve_one(struct spawned *s, int socket)
     bool good;
     if (!helper_next(socket, &q, sizeof(q), fds, &count, &good))
         return false;
+    if (good)
+        answer.serial = q.serial;
     if (good && q.kind == SPAWNER_BUS && count == 0)
         answer.outcome = bus = connect_bus();
     else if (good && q.kind == SPAWNER_UNBIND && count == 0)
@@ -355,7 +357,7 @@ static bool serve_one(struct spawned *s, int socket)
 void spawner_serve(int fd, const struct config *config)
 {
     static struct spawned s;
-    if (helper_enter() != 0)
+    if (helper_enter(fd) != 0)
         _exit(EXIT_FAILURE);
     s.config = config;
     choose_environment(&s);

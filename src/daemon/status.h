@@ -26,4 +26,8 @@ struct doctor_device {
 int doctor_ask_device(struct daemon *d, const struct sibling *s,
                       void (*on_done)(const struct doctor_device *result, void *ctx), void *ctx) MUST_USE;
 
+/* doctor_helpers.c. wrong: NULL when all is well, else in words; remedy beside it. 0: on_done comes, never before this has returned. -ENOMEM. */
+int doctor_ask_helpers(struct daemon *d, void (*on_done)(const char *wrong, const char *remedy, void *ctx), void *ctx)
+    MUST_USE;
+
 #endif

@@ -14,6 +14,7 @@
 #include "base/util.h"
 #include "../base/recorded-syncs.h"
 #include "body_fixture.h"
+#include "daemon/helper.h"
 #include "daemon/medium.h"
 
 #define HANGS_AFTER_S 20
@@ -35,7 +36,7 @@ static int setup(void **state)
     assert_int_equal(file_join(other, sizeof(other), dir, "other"), 0);
     written = (msg_ExportCertificate)msg_ExportCertificate_init_zero;
     assert_int_equal(CODEC_SET_BYTES(written.certificate, slice_str("a certificate")), 0);
-    return opener_new(&opener);
+    return opener_new(&opener, HELPER_PATIENCE_MS);
 }
 static int teardown(void **state)
 {

@@ -14,6 +14,7 @@
 
 #include "base/file.h"
 #include "base/util.h"
+#include "daemon/helper.h"
 #include "daemon/opener_internal.h"
 
 static struct opener *opener;
@@ -32,7 +33,7 @@ static int setup(void **state)
 {
     (void)state;
     (void)snprintf(dir, sizeof(dir), "/tmp/hearth-test-opener-XXXXXX");
-    return mkdtemp(dir) != NULL ? opener_new(&opener) : -1;
+    return mkdtemp(dir) != NULL ? opener_new(&opener, HELPER_PATIENCE_MS) : -1;
 }
 
 static int teardown(void **state)

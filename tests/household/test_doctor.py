@@ -147,11 +147,34 @@ def hearthd_is_off():
     attic.start()
 
 
+def its_helpers_stand_still():
+    spawner, opener = attic.children(b"hearthd")
+    os.kill(opener, signal.SIGSTOP)
+    says(attic, "helpers", "bad", "The opener does not answer", "restart hearthd")
+    os.kill(opener, signal.SIGCONT)
+    told(attic, "helpers", "good", "answers")
+    for pid in (opener, spawner):
+        os.kill(pid, signal.SIGSTOP)
+    attic.stop()  # it waits for neither, and leaves neither
+    assert attic.process.child.returncode == 0
+    wait_for("both are gone", lambda: not any(os.path.exists(f"/proc/{pid}") for pid in (opener, spawner)))
+    attic.start()
+
+
+def a_helper_ends():
+    for which, word in enumerate(("spawner", "opener")):
+        os.kill(attic.children(b"hearthd")[which], signal.SIGKILL)
+        assert attic.process.child.wait(20) == 1
+        assert f"the {word} has ended" in open(attic.log, encoding="utf-8").read()
+        attic.start()
+
+
 cases = [
     ("all is well", all_is_well), ("a distributor is off", a_distributor_is_off), ("this device's firewall keeps multicast back", the_own_firewall_keeps_multicast_back),
     ("another device's firewall keeps connections back", another_firewall_keeps_connections_back), ("a device is off", a_device_is_off), ("multicast is off", multicast_is_off),
     ("the clock is wrong", the_clock_is_wrong), ("the disk is full", the_disk_is_full), ("the keys are not as they were", the_keys_are_not_as_they_were),
-    ("hearthd is off", hearthd_is_off)]
+    ("hearthd is off", hearthd_is_off),
+    ("its helpers stand still", its_helpers_stand_still), ("a helper ends", a_helper_ends)]
 
 try:
     run_cases(cases)
