@@ -177,8 +177,8 @@ static void on_begun(uv_work_t *work, int status)
     else if (b->outcome != 0)
         fail(b, reason_of_error(b->outcome),
              b->outcome == REASON_ALREADY ? "There is such a file already: choose another name, or remove it."
-             : b->outcome == -ENOSPC      ? "There is not enough room for the image. Nothing was counted."
-                                          : strerror(-b->outcome));
+             : b->outcome == -ENOSPC ? "There is not enough room for the image: make room there. Nothing was counted."
+                                     : strerror(-b->outcome));
     if (b->refusal.code[0] != '\0')
         finish(b);
     else /* another descriptor of the same open file: what the player writes follows the head */

@@ -20,6 +20,7 @@
 #include "base/log.h"
 
 #define NAME_BYTES 96
+#define DETAIL_BYTES 256
 
 struct export
 {
@@ -123,9 +124,11 @@ static void on_written(uv_work_t *work, int status)
         if (e->call == NULL)
             export_free(e);
     } else {
+        char detail[DETAIL_BYTES];
         log_warn("exporting failed: %s", strerror(-outcome));
         bool waited = e->call != NULL;
-        copy_written(t, reason_of_error(outcome), outcome == -ENOSPC ? "The medium is full." : strerror(-outcome));
+        enum reason why = medium_why(outcome, e->directory, detail, sizeof(detail));
+        copy_written(t, why, detail);
         if (!waited)
             export_free(e);
     }
@@ -220,6 +223,7 @@ struct request {
     struct call *call;
     uv_work_t work;
     int outcome;
+    bool there;
     ctl_Export message;
 };
 
@@ -227,10 +231,10 @@ static void look_work(uv_work_t *work)
 {
     struct request *q = work->data;
     struct stat st;
-    if (stat(q->message.directory, &st) != 0 || (S_ISDIR(st.st_mode) && access(q->message.directory, W_OK | X_OK) != 0))
-        q->outcome = -errno;
-    else
-        q->outcome = S_ISDIR(st.st_mode) ? 0 : -ENOTDIR;
+    q->outcome = stat(q->message.directory, &st) != 0 ? -errno : S_ISDIR(st.st_mode) ? 0 : -ENOTDIR;
+    q->there = q->outcome == 0;
+    if (q->there)
+        q->outcome = medium_look(q->daemon->opener, q->message.directory);
 }
 
 static int resolve_and_start(struct daemon *d, struct call *c, const ctl_Export *m, char *detail, size_t cap)
@@ -251,15 +255,15 @@ static void on_looked(uv_work_t *work, int status)
 {
     struct request *q = work->data;
     struct transfers *transfers = q->daemon->transfers;
-    char detail[256] = "";
+    char detail[DETAIL_BYTES] = "";
     int r;
     (void)status;
     if (transfers->stopping) {
         r = REASON_CANCELLED;
     } else if (q->outcome != 0) {
-        r = q->outcome == -ENOENT || q->outcome == -ENOTDIR ? REASON_NOT_FOUND : REASON_NOT_PERMITTED;
-        (void)snprintf(detail, sizeof(detail), "%.190s cannot be written: %s", q->message.directory,
-                       strerror(-q->outcome));
+        r = medium_why(q->outcome, q->message.directory, detail, sizeof(detail));
+        if (!q->there && (q->outcome == -ENOENT || q->outcome == -ENOTDIR))
+            r = REASON_NOT_FOUND;
     } else {
         r = resolve_and_start(q->daemon, q->call, &q->message, detail, sizeof(detail));
     }

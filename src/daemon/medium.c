@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -104,9 +105,9 @@ int medium_write_begin(struct medium_writer *w, const char *path, const char *bo
     (void)snprintf(w->part, sizeof(w->part), "%s.part", w->path);
     int r = file_open_regular(body, O_NOFOLLOW, &w->from);
     if (r != 0)
-        return r < 0 ? r : -EUCLEAN;
+        return r == -ENOMEM ? r : -EUCLEAN;
     if (fstat(w->from, &st) != 0)
-        return -errno;
+        return -EUCLEAN;
     w->to = create_part(w->opener, w->part);
     if (w->to < 0)
         return w->to;
@@ -141,7 +142,7 @@ int medium_write_step(struct medium_writer *w)
         return -ENOMEM;
     for (uint64_t step = 0; step < MEDIUM_STEP_BYTES && w->done_bytes < w->total_bytes; step += COPY_BYTES) {
         size_t len = (size_t)u64_min(COPY_BYTES, w->total_bytes - w->done_bytes);
-        int r = file_pread_all(w->from, chunk, len, w->done_bytes);
+        int r = file_pread_all(w->from, chunk, len, w->done_bytes) == 0 ? 0 : -EUCLEAN;
         if (r == 0)
             r = write_all(w->to, chunk, len);
         if (r != 0)
@@ -177,6 +178,39 @@ int medium_write_certificate(struct opener *o, const char *path, const msg_Expor
     if (r == 0)
         r = sync_fd(fd);
     return r == 0 ? publish(o, part, path) : r;
+}
+
+enum reason medium_why(int error, const char *directory, char *detail, size_t cap)
+{
+    static const struct {
+        int error;
+        enum reason why;
+        const char *words;
+    } table[] = {
+        { ENOSPC, REASON_STORAGE_FULL, "is full: make room there, or name another place." },
+        { EDQUOT, REASON_STORAGE_FULL, "has no more for you: make room there, or name another place." },
+        { EFBIG, REASON_TOO_LARGE, "takes no file as large as this one." },
+        { ETIMEDOUT, REASON_TIMED_OUT, "does not answer." },
+        { EUCLEAN, REASON_INTERNAL, "did not get it: what is here cannot be read (hearth doctor)." },
+        { ENOMEM, REASON_INTERNAL, "did not get it: there is not enough memory." },
+        { EPIPE, REASON_INTERNAL, "did not get it: hearthd is ending." },
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(table); i++)
+        if (table[i].error == -error) {
+            (void)snprintf(detail, cap, "%.180s %s", directory, table[i].words);
+            return table[i].why;
+        }
+    (void)snprintf(detail, cap, "%.160s cannot be written: %s. Name another place.", directory, strerror(-error));
+    return REASON_NOT_PERMITTED;
+}
+
+int medium_look(struct opener *o, const char *directory)
+{
+    char part[MEDIUM_PATH_BYTES];
+    if (snprintf(part, sizeof(part), "%s/look" MEDIUM_PACKAGE ".part", directory) >= (int)sizeof(part))
+        return -ENAMETOOLONG;
+    int fd CLEANUP(closep) = create_part(o, part);
+    return fd < 0 ? fd : opener_remove(o, part);
 }
 
 /* ---- reading ------------------------------------------------------------------------------------------------- */

@@ -26,11 +26,15 @@ struct medium_writer {
 };
 void medium_writer_init(struct medium_writer *w, struct opener *o);
 void medium_writer_deinit(struct medium_writer *w); /* closes; an unfinished package is removed */
-/* body: path of the body file. 0, -ENOSPC, -errno. */
+/* body: path of the body file. 0; -EUCLEAN: that one cannot be read; -ENOSPC, -errno: the medium. */
 int medium_write_begin(struct medium_writer *w, const char *path, const char *body, const struct id *content) MUST_USE;
 int medium_write_step(struct medium_writer *w) MUST_USE; /* until done_bytes == total_bytes */
 int medium_write_end(struct medium_writer *w) MUST_USE;  /* durable under its name when 0 */
 int medium_write_certificate(struct opener *o, const char *path, const msg_ExportCertificate *certificate) MUST_USE;
+/* Whether a file can be made in the directory: one is, and goes again. 0, -ENOSPC, -errno. */
+int medium_look(struct opener *o, const char *directory) MUST_USE;
+/* What is said of a directory where a file could not be written: the reason, and words for a person that name it. */
+enum reason medium_why(int error, const char *directory, char *detail, size_t cap);
 
 /* A file of a medium; no link is followed out of it. *fd is the caller's. 0; REASON_MALFORMED: it is no file of ours; -errno. */
 int medium_open(struct opener *o, const char *path, int *fd) MUST_USE;

@@ -3,7 +3,7 @@
  *
  *   read     only what begins as a file of this project does: package, certificate, metadata, vouch
  *   create   only under a name that ends as those that export, burn and programs save write, with ".part" after it or not, and only what is not there
- *   rename   only from such a ".part" to such a name; all but packages and certificates in the place of nothing
+ *   rename   only from such a ".part", a plain file, to such a name; all but packages and certificates in the place of nothing
  *   remove   only such a ".part", and a cue sheet
  *   list     any directory: names alone (hearthd's filter lets no mode be changed, also not by the descriptor)
  *
@@ -35,7 +35,7 @@ int opener_look(struct opener *o, unsigned patience_ms) MUST_USE; /* 0: it answe
 int opener_read(struct opener *o, const char *path, int flags, int *fd) MUST_USE;
 /* Descriptor to list (fdopendir) or to sync, or -errno. */
 int opener_list(struct opener *o, const char *path) MUST_USE;
-/* A new file, to read and write, readable as mode says. Descriptor or -errno; -EPERM: not under that name. */
+/* A new file, to read and write, readable as mode says (0600 or 0644), whatever the umask. Descriptor or -errno; -EPERM: not under that name. */
 int opener_create(struct opener *o, const char *path, unsigned mode) MUST_USE;
 int opener_rename(struct opener *o, const char *from, const char *to) MUST_USE; /* 0; -EEXIST; -EPERM; -errno */
 int opener_remove(struct opener *o, const char *path) MUST_USE;                 /* 0; -ENOENT; -EPERM; -errno */

@@ -77,7 +77,20 @@ static int create(const char *path, unsigned mode, int *fd)
     if (mode != 0600 && mode != 0644)
         return -EINVAL;
     *fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY, (mode_t)mode);
-    return *fd >= 0 ? 0 : -errno;
+    if (*fd < 0)
+        return -errno;
+    if (mode != 0600) /* whatever the umask is; file systems of media need not know modes */
+        (void)!fchmod(*fd, (mode_t)mode);
+    return 0;
+}
+
+/* What is written here is a plain file under one name: no directory, no link to somebody's, no pipe. */
+static int is_written_here(const char *path)
+{
+    struct stat st;
+    if (lstat(path, &st) != 0)
+        return -errno;
+    return S_ISREG(st.st_mode) && st.st_nlink == 1 ? 0 : -EPERM;
 }
 
 static int give_name(const char *from, const char *to)
@@ -86,6 +99,9 @@ static int give_name(const char *from, const char *to)
     struct stat st;
     if (part == NULL || name == NULL || part->replaces != name->replaces)
         return -EPERM;
+    int r = is_written_here(from);
+    if (r != 0)
+        return r;
     if (name->replaces)
         return rename(from, to) == 0 ? 0 : -errno;
     if (renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0)

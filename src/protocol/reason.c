@@ -165,6 +165,8 @@ void reason_refusal(msg_Refusal *out, enum reason r, const char *detail)
         r == REASON_IN_USE || r == REASON_LICENSE_EXPIRED || r == REASON_USE_EXHAUSTED || r == REASON_STORAGE_FULL;
     if (general && detail && strstr(detail, "hearth ")) /* it names what helps here */
         out->has_remedy = false;
+    if (r == REASON_STORAGE_FULL && detail && strstr(detail, "room there")) /* removing tracks here would not help */
+        out->has_remedy = false;
     if (out->has_remedy)
         CODEC_SET_TEXT(out->remedy, e->remedy);
 }

@@ -127,6 +127,45 @@ static void test_creating(void **state)
     assert_int_equal(opener_create(opener, "x.hearth", 0600), -EINVAL);
 }
 
+/* Whoever carries a medium elsewhere is somebody else there. What is recorded is its owner's alone. */
+static void test_modes(void **state)
+{
+    static const struct {
+        mode_t umask;
+        unsigned mode;
+    } cases[] = { { 077, 0644 }, { 022, 0644 }, { 0, 0644 }, { 077, 0600 }, { 022, 0600 }, { 0, 0600 } };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+        struct opener *o;
+        struct stat st;
+        mode_t before = umask(cases[i].umask);
+        assert_int_equal(opener_new(&o, HELPER_PATIENCE_MS), 0);
+        (void)umask(before);
+        int fd CLEANUP(closep) = opener_create(o, in_dir("mode.hearth.part"), cases[i].mode);
+        assert_true(fd >= 0);
+        assert_int_equal(fstat(fd, &st), 0);
+        assert_int_equal(st.st_mode & 07777, cases[i].mode);
+        assert_int_equal(opener_remove(o, in_dir("mode.hearth.part")), 0);
+        opener_free(o);
+    }
+}
+
+/* What hearthd has never written is not moved about under the name of what it might have. */
+static void test_renaming_what_is_no_file(void **state)
+{
+    (void)state;
+    assert_int_equal(mkdir(in_dir("diary.wav.part"), 0700), 0);
+    assert_int_equal(opener_rename(opener, in_dir("diary.wav.part"), in_dir("gone.wav")), -EPERM);
+    assert_int_equal(mkfifo(in_dir("pipe.wav.part"), 0600), 0);
+    assert_int_equal(opener_rename(opener, in_dir("pipe.wav.part"), in_dir("gone.wav")), -EPERM);
+    put("secret", "Dear diary");
+    assert_int_equal(symlink(in_dir("secret"), in_dir("link.hearth.part")), 0);
+    assert_int_equal(opener_rename(opener, in_dir("link.hearth.part"), in_dir("gone.hearth")), -EPERM);
+    assert_int_equal(link(in_dir("secret"), in_dir("hard.hearth.part")), 0);
+    assert_int_equal(opener_rename(opener, in_dir("hard.hearth.part"), in_dir("gone.hearth")), -EPERM);
+    assert_int_equal(opener_rename(opener, in_dir("none.hearth.part"), in_dir("gone.hearth")), -ENOENT);
+}
+
 static void test_renaming_and_removing(void **state)
 {
     (void)state;
@@ -188,9 +227,13 @@ static void test_bytes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_reading),  cmocka_unit_test(test_links),
-        cmocka_unit_test(test_creating), cmocka_unit_test(test_renaming_and_removing),
+        cmocka_unit_test(test_reading),
+        cmocka_unit_test(test_links),
+        cmocka_unit_test(test_creating),
+        cmocka_unit_test(test_renaming_and_removing),
         cmocka_unit_test(test_bytes),
+        cmocka_unit_test(test_modes),
+        cmocka_unit_test(test_renaming_what_is_no_file),
     };
     return cmocka_run_group_tests_name("opener", tests, setup, teardown);
 }

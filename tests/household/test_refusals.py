@@ -29,6 +29,7 @@ def export(content, device="bedroom"):
     export.count += 1
     os.mkdir(stick)
     h.kitchen("export", content, "--to", device, stick)
+    assert {os.stat(os.path.join(stick, n)).st_mode & 0o7777 for n in os.listdir(stick)} == {0o644}  # it is somebody else who carries it in
     names = sorted(os.listdir(stick))
     package = next(n for n in names if n.endswith(".hearth"))
     certificate = next(n for n in names if n.endswith(".hearth-certificate"))
@@ -269,6 +270,8 @@ def nowhere_to_export_to():
     bills, transfers = h.kitchen("bills")["bills"], h.kitchen("transfers")["transfers"]
     says(h.kitchen, "not-found", "/dev/null", "export", one, "--to", "attic", "/dev/null")
     says(h.kitchen, "not-found", "absent", "export", one, "--to", "attic", os.path.join(h.root, "absent"))
+    for place in ("/proc", "/proc/sys", "/sys"):  # root may write there, and makes no file
+        says(h.kitchen, "not-permitted", f"{place} cannot be written", "export", one, "--to", "attic", place)
     assert h.kitchen("bills")["bills"] == bills and h.kitchen("transfers")["transfers"] == transfers
 
 

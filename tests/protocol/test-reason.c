@@ -73,6 +73,10 @@ static void details_are_made_safe(void **state)
     assert_false(refusal.has_remedy); /* "try again when it is free" would be another */
     reason_refusal(&refusal, REASON_IN_USE, "It is being bought at this moment.");
     assert_true(refusal.has_remedy);
+    reason_refusal(&refusal, REASON_STORAGE_FULL, "/media/stick is full: make room there.");
+    assert_false(refusal.has_remedy); /* it is not what removing a track makes room on */
+    reason_refusal(&refusal, REASON_STORAGE_FULL, NULL);
+    assert_true(refusal.has_remedy);
     char longer[1000];
     memset(longer, 'x', sizeof(longer));
     longer[sizeof(longer) - 1] = '\0';
