@@ -11,12 +11,11 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "distributor/directory_db.h"
+#include "distributor/directory_rows.h"
 #include "distributor/exchange.h"
-#include "share.pb.h"
 
 #define TICK_MS 200
 #define PULLS_MAX 4 /* of one member */
-#define PUSH_ROWS_MAX 1024
 
 struct directory_pull {
     struct writer_job job;
@@ -185,49 +184,10 @@ void directory_session_closed(struct session *s)
 
 /* --- Pushes ---------------------------------------------------------------------------------------------------------- */
 
-static int put_row(struct exchange *x, struct store *store, struct slice envelope)
-{
-    doc_Share share;
-    uint8_t signer[32]; /* of its key of now or of before: members judge that, in the rows' order (share_keyset.h) */
-    int r = document_open(DOCUMENT_SHARE, envelope, &share, sizeof(share), signer);
-    if (r != 0)
-        return r;
-    if (!id_equal(share.origin, &x->who.partner)) /* a member speaks for itself only */
-        return REASON_SIGNATURE_INVALID;
-    if (share.sequence > INT64_MAX)
-        return REASON_MALFORMED;
-    r = share.table == share_Table_NONE ? directory_db_empty(store, &x->who.partner, share.sequence, envelope)
-                                        : directory_db_put(store, &x->who.partner, share.sequence, envelope);
-    return r == DIRECTORY_GAP ? REASON_OUT_OF_STEP : r;
-}
-
 static int run_push(struct writer_job *job, void *database)
 {
     struct exchange *x = container_of(job, struct exchange, job);
-    msg_SharePush push;
-    if (x->who.role != REQUESTS_DISTRIBUTOR)
-        return REASON_NOT_PERMITTED;
-    if (CODEC_DECODE(msg_SharePush, x->message, &push) != 0 || push.count > PUSH_ROWS_MAX)
-        return REASON_MALFORMED;
-    struct reader rows = reader(x->tail);
-    int r = 0;
-    for (uint32_t i = 0; r == 0 && i < push.count; i++) {
-        struct slice envelope;
-        if (codec_list_next(&rows, FRAME_MESSAGE_MAX, &envelope) != 0)
-            return REASON_MALFORMED;
-        r = put_row(x, database, envelope);
-    }
-    if (r == 0 && !reader_done(&rows))
-        return REASON_MALFORMED;
-    if (r != 0 && r != REASON_OUT_OF_STEP) /* a gap: the answer says from where to send again */
-        return r;
-    msg_SharePushed pushed = msg_SharePushed_init_zero;
-    r = directory_db_last(database, &x->who.partner, &pushed.sequence);
-    if (r != 0)
-        return r;
-    x->reply.type = msg_Type_SHARE_PUSHED;
-    r = CODEC_ENCODE(msg_SharePushed, &x->reply.message, &pushed);
-    return r > 0 ? -EINVAL : r;
+    return directory_rows_push(database, &x->who, x->message, x->tail, &x->reply);
 }
 
 void directory_push(struct exchange *x, void (*on_done)(struct writer_job *job, int outcome))

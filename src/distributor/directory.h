@@ -5,13 +5,10 @@
 #ifndef DISTRIBUTOR_DIRECTORY_H
 #define DISTRIBUTOR_DIRECTORY_H
 
-#define DIRECTORY_PUSH_PAGE 256 /* rows that a member pushes at a time */
-
+#include "distributor/directory_rows.h"
 #include "distributor/server.h"
 
 #define DIRECTORY_WAIT_MAX_MS 30000
-#define DIRECTORY_PULL_ROWS 64
-#define DIRECTORY_PULL_BYTES (512u << 10)
 
 struct session;
 struct exchange;

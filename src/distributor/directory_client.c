@@ -10,13 +10,11 @@
 
 #include "base/log.h"
 #include "base/util.h"
-#include "distributor/findings.h"
 #include "distributor/keyset.h"
+#include "distributor/share.h"
 #include "distributor/share_own.h"
 
 #define PUSH_TIMEOUT_MS 15000
-#define PUSH_ROWS DIRECTORY_PUSH_PAGE
-#define PUSH_BYTES (256u << 10)
 #define RETRY_FIRST_MS 250
 #define RETRY_MAX_MS 30000
 #define URL_SCHEME "hearth://"
@@ -32,7 +30,7 @@ void directory_client_stopped_when_idle(struct directory_client *c)
         return;
     struct server *server = c->server;
     void (*on_stopped)(struct server *) = steal(&c->on_stopped);
-    buf_free(&c->push_rows);
+    buf_free(&c->outbox.rows);
     buf_free(&c->push_keyset);
     buf_free(&c->shown);
     server->directory_client = NULL;
@@ -160,7 +158,7 @@ static void connect_now(struct directory_client *c)
 static void push_end(struct directory_client *c)
 {
     c->push_runs = false;
-    buf_free(&c->push_rows);
+    buf_free(&c->outbox.rows);
     if (c->push_wanted && c->ready)
         push(c);
     directory_client_stopped_when_idle(c);
@@ -169,37 +167,13 @@ static void push_end(struct directory_client *c)
 static int run_confirm(struct writer_job *job, void *database)
 {
     struct directory_client *c = container_of(job, struct directory_client, push_job);
-    struct operations *o = database;
-    if (c->push_stored < c->push_after)
-        findings_note(
-            o, FINDING_DIRECTORY_LOST, OPERATIONS_SELF,
-            "The directory had confirmed our rows up to %llu and has them up to %llu now: it was put back from an old copy, or "
-            "lost them. They are pushed again.",
-            (unsigned long long)c->push_after, (unsigned long long)c->push_stored);
-    else if (c->push_stored == c->push_newest)
-        findings_settle(o, FINDING_DIRECTORY_LOST, OPERATIONS_SELF);
-    if (c->push_stored <= c->push_newest)
-        findings_settle(o, FINDING_OWN_ROWS_AHEAD, OPERATIONS_SELF);
-    return share_outbox_confirm(o, c->push_stored);
+    return directory_member_confirm(database, &c->outbox);
 }
 
 static int run_ahead(struct writer_job *job, void *database)
 {
     struct directory_client *c = container_of(job, struct directory_client, push_job);
-    bool catches_up;
-    uint64_t last = 0;
-    int r = share_own_is_catching_up(database, &catches_up);
-    if (r != 0 || catches_up) /* they are on their way here */
-        return r;
-    r = share_outbox_last(database, &last);
-    if (r != 0 || last >= c->push_stored) /* another server over this database pushed them since we looked */
-        return r;
-    findings_note(
-        database, FINDING_OWN_ROWS_AHEAD, OPERATIONS_SELF,
-        "The directory has %llu rows that we signed, and our database knows %llu: it was put back from an old copy. What was "
-        "sold since is unknown here, and numbers would be used twice. Stop the server and run: hearth-distributor restore --here",
-        (unsigned long long)c->push_stored, (unsigned long long)c->push_newest);
-    return 0;
+    return directory_member_ahead(database, &c->outbox);
 }
 
 static void on_ahead_noted(struct writer_job *job, int outcome)
@@ -214,7 +188,7 @@ static void on_confirmed(struct writer_job *job, int outcome)
     struct directory_client *c = container_of(job, struct directory_client, push_job);
     if (outcome != 0 && outcome != -ECANCELED)
         log_warn("what the directory has stored could not be noted errno=%d", -outcome);
-    c->push_wanted = c->push_wanted || (outcome == 0 && c->push_stored < c->push_newest); /* there may be more */
+    c->push_wanted = c->push_wanted || (outcome == 0 && c->outbox.stored < c->outbox.newest); /* there may be more */
     push_end(c);
 }
 
@@ -235,15 +209,15 @@ static bool on_pushed(struct peer *p, const struct frame *reply, enum reason why
     if (refused == REASON_NONE && CODEC_DECODE(msg_SharePushed, reply->message, &pushed) != 0)
         refused = REASON_MALFORMED;
     c->pushed = refused == REASON_NONE;
-    /* Stored up to here, or (a directory restored from a backup) only up to an earlier row: from there it goes on. */
-    if (refused == REASON_NONE && pushed.sequence > c->push_newest) {
+    enum directory_pushed outcome =
+        refused == REASON_NONE ? directory_member_judge(&c->outbox, pushed.sequence) : DIRECTORY_PUSHED_NONE;
+    if (refused == REASON_NONE && outcome == DIRECTORY_PUSHED_AHEAD) {
         c->push_wanted = false;
-        c->push_stored = pushed.sequence;
         c->push_job = (struct writer_job){ .run = run_ahead, .on_done = on_ahead_noted };
         writer_submit(c->server->writer, &c->push_job);
         return false;
     }
-    if (refused == REASON_NONE && pushed.sequence == c->push_after && c->push_count > 0)
+    if (refused == REASON_NONE && outcome == DIRECTORY_PUSHED_NONE)
         refused = REASON_OUT_OF_STEP;
     if (refused != REASON_NONE) {
         log_warn("the directory does not take our rows reason=%s", reason_code(refused));
@@ -252,9 +226,6 @@ static bool on_pushed(struct peer *p, const struct frame *reply, enum reason why
         peer_close(p, refused);
         return false;
     }
-    /* It may have later ones, when rows are pushed again because they were emptied (share_forget.h). */
-    c->push_stored =
-        c->push_count > 0 ? u64_min(pushed.sequence, c->push_last) : u64_min(pushed.sequence, c->push_after);
     c->push_job = (struct writer_job){ .run = run_confirm, .on_done = on_confirmed };
     writer_submit(c->server->writer, &c->push_job);
     return false;
@@ -263,18 +234,9 @@ static bool on_pushed(struct peer *p, const struct frame *reply, enum reason why
 static int run_outbox(struct writer_job *job, void *database)
 {
     struct directory_client *c = container_of(job, struct directory_client, push_job);
-    buf_free(&c->push_rows); /* of a run before */
     buf_clear(&c->push_keyset);
-    c->push_rows = buf(PUSH_BYTES + SHARE_ENVELOPE_MAX + sizeof(uint32_t));
-    int r = share_outbox_confirmed(database, &c->push_after);
-    if (r == 0)
-        r = share_outbox_last(database, &c->push_newest);
-    if (r == 0)
-        r = keyset_current(database, &c->push_keyset);
-    if (r != 0)
-        return r;
-    return share_outbox_read(database, c->push_after, PUSH_ROWS, PUSH_BYTES, &c->push_rows, &c->push_count,
-                             &c->push_last);
+    int r = directory_member_read(database, &c->outbox);
+    return r == 0 ? keyset_current(database, &c->push_keyset) : r;
 }
 
 /* Keys were changed since we connected, by a command perhaps: rows that the new ones signed would not verify there. A new connection shows the new
@@ -296,14 +258,14 @@ static void on_outbox_read(struct writer_job *job, int outcome)
     struct directory_client *c = container_of(job, struct directory_client, push_job);
     if (outcome != 0 && outcome != -ECANCELED)
         log_warn("the outbox could not be read errno=%d", -outcome);
-    if (outcome != 0 || (c->push_count == 0 && !c->push_probe) || !c->ready || is_outdated(c)) {
+    if (outcome != 0 || (c->outbox.count == 0 && !c->push_probe) || !c->ready || is_outdated(c)) {
         push_end(c);
         return;
     }
     c->push_probe = false;
-    msg_SharePush message = { .count = c->push_count };
+    msg_SharePush message = { .count = c->outbox.count };
     int r = peer_request(outgoing_peer(c->outgoing), msg_Type_SHARE_PUSH, msg_SharePush_fields, &message,
-                         buf_slice(&c->push_rows), PUSH_TIMEOUT_MS, on_pushed, c, NULL);
+                         buf_slice(&c->outbox.rows), PUSH_TIMEOUT_MS, on_pushed, c, NULL);
     if (r != 0)
         push_end(c);
 }
@@ -375,7 +337,7 @@ int directory_client_start(struct directory_client **out, struct server *server)
         return -ENOMEM;
     c->server = server;
     c->retry_ms = RETRY_FIRST_MS;
-    c->push_rows = buf(0);
+    c->outbox.rows = buf(0);
     c->push_keyset = c->shown = buf(KEYSET_ENVELOPE_MAX);
     uv_timer_init(&server->loop, &c->retry);
     c->retry_open = true;

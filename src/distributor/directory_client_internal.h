@@ -3,6 +3,7 @@
 #define DISTRIBUTOR_DIRECTORY_CLIENT_INTERNAL_H
 
 #include "distributor/directory_client.h"
+#include "distributor/directory_member.h"
 #include "distributor/outgoing.h"
 #include "distributor/watch.h"
 #include "net/address.h"
@@ -32,11 +33,10 @@ struct directory_client {
 
     struct writer_job push_job;
     bool push_runs, push_wanted;
-    bool push_probe;                   /* asks what the directory has of ours, even if there is nothing to push */
-    struct buf push_rows, push_keyset; /* push_keyset: ours, when the rows were read */
-    struct buf shown;                  /* our keyset as the directory knows it on this connection */
-    uint32_t push_count;
-    uint64_t push_after, push_last, push_stored, push_newest;
+    bool push_probe; /* asks what the directory has of ours, even if there is nothing to push */
+    struct directory_push outbox;
+    struct buf push_keyset; /* ours, when the rows were read */
+    struct buf shown;       /* our keyset as the directory knows it on this connection */
 
     bool polls;           /* the long poll, or what comes before it, is under way */
     bool too_fast, paced; /* the distributor `fast` gave too many rows; the next pull waits (pace) */

@@ -12,7 +12,7 @@
 #include "base/util.h"
 #include "distributor/announce.h"
 #include "distributor/directory_client_internal.h"
-#include "distributor/findings.h"
+#include "distributor/directory_member.h"
 #include "distributor/partners.h"
 #include "distributor/row_pace.h"
 #include "distributor/share_own.h"
@@ -27,25 +27,13 @@ struct directory_ask {
     void *ctx;
 };
 
-#define ORIGINS_MAX 32
-struct origin_rows {
-    struct id id;
-    uint32_t rows;
-};
-
 /* One SHARE_PULL and what becomes of its answer. */
 struct pull {
     struct writer_job job;
     struct directory_client *client;
     struct directory_ask *asks; /* who waits for it; NULL in the long poll */
-    bool is_ask, is_probe;
-    bool may_read_again; /* once a connection: when a row turns out to be missing */
-    bool reads_again;    /* out: from the beginning */
-    uint64_t after, next;
-    uint32_t count, repeated;
-    struct origin_rows origins[ORIGINS_MAX]; /* whose rows are news */
-    size_t origin_count;
-    bool gap;
+    bool is_ask;
+    struct directory_page page;
     struct buf rows;
     char (*touched)[OPERATIONS_NAME_BYTES];
     size_t touched_count;
@@ -103,10 +91,10 @@ static void on_pace_looked(struct watch_waiting *w)
 static void judge_pace(struct pull *p)
 {
     struct directory_client *c = p->client;
-    for (size_t i = 0; i < p->origin_count; i++)
-        if (row_pace_take(c->server, &p->origins[i].id, p->origins[i].rows) > 0) {
+    for (size_t i = 0; i < p->page.origin_count; i++)
+        if (row_pace_take(c->server, &p->page.origins[i].id, p->page.origins[i].rows) > 0) {
             c->too_fast = true;
-            c->fast = p->origins[i].id;
+            c->fast = p->page.origins[i].id;
         }
 }
 
@@ -137,113 +125,6 @@ static void pull_end(struct pull *p, bool more)
     directory_client_stopped_when_idle(c);
 }
 
-static void count_row(struct pull *p, const struct id *origin)
-{
-    size_t i = 0;
-    while (i < p->origin_count && !id_equal(p->origins[i].id.bytes, origin->bytes))
-        i++;
-    if (i == ORIGINS_MAX) /* of so many none floods this page */
-        return;
-    if (i == p->origin_count)
-        p->origins[p->origin_count++] = (struct origin_rows){ .id = *origin };
-    p->origins[i].rows++;
-}
-
-/* One row that is not good harms nobody else's. */
-static int apply_row(struct pull *p, struct operations *o, struct slice envelope)
-{
-    struct savepoint row CLEANUP(savepoint_end) = { 0 };
-    struct share_taken taken;
-    int r = savepoint_begin(&row, o->store);
-    if (r != 0)
-        return r < 0 ? r : -EIO;
-    r = share_take(o, envelope, SHARE_VIA_DIRECTORY, clock_wall_ms(p->client->server->clock), &taken);
-    if (r == 0)
-        r = savepoint_release(&row);
-    p->repeated += r == 0 && taken.known;
-    if (r == 0 && !taken.known && !id_equal(taken.origin.bytes, o->keys->self.bytes))
-        count_row(p, &taken.origin);
-    if (r == SHARE_AHEAD)
-        return r;
-    if (r == SHARE_GAP)
-        p->gap = true;
-    else if (r > 0)
-        findings_note(o, FINDING_ROW_REFUSED, OPERATIONS_SELF, "A row that the directory gave was not taken: %s",
-                      r < REASON_COUNT ? reason_text((enum reason)r) : "its origin is not known.");
-    return r < 0 ? r : 0;
-}
-
-/* 0: the row at our cursor is where it was; OPERATIONS_ABSENT: it is not, or the order has become shorter. */
-static int judge_order(struct pull *p, struct operations *o, struct reader *rows)
-{
-    struct share_place was, is;
-    struct slice envelope;
-    int r = share_mark(o, &was);
-    if (r == OPERATIONS_ABSENT || (r == 0 && was.position != p->after + 1)) /* nothing to compare with */
-        return p->count > 0 && codec_list_next(rows, SHARE_ENVELOPE_MAX, &envelope) != 0 ? REASON_MALFORMED : 0;
-    if (r != 0 || p->count == 0)
-        return r != 0 ? r : OPERATIONS_ABSENT;
-    if (codec_list_next(rows, SHARE_ENVELOPE_MAX, &envelope) != 0)
-        return REASON_MALFORMED;
-    r = share_place_of(envelope, &is);
-    if (r != 0)
-        return r < 0 ? r : OPERATIONS_ABSENT;
-    return id_equal(was.origin.bytes, &is.origin) && was.sequence == is.sequence ? 0 : OPERATIONS_ABSENT;
-}
-
-static int read_again(struct pull *p, struct operations *o)
-{
-    p->reads_again = true;
-    return share_read_again(o, clock_wall_ms(p->client->server->clock));
-}
-
-/* The cursor goes on only from where it is: an answer to an older question comes too late. */
-static int move_cursor(struct pull *p, struct operations *o, uint64_t cursor, struct slice last)
-{
-    struct share_place at;
-    if (p->after > cursor || p->next <= cursor || last.len == 0)
-        return 0;
-    int r = share_cursor_set(o, p->next);
-    if (r != 0 || share_place_of(last, &at) != 0)
-        return r;
-    at.position = p->next;
-    return share_mark_set(o, &at);
-}
-
-static int run_rows(struct pull *p, struct operations *o)
-{
-    p->origin_count = 0;
-    struct reader rows = reader(buf_slice(&p->rows));
-    struct slice envelope = slice(NULL, 0);
-    uint32_t i = 0;
-    uint64_t cursor = 0;
-    int r = share_cursor(o, &cursor);
-    if (r == 0 && p->is_probe)
-        r = judge_order(p, o, &rows);
-    if (r == OPERATIONS_ABSENT) {
-        findings_note(
-            o, FINDING_DIRECTORY_CHANGED, OPERATIONS_SELF,
-            "The directory's order is another one than before: it was put back from an old copy, or tells members different "
-            "things. What was verified here stays; everything is read again, and what it lacks of ours is pushed again.");
-        return read_again(p, o);
-    }
-    if (r == 0 && p->is_probe) {
-        findings_settle(o, FINDING_DIRECTORY_CHANGED, OPERATIONS_SELF);
-        i = p->count > 0; /* the row at the cursor itself */
-    }
-    for (; r == 0 && i < p->count; i++) {
-        if (codec_list_next(&rows, SHARE_ENVELOPE_MAX, &envelope) != 0)
-            return REASON_MALFORMED;
-        r = apply_row(p, o, envelope);
-    }
-    if (p->repeated > 0 && p->after + p->is_probe >= cursor) /* not an answer to an older question */
-        findings_note(o, FINDING_DIRECTORY_REPEATS, OPERATIONS_SELF,
-                      "The directory gave rows again that it had given before. Nothing changes by them.");
-    if (r == 0 && p->gap && p->may_read_again)
-        return read_again(p, o);
-    return r == 0 ? move_cursor(p, o, cursor, envelope) : r;
-}
-
 /* --- Ours ------------------------------------------------------------------------------------------------------------ */
 
 static int run_caught_up(struct writer_job *job, void *database)
@@ -268,12 +149,7 @@ static void on_caught_up(struct writer_job *job, int outcome)
 static int run_older(struct writer_job *job, void *database)
 {
     struct pull *p = container_of(job, struct pull, job);
-    struct operations *o = database;
-    findings_note(
-        o, FINDING_OWN_ROWS_AHEAD, OPERATIONS_SELF,
-        "The directory has a row that we signed and do not know: this database is an older copy of itself. The server has "
-        "stopped. Run: hearth-distributor restore --here");
-    return findings_flush(o, clock_wall_ms(p->client->server->clock));
+    return directory_member_is_older(database, clock_wall_ms(p->client->server->clock));
 }
 
 /* Whatever it gave out now could be a number that was given out before: it stops. */
@@ -299,7 +175,8 @@ static void then(struct pull *p, int (*run)(struct writer_job *, void *), void (
 static int run_apply(struct writer_job *job, void *database)
 {
     struct pull *p = container_of(job, struct pull, job);
-    int r = run_rows(p, database);
+    p->page.rows = buf_slice(&p->rows);
+    int r = directory_member_take(database, &p->page, clock_wall_ms(p->client->server->clock));
     int collected = announce_collect(database, &p->touched, &p->touched_count);
     return r == 0 ? collected : r;
 }
@@ -308,17 +185,17 @@ static void on_applied(struct writer_job *job, int outcome)
 {
     struct pull *p = container_of(job, struct pull, job);
     struct directory_client *c = p->client;
-    bool more = outcome == 0 && (p->count > 0 || p->reads_again);
+    bool more = outcome == 0 && (p->page.count > 0 || p->page.reads_again);
     if (outcome == 0) {
         announce_users(c->server->announce, p->touched, p->touched_count);
         judge_pace(p);
         partners_refresh(c->server->partners); /* a row may have announced a newer key block */
-        if (p->reads_again) {
+        if (p->page.reads_again) {
             log_warn("reading everything again that the directory has");
             c->resynced = true;
             c->cursor = 0;
-        } else if (p->after <= c->cursor && p->next > c->cursor) {
-            c->cursor = p->next;
+        } else if (p->page.after <= c->cursor && p->page.next > c->cursor) {
+            c->cursor = p->page.next;
         }
     } else if (outcome == SHARE_AHEAD) {
         then(p, run_older, on_older);
@@ -347,7 +224,7 @@ static bool on_pulled(struct peer *peer, const struct frame *reply, enum reason 
     }
     enum reason refused = peer_refusal(reply, msg_Type_SHARE_PULLED, NULL);
     if (refused == REASON_NONE &&
-        (CODEC_DECODE(msg_SharePulled, reply->message, &pulled) != 0 || pulled.next < p->after))
+        (CODEC_DECODE(msg_SharePulled, reply->message, &pulled) != 0 || pulled.next < p->page.after))
         refused = REASON_MALFORMED;
     if (refused == REASON_NONE && buf_append(&p->rows, reply->tail) != 0)
         refused = REASON_INTERNAL;
@@ -359,9 +236,9 @@ static bool on_pulled(struct peer *peer, const struct frame *reply, enum reason 
         return false;
     }
     p->client->pulled = true;
-    p->next = pulled.next;
-    p->count = pulled.count;
-    if (p->count == 0 && !p->is_probe) {
+    p->page.next = pulled.next;
+    p->page.count = pulled.count;
+    if (p->page.count == 0 && !p->page.is_probe) {
         p->client->caught_up_ms = clock_mono_ms(p->client->server->clock);
         row_pace_all_ended(p->client->server);
         if (p->client->catches_up)
@@ -383,11 +260,11 @@ static int pull(struct directory_client *c, bool is_ask, bool is_probe, uint32_t
         return -ENOMEM;
     p->client = c;
     p->is_ask = is_ask;
-    p->is_probe = is_probe;
-    p->may_read_again = !c->resynced;
+    p->page.is_probe = is_probe;
+    p->page.may_read_again = !c->resynced;
     p->rows = buf(FRAME_TAIL_MAX);
-    p->after = is_probe ? c->cursor - 1 : c->cursor;
-    msg_SharePull message = { .after = p->after, .wait_ms = wait_ms };
+    p->page.after = is_probe ? c->cursor - 1 : c->cursor;
+    msg_SharePull message = { .after = p->page.after, .wait_ms = wait_ms };
     uint64_t timeout_ms = is_ask ? ASK_TIMEOUT_MS : PULL_TIMEOUT_MS;
     int r = peer_request(outgoing_peer(c->outgoing), msg_Type_SHARE_PULL, msg_SharePull_fields, &message,
                          slice(NULL, 0), timeout_ms, on_pulled, p, NULL);

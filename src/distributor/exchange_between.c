@@ -8,43 +8,20 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "distributor/announce.h"
-#include "distributor/delegations.h"
 #include "distributor/exchange_internal.h"
-#include "distributor/keyset.h"
+#include "distributor/meet.h"
 #include "distributor/partners.h"
 #include "distributor/places.h"
 
 /* --- A distributor's HELLO ---------------------------------------------------------------------------------------- */
-
-/* Who it is comes out of its keyset; whether we know it, out of our partners. */
-static int judge_distributor(struct exchange *x, struct operations *o)
-{
-    struct id signer;
-    int r = document_open_keyset(x->tail, x->keyset, &signer);
-    if (r != 0)
-        return r;
-    struct id id = id_from(x->keyset->distributor);
-    struct partner partner;
-    bool is_self = id_equal(id.bytes, o->keys->self.bytes); /* a directory that is a distributor too */
-    r = is_self ? 0 : delegations_partner_find(o, &id, &partner);
-    if (r == OPERATIONS_ABSENT)
-        return REASON_UNKNOWN_DISTRIBUTOR;
-    if (r != 0)
-        return r;
-    if (!is_self && partner.withdrawn)
-        return REASON_NOT_PERMITTED;
-    r = keyset_meet(o, &id, x->tail, x->who.key, clock_wall_ms(x->server->clock), x->keyset);
-    if (r == 0)
-        x->who.partner = id;
-    return r;
-}
 
 static int run_distributor(struct writer_job *job, void *database)
 {
     struct exchange *x = container_of(job, struct exchange, job);
     reply_free(&x->reply);
     reply_init(&x->reply);
-    int r = judge_distributor(x, database);
+    int r =
+        meet_distributor(database, x->tail, x->who.key, clock_wall_ms(x->server->clock), &x->who.partner, x->keyset);
     if (r != 0)
         return r;
     msg_Welcome welcome = msg_Welcome_init_zero;
