@@ -150,7 +150,7 @@ int directory_member_take(struct operations *o, struct directory_page *p, int64_
 {
     p->origin_count = 0; /* a job may run again */
     p->repeated = 0;
-    p->gap = p->reads_again = false;
+    p->gap = p->reads_again = p->nothing_new = false;
     struct reader rows = reader(p->rows);
     struct slice envelope = slice(NULL, 0);
     uint32_t i = 0;
@@ -174,7 +174,9 @@ int directory_member_take(struct operations *o, struct directory_page *p, int64_
             return REASON_MALFORMED;
         r = apply_row(p, o, envelope, now_ms);
     }
-    if (p->repeated > 0 && p->after + p->is_probe >= cursor) /* not an answer to an older question */
+    bool repeats = p->repeated > 0 && p->after + p->is_probe >= cursor; /* not an answer to an older question */
+    p->nothing_new = repeats && p->repeated + p->is_probe >= p->count;
+    if (repeats)
         findings_note(o, FINDING_DIRECTORY_REPEATS, OPERATIONS_SELF,
                       "The directory gave rows again that it had given before. Nothing changes by them.");
     if (r == 0 && p->gap && p->may_read_again)

@@ -45,6 +45,7 @@ struct directory_page { /* a SHARE_PULL and its answer */
     bool reads_again; /* from the beginning: another order than before, or a gap */
     bool gap;
     uint32_t repeated;
+    bool nothing_new; /* rows, all of which it had given before: the next ones can wait a while */
     struct directory_page_origin origins[DIRECTORY_PAGE_ORIGINS]; /* whose rows are news */
     size_t origin_count;
 };

@@ -87,10 +87,14 @@ static void on_pace_looked(struct watch_waiting *w)
     directory_client_stopped_when_idle(c);
 }
 
-/* Those whose rows were read, and when the directory has no more of anybody's. */
+/* Those whose rows were read, and when the directory has no more of anybody's. One that gives the same again and again is asked once in a while. */
 static void judge_pace(struct pull *p)
 {
     struct directory_client *c = p->client;
+    if (p->page.nothing_new && !c->too_fast) {
+        c->too_fast = true;
+        c->fast = c->id;
+    }
     for (size_t i = 0; i < p->page.origin_count; i++)
         if (row_pace_take(c->server, &p->page.origins[i].id, p->page.origins[i].rows) > 0) {
             c->too_fast = true;

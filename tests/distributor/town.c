@@ -32,7 +32,7 @@ static void begin(struct transaction *t, struct shop *s)
 }
 static void commit(struct transaction *t) { assert_int_equal(transaction_commit(t), 0); }
 
-static void init_shop(struct town *t, struct shop *s, const char *name)
+void town_shop_init(struct town *t, struct shop *s, const char *name)
 {
     s->town = t;
     snprintf(s->dir, sizeof(s->dir), "/tmp/hearth-town-XXXXXX");
@@ -53,16 +53,24 @@ static void init_shop(struct town *t, struct shop *s, const char *name)
     open_shop(s);
 }
 
-static void befriend(struct shop *s, struct shop *other, const char *name)
+void town_meet(struct shop *s, const struct shop *other)
 {
     struct transaction t CLEANUP(transaction_end) = { 0 };
     struct buf keyset CLEANUP(buf_free) = buf(KEYSET_ENVELOPE_MAX);
     int64_t number;
     assert_int_equal(keyset_current(other->o, &keyset), 0);
     begin(&t, s);
-    assert_int_equal(delegations_partner_add(s->o, &other->keys->self, name, "other:7700"), 0);
     assert_int_equal(keyset_store(s->o, &other->keys->self, buf_slice(&keyset), s->town->now_ms, &number), 0);
     commit(&t);
+}
+
+void town_befriend(struct shop *s, const struct shop *other, const char *name)
+{
+    struct transaction t CLEANUP(transaction_end) = { 0 };
+    begin(&t, s);
+    assert_int_equal(delegations_partner_add(s->o, &other->keys->self, name, "other:7700"), 0);
+    commit(&t);
+    town_meet(s, other);
 }
 
 void town_init(struct town *t)
@@ -71,10 +79,10 @@ void town_init(struct town *t)
     assert_int_equal(secret_init(), 0);
     static uint64_t seed = 7;
     rng_fake_init(&t->rng, seed++); /* no two towns have the same shops */
-    init_shop(t, &t->a, "Aurora");
-    init_shop(t, &t->b, "Boreal");
-    befriend(&t->a, &t->b, "Boreal");
-    befriend(&t->b, &t->a, "Aurora");
+    town_shop_init(t, &t->a, "Aurora");
+    town_shop_init(t, &t->b, "Boreal");
+    town_befriend(&t->a, &t->b, "Boreal");
+    town_befriend(&t->b, &t->a, "Aurora");
 }
 
 static void deinit_shop(struct shop *s)
@@ -199,13 +207,7 @@ static void ask_id(struct shop *s, const struct id *partner)
     struct shop *other = shop_of(s->town, partner);
     if (other->unreachable)
         return;
-    struct buf keyset CLEANUP(buf_free) = buf(KEYSET_ENVELOPE_MAX);
-    int64_t number;
-    assert_int_equal(keyset_current(other->o, &keyset), 0);
-    struct transaction t CLEANUP(transaction_end) = { 0 };
-    begin(&t, s);
-    assert_int_equal(keyset_store(s->o, partner, buf_slice(&keyset), s->town->now_ms, &number), 0);
-    commit(&t);
+    town_meet(s, other);
     fetch_delegation(s, other);
     fetch_grant(s, other);
 }

@@ -34,7 +34,11 @@ struct town {
 };
 void town_init(struct town *t); /* partners of each other, with a directory between them */
 void town_deinit(struct town *t);
-void town_restart(struct shop *s); /* closes and opens; on its own only when asked to */
+/* A third shop, and whom it knows: one way. */
+void town_shop_init(struct town *t, struct shop *s, const char *name);
+void town_befriend(struct shop *s, const struct shop *other, const char *name);
+void town_meet(struct shop *s, const struct shop *other); /* takes its newest keyset */
+void town_restart(struct shop *s);                        /* closes and opens; on its own only when asked to */
 /* Carries every shared row to the other shop, as the directory would. */
 void town_share(struct town *t);
 /* One way, the rows after this number; which is then that of the last. */

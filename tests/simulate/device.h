@@ -4,7 +4,6 @@
 
 #include "world.h"
 
-static inline struct shop *shop_at(struct world *w, int shop) { return shop == 0 ? &w->town.a : &w->town.b; }
 static inline const struct id *shop_id(struct world *w, int shop) { return &shop_at(w, shop)->keys->self; }
 
 /* ---- device_session.c ---- */

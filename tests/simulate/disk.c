@@ -33,6 +33,8 @@ struct file {
     struct change *changes, *left_changes;
     int level[5]; /* open handles at each lock level */
     int opened;
+    struct bytes kept; /* disk_keep */
+    bool was_kept, kept_exists;
     void *shm[SHM_REGIONS];
     int shm_shared[SQLITE_SHM_NLOCK];
     bool shm_exclusive[SQLITE_SHM_NLOCK];
@@ -565,4 +567,29 @@ void disk_restore(unsigned number)
     }
     d->stopped = d->failed = false;
     d->armed = 0;
+}
+
+void disk_keep(unsigned number, const char *part)
+{
+    for (size_t i = 0; i < file_count; i++) {
+        struct file *f = files[i];
+        if (f->disk != number || !strstr(f->path, part))
+            continue;
+        copy(&f->kept, &f->now);
+        f->kept_exists = f->exists;
+        f->was_kept = true;
+    }
+}
+
+void disk_put_back(unsigned number)
+{
+    for (size_t i = 0; i < file_count; i++) {
+        struct file *f = files[i];
+        if (f->disk != number || !f->was_kept)
+            continue;
+        assert(f->opened == 0);
+        forget(&f->changes);
+        copy(&f->now, &f->kept);
+        f->exists = f->kept_exists;
+    }
 }

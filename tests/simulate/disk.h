@@ -24,6 +24,9 @@ bool disk_failed(unsigned number);
 void disk_stop(unsigned number, bool power_loss, const struct rng *rng);
 /* After every file of it was closed: what was decided is there. */
 void disk_restore(unsigned number);
+/* What its files whose names have this in them are now; and, between disk_restore and their first opening, that once more. */
+void disk_keep(unsigned number, const char *part);
+void disk_put_back(unsigned number);
 /* Writes and syncs so far. */
 unsigned disk_count(unsigned number);
 

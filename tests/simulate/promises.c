@@ -50,7 +50,7 @@ struct known { /* was acknowledged */
     int64_t sequence;
 };
 struct promises {
-    struct view views[NODES];
+    struct view views[DIRECTORY_NODE];
     struct known known[ROWS_MAX];
     int known_count;
 };
@@ -92,11 +92,13 @@ void promises_open(struct world *w, int node)
     MUST(sqlite3_open_v2(path, &v->db, SQLITE_OPEN_READONLY, NULL) == SQLITE_OK);
     for (int i = 0; i < OF_COUNT; i++)
         MUST(sqlite3_prepare_v2(v->db, sql[i], -1, &v->statements[i], NULL) == SQLITE_OK);
+    shared_open(w, node, v->db);
 }
 
 void promises_close(struct world *w, int node)
 {
     struct view *v = &w->promises->views[node];
+    shared_close(w, node);
     for (int i = 0; i < OF_COUNT; i++)
         sqlite3_finalize(steal(&v->statements[i]));
     MUST(sqlite3_close(steal(&v->db)) == SQLITE_OK);
@@ -371,9 +373,10 @@ static void check_sums(struct world *w, int shop)
 void promises_check(struct world *w)
 {
     bool changed = false;
-    for (int node = 0; node < NODES; node++)
+    for (int node = 0; node < DIRECTORY_NODE; node++)
         if (w->dirty[node] && w->up[node]) {
             read_all(w, node);
+            shared_check(w, node);
             w->dirty[node] = false;
             changed = true;
         }
@@ -493,7 +496,7 @@ void promises_check_end(struct world *w)
     bool any_removed = false;
     for (int device = 0; device < DEVICES; device++)
         any_removed = any_removed || w->removing[device];
-    for (int node = 0; node < NODES; node++)
+    for (int node = 0; node < DIRECTORY_NODE; node++)
         read_all(w, node);
     for (int shop = 0; shop < SHOPS; shop++) {
         const struct view *v = &w->promises->views[SHOP_NODE(shop)];

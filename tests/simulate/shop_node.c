@@ -5,18 +5,22 @@
 #include "distributor/reply.h"
 #include "world.h"
 
-static struct shop *shop_at(struct world *w, int shop) { return shop == 0 ? &w->town.a : &w->town.b; }
-
 void shop_start(struct world *w, int shop)
 {
     struct shop *s = shop_at(w, shop);
     MUST(operations_open(&s->o, s->dir, s->keys, &w->town.rng.rng, 0) == 0);
     MUST(keyset_own(s->o, &s->keyset) == 0);
-    if (!node_failed(w, SHOP_NODE(shop)))
-        promises_open(w, SHOP_NODE(shop));
+    if (node_failed(w, SHOP_NODE(shop)))
+        return;
+    promises_open(w, SHOP_NODE(shop));
+    member_start(w, shop);
 }
 
-void shop_stop(struct world *w, int shop) { operations_close(steal(&shop_at(w, shop)->o)); }
+void shop_stop(struct world *w, int shop)
+{
+    member_stop(w, shop);
+    operations_close(steal(&shop_at(w, shop)->o));
+}
 
 /* ---- one request ------------------------------------------------------------------------------------------------- */
 
@@ -83,13 +87,17 @@ static event_fn on_asked;
 /* Asks the partner or the directory, and runs the request again, whether or not anybody was reached. */
 static void ask(struct world *w, const struct event *e, bool directory)
 {
-    struct event *again = after(w, between(w, 10, 400), e->node, on_asked);
+    struct event *again = event_new(w, e->node, on_asked);
     again->a = e->a;
     again->b = directory;
     again->type = e->type;
     again->request = e->request;
     MUST(buf_append(&again->message, buf_slice(&e->message)) == 0);
     MUST(buf_append(&again->tail, buf_slice(&e->tail)) == 0);
+    if (directory && chance(w, 2)) /* whoever of the two answers first */
+        member_ask(w, e->node - DEVICES, again);
+    else
+        event_in(w, again, between(w, 10, 400));
 }
 
 static void serve(struct world *w, struct conn *c, const struct event *e)
@@ -111,24 +119,7 @@ static void serve(struct world *w, struct conn *c, const struct event *e)
         ask(w, e, r == REQUESTS_ASK_DIRECTORY);
     else
         answer(w, c, node, e, r, &reply);
-}
-
-bool shops_share(struct world *w)
-{
-    if (!w->up[SHOP_NODE(0)] || !w->up[SHOP_NODE(1)] || w->apart[SHOP_NODE(0)][SHOP_NODE(1)])
-        return false;
-    for (int i = 0; i < SHOPS; i++) { /* what travels between them is one step here */
-        disk_arm((unsigned)SHOP_NODE(i), 0, NULL);
-        w->dirty[SHOP_NODE(i)] = true;
-    }
-    for (int i = 0; i < SHOPS + 1; i++)
-        town_carry(shop_at(w, i % 2), shop_at(w, 1 - i % 2), &w->carried[i % 2]);
-    for (int i = 0; i < DEVICES; i++) {
-        int home = w->devices[i].home;
-        if (w->removed_ms[i][home] != 0 && w->removed_ms[i][1 - home] == 0)
-            w->removed_ms[i][1 - home] = w->town.now_ms;
-    }
-    return true;
+    member_poke(w, node - DEVICES);
 }
 
 static void on_asked(struct world *w, struct event *e)
@@ -137,9 +128,16 @@ static void on_asked(struct world *w, struct event *e)
     int shop = e->node - DEVICES;
     if (!c)
         return;
-    if (shops_share(w) && !e->b)
+    (void)member_ask_origin(w, shop);
+    if (!e->b && w->up[e->node] && can_reach(w, e->node, SHOP_NODE(1 - shop))) {
+        for (int i = 0; i < SHOPS; i++) { /* what both write for this is one step here */
+            disk_arm((unsigned)SHOP_NODE(i), 0, NULL);
+            w->dirty[SHOP_NODE(i)] = true;
+        }
         town_ask(shop_at(w, shop), shop_at(w, 1 - shop));
-    serve(w, c, e);
+    }
+    if (w->up[e->node])
+        serve(w, c, e);
 }
 
 /* ---- frames ------------------------------------------------------------------------------------------------------- */

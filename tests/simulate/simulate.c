@@ -24,8 +24,12 @@
 #define EVENTS_MAX 400000
 #define SECONDS_MAX 120
 
-#define LINE \
-    "seed %llu: %llu events, %llu killed, %llu without power, %llu lost, %llu repeated, %llu bought, %llu copied, %llu moved,"
+/* What a seed came to: its figures, in this order. */
+enum { EVENTS, KILLED, POWERLESS, LOST, REPEATED, BOUGHT, COPIED, MOVED, DIRECTORY_FAULTS, PUT_BACK, LIES, FIGURES };
+static const char *const figure_names[FIGURES] = {
+    "events", "killed", "without power",           "lost",     "repeated", "bought",
+    "copied", "moved",  "faults of the directory", "put back", "lies",
+};
 
 static char place[64];
 
@@ -70,6 +74,15 @@ static struct world *prepare(void)
     town_init(&w->town);
     disk_add(SHOP_NODE(0), w->town.a.dir);
     disk_add(SHOP_NODE(1), w->town.b.dir);
+    town_shop_init(&w->town, &w->directory.shop, "Cosmos");
+    disk_add(DIRECTORY_NODE, w->directory.shop.dir);
+    for (int i = 0; i < SHOPS; i++) {
+        town_befriend(shop_at(w, i), &w->directory.shop, "Cosmos");
+        town_befriend(&w->directory.shop, shop_at(w, i), node_name(SHOP_NODE(i)));
+    }
+    directory_make(w);
+    for (int i = 0; i < SHOPS; i++) /* they have seen its newest keyset */
+        town_meet(shop_at(w, i), &w->directory.shop);
     people(w);
     publish(w);
     static const int homes[DEVICES] = { 0, 0, 1, 1, 0 };
@@ -88,16 +101,11 @@ static struct world *prepare(void)
     }
     shop_stop(w, 0);
     shop_stop(w, 1);
+    operations_close(steal(&w->directory.shop.o));
     return w;
 }
 
 /* ---- one seed ------------------------------------------------------------------------------------------------------- */
-
-static void on_share(struct world *w, struct event *e)
-{
-    (void)shops_share(w);
-    after(w, between(w, 5000, 60000), -1, e->run);
-}
 
 /* The write-ahead log into the database, as the server does beside its writer. */
 static void on_checkpoint(struct world *w, struct event *e)
@@ -163,22 +171,28 @@ static void on_calm(struct world *w, struct event *e)
     memset(w->apart, 0, sizeof(w->apart));
     for (int i = 0; i < DEVICES; i++)
         w->devices[i].skew_ms = 0;
+    directory_calm(w);
     for (int i = 0; i < NODES; i++)
         disk_arm((unsigned)i, 0, NULL);
 }
 
-static bool has_settled(struct world *w)
+/* What has not come to its end; NULL: nothing. */
+static const char *unsettled(struct world *w)
 {
-    for (int i = 0; i < NODES; i++)
-        if (!w->up[i] || (i < DEVICES && !w->removing[i] && !device_is_idle(w, &w->devices[i])))
-            return false;
-    return w->calm;
+    for (int i = 0; i < NODES; i++) {
+        if (!w->up[i])
+            return "a machine is down";
+        if (i < DEVICES && !w->removing[i] && !device_is_idle(w, &w->devices[i]))
+            return node_name(i);
+    }
+    return members_have_settled(w) ? NULL : "rows are still shared";
 }
 
 static void begin(struct world *w, uint64_t seed)
 {
     w->seed = seed;
     w->promises = promises_new();
+    w->shared = shared_new();
     w->digest = calloc(1, sizeof(*w->digest));
     MUST(w->digest && sha256_init(w->digest) == 0);
     rng_fake_init(&w->rng, seed);
@@ -186,6 +200,7 @@ static void begin(struct world *w, uint64_t seed)
     w->town.now_ms += 1000;
     for (int i = 0; i < NODES; i++)
         w->halted[i] = w->up[i] = true;
+    directory_start(w);
     for (int i = 0; i < SHOPS; i++)
         shop_start(w, i);
     for (int i = 0; i < DEVICES; i++) {
@@ -197,11 +212,45 @@ static void begin(struct world *w, uint64_t seed)
         w->halted[i] = false;
         w->dirty[i] = true;
     }
-    after(w, 1000, -1, on_share);
     after(w, 1000, -1, on_checkpoint);
     after(w, 1000, -1, on_wish);
     after(w, TROUBLE_MS, -1, on_calm);
     faults_start(w);
+}
+
+static uint64_t bought(const struct world *w)
+{
+    uint64_t count = 0;
+    for (int i = 0; i < w->purchase_count; i++)
+        count += w->purchases[i].granted;
+    return count;
+}
+
+static uint64_t figure(const struct world *w, int which)
+{
+    switch (which) {
+    case EVENTS:
+        return w->events_run;
+    case KILLED:
+        return w->restarts;
+    case POWERLESS:
+        return w->power_losses;
+    case LOST:
+        return w->lost;
+    case REPEATED:
+        return w->repeated;
+    case BOUGHT:
+        return bought(w);
+    case COPIED:
+    case MOVED:
+        return promises_copied(w, which == MOVED);
+    case DIRECTORY_FAULTS:
+        return w->directory_faults;
+    case PUT_BACK:
+        return w->put_back;
+    default:
+        return w->lies;
+    }
 }
 
 static void run(struct world *w, uint64_t seed, bool with_trace)
@@ -211,26 +260,21 @@ static void run(struct world *w, uint64_t seed, bool with_trace)
     w->trace = with_trace;
     begin(w, seed);
     while (world_step(w)) {
-        MUST(w->events_run < EVENTS_MAX);
+        if (w->town.now_ms - TOWN_START_MS > SETTLED_MS || w->events_run >= EVENTS_MAX)
+            broken("it does not come to an end: %s", unsettled(w));
         if (!w->calm || w->events_run % 64 != 0)
             continue;
-        if (w->town.now_ms - TOWN_START_MS > SETTLED_MS)
-            broken("it does not come to an end");
-        bool settled = has_settled(w);
+        bool settled = !unsettled(w);
         settled_ms = settled && settled_ms == 0 ? w->town.now_ms : settled ? settled_ms : 0;
         if (settled && w->town.now_ms - settled_ms > 10 * 60 * 1000)
             break;
     }
     promises_check_end(w);
-    int purchases = 0;
-    for (int i = 0; i < w->purchase_count; i++)
-        purchases += w->purchases[i].granted;
     sha256_final(w->digest, digest);
-    (void)printf(LINE " trace %02x%02x%02x%02x\n", (unsigned long long)seed, (unsigned long long)w->events_run,
-                 (unsigned long long)w->restarts, (unsigned long long)w->power_losses, (unsigned long long)w->lost,
-                 (unsigned long long)w->repeated, (unsigned long long)purchases,
-                 (unsigned long long)promises_copied(w, false), (unsigned long long)promises_copied(w, true), digest[0],
-                 digest[1], digest[2], digest[3]);
+    (void)printf("seed %llu:", (unsigned long long)seed);
+    for (int i = 0; i < FIGURES; i++)
+        (void)printf(" %llu %s,", (unsigned long long)figure(w, i), figure_names[i]);
+    (void)printf(" trace %02x%02x%02x%02x\n", digest[0], digest[1], digest[2], digest[3]);
 }
 
 /* ---- many -------------------------------------------------------------------------------------------------------------- */
@@ -243,8 +287,9 @@ struct child {
 
 static void clean(const struct world *w)
 {
-    char command[256];
-    (void)snprintf(command, sizeof(command), "rm -rf '%s' '%s' '%s'", place, w->town.a.dir, w->town.b.dir);
+    char command[512];
+    (void)snprintf(command, sizeof(command), "rm -rf '%s' '%s' '%s' '%s'", place, w->town.a.dir, w->town.b.dir,
+                   w->directory.shop.dir);
     if (system(command) != 0)
         (void)fprintf(stderr, "%s stays\n", place);
 }
@@ -271,23 +316,23 @@ static struct child start(struct world *w, uint64_t seed, bool piped, bool with_
 }
 
 /* What all seeds together came to. */
-struct totals {
-    unsigned long long events, killed, powerless, lost, repeated, bought, copied, moved;
-};
-
-static void add(struct totals *t, const char *line)
+static void add(unsigned long long totals[FIGURES], const char *line)
 {
-    unsigned long long seed, n[8];
-    if (sscanf(line, LINE, &seed, &n[0], &n[1], &n[2], &n[3], &n[4], &n[5], &n[6], &n[7]) != 9)
+    unsigned long long n[FIGURES];
+    int used = 0;
+    if (sscanf(line, "seed %*u:%n", &used) != 0 || used == 0)
         return;
-    t->events += n[0];
-    t->killed += n[1];
-    t->powerless += n[2];
-    t->lost += n[3];
-    t->repeated += n[4];
-    t->bought += n[5];
-    t->copied += n[6];
-    t->moved += n[7];
+    for (int i = 0; i < FIGURES; i++) {
+        char *end;
+        line += used;
+        n[i] = strtoull(line, &end, 10);
+        const char *comma = strchr(end, ',');
+        if (end == line || !comma)
+            return;
+        used = (int)(comma + 1 - line);
+    }
+    for (int i = 0; i < FIGURES; i++)
+        totals[i] += n[i];
 }
 
 /* true when it was well; last: its last line. */
@@ -315,7 +360,7 @@ static bool finish(struct child *c, char *last, size_t cap)
 static unsigned run_seeds(struct world *w, const uint64_t *seeds, size_t count, unsigned jobs, bool twice, time_t limit)
 {
     struct child children[16];
-    struct totals totals = { 0 };
+    unsigned long long totals[FIGURES] = { 0 };
     char first[4096], last[4096];
     size_t begun = 0, ended = 0;
     unsigned failed = 0;
@@ -325,7 +370,7 @@ static unsigned run_seeds(struct world *w, const uint64_t *seeds, size_t count, 
             children[begun % jobs] = start(w, seeds[begun], true, false);
         bool good = finish(&children[ended % jobs], last, sizeof(last));
         failed += !good;
-        add(&totals, last);
+        add(totals, last);
         if (twice && good) {
             struct child again = start(w, seeds[ended], true, false);
             memcpy(first, last, sizeof(first));
@@ -335,10 +380,10 @@ static unsigned run_seeds(struct world *w, const uint64_t *seeds, size_t count, 
             }
         }
     }
-    (void)printf(
-        "%zu seeds, %u failed; %llu events: %llu killed, %llu without power, %llu lost, %llu repeated; %llu bought, %llu copied, %llu moved\n",
-        ended, failed, totals.events, totals.killed, totals.powerless, totals.lost, totals.repeated, totals.bought,
-        totals.copied, totals.moved);
+    (void)printf("%zu seeds, %u failed;", ended, failed);
+    for (int i = 0; i < FIGURES; i++)
+        (void)printf("%s %llu %s", i == 0 ? "" : ",", totals[i], figure_names[i]);
+    (void)printf("\n");
     return failed;
 }
 

@@ -10,7 +10,8 @@
 
 const char *node_name(int node)
 {
-    static const char *const names[NODES] = { "anna-1", "anna-2", "bert-1", "bert-2", "carl", "Aurora", "Boreal" };
+    static const char *const names[NODES] = { "anna-1", "anna-2", "bert-1", "bert-2",
+                                              "carl",   "Aurora", "Boreal", "the directory" };
     return node < 0 ? "nobody" : names[node];
 }
 
@@ -52,17 +53,22 @@ static void swap(struct event **a, struct event **b)
     *b = t;
 }
 
-struct event *after(struct world *w, int64_t delay_ms, int node, event_fn *run)
+struct event *event_new(struct world *w, int node, event_fn *run)
 {
     struct event *e = calloc(1, sizeof(*e));
     MUST(e);
-    *e = (struct event){ .at_ms = w->town.now_ms + delay_ms,
-                         .order = w->next_order++,
-                         .run = run,
+    *e = (struct event){ .run = run,
                          .node = node,
                          .life = node < 0 ? 0 : w->life[node],
                          .message = buf(FRAME_MESSAGE_MAX),
                          .tail = buf(FRAME_TAIL_MAX) };
+    return e;
+}
+
+void event_in(struct world *w, struct event *e, int64_t delay_ms)
+{
+    e->at_ms = w->town.now_ms + delay_ms;
+    e->order = w->next_order++;
     if (w->event_count == w->event_cap) {
         w->event_cap = w->event_cap * 2 + 64;
         w->heap = realloc(w->heap, w->event_cap * sizeof(struct event *));
@@ -72,6 +78,14 @@ struct event *after(struct world *w, int64_t delay_ms, int node, event_fn *run)
     w->heap[at] = e;
     for (; at > 0 && is_before(w->heap[at], w->heap[(at - 1) / 2]); at = (at - 1) / 2)
         swap(&w->heap[at], &w->heap[(at - 1) / 2]);
+}
+
+void event_now(struct world *w, struct event *e) { event_in(w, e, 0); }
+
+struct event *after(struct world *w, int64_t delay_ms, int node, event_fn *run)
+{
+    struct event *e = event_new(w, node, run);
+    event_in(w, e, delay_ms);
     return e;
 }
 
@@ -112,7 +126,9 @@ static void on_start(struct world *w, struct event *e)
     w->up[e->a] = true;
     w->halted[e->a] = false;
     w->dirty[e->a] = true;
-    if (e->a >= DEVICES)
+    if (e->a == DIRECTORY_NODE)
+        directory_start(w);
+    else if (e->a >= DEVICES)
         shop_start(w, e->a - DEVICES);
     else
         device_start(w, &w->devices[e->a]);
@@ -135,13 +151,19 @@ static void halt(struct world *w, int node)
     trace(w, "%s stops", node_name(node));
     w->life[node]++;
     forget_conns(w, node);
-    promises_close(w, node);
-    if (node >= DEVICES)
-        shop_stop(w, node - DEVICES);
-    else
-        device_stop(w, &w->devices[node]);
+    if (node == DIRECTORY_NODE) {
+        directory_stop(w);
+    } else {
+        promises_close(w, node);
+        if (node >= DEVICES)
+            shop_stop(w, node - DEVICES);
+        else
+            device_stop(w, &w->devices[node]);
+    }
     disk_restore((unsigned)node);
-    after(w, between(w, 10, w->calm ? 2000 : 60000), -1, on_start)->a = node;
+    directory_is_restored(w);
+    int64_t rests_ms = node == DIRECTORY_NODE ? w->directory.rests_ms : 0;
+    after(w, between(w, 10, w->calm ? 2000 : 60000 + rests_ms), -1, on_start)->a = node;
 }
 
 void node_stop(struct world *w, int node, bool power)
@@ -185,10 +207,7 @@ bool world_step(struct world *w)
 
 /* ---- the wire ------------------------------------------------------------------------------------------------------ */
 
-static bool can_reach(const struct world *w, int from, int to)
-{
-    return w->up[from] && w->up[to] && !w->apart[from][to];
-}
+bool can_reach(const struct world *w, int from, int to) { return w->up[from] && w->up[to] && !w->apart[from][to]; }
 
 int conn_open(struct world *w, int from, int to)
 {
@@ -197,7 +216,7 @@ int conn_open(struct world *w, int from, int to)
     MUST(w->conn_count + 1 < CONNS_MAX);
     struct conn *c = calloc(1, sizeof(*c));
     MUST(c);
-    *c = (struct conn){ .ends = { from, to }, .open = true };
+    *c = (struct conn){ .ends = { from, to }, .to = to, .open = true };
     w->conns[++w->conn_count] = c;
     return w->conn_count;
 }
@@ -217,6 +236,8 @@ static void on_lost(struct world *w, struct event *e)
     if (e->node < DEVICES) {
         device_lost(w, &w->devices[e->node], e->a);
         copies_lost(w, &w->devices[e->node], e->a);
+    } else if (e->node < DIRECTORY_NODE) {
+        member_lost(w, e->node - DEVICES, e->a);
     }
 }
 
@@ -237,9 +258,13 @@ static void on_arrival(struct world *w, struct event *e)
     if (!c)
         return;
     trace(w, "%s hears %u of %d", node_name(e->node), e->type, e->a);
-    if (e->node >= DEVICES)
+    if (e->node == DIRECTORY_NODE)
+        directory_hears(w, e);
+    else if (c->to == DIRECTORY_NODE)
+        member_hears(w, e);
+    else if (e->node >= DEVICES)
         shop_hears(w, e);
-    else if (c->ends[0] >= DEVICES || c->ends[1] >= DEVICES)
+    else if (c->to >= DEVICES)
         device_hears(w, e);
     else
         copies_hear(w, e);
@@ -343,7 +368,7 @@ static void on_fault(struct world *w, struct event *e)
     if (w->calm)
         return;
     int node = (int)chance(w, NODES + DEVICES) % NODES; /* devices twice as often as shops */
-    switch (chance(w, 8)) {
+    switch (chance(w, 10)) {
     case 0:
     case 1:
         node_stop(w, node, false);
@@ -359,6 +384,10 @@ static void on_fault(struct world *w, struct event *e)
         break;
     case 6:
         part(w);
+        break;
+    case 7:
+    case 8:
+        directory_fault(w);
         break;
     default:
         jump(w);

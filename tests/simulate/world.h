@@ -1,8 +1,9 @@
-/* A household, its distributors and the network in one process, under a clock and a chance of its own.
+/* A household, its distributors, their directory and the network in one process, under a clock and a chance of its own.
  *
  * Real are: the exchanges (src/protocol), the vault (vault_side.h), the distributors' requests upon their operations database (tests/distributor/
- * town.h), the tables and statements of hearthd.db, and SQLite. The simulation's own are: what drives them (device.c, device_copy.c, as
- * src/daemon's transact*.c, copy*.c, accept.c and outbox.c do over libuv), the wire, and the bodies, which are counted blocks.
+ * town.h), the directory's rows and what its members make of them, the tables and statements of hearthd.db, and SQLite. The simulation's own are: what
+ * drives them (device.c, device_copy.c, as src/daemon's transact*.c, copy*.c, accept.c and outbox.c do over libuv; member.c, directory_node.c), the wire,
+ * and the bodies, which are counted blocks.
  *
  * Everything that happens is an event at a time. What is durable is done in one event and its outcome is heard in a later one, so a machine can
  * stop between. Everything drawn comes from the seed: the same seed is the same trace. */
@@ -16,6 +17,7 @@
 #include "base/util.h"
 #include "crypto/sha256.h"
 #include "daemon/db.h"
+#include "distributor/directory_member.h"
 #include "protocol/copy_in.h"
 #include "protocol/copy_out.h"
 #include "protocol/greet.h"
@@ -25,7 +27,8 @@
 
 #define DEVICES 5 /* two of anna's, two of bert's, one of a stranger's */
 #define SHOPS 2
-#define NODES (DEVICES + SHOPS)
+#define DIRECTORY_NODE (DEVICES + SHOPS)
+#define NODES (DIRECTORY_NODE + 1)
 #define SHOP_NODE(shop) (DEVICES + (shop))
 #define CONTENTS 4 /* two of each shop */
 #define BLOCKS 3
@@ -63,12 +66,14 @@ struct event { /* freed after it ran; what it carries is its own */
 struct
     conn { /* what one end sends arrives in order, once, or not at all; it may arrive after the connection is known to be lost */
     int ends[2]; /* the one that opened it first; -1: that end has forgotten it */
+    int to;      /* as it was opened */
     bool open;
     int64_t next_ms[2];
     struct caller caller; /* as the shop knows the other end */
     enum greet_server_state greeted;
     bool busy;
-    int copy; /* between devices: of ends[0] */
+    int copy;        /* between devices: of ends[0] */
+    uint8_t key[32]; /* the TLS key of ends[1], when that is a shop or the directory */
 };
 
 enum asked_kind { ASKED_GREETING = 1, ASKED_REGISTER, ASKED_QUOTE, ASKED_TRANSACT, ASKED_REPORT, ASKED_REMOVE };
@@ -134,6 +139,52 @@ struct device {
     bool body[CONTENTS];        /* complete and synced */
     int64_t skew_ms;            /* its clock is wrong by this */
 };
+enum member_pull { MEMBER_POLLS, MEMBER_ASKS };
+struct member { /* a shop, towards the directory */
+    int conn;
+    bool ready, resynced;
+    uint32_t next_request, push_request;
+    uint64_t rows_seen;
+    struct directory_push outbox;
+    struct buf shown; /* its keyset on this connection */
+    struct pull_under_way {
+        uint32_t request; /* 0: none */
+        struct directory_page page;
+    } pulls[2];
+    struct event *waiting[32]; /* requests that are run again when it has said what it has */
+    size_t waiting_count;
+};
+enum lie {
+    LIE_NONE,
+    LIE_OLDER_KEYSET, /* than its newest, on every connection */
+    LIE_WITHHOLDS,    /* has no more rows */
+    LIE_LEAVES_OUT,   /* one of them */
+    LIE_OTHER_ORDER,
+    LIE_REPEATS, /* rows of before */
+    LIE_CHANGES, /* a bit */
+    LIE_FORGES,  /* a row, signed by itself */
+    LIE_DROPS,   /* what is pushed, and says that it is stored */
+    LIE_BOASTS,  /* of more rows than it has */
+    LIE_COUNT
+};
+struct parked { /* a pull that waits for rows */
+    int conn;   /* 0: none */
+    uint32_t request;
+    uint64_t after;
+    int64_t until_ms;
+};
+struct directory {
+    struct shop shop; /* its keys, and whom it knows */
+    struct store *store;
+    struct parked parked[16];
+    struct buf older_keyset;
+    enum lie lie;
+    int lied_to; /* SHOPS: everybody */
+    int64_t slow_ms, rests_ms;
+    bool has_backup, put_back; /* put_back: with its next start */
+    bool
+        left_out; /* a row was, or was altered: whoever has heard of no later one asks its origin, not the directory again */
+};
 struct content_fact {
     int shop;
     struct id id;
@@ -147,7 +198,8 @@ struct purchase { /* one transaction that buys, by the ID under which it goes */
 };
 struct world {
     struct town town;
-    uint64_t carried[SHOPS]; /* rows of each that the other has */
+    struct directory directory;
+    struct member members[SHOPS];
     uint64_t seed;
     struct rng_fake rng;
     bool calm, trace;
@@ -160,7 +212,7 @@ struct world {
     bool removing[DEVICES];             /* somebody wished to; perhaps it is */
     int64_t removed_ms[DEVICES][SHOPS]; /* since when the shop knows; 0: not yet */
     unsigned life[NODES];
-    unsigned restarts, power_losses, lost, repeated;
+    unsigned restarts, power_losses, lost, repeated, directory_faults, put_back, lies;
     struct device devices[DEVICES];
     struct content_fact contents[CONTENTS];
     struct purchase purchases[PURCHASES_MAX];
@@ -168,17 +220,25 @@ struct world {
     int64_t sold[CONTENTS]; /* purchases that a shop may have executed */
     struct sha256_state *digest;
     struct promises *promises;
+    struct shared_facts *shared;
 };
+
+static inline struct shop *shop_at(struct world *w, int shop) { return shop == 0 ? &w->town.a : &w->town.b; }
 
 /* ---- world.c: time, chance, wire, faults ---- */
 int64_t world_mono(const struct world *w);
 unsigned chance(struct world *w, unsigned of);
 int64_t between(struct world *w, int64_t least, int64_t most);
 struct event *after(struct world *w, int64_t delay_ms, int node, event_fn *run);
+/* One that waits for something: it runs when event_now is called, if its node still lives. */
+struct event *event_new(struct world *w, int node, event_fn *run);
+void event_now(struct world *w, struct event *e);
+void event_in(struct world *w, struct event *e, int64_t delay_ms);
 void trace(struct world *w, const char *format, ...) PRINTF_LIKE(2, 3);
 bool world_step(struct world *w); /* false: nothing will ever happen */
 const char *node_name(int node);
 
+bool can_reach(const struct world *w, int from, int to);
 /* The connection's number, or 0: it cannot be reached now. */
 int conn_open(struct world *w, int from, int to);
 struct conn *conn_of(struct world *w, int conn, int node); /* NULL: node has it no more */
@@ -201,8 +261,30 @@ void faults_start(struct world *w);
 void shop_start(struct world *w, int shop);
 void shop_stop(struct world *w, int shop);
 event_fn shop_hears;
-/* Rows of each to the other, when they can reach each other: as the directory does. false: they cannot. */
-bool shops_share(struct world *w);
+
+/* ---- member.c: a shop and the directory ---- */
+void member_start(struct world *w, int shop);
+void member_stop(struct world *w, int shop);
+event_fn member_hears;
+void member_lost(struct world *w, int shop, int conn);
+void member_poke(struct world *w, int shop); /* there may be new rows to push */
+/* Runs again when the directory has said what it has, or is not there. */
+void member_ask(struct world *w, int shop, struct event *again);
+/* The other shop's own rows, from itself. false: it cannot be reached, or did not give all. */
+bool member_ask_origin(struct world *w, int shop);
+bool members_have_settled(struct world *w); /* everybody has everybody's rows; all nodes are up */
+
+/* ---- directory_node.c ---- */
+void directory_make(struct world *w); /* once, before any seed */
+void directory_start(struct world *w);
+void directory_stop(struct world *w);
+void directory_is_restored(struct world *w); /* between stop and start: it may be put back from an older copy */
+event_fn directory_hears;
+void directory_keyset(struct world *w, int shop,
+                      struct buf *out); /* appends what a connection of this shop opens with */
+void directory_fault(struct world *w);
+void directory_calm(struct world *w);
+uint64_t directory_has(struct world *w, int shop); /* how many rows of this shop */
 
 /* ---- device.c ---- */
 void device_make(struct world *w, struct device *d); /* its first start, before any seed */
@@ -258,5 +340,13 @@ void promises_check_end(struct world *w); /* when all is calm, and everything th
 unsigned promises_copied(const struct world *w, bool move); /* certificates that were redeemed */
 /* The device has been told that its license is safe; it is from then on. Which content it is of. */
 int promises_acknowledged(struct world *w, int device, struct slice license);
+
+/* ---- promises_shared.c ---- */
+struct shared_facts *shared_new(void);
+
+struct sqlite3;
+void shared_open(struct world *w, int node, struct sqlite3 *db); /* borrowed until shared_close */
+void shared_close(struct world *w, int node);
+void shared_check(struct world *w, int node); /* its database has changed */
 
 #endif
