@@ -2,6 +2,8 @@
  * lost license is given again once, with what is left of its copies, and is gone where it was. On the connection's thread.
  * Source: design section 6.2 (a replacement gets back all that was bought). */
 #define LOG_MODULE "restore"
+#include <stdlib.h>
+
 #include "base/log.h"
 #include "base/util.h"
 #include "distributor/copy_queue.h"
@@ -139,6 +141,24 @@ static int give_again(struct operations *o, const struct caller *who, const stru
     return license_give(o, who, d, &l, result, out);
 }
 
+/* Does it still count? What a withdrawn key has signed its device takes no more, also when the answer that it was sold with never arrived. */
+static int judge_kept(struct operations *o, const struct license *l, bool *counts)
+{
+    doc_Keyset *own CLEANUP(freep) = malloc(sizeof(*own));
+    doc_License *license CLEANUP(freep) = malloc(sizeof(*license));
+    struct buf document CLEANUP(buf_free) = buf(sizeof(((msg_Result *)NULL)->license.bytes));
+    if (!own || !license)
+        return -ENOMEM;
+    int r = keyset_own(o, own);
+    if (r == 0)
+        r = kept_document(o, l, &document);
+    if (r != 0)
+        return r;
+    r = license_judge(buf_slice(&document), own, license);
+    *counts = r == 0;
+    return r < 0 ? r : 0;
+}
+
 static int give_kept(struct operations *o, const struct device *d, const struct license *l, msg_Result *result)
 {
     struct content_halves halves CLEANUP(content_halves_wipe) = { 0 };
@@ -189,5 +209,9 @@ int restore_run(struct operations *o, const struct caller *who, const msg_Restor
     if (r != 0)
         return r;
     bool kept = lost.state == LICENSE_LIVE && id_equal(lost.client.bytes, d.client.bytes);
+    if (kept)
+        r = judge_kept(o, &lost, &kept);
+    if (r != 0)
+        return r;
     return kept ? give_kept(o, &d, &lost, result) : give_again(o, who, &d, &lost, result, out);
 }

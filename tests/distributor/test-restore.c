@@ -97,6 +97,24 @@ static void what_is_here_comes_as_it_is(void **state)
     assert_int_equal(shop_balance(&town.a, "alice"), -499);
 }
 
+/* Its device takes nothing more that a withdrawn key has signed, also when it was paid for before: perhaps the answer is still on its way. */
+static void what_a_withdrawn_key_has_signed_comes_anew(void **state)
+{
+    (void)state;
+    static doc_License license;
+    msg_Result bought, again;
+    assert_int_equal(gadget_buy(&town.a, &kitchen, &song, &bought), 0);
+    town_rotate(&town.a, KEY_LICENSE, true);
+    gadget_hello(&town.a, &kitchen);
+    assert_int_equal(license_judge(CODEC_BYTES(bought.license), &town.a.keyset, &license), REASON_SIGNATURE_INVALID);
+    assert_int_equal(restore(&kitchen, &again), 0);
+    assert_int_equal(license_judge(CODEC_BYTES(again.license), &town.a.keyset, &license), 0);
+    assert_plays(&kitchen, &again);
+    assert_int_equal(restore(&kitchen, &bought), 0); /* as it is, from then on */
+    assert_true(slice_equal(CODEC_BYTES(bought.license), CODEC_BYTES(again.license)));
+    assert_int_equal(shop_balance(&town.a, "alice"), -499);
+}
+
 static void the_license_of_a_removed_device_is_given_once(void **state)
 {
     (void)state;
@@ -172,6 +190,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(what_is_not_lost_is_not_given, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_is_here_comes_as_it_is, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_a_withdrawn_key_has_signed_comes_anew, set_up, tear_down),
         cmocka_unit_test_setup_teardown(the_license_of_a_removed_device_is_given_once, set_up, tear_down),
         cmocka_unit_test_setup_teardown(two_that_were_bought_come_back_as_two, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_is_left_of_the_copies_comes_along, set_up, tear_down),

@@ -355,28 +355,6 @@ static void roles_are_kept_apart(void **state)
                      REASON_UNKNOWN_DISTRIBUTOR);
 }
 
-/* A new license key takes the place of the one before, as `keys rotate license` does it. */
-static void rotate_license(struct shop *s)
-{
-    for (int i = 0; i < 2; i++) { /* prepared and listed; then adopted */
-        struct keys *k = NULL;
-        struct transaction t CLEANUP(transaction_end) = { 0 };
-        if (i == 0)
-            assert_int_equal(keys_prepare(s->keys, s->dir, rng_system(), KEY_LICENSE), 0);
-        operations_close(s->o);
-        assert_int_equal(rotation_load(&k, s->dir), 0);
-        keys_free(s->keys);
-        s->keys = k;
-        assert_int_equal(operations_open(&s->o, s->dir, s->keys, &town.rng.rng, 0), 0);
-        if (i == 1)
-            break;
-        assert_int_equal(transaction_begin(&t, s->o->store), 0);
-        assert_int_equal(keyset_issue(s->o, town.now_ms), 0);
-        assert_int_equal(transaction_commit(&t), 0);
-    }
-    assert_false(s->keys->next[KEY_LICENSE - 1].there);
-}
-
 /* Its newest keyset is known before its first row. */
 static void meet(struct shop *s, struct shop *other)
 {
@@ -404,7 +382,7 @@ static void rows_outlive_the_keys_that_signed_them(void **state)
     struct sign_pair first = town.a.keys->license;
     struct keys thief = *town.a.keys;
     for (int i = 0; i < 17; i++) {
-        rotate_license(&town.a);
+        town_rotate(&town.a, KEY_LICENSE, false);
         town.now_ms += 100 * TOWN_DAY_MS;
     }
     assert_int_equal(keyset_own(town.a.o, &own), 0);

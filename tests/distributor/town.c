@@ -11,6 +11,7 @@
 #include "distributor/billing.h"
 #include "distributor/late.h"
 #include "distributor/publish.h"
+#include "distributor/rotation.h"
 #include "distributor/tally.h"
 
 /* --- Life -------------------------------------------------------------------------------------------------------- */
@@ -109,6 +110,30 @@ void town_restart(struct shop *s)
         return;
     operations_close(s->o);
     open_shop(s);
+}
+
+void town_rotate(struct shop *s, enum key_purpose p, bool withdraws)
+{
+    uint8_t before[32];
+    memcpy(before, keys_public(s->keys, p), sizeof(before));
+    for (int i = 0; i < 2; i++) { /* prepared and listed; then adopted */
+        struct keys *k = NULL;
+        struct transaction t CLEANUP(transaction_end) = { 0 };
+        if (i == 0)
+            assert_int_equal(keys_prepare(s->keys, s->dir, rng_system(), p), 0);
+        operations_close(s->o);
+        assert_int_equal(rotation_load(&k, s->dir), 0);
+        keys_free(s->keys);
+        s->keys = k;
+        open_shop(s);
+        begin(&t, s);
+        if (i == 0 && withdraws)
+            assert_int_equal(keyset_withdraw(s->o, before, s->town->now_ms), 0);
+        assert_int_equal(i == 0 ? keyset_issue(s->o, s->town->now_ms) : rotation_sign_again(s->o, s->town->now_ms), 0);
+        commit(&t);
+    }
+    assert_false(s->keys->next[p - 1].there);
+    assert_int_equal(keyset_own(s->o, &s->keyset), 0);
 }
 
 /* --- Between shops ----------------------------------------------------------------------------------------------- */

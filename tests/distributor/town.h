@@ -7,6 +7,7 @@
 
 #include "cm.h"
 #include "distributor/delegations.h"
+#include "distributor/keys.h"
 #include "distributor/keyset.h"
 #include "distributor/products.h"
 #include "distributor/requests.h"
@@ -39,6 +40,8 @@ void town_shop_init(struct town *t, struct shop *s, const char *name);
 void town_befriend(struct shop *s, const struct shop *other, const char *name);
 void town_meet(struct shop *s, const struct shop *other); /* takes its newest keyset */
 void town_restart(struct shop *s);                        /* closes and opens; on its own only when asked to */
+/* Another key of a purpose takes the place of the one before, which counts for what it has signed, or was withdrawn: as `keys rotate`, `keys withdraw`. */
+void town_rotate(struct shop *s, enum key_purpose p, bool withdraws);
 /* Carries every shared row to the other shop, as the directory would. */
 void town_share(struct town *t);
 /* One way, the rows after this number; which is then that of the last. */
