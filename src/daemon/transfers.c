@@ -71,7 +71,7 @@ void transfer_add(struct daemon *d, struct transfer *t, enum transfer_kind kind,
     const struct track *track = library_find(d, content->bytes);
     t->daemon = d;
     t->actions = actions;
-    t->number = s->next_number++;
+    t->number = transfers_number_take(s);
     t->kind = kind;
     t->state = TRANSFER_WAITING;
     t->content = *content;
@@ -264,6 +264,8 @@ static void sources_of(const struct transfer *t, ctl_TransferRow *row)
     for (pb_size_t i = 0; i < row->sources_count; i++) {
         row->sources[i].bytes = views[i].brought_bytes;
         row->sources[i].rate = views[i].rate;
+        row->sources[i].has_still_ms = views[i].still_ms >= STILL_MS;
+        row->sources[i].still_ms = row->sources[i].has_still_ms ? (uint64_t)views[i].still_ms : 0;
         CODEC_SET_TEXT(row->sources[i].name, views[i].name);
     }
 }
@@ -425,7 +427,7 @@ int transfers_start(struct daemon *d)
     serve_set_pace(s->serve, &d->sending, d->clock);
     s->daemon = d;
     s->last = &s->first;
-    s->next_number = 1;
+    transfers_numbers_start(s);
     s->holds = 1; /* the tick */
     (void)uv_timer_init(d->loop, &s->tick);
     s->tick.data = s;
@@ -444,6 +446,7 @@ void transfers_stop(struct daemon *d)
     if (s == NULL || s->stopping)
         return;
     transfers_hold(s);
+    transfers_numbers_stop(s);
     s->stopping = true;
     s->tick_open = false;
     uv_close((uv_handle_t *)&s->tick, on_tick_closed);

@@ -26,8 +26,8 @@ void copies_done_free(struct copies_done *c);
 
 struct transfers {
     struct daemon *daemon;
-    struct transfer *first, **last; /* in order of number; ended ones stay for a while */
-    uint32_t next_number, ended_count;
+    struct transfer *first, **last;                     /* in order of number; ended ones stay for a while */
+    uint32_t next_number, reserved_number, ended_count; /* reserved: where the next run begins, at least */
     struct serve *serve;
     struct http *http;            /* for bodies at static servers */
     struct syncer *syncer;        /* for small bodies that arrive side by side */
@@ -44,6 +44,10 @@ struct transfers {
 void transfers_hold(struct transfers *s);
 void transfers_release(struct transfers *s); /* the last one frees it */
 static inline int64_t transfers_now_ms(const struct daemon *d) { return clock_mono_ms(d->clock); }
+/* transfers_number.c: numbers that go on after a restart, without a gap when it ended in order. */
+void transfers_numbers_start(struct transfers *s);
+uint32_t transfers_number_take(struct transfers *s);
+void transfers_numbers_stop(struct transfers *s);
 /* Starts the second hand, if it stands still. */
 void transfers_wake(struct daemon *d);
 /* Removes what there is of a content that is not complete here, on the pool (download.c). */

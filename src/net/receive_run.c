@@ -130,6 +130,7 @@ static int source_new(struct receive_run *r, const char *name, struct receive_so
     s->run = r;
     s->number = (unsigned)number;
     s->serial = ++r->last_serial;
+    s->since_ms = now(r);
     CODEC_SET_TEXT(s->name, name);
     s->next = r->sources;
     r->sources = s;
@@ -226,7 +227,8 @@ size_t receive_run_sources(const struct receive_run *r, struct receive_source_vi
     size_t count = 0;
     for (const struct receive_source *s = r->sources; s && count < max; s = s->next)
         out[count++] = (struct receive_source_view){ s->name, r->exchange.spread.sources[s->number].brought_bytes,
-                                                     meter_rate(&s->meter, now(r)) };
+                                                     meter_rate(&s->meter, now(r)),
+                                                     now(r) - (s->meter.at_ms != 0 ? s->meter.at_ms : s->since_ms) };
     return count;
 }
 

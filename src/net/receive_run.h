@@ -60,7 +60,8 @@ uint64_t receive_run_left_bytes(const struct receive_run *r);
 struct receive_source_view {
     const char *name;
     uint64_t brought_bytes;
-    uint64_t rate; /* bytes a second, lately */
+    uint64_t rate;    /* bytes a second, lately */
+    int64_t still_ms; /* since something last came from it, or since it was attached */
 };
 size_t receive_run_sources(const struct receive_run *r, struct receive_source_view *out, size_t max);
 /* What has arrived is to be removed: once the pool, which may still write it, is done. Before receive_run_free; accepts NULL. */

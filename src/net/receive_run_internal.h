@@ -26,6 +26,7 @@ struct receive_source {
     uint32_t vigil;    /* a request nobody answers: tells that the peer closes, also when nothing is asked */
     struct range *ranges;
     struct meter meter;
+    int64_t since_ms; /* attached */
     char name[64];
 };
 

@@ -23,6 +23,15 @@ static const char *state_word(uint32_t state)
     return words[state <= 6 ? state : 0];
 }
 
+static json_t *source_json(const ctl_TransferSource *s)
+{
+    json_t *o = json_pack("{s:s, s:I, s:I}", "name", s->name, "bytes", (json_int_t)s->bytes, "bytes_per_second",
+                          (json_int_t)s->rate);
+    if (s->has_still_ms)
+        json_object_set_new(o, "still_ms", json_integer((json_int_t)s->still_ms));
+    return o;
+}
+
 json_t *verb_transfer_json(const ctl_TransferRow *t)
 {
     static const char *const kinds[] = { "unknown", "download", "copy-out", "copy-in", "move-out", "move-in" };
@@ -39,9 +48,7 @@ json_t *verb_transfer_json(const ctl_TransferRow *t)
         json_object_set_new(o, "still_ms", json_integer((json_int_t)t->still_ms));
     json_t *sources = t->sources_count > 0 ? json_array() : NULL;
     for (pb_size_t i = 0; i < t->sources_count; i++)
-        json_array_append_new(sources, json_pack("{s:s, s:I, s:I}", "name", t->sources[i].name, "bytes",
-                                                 (json_int_t)t->sources[i].bytes, "bytes_per_second",
-                                                 (json_int_t)t->sources[i].rate));
+        json_array_append_new(sources, source_json(&t->sources[i]));
     if (sources != NULL)
         json_object_set_new(o, "sources", sources);
     return o;
@@ -55,8 +62,8 @@ struct rows {
     struct table table;
     unsigned under_way; /* waiting, running or paused */
     bool all;
-    unsigned ended;
-    ctl_TransferRow last[ENDED_SHOWN]; /* of those that have ended, by ended % ENDED_SHOWN */
+    unsigned ended, row_count, room;
+    ctl_TransferRow *rows; /* for people: in order of number, as they come */
 };
 
 /* By a person: by this one, or, when it has ended, by the one at the other end. */
@@ -85,6 +92,19 @@ static const char *why_it_waits(const ctl_TransferRow *t, char out[REMARK_BYTES]
     return out;
 }
 
+static const char *since(uint64_t ms, char out[32])
+{
+    uint64_t s = ms / 1000;
+    (void)snprintf(out, 32, "%llu %s",
+                   (unsigned long long)(s < 120    ? s
+                                        : s < 7200 ? s / 60
+                                                   : s / 3600),
+                   s < 120    ? "s"
+                   : s < 7200 ? "min"
+                              : "h");
+    return out;
+}
+
 /* Why it waits or failed; how fast it runs, and for how long still. */
 static const char *remark(const ctl_TransferRow *t, char out[REMARK_BYTES])
 {
@@ -98,7 +118,11 @@ static const char *remark(const ctl_TransferRow *t, char out[REMARK_BYTES])
     else if (t->has_reason)
         return t->state == 1 ? why_it_waits(t, out) : t->reason;
     if (t->has_still_ms)
-        (void)snprintf(out, REMARK_BYTES, "nothing has come for %s", output_duration(t->still_ms, time));
+        (void)snprintf(out, REMARK_BYTES, "waits for %s since %s",
+                       t->sources_count > 1    ? "all of them"
+                       : t->sources_count == 1 ? t->sources[0].name
+                                               : t->peer,
+                       since(t->still_ms, time));
     else if (t->has_rate)
         (void)snprintf(out, REMARK_BYTES, "%s/s, %s left", output_bytes(t->rate, rate),
                        output_duration(t->left_ms, time));
@@ -107,7 +131,7 @@ static const char *remark(const ctl_TransferRow *t, char out[REMARK_BYTES])
 
 static void put_row(struct rows *rows, const ctl_TransferRow *t)
 {
-    char number[16], amount[64], done[24], total[24], text[REMARK_BYTES];
+    char number[16], amount[64], done[24], total[24], time[32], text[REMARK_BYTES];
     bool ended = t->state > 3;
     snprintf(number, sizeof(number), "%u", (unsigned)t->number);
     if (t->state == 4)
@@ -117,12 +141,17 @@ static void put_row(struct rows *rows, const ctl_TransferRow *t)
                  output_bytes(t->total_bytes, total));
     const char *said = remark(t, text);
     bool beneath = !ended && t->has_reason; /* a sentence */
-    const char *state = t->state == 1 && has_been_cancelled(t) ? "giving back" : state_word(t->state);
+    const char *state = t->state == 1 && has_been_cancelled(t) ? "giving back"
+                        : t->has_still_ms                      ? "stalled"
+                                                               : state_word(t->state);
     table_row(&rows->table, number, kind_word(t->kind), t->peer, t->title, state, amount, beneath ? "" : said);
     if (beneath)
         table_note(&rows->table, said);
     for (pb_size_t i = 0; t->sources_count > 1 && i < t->sources_count; i++) {
-        snprintf(text, sizeof(text), "%s/s", output_bytes(t->sources[i].rate, done));
+        if (t->sources[i].has_still_ms)
+            snprintf(text, sizeof(text), "waits since %s", since(t->sources[i].still_ms, time));
+        else
+            snprintf(text, sizeof(text), "%s/s", output_bytes(t->sources[i].rate, done));
         table_row(&rows->table, "", "", t->sources[i].name, "", "", output_bytes(t->sources[i].bytes, total), text);
     }
 }
@@ -136,18 +165,23 @@ static int on_transfer(const struct frame *f, void *ctx)
     rows->under_way += t.state <= 3;
     if (rows->list != NULL)
         return json_array_append_new(rows->list, verb_transfer_json(&t));
-    if (t.state > 3 && !rows->all)
-        rows->last[rows->ended++ % ENDED_SHOWN] = t;
-    else
-        put_row(rows, &t);
+    if (rows->row_count == rows->room) {
+        ctl_TransferRow *more = realloc(rows->rows, (rows->room = rows->room * 2 + 64) * sizeof(*more));
+        if (more == NULL)
+            return -ENOMEM;
+        rows->rows = more;
+    }
+    rows->rows[rows->row_count++] = t;
+    rows->ended += t.state > 3;
     return 0;
 }
 
 static void print_rows(struct rows *rows, unsigned *lines)
 {
-    unsigned left = rows->ended > ENDED_SHOWN ? rows->ended - ENDED_SHOWN : 0;
-    for (unsigned i = left; i < rows->ended; i++)
-        put_row(rows, &rows->last[i % ENDED_SHOWN]);
+    unsigned left = !rows->all && rows->ended > ENDED_SHOWN ? rows->ended - ENDED_SHOWN : 0, passed = 0;
+    for (unsigned i = 0; i < rows->row_count; i++)
+        if (rows->rows[i].state <= 3 || passed++ >= left)
+            put_row(rows, &rows->rows[i]);
     if (rows->table.rows == 1)
         output_line(&rows->cli->output, "Nothing is under way.");
     table_print(&rows->table);
@@ -168,6 +202,7 @@ static int list_transfers(struct cli *cli, bool all, unsigned *under_way, unsign
         print_rows(&rows, lines);
     *under_way = rows.under_way;
     json_decref(rows.list);
+    free(rows.rows);
     table_deinit(&rows.table);
     return code;
 }
