@@ -393,7 +393,7 @@ static const struct transfer_actions actions = { pause_transfer, resume_transfer
 
 struct accept *accept_find(struct daemon *d, const struct certificate_name *name)
 {
-    for (struct transfer *t = d->transfers->first; t != NULL; t = t->next)
+    for (struct transfer *t = d->transfers->table.first; t != NULL; t = t->next)
         if (accept_is_in(t) && !transfer_has_ended(t) &&
             id_equal(accept_of(t)->m.name.issuer.bytes, name->issuer.bytes) &&
             memcmp(accept_of(t)->m.name.serial, name->serial, sizeof(name->serial)) == 0)

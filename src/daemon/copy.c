@@ -331,10 +331,10 @@ void copy_step(struct copy *c)
 static void step_all(struct daemon *d, const struct id *destination, bool at_once)
 {
     uint32_t offered = copies_offered(d, destination);
-    for (struct transfer *t = d->transfers->first, *next; t != NULL; t = next) {
+    for (struct transfer *t = d->transfers->table.first, *next; t != NULL && (at_once || offered < OFFERS_MAX);
+         t = next) {
         transfer_hold(t);
-        if (copy_is_out(t) && id_equal(t->with.bytes, destination->bytes) && !transfer_has_ended(t) &&
-            (at_once || offered < OFFERS_MAX)) {
+        if (copy_is_out(t) && id_equal(t->with.bytes, destination->bytes) && !transfer_has_ended(t)) {
             offered -= copy_of(t)->link.link != NULL;
             copy_out_kick(&copy_of(t)->m, at_once);
             copy_step(copy_of(t));
@@ -349,14 +349,13 @@ void copies_kick(struct daemon *d, const struct id *destination) { step_all(d, d
 
 void copies_overtaken(struct daemon *d, const struct id *issuer, const struct id *content)
 {
-    for (struct transfer *t = d->transfers->first, *next; t != NULL; t = next) {
+    for (struct transfer *t = transfers_of(d, content), *next; t != NULL; t = next) {
         transfer_hold(t);
-        if (copy_is_out(t) && !transfer_has_ended(t) && id_equal(t->content.bytes, content->bytes) &&
-            id_equal(copy_of(t)->m.about.issuer.bytes, issuer->bytes)) {
+        if (copy_is_out(t) && !transfer_has_ended(t) && id_equal(copy_of(t)->m.about.issuer.bytes, issuer->bytes)) {
             copy_out_overtaken(&copy_of(t)->m);
             copy_step(copy_of(t));
         }
-        next = t->next;
+        next = transfer_next_of(t);
         transfer_release(t);
     }
 }

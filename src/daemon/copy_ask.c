@@ -157,7 +157,8 @@ static bool is_asked(const struct copy *c, const struct account *a, const msg_Co
 static struct copy *find_asked(struct account *a, const msg_CopyAsk *ask, const msg_Result *result, bool *kept)
 {
     struct copy *asking = NULL;
-    for (struct transfer *t = a->daemon->transfers->first; t != NULL; t = t->next) {
+    const struct id content = id_from(ask->content);
+    for (struct transfer *t = transfers_of(a->daemon, &content); t != NULL; t = transfer_next_of(t)) {
         if (!copy_is_out(t) || transfer_has_ended(t) || !is_asked(copy_of(t), a, ask))
             continue;
         struct copy *c = copy_of(t);
@@ -246,11 +247,10 @@ int copy_choose_license(struct daemon *d, const struct track *t, bool checkout, 
 
 struct copy *copy_find_equal(struct daemon *d, const struct copy_wish *wish, bool (*fits)(struct copy_out *m))
 {
-    for (struct transfer *t = d->transfers->first; t != NULL; t = t->next)
-        if (copy_is_out(t) && !transfer_has_ended(t) && id_equal(t->content.bytes, wish->content.bytes) &&
-            id_equal(t->with.bytes, wish->destination.bytes) && copy_of(t)->m.about.move == wish->move &&
-            copy_of(t)->m.about.removable == wish->removable && copy_of(t)->m.about.checkout == wish->checkout &&
-            (fits == NULL || fits(&copy_of(t)->m)))
+    for (struct transfer *t = transfers_of(d, &wish->content); t != NULL; t = transfer_next_of(t))
+        if (copy_is_out(t) && !transfer_has_ended(t) && id_equal(t->with.bytes, wish->destination.bytes) &&
+            copy_of(t)->m.about.move == wish->move && copy_of(t)->m.about.removable == wish->removable &&
+            copy_of(t)->m.about.checkout == wish->checkout && (fits == NULL || fits(&copy_of(t)->m)))
             return copy_of(t);
     return NULL;
 }

@@ -41,7 +41,7 @@ void copies_household_changed(struct daemon *d, const struct id *removed)
 {
     if (d->transfers == NULL || d->transfers->stopping)
         return;
-    for (struct transfer *t = d->transfers->first, *next; t != NULL; t = next) {
+    for (struct transfer *t = d->transfers->table.first, *next; t != NULL; t = next) {
         transfer_hold(t);
         if (copy_is_out(t) && !transfer_has_ended(t))
             look_after(copy_of(t), removed);

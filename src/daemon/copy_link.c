@@ -82,25 +82,35 @@ static void on_closed(struct link_user *u, enum reason why)
     copy_step(c);
 }
 
+struct offers {
+    uint32_t count;
+    uint64_t bytes;
+    const struct copy *but; /* is not counted; NULL: all are */
+};
+
+static void add_offer(const struct link_user *u, void *ctx)
+{
+    struct offers *o = ctx;
+    const struct copy *c = u->on_closed == on_closed ? container_of(u, const struct copy, link) : NULL;
+    if (c == NULL || c == o->but)
+        return;
+    o->count++;
+    o->bytes += c->t.total_bytes;
+}
+
 uint32_t copies_offered(const struct daemon *d, const struct id *destination)
 {
-    uint32_t count = 0;
-    for (struct transfer *t = d->transfers->first; t != NULL; t = t->next)
-        count += copy_is_out(t) && copy_of(t)->link.link != NULL && id_equal(t->with.bytes, destination->bytes);
-    return count;
+    struct offers o = { 0 };
+    links_users(d, destination, add_offer, &o);
+    return o.count;
 }
 
 /* Is there room for one more beside those that are offered to this destination? Small ones go in bunches; large ones fill the connection. */
 static bool has_room(const struct copy *c)
 {
-    uint32_t count = 0;
-    uint64_t bytes = c->t.total_bytes;
-    for (struct transfer *t = c->t.daemon->transfers->first; t != NULL; t = t->next)
-        if (t != &c->t && copy_is_out(t) && copy_of(t)->link.link != NULL && id_equal(t->with.bytes, c->t.with.bytes)) {
-            count++;
-            bytes += t->total_bytes;
-        }
-    return count < OFFERS_ANY || (count < OFFERS_MAX && bytes <= OFFERS_BYTES_MAX);
+    struct offers o = { .bytes = c->t.total_bytes, .but = c };
+    links_users(c->t.daemon, &c->t.with, add_offer, &o);
+    return o.count < OFFERS_ANY || (o.count < OFFERS_MAX && o.bytes <= OFFERS_BYTES_MAX);
 }
 
 void copy_connect(struct copy *c)
@@ -191,7 +201,8 @@ void copy_reply(struct copy *c, enum reason why, const char *detail)
 
 static struct copy *find_about(struct daemon *d, const doc_Receipt *receipt)
 {
-    for (struct transfer *t = d->transfers->first; t != NULL; t = t->next)
+    const struct id content = id_from(receipt->content);
+    for (struct transfer *t = transfers_of(d, &content); t != NULL; t = transfer_next_of(t))
         if (copy_is_out(t) && !transfer_has_ended(t) && copy_out_is_about(&copy_of(t)->m, receipt))
             return copy_of(t);
     return NULL;
@@ -225,8 +236,8 @@ void copy_on_delivered(struct link *l, const struct frame *f)
 
 enum reason copies_may_read(struct daemon *d, const struct id *client, const struct id *content, bool trusted)
 {
-    for (struct transfer *t = d->transfers->first; t != NULL; t = t->next) {
-        if (!copy_is_out(t) || !id_equal(t->content.bytes, content->bytes) || !id_equal(t->with.bytes, client->bytes))
+    for (struct transfer *t = transfers_of(d, content); t != NULL; t = transfer_next_of(t)) {
+        if (!copy_is_out(t) || !id_equal(t->with.bytes, client->bytes))
             continue;
         if (t->state == TRANSFER_PAUSED)
             return REASON_IN_USE;
@@ -240,9 +251,8 @@ void copies_sent(struct daemon *d, const struct id *client, const struct id *con
                  uint32_t block_count, uint64_t bytes)
 {
     (void)bytes;
-    for (struct transfer *t = d->transfers->first; t != NULL; t = t->next)
-        if (copy_is_out(t) && copy_of(t)->m.offered && id_equal(t->content.bytes, content->bytes) &&
-            id_equal(t->with.bytes, client->bytes)) {
+    for (struct transfer *t = transfers_of(d, content); t != NULL; t = transfer_next_of(t))
+        if (copy_is_out(t) && copy_of(t)->m.offered && id_equal(t->with.bytes, client->bytes)) {
             copy_out_active(&copy_of(t)->m, transfers_now_ms(d));
             transfer_progress(t, t->total_bytes / block_count * (index + 1), t->total_bytes);
             return;

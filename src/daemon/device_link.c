@@ -377,6 +377,15 @@ int link_open(struct daemon *d, const struct id *client, struct link_user *u)
     return u->waiting ? 0 : LINK_READY;
 }
 
+void links_users(const struct daemon *d, const struct id *client, void (*with)(const struct link_user *u, void *ctx),
+                 void *ctx)
+{
+    for (const struct link *l = d->transfers == NULL ? NULL : d->transfers->links; l != NULL; l = l->next)
+        for (const struct link_user *u = id_equal(l->client.bytes, client->bytes) ? l->users : NULL; u != NULL;
+             u = u->next)
+            with(u, ctx);
+}
+
 static struct link *find_uncounted(const struct daemon *d)
 {
     struct link *l = d->transfers == NULL || d->transfers->stopping ? NULL : d->transfers->links;

@@ -27,6 +27,9 @@ void links_stop(struct daemon *d); /* everybody is told; connections close */
 int link_open(struct daemon *d, const struct id *client, struct link_user *u) MUST_USE;
 void link_join(struct link *l, struct link_user *u); /* one that is there; only on_closed comes */
 void link_leave(struct link_user *u);                /* may be called at any time, also twice */
+/* Everybody who is on a link to this client, waiting ones included. `with` leaves them where they are. */
+void links_users(const struct daemon *d, const struct id *client, void (*with)(const struct link_user *u, void *ctx),
+                 void *ctx);
 
 /* Rosters name others than before: who connected before we knew that it is a sibling is one now. */
 void links_household_changed(struct daemon *d);

@@ -1,4 +1,4 @@
-/* The table of transfers: numbers, states, watchers, and the second hand of those that wait.
+/* Transfers: states, watchers, control, and the second hand of those that wait.
  *
  * Callbacks, in order: on_tick, again and again while something has not ended; each watch's on_progress and on_end. */
 #include "daemon/transfers.h"
@@ -43,7 +43,7 @@ static void on_tick(uv_timer_t *timer)
     int64_t now_ms = transfers_now_ms(s->daemon);
     bool active = false;
     transfers_hold(s);
-    for (struct transfer *t = s->first, *next; t != NULL && !s->stopping; t = next) {
+    for (struct transfer *t = s->table.first, *next; t != NULL && !s->stopping; t = next) {
         transfer_hold(t);
         if (!transfer_has_ended(t) && t->actions->tick != NULL)
             t->actions->tick(t, now_ms);
@@ -81,8 +81,7 @@ void transfer_add(struct daemon *d, struct transfer *t, enum transfer_kind kind,
     else
         id_short(content->bytes, t->title);
     CODEC_SET_TEXT(t->peer, peer);
-    *s->last = t;
-    s->last = &t->next;
+    transfer_table_add(&s->table, t);
     transfers_hold(s);
     transfers_wake(d);
 }
@@ -106,37 +105,24 @@ void transfer_release(struct transfer *t)
 
 static void unlink_transfer(struct transfers *s, struct transfer *t)
 {
-    struct transfer **at = &s->first;
-    while (*at != t)
-        at = &(*at)->next;
-    *at = t->next;
-    if (*at == NULL)
-        s->last = at;
+    transfer_table_remove(&s->table, t);
     t->gone = true;
     free_if_gone(t);
 }
 
-/* Beyond so many the oldest, and what has ended long ago. */
+/* Beyond so many those that ended first, and what has ended long ago. */
 static void forget_ended(struct transfers *s)
 {
     int64_t before_ms = transfers_now_ms(s->daemon) - ENDED_KEPT_MS;
-    for (struct transfer *t = s->first, *next; t != NULL; t = next) {
-        next = t->next;
-        if (transfer_has_ended(t) && (s->ended_count > ENDED_KEPT || t->moved_ms < before_ms)) {
-            s->ended_count--;
-            unlink_transfer(s, t);
-        }
-    }
+    while (s->table.ended != NULL && (s->table.ended_count > ENDED_KEPT || s->table.ended->moved_ms < before_ms))
+        unlink_transfer(s, s->table.ended);
 }
 
 struct transfer *transfers_find(struct daemon *d, enum transfer_kind kind, const struct id *content,
                                 const struct id *with)
 {
-    if (d->transfers == NULL)
-        return NULL;
-    for (struct transfer *t = d->transfers->first; t != NULL; t = t->next)
-        if (t->kind == kind && !transfer_has_ended(t) && id_equal(t->content.bytes, content->bytes) &&
-            (with == NULL || id_equal(t->with.bytes, with->bytes)))
+    for (struct transfer *t = transfers_of(d, content); t != NULL; t = transfer_next_of(t))
+        if (t->kind == kind && !transfer_has_ended(t) && (with == NULL || id_equal(t->with.bytes, with->bytes)))
             return t;
     return NULL;
 }
@@ -155,7 +141,7 @@ struct transfer *transfers_incoming(struct daemon *d, const struct id *content)
 uint32_t transfers_count(const struct daemon *d)
 {
     uint32_t count = 0;
-    for (const struct transfer *t = d->transfers == NULL ? NULL : d->transfers->first; t != NULL; t = t->next)
+    for (const struct transfer *t = d->transfers == NULL ? NULL : d->transfers->table.first; t != NULL; t = t->next)
         count += !transfer_has_ended(t);
     return count;
 }
@@ -164,7 +150,7 @@ void transfers_waiting(const struct daemon *d, uint32_t *count, bool *wants_room
 {
     *count = 0;
     *wants_room = false;
-    for (const struct transfer *t = d->transfers == NULL ? NULL : d->transfers->first; t != NULL; t = t->next) {
+    for (const struct transfer *t = d->transfers == NULL ? NULL : d->transfers->table.first; t != NULL; t = t->next) {
         *count += t->state == TRANSFER_WAITING;
         *wants_room |= t->state == TRANSFER_WAITING && t->reason == REASON_STORAGE_FULL && t->kind == TRANSFER_DOWNLOAD;
     }
@@ -244,7 +230,7 @@ void transfer_set_state(struct transfer *t, enum transfer_state state, enum reas
         return;
     }
     transfer_hold(t);
-    s->ended_count++;
+    transfer_table_end(&s->table, t);
     if (state == TRANSFER_FAILED)
         log_info("a transfer has failed number=%u reason=%s", t->number, reason_code(why));
     transfer_tell(t, state == TRANSFER_CANCELLED ? REASON_CANCELLED : why, detail);
@@ -339,7 +325,7 @@ void transfers_get(struct daemon *d, struct call *c, const void *message)
 {
     (void)message;
     forget_ended(d->transfers);
-    for (const struct transfer *t = d->transfers->first; t != NULL; t = t->next) {
+    for (const struct transfer *t = d->transfers->table.first; t != NULL; t = t->next) {
         ctl_TransferRow row;
         row_of(t, &row);
         CALL_ROW(c, TRANSFER_ROW, TransferRow, &row);
@@ -352,7 +338,7 @@ enum { PAUSE = 1, RESUME = 2, CANCEL = 3 };
 void transfer_control(struct daemon *d, struct call *c, const void *message)
 {
     const ctl_TransferControl *m = message;
-    struct transfer *t = d->transfers->first;
+    struct transfer *t = d->transfers->table.first;
     while (t != NULL && t->number != m->number)
         t = t->next;
     if (t == NULL) {
@@ -393,6 +379,7 @@ void transfers_release(struct transfers *s)
     serve_free(s->serve);
     syncer_free(s->syncer);
     copies_done_free(&s->copies_done);
+    transfer_table_deinit(&s->table);
     free(s);
 }
 
@@ -415,18 +402,20 @@ int transfers_start(struct daemon *d)
         return r;
     r = syncer_new(&s->syncer, d->loop, d->config.bodies_dir);
     if (r == 0)
+        r = transfer_table_init(&s->table);
+    if (r == 0)
         r = http_new(&s->http, d->loop, d->config.ca_file);
     if (r == 0)
         r = shelf_teller_new(d, &s->teller);
     if (r != 0) {
         http_free(s->http);
+        transfer_table_deinit(&s->table);
         syncer_free(s->syncer);
         serve_free(s->serve);
         return r;
     }
     serve_set_pace(s->serve, &d->sending, d->clock);
     s->daemon = d;
-    s->last = &s->first;
     transfers_numbers_start(s);
     s->holds = 1; /* the tick */
     (void)uv_timer_init(d->loop, &s->tick);
@@ -453,8 +442,8 @@ void transfers_stop(struct daemon *d)
     fetches_stop(d);
     shelves_stop(d);
     shelf_teller_free(steal(&s->teller));
-    while (s->first != NULL) {
-        struct transfer *t = s->first;
+    while (s->table.first != NULL) {
+        struct transfer *t = s->table.first;
         transfer_hold(t);
         transfer_tell(t, REASON_CANCELLED, "hearthd is ending; the transfer goes on when it starts again.");
         if (t->actions->stop != NULL)

@@ -44,7 +44,7 @@ struct transfer_actions {              /* of the module that embeds the transfer
 struct transfer_watcher;
 struct transfer { /* embedded */
     struct daemon *daemon;
-    struct transfer *next;
+    struct transfer *next, **before, *beside, *ended_next; /* in the table (transfers_table.c) */
     const struct transfer_actions *actions;
     uint32_t number;
     enum transfer_kind kind;

@@ -24,10 +24,22 @@ struct copies_done {
 };
 void copies_done_free(struct copies_done *c);
 
+struct transfer_table {                     /* transfers_table.c */
+    struct transfer *first, **last;         /* in order of number; ended ones stay for a while */
+    struct transfer *ended, **ended_last;   /* those that have ended, the first to end first */
+    struct transfer **places;               /* lists by content, in order of number */
+    size_t place_count, count, ended_count; /* place_count: a power of two */
+};
+int transfer_table_init(struct transfer_table *table) MUST_USE; /* 0, -ENOMEM */
+void transfer_table_deinit(struct transfer_table *table);
+void transfer_table_add(struct transfer_table *table, struct transfer *t); /* its number is the highest */
+void transfer_table_end(struct transfer_table *table, struct transfer *t); /* it has ended; once */
+void transfer_table_remove(struct transfer_table *table, struct transfer *t);
+
 struct transfers {
     struct daemon *daemon;
-    struct transfer *first, **last;                     /* in order of number; ended ones stay for a while */
-    uint32_t next_number, reserved_number, ended_count; /* reserved: where the next run begins, at least */
+    struct transfer_table table;
+    uint32_t next_number, reserved_number; /* reserved: where the next run begins, at least */
     struct serve *serve;
     struct http *http;            /* for bodies at static servers */
     struct syncer *syncer;        /* for small bodies that arrive side by side */
@@ -52,6 +64,9 @@ void transfers_numbers_stop(struct transfers *s);
 void transfers_wake(struct daemon *d);
 /* Removes what there is of a content that is not complete here, on the pool (download.c). */
 void download_discard(struct daemon *d, struct receive_run *run, const struct id *content);
+/* The first transfer of this content, and the next one, ended or not, in order of number; NULL. */
+struct transfer *transfers_of(const struct daemon *d, const struct id *content);
+struct transfer *transfer_next_of(const struct transfer *t);
 /* Is anything writing or about to write this content here? */
 struct transfer *transfers_incoming(struct daemon *d, const struct id *content);
 
