@@ -359,6 +359,18 @@ static void tell_fetch(struct daemon *d, const struct id *client, const struct t
         event(d, "fetch-answered", "%s fetches %s", s->name, t->has_info ? t->title : "a track");
 }
 
+/* Who fetches what has moved on is told where it can be fetched. */
+static void say_where(struct daemon *d, const struct copy_wish *wish, char *detail, size_t cap)
+{
+    const struct track *t = library_find(d, wish->content.bytes);
+    const struct track_license *l = t != NULL ? track_license(t) : NULL;
+    const struct sibling *there =
+        l != NULL && l->state == LICENSE_SURRENDERED && l->has_moved_to ? siblings_find(d, l->moved_to.bytes) : NULL;
+    if (there != NULL && !id_equal(there->client.bytes, wish->destination.bytes))
+        (void)snprintf(detail, cap, "Its license was moved to %s: hearth fetch TRACK --from %s", there->name,
+                       there->name);
+}
+
 /* FETCH of a sibling: answered when there is a certificate for it, or with the reason why there is none. */
 void copy_on_fetch(struct link *l, const struct frame *f)
 {
@@ -382,6 +394,8 @@ void copy_on_fetch(struct link *l, const struct frame *f)
     }
     if (r == 0)
         r = copy_begin(d, &wish, &t, detail, sizeof(detail));
+    if (r == REASON_NO_LICENSE)
+        say_where(d, &wish, detail, sizeof(detail));
     if (r != 0) {
         link_refuse(l, f->request, reason_of_error(r), detail[0] != '\0' ? detail : NULL);
         return;

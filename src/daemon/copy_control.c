@@ -34,6 +34,17 @@ static int resolve_destination(struct daemon *d, const char *text, struct id *ou
     return r;
 }
 
+/* Of what has left this device the remedy is the same, whatever is wanted of it. */
+void copy_refuse(struct daemon *d, struct call *c, const struct track *t, int why, const char *detail)
+{
+    msg_Refusal away;
+    bool may_be = why == REASON_NO_LICENSE || why == REASON_IN_USE;
+    if (may_be && t != NULL && t->license_count > 0 && library_away(d, track_license(t), &away) != REASON_NONE)
+        call_refuse_as(c, &away);
+    else
+        call_refuse(c, reason_of_error(why), detail[0] != '\0' ? detail : NULL);
+}
+
 /* Whoever writes `--to A B` means two devices. */
 static int resolve_track(struct daemon *d, const ctl_Copy *m, struct track **out, char *detail, size_t cap)
 {
@@ -52,7 +63,7 @@ void copy_handle(struct daemon *d, struct call *c, const void *message)
     const ctl_Copy *m = message;
     bool checkout = m->has_checkout && m->checkout;
     struct copy_wish wish = { .move = m->move || checkout, .again = m->again, .checkout = checkout };
-    struct track *t;
+    struct track *t = NULL;
     struct transfer *transfer;
     char detail[256] = "";
     int r = resolve_track(d, m, &t, detail, sizeof(detail));
@@ -74,7 +85,7 @@ void copy_handle(struct daemon *d, struct call *c, const void *message)
     if (r == 0)
         r = transfer_watch_call(transfer, c);
     if (r != 0)
-        call_refuse(c, reason_of_error(r), detail[0] != '\0' ? detail : NULL);
+        copy_refuse(d, c, t, r, detail);
 }
 
 /* CHECKIN of the control socket: the license goes back to where it was checked out from. */
@@ -89,8 +100,10 @@ void checkin_handle(struct daemon *d, struct call *c, const void *message)
     const struct track_license *l = r == 0 ? track_license(t) : NULL;
     if (r == 0 && (l == NULL || !l->has_lender || l->state == LICENSE_SURRENDERED)) {
         msg_Refusal away;
-        bool gone = l != NULL && library_away(d, l, &away) != REASON_NONE;
-        call_refuse(c, REASON_NOT_PERMITTED, gone ? away.text : "It is not checked out to this device.");
+        if (l == NULL || library_away(d, l, &away) == REASON_NONE)
+            reason_refusal(&away, REASON_NOT_PERMITTED, "It is not checked out to this device.");
+        CODEC_SET_TEXT(away.code, reason_code(REASON_NOT_PERMITTED));
+        call_refuse_as(c, &away);
         return;
     }
     if (r == 0) {

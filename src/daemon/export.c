@@ -237,17 +237,17 @@ static void look_work(uv_work_t *work)
         q->outcome = medium_look(q->daemon->opener, q->message.directory);
 }
 
-static int resolve_and_start(struct daemon *d, struct call *c, const ctl_Export *m, char *detail, size_t cap)
+static int resolve_and_start(struct daemon *d, struct call *c, const ctl_Export *m, struct track **t, char *detail,
+                             size_t cap)
 {
     struct sibling *to = NULL;
-    struct track *t = NULL;
     call_choose_listing(d, c);
-    int r = library_resolve(d, m->track, &t, detail, cap);
+    int r = library_resolve(d, m->track, t, detail, cap);
     if (r == 0)
         r = siblings_resolve_other(d, m->device, &to, detail, cap);
     if (r != 0)
         return r;
-    struct id content = t->content, destination = to->client;
+    struct id content = (*t)->content, destination = to->client;
     return start(d, c, m, &content, &destination, detail, cap);
 }
 
@@ -256,6 +256,7 @@ static void on_looked(uv_work_t *work, int status)
     struct request *q = work->data;
     struct transfers *transfers = q->daemon->transfers;
     char detail[DETAIL_BYTES] = "";
+    struct track *t = NULL;
     int r;
     (void)status;
     if (transfers->stopping) {
@@ -265,10 +266,10 @@ static void on_looked(uv_work_t *work, int status)
         if (!q->there && (q->outcome == -ENOENT || q->outcome == -ENOTDIR))
             r = REASON_NOT_FOUND;
     } else {
-        r = resolve_and_start(q->daemon, q->call, &q->message, detail, sizeof(detail));
+        r = resolve_and_start(q->daemon, q->call, &q->message, &t, detail, sizeof(detail));
     }
     if (r != 0)
-        call_refuse(q->call, reason_of_error(r), detail[0] != '\0' ? detail : NULL);
+        copy_refuse(q->daemon, q->call, t, r, detail);
     free(q);
     transfers_release(transfers);
 }

@@ -105,7 +105,8 @@ static int charge(struct making *m)
 {
     struct copy *c = &m->copy;
     char text[256];
-    snprintf(text, sizeof(text), "%s: %.90s to %s", c->move ? "Move" : "Copy", m->content.title, m->destination.name);
+    snprintf(text, sizeof(text), "%s: %.90s from %s to %s", c->move ? "Move" : "Copy", m->content.title, m->source.name,
+             m->destination.name);
     struct sale sale = { .tariff = POSTING_COPY,
                          .user = c->payer,
                          .partner = c->relayed ? &m->authority.partner.id : NULL,

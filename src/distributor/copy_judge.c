@@ -306,8 +306,9 @@ static int judge_need(struct making *m)
          loses = !conditions_as_good(&offered, &held->conditions);
     /* A medium brings the content too, where no connection does: it may bring the same again. */
     if (m->ask->removable ? loses : m->ask->move ? !gains || (m->copy.checkout && loses) : !gains || loses)
-        return reply_refuse(m->out, REASON_ALREADY,
-                            "That device has its license; let it run hearth fetch, which brings the content alone.");
+        return reply_refuse(
+            m->out, REASON_ALREADY,
+            "That device has a license for it: nothing was copied, nothing was charged. Should its content be missing or damaged there, hearth fetch there brings it.");
     return 0;
 }
 

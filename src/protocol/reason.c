@@ -161,8 +161,8 @@ void reason_refusal(msg_Refusal *out, enum reason r, const char *detail)
     CODEC_SET_TEXT(out->code, e->code);
     CODEC_SET_TEXT(out->text, detail ? detail : e->text);
     out->has_remedy = e->remedy != NULL;
-    bool general =
-        r == REASON_IN_USE || r == REASON_LICENSE_EXPIRED || r == REASON_USE_EXHAUSTED || r == REASON_STORAGE_FULL;
+    bool general = r == REASON_IN_USE || r == REASON_LICENSE_EXPIRED || r == REASON_USE_EXHAUSTED ||
+                   r == REASON_STORAGE_FULL || r == REASON_NO_LICENSE;
     if (general && detail && strstr(detail, "hearth ")) /* it names what helps here */
         out->has_remedy = false;
     if (r == REASON_STORAGE_FULL && detail && strstr(detail, "room there")) /* removing tracks here would not help */

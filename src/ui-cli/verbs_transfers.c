@@ -115,6 +115,8 @@ static const char *remark(const ctl_TransferRow *t, char out[REMARK_BYTES])
     else if (t->state == 5 && (t->kind == 3 || t->kind == 5) &&
              strcmp(t->reason, reason_code(REASON_STORAGE_FULL)) == 0)
         (void)snprintf(out, REMARK_BYTES, "no room; comes again when there is");
+    else if (t->state == 5 && strcmp(t->reason, reason_code(REASON_ALREADY)) == 0)
+        return "it was there already";
     else if (t->has_reason)
         return t->state == 1 ? why_it_waits(t, out) : t->reason;
     if (t->has_still_ms)

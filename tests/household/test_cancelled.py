@@ -130,6 +130,9 @@ def destination_cancels_a_copy():
     """The source says who it was; the same again at once is a new copy, and what it cost is paid once."""
     content = bought()
     copying = in_the_middle("copy", content)
+    title = h.kitchen.track(content)["title"]
+    texts = [b["text"] for b in h.kitchen("bills")["bills"] if title in b["text"]]
+    assert f"License: {title} (Purchase), on kitchen" in texts and f"Copy: {title} from kitchen to bedroom" in texts, texts  # which device it was
     cancel(h.bedroom, content)
     said, _ = copying.communicate(timeout=20)
     assert copying.returncode == 1 and "bedroom cancelled it" in said and "serial" not in said and "offline" not in said, said
@@ -140,6 +143,8 @@ def destination_cancels_a_copy():
     h.kitchen("copy", content, "--to", "bedroom")
     assert h.bedroom.track(content)["license"] == "valid"
     wait_for("it is paid once", lambda: copies_paid(content) == 1)
+    assert "nothing was copied, nothing was charged" in h.kitchen.refused("already", "copy", content, "--to", "bedroom", "--again").message
+    assert "it was there already" in line(h.kitchen, content) and copies_paid(content) == 1
 
 
 def refused_while_the_source_was_away():

@@ -305,7 +305,11 @@ def moved_away():
     content = h.publish(make_track(os.path.join(h.root, "moved.flac"), 2, seed=7), *OPTIONS)
     h.kitchen("get", content, "--yes")
     h.kitchen("move", content, "--to", "bedroom")
-    says(h.kitchen, "no-license", "moved", "play", content, "--output", "digest")
+    for verb in (("play", "--output", "digest"), ("copy", "--to", "attic"), ("move", "--to", "attic"), ("renew",)):  # one remedy, whatever is wanted
+        refusal = h.kitchen.refused("no-license", verb[0], content, *verb[1:])
+        assert refusal.message == "Its license was moved to bedroom." and refusal.remedy == "On bedroom: hearth move TRACK --to kitchen", (verb, refusal, refusal.remedy)
+    refusal = h.attic.refused("no-license", "fetch", content, "--from", "kitchen")
+    assert "moved to bedroom: hearth fetch TRACK --from bedroom" in refusal.message and not refusal.remedy, (refusal, refusal.remedy)
 
 
 def nobody_answers():
