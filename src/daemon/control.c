@@ -17,7 +17,8 @@
 #include "daemon/spawner.h"
 
 #define CLIENTS_MAX 64
-#define CALLS_MAX 1024 /* of one client at a time */
+#define TURNED_AWAY_MAX 16 /* beside them: those who are told that there are so many */
+#define CALLS_MAX 1024     /* of one client at a time */
 
 struct client {
     struct control *control;
@@ -26,6 +27,7 @@ struct client {
     struct call *calls;
     unsigned call_count;
     uint64_t terminal;
+    bool turned_away;
 };
 struct call {
     struct client *client; /* NULL: it has left */
@@ -241,11 +243,24 @@ static void run(struct client *client, const struct frame *f, const struct contr
     free_message(entry, message);
 }
 
+static void turn_away(struct client *client, const struct frame *f)
+{
+    if (peer_refuse(client->peer, f->request, REASON_RATE_LIMITED,
+                    "hearthd serves 64 commands already: end one of them, such as hearth events --follow.") != 0 ||
+        f->type != ctl_Type_TERMINAL) /* what is wanted comes behind it */
+        peer_close(client->peer, REASON_RATE_LIMITED);
+}
+_Static_assert(CLIENTS_MAX == 64, "the sentence says how many");
+
 static void on_frame(struct peer *p, const struct frame *f, void *ctx)
 {
     struct client *client = ctx;
     const struct control_entry *entry = find_entry(f->type);
     (void)p;
+    if (client->turned_away && f->request != 0) {
+        turn_away(client, f);
+        return;
+    }
     /* A frame that is no request has no place here; one that cannot be read ends only itself. */
     if (f->request == 0) {
         peer_close(client->peer, REASON_MALFORMED);
@@ -318,6 +333,10 @@ static bool on_accept(struct peer *p, struct peer_callbacks *callbacks, void **c
         free(client);
         return false;
     }
+    size_t count = 0;
+    for (const struct client *other = control->clients; other != NULL; other = other->next)
+        count += !other->turned_away;
+    client->turned_away = count >= CLIENTS_MAX;
     client->control = control;
     client->peer = p;
     client->next = control->clients;
@@ -354,7 +373,8 @@ int control_start(struct daemon *d)
         return -ENOMEM;
     control->daemon = d;
     control->held_end = &control->held;
-    r = peer_listen_unix(&control->listener, d->loop, d->control_fd, path, CLIENTS_MAX, on_accept, control);
+    r = peer_listen_unix(&control->listener, d->loop, d->control_fd, path, CLIENTS_MAX + TURNED_AWAY_MAX, on_accept,
+                         control);
     d->control_fd = -1;
     if (r != 0) {
         log_error("the control socket could not be opened path=%s error=%s", path, strerror(-r));

@@ -13,8 +13,13 @@
 #include "base/secret.h"
 #include "base/util.h"
 
+#define SILENT_MS \
+    2000 /* of hearthd: then it is asked whether it is there, and after as long again the person is told that it says nothing */
+#define PING_REQUEST UINT32_MAX
+
 struct client {
     int fd;
+    bool pinged, told; /* since hearthd was heard */
     uint32_t next_request;
     struct buf in;
     char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
@@ -110,20 +115,39 @@ void client_watch(struct client *c, int fd, int (*on_ready)(void *ctx), void *ct
     c->ready_ctx = ctx;
 }
 
+/* An answer may take as long as it likes; but a hearthd that runs answers a PING at once. */
+static int doubt(struct client *c)
+{
+    uint8_t ping[FRAME_HEADER_BYTES];
+    frame_header(ping, msg_Type_PING, PING_REQUEST, 0, 0);
+    if (!c->pinged) {
+        c->pinged = true;
+        return send_all(c->fd, SLICE_ARRAY(ping));
+    }
+    if (!c->told)
+        fprintf(stderr, "hearth: hearthd runs but says nothing: it stands still, or is stopped. This waits until it "
+                        "goes on (Ctrl-C ends it)\n");
+    c->told = true;
+    return 0;
+}
+
 /* Until the daemon has something to say. 0, -errno, what on_ready returned. */
 static int wait_for_daemon(struct client *c)
 {
-    while (c->watched_fd >= 0) {
-        struct pollfd fds[] = { { c->fd, POLLIN, 0 }, { c->watched_fd, POLLIN, 0 } };
-        if (poll(fds, ARRAY_COUNT(fds), -1) < 0) {
-            if (errno != EINTR)
-                return -errno;
+    for (;;) {
+        struct pollfd fds[] = { { c->fd, POLLIN, 0 }, { c->watched_fd, POLLIN, 0 } }; /* -1: poll passes it over */
+        int n = poll(fds, ARRAY_COUNT(fds), c->told ? -1 : SILENT_MS);
+        if (n < 0 && errno != EINTR)
+            return -errno;
+        if (n < 0)
             continue;
-        }
-        int r = fds[1].revents != 0 ? c->on_ready(c->ready_ctx) : 0;
-        if (r != 0 || fds[0].revents != 0)
+        int r = n == 0 ? doubt(c) : fds[1].revents != 0 ? c->on_ready(c->ready_ctx) : 0;
+        if (r != 0)
             return r;
+        if (fds[0].revents != 0)
+            break;
     }
+    c->pinged = c->told = false;
     return 0;
 }
 

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/rng.h"
+#include "base/util.h"
 #include "check.h"
 #include "daemon_rig.h"
 
@@ -193,6 +194,38 @@ static void bounds_calls_of_one_client(void **state)
     check_alive();
 }
 
+/* One command too many is told that there are so many, also behind what a terminal says first; when one has ended, the next is served. */
+static void tells_who_is_one_too_many(void **state)
+{
+    struct channel served[64], c;
+    struct frame f;
+    ctl_StatusGet get = ctl_StatusGet_init_zero;
+    ctl_Terminal terminal = { .session = 7 };
+    msg_Refusal refusal;
+    (void)state;
+    for (size_t i = 0; i < ARRAY_COUNT(served); i++) {
+        hearthd_connect(&h, &served[i]);
+        assert_int_equal(channel_send(&served[i], ctl_Type_TERMINAL, 1, ctl_Terminal_fields, &terminal, slice(NULL, 0)),
+                         0);
+        assert_int_equal(channel_read(&served[i], true, &f), 0);
+    }
+    hearthd_connect(&h, &c);
+    assert_int_equal(channel_send(&c, ctl_Type_TERMINAL, 1, ctl_Terminal_fields, &terminal, slice(NULL, 0)), 0);
+    assert_int_equal(channel_send(&c, ctl_Type_STATUS_GET, 2, ctl_StatusGet_fields, &get, slice(NULL, 0)), 0);
+    do
+        assert_int_equal(channel_read(&c, true, &f), 0);
+    while (f.request != 2);
+    assert_int_equal(f.type, msg_Type_REFUSAL);
+    assert_int_equal(CODEC_DECODE(msg_Refusal, f.message, &refusal), 0);
+    assert_string_equal(refusal.code, "rate-limited");
+    assert_non_null(strstr(refusal.text, "64 commands already"));
+    channel_deinit(&c);
+    for (size_t i = 0; i < ARRAY_COUNT(served); i++)
+        channel_deinit(&served[i]);
+    wait_until(serves_new_connection, NULL, "new connections are served");
+    check_alive();
+}
+
 /* --- Life --- */
 
 static void refuses_second_instance(void **state)
@@ -286,6 +319,7 @@ int main(void)
         cmocka_unit_test(refuses_broken_frames),
         cmocka_unit_test(survives_cut_and_random_bytes),
         cmocka_unit_test(bounds_calls_of_one_client),
+        cmocka_unit_test(tells_who_is_one_too_many),
         cmocka_unit_test(refuses_second_instance),
         cmocka_unit_test(restarts_vault),
         cmocka_unit_test(keeps_identity_across_restart),

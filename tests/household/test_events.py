@@ -150,6 +150,19 @@ def an_earlier_state():
     assert subprocess.run([PROGRAMS["hearth"], "--socket", h.kitchen.socket, "events", "--after", "x"], capture_output=True).returncode == 2
 
 
+def stands_still():
+    """A command waits for a hearthd that is stopped, and says for what."""
+    pid = h.kitchen.process.child.pid
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        waits = subprocess.Popen([PROGRAMS["hearth"], "--socket", h.kitchen.socket, "now"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        assert "stands still" in waits.stderr.readline()
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    out, said = waits.communicate(timeout=20)
+    assert waits.returncode == 1 and said.startswith("hearth: Nothing is played"), (out, said)
+
+
 def at_a_glance():
     wait_for("kitchen is well", lambda: h.kitchen("status")["well"])
     text = hearth(h.kitchen, "status").splitlines()
@@ -168,4 +181,4 @@ def at_a_glance():
 
 
 run_cases([("a follower is told as it happens", told_as_it_happens), ("a restart in order", a_restart_leaves_no_gap), ("followed over restarts", followed_over_restarts), ("a kill", a_kill_is_a_gap),
-           ("away for more than is kept", away_too_long), ("an earlier state", an_earlier_state), ("status", at_a_glance)])
+           ("away for more than is kept", away_too_long), ("an earlier state", an_earlier_state), ("a hearthd that stands still", stands_still), ("status", at_a_glance)])
