@@ -22,7 +22,7 @@ struct state {
 
     struct state_sibling *siblings; /* state_sync.c */
     uv_timer_t tick, pace, rename, answers;
-    uint32_t ticks;
+    int64_t whole_ms;     /* when the next whole answers are due, monotonic */
     uint64_t networks;    /* networks_mark() at the last tick */
     int64_t renamed_ms;   /* monotonic; 0: never */
     uint64_t rename_told; /* the least that is known of who shows more (state_rename); UINT64_MAX: nobody does */

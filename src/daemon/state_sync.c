@@ -16,7 +16,7 @@
 #include "base/log.h"
 
 #define TICK_MS 2000
-#define TICKS_BETWEEN_WHOLE 30 /* answers: what a third has lied about shows in them alone */
+#define BETWEEN_WHOLE_MS 60000 /* answers: what a third has lied about shows in them alone */
 #define PULL_MS 30000          /* between two pieces */
 #define BETWEEN_PULLS_MS 50    /* questions to one sibling, whatever it says */
 #define AGAIN_MS 1000          /* when it says that it was asked too often */
@@ -298,9 +298,20 @@ void state_sibling_reachable(struct daemon *d, const struct id *client)
         dial(s, &copy);
 }
 
-static void on_tick(uv_timer_t *timer)
+static void tell_all(struct state *s)
 {
-    struct state *s = timer->data;
+    int64_t now = state_now_ms(s);
+    if (now < s->whole_ms)
+        return;
+    s->whole_ms = now + BETWEEN_WHOLE_MS;
+    for (struct state_sibling *p = s->siblings; p != NULL; p = p->next) {
+        p->answered = false;
+        state_pull(p);
+    }
+}
+
+void state_tick(struct state *s)
+{
     state_store_told(s);
     for (struct state_sibling *p = s->siblings, *next; p != NULL; p = next) {
         next = p->next;
@@ -311,11 +322,7 @@ static void on_tick(uv_timer_t *timer)
     if (networks != s->networks)
         siblings_try_anew(s->daemon);
     s->networks = networks;
-    s->ticks++;
-    for (struct state_sibling *p = s->siblings; s->ticks % TICKS_BETWEEN_WHOLE == 0 && p != NULL; p = p->next) {
-        p->answered = false;
-        state_pull(p);
-    }
+    tell_all(s);
     for (size_t i = 0; i < siblings_count(s->daemon); i++) {
         const struct sibling *other = siblings_at(s->daemon, i);
         struct id client = other->client;
@@ -326,9 +333,12 @@ static void on_tick(uv_timer_t *timer)
     }
 }
 
+static void on_tick(uv_timer_t *timer) { state_tick(timer->data); }
+
 void state_listen(struct daemon *d)
 {
     struct state *s = d->state;
+    s->whole_ms = state_now_ms(s) + BETWEEN_WHOLE_MS;
     (void)uv_timer_init(d->loop, &s->tick); /* cannot fail */
     (void)uv_timer_init(d->loop, &s->pace);
     s->tick.data = s->pace.data = s;

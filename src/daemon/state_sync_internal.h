@@ -35,6 +35,8 @@ void state_answers_start(struct state *s);
 void state_answers_stop(struct state *s);
 /* It shows more of our changes than we have made. */
 void state_sibling_behind(struct state_sibling *p);
+/* What is done every two seconds: whoever is seen and has no link is dialed; once a minute everybody is asked, and answered, for all. */
+void state_tick(struct state *s);
 /* Asks it for what is not here; now, or when it may be asked again. */
 void state_pull(struct state_sibling *p);
 /* Takes p->answer, to a version that was told under this ID. */
