@@ -102,27 +102,26 @@ int database_move(struct operations *o, struct transaction *t, const char *to, s
     return r;
 }
 
+/* One file, whole: its log would be another, and between two renames neither half counts. */
 int database_move_end(const char *state_dir, const char *to, int64_t now_ms, char *aside, size_t cap)
 {
-    static const char *const names[] = { "operations.db-wal", "operations.db-shm", "operations.db" };
     char name[64], from[1100], into[1100];
     int r = database_choose_moved(state_dir, to);
     if (r == 0)
-        r = file_join(from, sizeof(from), state_dir, names[2]);
+        r = file_join(from, sizeof(from), state_dir, "operations.db");
     aside[0] = '\0';
     if (r != 0 || access(from, F_OK) != 0)
         return r;
     snprintf(name, sizeof(name), "moved-%lld", (long long)now_ms);
     r = file_join(aside, cap, state_dir, name);
+    if (r == 0)
+        r = file_join(into, sizeof(into), aside, "operations.db");
+    if (r == 0)
+        r = store_fold(from);
     if (r == 0 && mkdir(aside, 0700) != 0)
         r = -errno;
-    for (size_t i = 0; r == 0 && i < ARRAY_COUNT(names); i++) {
-        r = file_join(from, sizeof(from), state_dir, names[i]);
-        if (r == 0)
-            r = file_join(into, sizeof(into), aside, names[i]);
-        if (r == 0 && rename(from, into) != 0 && errno != ENOENT)
-            r = -errno;
-    }
+    if (r == 0 && rename(from, into) != 0)
+        r = -errno;
     if (r == 0)
         r = file_sync_dir(aside);
     return r == 0 ? file_sync_dir(state_dir) : r;

@@ -5,7 +5,7 @@
  *   2  the embedded one has the mark that it has moved: it does not count any more           one transaction here
  *   3  the mark of 1 goes                                                                     one transaction there
  *   4  STATE/database names it
- *   5  the embedded one lies in STATE/moved-TIME
+ *   5  the embedded one, folded into one file, lies in STATE/moved-TIME
  *
  * Before 2 the embedded one counts, from then on the other: never both, so that no number is given out twice. On the caller's thread. */
 #ifndef DISTRIBUTOR_DATABASE_MOVE_H

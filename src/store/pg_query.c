@@ -136,7 +136,7 @@ static int prepare(struct pg_store *s, struct pg_statement *st, const char *name
     r = pg_outcome(s, prepared);
     if (r == 0)
         st->prepared_on = s->number;
-    else if (r != -EAGAIN && r != -ECANCELED)
+    else if (r != -EAGAIN && r != -ECANCELED && r != -ENOMEM && r != -EHOSTDOWN && r != -EINPROGRESS)
         log_error("statement does not fit the schema: sql=%s", st->sql);
     return r;
 }

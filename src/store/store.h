@@ -77,6 +77,8 @@ int store_backup(struct store *s, const char *path) MUST_USE;
 /* Writes the database anew and empties the write-ahead log, so that nothing that was deleted is left in either. Others wait meanwhile. Not in a
  * transaction. 0; -EBUSY: somebody else is at it, or reads an older state: again later. */
 int store_scrub(struct store *s) MUST_USE;
+/* The file at path is the whole of a database afterwards, without its write-ahead log, whoever was killed with it open. Nobody has it open. 0, -EBUSY, -errno. SQLite only. */
+int store_fold(const char *path) MUST_USE;
 /* Reads the whole database and its foreign keys. 0 or -EUCLEAN. Slow: for doctor and restore. */
 int store_verify(struct store *s) MUST_USE;
 

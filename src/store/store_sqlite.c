@@ -82,7 +82,10 @@ int sqlite_prepare(sqlite3 *db, const char *sql, sqlite3_stmt **out)
     const char *tail = NULL;
     int code = sqlite3_prepare_v3(db, sql, -1, SQLITE_PREPARE_PERSISTENT, &statement, &tail);
     if (code != SQLITE_OK) {
-        log_error("statement does not fit the schema: sql=%s", sql);
+        if ((code & 0xff) == SQLITE_ERROR)
+            log_error("statement does not fit the schema: sql=%s", sql);
+        else
+            log_error("statement cannot be prepared: error=%s sql=%s", sqlite3_errstr(code), sql);
         return sqlite_outcome(db, code);
     }
     assert(statement && *tail == '\0'); /* exactly one statement a line of the table */
@@ -225,16 +228,32 @@ static int backup(struct store *store, const char *path)
     return r;
 }
 
+/* Nothing is left in the log. */
+static int empty_log(sqlite3 *db)
+{
+    int left = 0;
+    int code = sqlite3_wal_checkpoint_v2(db, NULL, SQLITE_CHECKPOINT_TRUNCATE, &left, NULL);
+    int r = sqlite_outcome(db, code);
+    return r == 0 && left > 0 ? -EBUSY : r;
+}
+
 static int scrub(struct store *store)
 {
     struct sqlite_store *s = sqlite_of(store);
     int r = sqlite_run_script(s->db, "VACUUM");
-    if (r != 0)
-        return r;
-    int left = 0;
-    int code = sqlite3_wal_checkpoint_v2(s->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, &left, NULL);
-    r = sqlite_outcome(s->db, code);
-    return r == 0 && left > 0 ? -EBUSY : r;
+    return r == 0 ? empty_log(s->db) : r;
+}
+
+int store_fold(const char *path)
+{
+    sqlite3 *db = NULL;
+    int r = sqlite_outcome(db, sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOFOLLOW, NULL));
+    if (r == 0) /* it reads the log only now */
+        r = sqlite_run_script(db, "PRAGMA synchronous=FULL; PRAGMA schema_version");
+    if (r == 0)
+        r = empty_log(db);
+    int code = sqlite3_close(db); /* the last one: log and index go with it */
+    return r == 0 ? sqlite_outcome(NULL, code) : r;
 }
 
 /* 0 when the first row of sql is absent or equal to `expected`. */
