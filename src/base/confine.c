@@ -1,13 +1,16 @@
 /* Landlock, as much of it as the running kernel knows. Before threads are started: each thread is confined by itself. */
+#define LOG_MODULE "confinement"
 #include "base/confine.h"
 
 #include <fcntl.h>
 #include <linux/landlock.h>
 #include <stdint.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "base/util.h"
 
 /* Newer than some headers: the kernel's ABI, from linux/landlock.h of 6.12. */
@@ -88,4 +91,19 @@ int confine_files(const struct confine_path *paths, size_t count, unsigned flags
             return r;
     }
     return syscall(SYS_landlock_restrict_self, ruleset, 0) != 0 ? -errno : 0;
+}
+
+int confine_enter(const struct confine_path *paths, size_t count, unsigned flags, int (*filter)(void))
+{
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
+        return -errno;
+    int r = confine_files(paths, count, flags);
+    if (r < 0)
+        return r;
+    if (r == CONFINE_UNAVAILABLE)
+        log_warn("this kernel has no Landlock: the file system is not closed off");
+    r = filter();
+    if (r == CONFINE_UNAVAILABLE)
+        log_warn("built without libseccomp: system calls are not filtered");
+    return r > 0 ? 0 : r;
 }

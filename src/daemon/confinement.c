@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 
 #include "base/confine.h"
 #include "base/log.h"
@@ -79,7 +78,7 @@ static int confine(const struct config *c)
     else
         allow(a, &etc, 1);
     allow_state(a, c);
-    return confine_files(a->paths, a->count, CONFINE_TCP);
+    return confine_enter(a->paths, a->count, CONFINE_TCP, confinement_filter_calls);
 }
 
 extern void __sanitizer_set_report_fd(void *fd) __attribute__((weak));
@@ -90,15 +89,5 @@ int confinement_enter(const struct config *config)
         log_warn("built with a sanitizer: not confined");
         return 0;
     }
-    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
-        return -errno;
-    int r = confine(config);
-    if (r < 0)
-        return r;
-    if (r == CONFINE_UNAVAILABLE)
-        log_warn("this kernel has no Landlock: the file system is not closed off");
-    r = confinement_filter_calls();
-    if (r == CONFINEMENT_NO_FILTER)
-        log_warn("built without libseccomp: system calls are not filtered");
-    return r > 0 ? 0 : r;
+    return confine(config);
 }

@@ -14,7 +14,6 @@
 int confinement_enter(const struct config *config) MUST_USE;
 
 /* The list alone. */
-#define CONFINEMENT_NO_FILTER 1
-int confinement_filter_calls(void) MUST_USE; /* 0, CONFINEMENT_NO_FILTER, -errno */
+int confinement_filter_calls(void) MUST_USE; /* 0, CONFINE_UNAVAILABLE, -errno */
 
 #endif

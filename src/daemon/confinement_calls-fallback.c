@@ -1,4 +1,5 @@
 /* The build has no libseccomp: no system-call filter. */
+#include "base/confine.h"
 #include "daemon/confinement.h"
 
-int confinement_filter_calls(void) { return CONFINEMENT_NO_FILTER; }
+int confinement_filter_calls(void) { return CONFINE_UNAVAILABLE; }

@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <linux/netlink.h>
 #include <linux/sockios.h>
-#include <sched.h>
 #include <seccomp.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -13,6 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/confine.h"
 #include "base/util.h"
 
 #define PR_SET_VMA_ 0x53564d41 /* names of memory, which newer C libraries give; newer than some headers */
@@ -105,7 +105,7 @@ static const int allowed[] = {
     SCMP_SYS(mlock2),
     SCMP_SYS(munlock),
     SCMP_SYS(getrandom),
-    /* threads; clone is below */
+    /* threads */
     SCMP_SYS(futex),
     SCMP_SYS(set_robust_list),
     SCMP_SYS(rseq),
@@ -141,98 +141,64 @@ static const int allowed[] = {
 };
 
 /* One argument has one of these values. */
-struct choice {
-    int call;
-    unsigned argument;
-    uint64_t mask, value;
-};
-
-static int allow_choices(scmp_filter_ctx filter)
-{
-    const struct choice choices[] = {
-        { SCMP_SYS(clone), 0, CLONE_THREAD, CLONE_THREAD },
-        { SCMP_SYS(mmap), 2, PROT_BOTH, 0 }, /* no memory that is written and run */
-        { SCMP_SYS(mmap), 2, PROT_BOTH, PROT_WRITE },
-        { SCMP_SYS(mmap), 2, PROT_BOTH, PROT_EXEC },
-        { SCMP_SYS(mprotect), 2, PROT_EXEC, 0 },
-        { SCMP_SYS(tgkill), 0, UINT32_MAX, (uint64_t)getpid() },
-        { SCMP_SYS(kill), 1, UINT32_MAX, 0 }, /* whether it is there */
-        { SCMP_SYS(pidfd_send_signal), 1, UINT32_MAX, 0 },
-        { SCMP_SYS(prlimit64), 2, UINT64_MAX, 0 }, /* to know, not to set */
-        { SCMP_SYS(prctl), 0, UINT32_MAX, PR_SET_NAME },
-        { SCMP_SYS(prctl), 0, UINT32_MAX, PR_SET_VMA_ },
-        { SCMP_SYS(ioctl), 1, UINT32_MAX, FIONBIO },
-        { SCMP_SYS(ioctl), 1, UINT32_MAX, FIOCLEX },
-        { SCMP_SYS(ioctl), 1, UINT32_MAX, FIONREAD },
-        { SCMP_SYS(ioctl), 1, UINT32_MAX, SIOCGIFNAME },
-        { SCMP_SYS(ioctl), 1, UINT32_MAX, SIOCGIFINDEX },
-        { SCMP_SYS(ioctl), 1, UINT32_MAX, SIOCGIFFLAGS },
-        { SCMP_SYS(fcntl), 1, UINT32_MAX, F_DUPFD },
-        { SCMP_SYS(fcntl), 1, UINT32_MAX, F_DUPFD_CLOEXEC },
-        { SCMP_SYS(fcntl), 1, UINT32_MAX, F_GETFD },
-        { SCMP_SYS(fcntl), 1, UINT32_MAX, F_SETFD },
-        { SCMP_SYS(fcntl), 1, UINT32_MAX, F_GETFL },
-        { SCMP_SYS(fcntl), 1, UINT32_MAX, F_SETFL },
-        { SCMP_SYS(fcntl), 1, UINT32_MAX, F_GETLK },
-        { SCMP_SYS(fcntl), 1, UINT32_MAX, F_SETLK },
-        { SCMP_SYS(fcntl), 1, UINT32_MAX, F_SETLKW },
-        { SCMP_SYS(fcntl), 1, UINT32_MAX, F_ADD_SEALS },
-        { SCMP_SYS(fcntl), 1, UINT32_MAX, F_GET_SEALS },
-    };
-    for (size_t i = 0; i < ARRAY_COUNT(choices); i++) {
-        const struct choice *c = &choices[i];
-        int r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, c->call, 1,
-                                 SCMP_CMP(c->argument, SCMP_CMP_MASKED_EQ, c->mask, c->value));
-        if (r != 0)
-            return r;
+#define CHOICE(name, index, mask, value)        \
+    {                                           \
+        SCMP_SYS(name), 0,                      \
+        {                                       \
+            {                                   \
+                (index), (mask), (value), false \
+            }                                   \
+        }                                       \
     }
-    return 0;
-}
-
 /* IP, and what the kernel says about interfaces. A pair of Unix sockets only of streams: one of datagrams could be connected elsewhere. */
-static int allow_sockets(scmp_filter_ctx filter)
-{
-    const int families[] = { AF_INET, AF_INET6 }, kinds[] = { SOCK_STREAM, SOCK_DGRAM };
-    const uint64_t kind_mask = UINT32_MAX & ~(uint64_t)(SOCK_CLOEXEC | SOCK_NONBLOCK);
-    int r = 0;
-    for (size_t i = 0; r == 0 && i < ARRAY_COUNT(families) * ARRAY_COUNT(kinds); i++)
-        r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2,
-                             SCMP_A0(SCMP_CMP_MASKED_EQ, UINT32_MAX, (uint64_t)families[i / 2]),
-                             SCMP_A1(SCMP_CMP_MASKED_EQ, kind_mask, (uint64_t)kinds[i % 2]));
-    if (r == 0)
-        r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2,
-                             SCMP_A0(SCMP_CMP_MASKED_EQ, UINT32_MAX, AF_NETLINK),
-                             SCMP_A2(SCMP_CMP_MASKED_EQ, UINT32_MAX, NETLINK_ROUTE));
-    if (r == 0)
-        r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socketpair), 2,
-                             SCMP_A0(SCMP_CMP_MASKED_EQ, UINT32_MAX, AF_UNIX),
-                             SCMP_A1(SCMP_CMP_MASKED_EQ, kind_mask, SOCK_STREAM));
-    return r;
-}
-
-static int add_rules(scmp_filter_ctx filter)
-{
-    for (size_t i = 0; i < ARRAY_COUNT(allowed); i++) {
-        int r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, allowed[i], 0);
-        if (r != 0)
-            return r;
+#define KIND_MASK (UINT32_MAX & ~(uint64_t)(SOCK_CLOEXEC | SOCK_NONBLOCK))
+#define SOCKETS(name, family, kind)                                             \
+    {                                                                           \
+        SCMP_SYS(name), 0,                                                      \
+        {                                                                       \
+            { 0, UINT32_MAX, (family), false }, { 1, KIND_MASK, (kind), false } \
+        }                                                                       \
     }
-    int r = allow_choices(filter);
-    if (r == 0)
-        r = allow_sockets(filter);
-    if (r == 0) /* its flags lie in memory, where no filter can look: the C library falls back to clone */
-        r = seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
-    return r;
-}
 
 int confinement_filter_calls(void)
 {
-    scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
-    if (filter == NULL)
-        return -ENOMEM;
-    int r = add_rules(filter);
-    if (r == 0)
-        r = seccomp_load(filter);
-    seccomp_release(filter);
-    return r;
+    const struct confine_rule rules[] = {
+        CHOICE(mmap, 2, PROT_BOTH, 0), /* no memory that is written and run */
+        CHOICE(mmap, 2, PROT_BOTH, PROT_WRITE),
+        CHOICE(mmap, 2, PROT_BOTH, PROT_EXEC),
+        CHOICE(mprotect, 2, PROT_EXEC, 0),
+        CHOICE(tgkill, 0, UINT32_MAX, (uint64_t)getpid()),
+        CHOICE(kill, 1, UINT32_MAX, 0), /* whether it is there */
+        CHOICE(pidfd_send_signal, 1, UINT32_MAX, 0),
+        CHOICE(prlimit64, 2, UINT64_MAX, 0), /* to know, not to set */
+        CHOICE(prctl, 0, UINT32_MAX, PR_SET_NAME),
+        CHOICE(prctl, 0, UINT32_MAX, PR_SET_VMA_),
+        CHOICE(ioctl, 1, UINT32_MAX, FIONBIO),
+        CHOICE(ioctl, 1, UINT32_MAX, FIOCLEX),
+        CHOICE(ioctl, 1, UINT32_MAX, FIONREAD),
+        CHOICE(ioctl, 1, UINT32_MAX, SIOCGIFNAME),
+        CHOICE(ioctl, 1, UINT32_MAX, SIOCGIFINDEX),
+        CHOICE(ioctl, 1, UINT32_MAX, SIOCGIFFLAGS),
+        CHOICE(fcntl, 1, UINT32_MAX, F_DUPFD),
+        CHOICE(fcntl, 1, UINT32_MAX, F_DUPFD_CLOEXEC),
+        CHOICE(fcntl, 1, UINT32_MAX, F_GETFD),
+        CHOICE(fcntl, 1, UINT32_MAX, F_SETFD),
+        CHOICE(fcntl, 1, UINT32_MAX, F_GETFL),
+        CHOICE(fcntl, 1, UINT32_MAX, F_SETFL),
+        CHOICE(fcntl, 1, UINT32_MAX, F_GETLK),
+        CHOICE(fcntl, 1, UINT32_MAX, F_SETLK),
+        CHOICE(fcntl, 1, UINT32_MAX, F_SETLKW),
+        CHOICE(fcntl, 1, UINT32_MAX, F_ADD_SEALS),
+        CHOICE(fcntl, 1, UINT32_MAX, F_GET_SEALS),
+        SOCKETS(socket, AF_INET, SOCK_STREAM),
+        SOCKETS(socket, AF_INET, SOCK_DGRAM),
+        SOCKETS(socket, AF_INET6, SOCK_STREAM),
+        SOCKETS(socket, AF_INET6, SOCK_DGRAM),
+        { SCMP_SYS(socket), 0, { { 0, UINT32_MAX, AF_NETLINK, false }, { 2, UINT32_MAX, NETLINK_ROUTE, false } } },
+        SOCKETS(socketpair, AF_UNIX, SOCK_STREAM),
+    };
+    const struct confine_calls list = {
+        .calls = allowed, .call_count = ARRAY_COUNT(allowed), .rules = rules, .rule_count = ARRAY_COUNT(rules)
+    };
+    return confine_calls(&list, false);
 }

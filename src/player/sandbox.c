@@ -1,5 +1,4 @@
 /* Entering the player's sandbox. Its libraries are loaded by then. */
-#define LOG_MODULE "sandbox"
 #include "player/sandbox.h"
 
 #include <limits.h>
@@ -8,7 +7,6 @@
 
 #include "base/confine.h"
 #include "base/file.h"
-#include "base/log.h"
 #include "base/util.h"
 
 /* ALSA, PulseAudio and PipeWire look for the user's configuration there; also where there is no Landlock, they find none. */
@@ -79,7 +77,8 @@ static int confine(const struct sandbox *needs)
     if (needs->window && needs->authority)
         a->paths[a->count++] = (struct confine_path){ needs->authority, CONFINE_READ };
     /* libxcb tries an abstract socket of X11 first, and gives up */
-    return confine_files(a->paths, a->count, needs->window ? CONFINE_ABSTRACT_SOCKETS : 0);
+    return confine_enter(a->paths, a->count, needs->window ? CONFINE_ABSTRACT_SOCKETS : 0,
+                         needs->sound || needs->window ? sandbox_filter_calls_with_sockets : sandbox_filter_calls);
 }
 
 extern void __sanitizer_set_report_fd(void *fd) __attribute__((weak));
@@ -97,14 +96,5 @@ int sandbox_enter(const struct sandbox *needs)
     if (setenv("HOME", NO_HOME, 1) != 0)
         return -errno;
     int r = limit_memory(needs);
-    if (r == 0)
-        r = confine(needs);
-    if (r < 0)
-        return r;
-    if (r == CONFINE_UNAVAILABLE)
-        log_warn("this kernel has no Landlock: the file system is not closed off");
-    r = sandbox_filter_calls(needs->sound || needs->window);
-    if (r == SANDBOX_NO_FILTER)
-        log_warn("built without libseccomp: system calls are not filtered");
-    return r > 0 ? 0 : r;
+    return r == 0 ? confine(needs) : r;
 }

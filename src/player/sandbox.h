@@ -16,8 +16,8 @@ struct sandbox {
 /* Without both: no file, no socket. Neither may use the network or start a program, nor take more memory than 4K video needs. Before the decoder starts its threads. 0 or -errno. */
 int sandbox_enter(const struct sandbox *needs) MUST_USE;
 
-#define SANDBOX_NO_FILTER 1
-/* seccomp.c or seccomp-fallback.c. 0, SANDBOX_NO_FILTER, -errno */
-int sandbox_filter_calls(bool with_sockets) MUST_USE;
+/* seccomp.c or seccomp-fallback.c. 0, CONFINE_UNAVAILABLE, -errno */
+int sandbox_filter_calls(void) MUST_USE;
+int sandbox_filter_calls_with_sockets(void) MUST_USE; /* as well, but Unix sockets are left */
 
 #endif

@@ -1,8 +1,6 @@
 /* The build has no libseccomp: no system-call filter. */
+#include "base/confine.h"
 #include "player/sandbox.h"
 
-int sandbox_filter_calls(bool with_sockets)
-{
-    (void)with_sockets;
-    return SANDBOX_NO_FILTER;
-}
+int sandbox_filter_calls(void) { return CONFINE_UNAVAILABLE; }
+int sandbox_filter_calls_with_sockets(void) { return CONFINE_UNAVAILABLE; }

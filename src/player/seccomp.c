@@ -2,10 +2,10 @@
  * not be: programs, other processes, the network, the kernel's own configuration. */
 #include "player/sandbox.h"
 
-#include <sched.h>
 #include <seccomp.h>
 #include <sys/socket.h>
 
+#include "base/confine.h"
 #include "base/util.h"
 
 static const int forbidden[] = {
@@ -71,40 +71,27 @@ static const int forbidden[] = {
     SCMP_SYS(modify_ldt),
 };
 
-static int forbid_sockets(scmp_filter_ctx filter, bool with_sockets)
+static int filter(const struct confine_rule *sockets, size_t count)
 {
-    if (with_sockets)
-        return seccomp_rule_add(filter, SCMP_ACT_ERRNO(EAFNOSUPPORT), SCMP_SYS(socket), 1,
-                                SCMP_A0(SCMP_CMP_NE, AF_UNIX));
-    int r = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(socket), 0);
-    if (r == 0)
-        r = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(connect), 0);
-    return r;
+    const struct confine_calls list = { .all_else = true,
+                                        .calls = forbidden,
+                                        .call_count = ARRAY_COUNT(forbidden),
+                                        .rules = sockets,
+                                        .rule_count = count };
+    return confine_calls(&list, false);
 }
 
-static int add_rules(scmp_filter_ctx filter, bool with_sockets)
+int sandbox_filter_calls(void)
 {
-    for (size_t i = 0; i < ARRAY_COUNT(forbidden); i++) {
-        int r = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), forbidden[i], 0);
-        if (r != 0)
-            return r;
-    }
-    /* Threads, but no processes. clone3 keeps its flags in memory, where no filter can look: the C library falls back to clone. */
-    int r = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(clone), 1,
-                             SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, 0));
-    if (r == 0)
-        r = seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
-    return r == 0 ? forbid_sockets(filter, with_sockets) : r;
+    static const struct confine_rule none[] = { { .call = SCMP_SYS(socket), .error = EPERM },
+                                                { .call = SCMP_SYS(connect), .error = EPERM } };
+    return filter(none, ARRAY_COUNT(none));
 }
 
-int sandbox_filter_calls(bool with_sockets)
+int sandbox_filter_calls_with_sockets(void)
 {
-    scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
-    if (!filter)
-        return -ENOMEM;
-    int r = add_rules(filter, with_sockets);
-    if (r == 0)
-        r = seccomp_load(filter);
-    seccomp_release(filter);
-    return r;
+    static const struct confine_rule unix_alone = { SCMP_SYS(socket),
+                                                    EAFNOSUPPORT,
+                                                    { { .index = 0, .value = AF_UNIX, .differs = true } } };
+    return filter(&unix_alone, 1);
 }

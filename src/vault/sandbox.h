@@ -9,7 +9,6 @@
 int sandbox_enter(const char *state_dir) MUST_USE;
 
 /* The filter alone (seccomp.c, or seccomp-fallback.c when built without). */
-#define SANDBOX_NO_FILTER 1
-int sandbox_filter_calls(void) MUST_USE; /* 0, SANDBOX_NO_FILTER, -errno */
+int sandbox_filter_calls(void) MUST_USE; /* 0, CONFINE_UNAVAILABLE, -errno */
 
 #endif

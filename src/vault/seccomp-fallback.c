@@ -1,4 +1,5 @@
 /* The build has no libseccomp: no system-call filter. */
+#include "base/confine.h"
 #include "vault/sandbox.h"
 
-int sandbox_filter_calls(void) { return SANDBOX_NO_FILTER; }
+int sandbox_filter_calls(void) { return CONFINE_UNAVAILABLE; }

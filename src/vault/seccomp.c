@@ -2,9 +2,9 @@
  * process: those are not on the list. */
 #include "vault/sandbox.h"
 
-#include <sched.h>
 #include <seccomp.h>
 
+#include "base/confine.h"
 #include "base/util.h"
 
 static const int allowed[] = {
@@ -67,7 +67,7 @@ static const int allowed[] = {
     SCMP_SYS(munlock),
     SCMP_SYS(mlockall),
     SCMP_SYS(getrandom),
-    /* threads; clone is below */
+    /* threads */
     SCMP_SYS(futex),
     SCMP_SYS(set_robust_list),
     SCMP_SYS(rseq),
@@ -100,28 +100,8 @@ static const int allowed[] = {
     SCMP_SYS(exit_group),
 };
 
-static int add_rules(scmp_filter_ctx filter)
-{
-    for (size_t i = 0; i < ARRAY_COUNT(allowed); i++) {
-        int r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, allowed[i], 0);
-        if (r != 0)
-            return r;
-    }
-    int r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
-                             SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD));
-    if (r == 0) /* its flags lie in memory, where no filter can look: the C library falls back to clone */
-        r = seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
-    return r;
-}
-
 int sandbox_filter_calls(void)
 {
-    scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
-    if (!filter)
-        return -ENOMEM;
-    int r = add_rules(filter);
-    if (r == 0)
-        r = seccomp_load(filter);
-    seccomp_release(filter);
-    return r;
+    const struct confine_calls list = { .calls = allowed, .call_count = ARRAY_COUNT(allowed) };
+    return confine_calls(&list, false);
 }
