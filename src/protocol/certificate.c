@@ -36,12 +36,21 @@ static int check_info(struct judgement *j)
     return info_judge(j->c->info, j->c->list_root, &j->facts->info, &j->content);
 }
 
+/* Alone, a certificate is refused and no more: that has to be possible when the key behind it was withdrawn while it was on its way, or the license
+ * that a move has put to sleep would never wake. */
+static bool is_own_key(const struct judgement *j, int64_t issued_ms)
+{
+    const doc_Keyset *k = j->c->keyset;
+    return keyset_lists(k, KEY_LICENSE, j->signer, issued_ms) ||
+           (j->alone && keyset_lists(k, KEY_SHARED, j->signer, issued_ms));
+}
+
 /* The own distributor's license key signed it. Source: seed S162 ("the public key of license server B"). */
 static int check_own_issuer(struct judgement *j)
 {
     const doc_CopyCertificate *certificate = &j->facts->certificate;
     if (!id_equal(certificate->issuer, j->c->keyset->distributor) || certificate->issued_ms > INT64_MAX ||
-        !keyset_lists(j->c->keyset, KEY_LICENSE, j->signer, (int64_t)certificate->issued_ms))
+        !is_own_key(j, (int64_t)certificate->issued_ms))
         return REASON_SIGNATURE_INVALID;
     if (certificate->partner_root)
         return REASON_MALFORMED;
@@ -120,7 +129,8 @@ static int check_license(struct judgement *j)
 static int check_key_block(struct judgement *j)
 {
     const doc_KeyBlockEntry *entry = &j->facts->certificate.key_block;
-    int r = ekb_judge_known(j->c->known, CODEC_BYTES(entry->block), j->c->keyset, &j->facts->block);
+    int r = (j->alone ? ekb_judge_past : ekb_judge_known)(j->c->known, CODEC_BYTES(entry->block), j->c->keyset,
+                                                          &j->facts->block);
     if (r)
         return r;
     if (j->facts->block.category != j->facts->license.leaf.category)

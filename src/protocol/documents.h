@@ -57,7 +57,7 @@ int document_peek(enum document d, struct slice envelope, void *payload, size_t 
 int document_open_keyset(struct slice envelope, doc_Keyset *payload, struct id *signer) MUST_USE;
 
 /* KEY_SHARED: a license key that was withdrawn; it counts for what it has signed for the directory, which takes rows only in order and from their
- * origin's own connection, and for nothing else. */
+ * origin's own connection, and to refuse a certificate that it has signed: nothing is accepted by it. */
 enum key_purpose { KEY_TLS = 1, KEY_LICENSE = 2, KEY_ROSTER = 3, KEY_SEALING = 4, KEY_SHARED = 5 };
 /* Is key listed for this purpose, with an end date not before at_ms? */
 bool keyset_lists(const doc_Keyset *k, enum key_purpose purpose, const uint8_t key[32], int64_t at_ms);
@@ -83,11 +83,14 @@ int license_judge(struct slice envelope, const doc_Keyset *issuer, doc_License *
  * related system R3. */
 int license_usable(const doc_License *l, int64_t now_ms) MUST_USE;
 /* In force: signed by the delegator's license key, not below its floor for the partner, within its times.
- * REASON_SIGNATURE_INVALID, REASON_DELEGATION_INVALID, REASON_MALFORMED. The second asks whether it ever was: without floor and times. */
+ * REASON_SIGNATURE_INVALID, REASON_DELEGATION_INVALID, REASON_MALFORMED. The second asks whether it ever was: without floor and times, and by a key that may
+ * have been withdrawn since. */
 int delegation_judge(struct slice envelope, const doc_Keyset *delegator, int64_t now_ms, doc_Delegation *out) MUST_USE;
 int delegation_judge_past(struct slice envelope, const doc_Keyset *delegator, doc_Delegation *out) MUST_USE;
 int ekb_judge(struct slice envelope, const doc_Keyset *distributor, doc_Ekb *out) MUST_USE;
 int ekb_judge_known(struct known *known, struct slice envelope, const doc_Keyset *distributor, doc_Ekb *out) MUST_USE;
+/* The same by a key that may have been withdrawn since: nothing is opened with it any more. */
+int ekb_judge_past(struct known *known, struct slice envelope, const doc_Keyset *distributor, doc_Ekb *out) MUST_USE;
 /* The entry is one that a block of this kind has: index and parts. Whether it opens, the vault sees. 0, REASON_MALFORMED. */
 int ekb_entry_judge(const doc_Ekb *block, const doc_KeyBlockEntry *entry) MUST_USE;
 /* REASON_WRONG_DESTINATION: granted to another partner. REASON_CERTIFICATE_EXPIRED: over, or not yet. */
@@ -146,7 +149,7 @@ struct certificate_facts {
  * 0, REASON_MALFORMED, REASON_SIGNATURE_INVALID, REASON_DELEGATION_INVALID, REASON_CERTIFICATE_EXPIRED, REASON_WRONG_DESTINATION,
  * REASON_NOT_PERMITTED, REASON_CONTENT_ID_MISMATCH, REASON_KEY_BLOCK_OUTDATED. */
 int certificate_judge(const struct certificate_case *c, struct certificate_facts *out) MUST_USE;
-/* The same without the content beside it and without times: to refuse a serial for good, or to answer a withdrawal. */
+/* The same without the content beside it and without times, and by keys that were withdrawn since: to refuse a serial for good, or to answer a withdrawal. */
 int certificate_judge_alone(const struct certificate_case *c, struct certificate_facts *out) MUST_USE;
 
 #endif

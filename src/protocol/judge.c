@@ -70,6 +70,13 @@ static bool is_license_key(const doc_Keyset *k, const uint8_t key[32], uint64_t 
     return issued_ms <= INT64_MAX && keyset_lists(k, KEY_LICENSE, key, (int64_t)issued_ms);
 }
 
+/* The same, or one that was withdrawn since: what it signed was its owner's then, or a thief's. */
+static bool was_license_key(const doc_Keyset *k, const uint8_t key[32], uint64_t issued_ms)
+{
+    return is_license_key(k, key, issued_ms) ||
+           (issued_ms <= INT64_MAX && keyset_lists(k, KEY_SHARED, key, (int64_t)issued_ms));
+}
+
 /* ---- devices and rosters ------------------------------------------------------------------------------------- */
 
 int device_judge(struct slice envelope, const doc_Keyset *keyset, int64_t now_ms, doc_DeviceCertificate *out,
@@ -144,14 +151,16 @@ int license_usable(const doc_License *l, int64_t now_ms)
 
 /* ---- what distributors give each other ----------------------------------------------------------------------- */
 
-int delegation_judge_past(struct slice envelope, const doc_Keyset *delegator, doc_Delegation *out)
+typedef bool key_fn(const doc_Keyset *k, const uint8_t key[32], uint64_t issued_ms);
+
+static int open_delegation(struct slice envelope, const doc_Keyset *delegator, key_fn *counts, doc_Delegation *out)
 {
     doc_Delegation read;
     uint8_t signer[32];
     int r = document_open(DOCUMENT_DELEGATION, envelope, &read, sizeof(read), signer);
     if (r)
         return r;
-    if (!is_license_key(delegator, signer, read.issued_ms))
+    if (!counts(delegator, signer, read.issued_ms))
         return REASON_SIGNATURE_INVALID;
     if (!id_equal(read.delegator, delegator->distributor))
         return REASON_DELEGATION_INVALID;
@@ -159,10 +168,15 @@ int delegation_judge_past(struct slice envelope, const doc_Keyset *delegator, do
     return 0;
 }
 
+int delegation_judge_past(struct slice envelope, const doc_Keyset *delegator, doc_Delegation *out)
+{
+    return open_delegation(envelope, delegator, was_license_key, out);
+}
+
 int delegation_judge(struct slice envelope, const doc_Keyset *delegator, int64_t now_ms, doc_Delegation *out)
 {
     doc_Delegation read;
-    int r = delegation_judge_past(envelope, delegator, &read);
+    int r = open_delegation(envelope, delegator, is_license_key, &read);
     if (r)
         return r;
     if (read.sequence < floor_of(delegator, read.partner) || times_before(read.issued_ms, now_ms) ||
@@ -177,17 +191,28 @@ int ekb_judge(struct slice envelope, const doc_Keyset *distributor, doc_Ekb *out
     return ekb_judge_known(NULL, envelope, distributor, out);
 }
 
-int ekb_judge_known(struct known *known, struct slice envelope, const doc_Keyset *distributor, doc_Ekb *out)
+static int open_ekb(struct known *known, struct slice envelope, const doc_Keyset *distributor, key_fn *counts,
+                    doc_Ekb *out)
 {
     doc_Ekb read;
     uint8_t signer[32];
     int r = document_open_known(known, DOCUMENT_EKB, envelope, &read, sizeof(read), signer);
     if (r)
         return r;
-    if (!is_license_key(distributor, signer, read.issued_ms) || !id_equal(read.distributor, distributor->distributor))
+    if (!counts(distributor, signer, read.issued_ms) || !id_equal(read.distributor, distributor->distributor))
         return REASON_SIGNATURE_INVALID;
     *out = read;
     return 0;
+}
+
+int ekb_judge_known(struct known *known, struct slice envelope, const doc_Keyset *distributor, doc_Ekb *out)
+{
+    return open_ekb(known, envelope, distributor, is_license_key, out);
+}
+
+int ekb_judge_past(struct known *known, struct slice envelope, const doc_Keyset *distributor, doc_Ekb *out)
+{
+    return open_ekb(known, envelope, distributor, was_license_key, out);
 }
 
 int ekb_entry_judge(const doc_Ekb *block, const doc_KeyBlockEntry *entry)

@@ -90,11 +90,12 @@ static int same_bytes(const struct value *a, const struct value *b)
     return a->times == 1 && b->times == 1 && a->len == b->len && memcmp(a->data, b->data, a->len) == 0;
 }
 
-/* A license key of the keyset which had not ended when the document was issued. */
-static int is_license_key(const doc_Keyset *k, const uint8_t key[32], uint64_t issued_ms)
+/* A license key of the keyset which had not ended when the document was issued; to refuse, also one that was withdrawn since. */
+static int is_license_key(const doc_Keyset *k, const uint8_t key[32], uint64_t issued_ms, bool alone)
 {
     for (size_t i = 0; i < k->keys_count; i++)
-        if (k->keys[i].purpose == 2 && memcmp(k->keys[i].key, key, 32) == 0 && k->keys[i].ends_ms >= issued_ms)
+        if ((k->keys[i].purpose == 2 || (alone && k->keys[i].purpose == 5)) && memcmp(k->keys[i].key, key, 32) == 0 &&
+            k->keys[i].ends_ms >= issued_ms)
             return 1;
     return 0;
 }
@@ -144,7 +145,7 @@ static const char *delegated_rules(const struct certificate_case *c, const struc
 {
     const struct value *d = p->delegation.record.field, *v = p->certificate.record.field;
     uint64_t lowest = 0;
-    if (!is_license_key(c->keyset, p->delegation.key, d[6].number) || d[6].number > INT64_MAX)
+    if (!is_license_key(c->keyset, p->delegation.key, d[6].number, alone) || d[6].number > INT64_MAX)
         return "the own distributor's license key signed the delegation";
     if (!is_id(&d[1], c->keyset->distributor))
         return "the delegation is the own distributor's";
@@ -175,7 +176,7 @@ static const char *certificate_rules(const struct certificate_case *c, const str
             return broken;
     } else {
         if (!is_id(&v[1], c->keyset->distributor) || v[12].number > INT64_MAX ||
-            !is_license_key(c->keyset, p->certificate.key, v[12].number))
+            !is_license_key(c->keyset, p->certificate.key, v[12].number, alone))
             return "the own distributor's license key signed the certificate";
         if (v[8].number != 0)
             return "the own distributor does not wrap under a partner root";
@@ -201,7 +202,7 @@ static const char *license_rules(const struct certificate_case *c, const struct 
         return "license and certificate agree on issuer, content and device";
     if (!is_id(&p->leaf.field[1], c->keyset->distributor))
         return "the leaf is of the own distributor's tree";
-    if (!is_license_key(c->keyset, p->block.key, b[8].number) || b[8].number > INT64_MAX ||
+    if (!is_license_key(c->keyset, p->block.key, b[8].number, alone) || b[8].number > INT64_MAX ||
         !is_id(&b[1], c->keyset->distributor))
         return "the own distributor signed the key block";
     if (b[3].number != 1 || b[2].number != p->leaf.field[2].number || p->entry.field[2].number >= b[5].number)

@@ -117,6 +117,25 @@ CHANGE(on_a_medium_and_issued_for_it)
     s->f.certificate.removable = true;
 }
 CHANGE(key_not_of_its_time) { s->f.certificate_signer = s->f.license_signer = &s->f.old_license.signer; }
+static void withdraw(doc_Keyset *k, const struct fixture_party *p)
+{
+    for (pb_size_t i = 0; i < k->keys_count; i++)
+        if (memcmp(k->keys[i].key, p->signer.public_key, 32) == 0)
+            k->keys[i].purpose = KEY_SHARED;
+}
+CHANGE(key_was_withdrawn) { withdraw(&s->f.keyset, &s->f.license); }
+CHANGE(key_was_withdrawn_before)
+{
+    key_was_withdrawn(s);
+    s->f.certificate_signer = s->f.license_signer = &s->f.old_license.signer;
+    withdraw(&s->f.keyset, &s->f.old_license);
+}
+CHANGE(block_by_withdrawn_key)
+{
+    s->f.block_signer = &s->f.old_license.signer;
+    s->f.block.issued_ms = FIXTURE_NOW - 3 * FIXTURE_DAY;
+    withdraw(&s->f.keyset, &s->f.old_license);
+}
 CHANGE(key_of_its_time)
 {
     s->f.certificate_signer = s->f.license_signer = &s->f.old_license.signer;
@@ -155,6 +174,7 @@ static const struct judge_case cases[] = {
     { "delegation ended", PARTNER, delegation_ended, REASON_DELEGATION_INVALID, REASON_DELEGATION_INVALID },
     { "delegation not yet in force", PARTNER, delegation_not_yet, REASON_DELEGATION_INVALID, 0 },
     { "delegation signed by a key that has ended since", PARTNER, delegation_by_key_of_its_time, BOTH(0) },
+    { "delegation signed by a key that was withdrawn since", PARTNER, key_was_withdrawn, REASON_DELEGATION_INVALID, 0 },
     { "delegation signed by a key that had ended", PARTNER, delegation_by_key_that_had_ended,
       BOTH(REASON_DELEGATION_INVALID) },
     { "certificate outlives the delegation", PARTNER, certificate_outlives_delegation,
@@ -171,6 +191,8 @@ static const struct judge_case cases[] = {
     { "own: claims a partner root", OWN, claims_partner_root_key, BOTH(REASON_MALFORMED) },
     { "own: key had ended when it signed", OWN, key_not_of_its_time, BOTH(REASON_SIGNATURE_INVALID) },
     { "own: key has ended since", OWN, key_of_its_time, BOTH(0) },
+    { "own: its key was withdrawn since", OWN, key_was_withdrawn, REASON_SIGNATURE_INVALID, 0 },
+    { "own: its key was withdrawn before", OWN, key_was_withdrawn_before, BOTH(REASON_SIGNATURE_INVALID) },
     { "own: a TLS key signs", OWN, tls_key_signs, BOTH(REASON_SIGNATURE_INVALID) },
     { "own: the root key signs", OWN, root_key_signs, BOTH(REASON_SIGNATURE_INVALID) },
     /* license inside */
@@ -183,6 +205,7 @@ static const struct judge_case cases[] = {
       BOTH(REASON_WRONG_DESTINATION) },
     /* key block */
     { "key block by a stranger", PARTNER, block_by_stranger, BOTH(REASON_SIGNATURE_INVALID) },
+    { "key block by a key that was withdrawn since", PARTNER, block_by_withdrawn_key, REASON_SIGNATURE_INVALID, 0 },
     { "key block by the partner", PARTNER, block_by_partner, BOTH(REASON_SIGNATURE_INVALID) },
     { "key block of another distributor", PARTNER, block_of_another_distributor, BOTH(REASON_SIGNATURE_INVALID) },
     { "key block of another category", PARTNER, block_of_another_category, BOTH(REASON_MALFORMED) },

@@ -199,5 +199,5 @@ bool device_is_idle(struct world *w, struct device *d)
 {
     struct query q CLEANUP(query_end) = query(device_store(d), DB_OUTBOX);
     return d->services[d->home].registered && d->services[0].stage == TXN_IDLE && d->services[1].stage == TXN_IDLE &&
-           copies_are_idle(w, d) && query_step(&q) == 0;
+           copies_are_idle(w, d) && query_step(&q) == 0 && !service_restores(w, d);
 }

@@ -18,6 +18,8 @@ void service_put_account(struct world *w, struct device *d, int shop, bool guest
 void service_put_transaction(struct device *d, struct world *w, int shop, struct slice id, struct slice items);
 void service_send(struct world *w, struct device *d, int shop); /* the outstanding one, when it can be sent */
 void service_answered(struct world *w, struct device *d, int shop, const struct event *e);
+bool service_restores(struct world *w,
+                      struct device *d); /* true: something has to be restored; it is asked for when it can be */
 void service_quoted(struct world *w, struct device *d, int shop, const struct event *e);
 
 /* ---- device.c ---- */

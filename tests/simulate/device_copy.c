@@ -87,6 +87,7 @@ static void ask_issuer(struct world *w, struct device *d, struct copy *c)
 
 void copies_go(struct world *w, struct device *d)
 {
+    (void)service_restores(w, d);
     for (size_t i = 0; i < ARRAY_COUNT(d->copies); i++)
         if (d->copies[i].number != 0 && d->copies[i].waits)
             ask_issuer(w, d, &d->copies[i]);

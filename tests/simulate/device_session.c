@@ -42,6 +42,7 @@ static void on_connect(struct world *w, struct event *e)
     struct conn *c = w->conns[conn];
     c->caller = (struct caller){ .role = REQUESTS_DEVICE, .client = d->client };
     memcpy(c->caller.key, d->who.device_key, sizeof(c->caller.key));
+    memcpy(c->key, shop_at(w, e->a)->keys->tls.public_key, sizeof(c->key));
     s->conn = conn;
     s->ready = s->presented = false;
     s->next_request = 0;
@@ -49,9 +50,7 @@ static void on_connect(struct world *w, struct event *e)
     greet_deinit(&s->greet);
     greet_init(&s->greet, d->who.generation, world_mono(w));
     /* The distributor's first frame. */
-    struct buf keyset CLEANUP(buf_free) = buf(FRAME_TAIL_MAX);
-    MUST(keyset_current(shop_at(w, e->a)->o, &keyset) == 0);
-    conn_send(w, conn, SHOP_NODE(e->a), msg_Type_KEYSET, 0, slice(NULL, 0), buf_slice(&keyset));
+    conn_send(w, conn, SHOP_NODE(e->a), msg_Type_KEYSET, 0, slice(NULL, 0), buf_slice(&w->operators[e->a].shown));
 }
 
 static void registration_go(struct world *w, struct device *d, int shop);
@@ -60,7 +59,7 @@ static void session_down(struct world *w, struct device *d, int shop)
 {
     struct service *s = &d->services[shop];
     s->conn = 0;
-    s->ready = false;
+    s->ready = s->judging = false;
     s->in_flight = false;
     s->quoting = false;
     if (s->registering && s->registration.state == REGISTRATION_ASKING && s->registration.given)
@@ -101,11 +100,26 @@ static void on_keyset_checked(struct world *w, struct event *e)
     greet_go(w, &w->devices[e->node], e->a);
 }
 
+/* In a ready session: this connection's key may be the one that was withdrawn. */
+static void on_new_keyset(struct world *w, struct event *e)
+{
+    struct service *s = &w->devices[e->node].services[e->a];
+    if (!greeting(w, e, e->a))
+        return;
+    s->judging = false;
+    if (event_reason(e, vlt_Type_KEYSET_CHECKED) != REASON_NONE)
+        service_hang_up(w, &w->devices[e->node], e->a);
+}
+
 static void on_time_checked(struct world *w, struct event *e)
 {
     struct greet *g = greeting(w, e, e->a);
     if (!g)
         return;
+    if (event_reason(e, vlt_Type_DONE) == REASON_KEYSET_INVALID) {
+        service_hang_up(w, &w->devices[e->node], e->a);
+        return;
+    }
     greet_timed(g);
     greet_go(w, &w->devices[e->node], e->a);
 }
@@ -126,7 +140,12 @@ static void on_stood(struct world *w, struct event *e)
     msg_Present statement = msg_Present_init_zero;
     if (!g)
         return;
-    MUST(event_reason(e, vlt_Type_STANDING) == REASON_NONE);
+    if (event_reason(e, vlt_Type_STANDING) != REASON_NONE) { /* signed by a key that was withdrawn since */
+        MUST(operator_has_withdrawn(w, e->a, KEY_LICENSE));
+        greet_stood(g, NULL, false, world_mono(w));
+        greet_go(w, &w->devices[e->node], e->a);
+        return;
+    }
     MUST(CODEC_DECODE(vlt_Standing, buf_slice(&e->message), &standing) == 0);
     MUST(CODEC_SET_BYTES(statement.statement, CODEC_BYTES(standing.statement)) == 0);
     MUST(standing.current); /* no vault is put back here: nothing that it has said was ever lost */
@@ -134,12 +153,12 @@ static void on_stood(struct world *w, struct event *e)
     greet_go(w, &w->devices[e->node], e->a);
 }
 
-static void check_keyset(struct world *w, struct device *d, int shop, struct slice envelope)
+static void check_keyset(struct world *w, struct device *d, int shop, struct slice envelope, event_fn *then)
 {
     vlt_KeysetCheck check = { .has_tls_key = true };
     memcpy(check.distributor, shop_id(w, shop)->bytes, ID_BYTES);
-    memcpy(check.tls_key, shop_at(w, shop)->keys->tls.public_key, sizeof(check.tls_key));
-    ask_vault(w, d, vlt_Type_KEYSET_CHECK, vlt_KeysetCheck_fields, &check, envelope, on_keyset_checked, shop, 0,
+    memcpy(check.tls_key, w->conns[d->services[shop].conn]->key, sizeof(check.tls_key));
+    ask_vault(w, d, vlt_Type_KEYSET_CHECK, vlt_KeysetCheck_fields, &check, envelope, then, shop, 0,
               d->services[shop].conn);
 }
 
@@ -148,7 +167,7 @@ static void check_time(struct world *w, struct device *d, int shop, struct slice
     vlt_TimeCheck check = vlt_TimeCheck_init_zero;
     memcpy(check.distributor, shop_id(w, shop)->bytes, ID_BYTES);
     check.has_tls_key = true;
-    memcpy(check.tls_key, shop_at(w, shop)->keys->tls.public_key, sizeof(check.tls_key));
+    memcpy(check.tls_key, w->conns[d->services[shop].conn]->key, sizeof(check.tls_key));
     MUST(CODEC_SET_BYTES(check.time, envelope) == 0);
     ASK_VAULT(w, d, TIME_CHECK, vlt_TimeCheck, &check, on_time_checked, shop, 0, d->services[shop].conn);
 }
@@ -182,7 +201,7 @@ static void greet_go(struct world *w, struct device *d, int shop)
     struct greet_action a = greet_next(&s->greet);
     switch (a.kind) {
     case GREET_CHECK_KEYSET:
-        check_keyset(w, d, shop, a.message);
+        check_keyset(w, d, shop, a.message, on_keyset_checked);
         break;
     case GREET_SEND:
         send_greeting(w, d, shop, msg_Type_HELLO, a.message);
@@ -378,6 +397,21 @@ void device_hears(struct world *w, struct event *e)
         return; /* of a connection that was given up */
     struct service *s = &d->services[shop];
     struct frame f = event_frame(e);
+    if (s->judging) {
+        struct event *later = after(w, 5, e->node, device_hears);
+        later->a = e->a;
+        later->type = e->type;
+        later->request = e->request;
+        later->message = e->message;
+        later->tail = e->tail;
+        e->message = e->tail = buf(0);
+        return;
+    }
+    if (e->request == 0 && e->type == msg_Type_KEYSET && s->ready) {
+        s->judging = true;
+        check_keyset(w, d, shop, buf_slice(&e->tail), on_new_keyset);
+        return;
+    }
     if (e->request == 0) {
         if (greet_frame(&s->greet, &f) && !s->ready)
             greet_go(w, d, shop);

@@ -44,8 +44,8 @@ static struct purchase *find_purchase(struct world *w, const uint8_t id[TXN_ID_B
 static void end_purchase(struct world *w, struct purchase *p)
 {
     p->finished = true;
-    p->granted = p->kept;
-    w->sold[p->content] -= !p->kept;
+    p->granted = p->kept || p->owed;
+    w->sold[p->content] -= !p->granted;
 }
 
 void service_send(struct world *w, struct device *d, int shop)
@@ -98,7 +98,9 @@ void service_submit(struct world *w, struct device *d, int shop, const msg_Item 
         memcpy(p->id, s->client.id, TXN_ID_BYTES);
     }
     trace(w, "%s begins a transaction with %s: %s", node_name(d->node), node_name(SHOP_NODE(shop)),
-          item->has_purchase ? "purchase" : "copy");
+          item->has_purchase  ? "purchase"
+          : item->has_restore ? "restore"
+                              : "copy");
     device_begin(d, &t);
     if (!s->registered) {
         service_put_account(w, d, shop, true);
@@ -109,6 +111,32 @@ void service_submit(struct world *w, struct device *d, int shop, const msg_Item 
 }
 
 /* --- finishing: the row goes when every result is safe --- */
+
+/* What was paid for, and came signed by a key that had been withdrawn when it came. */
+static struct purchase *find_owed(struct world *w, int device, int content)
+{
+    for (int i = 0; i < w->purchase_count; i++) {
+        struct purchase *p = &w->purchases[i];
+        if (p->device == device && p->owed && p->finished && (content < 0 || p->content == content))
+            return p;
+    }
+    return NULL;
+}
+
+bool service_restores(struct world *w, struct device *d)
+{
+    struct service *s = &d->services[d->home];
+    const struct purchase *p = find_owed(w, d->node, -1);
+    msg_Item item = msg_Item_init_zero;
+    if (!p)
+        return false;
+    if (!w->up[d->node] || !s->ready || !s->presented || s->quoting || s->stage != TXN_IDLE)
+        return true;
+    item.has_restore = true;
+    memcpy(item.restore.content, w->contents[p->content].id.bytes, ID_BYTES);
+    service_submit(w, d, d->home, &item, 0);
+    return true;
+}
 
 static void on_finished(struct world *w, struct event *e)
 {
@@ -160,9 +188,26 @@ static void on_license_stored(struct world *w, struct event *e)
         try_later(w, d, e->a);
         return;
     }
+    struct purchase *p = find_purchase(w, s->client.id);
+    if (why == REASON_SIGNATURE_INVALID && operator_has_withdrawn(w, e->a, KEY_LICENSE)) {
+        trace(w, "%s has to ask for it again", node_name(d->node));
+        if (p)
+            p->owed = true;
+        finish(w, d, e->a, why, true);
+        return;
+    }
     MUST(why == REASON_NONE); /* it was paid for */
-    d->body[promises_acknowledged(w, d->node, CODEC_BYTES(s->result.license))] = true;
-    find_purchase(w, s->client.id)->kept = true;
+    int content = promises_acknowledged(w, d->node, CODEC_BYTES(s->result.license));
+    d->body[content] = true;
+    buf_free(&d->old_license[e->a]);
+    d->old_license[e->a] = buf(sizeof(s->result.license.bytes));
+    MUST(buf_append(&d->old_license[e->a], CODEC_BYTES(s->result.license)) == 0);
+    if (p) {
+        p->kept = true;
+        p->owed = false;
+    }
+    for (p = NULL; !s->item.has_purchase && (p = find_owed(w, d->node, content)) != NULL; w->restored++)
+        p->owed = false;
     finish(w, d, e->a, REASON_NONE, true);
 }
 
@@ -214,9 +259,11 @@ void service_answered(struct world *w, struct device *d, int shop, const struct 
     }
     MUST(take_answer(s, e));
     s->stage = TXN_KEEPING;
+    if (s->result.has_refusal && s->item.has_restore && !w->removing[d->node])
+        broken("%s does not get what it has paid for: %s", node_name(d->node), s->result.refusal.code);
     if (s->result.has_refusal)
         finish(w, d, shop, reason_of_code(s->result.refusal.code), true);
-    else if (s->item.has_purchase)
+    else if (s->item.has_purchase || s->item.has_restore)
         keep_license(w, d, shop);
     else if (!copies_granted(w, d, shop, &s->item.copy, &s->result))
         finish(w, d, shop, REASON_NONE, true);

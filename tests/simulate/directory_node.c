@@ -134,7 +134,8 @@ static void lie_about(struct world *w, int shop, uint64_t after, struct buf *lis
     } else
         return;
     w->lies++;
-    w->directory.left_out = w->directory.left_out || lie == LIE_LEAVES_OUT || lie == LIE_CHANGES;
+    w->directory.left_out =
+        w->directory.left_out || lie == LIE_LEAVES_OUT || lie == LIE_CHANGES || lie == LIE_OTHER_ORDER;
     trace(w, "the directory lies to %s: %d", node_name(SHOP_NODE(shop)), (int)lie);
 }
 

@@ -593,3 +593,16 @@ void disk_put_back(unsigned number)
         f->exists = f->kept_exists;
     }
 }
+
+void disk_move(unsigned number, const char *to)
+{
+    char path[PATH_BYTES];
+    size_t len = strlen(disks[number].dir);
+    for (size_t i = 0; i < file_count; i++) {
+        if (files[i]->disk != number)
+            continue;
+        (void)snprintf(path, sizeof(path), "%s%s", to, files[i]->path + len);
+        memcpy(files[i]->path, path, sizeof(path));
+    }
+    disk_add(number, to);
+}

@@ -27,6 +27,8 @@ void disk_restore(unsigned number);
 /* What its files whose names have this in them are now; and, between disk_restore and their first opening, that once more. */
 void disk_keep(unsigned number, const char *part);
 void disk_put_back(unsigned number);
+/* Its files are under another directory from now on; none is open. */
+void disk_move(unsigned number, const char *to);
 /* Writes and syncs so far. */
 unsigned disk_count(unsigned number);
 

@@ -135,7 +135,7 @@ static void meet(struct world *w, int shop, const struct event *e)
         hang_up(w, shop, (enum reason)r);
         return;
     }
-    MUST(keyset_current(s->o, &own) == 0);
+    MUST(buf_append(&own, buf_slice(&w->operators[shop].shown)) == 0);
     buf_clear(shown);
     MUST(buf_append(shown, buf_slice(&own)) == 0);
     msg_Hello hello = { .role = REQUESTS_DISTRIBUTOR };
@@ -148,12 +148,13 @@ static void push(struct world *w, int shop, bool probe)
 {
     struct member *m = &w->members[shop];
     struct shop *s = shop_at(w, shop);
-    if (!m->ready || m->push_request != 0)
+    if (!m->ready || m->push_request != 0 || !operator_serves(w, shop))
         return;
     struct buf keyset CLEANUP(buf_free) = buf(KEYSET_ENVELOPE_MAX);
     MUST(keyset_current(s->o, &keyset) == 0);
     if (!slice_equal(buf_slice(&keyset), buf_slice(&m->shown))) { /* rows by new keys: it has to know them first */
-        hang_up(w, shop, REASON_CANCELLED);
+        if (!slice_equal(buf_slice(&w->operators[shop].shown), buf_slice(&m->shown)))
+            hang_up(w, shop, REASON_CANCELLED);
         return;
     }
     m->rows_seen = s->o->rows_put;
@@ -248,6 +249,10 @@ static void pulled(struct world *w, int shop, enum member_pull which, const stru
         hang_up(w, shop, (enum reason)r);
         return;
     }
+    if (page->count > 0 || page->is_probe)
+        trace(w, "%s has read %u rows after %llu, to %llu:%s%s", node_name(e->node), page->count,
+              (unsigned long long)page->after, (unsigned long long)page->next, page->gap ? " with a gap" : "",
+              page->reads_again ? " and reads again" : "");
     m->resynced = m->resynced || page->reads_again;
     bool more = page->count > 0 || page->reads_again || page->is_probe;
     if (which == MEMBER_POLLS && page->nothing_new)
@@ -295,7 +300,8 @@ bool member_ask_origin(struct world *w, int shop)
     struct partner p;
     msg_Rows rows = { .count = 1 };
     uint64_t at = 0;
-    if (!can_reach(w, SHOP_NODE(shop), SHOP_NODE(1 - shop)))
+    if (!can_reach(w, SHOP_NODE(shop), SHOP_NODE(1 - shop)) || !operator_serves(w, shop) ||
+        !operator_serves(w, 1 - shop))
         return false;
     MUST(delegations_partner_find(s->o, &other->keys->self, &p) == 0);
     MUST(origin_rows_after(s->o, p.number, &at) == 0);

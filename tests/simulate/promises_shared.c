@@ -67,6 +67,11 @@ static struct known_keyset *known_of(struct shared_view *v, const uint8_t *distr
     return k;
 }
 
+int64_t shared_keyset(struct world *w, int node, const uint8_t *distributor)
+{
+    return known_of(&w->shared->views[node], distributor)->sequence;
+}
+
 static void check_sequence(struct world *w, int node, const uint8_t *distributor, int64_t sequence)
 {
     struct known_keyset *k = known_of(&w->shared->views[node], distributor);

@@ -7,9 +7,7 @@
 
 void shop_start(struct world *w, int shop)
 {
-    struct shop *s = shop_at(w, shop);
-    MUST(operations_open(&s->o, s->dir, s->keys, &w->town.rng.rng, 0) == 0);
-    MUST(keyset_own(s->o, &s->keyset) == 0);
+    operator_start(w, shop);
     if (node_failed(w, SHOP_NODE(shop)))
         return;
     promises_open(w, SHOP_NODE(shop));
@@ -128,8 +126,19 @@ static void on_asked(struct world *w, struct event *e)
     int shop = e->node - DEVICES;
     if (!c)
         return;
+    if (!operator_serves(w, shop)) {
+        struct event *later = after(w, 1000, e->node, on_asked);
+        later->a = e->a;
+        later->b = e->b;
+        later->type = e->type;
+        later->request = e->request;
+        later->message = e->message;
+        later->tail = e->tail;
+        e->message = e->tail = buf(0);
+        return;
+    }
     (void)member_ask_origin(w, shop);
-    if (!e->b && w->up[e->node] && can_reach(w, e->node, SHOP_NODE(1 - shop))) {
+    if (!e->b && w->up[e->node] && can_reach(w, e->node, SHOP_NODE(1 - shop)) && operator_serves(w, 1 - shop)) {
         for (int i = 0; i < SHOPS; i++) { /* what both write for this is one step here */
             disk_arm((unsigned)SHOP_NODE(i), 0, NULL);
             w->dirty[SHOP_NODE(i)] = true;
@@ -148,8 +157,9 @@ static void on_frame(struct world *w, struct event *e)
     const char *detail;
     if (!c)
         return;
-    if (c->busy) { /* one after the other */
-        struct event *later = after(w, 5, e->node, on_frame);
+    bool serves = operator_serves(w, e->node - DEVICES);
+    if (c->busy || !serves) { /* one after the other */
+        struct event *later = after(w, serves ? 5 : 1000, e->node, on_frame);
         later->a = e->a;
         later->type = e->type;
         later->request = e->request;

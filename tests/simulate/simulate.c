@@ -25,10 +25,40 @@
 #define SECONDS_MAX 120
 
 /* What a seed came to: its figures, in this order. */
-enum { EVENTS, KILLED, POWERLESS, LOST, REPEATED, BOUGHT, COPIED, MOVED, DIRECTORY_FAULTS, PUT_BACK, LIES, FIGURES };
+enum {
+    EVENTS,
+    KILLED,
+    POWERLESS,
+    LOST,
+    REPEATED,
+    BOUGHT,
+    COPIED,
+    MOVED,
+    DIRECTORY_FAULTS,
+    PUT_BACK,
+    LIES,
+    KEY_CHANGES,
+    WITHDRAWALS,
+    THEFTS,
+    RESTORED,
+    FIGURES
+};
 static const char *const figure_names[FIGURES] = {
-    "events", "killed", "without power",           "lost",     "repeated", "bought",
-    "copied", "moved",  "faults of the directory", "put back", "lies",
+    "events",
+    "killed",
+    "without power",
+    "lost",
+    "repeated",
+    "bought",
+    "copied",
+    "moved",
+    "faults of the directory",
+    "put back",
+    "lies",
+    "key changes",
+    "keys withdrawn",
+    "tries of thieves",
+    "restored",
 };
 
 static char place[64];
@@ -185,12 +215,39 @@ static const char *unsettled(struct world *w)
         if (i < DEVICES && !w->removing[i] && !device_is_idle(w, &w->devices[i]))
             return node_name(i);
     }
+    if (!operators_are_done(w))
+        return "keys are still changed";
     return members_have_settled(w) ? NULL : "rows are still shared";
+}
+
+/* Its keys are files, and change: this seed has copies of its own. */
+static void move_in(struct world *w, uint64_t seed)
+{
+    char command[512];
+    for (int i = 0; i < SHOPS; i++) {
+        struct shop *s = shop_at(w, i);
+        char to[128];
+        (void)snprintf(to, sizeof(to), "%s/%llu-%d", place, (unsigned long long)seed, i);
+        (void)snprintf(command, sizeof(command), "mkdir '%s' && cp -a '%s/keys' '%s/operations.db' '%s/'", to, s->dir,
+                       s->dir, to);
+        MUST(system(command) == 0);
+        disk_move((unsigned)SHOP_NODE(i), to);
+        MUST(strlen(to) < sizeof(s->dir));
+        memcpy(s->dir, to, strlen(to) + 1);
+    }
+}
+
+static void move_out(struct world *w)
+{
+    char command[512];
+    (void)snprintf(command, sizeof(command), "rm -rf '%s' '%s'", w->town.a.dir, w->town.b.dir);
+    MUST(system(command) == 0);
 }
 
 static void begin(struct world *w, uint64_t seed)
 {
     w->seed = seed;
+    move_in(w, seed);
     w->promises = promises_new();
     w->shared = shared_new();
     w->digest = calloc(1, sizeof(*w->digest));
@@ -215,6 +272,8 @@ static void begin(struct world *w, uint64_t seed)
     after(w, 1000, -1, on_checkpoint);
     after(w, 1000, -1, on_wish);
     after(w, TROUBLE_MS, -1, on_calm);
+    operators_begin(w);
+    thief_begin(w);
     faults_start(w);
 }
 
@@ -248,8 +307,16 @@ static uint64_t figure(const struct world *w, int which)
         return w->directory_faults;
     case PUT_BACK:
         return w->put_back;
-    default:
+    case LIES:
         return w->lies;
+    case KEY_CHANGES:
+        return w->key_changes;
+    case WITHDRAWALS:
+        return w->withdrawals;
+    case THEFTS:
+        return w->thefts;
+    default:
+        return w->restored;
     }
 }
 
@@ -270,6 +337,7 @@ static void run(struct world *w, uint64_t seed, bool with_trace)
             break;
     }
     promises_check_end(w);
+    move_out(w);
     sha256_final(w->digest, digest);
     (void)printf("seed %llu:", (unsigned long long)seed);
     for (int i = 0; i < FIGURES; i++)

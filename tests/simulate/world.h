@@ -36,6 +36,7 @@
 #define COPIES_MAX 16
 #define ASKED_MAX 32
 #define PURCHASES_MAX 256
+#define STOLEN_MAX 64
 #define PRICE 100
 #define COPY_PRICE 20
 
@@ -103,6 +104,7 @@ struct service { /* a device and a shop: connection, registration, transactions 
     int copy; /* the transaction is this copy's; 0: a purchase, or not known */
     bool quoting;
     int quoted;
+    bool judging; /* a new keyset: what follows it waits */
 };
 struct copy {
     int number; /* 0: free */
@@ -135,9 +137,10 @@ struct device {
     struct service services[SHOPS];
     struct copy copies[COPIES_MAX];
     struct incoming incoming[COPIES_MAX];
-    int64_t reports[ASKED_MAX]; /* rows of the outbox that are under way */
-    bool body[CONTENTS];        /* complete and synced */
-    int64_t skew_ms;            /* its clock is wrong by this */
+    int64_t reports[ASKED_MAX];    /* rows of the outbox that are under way */
+    bool body[CONTENTS];           /* complete and synced */
+    int64_t skew_ms;               /* its clock is wrong by this */
+    struct buf old_license[SHOPS]; /* of each shop one that it was given */
 };
 enum member_pull { MEMBER_POLLS, MEMBER_ASKS };
 struct member { /* a shop, towards the directory */
@@ -185,6 +188,22 @@ struct directory {
     bool
         left_out; /* a row was, or was altered: whoever has heard of no later one asks its origin, not the directory again */
 };
+struct operator
+{ /* of a shop */
+    int step;
+    bool begun, withdraws, is_done;
+    enum key_purpose purpose;
+    uint8_t former[32];
+    struct buf shown; /* the keyset that the shop shows */
+};
+struct stolen {
+    int shop;
+    enum key_purpose purpose;
+    struct sign_pair pair; /* not of a sealing key */
+    uint8_t key[32];
+    struct buf keyset; /* of then */
+    uint64_t sequence; /* of the keyset that does without it; 0: it is not issued yet */
+};
 struct content_fact {
     int shop;
     struct id id;
@@ -195,11 +214,15 @@ struct purchase { /* one transaction that buys, by the ID under which it goes */
     uint8_t id[TXN_ID_BYTES];
     int device, shop, content;
     bool kept, granted, finished; /* kept: the license is in the vault */
+    bool owed; /* it was paid for, and came signed by a key that was withdrawn meanwhile: it is restored */
 };
 struct world {
     struct town town;
     struct directory directory;
     struct member members[SHOPS];
+    struct operator operators[SHOPS];
+    struct stolen stolen[STOLEN_MAX];
+    int stolen_count;
     uint64_t seed;
     struct rng_fake rng;
     bool calm, trace;
@@ -212,7 +235,8 @@ struct world {
     bool removing[DEVICES];             /* somebody wished to; perhaps it is */
     int64_t removed_ms[DEVICES][SHOPS]; /* since when the shop knows; 0: not yet */
     unsigned life[NODES];
-    unsigned restarts, power_losses, lost, repeated, directory_faults, put_back, lies;
+    unsigned restarts, power_losses, lost, repeated, directory_faults, put_back, lies, key_changes, withdrawals, thefts,
+        restored;
     struct device devices[DEVICES];
     struct content_fact contents[CONTENTS];
     struct purchase purchases[PURCHASES_MAX];
@@ -261,6 +285,17 @@ void faults_start(struct world *w);
 void shop_start(struct world *w, int shop);
 void shop_stop(struct world *w, int shop);
 event_fn shop_hears;
+
+/* ---- operator.c: a shop's keys ---- */
+void operators_begin(struct world *w);
+bool operators_are_done(const struct world *w); /* none is in the middle of a change */
+void operator_start(struct world *w, int shop); /* opens its database, with the keys that are there now */
+/* Are the server's keys those that count? If not it waits until it has gone over to them. */
+bool operator_serves(struct world *w, int shop);
+bool operator_has_withdrawn(const struct world *w, int shop, enum key_purpose purpose);
+
+/* ---- thief.c ---- */
+void thief_begin(struct world *w);
 
 /* ---- member.c: a shop and the directory ---- */
 void member_start(struct world *w, int shop);
@@ -347,6 +382,8 @@ struct shared_facts *shared_new(void);
 struct sqlite3;
 void shared_open(struct world *w, int node, struct sqlite3 *db); /* borrowed until shared_close */
 void shared_close(struct world *w, int node);
-void shared_check(struct world *w, int node); /* its database has changed */
+int64_t shared_keyset(struct world *w, int node,
+                      const uint8_t *distributor); /* the number of the newest that it goes by; 0: none */
+void shared_check(struct world *w, int node);      /* its database has changed */
 
 #endif
