@@ -5,6 +5,7 @@
 #include "base/util.h"
 #include "distributor/admin.h"
 #include "distributor/delegations.h"
+#include "distributor/directory_client.h"
 #include "distributor/directory_db.h"
 #include "distributor/findings.h"
 #include "distributor/share.h"
@@ -21,7 +22,7 @@ struct directory_state {
     char text[512];
 };
 
-static const char *why_away(const struct admin *a, enum reason why, char *out, size_t cap)
+static const char *why_away(const struct admin *a, enum reason why, bool is_ours, char *out, size_t cap)
 {
     char id[ID_TEXT_BYTES];
     switch (why) {
@@ -34,9 +35,17 @@ static const char *why_away(const struct admin *a, enum reason why, char *out, s
                  id, a->o->name);
         break;
     case REASON_KEYSET_INVALID:
-        snprintf(out, cap,
-                 "Another distributor than the one of the URL answers there, or its keyset has ended. The URL is what "
-                 "`hearth-distributor id` prints on the directory.");
+        if (is_ours)
+            snprintf(
+                out, cap,
+                "It refuses our keyset: it knows a later one, or ours has ended, or a clock is wrong. Was this database put back "
+                "from an older copy, stop the server and run: hearth-distributor restore --here. After that, with the root "
+                "key elsewhere: keys request, keys sign, keys install.");
+        else
+            snprintf(
+                out, cap,
+                "Another distributor than the one of the URL answers there, or its keyset has ended. The URL is what "
+                "`hearth-distributor id` prints on the directory.");
         break;
     case REASON_OFFLINE:
     case REASON_TIMED_OUT:
@@ -54,8 +63,13 @@ static void ask_state(struct admin *a, struct directory_state *s)
     s->text[0] = '\0';
     if (r != 0)
         snprintf(s->line, sizeof(s->line), "%s", admin_runs_none(r) ? "no server runs" : "unknown");
-    else if (strncmp(s->line, "away ", 5) == 0)
-        why_away(a, reason_of_code(s->line + 5), s->text, sizeof(s->text));
+    else if (strncmp(s->line, "away ", 5) == 0) {
+        size_t len = strlen(s->line), end = strlen(DIRECTORY_CLIENT_OURS);
+        bool is_ours = len > end && strcmp(s->line + len - end, DIRECTORY_CLIENT_OURS) == 0;
+        if (is_ours)
+            s->line[len - end] = '\0';
+        why_away(a, reason_of_code(s->line + 5), is_ours, s->text, sizeof(s->text));
+    }
 }
 
 /* --- Which one ---------------------------------------------------------------------------------------------------- */

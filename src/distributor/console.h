@@ -1,7 +1,7 @@
 /* Console: what an operator and a scraper ask of the running server, over HTTP/1.1 so that any tool can ask:
  *
  *     GET /metrics     OpenMetrics text (metrics.h)
- *     GET /directory   one line: none, reached, connecting, or away and a reason's code; on the Unix socket only
+ *     GET /directory   one line: none, reached, connecting, or away and a reason's code (directory_client.h); on the Unix socket only
  *     POST /reload     reads the configuration again and says what came of it; on the Unix socket only
  *
  * It listens on STATE/console.sock (mode 0600: the operator's own commands use it), and, when the configuration names one, on a loopback address

@@ -123,6 +123,12 @@ static void on_ready(void *ctx)
     directory_pull_probe(c);
 }
 
+static void on_refused(void *ctx)
+{
+    struct directory_client *c = ctx;
+    c->refused = true;
+}
+
 static void on_retry(uv_timer_t *t) { connect_now(container_of(t, struct directory_client, retry)); }
 
 static void on_closed(void *ctx, enum reason why)
@@ -132,8 +138,11 @@ static void on_closed(void *ctx, enum reason why)
         log_info("directory is away address=%s reason=%s", c->address, reason_code(why));
     c->outgoing = NULL;
     c->ready = c->pushed = c->pulled = false;
-    if (why != REASON_CANCELLED)
+    if (why != REASON_CANCELLED) {
         c->away = why;
+        c->away_refused = c->refused;
+    }
+    c->refused = false;
     if (c->stopping) {
         directory_client_stopped_when_idle(c);
         return;
@@ -144,7 +153,7 @@ static void on_closed(void *ctx, enum reason why)
 
 static void connect_now(struct directory_client *c)
 {
-    static const struct outgoing_callbacks callbacks = { on_ready, on_closed };
+    static const struct outgoing_callbacks callbacks = { on_ready, on_refused, on_closed };
     if (c->stopping || c->outgoing != NULL || c->address[0] == '\0')
         return;
     buf_clear(&c->shown);
@@ -314,7 +323,8 @@ void directory_client_state(const struct directory_client *c, char out[64])
     else if (c->ready && c->pushed && c->pulled)
         snprintf(out, 64, "reached");
     else if (c->address[0] == '\0' || c->away != REASON_NONE)
-        snprintf(out, 64, "away %s", reason_code(c->address[0] == '\0' ? REASON_MALFORMED : c->away));
+        snprintf(out, 64, "away %s%s", reason_code(c->address[0] == '\0' ? REASON_MALFORMED : c->away),
+                 c->away_refused && c->away == REASON_KEYSET_INVALID ? DIRECTORY_CLIENT_OURS : "");
     else
         snprintf(out, 64, "connecting");
 }

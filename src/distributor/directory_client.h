@@ -23,7 +23,9 @@ bool directory_client_is_ready(const struct directory_client *c);
 bool directory_client_keeps_up(const struct directory_client *c);
 /* Connects anew, which compares where both are: what it has of ours, and whether its order is still the same. Accepts NULL. */
 void directory_client_check(struct directory_client *c);
-/* "none", "reached" (it answered pushes and pulls on this connection), "connecting", or "away " and the code of the last reason. c may be NULL. */
+/* "none", "reached" (it answered pushes and pulls on this connection), "connecting", or "away " and the code of the last reason, which is followed by
+ * DIRECTORY_CLIENT_OURS when it is our keyset that the directory refused. c may be NULL. */
+#define DIRECTORY_CLIENT_OURS " ours"
 void directory_client_state(const struct directory_client *c, char out[64]);
 struct directory_client_figures {
     bool connected;

@@ -25,8 +25,9 @@ struct directory_client {
 
     struct outgoing *outgoing;
     bool ready;
-    bool pushed, pulled; /* it took ours, and gave others', on this connection */
-    enum reason away;    /* why the last connection ended; REASON_NONE: none did since both went well */
+    bool pushed, pulled;        /* it took ours, and gave others', on this connection */
+    enum reason away;           /* why the last connection ended; REASON_NONE: none did since both went well */
+    bool refused, away_refused; /* it refused us: now; and that is why the last connection ended */
     uv_timer_t retry;
     bool retry_open;
     uint64_t retry_ms;

@@ -4,7 +4,6 @@
  * that has changed (a directory put back from a backup, or one that lies) is read again from its beginning.
  * Callbacks, in the order in which they fire: on_pulled, run_apply (writer thread), on_applied. */
 #define LOG_MODULE "directory-client"
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,6 +12,7 @@
 #include "distributor/announce.h"
 #include "distributor/directory_client_internal.h"
 #include "distributor/directory_member.h"
+#include "distributor/older.h"
 #include "distributor/partners.h"
 #include "distributor/row_pace.h"
 #include "distributor/share_own.h"
@@ -156,16 +156,14 @@ static int run_older(struct writer_job *job, void *database)
     return directory_member_is_older(database, clock_wall_ms(p->client->server->clock));
 }
 
-/* Whatever it gave out now could be a number that was given out before: it stops. */
 static void on_older(struct writer_job *job, int outcome)
 {
     struct pull *p = container_of(job, struct pull, job);
     (void)outcome;
-    log_error("this database is an older copy of itself: stop, and run hearth-distributor restore --here");
-    p->client->server->failure = -ESTALE;
+    struct server *server = p->client->server;
     p->client->ready = false;
     pull_end(p, false);
-    raise(SIGTERM); /* as any other stop: what runs is answered */
+    older_stop(server);
 }
 
 static void then(struct pull *p, int (*run)(struct writer_job *, void *), void (*on_done)(struct writer_job *, int))

@@ -20,8 +20,8 @@ static int run_distributor(struct writer_job *job, void *database)
     struct exchange *x = container_of(job, struct exchange, job);
     reply_free(&x->reply);
     reply_init(&x->reply);
-    int r =
-        meet_distributor(database, x->tail, x->who.key, clock_wall_ms(x->server->clock), &x->who.partner, x->keyset);
+    int r = meet_distributor(database, x->tail, x->who.key, clock_wall_ms(x->server->clock), &x->who.partner, x->keyset,
+                             &x->reply.tail);
     if (r != 0)
         return r;
     msg_Welcome welcome = msg_Welcome_init_zero;

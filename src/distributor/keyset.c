@@ -452,6 +452,14 @@ int keyset_store(struct operations *o, const struct id *distributor, struct slic
     return keep_newest(o, *number, k, envelope);
 }
 
+int keyset_known(struct operations *o, const struct id *distributor, struct buf *out)
+{
+    int64_t number, issued_ms, ends_ms;
+    uint64_t sequence;
+    int r = operations_distributor(o, distributor, &number);
+    return r == 0 ? read_keyset(o, number, out, &sequence, &issued_ms, &ends_ms) : r;
+}
+
 /* An older one that is shown now: put back from an old copy, or somebody shows what was withdrawn since. */
 static void note_older(struct operations *o, const struct id *distributor, struct slice envelope, uint64_t lowest)
 {

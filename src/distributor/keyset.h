@@ -54,6 +54,12 @@ const char *keyset_due_text(unsigned why); /* of the gravest; "" for 0 */
 int keyset_of(struct operations *o, int64_t distributor, doc_Keyset *out) MUST_USE;
 /* Lowest sequence that may still be accepted from this distributor: 0 when none is known. */
 int keyset_lowest(struct operations *o, const struct id *distributor, uint64_t *sequence) MUST_USE;
+/* Appends the newest envelope that is kept of a distributor, for whoever was refused because of another. 0, OPERATIONS_ABSENT, -errno. */
+int keyset_known(struct operations *o, const struct id *distributor, struct buf *out) MUST_USE;
+/* A keyset that somebody shows us as ours. yes: our root key has signed it, and this database has not given it out, though it has a later number than
+ * all that it has, or that of the newest one: it is an older copy of itself. Nobody else can make such a one, and `restore` begins above it. *sequence: its
+ * number, when yes. 0, -errno. Read-only. */
+int keyset_proves_older(struct operations *o, struct slice envelope, bool *yes, uint64_t *sequence) MUST_USE;
 /* Judges and keeps a keyset of a distributor, adding its row when it is new. Never replaces a higher sequence.
  * 0 (also: nothing newer), KEYSET_DIFFERS (another one of the same sequence is kept: a finding), REASON_KEYSET_INVALID, REASON_SIGNATURE_INVALID, REASON_MALFORMED, -errno. Writes. */
 int keyset_store(struct operations *o, const struct id *distributor, struct slice envelope, int64_t now_ms,

@@ -1,4 +1,4 @@
-/* Which keys are withdrawn; is another keyset due? Said from what is stored, so that nothing has to be remembered. On the connection's thread. */
+/* Which keys are withdrawn; is another keyset due; does somebody have one that we do not know? Said from what is stored, so that nothing has to be remembered. On the connection's thread. */
 #include <stdlib.h>
 
 #include "base/util.h"
@@ -112,4 +112,30 @@ const char *keyset_due_text(unsigned why)
            : why & KEYSET_DUE_KEYS     ? "keys were made anew, and wait for it"
            : why & KEYSET_DUE_AGE      ? "half of the life of the one there is is over"
                                        : "";
+}
+
+int keyset_proves_older(struct operations *o, struct slice envelope, bool *yes, uint64_t *sequence)
+{
+    doc_Keyset *shown CLEANUP(freep) = malloc(sizeof(*shown)), *own CLEANUP(freep) = malloc(sizeof(*own));
+    struct buf newest CLEANUP(buf_free) = buf(KEYSET_ENVELOPE_MAX);
+    struct id root;
+    uint64_t given = 0;
+    *yes = false;
+    if (shown == NULL || own == NULL)
+        return -ENOMEM;
+    int r = document_open_keyset(envelope, shown, &root);
+    if (r != 0 || !id_equal(&root, &o->keys->self) || !id_equal(shown->distributor, &o->keys->self))
+        return r < 0 ? r : 0;
+    r = operations_counter(o, "keyset", &given);
+    if (r == 0)
+        r = keyset_own(o, own);
+    if (r == 0)
+        r = keyset_current(o, &newest);
+    if (r != 0)
+        return r;
+    /* Of one number: since it was put back it has issued its own. After `restore` numbers have leapt beyond the newest one's. */
+    bool is_another = shown->sequence == given && own->sequence == given && !slice_equal(buf_slice(&newest), envelope);
+    *yes = shown->sequence > given || is_another;
+    *sequence = shown->sequence;
+    return 0;
 }

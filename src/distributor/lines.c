@@ -83,7 +83,7 @@ bool line_is_resting(struct partners *p, const struct id *id)
 
 void line_take(struct errand *e, const char *address)
 {
-    static const struct outgoing_callbacks callbacks = { on_line_ready, on_line_closed };
+    static const struct outgoing_callbacks callbacks = { .on_ready = on_line_ready, .on_closed = on_line_closed };
     struct partners *p = e->partners;
     struct line *l = line_get(p, &e->partner);
     if (l == NULL) {

@@ -6,7 +6,7 @@
 
 /* Who it is comes out of its keyset; whether we know it, out of our partners. */
 int meet_distributor(struct operations *o, struct slice keyset, const uint8_t key[32], int64_t now_ms, struct id *who,
-                     doc_Keyset *out)
+                     doc_Keyset *out, struct buf *known)
 {
     struct id signer;
     int r = document_open_keyset(keyset, out, &signer);
@@ -25,5 +25,9 @@ int meet_distributor(struct operations *o, struct slice keyset, const uint8_t ke
     r = keyset_meet(o, &id, keyset, key, now_ms, out);
     if (r == 0)
         *who = id;
-    return r;
+    if (r != REASON_KEYSET_INVALID)
+        return r;
+    /* It may be an older copy of itself: what its own root key has signed since proves that to it. */
+    int shown = keyset_known(o, &id, known);
+    return shown < 0 ? shown : r;
 }

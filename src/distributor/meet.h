@@ -6,8 +6,9 @@
 #include "protocol/documents.h"
 
 /* keyset: the tail of its HELLO; key: of its TLS connection. 0 with *who, whose keyset *out is, which is kept when it is newer; REASON_UNKNOWN_DISTRIBUTOR;
- * REASON_NOT_PERMITTED: it was withdrawn; as keyset_meet. Writes. Source: design section 2. */
+ * REASON_NOT_PERMITTED: it was withdrawn; as keyset_meet; after REASON_KEYSET_INVALID the newest
+ * keyset that we keep of it is appended to known. Writes. Source: design section 2. */
 int meet_distributor(struct operations *o, struct slice keyset, const uint8_t key[32], int64_t now_ms, struct id *who,
-                     doc_Keyset *out) MUST_USE;
+                     doc_Keyset *out, struct buf *known) MUST_USE;
 
 #endif

@@ -1,5 +1,5 @@
 /* Callbacks, in the order in which they fire: on_frame (the keyset), run_keyset (writer thread), on_keyset_done, on_welcome,
- * on_closed. It is freed by whichever comes last: on_closed, or the end of the database work. */
+ * on_closed; refused, run_shown (writer thread) and on_shown_done beside on_closed. It is freed by whichever comes last: on_closed, or the end of the database work. */
 #define LOG_MODULE "outgoing"
 #include "distributor/outgoing.h"
 
@@ -8,20 +8,22 @@
 
 #include "base/log.h"
 #include "base/util.h"
+#include "distributor/findings.h"
 #include "distributor/keyset.h"
+#include "distributor/older.h"
 
 #define DIAL_MS 5000
 #define WELCOME_MS 5000
 #define IDLE_MS 90000
 
 struct outgoing {
-    struct writer_job job; /* judges the keyset */
+    struct writer_job job; /* judges the keyset, or the one that it knows of us */
     struct server *server;
     struct peer *peer; /* NULL once closed */
     struct id expected;
     uint8_t key[32];
-    struct buf keyset;
-    bool job_runs, has_keyset;
+    struct buf keyset; /* the other side's; once it has refused ours, the one it knows of us */
+    bool job_runs, has_keyset, is_older;
     struct outgoing_callbacks callbacks;
     void *ctx;
 };
@@ -44,6 +46,49 @@ static void on_closed(struct peer *p, enum reason why, void *ctx)
     callbacks.on_closed(callback_ctx, why);
 }
 
+/* --- Refused --------------------------------------------------------------------------------------------------------- */
+
+static int run_shown(struct writer_job *job, void *database)
+{
+    struct outgoing *o = container_of(job, struct outgoing, job);
+    struct operations *operations = database;
+    uint64_t sequence = 0;
+    int r = keyset_proves_older(operations, buf_slice(&o->keyset), &o->is_older, &sequence);
+    if (r != 0 || !o->is_older)
+        return r;
+    findings_note(
+        operations, FINDING_OWN_ROWS_AHEAD, OPERATIONS_SELF,
+        "Another distributor knows our keyset %llu, which our root key has signed and this database has not given out: it "
+        "is an older copy of itself. The server has stopped. Run: hearth-distributor restore --here",
+        (unsigned long long)sequence);
+    return findings_flush(operations, clock_wall_ms(o->server->clock));
+}
+
+static void on_shown_done(struct writer_job *job, int outcome)
+{
+    struct outgoing *o = container_of(job, struct outgoing, job);
+    struct server *server = o->server;
+    bool is_older = o->is_older;
+    if (outcome != 0 && outcome != -ECANCELED)
+        log_warn("the keyset that the other side knows of us could not be judged outcome=%d", outcome);
+    o->job_runs = false;
+    if (o->peer == NULL)
+        outgoing_free(o);
+    if (is_older)
+        older_stop(server);
+}
+
+/* By itself a refusal proves nothing: anybody may say so. */
+static void judge_shown(struct outgoing *o, struct slice envelope)
+{
+    buf_clear(&o->keyset);
+    if (envelope.len == 0 || buf_append(&o->keyset, envelope) != 0)
+        return;
+    o->job = (struct writer_job){ .run = run_shown, .on_done = on_shown_done };
+    o->job_runs = true;
+    writer_submit(o->server->writer, &o->job);
+}
+
 static bool on_welcome(struct peer *p, const struct frame *reply, enum reason why, void *ctx)
 {
     struct outgoing *o = ctx;
@@ -55,12 +100,18 @@ static bool on_welcome(struct peer *p, const struct frame *reply, enum reason wh
     enum reason refused = peer_refusal(reply, msg_Type_WELCOME, &refusal);
     if (refused != REASON_NONE) {
         log_warn("the other side refuses us address=%s reason=%s", peer_address(p), reason_code(refused));
+        if (refused == REASON_KEYSET_INVALID)
+            judge_shown(o, reply->tail);
+        if (o->callbacks.on_refused != NULL)
+            o->callbacks.on_refused(o->ctx);
         peer_close(p, refused);
         return false;
     }
     o->callbacks.on_ready(o->ctx);
     return false;
 }
+
+/* --- Greeting -------------------------------------------------------------------------------------------------------- */
 
 static int send_hello(struct outgoing *o)
 {

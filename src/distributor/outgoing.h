@@ -2,7 +2,8 @@
  *
  * Steps: dial -> its KEYSET, judged and kept by the database (root key hashes to the ID we expect, lists the key of this very
  * connection) -> our HELLO with our keyset -> WELCOME -> on_ready.
- * Callbacks: on_ready (at most once), then on_closed (once, always; the connection is freed when it returns). */
+ * Refused for our keyset, and shown a later one that our root key has signed: we are an older copy of ourselves, and stop (older.h).
+ * Callbacks: on_ready or on_refused (at most once), then on_closed (once, always; the connection is freed when it returns). */
 #ifndef DISTRIBUTOR_OUTGOING_H
 #define DISTRIBUTOR_OUTGOING_H
 
@@ -12,6 +13,7 @@ struct outgoing;
 
 struct outgoing_callbacks {
     void (*on_ready)(void *ctx);
+    void (*on_refused)(void *ctx); /* may be NULL: it is the other side that refuses us; on_closed follows */
     void (*on_closed)(void *ctx, enum reason why);
 };
 /* 0, owned by itself until on_closed has fired; or -errno (nothing fires). */

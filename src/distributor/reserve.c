@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/util.h"
+#include "distributor/findings.h"
 #include "distributor/keyblocks.h"
 #include "distributor/keyset.h"
 #include "distributor/rows.h"
@@ -289,6 +290,9 @@ int reserve_leap(struct operations *o, const struct reserve_from *from, int64_t 
         r = keyset_issue_if_possible(o, now_ms, &issued);
     if (r == 0)
         r = keyblocks_issue(o, now_ms);
+    findings_settle(o, FINDING_OWN_ROWS_AHEAD, OPERATIONS_SELF); /* this is its remedy */
+    if (r == 0)
+        r = findings_flush(o, now_ms);
     if (r == 0)
         log_info("restored epoch=%llu leap=%llu", (unsigned long long)out->epoch, (unsigned long long)out->leap);
     return r;

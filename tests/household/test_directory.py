@@ -236,11 +236,55 @@ def a_member_put_back():
     wait_for("kitchen knows the name", lambda: any(d["name"] == "guest-room" for d in h.kitchen("devices")["devices"]))
 
 
+def a_member_put_back_from_before_its_keys():
+    """All of boreal's state, from before it changed its keys: what refuses its keyset proves to it why. Its root key is elsewhere."""
+    root, request, answer, kept = (os.path.join(h.root, name) for name in ("root.pem", "request", "answer", "kept"))
+
+    def serve():
+        h.boreal.process = Process([PROGRAMS["hearth-distributor"], "--state-dir", h.boreal.dir, "serve"], h.boreal.log)
+
+    def sign_and_install():
+        h.boreal.admin("keys", "sign", "--root", root, request, answer)
+        h.boreal.admin("keys", "install", answer)
+        os.remove(request), os.remove(answer)
+    h.boreal.admin("keys", "root", "export", root)
+    h.boreal.stop()
+    shutil.copytree(h.boreal.dir, kept, ignore=shutil.ignore_patterns("*.sock"))
+    h.boreal.start()
+    h.boreal.admin("keys", "rotate", "--request", request)
+    sign_and_install()
+    wait_for("the directory and aurora have its keyset and its rows", all_there, 30)
+    said = outbox(h.boreal)
+    h.boreal.stop()
+    shutil.rmtree(h.boreal.dir)
+    shutil.move(kept, h.boreal.dir)
+    serve()
+    assert h.boreal.process.child.wait(30) == 1  # by the directory
+    h.directory.stop()
+    h.boreal.admin("directory", "unset")
+    serve()
+    assert h.boreal.process.child.wait(30) == 1  # by aurora, its partner
+    told = {f["finding"]: f for f in h.boreal.admin("directory", "check")["findings"]}
+    assert told["own-rows-ahead"]["open"] and "root key" in told["own-rows-ahead"]["text"] and "restore --here" in told["own-rows-ahead"]["text"], told
+    h.boreal.admin("directory", "set", h.directory.url)
+    h.boreal.admin("restore", "--here")
+    h.directory.start()
+    h.boreal.start()  # what it is shown proves nothing now: it has forgotten, and says so
+    wait_for("it is said who refuses whom", lambda: "refuses our keyset" in h.boreal.admin("directory", "show")["why"])
+    assert h.boreal.admin("directory", "show")["state"] == "away keyset-invalid"
+    h.boreal.admin("keys", "request", request)
+    sign_and_install()
+    wait_for("its rows are back, and it has gone on", lambda: outbox(h.boreal) > said, 40)
+    wait_for("all agree", all_there, 30)
+    assert not findings(h.boreal)["own-rows-ahead"]["open"]
+
+
 run_cases([("the directory is down: selling, a copy to a device it never told us of, catching up", down),
            ("the directory answers nothing: the same", slow),
            ("a directory put back from a backup gets the missing rows again", put_back_from_a_backup),
            ("a directory that withholds rows is bypassed and reported", withholds),
            ("when it gives them after all, that is over", honest_again),
            ("another order is noticed and harmless", another_order),
+           ("one that was put back from before its keys were changed stops, by the keyset that it is shown", a_member_put_back_from_before_its_keys),
            ("old rows given again and forged ones change nothing and are reported", gives_again),
            ("a member that was put back from an old copy stops, and gets its rows back", a_member_put_back)])

@@ -205,8 +205,9 @@ static void greet(struct world *w, struct conn *c, const struct event *e)
     msg_Welcome welcome = { .registered = true };
     MUST(transaction_begin_batch(&t, d->shop.o->store) == 0);
     c->caller.role = REQUESTS_DISTRIBUTOR;
-    int r =
-        meet_distributor(d->shop.o, buf_slice(&e->tail), c->caller.key, w->town.now_ms, &c->caller.partner, &keyset);
+    struct buf known CLEANUP(buf_free) = buf(DSSE_PAYLOAD_MAX + 256);
+    int r = meet_distributor(d->shop.o, buf_slice(&e->tail), c->caller.key, w->town.now_ms, &c->caller.partner, &keyset,
+                             &known);
     MUST(r >= 0 && findings_flush(d->shop.o, w->town.now_ms) == 0 && transaction_commit(&t) == 0);
     if (node_failed(w, DIRECTORY_NODE))
         return;
