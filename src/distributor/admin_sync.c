@@ -269,7 +269,7 @@ static int import_one(struct admin *a, const char *dir, const char *name, struct
                                         OUT_F("delegation", r == 0 && read.delegation),
                                         OUT_F("grant", r == 0 && read.grant),
                                         OUT_T("outcome", r == 0 ? "taken" : reason_code((enum reason)r)),
-                                        OUT_T("detail", r == 0 ? "" : read.detail) };
+                                        OUT_T("detail", read.detail) };
     out_list_row(l, fields, ARRAY_COUNT(fields));
     return 0;
 }

@@ -280,7 +280,7 @@ int delegations_store(struct operations *o, const struct id *partner, struct sli
 static int open_root(struct operations *o, const doc_KeyGrant *grant, struct key32 *root)
 {
     int r = seal_open(&o->keys->sealing, SLICE_ARRAY(grant->sealed_root), root->bytes);
-    return r > 0 ? REASON_SIGNATURE_INVALID : r;
+    return r > 0 ? DELEGATIONS_SEALED_ELSEWHERE : r;
 }
 
 /* How many units of EKB_ENTRY_BYTES all of a block is; 0: not as it must be. */

@@ -36,7 +36,9 @@ int delegations_partner_withdraw(struct operations *o, const struct id *id, int6
 int delegations_due(struct operations *o, int64_t after, int64_t now_ms, struct partner *out) MUST_USE;
 /* Judges and keeps the answers. grant/block: the envelopes of the Grant message; entries: all pages of its tail, put together
  * (doc_Ekb.entry_count * EKB_ENTRY_BYTES bytes; ask again with `first` until they are all there).
- * 0, REASON_SIGNATURE_INVALID, REASON_DELEGATION_INVALID, REASON_MALFORMED, REASON_KEYSET_INVALID (no keyset kept), -errno. Writes. */
+ * 0, DELEGATIONS_SEALED_ELSEWHERE (the grant's root is to another sealing key than ours of now: the partner has not heard of it), REASON_SIGNATURE_INVALID,
+ * REASON_DELEGATION_INVALID, REASON_MALFORMED, REASON_KEYSET_INVALID (no keyset kept), -errno. Writes. */
+#define DELEGATIONS_SEALED_ELSEWHERE 2103
 int delegations_store(struct operations *o, const struct id *partner, struct slice delegation, int64_t now_ms) MUST_USE;
 int delegations_grant_store(struct operations *o, const struct id *partner, struct slice grant, struct slice block,
                             struct slice entries, int64_t now_ms) MUST_USE;

@@ -99,8 +99,9 @@ static int run_count(struct writer_job *job, void *database)
 static int run_store_grant(struct writer_job *job, void *database)
 {
     struct errand *e = container_of(job, struct errand, job);
-    return delegations_grant_store(database, &e->partner, CODEC_BYTES(e->grant.grant), CODEC_BYTES(e->grant.block),
-                                   buf_slice(&e->entries), clock_wall_ms(e->partners->server->clock));
+    int r = delegations_grant_store(database, &e->partner, CODEC_BYTES(e->grant.grant), CODEC_BYTES(e->grant.block),
+                                    buf_slice(&e->entries), clock_wall_ms(e->partners->server->clock));
+    return r == DELEGATIONS_SEALED_ELSEWHERE ? REASON_SIGNATURE_INVALID : r; /* it was shown our keyset */
 }
 
 /* --- Asking --------------------------------------------------------------------------------------------------------- */

@@ -29,7 +29,7 @@ struct sync_read {
     char name[OPERATIONS_NAME_BYTES];
     uint32_t rows, known; /* taken; of them, were here before */
     bool delegation, grant;
-    char detail[200]; /* with a refusal: what is wrong and what to do */
+    char detail[200]; /* with a refusal, or when the grant was left out: what is wrong and what to do */
 };
 /* Takes a file. 0; REASON_WRONG_DESTINATION (for somebody else); REASON_UNKNOWN_DISTRIBUTOR (of no partner); REASON_OUT_OF_STEP (rows before it are
  * missing); REASON_MALFORMED, REASON_SIGNATURE_INVALID, REASON_KEYSET_INVALID, REASON_DELEGATION_INVALID; -errno. After a refusal the caller rolls

@@ -96,6 +96,21 @@ def twice_changes_nothing():
     assert written["from"] > 1 and not any(f["open"] for f in h.aurora.admin("directory", "check")["findings"])
 
 
+def keys_changed_meanwhile():
+    """What is sealed to a key of before is left out, and nothing else; it comes again when the partner has heard of the new one."""
+    h.aurora.admin("keys", "rotate", "sealing")
+    h.bedroom("devices", "rename", "study", "library")
+    export(h.boreal)
+    taken, = take(h.aurora)
+    assert taken["outcome"] == "taken" and taken["new"] > 0 and taken["delegation"] and not taken["grant"] and "export to it" in taken["detail"], taken
+    assert sql(h.aurora, "SELECT count(*) FROM client_user WHERE name = 'library'") == [(1,)]
+    export(h.aurora), take(h.boreal)
+    h.bedroom("devices", "rename", "library", "study")
+    export(h.boreal)
+    taken, = take(h.aurora)
+    assert taken["new"] > 0 and taken["grant"] and taken["detail"] == "", taken
+
+
 def a_medium_of_somebody_who_lies_in_wait():
     dir, kept = os.path.join(h.root, "trapped"), os.path.join(h.root, "kept")
     with open(kept, "w", encoding="utf-8") as f:
@@ -266,6 +281,7 @@ def a_row_for_one_and_an_empty_place_for_another():
 
 run_cases([("a medium goes round, and a copy across works", a_medium_goes_round),
            ("what comes twice changes nothing", twice_changes_nothing),
+           ("after a change of keys, only what is sealed to the old one is left out", keys_changed_meanwhile),
            ("a removal is heard of, and an older medium does not undo it", what_was_removed_is_heard_of),
            ("links and pipes on a medium are neither written nor waited for", a_medium_of_somebody_who_lies_in_wait),
            ("tampered, cut off, reordered: refused whole", out_of_order),
