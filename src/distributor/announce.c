@@ -7,10 +7,12 @@
 
 #include "base/log.h"
 #include "base/util.h"
+#include "distributor/accounts.h"
 #include "distributor/lobby.h"
 #include "distributor/roster.h"
 
-#define SLICE 32 /* rosters looked at in one job: a millisecond or two of the writer's time */
+#define ERASED UINT64_MAX /* in place of a roster's sequence */
+#define SLICE 32          /* rosters looked at in one job: a millisecond or two of the writer's time */
 
 struct announce {
     struct server *server;
@@ -65,6 +67,18 @@ int announce_collect(struct operations *o, char (**list)[OPERATIONS_NAME_BYTES],
     return outcome;
 }
 
+/* Of an account that was erased there is no roster: its devices are told that there is another one, ask for it, and hear that they are not known. */
+static int judge_disorder(struct operations *o, char user[OPERATIONS_NAME_BYTES], uint64_t *sequence)
+{
+    struct account a;
+    int r = accounts_find(o, user, &a);
+    if (r == OPERATIONS_ABSENT)
+        *sequence = ERASED;
+    else
+        user[0] = '\0'; /* one account in disorder keeps nobody else waiting */
+    return r < 0 && r != -EUCLEAN ? r : 0;
+}
+
 static int run_slice(struct writer_job *job, void *database)
 {
     struct slice_job *s = container_of(job, struct slice_job, job);
@@ -72,8 +86,8 @@ static int run_slice(struct writer_job *job, void *database)
     for (size_t i = 0; i < s->count; i++) {
         int r = roster_current(database, s->rows[i].user, now_ms, &s->rows[i].sequence, NULL);
         if (r > 0 || r == -EUCLEAN)
-            s->rows[i].user[0] = '\0'; /* one account in disorder keeps nobody else waiting */
-        else if (r != 0)
+            r = judge_disorder(database, s->rows[i].user, &s->rows[i].sequence);
+        if (r != 0)
             return r;
     }
     return 0;

@@ -4,12 +4,13 @@ pseudonym; what was bought plays on. Looked for here in the bytes of the files a
 import glob
 import os
 import sqlite3
+import subprocess
 import sys
 
 sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "python"))
 import judge
 import records
-from household import Device, Household, Refused, enter_namespace, make_track, run_cases, wait_for
+from household import PROGRAMS, Device, Household, Refused, enter_namespace, make_track, run_cases, wait_for
 
 enter_namespace()
 h = Household()
@@ -230,13 +231,20 @@ def the_last_traces_go_after_a_month():
     whoever_reads_comes_to_the_same()
 
 
+def events(device, kind):
+    done = subprocess.run([PROGRAMS["hearth"], "--socket", device.socket, "--json", "events"], capture_output=True, text=True, timeout=60, check=True)
+    return done.stdout.count(f'"{kind}"')
+
+
 def the_operator_may_forgive():
     bobs.refused("still-owed", "accounts", "erase", "aurora", "--yes", "--password-file", password)
+    assert not events(bobs, "unknown-device")
     assert h.aurora.admin("user", "erase", "bob", "--yes", "--forgive")["erased"]
+    wait_for("bob's device hears of it, and asks for nothing", lambda: events(bobs, "unknown-device"), 10)
     assert not found([b"bobs-new"]) - {("outbox", "envelope")} and sql("SELECT sum(amount) FROM ledger") == [(0,)]
     balances = sql("SELECT account, sum(amount) FROM ledger WHERE account GLOB 'user:erased-*' GROUP BY account")
     assert len(balances) == 2 and all(b == 0 for _, b in balances), balances
-    wait_for("bob's device knows", lambda: bobs("accounts")["accounts"][0].get("removed"), 30)
+    assert bobs("accounts")["accounts"][0]["removed"]
     assert bobs.digest(song)
     for name, code in (("bob", "not-found"), ("nobody", "not-found")):
         try:
