@@ -1,5 +1,6 @@
 /* hearth-distributor: the table of commands; finds the command, runs it. No logic of its own. */
 #include <locale.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sysexits.h>
 
@@ -240,6 +241,9 @@ static int run_serve(struct admin *a, int argc, char **argv)
     if (r != 0)
         return r;
     config->directory_only = directory;
+    /* Who goes while it is written to ends nothing here; libuv gives programs that it starts the default again. The other commands keep it: what
+     * they print may go to `head`. */
+    (void)signal(SIGPIPE, SIG_IGN);
     char why[SERVE_WHY_BYTES] = "";
     r = contents ? contents_server_main(config, why) : serve_main(config, why);
     if (r == 0)

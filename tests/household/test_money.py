@@ -288,6 +288,39 @@ def declined():
     books_agree()
 
 
+def ignored(pid):
+    """The signals that a process ignores."""
+    return int(next(line.split()[1] for line in open(f"/proc/{pid}/status") if line.startswith("SigIgn")), 16)
+
+
+def deaf():
+    """A command that does not read what it is told: its exit status counts, and nobody is ended by the pipe that nobody reads."""
+    pipe = 1 << signal.SIGPIPE - 1
+    mask, decline = os.path.join(h.root, "mask"), os.path.join(h.root, "refuse")
+    for name, text in ((mask, "sed -n s/SigIgn:.//p /proc/self/status\nexit 10"), (decline, "exit 10")):
+        with open(name, "w") as f:
+            f.write(f"#!/bin/sh\n{text}\n")
+        os.chmod(name, 0o755)
+    h.aurora.admin("user", "add", "deaf", "--password-file", h.passwords["alice"], "--credit", "10")
+    owe("deaf", 12)
+    for command, state in ((mask, "declined"), (decline, "declined"), *[("/bin/true", "paid")] * 6):
+        h.aurora.admin("settings", "payment-command", command)
+        made = h.aurora.admin("payment", "collect", "deaf", "--amount", "0.01")["payments"][0]
+        ended = wait_for("the payment has ended", lambda: payments(payment=made["payment"], state=state))[0]
+        assert h.aurora.process.running() and ended["attempts"] == 1, ended
+        if command == mask:
+            assert not int(ended["detail"], 16) & pipe, "the command has the signal as programs expect it"
+        if state == "paid":
+            bank(f"INSERT INTO charge VALUES ('{made['key']}', 1, 'deaf', '')")
+    assert ignored(h.aurora.process.child.pid) & pipe
+    listing = subprocess.Popen([PROGRAMS["hearth-distributor"], "--state-dir", h.aurora.dir, "ledger", "list", "--csv"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    listing.stdout.close()  # as `| head` does
+    assert listing.stderr.read() == b"" and listing.wait(20) == -signal.SIGPIPE
+    h.aurora.admin("ledger", "pay", "deaf", "0.06")
+    h.aurora.admin("settings", "payment-command", os.path.join(h.root, "collect"))
+    books_agree()
+
+
 def lost_words():
     """The command is killed after it charged, and one hangs: the same key is handed again, and nothing is charged twice."""
     mode("lost")
@@ -361,4 +394,4 @@ def owe(user, amount):
 
 run_cases([("sales are shared to the cent", sales), ("credit is refused and restored", credit), ("a withdrawn title harms no buyer", withdrawn),
            ("a refund in part, with the license's future", refunds), ("partners settle", settlement), ("a command collects", collected), ("a declined payment ends credit", declined),
-           ("a command that loses its words", lost_words), (f"{KILLS} kills lose and double nothing", kills)])
+           ("a command that does not read", deaf), ("a command that loses its words", lost_words), (f"{KILLS} kills lose and double nothing", kills)])
