@@ -30,8 +30,8 @@
     X(LEDGER_LINE, "SELECT " SQL_LINE " WHERE l.number = ?1")                                                          \
     X(LEDGER_OF_POSTING, "SELECT account, amount FROM ledger WHERE posting = ?1 ORDER BY number")                      \
     X(LEDGER_BEFORE, "SELECT " SQL_LINE " WHERE l.account = ?1 AND l.number < ?2 ORDER BY l.number DESC LIMIT ?3")     \
-    X(LEDGER_PAGE,                                                                                                     \
-      "SELECT " SQL_LINE " WHERE ?1 IS NULL AND" SQL_LEDGER_FILTER " AND l.number > ?5 ORDER BY l.number LIMIT ?6")    \
+    X(LEDGER_PAGE, "SELECT " SQL_LINE " WHERE CAST(?1 AS TEXT) IS NULL AND" SQL_LEDGER_FILTER                          \
+                   " AND l.number > ?5 ORDER BY l.number LIMIT ?6")                                                    \
     X(LEDGER_PAGE_OF, "SELECT " SQL_LINE " WHERE l.account = ?1 AND" SQL_LEDGER_FILTER                                 \
                       " AND l.number > ?5 ORDER BY l.number LIMIT ?6")                                                 \
     X(LEDGER_SUMS, "SELECT p.kind, count(*), sum(l.amount) FROM ledger l JOIN posting p ON p.number = l.posting"       \
@@ -61,9 +61,9 @@
     X(PAYMENT_OPEN, "SELECT " SQL_PAYMENT " WHERE user = ?1 AND state IN (1, 2)")                                      \
     X(PAYMENT_BY_KEY, "SELECT " SQL_PAYMENT " WHERE key = ?1")                                                         \
     X(PAYMENT_GET, "SELECT " SQL_PAYMENT " WHERE number = ?1")                                                         \
-    X(PAYMENT_NEXT,                                                                                                    \
-      "SELECT " SQL_PAYMENT " WHERE number > ?1 AND (?2 IS NULL OR user = ?2) AND (?3 = 0 OR state = ?3)"              \
-      " ORDER BY number LIMIT 1")                                                                                      \
+    X(PAYMENT_NEXT, "SELECT " SQL_PAYMENT                                                                              \
+                    " WHERE number > ?1 AND (CAST(?2 AS TEXT) IS NULL OR user = ?2) AND (?3 = 0 OR state = ?3)"        \
+                    " ORDER BY number LIMIT 1")                                                                        \
     X(PAYMENT_DUE, "SELECT " SQL_PAYMENT " WHERE state IN (1, 2) AND next_ms <= ?1 ORDER BY next_ms, number LIMIT 1")  \
     X(PAYMENT_HAND, "UPDATE payment SET state = 2, attempts = ?2, next_ms = ?3, detail = ?4"                           \
                     " WHERE number = ?1 AND state IN (1, 2)")                                                          \
@@ -126,7 +126,7 @@
     X(PAYER_OF_PRODUCT_CLEAR, "DELETE FROM product_payer WHERE product = ?1")                                          \
     /* certificates that the operator looks at */                                                                      \
     X(CERTIFICATE_NEXT,                                                                                                \
-      "SELECT " SQL_CERTIFICATE " FROM certificate WHERE serial > ?1 AND (?2 IS NULL OR account = ?2)"                 \
+      "SELECT " SQL_CERTIFICATE " FROM certificate WHERE serial > ?1 AND (CAST(?2 AS TEXT) IS NULL OR account = ?2)"   \
       " AND (?3 = 0 OR state = ?3) ORDER BY serial LIMIT 1")
 
 #endif

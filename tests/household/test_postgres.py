@@ -6,6 +6,7 @@ import atexit
 import base64
 import os
 import random
+import re
 import subprocess
 import threading
 import time
@@ -267,6 +268,37 @@ def everything_plays():
         assert device.digest(contents[3]) == reference_digest(paths[3])
 
 
+READS = {"list", "show", "check", "position", "members", "history", "id", "stats", "settings", "lost", "user", "statement", "use-log", "payer"}  # what only asks
+NOT_THESE = ("contents ", "settlement check", "user add", "user set", "user erase", "user token revoke")
+VALUES = {"NAME": "mallory", "USER": "mallory", "ACCOUNT": "user:mallory", "DATE": "2020-01-01", "KIND": "license", "PRODUCT": "1"}
+
+
+def every_question_is_understood():
+    """Each form of each command that only asks, as help says it, with each option: no statement is there that this database does not take."""
+    def told(*words):
+        done = subprocess.run([PROGRAMS["hearth-distributor"], "--state-dir", h.aurora.dir, *words], capture_output=True, text=True, timeout=30)
+        assert done.returncode == 0, (words, done)
+        return done.stdout
+
+    asked = set()
+    for command in re.findall(r"^  (\S+)", told("help"), re.MULTILINE):
+        usage = told(command, "--help").split("\n\n")[0]
+        for form in " ".join(usage.split()).split("hearth-distributor ")[1:]:
+            options = re.findall(r"\[(--[a-z-]+) ?([^]]*)\]", form)
+            form = re.sub(r"\[(--[^]]*|[A-Z ]+)\]|[][]", "", form).split(" | ")[0].strip()
+            if not READS & set(form.split()) or form.startswith(NOT_THESE):
+                continue
+            words = [VALUES.get(word, word) for word in form.split()]
+            asked.add(" ".join(words))
+            told(*words)
+            told("--json", *words)
+            for option, value in options:
+                for one in value.split("|") if "|" in value else [VALUES.get(value, value)]:
+                    if one == one.lower():
+                        told(*words, option, *one.split())
+    assert {"ledger list", "certificate list", "payment list", "content list", "settlement position", "directory check", "user export mallory"} <= asked and len(asked) > 24, sorted(asked)
+
+
 def another_storage_key():
     """Changed while both servers sell, by commands of which some are killed; no request fails, and nothing is left under the key before."""
     failures, done, stop = [], [], threading.Event()
@@ -318,4 +350,4 @@ def stopping():
 
 
 run_cases([(f.__name__.replace("_", " "), f) for f in (
-    the_story, what_one_server_changes_the_other_announces, refusals, starts_before_its_database, storm, nothing_is_lost_and_nothing_double, everything_plays, another_storage_key, nothing_was_remembered_wrongly, stopping)])
+    the_story, what_one_server_changes_the_other_announces, refusals, starts_before_its_database, storm, nothing_is_lost_and_nothing_double, everything_plays, every_question_is_understood, another_storage_key, nothing_was_remembered_wrongly, stopping)])
