@@ -3,6 +3,7 @@
 
 #include "base/util.h"
 #include "distributor/admin.h"
+#include "distributor/billing.h"
 #include "distributor/erase.h"
 
 static bool confirm(const char *user)
@@ -15,14 +16,28 @@ static bool confirm(const char *user)
     return fgets(answer, sizeof(answer), stdin) != NULL && (answer[0] == 'y' || answer[0] == 'Y');
 }
 
+static int still_owed(struct admin *a, const char *user, bool forgive, const char *why)
+{
+    int64_t balance = 0;
+    char pay_out[160] = "";
+    if (forgive) /* a payment is under way */
+        return admin_fail(a, REASON_STILL_OWED, "%s", why);
+    int r = billing_balance(a->o, user, &balance);
+    if (r != 0)
+        return admin_error(a, r, "read the balance");
+    if (balance > 0)
+        snprintf(pay_out, sizeof(pay_out), " What was paid out is entered with: ledger pay-out %s --all.", user);
+    return admin_fail(a, REASON_STILL_OWED, "%s%s To erase it all the same, when no payment is under way: --forgive",
+                      why, pay_out);
+}
+
 static int erase(struct admin *a, const char *user, bool forgive)
 {
     struct reply out;
     reply_init(&out);
     int r = erase_account(a->o, user, forgive, a->now_ms, &out);
     if (r == REASON_STILL_OWED)
-        r = admin_fail(a, REASON_STILL_OWED, "%s%s", out.detail,
-                       forgive ? "" : " To erase it all the same, when no payment is under way: --forgive");
+        r = still_owed(a, user, forgive, out.detail);
     else if (r == REASON_NOT_FOUND)
         r = admin_fail(a, REASON_NOT_FOUND, "There is no user %s.", user);
     else

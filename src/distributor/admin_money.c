@@ -6,7 +6,7 @@
 #include "distributor/admin_money.h"
 #include "distributor/billing.h"
 
-enum { FROM, TO, ACCOUNT, KIND, CSV, TEXT, REFERENCE, OPTIONS };
+enum { FROM, TO, ACCOUNT, KIND, CSV, TEXT, REFERENCE, ALL, OPTIONS };
 
 /* --- Lists ----------------------------------------------------------------------------------------------------------- */
 
@@ -103,7 +103,7 @@ static int ledger_statement(struct admin *a, const char *word, const struct admi
     return r == 0 ? ADMIN_DONE : admin_error(a, r, "read the ledger");
 }
 
-/* --- check, pay ------------------------------------------------------------------------------------------------------ */
+/* --- check, pay, pay-out ------------------------------------------------------------------------------------------------------ */
 
 static int ledger_judge(struct admin *a)
 {
@@ -133,7 +133,8 @@ static int ledger_pay(struct admin *a, const char *user, const char *amount_text
 {
     int64_t amount, balance;
     if (text_money(amount_text, &amount) != 0 || amount == 0)
-        return admin_usage(a, "ledger pay USER AMOUNT, as in: ledger pay ann 20.00");
+        return admin_usage(a, "ledger pay NAME AMOUNT, as in: ledger pay ann 20.00 (what a customer gets back: ledger "
+                              "pay-out NAME AMOUNT|--all)");
     int r = admin_begin(a);
     if (r != 0)
         return r;
@@ -151,6 +152,35 @@ static int ledger_pay(struct admin *a, const char *user, const char *amount_text
     return ADMIN_DONE;
 }
 
+/* amount_text NULL: all that is left. */
+static int pay_out(struct admin *a, const char *user, const char *amount_text, const struct admin_option *options)
+{
+    int64_t amount = 0, balance = 0;
+    char left[BILLING_MONEY_BYTES];
+    if (options[ALL].given == (amount_text != NULL) ||
+        (amount_text != NULL && (text_money(amount_text, &amount) != 0 || amount == 0)))
+        return admin_usage(a, "ledger pay-out NAME AMOUNT|--all, as in: ledger pay-out ann 17.13");
+    int r = admin_begin(a);
+    if (r != 0)
+        return r;
+    const char *text = options[TEXT].given ? options[TEXT].text : "Paid out";
+    int paid = billing_pay_out(a->o, user, &amount, options[REFERENCE].text, a->now_ms, text);
+    r = paid >= 0 && paid != REASON_NOT_FOUND ? billing_balance(a->o, user, &balance) : 0;
+    if (r == 0 && paid == REASON_TOO_LARGE)
+        return admin_fail(a, REASON_TOO_LARGE, "Nothing was paid out: the balance of %s is %s.", user,
+                          billing_money(a->o, balance, left));
+    if (r == 0)
+        r = paid == 0 || paid == REASON_ALREADY ? admin_commit(a) : admin_error(a, paid, "enter the payout");
+    else
+        r = admin_error(a, r, "read the balance");
+    if (r != 0)
+        return r;
+    const struct out_field fields[] = { OUT_T("user", user), OUT_M("paid-out", amount), OUT_M("balance", balance),
+                                        OUT_F("known-before", paid == REASON_ALREADY) };
+    out_object(a, fields, ARRAY_COUNT(fields));
+    return ADMIN_DONE;
+}
+
 int admin_ledger(struct admin *a, int argc, char **argv)
 {
     struct admin_option options[OPTIONS] = { [FROM] = { .name = "from", .kind = ADMIN_TIME },
@@ -159,7 +189,8 @@ int admin_ledger(struct admin *a, int argc, char **argv)
                                              [KIND] = { .name = "kind" },
                                              [CSV] = { .name = "csv", .kind = ADMIN_FLAG },
                                              [TEXT] = { .name = "text" },
-                                             [REFERENCE] = { .name = "reference" } };
+                                             [REFERENCE] = { .name = "reference" },
+                                             [ALL] = { .name = "all", .kind = ADMIN_FLAG } };
     int r = admin_options(a, options, OPTIONS, &argc, argv);
     if (r != 0)
         return r;
@@ -175,6 +206,9 @@ int admin_ledger(struct admin *a, int argc, char **argv)
         return ledger_statement(a, argv[1], options);
     if (argc == 3 && strcmp(argv[0], "pay") == 0)
         return ledger_pay(a, argv[1], argv[2], options);
-    return admin_usage(
-        a, "ledger [list], ledger check, ledger user NAME, ledger statement NAME, or ledger pay NAME AMOUNT");
+    if ((argc == 2 || argc == 3) && strcmp(argv[0], "pay-out") == 0)
+        return pay_out(a, argv[1], argc == 3 ? argv[2] : NULL, options);
+    return admin_usage(a,
+                       "ledger [list], ledger check, ledger user NAME, ledger statement NAME, ledger pay NAME AMOUNT, "
+                       "or ledger pay-out NAME AMOUNT|--all");
 }

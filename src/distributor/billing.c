@@ -165,7 +165,7 @@ int billing_sell(struct operations *o, const struct sale *s, uint64_t *entry)
     return r == 0 && p.number != 0 && !s->partner ? payments_collect(o, s->user, s->now_ms) : 0;
 }
 
-/* --- Payments received ------------------------------------------------------------------------------------------------ */
+/* --- Payments received, and paid out ------------------------------------------------------------------------------------------------ */
 
 int billing_pay(struct operations *o, const char *user, int64_t amount, const char *reference, int64_t now_ms,
                 const char *text)
@@ -184,6 +184,21 @@ int billing_pay(struct operations *o, const char *user, int64_t amount, const ch
     if (r == 0)
         r = posting_line(&p, LEDGER_PAYMENTS, -amount);
     return r == 0 ? ledger_post(o, &p) : r;
+}
+
+int billing_pay_out(struct operations *o, const char *user, int64_t *amount, const char *reference, int64_t now_ms,
+                    const char *text)
+{
+    struct account a;
+    int r = accounts_find(o, user, &a);
+    if (r != 0)
+        return r == OPERATIONS_ABSENT ? REASON_NOT_FOUND : r;
+    struct posting p = { .kind = POSTING_PAYMENT, .time_ms = now_ms };
+    char account[LEDGER_ACCOUNT_BYTES];
+    ledger_account_user(user, account);
+    snprintf(p.text, sizeof(p.text), "%s", text);
+    r = ledger_refer(o, &p, "paid-back", reference); /* erase.c takes what the operator wrote out of it */
+    return r == 0 ? ledger_pay_out(o, &p, account, amount) : r;
 }
 
 char *billing_money(struct operations *o, int64_t amount, char out[BILLING_MONEY_BYTES])

@@ -38,6 +38,10 @@ struct ledger_subject billing_license_subject(const uint8_t license_id[16], cons
  * user; REASON_ALREADY. Writes. */
 int billing_pay(struct operations *o, const char *user, int64_t amount, const char *reference, int64_t now_ms,
                 const char *text) MUST_USE;
+/* What a customer has left, paid out. *amount: 0 for all of it; then what was paid, 0 unless 0 is returned. reference: as billing_pay; the two
+ * do not meet. 0; REASON_NOT_FOUND; REASON_ALREADY; REASON_TOO_LARGE: less is left, or nothing. Writes. */
+int billing_pay_out(struct operations *o, const char *user, int64_t *amount, const char *reference, int64_t now_ms,
+                    const char *text) MUST_USE;
 
 /* Whose account pays for copy certificates of a product: the destination's, or else the source's. The product's own rule, else the
  * setting copy-charged. */

@@ -139,26 +139,15 @@ int holders_pay(struct operations *o, const char *name, int64_t amount, const ch
                 const char *text)
 {
     struct holder h;
-    int64_t due;
     char account[LEDGER_ACCOUNT_BYTES];
     ledger_account_holder(name, account);
     int r = holders_find(o, name, &h);
-    if (r == 0)
-        r = ledger_balance(o, account, &due);
     if (r != 0)
         return r == OPERATIONS_ABSENT ? REASON_NOT_FOUND : r;
     struct posting p = { .kind = POSTING_PAYMENT, .time_ms = now_ms };
     snprintf(p.text, sizeof(p.text), "%s", text);
     r = ledger_refer(o, &p, "paid-out", reference);
     if (r == 0)
-        r = posting_line(&p, account, -amount);
-    if (r == 0)
-        r = posting_line(&p, LEDGER_PAYMENTS, amount);
-    if (r == 0)
-        r = ledger_find(o, &p);
-    if (r == 0)
-        return REASON_ALREADY;
-    if (r == OPERATIONS_ABSENT)
-        r = amount > due ? REASON_CREDIT_REFUSED : ledger_post(o, &p);
-    return r;
+        r = ledger_pay_out(o, &p, account, &amount);
+    return r == REASON_TOO_LARGE ? REASON_CREDIT_REFUSED : r;
 }

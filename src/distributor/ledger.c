@@ -230,6 +230,29 @@ int ledger_post(struct operations *o, struct posting *p)
     return r == 0 ? add_posting(o, p) : r; /* closes it: SQLite's schema judges it once more */
 }
 
+int ledger_pay_out(struct operations *o, struct posting *p, const char *account, int64_t *amount)
+{
+    const int64_t wanted = *amount;
+    int64_t left;
+    *amount = 0;
+    int r = ledger_find(o, p); /* before the balance is looked at, which was another one then */
+    if (r != OPERATIONS_ABSENT)
+        return r == 0 ? REASON_ALREADY : r;
+    r = ledger_balance(o, account, &left);
+    if (r == 0 && (wanted < 0 || left <= 0 || wanted > left))
+        r = REASON_TOO_LARGE;
+    const int64_t paid = wanted != 0 ? wanted : left;
+    if (r == 0)
+        r = posting_line(p, account, -paid);
+    if (r == 0)
+        r = posting_line(p, LEDGER_PAYMENTS, paid);
+    if (r == 0)
+        r = ledger_post(o, p);
+    if (r == 0)
+        *amount = paid;
+    return r;
+}
+
 /* --- Reading ------------------------------------------------------------------------------------------------------- */
 
 static void read_optional(struct query *q, int column, bool *has, void *out, size_t len)

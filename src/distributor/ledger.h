@@ -70,6 +70,9 @@ int ledger_find(struct operations *o, struct posting *p) MUST_USE;
 /* Posts it; fills number and entry. A posting without lines is none: 0, number 0. REASON_ALREADY: the reference was posted before (number
  * and entry are of then; nothing changed), or what it refunds was refunded before (number 0). Writes. */
 int ledger_post(struct operations *o, struct posting *p) MUST_USE;
+/* Paid out of an account, as the posting p with its reference (ledger_refer). *amount: 0 for all that is there; then what was paid, 0 unless
+ * 0 is returned. 0; REASON_ALREADY: the reference was posted before; REASON_TOO_LARGE: it has less, or nothing. Writes. */
+int ledger_pay_out(struct operations *o, struct posting *p, const char *account, int64_t *amount) MUST_USE;
 /* A posting with its lines. 0, OPERATIONS_ABSENT, -errno. */
 int ledger_get(struct operations *o, uint64_t number, struct posting *out) MUST_USE;
 int ledger_balance(struct operations *o, const char *account, int64_t *balance) MUST_USE;

@@ -111,8 +111,9 @@ static const struct admin_command commands[] = {
     { .summary = "Money" },
     { "ledger",
       "[list] [--account ACCOUNT] [--from DATE] [--to DATE] [--kind KIND] [--csv]\nledger check\nledger user NAME [--csv]\n"
-      "ledger statement NAME [--from DATE] [--to DATE] [--csv]\nledger pay NAME AMOUNT [--text TEXT] [--reference TEXT]",
-      "The double-entry ledger; statements; payments received.", admin_ledger },
+      "ledger statement NAME [--from DATE] [--to DATE] [--csv]\nledger pay NAME AMOUNT [--text TEXT] [--reference TEXT]\n"
+      "ledger pay-out NAME AMOUNT|--all [--text TEXT] [--reference TEXT]",
+      "The double-entry ledger; statements; payments received, and what customers had left paid out.", admin_ledger },
     { "refund", "ENTRY [--amount AMOUNT] [--text REASON] [--license keep|revoke]",
       "Give back a charge, in whole or in part, once.", admin_refund },
     { "payment",

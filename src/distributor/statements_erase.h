@@ -63,6 +63,7 @@
     X(ERASE_POSTINGS, "UPDATE posting SET client = CASE WHEN client IS NULL THEN NULL ELSE zeroblob(32) END,"                       \
                       " text = CASE kind WHEN 2 THEN 'Copy' WHEN 5 THEN 'Payment' WHEN 6 THEN 'Refund' ELSE text END,"              \
                       " reference = CASE WHEN reference GLOB 'received:*' OR reference GLOB 'payment:*'"                            \
+                      " OR reference GLOB 'paid-back:*'"                                                                            \
                       " THEN 'received:' || ?2 || ':' || number ELSE reference END"                                                 \
                       " WHERE ?1 <> ?2 AND number IN (SELECT posting FROM ledger WHERE account = 'user:' || ?2)")                   \
     /* One of them; ?3: a new key. */                                                                                               \

@@ -129,6 +129,25 @@ def a_withdrawn_key_keeps_its_purpose():
     assert [k["purpose"] for k in told("other2", "keys", "list")["keys"] if k["state"] == "withdrawn"] == ["shared"]
 
 
+def who_has_money_left_is_paid_out():
+    run("shop", "user", "add", "bert", "--password-file", path("password"))
+    assert "balance of bert is 0.00 EUR" in run("shop", "ledger", "pay-out", "bert", "--all", expect=1)
+    run("shop", "ledger", "pay", "bert", "17.13")
+    assert "ledger pay-out bert --all" in run("shop", "user", "erase", "bert", "--yes", expect=1)
+    assert "ledger pay-out" in run("shop", "ledger", "pay", "bert", "-17.13", expect=2)
+    for words in ((), ("1", "--all"), ("0",), ("-1",), ("x",)):
+        assert "ledger pay-out NAME AMOUNT|--all" in run("shop", "ledger", "pay-out", "bert", *words, expect=2)
+    assert "17.13 EUR" in run("shop", "ledger", "pay-out", "bert", "17.14", expect=1)
+    for paid, known in ((1000, False), (0, True)):
+        assert told("shop", "ledger", "pay-out", "bert", "10", "--reference", "bert-gets-ten") == {"user": "bert", "paid_out": paid, "balance": 713, "known_before": known}
+    assert told("shop", "ledger", "pay-out", "bert", "--all", "--text", "Back to bert")["paid_out"] == 713
+    entries = told("shop", "ledger", "list")["entries"][-4:]
+    assert [(e["account"], e["amount"]) for e in entries] == [("user:bert", -1000), ("payments", 1000), ("user:bert", -713), ("payments", 713)], entries
+    assert told("shop", "ledger", "check")["balanced"]
+    run("shop", "user", "erase", "bert", "--yes")
+    assert "bert" not in run("shop", "--json", "ledger", "list")
+
+
 def contents_servers():
     out = run("contents", "contents", "init", "--listen", "127.0.0.1:7799")
     assert [line.split()[0] for line in out.splitlines()] == ["id", "url"], out
@@ -149,7 +168,7 @@ for number in range(3):
     run("shop", "ledger", "pay", "ann", "20.00", "--reference", f"bank-2026-05-01-{number}", "--text", "Payment by bank, as agreed on the telephone")
 run("shop", "partner", "add", told("other", "id")["url"], "--name", "other")
 cases = (lists_fit_the_terminal, amounts_are_amounts, what_has_no_limit_says_so, a_place_is_one_with_and_without_its_slash, a_keyset_that_is_not_taken_says_why,
-         a_withdrawn_key_keeps_its_purpose, contents_servers)
+         a_withdrawn_key_keeps_its_purpose, who_has_money_left_is_paid_out, contents_servers)
 print(f"1..{len(cases)}")
 for c in cases:
     case(c)

@@ -174,6 +174,44 @@ static void payments_and_refunds_balance(void **state)
     assert_string_equal(billing_money(town.a.o, INT64_MIN, money), "-92233720368547758.08 EUR");
 }
 
+static int pay_out(const char *user, int64_t amount, const char *reference, int64_t *paid)
+{
+    *paid = amount;
+    return billing_pay_out(town.a.o, user, paid, reference, town.now_ms, "Paid out");
+}
+
+static void what_is_left_is_paid_out_once(void **state)
+{
+    (void)state;
+    struct operations *o = town.a.o;
+    struct transaction t CLEANUP(transaction_end) = { 0 };
+    int64_t paid, payments;
+    assert_int_equal(transaction_begin(&t, o->store), 0);
+    sell(POSTING_LICENSE, 0, 100, 1, "A thing");
+    assert_int_equal(pay_out("alice", 0, NULL, &paid), REASON_TOO_LARGE); /* who owes gets nothing */
+    assert_int_equal(pay_out("alice", 1, NULL, &paid), REASON_TOO_LARGE);
+    assert_int_equal(billing_pay(o, "alice", 1813, "bank-1", town.now_ms, "Paid"), 0);
+    assert_int_equal(pay_out("nobody", 0, NULL, &paid), REASON_NOT_FOUND);
+    assert_int_equal(pay_out("alice", -1, NULL, &paid), REASON_TOO_LARGE);
+    assert_int_equal(pay_out("alice", 1714, NULL, &paid), REASON_TOO_LARGE);
+    assert_int_equal(pay_out("alice", INT64_MAX, NULL, &paid), REASON_TOO_LARGE);
+    assert_int_equal(pay_out("alice", 0, "", &paid), REASON_MALFORMED);
+    assert_int_equal(pay_out("alice", 1000, "bank-1", &paid), 0); /* money that came has references of its own */
+    assert_int_equal(paid, 1000);
+    assert_int_equal(pay_out("alice", 0, "bank-1", &paid), REASON_ALREADY);
+    assert_int_equal(paid, 0);
+    assert_int_equal(pay_out("alice", 0, "bank-2", &paid), 0);
+    assert_int_equal(paid, 713);
+    assert_int_equal(pay_out("alice", 0, "bank-2", &paid), REASON_ALREADY); /* the same command again */
+    assert_int_equal(pay_out("alice", 0, NULL, &paid), REASON_TOO_LARGE);
+    assert_int_equal(ledger_balance(o, LEDGER_PAYMENTS, &payments), 0);
+    assert_int_equal(payments, -100);
+    assert_int_equal(transaction_commit(&t), 0);
+    assert_int_equal(shop_balance(&town.a, "alice"), 0);
+    shop_check(&town.a);
+    assert_int_equal(bills(0)->paid, 100);
+}
+
 static void who_owes_too_long_gets_no_more(void **state)
 {
     (void)state;
@@ -442,6 +480,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_was_sold_is_charged_once, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_bill_can_always_be_read, set_up, tear_down),
         cmocka_unit_test_setup_teardown(payments_and_refunds_balance, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_is_left_is_paid_out_once, set_up, tear_down),
         cmocka_unit_test_setup_teardown(who_owes_too_long_gets_no_more, set_up, tear_down),
         cmocka_unit_test_setup_teardown(holders_get_their_share_and_return_it, set_up, tear_down),
         cmocka_unit_test(shares_are_exact_to_the_cent),
