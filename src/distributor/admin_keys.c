@@ -265,6 +265,21 @@ static int mark_withdrawn(struct admin *a, const uint8_t key[32])
     return r == 0 ? admin_commit(a) : admin_error(a, r, "withdraw the key");
 }
 
+/* The root key is elsewhere: what is done here, and what is still to be done. */
+static int say_withdrawn(struct admin *a, const doc_Key *key)
+{
+    struct id id = id_from(key->key);
+    const struct out_field fields[] = {
+        OUT_I("key", &id), OUT_T("purpose", purposes[key->purpose]),
+        OUT_T(
+            "needed",
+            "the root key is not here, and until it has signed a keyset without this key everybody takes what the key signs: "
+            "hearth-distributor keys request FILE")
+    };
+    out_object(a, fields, ARRAY_COUNT(fields));
+    return ADMIN_DONE;
+}
+
 static int keys_withdraw(struct admin *a, const char *word, const char *request)
 {
     doc_Key key;
@@ -281,7 +296,11 @@ static int keys_withdraw(struct admin *a, const char *word, const char *request)
     }
     if (r == 0)
         r = mark_withdrawn(a, key.key);
-    return r == 0 ? keys_change(a, request, "withdraw the key") : r;
+    if (r != 0)
+        return r;
+    if (request == NULL && !a->keys->has_root && !keys_root_in_token(a->state_dir))
+        return say_withdrawn(a, &key);
+    return keys_change(a, request, "sign a keyset without the key, which is withdrawn here");
 }
 
 /* --- The root key, elsewhere --------------------------------------------------------------------------------------- */

@@ -159,6 +159,14 @@ def a_keyset_that_is_due_is_not_forgotten():
     sign()
     is_due("")
     assert aurora.admin("partner", "withdraw", "boreal")["needed"] == ""
+    for purpose in ("tls", "license"):  # done here, and what is left to be done is said
+        key = next(k["key"] for k in aurora.admin("keys", "list")["keys"] if k["purpose"] == purpose and k["state"] == "in use")
+        for _ in range(2):
+            told = aurora.admin("keys", "withdraw", key)
+            assert told["key"] == key and told["purpose"] == purpose and "keys request FILE" in told["needed"], told
+        is_due("a key was withdrawn")
+    sign()
+    is_due("")
     aurora.admin("keys", "rotate", "license", "--request", request)
     is_due("keys were made anew")
     sign()
