@@ -191,7 +191,7 @@ static void on_due(struct writer_job *job, int outcome)
 {
     struct partners *p = container_of(job, struct partners, refresh_job);
     if (outcome != 0 || p->stopping) {
-        if (outcome < 0 && outcome != -ECANCELED)
+        if (outcome < 0 && outcome != -ECANCELED && outcome != -EKEYREVOKED) /* of that watch.c speaks */
             log_warn("cannot tell which partner is due errno=%d", -outcome);
         refresh_end(p);
         return;
