@@ -70,9 +70,25 @@ static int content_offer(struct admin *a, const char *word, char **products, int
     r = r == 0 ? admin_commit(a) : admin_error(a, r, "offer the content");
     if (r != 0)
         return r;
-    const struct out_field fields[] = { OUT_I("content", &c.id), OUT_T("title", c.title), OUT_N("products", count) };
+    const struct out_field fields[] = {
+        OUT_I("content", &c.id), OUT_T("title", c.title), OUT_N("products", count),
+        OUT_T("needed",
+              c.withdrawn ? "it is withdrawn, and on sale after: hearth-distributor withdraw CONTENT --undo" : "")
+    };
     out_object(a, fields, ARRAY_COUNT(fields));
     return ADMIN_DONE;
+}
+
+/* Numbers of the products that it is on sale by; cut after so many as no content has. */
+static int on_sale_by(struct admin *a, const struct content *c, char *out, size_t cap)
+{
+    struct product p = { 0 };
+    size_t len = 0;
+    int r = OPERATIONS_ABSENT;
+    out[0] = '\0';
+    while (!c->withdrawn && len < cap && (r = products_of_content(a->o, &c->id, p.number, &p)) == 0)
+        len += (size_t)snprintf(out + len, cap - len, "%s%u", len > 0 ? ", " : "", p.number);
+    return r == OPERATIONS_ABSENT ? 0 : r;
 }
 
 static int content_list(struct admin *a)
@@ -84,10 +100,14 @@ static int content_list(struct admin *a)
     struct content c = { 0 };
     out_list_begin(&l, a, "contents");
     while ((r = contents_next(a->o, &c.id, &c)) == 0) {
+        char products[128];
+        r = on_sale_by(a, &c, products, sizeof(products));
+        if (r != 0)
+            break;
         const struct out_field fields[] = { OUT_I("content", &c.id),           OUT_T("title", c.title),
                                             OUT_T("creator", c.creator),       OUT_T("album", c.album),
                                             OUT_T("media-type", c.media_type), OUT_N("bytes", c.plain_bytes),
-                                            OUT_F("withdrawn", c.withdrawn) };
+                                            OUT_T("on-sale-by", products),     OUT_F("withdrawn", c.withdrawn) };
         out_list_row(&l, fields, ARRAY_COUNT(fields));
     }
     out_list_end(&l);

@@ -164,6 +164,35 @@ struct published {
     bool known;
 };
 
+/* What holds, also of a file that was on sale already: each product once. */
+static int say_prices(struct admin *a, const struct published *all, int count)
+{
+    uint32_t said[32];
+    size_t said_count = 0;
+    for (int i = 0; i < count; i++) {
+        struct product p = { 0 };
+        int r;
+        if (products_of_content(a->o, &all[i].content.id, 0, &p) == OPERATIONS_ABSENT)
+            printf("No product that it is on sale by is left of %s: publish it with --price or --product.\n",
+                   all[i].content.title);
+        p.number = 0;
+        while ((r = products_of_content(a->o, &all[i].content.id, p.number, &p)) == 0) {
+            size_t j = 0;
+            while (j < said_count && said[j] != p.number)
+                j++;
+            if (j < said_count || said_count == ARRAY_COUNT(said))
+                continue;
+            said[said_count++] = p.number;
+            char price[BILLING_MONEY_BYTES], copy_price[BILLING_MONEY_BYTES];
+            printf("On sale by product %u for %s, a copy certificate for %s.\n", p.number,
+                   billing_money(a->o, p.price, price), billing_money(a->o, p.copy_price, copy_price));
+        }
+        if (r != OPERATIONS_ABSENT)
+            return admin_error(a, r, "read the prices");
+    }
+    return 0;
+}
+
 int admin_publish(struct admin *a, int argc, char **argv)
 {
     struct admin_option options[PUBLISH_OPTIONS];
@@ -206,11 +235,5 @@ int admin_publish(struct admin *a, int argc, char **argv)
         out_list_row(&l, fields, ARRAY_COUNT(fields));
     }
     out_list_end(&l);
-    if (r == 0 && !a->json && !options[OPTION_PRODUCT].given) {
-        char price[48], copy_price[48];
-        billing_money(a->o, options[ADMIN_PRODUCT_PRICE].number, price);
-        billing_money(a->o, options[ADMIN_PRODUCT_COPY_PRICE].number, copy_price);
-        printf("On sale for %s, a copy certificate for %s.\n", price, copy_price);
-    }
-    return r;
+    return r == 0 && !a->json ? say_prices(a, all, done) : r;
 }

@@ -148,6 +148,26 @@ def who_has_money_left_is_paid_out():
     assert "bert" not in run("shop", "--json", "ledger", "list")
 
 
+def what_is_on_sale_is_said():
+    with open(path("a song.flac"), "wb") as f:
+        f.write(b"fLaC" + bytes(4096))
+    assert "On sale by product" in run("shop", "publish", path("a song.flac"), "--price", "1.29", "--copy-price", "0.10")
+    said = run("shop", "publish", path("a song.flac"))
+    assert "for 1.29 EUR, a copy certificate for 0.10 EUR." in said and "0.00" not in said, said
+    number = next(p["product"] for p in told("shop", "product", "list")["products"] if p["price"] == 129)
+    content = told("shop", "content", "list")["contents"][0]
+    assert content["on_sale_by"] == str(number), content
+    offered = told("shop", "content", "offer", content["content"][:8], str(number), "1")
+    assert offered["products"] == 2 and offered["needed"] == "", offered
+    assert told("shop", "content", "list")["contents"][0]["on_sale_by"] == f"1, {number}"
+    assert run("shop", "publish", path("a song.flac")).count("On sale by product") == 2
+    run("shop", "withdraw", content["content"][:8])
+    assert told("shop", "content", "list")["contents"][0]["on_sale_by"] == ""
+    assert "--undo" in told("shop", "content", "offer", content["content"][:8], str(number))["needed"]
+    run("shop", "withdraw", content["content"][:8], "--undo")
+    assert told("shop", "content", "list")["contents"][0]["on_sale_by"] == str(number)
+
+
 def contents_servers():
     out = run("contents", "contents", "init", "--listen", "127.0.0.1:7799")
     assert [line.split()[0] for line in out.splitlines()] == ["id", "url"], out
@@ -168,7 +188,7 @@ for number in range(3):
     run("shop", "ledger", "pay", "ann", "20.00", "--reference", f"bank-2026-05-01-{number}", "--text", "Payment by bank, as agreed on the telephone")
 run("shop", "partner", "add", told("other", "id")["url"], "--name", "other")
 cases = (lists_fit_the_terminal, amounts_are_amounts, what_has_no_limit_says_so, a_place_is_one_with_and_without_its_slash, a_keyset_that_is_not_taken_says_why,
-         a_withdrawn_key_keeps_its_purpose, who_has_money_left_is_paid_out, contents_servers)
+         a_withdrawn_key_keeps_its_purpose, who_has_money_left_is_paid_out, what_is_on_sale_is_said, contents_servers)
 print(f"1..{len(cases)}")
 for c in cases:
     case(c)
