@@ -69,6 +69,12 @@ static int explain(struct admin *a, const char *to, int r)
         return admin_fail(a, REASON_ALREADY,
                           "It has moved to another database; the line above says which. Say database move --to that "
                           "one: the move ends there.");
+    case -ENOTEMPTY:
+        return admin_fail(
+            a, REASON_ALREADY,
+            "The database %s is not empty: somebody's tables are in it. Make an empty one (createdb -E UTF8 -T "
+            "template0 NAME) and name that.",
+            to);
     case -ENOENT:
         return admin_fail(a, REASON_NOT_FOUND,
                           "The database was moved to %s, and is not there any more. Put that one back with its "

@@ -173,12 +173,17 @@ static int make(struct admin *a, const struct admin_option *options, const struc
     /* Another init came in between, at whichever statement: now, or soon, its database is there. */
     for (unsigned more = 3; (r == -EUCLEAN || r == -EINVAL) && options[INIT_DATABASE].given && more > 0; more--)
         r = operations_create(a->state_dir, a->keys, rng_system(), n);
-    if (r == OPERATIONS_TAKEN && made && !options[INIT_ROOT_TOKEN].given)
+    if ((r == OPERATIONS_TAKEN || r == -ENOTEMPTY) && made && !options[INIT_ROOT_TOKEN].given)
         keys_discard(a->state_dir); /* nobody has seen them, and they have no database */
     if (r != 0 && chosen)
         database_unchoose(a->state_dir);
     if (r == -EEXIST)
         return admin_fail(a, REASON_ALREADY, "%s is the state of a distributor already.", a->state_dir);
+    if (r == -ENOTEMPTY && options[INIT_DATABASE].given)
+        return admin_fail(a, REASON_ALREADY,
+                          "The database %s is not empty: somebody's tables are in it. Make an empty one "
+                          "(createdb -E UTF8 -T template0 NAME) and name that.",
+                          options[INIT_DATABASE].text);
     if (r == OPERATIONS_TAKEN)
         return options[INIT_DATABASE].given
                    ? admin_fail(a, REASON_ALREADY,

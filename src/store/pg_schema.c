@@ -2,6 +2,7 @@
 #define LOG_MODULE "store"
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/log.h"
 #include "base/util.h"
@@ -62,6 +63,23 @@ static int read_version(struct pg_store *s, int64_t *version, bool *complete)
     return outcome;
 }
 
+/* Before ours are made. 0; -EEXIST: ours are there by now; -ENOTEMPTY: somebody's else are. Only one of the three of ours tells them apart: they come
+ * in one script, and before all others. */
+static int judge_empty(struct pg_store *s)
+{
+    PGresult *there CLEANUP(pg_clear) = NULL;
+    int r =
+        pg_run_script(s,
+                      "SELECT to_regclass('store_state') IS NOT NULL, count(*) FROM information_schema.tables"
+                      " WHERE table_type = 'BASE TABLE' AND table_schema NOT IN ('pg_catalog', 'information_schema')",
+                      &there);
+    if (r != 0 || PQntuples(there) != 1)
+        return r != 0 ? r : -EUCLEAN;
+    if (PQgetvalue(there, 0, 0)[0] == 't')
+        return -EEXIST;
+    return strcmp(PQgetvalue(there, 0, 1), "0") == 0 ? 0 : -ENOTEMPTY;
+}
+
 static int make_tables(struct pg_store *s)
 {
     return pg_run_script(
@@ -85,7 +103,9 @@ int pg_migrate(struct pg_store *s, bool create)
     bool complete = false;
     int r = read_version(s, &version, &complete);
     if (r == -ENOENT && create && !read_only) {
-        r = make_tables(s);
+        r = judge_empty(s);
+        if (r == 0 || r == -EEXIST)
+            r = make_tables(s);
         version = 0;
     } else if (r == 0 && !complete && !read_only) {
         r = make_tables(s);

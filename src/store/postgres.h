@@ -35,8 +35,8 @@
 /* Is it one? "postgresql://…" (a URI), or "postgresql:" and a connection string ("host=… dbname=…"). 0; -EINVAL: no; -EACCES: it holds a
  * password, which belongs into a password file; -ENOTSUP: built without libpq. */
 int store_pg_judge(const char *database) MUST_USE;
-/* Connects, and brings the schema to its newest version as store_open does. create: an empty database becomes ours; otherwise one without
- * our tables is -ENOENT. 0 and *out is owned by the caller; STORE_NEWER; -ESTALE; -EHOSTDOWN; -ECONNREFUSED: the server answers,
+/* Connects, and brings the schema to its newest version as store_open does. create: an empty database becomes ours, one with others'
+ * tables is -ENOTEMPTY; otherwise one without our tables is -ENOENT. 0 and *out is owned by the caller; STORE_NEWER; -ESTALE; -EHOSTDOWN; -ECONNREFUSED: the server answers,
  * but not to us: no such database or role, a wrong password, too many connections (its words are in the log); -EILSEQ: no UTF-8 database;
  * -ENOTSUP; -errno. */
 int store_pg_open(struct store **out, const char *database, const struct store_schema *schema, bool create) MUST_USE;

@@ -138,5 +138,9 @@ class Cluster:
     def one(self, database, text):
         return self.rows(database, text)[0][0]
 
+    def session(self, database):
+        """A psql that does what is written to its standard input, and ends with it."""
+        return subprocess.Popen([f"{self.bin}/psql", "-X", "-q", "-At", "-d", f"{self.connection} dbname={database}"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+
     def create(self, database):
         self.sql("postgres", f'CREATE DATABASE "{database}"')

@@ -70,6 +70,12 @@ def what_is_refused():
     other = os.path.join(h.root, "other")
     pg.create("other")
     run_json([PROGRAMS["hearth-distributor"], "--state-dir", other, "--json", "init", "--name", "other", "--database", to("other")])
+    pg.create("foreign")
+    pg.sql("foreign", "CREATE TABLE x (a INTEGER)")
+    assert "not empty" in refused("already", "database", "move", "--to", to("foreign"))
+    new = os.path.join(h.root, "new")
+    assert "not empty" in refused("already", "init", "--name", "new", "--database", to("foreign"), state=new) and os.listdir(os.path.join(new, "keys")) == []
+    assert pg.rows("foreign", "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'") == [["x"]]
     assert "another distributor" in refused("already", "database", "move", "--to", to("other"))
     assert "on a server already" in refused("already", "database", "move", "--to", to("aurora"), state=other)
     assert h.aurora.admin("ledger", "check")["balanced"]  # nothing has changed
@@ -100,6 +106,38 @@ def killed_on_the_way():
             refused("not-permitted", "ledger", "check")
 
 
+def setting(source, name):
+    with sqlite3.connect(f"file:{source}?mode=ro", uri=True) as db:
+        row = db.execute("SELECT value FROM setting WHERE name = ?", (name,)).fetchone()
+    return row[0] if row else ""
+
+
+def killed_before_the_last_step(copy, mine, source):
+    """Held where the copy is to begin to count: until then neither of the two does, and both know it."""
+    kept = source + ".whole"
+    shutil.copy(source, kept)
+    pg.sql("steps", "CREATE FUNCTION held() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF NEW.name = 'incomplete' AND NEW.value = '' THEN PERFORM pg_advisory_lock(1); END IF; RETURN NEW; END $$;"
+                    "CREATE TRIGGER held BEFORE INSERT OR UPDATE ON setting FOR EACH ROW EXECUTE FUNCTION held()")
+    holder = pg.session("steps")
+    holder.stdin.write("SELECT pg_advisory_lock(1);\n")
+    holder.stdin.flush()
+    wait_for("it is held", lambda: pg.one("steps", "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted") == "1")
+    command = Process([*mine, "database", "move", "--to", to("steps")], os.path.join(h.root, "held.log"))
+    wait_for("it waits", lambda: pg.one("steps", "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted") == "1")
+    assert setting(source, "moved-to") == to("steps")
+    assert pg.one("steps", "SELECT value FROM setting WHERE name = 'incomplete'") == "yes"
+    command.kill()
+    refused("not-permitted", "stats", state=copy)
+    holder.stdin.close()
+    assert holder.wait(20) == 0
+    pg.sql("steps", "DROP TRIGGER held ON setting; DROP FUNCTION held")
+    os.remove(source)  # and what was before that, once more
+    for name in ("-wal", "-shm"):
+        if os.path.exists(source + name):
+            os.remove(source + name)
+    os.rename(kept, source)
+
+
 def each_step_alone():
     """What a kill leaves between two steps, made by hand, since kills seldom meet it: the copy that is not complete, the mark that nobody followed."""
     copy = os.path.join(h.root, "steps")
@@ -125,6 +163,14 @@ def each_step_alone():
         f.write(to("steps") + "\n")
     refused("not-permitted", "stats", state=copy)
     os.remove(os.path.join(copy, "database"))
+    # What arrives otherwise than it was sent is not kept, and the embedded one goes on.
+    for name, change in (("lost", "RETURN NULL"), ("altered", "NEW.name := NEW.name || 'x'; RETURN NEW")):
+        pg.sql("steps", f"CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {change}; END $$;"
+                        f"CREATE TRIGGER {name} BEFORE INSERT ON product FOR EACH ROW EXECUTE FUNCTION {name}()")
+        refused("internal", "database", "move", "--to", to("steps"), state=copy)
+        assert run_json([*mine, "ledger", "check"])["balanced"]
+        pg.sql("steps", f"DROP TRIGGER {name} ON product; DROP FUNCTION {name}")
+    killed_before_the_last_step(copy, mine, source)
     again = run_json([*mine, "database", "move", "--to", to("steps")])
     assert again["rows"] == moved["rows"] > 0 and again["ledger_entries"] == moved["ledger_entries"] > 0, (moved, again)
     # After step 2: the file says that it has moved, the choice was not written. Nobody serves the file; the move ends, and copies nothing.
