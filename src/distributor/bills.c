@@ -1,4 +1,6 @@
 /* BILLS_GET: the household's account, newest line first. On the connection's thread. Source: design section 6 (billing). */
+#include <stdio.h>
+
 #include "base/text.h"
 #include "distributor/accounts.h"
 #include "distributor/billing.h"
@@ -33,7 +35,11 @@ static void put_line(msg_Bills *bills, const struct ledger_line *l)
     msg_BillLine *line = &bills->lines[bills->lines_count++];
     line->number = l->number;
     line->time_ms = (uint64_t)l->time_ms;
-    text_safe(l->text, line->text, sizeof(line->text)); /* cut at a character */
+    bool is_sale = l->kind == POSTING_LICENSE || l->kind == POSTING_RENEWAL || l->kind == POSTING_OWNERSHIP;
+    char text[LEDGER_TEXT_BYTES + OPERATIONS_NAME_BYTES + 8]; /* a copy's says itself from where to where */
+    (void)snprintf(text, sizeof(text), "%s%s%s", l->text, is_sale && l->device[0] != '\0' ? ", on " : "",
+                   is_sale ? l->device : "");
+    text_safe(text, line->text, sizeof(line->text)); /* cut at a character */
     line->amount = l->amount;
     line->balance = l->balance;
     line->kind = l->kind;

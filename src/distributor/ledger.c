@@ -320,6 +320,9 @@ static void read_line(struct query *q, struct ledger_line *l)
     query_text(q, 9, l->reference, sizeof(l->reference));
     l->refunds = query_is_null(q, 10) ? 0 : query_u64(q, 10);
     l->revoked = query_bool(q, 11);
+    l->device[0] = '\0';
+    if (!query_is_null(q, 12))
+        query_text(q, 12, l->device, sizeof(l->device));
 }
 
 int ledger_line_get(struct operations *o, uint64_t number, struct ledger_line *out)

@@ -103,9 +103,8 @@ static int charge(struct operations *o, const struct license *l, const struct of
                   [OFFER_ANEW] = { POSTING_LICENSE, "License" },
                   [OFFER_RENEWAL] = { POSTING_RENEWAL, "Renewal" },
                   [OFFER_OWNERSHIP] = { POSTING_OWNERSHIP, "Ownership" } };
-    char text[288];
-    snprintf(text, sizeof(text), "%s: %.127s (%s), on %s", sales[f->kind].word, f->content.title, f->product.name,
-             f->device.name);
+    char text[224];
+    snprintf(text, sizeof(text), "%s: %s (%s)", sales[f->kind].word, f->content.title, f->product.name);
     return billing_sell(o,
                         &(struct sale){ .tariff = sales[f->kind].tariff,
                                         .user = l->account,

@@ -4,8 +4,9 @@
 
 #define SQL_LINE                                                                                                \
     "l.number, l.posting, l.account, l.amount, l.balance, p.time_ms, p.text, p.kind, p.product, p.reference,"   \
-    " (SELECT min(b.number) FROM ledger b WHERE b.posting = p.refunds), p.revoked FROM ledger l JOIN posting p" \
-    " ON p.number = l.posting"
+    " (SELECT min(b.number) FROM ledger b WHERE b.posting = p.refunds), p.revoked,"                             \
+    " (SELECT u.name FROM client_user u WHERE u.distributor = 1 AND u.client = p.client)"                       \
+    " FROM ledger l JOIN posting p ON p.number = l.posting"
 #define SQL_POSTING \
     "number, reference, kind, product, time_ms, text, license_id, client, edition, serial, refunds, revoked FROM posting"
 #define SQL_PAYMENT \
