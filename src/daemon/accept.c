@@ -260,7 +260,8 @@ static void arrived(struct accept *a)
     const struct track *t = library_find(a->t.daemon, a->t.content.bytes);
     if (t != NULL && t->has_info)
         CODEC_SET_TEXT(a->t.title, t->title);
-    event(a->t.daemon, "received", "%s has arrived from %s", a->t.title, a->t.peer);
+    event(a->t.daemon, "received", "%s has arrived from %s%s", a->t.title, a->t.peer,
+          a->merges ? ", in place of the copy that was here: it is one license now" : "");
     a->t.done_bytes = a->t.total_bytes;
     transfer_set_state(&a->t, TRANSFER_DONE, REASON_NONE, NULL);
 }
@@ -414,6 +415,14 @@ static bool is_coming(struct daemon *d, const struct id *content)
     return false;
 }
 
+static bool merges(const struct track *t, const struct certificate_name *n)
+{
+    bool there = false;
+    for (size_t i = 0; i < t->license_count; i++)
+        there |= t->licenses[i].state == LICENSE_VALID && id_equal(t->licenses[i].issuer.bytes, n->issuer.bytes);
+    return n->move && there;
+}
+
 int accept_begin(struct link *l, uint32_t request, struct copy_in *m)
 {
     static const struct receive_run_callbacks callbacks = { on_progress, on_lost, on_end };
@@ -444,6 +453,7 @@ int accept_begin(struct link *l, uint32_t request, struct copy_in *m)
     holders_init(&a->holders, d, a->run, link_client(l), on_no_holder, a);
     receive_run_offer_info(a->run, buf_slice(&m->info), m->list_root);
     a->m = *m;
+    a->merges = track != NULL && merges(track, &a->m.name);
     copy_in_begun(&a->m, REASON_NONE);
     transfer_add(d, &a->t, a->m.name.move ? TRANSFER_MOVE_IN : TRANSFER_COPY_IN, &content, link_client(l), link_name(l),
                  &actions);

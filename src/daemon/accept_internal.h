@@ -20,6 +20,7 @@ struct accept {
     struct holders holders;  /* others that have the body */
     uint32_t own;            /* the source, as one of the run; 0: it is none */
     bool own_is_wrong;       /* it has sent what is not this content's: nothing more is taken from it */
+    bool merges;             /* a move, to where there is a license of its issuer's already */
     bool own_waits;          /* it does not want to send now: nor do we fetch from others */
     uint32_t request;        /* the offer that began it */
     bool stepping;           /* accept_step is under way, further up the stack */

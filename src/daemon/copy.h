@@ -51,6 +51,8 @@ int copy_weigh(struct daemon *d, const ctl_Copy *m, bool removable, const struct
                const struct track_license **out, bool *paid, char *detail, size_t cap) MUST_USE;
 /* A copy, or what is like one, cannot be: with what helps where its license has left this device. why: as copy_begin; t may be NULL. */
 void copy_refuse(struct daemon *d, struct call *c, const struct track *t, int why, const char *detail);
+/* Is it a move to a device that was given a copy of it before? Whether that still has it the device knows. */
+bool copy_merges(struct daemon *d, const ctl_Copy *m, const struct track *t);
 /* For a medium: the certificate of a removable copy that is HELD; false before. Borrowed until copy_written. */
 bool copy_certificate(struct transfer *t, struct slice *certificate, struct slice *delegation);
 /* The medium has it durably: the certificate goes (S153), then the copy is DONE. Otherwise it stays, for another try. */

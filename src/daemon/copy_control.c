@@ -141,3 +141,12 @@ int copy_weigh(struct daemon *d, const ctl_Copy *m, bool removable, const struct
     *paid = copy_find_equal(d, &wish, NULL) != NULL || copy_is_done(d, &wish, t);
     return r;
 }
+
+bool copy_merges(struct daemon *d, const ctl_Copy *m, const struct track *t)
+{
+    struct id destination;
+    char detail[256];
+    return m->move && !(m->has_checkout && m->checkout) &&
+           resolve_destination(d, m->device, &destination, detail, sizeof(detail)) == 0 &&
+           copies_done(d, &t->content, &destination, false);
+}

@@ -1,4 +1,4 @@
-/* Inside of the copies: the drivers of protocol/copy_out.h. copy.c (what is next, rows, start), copy_ask.c (what is wanted, the certificate),
+/* Inside of the copies: the drivers of protocol/copy_out.h. copy.c (what is next, start), copy_row.c (rows), copy_ask.c (what is wanted, the certificate),
  * copy_link.c (the destination), copy_vault.c (license and body of a move, media). Each action is done in one place and its outcome is fed
  * to the machine, then copy_step goes on. */
 #ifndef DAEMON_COPY_INTERNAL_H
@@ -35,11 +35,15 @@ static inline bool copy_is_out(const struct transfer *t)
 
 /* copy.c */
 struct copy *copy_new(struct daemon *d, const struct copy_out_subject *about); /* in the table; NULL: out of memory */
-void copy_add(struct copy *c);             /* the first row, ASKING; then it begins */
-void copy_wait_for_issuer(struct copy *c); /* says so */
-void copy_step(struct copy *c);            /* does whatever is next; harmless when something is under way */
+void copy_wait_for_issuer(struct copy *c);                                     /* says so */
+void copy_step(struct copy *c); /* does whatever is next; harmless when something is under way */
 void copies_kick(struct daemon *d, const struct id *destination); /* a place became free */
 static inline int64_t copy_now_ms(const struct copy *c) { return transfers_now_ms(c->t.daemon); }
+
+/* copy_row.c */
+enum { COPY_ROW_COPY = 0, COPY_ROW_MOVE = 1, COPY_ROW_CHECKOUT = 2 }; /* values of the column `move` */
+void copy_add(struct copy *c);                                        /* the first row, ASKING; then it begins */
+void copy_store(struct copy *c, const struct copy_out_action *a);     /* COPY_OUT_STORE */
 
 /* copies_done.c: copies that are DONE, remembered by what they were, in memory as in their rows */
 bool copies_done(const struct daemon *d, const struct id *content, const struct id *destination, bool move);

@@ -24,7 +24,7 @@ struct terms {
     struct link_user link;
     uint32_t request;                /* to answer, or that is open */
     struct id content, issuer, from; /* from: whom a fetch names */
-    bool moves, free;
+    bool moves, free, merges;
 };
 
 /* ---- the answer ---------------------------------------------------------------------------------------------- */
@@ -53,6 +53,7 @@ static void answer(struct terms *t, const msg_Terms *terms)
     }
     const struct track *track = library_find(t->daemon, t->content.bytes);
     ctl_TermsRow row = { .terms = *terms };
+    row.has_merges = row.merges = t->merges;
     row.price = t->free ? 0 : t->moves ? terms->move_price : terms->copy_price;
     CODEC_SET_TEXT(row.title, track != NULL && track->has_info ? track->title : "");
     CALL_ROW(t->call, TERMS_ROW, TermsRow, &row);
@@ -193,6 +194,7 @@ static int begin(struct terms *t, const ctl_TermsGet *m, char *detail, size_t ca
         return of_license(t, track_license(track), true);
     t->moves = m->copy.move && !(m->copy.has_checkout && m->copy.checkout);
     r = copy_weigh(t->daemon, &m->copy, m->has_removable && m->removable, track, &l, &t->free, detail, cap);
+    t->merges = r == 0 && !t->free && copy_merges(t->daemon, &m->copy, track);
     return r == 0 ? of_license(t, l, false) : r;
 }
 

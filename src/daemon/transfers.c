@@ -265,6 +265,8 @@ static void row_of(const struct transfer *t, ctl_TransferRow *row)
         .done_bytes = t->done_bytes,
         .total_bytes = t->total_bytes,
         .has_reason = t->reason != REASON_NONE,
+        .has_merges = t->merges,
+        .merges = t->merges,
     };
     memcpy(row->content, t->content.bytes, sizeof(row->content));
     CODEC_SET_TEXT(row->title, t->title);

@@ -53,6 +53,7 @@ struct transfer { /* embedded */
     char title[128], peer[64];
     uint64_t done_bytes, total_bytes;
     enum reason reason; /* why it waits or failed */
+    bool merges;        /* a move to a device that was given a copy before */
     int64_t charged;    /* for its certificate, as far as this run knows */
     char currency[4];
     int64_t progress_ms; /* when watchers were last told */

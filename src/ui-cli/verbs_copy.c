@@ -43,7 +43,8 @@ static void say_copied(struct cli *cli, const ctl_TransferRow *row, const ctl_Ch
                     move ? ""
                          : " If it is not there any more (lost, or moved on): hearth fetch there, or --again here.");
     else
-        output_line(&cli->output, "%s was %s to %s%s%s.", row->title, done, row->peer,
+        output_line(&cli->output, "%s was %s to %s%s%s%s.", row->title, done, row->peer,
+                    row->has_merges ? "; a copy that it still had from before is one license with it now" : "",
                     checkout ? ": hearth checkin there gives it back" : "", verb_charged_text(charged, cost));
 }
 
@@ -236,7 +237,7 @@ const struct verb verb_move = {
     "move", "TRACK... --to DEVICE [--yes] [--pin-file FILE]", "Moves tracks to another device of the household.",
     "The license is suspended here until the other device has signed for it; at no moment are both usable, at no moment is neither kept.\n"
     "hearth transfers cancel N takes a move back that has not arrived. Where a distributor charges for it, that is asked at a\n"
-    "terminal, unless --yes is given.",
+    "terminal, unless --yes is given; as is a move to a device that was given a copy before: the two become one license.",
     run_move
 };
 

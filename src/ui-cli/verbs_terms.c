@@ -22,7 +22,14 @@ int verb_weigh(struct cli *cli, const ctl_TermsGet *m, const char *what, bool *c
     int code = cli_call_quietly(cli, ctl_Type_TERMS_GET, ctl_TermsGet_fields, m, on_terms, &row);
     if (code > 0)
         return code;
-    if (code < 0 || row.price == 0)
+    if (code < 0)
+        return -1;
+    if (row.has_merges && row.merges) {
+        *costs = true;
+        output_line(&cli->output, "%s: %s was given a copy before; if it still has it, the two become one license.",
+                    row.title, m->copy.device);
+    }
+    if (row.price == 0)
         return -1;
     *costs = true;
     output_line(&cli->output, "%s: %s costs %s.", row.title[0] != '\0' ? row.title : m->track, what,

@@ -40,6 +40,8 @@ json_t *verb_transfer_json(const ctl_TransferRow *t)
                           json_id(t->content), "title", t->title, "peer", t->peer, "done_bytes",
                           (json_int_t)t->done_bytes, "total_bytes", (json_int_t)t->total_bytes);
     json_put_text(o, "reason", t->has_reason, t->reason);
+    if (t->has_merges)
+        json_object_set_new(o, "merges", json_true());
     if (t->has_rate)
         json_object_set_new(o, "bytes_per_second", json_integer((json_int_t)t->rate));
     if (t->has_left_ms)

@@ -4,6 +4,7 @@ import os
 import subprocess
 
 from household import PROGRAMS, Household, enter_namespace, make_track, run_cases, wait_for
+from terminal import Terminal
 
 enter_namespace()
 h = Household().settle()
@@ -197,6 +198,21 @@ def takes_a_move_back():
     assert h.bedroom.track(content)["license"] == "valid"
 
 
+def a_move_meets_a_copy():
+    """Two licenses become one: that is asked at a terminal, and said, at both ends."""
+    content = bought(size=100000)
+    h.kitchen("copy", content, "--to", "bedroom")
+    person = Terminal(h.kitchen, "move", content, "--to", "bedroom")
+    person.sees("bedroom was given a copy before; if it still has it, the two become one license")
+    person.type("n\n")
+    person.ends(1)
+    assert h.kitchen.track(content)["license"] == "valid"
+    said, _ = begin(h.kitchen, "move", content, "--to", "bedroom").communicate(timeout=30)
+    assert "a copy that it still had from before is one license with it now" in said, said
+    heard = subprocess.run([PROGRAMS["hearth"], "--socket", h.bedroom.socket, "events"], capture_output=True, text=True, timeout=60, check=True).stdout
+    assert "in place of the copy that was here" in heard, heard
+
+
 def destination_cancels_a_move():
     content = bought()
     moving = in_the_middle("move", content)
@@ -212,4 +228,4 @@ def destination_cancels_a_move():
 
 run_cases([("a copy is cancelled", cancels_a_copy), ("a cancelled copy is wanted after all", changes_ones_mind_after_a_cancel), ("a copy is cancelled in the middle", cancels_in_the_middle),
            ("its destination cancels a copy", destination_cancels_a_copy), ("it is refused while the source is away", refused_while_the_source_was_away),
-           ("a move is taken back", takes_a_move_back), ("its destination cancels a move", destination_cancels_a_move)])
+           ("a move is taken back", takes_a_move_back), ("a move meets a copy", a_move_meets_a_copy), ("its destination cancels a move", destination_cancels_a_move)])
