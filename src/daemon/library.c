@@ -43,11 +43,16 @@ bool library_has_title(const struct daemon *d, const char *title)
 
 size_t library_listed(const struct daemon *d) { return d->library == NULL ? 0 : d->library->listed; }
 
-void library_changed(struct daemon *d, struct track *t)
+bool track_is_listed(const struct track *t)
 {
     const struct track_license *l = track_license(t);
+    return t->has_body || (l != NULL && l->state != LICENSE_SURRENDERED);
+}
+
+void library_changed(struct daemon *d, struct track *t)
+{
     bool before = t->listed;
-    t->listed = t->has_body || (l != NULL && l->state != LICENSE_SURRENDERED);
+    t->listed = track_is_listed(t);
     if (t->listed != before)
         d->library->listed = t->listed ? d->library->listed + 1 : d->library->listed - 1;
 }

@@ -93,6 +93,8 @@ void library_row(struct daemon *d, const struct track *t, uint32_t number, ctl_T
 int library_body_path(const struct daemon *d, const struct id *content, const char *suffix, char *out, size_t cap)
     MUST_USE;
 
+/* There is a body, or a license that was not given up. */
+bool track_is_listed(const struct track *t);
 /* Body or state of a license were changed in place. */
 void library_changed(struct daemon *d, struct track *t);
 

@@ -1,8 +1,8 @@
 /* The library at start: what is on the disk (library_read.c, on the pool), and meanwhile the licenses, from the vault. When both are here they are put
- * together; nobody has seen half a library.
+ * together, on the pool again, so that whoever asks how hearthd is need not wait for it; nobody has seen half a library.
  *
- * Callbacks, in order: read_work (pool) and on_read (loop); on_licenses, page after page, meanwhile; then the caller's on_loaded. on_licenses also
- * after library_refresh. */
+ * Callbacks, in order: read_work (pool) and on_read (loop); on_licenses, page after page, meanwhile; put_work (pool) and on_put (loop); then the caller's
+ * on_loaded. on_licenses also after library_refresh. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -29,6 +29,8 @@ struct library_load {
     struct library_read read; /* the pool's until on_read */
     int outcome;
     bool is_read, is_listed;
+    bool is_put, again; /* put_work has the tracks and what was told; what came since is to be asked for once more */
+    uint64_t ends_told_ms;
     struct told *told;
     size_t told_count, told_cap;
 };
@@ -42,18 +44,23 @@ static void read_ends(struct daemon *d)
         d->library->ends_told_ms = d->library->ends_seen_ms = strtoull(value, NULL, 10);
 }
 
+static bool is_untold_end(const struct track_license *l, uint64_t told_ms)
+{
+    return l->end >= vlt_PlayEnd_END_DAEMON_LOST && l->end_ms > told_ms;
+}
+
 /* Nobody was there to hear of it: hearthd, the vault or the machine was lost. */
 static void tell_end(struct daemon *d, const struct track *t, const struct track_license *l)
 {
     char text[PLAY_VERDICT_BYTES];
     const doc_Conditions *c = l->conditions;
+    if (!is_untold_end(l, d->library->ends_told_ms))
+        return;
     const vlt_PlayClosed closed = { .end = l->end,
                                     .counted = c->has_max_plays || c->has_max_play_ms || l->has_lease,
                                     .recovered = l->recovered,
                                     .recoveries = l->recoveries,
                                     .max_recoveries = c->max_recoveries };
-    if (l->end < vlt_PlayEnd_END_DAEMON_LOST || l->end_ms <= d->library->ends_told_ms)
-        return;
     d->library->ends_seen_ms = u64_max(d->library->ends_seen_ms, l->end_ms);
     if (play_verdict_text(&closed, text)[0] != '\0')
         event(d, closed.recovered ? "recovered" : "counted", "%s: %s", t->has_info ? t->title : "a track", text);
@@ -71,16 +78,6 @@ static void note_ends(struct daemon *d)
 }
 
 /* --- Putting together --- */
-
-static int put_license(struct daemon *d, struct track *t, const struct track_license *license)
-{
-    if (t == NULL)
-        return -ENOMEM;
-    tell_end(d, t, license);
-    int r = library_put_license(t, license);
-    library_changed(d, t);
-    return r;
-}
 
 static int compare_told(const void *a, const void *b)
 {
@@ -105,22 +102,76 @@ static int add_contents(struct library_load *load)
     return library_index_add(load->read.library, missing, count);
 }
 
-static int put_together(struct library_load *load)
+/* Into the index that nobody has seen yet. Of what was told only the ends stay that a person is to hear of. */
+static int put_licenses(struct library_load *load)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < load->told_count; i++) {
+        struct told *told = &load->told[i];
+        struct track *t = library_index_find(load->read.library, told->content.bytes);
+        int r = t == NULL ? -ENOMEM : library_put_license(t, &told->license);
+        if (r != 0)
+            return r;
+        if (is_untold_end(&told->license, load->ends_told_ms))
+            load->told[kept++] = *told;
+    }
+    load->told_count = kept;
+    return 0;
+}
+
+static void put_work(uv_work_t *work)
+{
+    struct library_load *load = work->data;
+    struct library *l = load->read.library;
+    load->outcome = add_contents(load);
+    if (load->outcome == 0)
+        load->outcome = put_licenses(load);
+    if (load->outcome != 0)
+        return;
+    for (size_t i = 0; i < l->count; i++) {
+        struct track *t = l->places[i].track;
+        t->listed = track_is_listed(t);
+        l->listed += t->listed;
+    }
+    if (l->unsorted)
+        library_index_sort(l);
+}
+
+static int take_all(struct library_load *load)
 {
     struct daemon *d = load->daemon;
-    int r = add_contents(load);
-    if (r != 0)
-        return r;
+    int r = 0;
     library_index_take(d->library, load->read.library);
-    for (size_t i = 0; r == 0 && i < load->told_count; i++) {
-        struct track *t = library_find(d, load->told[i].content.bytes);
-        r = put_license(d, t, &load->told[i].license);
-    }
-    for (size_t i = 0; i < library_count(d); i++)
-        library_changed(d, library_at(d, i));
+    d->library->listed = load->read.library->listed;
+    for (size_t i = 0; i < load->told_count; i++)
+        tell_end(d, library_find(d, load->told[i].content.bytes), &load->told[i].license);
     for (struct adopted *a = load->read.adopted; r == 0 && a != NULL; a = a->next)
         r = library_store_info(d, &a->content, buf_slice(&a->info), a->list_root);
     return r;
+}
+
+static void end_load(struct library_load *load, int r)
+{
+    struct daemon *d = load->daemon;
+    bool again = load->again;
+    d->library->load = NULL;
+    library_read_deinit(&load->read);
+    free(load->told);
+    void (*on_loaded)(struct daemon * d, int error) = load->on_loaded;
+    free(load);
+    if (r == 0)
+        note_ends(d);
+    if (r == 0 && again)
+        library_refresh(d);
+    on_loaded(d, r);
+}
+
+static void on_put(uv_work_t *work, int status)
+{
+    struct library_load *load = work->data;
+    (void)status; /* never cancelled */
+    int r = load->daemon->stopping ? -ECANCELED : load->outcome;
+    end_load(load, r == 0 ? take_all(load) : r);
 }
 
 /* When both are here, or the end has come. */
@@ -129,17 +180,23 @@ static void look_ready(struct library_load *load)
     struct daemon *d = load->daemon;
     if (!load->is_read || !load->is_listed)
         return;
-    int r = d->stopping ? -ECANCELED : load->outcome;
-    if (r == 0)
-        r = put_together(load);
-    d->library->load = NULL;
-    library_read_deinit(&load->read);
-    free(load->told);
-    void (*on_loaded)(struct daemon * d, int error) = load->on_loaded;
-    free(load);
-    if (r == 0)
-        note_ends(d);
-    on_loaded(d, r);
+    if (d->stopping || load->outcome != 0) {
+        end_load(load, d->stopping ? -ECANCELED : load->outcome);
+        return;
+    }
+    load->is_put = true;
+    load->ends_told_ms = d->library->ends_told_ms;
+    (void)uv_queue_work(d->loop, &load->work, put_work, on_put); /* fails only without a function */
+}
+
+static int put_license(struct daemon *d, struct track *t, const struct track_license *license)
+{
+    if (t == NULL)
+        return -ENOMEM;
+    tell_end(d, t, license);
+    int r = library_put_license(t, license);
+    library_changed(d, t);
+    return r;
 }
 
 /* --- Licenses --- */
@@ -193,8 +250,11 @@ static int take_license(struct daemon *d, const vlt_LicenseRow *row)
     int r = fill_license(d, row, &license);
     if (r != 0)
         return r;
-    if (d->library->load != NULL)
-        return keep_told(d->library->load, &content, &license);
+    struct library_load *load = d->library->load;
+    if (load != NULL && load->is_put)
+        load->again = true;
+    if (load != NULL)
+        return load->is_put ? 0 : keep_told(load, &content, &license);
     return put_license(d, library_make(d, &content), &license);
 }
 
@@ -205,6 +265,8 @@ static void listed(struct daemon *d)
         note_ends(d);
         return;
     }
+    if (load->is_put)
+        return;
     load->is_listed = true;
     look_ready(load);
 }
