@@ -48,6 +48,12 @@ struct confine_calls {
 /* A filter for this thread and those it starts. Threads can be started, processes cannot, unless processes. Needs PR_SET_NO_NEW_PRIVS. 0 or -errno. */
 int confine_calls(const struct confine_calls *list, bool processes) MUST_USE;
 
+/* confine_server.c: what hearthd and the distributor need. flags: what else may be made. 0, CONFINE_UNAVAILABLE, -errno. */
+#define CONFINE_UNIX_SOCKETS 1u
+#define CONFINE_FOR_EVERYBODY 4u /* files that everybody reads: mode 0644 */
+#define CONFINE_LINKS 2u         /* second names of files, where Landlock lets them be */
+int confine_server_calls(unsigned flags) MUST_USE;
+
 /* All of it: no new privileges, confine_files, then filter (0, CONFINE_UNAVAILABLE, -errno). What this kernel or this build has not is missing, and a warning says so. 0 or -errno. */
 int confine_enter(const struct confine_path *paths, size_t count, unsigned flags, int (*filter)(void)) MUST_USE;
 

@@ -67,6 +67,8 @@ static void allow_state(struct allowed *a, const struct config *c)
         allow_own(a, c->ca_file, "", CONFINE_READ);
 }
 
+static int filter(void) { return confine_server_calls(0); }
+
 static int confine(const struct config *c)
 {
     struct allowed *a CLEANUP(freep) = calloc(1, sizeof(*a));
@@ -78,7 +80,7 @@ static int confine(const struct config *c)
     else
         allow(a, &etc, 1);
     allow_state(a, c);
-    return confine_enter(a->paths, a->count, CONFINE_TCP, confinement_filter_calls);
+    return confine_enter(a->paths, a->count, CONFINE_TCP, filter);
 }
 
 extern void __sanitizer_set_report_fd(void *fd) __attribute__((weak));

@@ -1,8 +1,6 @@
 /* What hearthd can still do once it has started: its own directories but the vault's, the network, its helpers and the channels to its children. Should somebody take
  * it over from the network, that is all there is; what its helpers do for it they judge themselves (spawner.h, opener.h).
- *
- *   confinement.c        files: Landlock
- *   confinement_calls.c  system calls: seccomp (confinement_calls-fallback.c when built without) */
+ * By Landlock and seccomp (base/confine.h). */
 #ifndef DAEMON_CONFINEMENT_H
 #define DAEMON_CONFINEMENT_H
 
@@ -12,8 +10,5 @@
 /* No new privileges, Landlock, a list of system calls; what this kernel or this build has not is missing, and a warning says so; so it is under a sanitizer. The directories and the database are there, before
  * threads are started. 0 or -errno. */
 int confinement_enter(const struct config *config) MUST_USE;
-
-/* The list alone. */
-int confinement_filter_calls(void) MUST_USE; /* 0, CONFINE_UNAVAILABLE, -errno */
 
 #endif

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/notify.h"
 #include "base/util.h"
 #include "daemon/account.h"
 #include "daemon/bandwidth.h"
@@ -24,7 +25,6 @@
 #include "daemon/library.h"
 #include "daemon/listing.h"
 #include "daemon/metadata.h"
-#include "daemon/notify.h"
 #include "daemon/opener.h"
 #include "daemon/outbox.h"
 #include "daemon/play.h"

@@ -119,9 +119,12 @@ static void on_taken(struct writer_job *job, int outcome)
                        &(struct hook_run){ c->command.path, c->command.timeout_ms, request, c->lock }, on_hook_done, c);
     if (r == 0)
         return;
+    const char *why = r == -ECANCELED ? "the server stopped"
+                      : r == -EPERM   ? "start the server again: it may start no program since it began without one"
+                                      : strerror(-r);
     if (r != -ECANCELED)
-        log_warn("the payment command cannot be started: %s", strerror(-r));
-    write_down(c, PAYMENT_SAYS_NOTHING, r == -ECANCELED ? "the server stopped" : strerror(-r));
+        log_warn("the payment command cannot be started: %s", why);
+    write_down(c, PAYMENT_SAYS_NOTHING, why);
 }
 
 static int run_take(struct writer_job *job, void *database)

@@ -47,6 +47,7 @@ static const struct setting settings[] = {
     TEXT_AT_START("server", "listen", listen),
     TEXT_AT_START("server", "pid-file", pid_file),
     TEXT_AT_START("server", "address-file", address_file),
+    TEXT_AT_START("server", "token-paths", token_paths),
     NUMBER_AT_START("limits", "connections", connections_max, 1, 1000000),
     NUMBER_SETTING("limits", "connections-per-address", connections_per_address_max, 1, 1000000),
     NUMBER_SETTING("limits", "requests-per-second", requests_per_second, 1, 1000000),

@@ -9,6 +9,7 @@
  *     listen = 0.0.0.0:7700            ; port 0 takes a free one
  *     pid-file = /run/hearth-distributor/pid
  *     address-file = /run/hearth-distributor/address
+ *     token-paths = /var/lib/softhsm:/etc/hearth/pins  ; what a PKCS#11 module and PIN files need (confinement.h)
  *     [limits]
  *     connections = 12000
  *     connections-per-address = 12000
@@ -52,6 +53,7 @@ struct config {
     char listen[CONFIG_LISTEN_BYTES]; /* "host:port"; "" in a fresh one: the caller's default */
     char pid_file[PATH_MAX];          /* "" : none; holds the process ID while it serves */
     char address_file[PATH_MAX];      /* "" : none; holds "host:port" as bound once it serves */
+    char token_paths[PATH_MAX];       /* directories with ':' between; "": those of the tokens in use */
     uint32_t connections_max;
     uint32_t connections_per_address_max;
     uint32_t requests_per_second; /* of one connection, sustained */

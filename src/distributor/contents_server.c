@@ -11,11 +11,13 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "base/notify.h"
+#include "base/secret.h"
 #include "base/text.h"
 #include "base/util.h"
+#include "distributor/confinement.h"
 #include "distributor/contents_pull.h"
 #include "distributor/contents_state.h"
-#include "distributor/notify.h"
 #include "distributor/throttle.h"
 #include "net/address.h"
 #include "net/serve.h"
@@ -50,6 +52,7 @@ struct contents_server {
     uv_timer_t sweep;
     uv_signal_t signals[3];
     bool stopping;
+    int notify_fd;
 };
 static const int signal_numbers[] = { SIGTERM, SIGINT, SIGHUP };
 
@@ -216,7 +219,7 @@ static void reload(struct contents_server *s)
 static void stop(struct contents_server *s)
 {
     s->stopping = true;
-    notify_stopping();
+    notify_stopping(s->notify_fd);
     uv_close((uv_handle_t *)&s->sweep, NULL);
     for (size_t i = 0; i < ARRAY_COUNT(s->signals); i++)
         uv_close((uv_handle_t *)&s->signals[i], NULL);
@@ -255,7 +258,7 @@ static void announce(const struct contents_server *s, uint16_t port)
     char id[ID_TEXT_BYTES];
     id_text(s->state.self.bytes, id);
     log_info("serving bodies port=%u id=%s follows=%zu", port, id, s->pull_count);
-    notify_ready();
+    notify_ready(s->notify_fd);
 }
 
 static int start(struct contents_server *s, enum serve_step *step)
@@ -268,6 +271,8 @@ static int start(struct contents_server *s, enum serve_step *step)
         snprintf(s->config.listen, sizeof(s->config.listen), "%s", s->state.listen);
     if (r == 0)
         r = file_join(s->bodies_dir, sizeof(s->bodies_dir), s->state.dir, "bodies");
+    if (r == 0)
+        r = confinement_enter(&(struct confinement){ &s->config, "", "" });
     if (r != 0)
         return r;
     sign_pair_init(&s->pair, &s->state.seed);
@@ -298,7 +303,11 @@ int contents_server_main(const struct config *config, char why[SERVE_WHY_BYTES])
     if (s == NULL)
         return -ENOMEM;
     s->config = *config;
-    int r = uv_loop_init(&s->loop);
+    int notify_fd CLEANUP(closep) = notify_open();
+    s->notify_fd = notify_fd;
+    int r = secret_hide_process();
+    if (r == 0)
+        r = uv_loop_init(&s->loop);
     if (r != 0)
         return r;
     (void)uv_timer_init(&s->loop, &s->sweep);

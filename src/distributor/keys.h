@@ -160,4 +160,8 @@ bool keys_is_under(struct slice stored, const struct keys_storage_id *id);
 /* The hash of an erased name as versions before the secret of names made it was keyed with storage.key itself. */
 int keys_storage_names_before(const struct keys *k, struct key32 *out) MUST_USE;
 
+/* The PIN files of the tokens that this state's keys are in, "" for one without. Their number. */
+#define KEYS_TOKENS_MAX 3
+size_t keys_token_pins(const char *state_dir, char out[KEYS_TOKENS_MAX][KEYS_PLACE_BYTES]);
+
 #endif

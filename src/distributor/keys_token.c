@@ -80,6 +80,26 @@ static int read_place(const char *state_dir, const char *file, struct place *out
     return parse_place(out->text, &out->place);
 }
 
+static void note_pin(const struct token_place *place, char out[KEYS_PLACE_BYTES])
+{
+    (void)snprintf(out, KEYS_PLACE_BYTES, "%s", place->pin_file != NULL ? place->pin_file : "");
+}
+
+size_t keys_token_pins(const char *state_dir, char out[KEYS_TOKENS_MAX][KEYS_PLACE_BYTES])
+{
+    static const char *const files[] = { ROOT_TOKEN, WRAP_TOKEN };
+    struct token_place storage;
+    struct place place;
+    char text[KEYS_PLACE_BYTES];
+    size_t count = 0;
+    for (size_t i = 0; i < ARRAY_COUNT(files); i++)
+        if (read_place(state_dir, files[i], &place) == 0)
+            note_pin(&place.place, out[count++]);
+    if (keys_storage_place(state_dir, text, &storage) == 0 && text[0] != '\0')
+        note_pin(&storage, out[count++]);
+    return count;
+}
+
 /* Outcomes of the PIN file, which must not be taken for those of a key file. */
 static bool is_pin_file(int r) { return r == -ENOENT || r == -EPERM || r == -EUCLEAN; }
 

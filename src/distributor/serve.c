@@ -20,10 +20,13 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "base/notify.h"
+#include "base/secret.h"
 #include "base/text.h"
 #include "base/util.h"
 #include "distributor/announce.h"
 #include "distributor/collector.h"
+#include "distributor/confinement.h"
 #include "distributor/console.h"
 #include "distributor/database.h"
 #include "distributor/directory.h"
@@ -34,7 +37,6 @@
 #include "distributor/lobby.h"
 #include "distributor/login.h"
 #include "distributor/metrics.h"
-#include "distributor/notify.h"
 #include "distributor/partners.h"
 #include "distributor/publish.h"
 #include "distributor/quotas.h"
@@ -78,7 +80,7 @@ static void announce(struct server *server, uint16_t port)
     id_text(server->keys->self.bytes, id);
     log_info("serving listen=%.*s:%u id=%s directory=%s", host_len, listen, port, id,
              server->directory != NULL ? "yes" : "no");
-    notify_ready();
+    notify_ready(server->notify_fd);
 }
 
 /* --- Stop ------------------------------------------------------------------------------------------------------------ */
@@ -122,7 +124,7 @@ static void on_watch_stopped(struct server *server) { collector_stop(server->col
 
 static void stop(struct server *server)
 {
-    notify_stopping();
+    notify_stopping(server->notify_fd);
     if (server->lobby != NULL)
         lobby_shut(server->lobby);
     watch_stop(server->watch, on_watch_stopped, server);
@@ -210,7 +212,7 @@ static int judge_keys(void *database, void *ctx)
     return keys_usable(database, clock_wall_ms(((const struct server *)ctx)->clock));
 }
 
-/* The database's part: both connections, what is read once, the threads. */
+/* The database's part: both connections, what is read once. */
 static int start_database(struct server *server, bool *serves_directory)
 {
     const char *dir = server->config.state_dir;
@@ -234,9 +236,29 @@ static int start_database(struct server *server, bool *serves_directory)
         snprintf(server->config.listen, sizeof(server->config.listen), "%s",
                  listen[0] != '\0' ? listen : SERVE_LISTEN_DEFAULT);
     *serves_directory = strcmp(directory, "yes") == 0;
+    return 0;
+}
+
+/* Nothing of the world was read by now, and there is one thread. */
+static int confine(struct server *server)
+{
+    char command[PATH_MAX], database[STORE_PG_DATABASE_BYTES];
+    int r = operations_setting(server->read_ops, "payment-command", command, sizeof(command));
+    if (r == 0)
+        r = database_of(server->config.state_dir, database);
+    if (r != 0 || *server->confined)
+        return r;
+    const struct confinement c = { &server->config, database, command };
+    r = confinement_enter(&c);
+    *server->confined = r == 0;
+    return r;
+}
+
+static int start_threads(struct server *server)
+{
     static const struct writer_unfinished unfinished = { REQUESTS_FINISH_FIRST, late_begun, late_ended, late_finish,
                                                          late_over };
-    r = late_new(&server->write_ops->late);
+    int r = late_new(&server->write_ops->late);
     server->write_ops->tally = tally_new();
     if (r == 0 && server->write_ops->tally == NULL)
         r = -ENOMEM;
@@ -266,8 +288,16 @@ static int start(struct server *server, int lock, enum serve_step *step)
         *step = SERVE_DATABASE;
         r = start_database(server, &serves_directory);
     }
-    if (r == 0)
+    if (r == 0) {
+        *step = SERVE_CONSOLE; /* its socket is made before no more can be */
+        r = console_start(&server->console, server);
+    }
+    if (r == 0) {
         *step = SERVE_OTHER;
+        r = confine(server);
+    }
+    if (r == 0)
+        r = start_threads(server);
     if (r == 0 && server->config.directory_only && !serves_directory) {
         log_error("this is no directory: hearth-distributor init --directory makes one");
         r = -EINVAL;
@@ -291,10 +321,6 @@ static int start(struct server *server, int lock, enum serve_step *step)
     if (r == 0 && serves_directory) {
         *step = SERVE_DATABASE;
         r = directory_start(&server->directory, server);
-    }
-    if (r == 0) {
-        *step = SERVE_CONSOLE;
-        r = console_start(&server->console, server);
     }
     if (r == 0) {
         *step = SERVE_LISTEN;
@@ -379,13 +405,15 @@ static void raise_descriptor_limit(uint32_t connections)
                  connections);
 }
 
-static int serve_once(const struct config *config, char why[SERVE_WHY_BYTES])
+static int serve_once(const struct config *config, int notify_fd, bool *confined, char why[SERVE_WHY_BYTES])
 {
     struct server *server CLEANUP(freep) = calloc(1, sizeof(*server));
     struct serve_signals *signals CLEANUP(freep) = calloc(1, sizeof(*signals));
     if (server == NULL || signals == NULL)
         return -ENOMEM;
     server->config = *config;
+    server->notify_fd = notify_fd;
+    server->confined = confined;
     raise_descriptor_limit(config->connections_max);
     server->clock = clock_system();
     server->rng = rng_system();
@@ -414,8 +442,11 @@ static bool is_away(int r) { return r == -EHOSTDOWN || r == -EAGAIN; }
 int serve_main(const struct config *config, char why[SERVE_WHY_BYTES])
 {
     int64_t until_ms = clock_mono_ms(clock_system()) + START_PATIENCE_MS;
-    int r;
-    while (is_away(r = serve_once(config, why)) && clock_mono_ms(clock_system()) < until_ms) {
+    int r = secret_hide_process(), notify_fd CLEANUP(closep) = notify_open();
+    bool confined = false;
+    if (r != 0)
+        return r;
+    while (is_away(r = serve_once(config, notify_fd, &confined, why)) && clock_mono_ms(clock_system()) < until_ms) {
         log_info("tried again in a moment");
         why[0] = '\0';
         (void)sleep(1);

@@ -55,6 +55,8 @@ struct server {
     struct operations *write_ops, *read_ops; /* each used by its thread only */
     struct writer *writer, *reader;
     int failure;                /* why it stops by itself: -errno */
+    int notify_fd;              /* base/notify.h */
+    bool *confined;             /* the process is (confinement.h), whatever becomes of this server */
     uint64_t last_log_id;       /* of a request; begins anywhere, so that those of another run are others */
     struct buf keyset;          /* our newest keyset envelope: the first frame of every connection */
     uint32_t keyset_generation; /* counts its changes */

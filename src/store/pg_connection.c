@@ -128,6 +128,28 @@ int store_pg_judge(const char *database)
     return r;
 }
 
+static bool is_file(const PQconninfoOption *o)
+{
+    static const char *const names[] = { "passfile", "sslcert", "sslkey", "sslrootcert", "sslcrl", "sslcrldir" };
+    for (size_t i = 0; i < ARRAY_COUNT(names); i++)
+        if (strcmp(o->keyword, names[i]) == 0)
+            return o->val != NULL && o->val[0] == '/' && strlen(o->val) < STORE_PG_DATABASE_BYTES;
+    return false;
+}
+
+size_t store_pg_files(const char *database, char out[STORE_PG_FILES_MAX][STORE_PG_DATABASE_BYTES])
+{
+    size_t count = 0;
+    if (store_pg_judge(database) != 0)
+        return 0;
+    PQconninfoOption *options = PQconninfoParse(connection_string(database), NULL);
+    for (PQconninfoOption *o = options; o && o->keyword; o++)
+        if (is_file(o) && count < STORE_PG_FILES_MAX)
+            memcpy(out[count++], o->val, strlen(o->val) + 1);
+    PQconninfoFree(options);
+    return count;
+}
+
 /* What the operator wrote comes between what may be overridden and what may not. */
 static const char *const dial_names[] = { "connect_timeout", "tcp_user_timeout", "application_name",
                                           "dbname",          "client_encoding",  NULL };

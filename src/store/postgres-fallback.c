@@ -19,6 +19,13 @@ int store_pg_open(struct store **out, const char *database, const struct store_s
     return -ENOTSUP;
 }
 
+size_t store_pg_files(const char *database, char out[STORE_PG_FILES_MAX][STORE_PG_DATABASE_BYTES])
+{
+    (void)database;
+    (void)out;
+    return 0;
+}
+
 int store_copy(struct store *from, struct store *to, struct store_copied *out)
 {
     (void)from;

@@ -40,5 +40,8 @@ int store_pg_judge(const char *database) MUST_USE;
  * but not to us: no such database or role, a wrong password, too many connections (its words are in the log); -EILSEQ: no UTF-8 database;
  * -ENOTSUP; -errno. */
 int store_pg_open(struct store **out, const char *database, const struct store_schema *schema, bool create) MUST_USE;
+/* Files that a connection string names (certificates, a password file), by whole paths; what it leaves out is as libpq says. Their number. */
+#define STORE_PG_FILES_MAX 8
+size_t store_pg_files(const char *database, char out[STORE_PG_FILES_MAX][STORE_PG_DATABASE_BYTES]);
 
 #endif

@@ -3,26 +3,16 @@
  * asks its vault and its helpers it asks over hearthd's own channels. */
 #define LOG_MODULE "compromised"
 #include <fcntl.h>
-#include <linux/bpf.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/ioctl.h>
-#include <sys/mman.h>
-#include <sys/mount.h>
 #include <sys/prctl.h>
-#include <sys/ptrace.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
-#include <sys/uio.h>
-#include <sys/un.h>
 #include <sys/xattr.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "attempts.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/rng.h"
@@ -44,23 +34,10 @@ int __wrap_confinement_enter(const struct config *config);
 int __real_spawner_start_vault(struct spawner *s, struct child *c, int requests_fd, int sign_fd, child_exit_fn on_exit);
 int __wrap_spawner_start_vault(struct spawner *s, struct child *c, int requests_fd, int sign_fd, child_exit_fn on_exit);
 
-/* "done" is what must not be. */
-static void tell(const char *attempt, bool done, const char *outcome)
-{
-    log_error("attempt=%s outcome=%s", attempt, done ? "done" : outcome);
-}
-
-static void called(const char *attempt, long result)
-{
-    tell(attempt, result >= 0, result >= 0 ? "" : strerrorname_np(errno));
-    if (result > 2)
-        close((int)result);
-}
-
 /* As functions of this project return. */
 static void returned(const char *attempt, int r)
 {
-    tell(attempt, r >= 0 && r != OPENER_FOREIGN, r == OPENER_FOREIGN ? "foreign" : strerrorname_np(-r));
+    attempt_tell(attempt, r >= 0 && r != OPENER_FOREIGN, r == OPENER_FOREIGN ? "foreign" : strerrorname_np(-r));
     if (r > 2 && r != OPENER_FOREIGN)
         close(r);
 }
@@ -87,93 +64,29 @@ static const char *in_home(const char *name)
 
 static void files(void)
 {
-    called("read-the-storage-key", open(in_state("vault/storage.key"), O_RDONLY | O_CLOEXEC));
-    called("read-the-vault-s-database", open(in_state("vault/vault.db"), O_RDONLY | O_CLOEXEC));
-    called("write-to-the-vault-s-database", open(in_state("vault/vault.db"), O_RDWR | O_CLOEXEC));
-    called("cut-the-vault-s-database", truncate(in_state("vault/vault.db"), 0));
-    called("list-the-vault", open(in_state("vault"), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    called("put-another-key-there", rename(in_state("programs"), in_state("vault/storage.key")));
-    called("move-the-key-to-its-own", rename(in_state("vault/storage.key"), in_state("bodies/key")));
-    called("move-the-vault", rename(in_state("vault"), in_state("programs/vault")));
-    called("remove-the-vault-s-database", unlink(in_state("vault/vault.db")));
-    called("link-the-key", link(in_state("vault/storage.key"), in_state("bodies/key")));
-    called("link-to-the-key", symlink(in_state("vault/storage.key"), in_state("bodies/x.hearth")));
-    called("others-may-read-the-key", chmod(in_state("vault/storage.key"), 0666));
-    called("an-attribute-of-the-key", setxattr(in_state("vault/storage.key"), "user.x", "x", 1, 0));
-    called("read-a-letter", open(in_home("letter.txt"), O_RDONLY | O_CLOEXEC));
-    called("write-the-profile", open(in_home(".profile"), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
-    called("list-the-home", open(in_home("."), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    called("a-file-in-tmp", open("/tmp/hearth-loot", O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
-    called("shared-memory", open("/dev/shm/hearth-loot", O_RDWR | O_CREAT | O_CLOEXEC, 0600));
-    called("a-device", open("/dev/tty", O_RDWR | O_CLOEXEC));
-    called("a-pipe-with-a-name", mknod(in_state("bodies/pipe"), S_IFIFO | 0600, 0));
+    attempt_called("read-the-storage-key", open(in_state("vault/storage.key"), O_RDONLY | O_CLOEXEC));
+    attempt_called("read-the-vault-s-database", open(in_state("vault/vault.db"), O_RDONLY | O_CLOEXEC));
+    attempt_called("write-to-the-vault-s-database", open(in_state("vault/vault.db"), O_RDWR | O_CLOEXEC));
+    attempt_called("cut-the-vault-s-database", truncate(in_state("vault/vault.db"), 0));
+    attempt_called("list-the-vault", open(in_state("vault"), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    attempt_called("put-another-key-there", rename(in_state("programs"), in_state("vault/storage.key")));
+    attempt_called("move-the-key-to-its-own", rename(in_state("vault/storage.key"), in_state("bodies/key")));
+    attempt_called("move-the-vault", rename(in_state("vault"), in_state("programs/vault")));
+    attempt_called("remove-the-vault-s-database", unlink(in_state("vault/vault.db")));
+    attempt_called("link-the-key", link(in_state("vault/storage.key"), in_state("bodies/key")));
+    attempt_called("link-to-the-key", symlink(in_state("vault/storage.key"), in_state("bodies/x.hearth")));
+    attempt_called("others-may-read-the-key", chmod(in_state("vault/storage.key"), 0666));
+    attempt_called("an-attribute-of-the-key", setxattr(in_state("vault/storage.key"), "user.x", "x", 1, 0));
+    attempt_called("read-a-letter", open(in_home("letter.txt"), O_RDONLY | O_CLOEXEC));
+    attempt_called("write-the-profile", open(in_home(".profile"), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
+    attempt_called("list-the-home", open(in_home("."), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    attempt_called("a-file-in-tmp", open("/tmp/hearth-loot", O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+    attempt_called("shared-memory", open("/dev/shm/hearth-loot", O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+    attempt_called("a-device", open("/dev/tty", O_RDWR | O_CLOEXEC));
+    attempt_called("a-pipe-with-a-name", mknod(in_state("bodies/pipe"), S_IFIFO | 0600, 0));
 }
 
-/* --- Network: IP is its business --- */
-
-static int connect_to(int kind, const char *path)
-{
-    struct sockaddr_un a = { .sun_family = AF_UNIX };
-    int fd = socket(AF_UNIX, kind | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return -1;
-    (void)snprintf(a.sun_path, sizeof(a.sun_path), "%s", path);
-    int r = connect(fd, (struct sockaddr *)&a, sizeof(a));
-    close(fd);
-    return r;
-}
-
-static void network(void)
-{
-    int pair[2];
-    called("the-session-s-bus", connect_to(SOCK_STREAM, "/run/user/0/bus"));
-    called("the-log-s-socket", connect_to(SOCK_DGRAM, "/run/systemd/journal/socket"));
-    called("two-sockets-of-datagrams", socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, pair));
-    called("packets", socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0));
-    called("raw-internet", socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, 1));
-    called("another-netlink", socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, 9));
-    called("virtual-machines", socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    called("type-at-the-terminal", ioctl(STDERR_FILENO, TIOCSTI, "x"));
-}
-
-/* --- Programs and processes --- */
-
-static void programs(void)
-{
-    char name[] = "sh", option[] = "-c", command[] = "touch /tmp/hearth-loot";
-    char *const argv[] = { name, option, command, NULL };
-    char *const none[] = { NULL };
-    called("run-a-shell", execve("/bin/sh", argv, none));
-    called("run-what-is-open", syscall(SYS_execveat, STDERR_FILENO, "", argv, none, AT_EMPTY_PATH));
-    called("another-process", syscall(SYS_fork));
-    called("another-process-by-clone", syscall(SYS_clone, SIGCHLD, NULL, NULL, NULL, NULL));
-    called("another-process-by-clone3", syscall(SYS_clone3, NULL, 0));
-    called("namespaces", unshare(CLONE_NEWUSER | CLONE_NEWNET));
-    called("mount", mount("none", "/tmp", "tmpfs", 0, NULL));
-    void *both = mmap(NULL, 4096, PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    tell("memory-written-and-run", both != MAP_FAILED, both != MAP_FAILED ? "" : strerrorname_np(errno));
-    void *data = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    called("run-what-was-written", mprotect(data, 4096, PROT_READ | PROT_EXEC));
-}
-
-static void other_process(const char *whose, pid_t pid)
-{
-    char attempt[64], path[64], byte;
-    struct iovec here = { &byte, 1 }, there = { (void *)(uintptr_t)0x400000, 1 };
-    snprintf(attempt, sizeof(attempt), "trace-%s", whose);
-    called(attempt, ptrace(PTRACE_ATTACH, pid, 0, 0));
-    snprintf(attempt, sizeof(attempt), "read-memory-of-%s", whose);
-    called(attempt, process_vm_readv(pid, &here, 1, &there, 1, 0));
-    snprintf(attempt, sizeof(attempt), "write-memory-of-%s", whose);
-    called(attempt, process_vm_writev(pid, &here, 1, &there, 1, 0));
-    snprintf(attempt, sizeof(attempt), "open-memory-of-%s", whose);
-    snprintf(path, sizeof(path), "/proc/%d/mem", (int)pid);
-    called(attempt, open(path, O_RDWR | O_CLOEXEC));
-    snprintf(attempt, sizeof(attempt), "take-descriptors-of-%s", whose);
-    called(attempt, syscall(SYS_pidfd_open, pid, 0));
-    snprintf(attempt, sizeof(attempt), "end-%s", whose);
-    called(attempt, kill(pid, SIGKILL));
-}
+/* --- Its helpers --- */
 
 static pid_t helpers[2], vault_pid; /* spawner and opener, in the order in which they were started */
 
@@ -184,22 +97,6 @@ static void note_helpers(void)
     int fd CLEANUP(closep) = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0 || read(fd, text, sizeof(text) - 1) <= 0 || sscanf(text, "%d %d", &helpers[0], &helpers[1]) != 2)
         log_error("its helpers are not known");
-}
-
-static void kernel(void)
-{
-    union bpf_attr attr = { 0 };
-    called("io-uring", syscall(SYS_io_uring_setup, 1, NULL));
-    called("bpf", syscall(SYS_bpf, BPF_MAP_CREATE, &attr, sizeof(attr)));
-    called("performance-counters", syscall(SYS_perf_event_open, NULL, 0, -1, -1, 0));
-    called("keyring", syscall(SYS_keyctl, 0, 0, 0, 0, 0));
-    called("add-a-key", syscall(SYS_add_key, "user", "x", "x", 1, 0));
-    called("fault-handler", syscall(SYS_userfaultfd, 0));
-    called("fewer-restrictions", prctl(PR_SET_NO_NEW_PRIVS, 0, 0, 0, 0));
-    called("be-traceable", prctl(PR_SET_DUMPABLE, 1, 0, 0, 0));
-    called("set-the-clock", clock_settime(CLOCK_REALTIME, &(struct timespec){ 0 }));
-    called("raise-a-limit", setrlimit(RLIMIT_CORE, &(struct rlimit){ RLIM_INFINITY, RLIM_INFINITY }));
-    called("change-the-user", setuid(65534));
 }
 
 /* --- Its helpers --- */
@@ -215,11 +112,11 @@ static void modes(struct opener *o)
 {
     int home = opener_list(o, in_home("")), vault = opener_list(o, in_state("vault"));
     int file = opener_create(o, in_home("x.bin.part"), 0600);
-    called("others-may-enter-the-home", fchmod(home, 0777));
-    called("others-may-enter-the-vault", fchmod(vault, 0777));
-    called("nobody-may-enter-the-home", fchmod(home, 0));
-    called("a-program-of-a-new-file", fchmod(file, 04755));
-    called("another-owner-of-the-home", fchown(home, 12345, 12345));
+    attempt_called("others-may-enter-the-home", fchmod(home, 0777));
+    attempt_called("others-may-enter-the-vault", fchmod(vault, 0777));
+    attempt_called("nobody-may-enter-the-home", fchmod(home, 0));
+    attempt_called("a-program-of-a-new-file", fchmod(file, 04755));
+    attempt_called("another-owner-of-the-home", fchown(home, 12345, 12345));
     if (opener_remove(o, in_home("x.bin.part")) != 0)
         log_error("x.bin.part is left");
     close(home);
@@ -256,7 +153,7 @@ static void ask_helpers(struct daemon *d)
 
 static void on_answer(const struct answer *answer, void *ctx)
 {
-    tell(ctx, answer->why == REASON_NONE, reason_code(answer->why));
+    attempt_tell(ctx, answer->why == REASON_NONE, reason_code(answer->why));
     free(ctx);
 }
 
@@ -474,12 +371,12 @@ void __wrap_control_ready(struct daemon *d)
         log_error("not confined: attempts are over before they begin");
     if (filtered && d->accounts != NULL && library_count(d) > 0) {
         files();
-        network();
-        programs();
-        other_process("the-vault", vault_pid);
-        other_process("the-spawner", helpers[0]);
-        other_process("the-opener", helpers[1]);
-        kernel();
+        attempts_on_network();
+        attempts_on_programs();
+        attempts_on_process("the-vault", vault_pid, true);
+        attempts_on_process("the-spawner", helpers[0], true);
+        attempts_on_process("the-opener", helpers[1], true);
+        attempts_on_kernel(true);
         ask_helpers(d);
         requests(d);
     }

@@ -3,22 +3,17 @@
  * directory of its hearthd. */
 #define LOG_MODULE "compromised"
 #include <fcntl.h>
-#include <linux/bpf.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
-#include <sys/prctl.h>
-#include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
-#include <sys/uio.h>
-#include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "attempts.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/util.h"
@@ -29,19 +24,6 @@
 
 int __real_track_open(struct track **out, int body_fd, int vault_fd);
 int __wrap_track_open(struct track **out, int body_fd, int vault_fd);
-
-/* "done" is what must not be. */
-static void tell(const char *attempt, bool done, const char *outcome)
-{
-    log_error("attempt=%s outcome=%s", attempt, done ? "done" : outcome);
-}
-
-static void called(const char *attempt, long result)
-{
-    tell(attempt, result >= 0, result >= 0 ? "" : strerrorname_np(errno));
-    if (result > 2)
-        close((int)result);
-}
 
 /* --- What is outside of it --- */
 
@@ -75,75 +57,34 @@ __attribute__((constructor)) static void look_around(void)
 
 static void files(void)
 {
-    called("read-the-storage-key", open(in_state("vault/storage.key"), O_RDONLY | O_CLOEXEC));
-    called("write-to-the-vault-s-database", open(in_state("vault/vault.db"), O_RDWR | O_CLOEXEC));
-    called("read-hearthd-s-database", open(in_state("hearthd.db"), O_RDONLY | O_CLOEXEC));
-    called("list-the-bodies", open(in_state("bodies"), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    called("create-a-file", open(in_state("loot"), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
-    called("read-the-users", open("/etc/passwd", O_RDONLY | O_CLOEXEC));
-    called("leave-shared-memory", open("/dev/shm/hearth-loot", O_RDWR | O_CREAT | O_CLOEXEC, 0600));
-    called("rename-a-file", rename(in_state("hearthd.db"), in_state("hearthd.db.gone")));
-}
-
-static int connect_to(const char *path, bool abstract)
-{
-    struct sockaddr_un a = { .sun_family = AF_UNIX };
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return -1;
-    size_t most = sizeof(a.sun_path) - (size_t)abstract;
-    if (snprintf(a.sun_path + abstract, most, "%s", path) >= (int)most)
-        log_error("the path is too long for a socket: %s", path);
-    int r = connect(fd, (struct sockaddr *)&a, sizeof(a));
-    close(fd);
-    return r;
+    attempt_called("read-the-storage-key", open(in_state("vault/storage.key"), O_RDONLY | O_CLOEXEC));
+    attempt_called("write-to-the-vault-s-database", open(in_state("vault/vault.db"), O_RDWR | O_CLOEXEC));
+    attempt_called("read-hearthd-s-database", open(in_state("hearthd.db"), O_RDONLY | O_CLOEXEC));
+    attempt_called("list-the-bodies", open(in_state("bodies"), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    attempt_called("create-a-file", open(in_state("loot"), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+    attempt_called("read-the-users", open("/etc/passwd", O_RDONLY | O_CLOEXEC));
+    attempt_called("leave-shared-memory", open("/dev/shm/hearth-loot", O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+    attempt_called("rename-a-file", rename(in_state("hearthd.db"), in_state("hearthd.db.gone")));
 }
 
 static void network(void)
 {
-    called("internet", socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    called("internet-6", socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-    called("netlink", socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, 0));
-    called("hearthd-s-control-socket", connect_to(in_state("../hearthd.sock"), false));
-    called("abstract-socket", connect_to("hearth-loot", true));
+    attempt_called("internet", socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    attempt_called("internet-6", socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    attempt_called("netlink", socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, 0));
+    attempt_called("hearthd-s-control-socket", attempt_connect(SOCK_STREAM, in_state("../hearthd.sock"), false));
+    attempt_called("abstract-socket", attempt_connect(SOCK_STREAM, "hearth-loot", true));
 }
 
 static void programs(void)
 {
     char name[] = "true";
     char *const argv[] = { name, NULL };
-    called("run-a-program", execv("/bin/true", argv));
-    called("another-process", syscall(SYS_fork));
-    called("another-process-by-clone", syscall(SYS_clone, SIGCHLD, NULL, NULL, NULL, NULL));
-    called("namespaces", unshare(CLONE_NEWUSER | CLONE_NEWNET));
-    called("mount", mount("none", "/tmp", "tmpfs", 0, NULL));
-}
-
-static void other_processes(const char *whose, pid_t pid)
-{
-    char attempt[64], path[64], byte;
-    struct iovec here = { &byte, 1 }, there = { (void *)(uintptr_t)0x400000, 1 };
-    snprintf(attempt, sizeof(attempt), "trace-%s", whose);
-    called(attempt, ptrace(PTRACE_ATTACH, pid, 0, 0));
-    snprintf(attempt, sizeof(attempt), "read-memory-of-%s", whose);
-    called(attempt, process_vm_readv(pid, &here, 1, &there, 1, 0));
-    snprintf(attempt, sizeof(attempt), "open-memory-of-%s", whose);
-    snprintf(path, sizeof(path), "/proc/%d/mem", (int)pid);
-    called(attempt, open(path, O_RDWR | O_CLOEXEC));
-    snprintf(attempt, sizeof(attempt), "take-descriptors-of-%s", whose);
-    called(attempt, syscall(SYS_pidfd_open, pid, 0));
-}
-
-static void kernel(void)
-{
-    union bpf_attr attr = { 0 };
-    called("io-uring", syscall(SYS_io_uring_setup, 1, NULL));
-    called("bpf", syscall(SYS_bpf, BPF_MAP_CREATE, &attr, sizeof(attr)));
-    called("performance-counters", syscall(SYS_perf_event_open, NULL, 0, -1, -1, 0));
-    called("keyring", syscall(SYS_keyctl, 0, 0, 0, 0, 0));
-    called("fault-handler", syscall(SYS_userfaultfd, 0));
-    called("fewer-restrictions", prctl(PR_SET_NO_NEW_PRIVS, 0, 0, 0, 0));
-    called("set-the-clock", clock_settime(CLOCK_REALTIME, &(struct timespec){ 0 }));
+    attempt_called("run-a-program", execv("/bin/true", argv));
+    attempt_called("another-process", syscall(SYS_fork));
+    attempt_called("another-process-by-clone", syscall(SYS_clone, SIGCHLD, NULL, NULL, NULL, NULL));
+    attempt_called("namespaces", unshare(CLONE_NEWUSER | CLONE_NEWNET));
+    attempt_called("mount", mount("none", "/tmp", "tmpfs", 0, NULL));
 }
 
 /* --- What it may ask the vault --- */
@@ -166,7 +107,7 @@ static int ask(struct channel *vault, uint16_t type, const pb_msgdesc_t *fields,
 
 static void asked(const char *attempt, int r)
 {
-    tell(attempt, r == 0, r > 0 ? reason_code((enum reason)r) : strerrorname_np(-r));
+    attempt_tell(attempt, r == 0, r > 0 ? reason_code((enum reason)r) : strerrorname_np(-r));
 }
 
 static void requests(struct channel *vault)
@@ -218,7 +159,7 @@ static void blocks(struct channel *vault, uint32_t block_bytes)
         size_t i = 0;
         while (i < block_bytes && w.plain[i] == 'p')
             i++;
-        tell("plaintext-before-it-is-judged", i < block_bytes, "untouched");
+        attempt_tell("plaintext-before-it-is-judged", i < block_bytes, "untouched");
     }
     window_wipe(&w);
     close(fd);
@@ -231,10 +172,10 @@ int __wrap_track_open(struct track **out, int body_fd, int vault_fd)
     files();
     network();
     programs();
-    other_processes("hearthd", getppid());
-    other_processes("the-vault", vault_pid);
-    other_processes("the-spawner", spawner_pid);
-    kernel();
+    attempts_on_process("hearthd", getppid(), false);
+    attempts_on_process("the-vault", vault_pid, false);
+    attempts_on_process("the-spawner", spawner_pid, false);
+    attempts_on_kernel(false);
     log_error("before: key=%d net=%d", read_the_key, reached_the_net);
     channel_init(&vault, dup(vault_fd), 0);
     requests(&vault);

@@ -143,6 +143,7 @@ class Distributor:
         self.port = free_port()
         self.log = self.dir + ".log"
         self.process = None
+        self.options = []  # of serve
         self.admin("init", "--name", name, "--listen", f"{host}:{self.port}", *(["--directory"] if directory else []))
         self.url = self.admin("id")["url"]
         self.id = self.url.rsplit("#", 1)[1]
@@ -151,7 +152,7 @@ class Distributor:
         return run_json([*self.before, PROGRAMS["hearth-distributor"], "--state-dir", self.dir, "--json", *args])
 
     def start(self):
-        self.process = Process([*self.before, PROGRAMS["hearth-distributor"], "--state-dir", self.dir, "serve"], self.log)
+        self.process = Process([*self.before, PROGRAMS["hearth-distributor"], "--state-dir", self.dir, "serve", *self.options], self.log)
         wait_for(f"{self.name} listens", self.reachable)
         return self
 

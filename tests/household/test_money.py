@@ -242,6 +242,9 @@ def open_a_bank():
     os.chmod(command, 0o755)
     mode("pay")
     h.aurora.admin("settings", "payment-command", command)
+    h.aurora.stop()  # it was started without one, and has given up starting programs
+    h.aurora.start()
+    assert "not confined: the payment command" in open(h.aurora.log, encoding="utf-8").read()
     h.aurora.admin("settings", "payment-timeout", "2")
     h.aurora.admin("payment", "payer", "alice", "customer-4711")
 

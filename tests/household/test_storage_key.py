@@ -251,7 +251,10 @@ def on_the_disk(secret):
 def into_a_token_and_back():
     hsm()
     good, bad = pin_file("pin", "123456"), pin_file("bad-pin", "999999")
-    h.aurora.stop()  # it has to find the token: its environment says where
+    h.aurora.stop()  # it has to find the token: its environment says where, and what else it needs its configuration
+    with open(os.path.join(h.aurora.dir, "serve.conf"), "w") as f:
+        f.write(f"[server]\ntoken-paths = {h.root}\n")
+    h.aurora.options = ["--config", os.path.join(h.aurora.dir, "serve.conf")]
     h.aurora.start()
     before, plain = listed()["storage_key"], file("storage.key")
     for place in (token("box", bad), token("sign", good), token("nothing", good), token("box", good, "nobody")):

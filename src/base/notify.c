@@ -1,5 +1,5 @@
 /* One datagram a word. Nobody waits for an answer, and there is none. */
-#include "daemon/notify.h"
+#include "base/notify.h"
 
 #include <stddef.h>
 #include <stdlib.h>

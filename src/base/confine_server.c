@@ -1,6 +1,6 @@
-/* hearthd's system-call filter: a list of what it needs, everything else fails with EPERM. No program, no other process, no rights of files, no Unix socket but those it
- * has: over the user's session bus it could have others do all that. */
-#include "daemon/confinement.h"
+/* The system-call filter of hearthd and the distributor: a list of what a server with libuv, TLS and SQLite needs, everything else fails with EPERM. No program, no other
+ * process, no rights of files, no Unix socket but those it has: over a bus it could have others do all that. */
+#include "base/confine.h"
 
 #include <fcntl.h>
 #include <linux/netlink.h>
@@ -12,7 +12,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "base/confine.h"
 #include "base/util.h"
 
 #define PR_SET_VMA_ 0x53564d41 /* names of memory, which newer C libraries give; newer than some headers */
@@ -160,9 +159,11 @@ static const int allowed[] = {
         }                                                                       \
     }
 
-int confinement_filter_calls(void)
+#define ON_DEMAND 4
+
+int confine_server_calls(unsigned flags)
 {
-    const struct confine_rule rules[] = {
+    struct confine_rule rules[] = {
         CHOICE(mmap, 2, PROT_BOTH, 0), /* no memory that is written and run */
         CHOICE(mmap, 2, PROT_BOTH, PROT_WRITE),
         CHOICE(mmap, 2, PROT_BOTH, PROT_EXEC),
@@ -196,9 +197,22 @@ int confinement_filter_calls(void)
         SOCKETS(socket, AF_INET6, SOCK_DGRAM),
         { SCMP_SYS(socket), 0, { { 0, UINT32_MAX, AF_NETLINK, false }, { 2, UINT32_MAX, NETLINK_ROUTE, false } } },
         SOCKETS(socketpair, AF_UNIX, SOCK_STREAM),
+        /* and on demand, in this order */
+        SOCKETS(socket, AF_UNIX, SOCK_STREAM),
+        { .call = SCMP_SYS(link) },
+        { .call = SCMP_SYS(linkat) },
+        CHOICE(fchmod, 1, UINT32_MAX, 0644),
     };
-    const struct confine_calls list = {
-        .calls = allowed, .call_count = ARRAY_COUNT(allowed), .rules = rules, .rule_count = ARRAY_COUNT(rules)
-    };
+    static const unsigned demanded[ON_DEMAND] = { CONFINE_UNIX_SOCKETS, CONFINE_LINKS, CONFINE_LINKS,
+                                                  CONFINE_FOR_EVERYBODY };
+    size_t asked = 0;
+    struct confine_rule *more = &rules[ARRAY_COUNT(rules) - ON_DEMAND];
+    for (size_t i = 0; i < ON_DEMAND; i++)
+        if ((flags & demanded[i]) != 0)
+            more[asked++] = more[i];
+    const struct confine_calls list = { .calls = allowed,
+                                        .call_count = ARRAY_COUNT(allowed),
+                                        .rules = rules,
+                                        .rule_count = ARRAY_COUNT(rules) - ON_DEMAND + asked };
     return confine_calls(&list, false);
 }

@@ -1,9 +1,0 @@
-/* Telling the service manager that waits for it (sd_notify(3)), over a socket that is connected before hearthd is confined. */
-#ifndef DAEMON_NOTIFY_H
-#define DAEMON_NOTIFY_H
-
-int notify_open(void); /* as NOTIFY_SOCKET says; the caller's, or -1: nobody waits */
-void notify_ready(int fd);
-void notify_stopping(int fd);
-
-#endif
