@@ -14,8 +14,8 @@
 #include "distributor/rotation.h"
 #include "distributor/storage.h"
 
-/* The last: a license key that was withdrawn, and counts for the shared rows of before alone. A person is told what it was. */
-static const char *const purposes[] = { NULL, "tls", "license", "roster", "sealing", "shared" };
+/* The last two: a license key that was withdrawn, and counts for the shared rows of before alone, or for nothing. A person is told what it was. */
+static const char *const purposes[] = { NULL, "tls", "license", "roster", "sealing", "shared", "withdrawn" };
 
 /* 0: there is no such purpose that is rotated. */
 static enum key_purpose purpose_of(const char *word)
@@ -104,7 +104,7 @@ static int keys_list(struct admin *a)
         struct id id = id_from(k->keys[i].key);
         const char *purpose =
             k->keys[i].purpose < ARRAY_COUNT(purposes) && k->keys[i].purpose > 0 ? purposes[k->keys[i].purpose] : "?";
-        if (k->keys[i].purpose == KEY_SHARED && !a->json)
+        if (k->keys[i].purpose > KEY_SEALING && !a->json)
             purpose = purposes[KEY_LICENSE];
         const struct out_field fields[] = { OUT_T("purpose", purpose), OUT_T("state", state_of(a, &ages, &k->keys[i])),
                                             OUT_MS("ends", k->keys[i].ends_ms), OUT_I("key", &id) };

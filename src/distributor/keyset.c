@@ -190,10 +190,10 @@ static int add_former(struct operations *o, const doc_Keyset *before, int64_t no
         int r = keyset_is_withdrawn(o, f.key, &gone);
         if (r != 0)
             return r;
-        if (has_key(k, f.key) || (gone && p != KEY_LICENSE))
+        if (has_key(k, f.key) || (gone && p != KEY_LICENSE && p != KEY_SHARED && p != KEY_WITHDRAWN))
             continue;
-        if (gone) {
-            f.purpose = KEY_SHARED;
+        if (gone) { /* what it has signed and is on its way has to be refused, however long that is: such a move comes back by that alone */
+            f.purpose = p == KEY_LICENSE ? KEY_SHARED : KEY_WITHDRAWN;
             f.ends_ms = u64_min(f.ends_ms, (uint64_t)now_ms);
         }
         f.ends_ms = u64_min(f.ends_ms, (uint64_t)retired_end(p, now_ms));

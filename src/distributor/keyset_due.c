@@ -29,7 +29,7 @@ int keyset_count_withdrawn(struct operations *o, const doc_Keyset *k, unsigned *
     *count = 0;
     for (pb_size_t i = 0; r == 0 && i < k->keys_count; i++) {
         bool gone = false;
-        if (k->keys[i].purpose != KEY_SHARED)
+        if (k->keys[i].purpose <= KEY_SEALING)
             r = keyset_is_withdrawn(o, k->keys[i].key, &gone);
         *count += gone;
     }

@@ -42,7 +42,7 @@ static bool is_own_key(const struct judgement *j, int64_t issued_ms)
 {
     const doc_Keyset *k = j->c->keyset;
     return keyset_lists(k, KEY_LICENSE, j->signer, issued_ms) ||
-           (j->alone && keyset_lists(k, KEY_SHARED, j->signer, issued_ms));
+           (j->alone && keyset_lists_withdrawn(k, j->signer, issued_ms));
 }
 
 /* The own distributor's license key signed it. Source: seed S162 ("the public key of license server B"). */

@@ -56,13 +56,15 @@ int document_peek(enum document d, struct slice envelope, void *payload, size_t 
 /* The same of a keyset, whose signer may be an ES256 key: its ID, which the algorithm is a part of. */
 int document_open_keyset(struct slice envelope, doc_Keyset *payload, struct id *signer) MUST_USE;
 
-/* KEY_SHARED: a license key that was withdrawn; it counts for what it has signed for the directory, which takes rows only in order and from their
- * origin's own connection, and to refuse a certificate that it has signed: nothing is accepted by it. */
-enum key_purpose { KEY_TLS = 1, KEY_LICENSE = 2, KEY_ROSTER = 3, KEY_SEALING = 4, KEY_SHARED = 5 };
+/* KEY_SHARED: a license key that was withdrawn; until the next keyset it counts for what it has signed for the directory, which takes rows only in order and
+ * from their origin's own connection. KEY_WITHDRAWN: the same, later. By both nothing is accepted that a device is given, and a certificate may be refused. */
+enum key_purpose { KEY_TLS = 1, KEY_LICENSE = 2, KEY_ROSTER = 3, KEY_SEALING = 4, KEY_SHARED = 5, KEY_WITHDRAWN = 6 };
 /* Is key listed for this purpose, with an end date not before at_ms? */
 bool keyset_lists(const doc_Keyset *k, enum key_purpose purpose, const uint8_t key[32], int64_t at_ms);
 /* A license key, or one that was, for rows of the directory, which say nothing of their time. */
 bool keyset_lists_shared(const doc_Keyset *k, const uint8_t key[32]);
+/* A license key that was withdrawn, and counted then. */
+bool keyset_lists_withdrawn(const doc_Keyset *k, const uint8_t key[32], int64_t at_ms);
 /* The newest key of a purpose (latest end date); NULL when there is none. */
 const uint8_t *keyset_key(const doc_Keyset *k, enum key_purpose purpose);
 

@@ -19,6 +19,11 @@ bool keyset_lists(const doc_Keyset *k, enum key_purpose purpose, const uint8_t k
     return false;
 }
 
+bool keyset_lists_withdrawn(const doc_Keyset *k, const uint8_t key[32], int64_t at_ms)
+{
+    return keyset_lists(k, KEY_SHARED, key, at_ms) || keyset_lists(k, KEY_WITHDRAWN, key, at_ms);
+}
+
 bool keyset_lists_shared(const doc_Keyset *k, const uint8_t key[32])
 {
     return keyset_lists(k, KEY_LICENSE, key, 0) || keyset_lists(k, KEY_SHARED, key, 0);
@@ -74,7 +79,7 @@ static bool is_license_key(const doc_Keyset *k, const uint8_t key[32], uint64_t 
 static bool was_license_key(const doc_Keyset *k, const uint8_t key[32], uint64_t issued_ms)
 {
     return is_license_key(k, key, issued_ms) ||
-           (issued_ms <= INT64_MAX && keyset_lists(k, KEY_SHARED, key, (int64_t)issued_ms));
+           (issued_ms <= INT64_MAX && keyset_lists_withdrawn(k, key, (int64_t)issued_ms));
 }
 
 /* ---- devices and rosters ------------------------------------------------------------------------------------- */

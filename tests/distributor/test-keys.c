@@ -169,6 +169,26 @@ static void settings_have_defaults(void **state)
     assert_int_equal(operations_setting_i64(town.a.o, "credit-limit", &number), -EUCLEAN);
 }
 
+/* For shared rows until the next keyset, and from then on to be refused by: what it has signed may be on its way for weeks. */
+static void a_withdrawn_license_key_stays_known(void **state)
+{
+    (void)state;
+    uint8_t gone[32];
+    memcpy(gone, town.a.keys->license.public_key, sizeof(gone));
+    town_rotate(&town.a, KEY_LICENSE, true);
+    assert_true(keyset_lists(&town.a.keyset, KEY_SHARED, gone, 0) && keyset_lists_shared(&town.a.keyset, gone));
+    for (unsigned i = 0; i < 3; i++) {
+        unsigned due = 0;
+        town.now_ms += TOWN_DAY_MS;
+        town_rotate(&town.a, i == 1 ? KEY_TLS : KEY_LICENSE, false);
+        assert_true(keyset_lists(&town.a.keyset, KEY_WITHDRAWN, gone, 0));
+        assert_false(keyset_lists_shared(&town.a.keyset, gone) || keyset_lists(&town.a.keyset, KEY_LICENSE, gone, 0));
+        assert_int_equal(keyset_due(town.a.o, town.now_ms, &due), 0);
+        assert_int_equal(due, 0);
+    }
+    assert_false(keyset_lists(&town.a.keyset, KEY_WITHDRAWN, gone, TOWN_START_MS + TOWN_DAY_MS)); /* nothing of later */
+}
+
 /* --- What ends soon ------------------------------------------------------------------------------------------------ */
 
 static void what_ends_is_said_in_time(void **state)
@@ -527,6 +547,7 @@ int main(void)
         TEST(an_older_keyset_never_replaces_a_newer),
         TEST(a_rolled_back_block_is_not_remembered),
         TEST(settings_have_defaults),
+        TEST(a_withdrawn_license_key_stays_known),
         TEST(what_ends_is_said_in_time),
         TEST(a_clock_that_is_far_off),
         TEST(floors_end_with_what_they_end),

@@ -94,8 +94,8 @@ static int same_bytes(const struct value *a, const struct value *b)
 static int is_license_key(const doc_Keyset *k, const uint8_t key[32], uint64_t issued_ms, bool alone)
 {
     for (size_t i = 0; i < k->keys_count; i++)
-        if ((k->keys[i].purpose == 2 || (alone && k->keys[i].purpose == 5)) && memcmp(k->keys[i].key, key, 32) == 0 &&
-            k->keys[i].ends_ms >= issued_ms)
+        if ((k->keys[i].purpose == 2 || (alone && k->keys[i].purpose >= 5 && k->keys[i].purpose <= 6)) &&
+            memcmp(k->keys[i].key, key, 32) == 0 && k->keys[i].ends_ms >= issued_ms)
             return 1;
     return 0;
 }

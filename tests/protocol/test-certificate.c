@@ -124,6 +124,13 @@ static void withdraw(doc_Keyset *k, const struct fixture_party *p)
             k->keys[i].purpose = KEY_SHARED;
 }
 CHANGE(key_was_withdrawn) { withdraw(&s->f.keyset, &s->f.license); }
+CHANGE(key_was_withdrawn_long_ago)
+{
+    key_was_withdrawn(s);
+    for (pb_size_t i = 0; i < s->f.keyset.keys_count; i++)
+        if (s->f.keyset.keys[i].purpose == KEY_SHARED)
+            s->f.keyset.keys[i].purpose = KEY_WITHDRAWN;
+}
 CHANGE(key_was_withdrawn_before)
 {
     key_was_withdrawn(s);
@@ -192,6 +199,7 @@ static const struct judge_case cases[] = {
     { "own: key had ended when it signed", OWN, key_not_of_its_time, BOTH(REASON_SIGNATURE_INVALID) },
     { "own: key has ended since", OWN, key_of_its_time, BOTH(0) },
     { "own: its key was withdrawn since", OWN, key_was_withdrawn, REASON_SIGNATURE_INVALID, 0 },
+    { "own: its key was withdrawn long ago", OWN, key_was_withdrawn_long_ago, REASON_SIGNATURE_INVALID, 0 },
     { "own: its key was withdrawn before", OWN, key_was_withdrawn_before, BOTH(REASON_SIGNATURE_INVALID) },
     { "own: a TLS key signs", OWN, tls_key_signs, BOTH(REASON_SIGNATURE_INVALID) },
     { "own: the root key signs", OWN, root_key_signs, BOTH(REASON_SIGNATURE_INVALID) },

@@ -99,6 +99,8 @@ static void on_committed(struct world *w, struct event *e)
         incoming_go(w, d, in);
         return;
     }
+    if (in->withdrawn)
+        broken("%s stores a copy that was delegated to a partner that it knows to be withdrawn", node_name(d->node));
     d->body[promises_acknowledged(w, d->node, buf_slice(&in->m.name.license))] = true;
     buf_clear(&in->m.receipt);
     MUST(buf_append(&in->m.receipt, CODEC_BYTES(state.receipt)) == 0);
@@ -128,8 +130,20 @@ static void refuse(struct world *w, struct device *d, struct incoming *in)
     ASK_VAULT(w, d, CERTIFICATE_REFUSE, vlt_CertificateRefuse, &m, on_judged, in->number, 0, 0);
 }
 
+static bool is_withdrawn(struct world *w, const struct device *d, const struct incoming *in)
+{
+    const struct operator* p = & w->operators[d->home];
+    doc_Delegation delegation;
+    if (in->m.delegation.len == 0 || p->floor_sequence == 0)
+        return false;
+    MUST(document_peek(DOCUMENT_DELEGATION, buf_slice(&in->m.delegation), &delegation, sizeof(delegation)) == 0);
+    return delegation.sequence < p->floor &&
+           shared_keyset(w, d->node, shop_id(w, d->home)->bytes) >= (int64_t)p->floor_sequence;
+}
+
 static void commit(struct world *w, struct device *d, struct incoming *in)
 {
+    in->withdrawn = is_withdrawn(w, d, in);
     vlt_CertificateCommit m = vlt_CertificateCommit_init_zero;
     memcpy(m.name.issuer, in->m.name.issuer.bytes, ID_BYTES);
     memcpy(m.name.serial, in->m.name.serial, sizeof(m.name.serial));

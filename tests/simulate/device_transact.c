@@ -206,7 +206,8 @@ static void on_license_stored(struct world *w, struct event *e)
         p->kept = true;
         p->owed = false;
     }
-    for (p = NULL; !s->item.has_purchase && (p = find_owed(w, d->node, content)) != NULL; w->restored++)
+    w->restored += s->item.has_restore;
+    while (s->item.has_restore && (p = find_owed(w, d->node, content)) != NULL)
         p->owed = false;
     finish(w, d, e->a, REASON_NONE, true);
 }
@@ -220,6 +221,12 @@ static void keep_license(struct world *w, struct device *d, int shop)
     MUST(CODEC_SET_BYTES(store.license, CODEC_BYTES(s->result.license)) == 0);
     MUST(CODEC_SET_BYTES(store.header, CODEC_BYTES(s->result.header)) == 0);
     ASK_VAULT(w, d, LICENSE_STORE, vlt_LicenseStore, &store, on_license_stored, shop, 0, 0);
+}
+
+static int content_asked(const struct world *w, const msg_Item *item)
+{
+    struct id content = id_from(item->restore.content);
+    return content_of(w, &content);
 }
 
 static bool take_answer(struct service *s, const struct event *e)
@@ -259,7 +266,8 @@ void service_answered(struct world *w, struct device *d, int shop, const struct 
     }
     MUST(take_answer(s, e));
     s->stage = TXN_KEEPING;
-    if (s->result.has_refusal && s->item.has_restore && !w->removing[d->node])
+    if (s->result.has_refusal && s->item.has_restore && !w->removing[d->node] &&
+        find_owed(w, d->node, content_asked(w, &s->item)))
         broken("%s does not get what it has paid for: %s", node_name(d->node), s->result.refusal.code);
     if (s->result.has_refusal)
         finish(w, d, shop, reason_of_code(s->result.refusal.code), true);
@@ -300,6 +308,18 @@ void service_quoted(struct world *w, struct device *d, int shop, const struct ev
     item.has_purchase = true;
     MUST(CODEC_SET_BYTES(item.purchase.quote, CODEC_BYTES(answer.quote)) == 0);
     service_submit(w, d, shop, &item, 0);
+}
+
+void device_wish_restore(struct world *w, struct device *d, int content)
+{
+    struct service *s = &d->services[d->home];
+    msg_Item item = msg_Item_init_zero;
+    if (!w->up[d->node] || !s->ready || !s->registered || !s->presented || s->quoting || s->stage != TXN_IDLE)
+        return;
+    trace(w, "%s wishes to restore %d", node_name(d->node), content);
+    item.has_restore = true;
+    memcpy(item.restore.content, w->contents[content].id.bytes, ID_BYTES);
+    service_submit(w, d, d->home, &item, 0);
 }
 
 /* ---- what an earlier run has left ---- */

@@ -1,5 +1,5 @@
-/* The operators of the shops: operational keys are rotated while the shop serves, and one that was stolen is withdrawn. As src/distributor/admin_keys.c, by a
- * database connection of its own, and renew.c, step by step (rotation.h), so that the machine may stop between any two of them.
+/* The operators of the shops: operational keys are rotated while the shop serves, and one that was stolen is withdrawn; so is a partner. As
+ * src/distributor/admin_keys.c and admin_partners.c, by a database connection of its own, and renew.c, step by step (rotation.h), so that the machine may stop between any two of them.
  *
  * Key files are files; of them it is not tried here what a loss of power does (base-file, distributor-keys). */
 #include "distributor/findings.h"
@@ -199,8 +199,44 @@ static void on_step(struct world *w, struct event *e)
     }
 }
 
+/* The other shop is no partner any more: what was delegated to it counts no longer, where the new keyset is known. */
+static void on_part(struct world *w, struct event *e)
+{
+    int shop = e->a;
+    struct operator* p = & w->operators[shop];
+    static doc_Keyset own;
+    struct keys *keys = NULL;
+    bool told = false;
+    if (!w->up[SHOP_NODE(shop)] || p->begun) {
+        after(w, 5000, -1, on_part)->a = shop;
+        return;
+    }
+    struct operations *o = open_beside(shop_at(w, shop), &keys);
+    {
+        struct transaction t CLEANUP(transaction_end) = { 0 };
+        MUST(transaction_begin(&t, o->store) == 0);
+        MUST(delegations_partner_withdraw(o, &shop_at(w, 1 - shop)->keys->self, w->town.now_ms, &told) == 0);
+        MUST(transaction_commit(&t) == 0 && told);
+    }
+    bool done = !node_failed(w, SHOP_NODE(shop));
+    MUST(keyset_own(o, &own) == 0);
+    close_beside(o, keys);
+    if (!done || !go_over(w, shop)) {
+        after(w, 5000, -1, on_part)->a = shop;
+        return;
+    }
+    MUST(own.floors_count <= 1);
+    p->floor = own.floors_count == 1 ? own.floors[0].lowest_sequence : 0; /* nothing was delegated to it */
+    p->floor_sequence = own.sequence;
+    w->partings++;
+    trace(w, "%s parts with %s: delegations before %llu are over", node_name(SHOP_NODE(shop)),
+          node_name(SHOP_NODE(1 - shop)), (unsigned long long)p->floor);
+}
+
 void operators_begin(struct world *w)
 {
+    if (w->seed % 5 == 2)
+        after(w, between(w, 60000, 330000), -1, on_part)->a = (int)chance(w, SHOPS);
     for (int shop = 0; shop < SHOPS; shop++)
         if ((w->seed + (unsigned)shop) % 4 != 0) /* there are shops that change nothing */
             next_step(w, shop, STEP_PREPARE, between(w, 5000, 240000));

@@ -357,8 +357,9 @@ static void check_sums(struct world *w, int shop)
         int64_t playing = 0, allowed = 0;
         if (f->shop != shop)
             continue;
-        for (int device = 0; device < DEVICES; device++)
-            for (int j = 0; j < p->views[device].license_count; j++)
+        for (int device = 0; device < DEVICES;
+             device++) /* what a lost device keeps nobody can take from it; another one may get it again */
+            for (int j = 0; w->removed_ms[device][shop] == 0 && j < p->views[device].license_count; j++)
                 playing += p->views[device].licenses[j].state == 1 &&
                            memcmp(p->views[device].licenses[j].license_id, f->license_id, 16) == 0;
         for (int j = 0; j < v->certificate_count; j++)

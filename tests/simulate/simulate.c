@@ -41,6 +41,7 @@ enum {
     WITHDRAWALS,
     THEFTS,
     RESTORED,
+    PARTINGS,
     FIGURES
 };
 static const char *const figure_names[FIGURES] = {
@@ -59,6 +60,7 @@ static const char *const figure_names[FIGURES] = {
     "keys withdrawn",
     "tries of thieves",
     "restored",
+    "partners withdrawn",
 };
 
 static char place[64];
@@ -166,7 +168,7 @@ static void on_wish(struct world *w, struct event *e)
     struct device *d = &w->devices[chance(w, DEVICES)];
     if (w->calm)
         return;
-    switch (chance(w, 10)) {
+    switch (chance(w, 11)) {
     case 0:
     case 1:
         device_wish_purchase(w, d, d->home * 2 + (int)chance(w, 2));
@@ -183,6 +185,9 @@ static void on_wish(struct world *w, struct event *e)
         break;
     case 8:
         copies_cancel(w, d);
+        break;
+    case 9:
+        device_wish_restore(w, d, d->home * 2 + (int)chance(w, 2));
         break;
     default:
         incoming_cancel(w, d);
@@ -315,8 +320,10 @@ static uint64_t figure(const struct world *w, int which)
         return w->withdrawals;
     case THEFTS:
         return w->thefts;
-    default:
+    case RESTORED:
         return w->restored;
+    default:
+        return w->partings;
     }
 }
 

@@ -122,6 +122,7 @@ struct incoming {
     uint32_t request, delivering, next_request;
     unsigned blocks;
     bool pulling, to_free;
+    bool withdrawn; /* when it was committed the vault knew that what stands behind it does not count */
 };
 struct device {
     int node;
@@ -194,7 +195,8 @@ struct operator
     bool begun, withdraws, is_done;
     enum key_purpose purpose;
     uint8_t former[32];
-    struct buf shown; /* the keyset that the shop shows */
+    struct buf shown;               /* the keyset that the shop shows */
+    uint64_t floor, floor_sequence; /* of delegations to the other shop, since that keyset; 0: it was not withdrawn */
 };
 struct stolen {
     int shop;
@@ -236,7 +238,7 @@ struct world {
     int64_t removed_ms[DEVICES][SHOPS]; /* since when the shop knows; 0: not yet */
     unsigned life[NODES];
     unsigned restarts, power_losses, lost, repeated, directory_faults, put_back, lies, key_changes, withdrawals, thefts,
-        restored;
+        restored, partings;
     struct device devices[DEVICES];
     struct content_fact contents[CONTENTS];
     struct purchase purchases[PURCHASES_MAX];
@@ -331,6 +333,7 @@ void device_visit(struct world *w, struct device *d, int shop); /* as a guest */
 /* Takes a device of the same account out of the household. */
 void device_wish_removal(struct world *w, struct device *d, int other);
 void device_wish_purchase(struct world *w, struct device *d, int content);
+void device_wish_restore(struct world *w, struct device *d, int content); /* what a lost device had */
 bool device_is_idle(struct world *w, struct device *d);
 /* Runs one request in the vault; `then` hears the answer (type, message, tail) in a later event with a, b, n. */
 void ask_vault(struct world *w, struct device *d, uint16_t type, const pb_msgdesc_t *fields, const void *message,
