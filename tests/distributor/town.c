@@ -323,6 +323,16 @@ void shop_user(struct shop *s, const char *user, int64_t credit)
 struct id shop_publish(struct shop *s, const char *title, int64_t price, int64_t copy_price, uint32_t max_copies,
                        uint32_t copy_depth)
 {
+    struct product product = { .name = "Purchase", .price = price, .copy_price = copy_price };
+    product.conditions.max_copies = max_copies;
+    product.conditions.copy_depth = copy_depth;
+    product.conditions.max_removable = 1;
+    return shop_publish_as(s, title, &product);
+}
+
+struct id shop_publish_as(struct shop *s, const char *title, const struct product *as)
+{
+    struct product product = *as;
     char path[96];
     snprintf(path, sizeof(path), "%s/file", s->dir);
     struct buf file CLEANUP(buf_free) = buf(1 << 20);
@@ -337,10 +347,6 @@ struct id shop_publish(struct shop *s, const char *title, int64_t price, int64_t
     uint8_t hash[32];
     assert_int_equal(publish_hash(&p, hash), 0);
     assert_int_equal(publish_body(s->o, &p, hash, &n), 0);
-    struct product product = { .name = "Purchase", .price = price, .copy_price = copy_price };
-    product.conditions.max_copies = max_copies;
-    product.conditions.copy_depth = copy_depth;
-    product.conditions.max_removable = 1;
     struct transaction t CLEANUP(transaction_end) = { 0 };
     begin(&t, s);
     assert_int_equal(products_add(s->o, &product), 0);

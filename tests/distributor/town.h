@@ -81,6 +81,7 @@ int town_run(struct shop *s, struct caller *who, uint16_t type, const pb_msgdesc
 void shop_user(struct shop *s, const char *user, int64_t credit);
 struct id shop_publish(struct shop *s, const char *title, int64_t price, int64_t copy_price, uint32_t max_copies,
                        uint32_t copy_depth);
+struct id shop_publish_as(struct shop *s, const char *title, const struct product *product); /* sold so and only so */
 void gadget_hello(struct shop *s, struct gadget *g);
 void gadget_visit(struct shop *s, struct gadget *g); /* the same as a guest */
 /* What the gadget's vault would say in this caller's session: current, with the next generation. gadget_hello and gadget_register have presented one. */

@@ -45,7 +45,8 @@ static void end_purchase(struct world *w, struct purchase *p)
 {
     p->finished = true;
     p->granted = p->kept || p->owed;
-    w->sold[p->content] -= !p->granted;
+    w->sold[p->content] -= !p->granted && !p->renewal;
+    w->renewed += p->granted && p->renewal;
 }
 
 void service_send(struct world *w, struct device *d, int shop)
@@ -93,8 +94,8 @@ void service_submit(struct world *w, struct device *d, int shop, const msg_Item 
     if (item->has_purchase) {
         MUST(w->purchase_count < PURCHASES_MAX);
         struct purchase *p = &w->purchases[w->purchase_count++];
-        *p = (struct purchase){ .device = d->node, .shop = shop, .content = s->quoted };
-        w->sold[s->quoted]++;
+        *p = (struct purchase){ .device = d->node, .shop = shop, .content = s->quoted, .renewal = s->renews };
+        w->sold[s->quoted] += !s->renews;
         memcpy(p->id, s->client.id, TXN_ID_BYTES);
     }
     trace(w, "%s begins a transaction with %s: %s", node_name(d->node), node_name(SHOP_NODE(shop)),
@@ -279,18 +280,19 @@ void service_answered(struct world *w, struct device *d, int shop, const struct 
 
 /* ---- purchases ------------------------------------------------------------------------------------------------------------ */
 
-void device_wish_purchase(struct world *w, struct device *d, int content)
+void device_wish_purchase(struct world *w, struct device *d, int content, bool renewal)
 {
     struct service *s = &d->services[d->home];
-    msg_QuoteGet m = { .product = 0 };
+    msg_QuoteGet m = { .product = 0, .has_kind = renewal, .kind = 2 };
     struct buf bytes CLEANUP(buf_free) = buf(msg_QuoteGet_size);
     if (!w->up[d->node] || !s->ready || !s->registered || !s->presented || s->quoting || s->stage != TXN_IDLE)
         return;
-    trace(w, "%s wishes to buy %d", node_name(d->node), content);
+    trace(w, "%s wishes to %s %d", node_name(d->node), renewal ? "renew" : "buy", content);
     memcpy(m.content, w->contents[content].id.bytes, ID_BYTES);
     MUST(CODEC_ENCODE(msg_QuoteGet, &bytes, &m) == 0);
     s->quoting = true;
     s->quoted = content;
+    s->renews = renewal;
     (void)service_ask(w, d, d->home, ASKED_QUOTE, content, msg_Type_QUOTE_GET, buf_slice(&bytes), slice(NULL, 0));
 }
 

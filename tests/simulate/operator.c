@@ -123,6 +123,7 @@ static bool go_over(struct world *w, int shop)
     s->o->keys = keys;
     sign_again(w, s);
     w->dirty[SHOP_NODE(shop)] = true;
+    w->members[shop].rows_seen = UINT64_MAX; /* by the operator's connection: this one has not counted them */
     member_poke(w, shop);
     return !node_failed(w, SHOP_NODE(shop));
 }

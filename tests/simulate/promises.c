@@ -42,7 +42,7 @@ struct view {
     struct serial serials[ROWS_MAX];
     struct move moves[ROWS_MAX];
     int license_count, certificate_count, serial_count, move_count;
-    int64_t sold, copies_sold, refunded, uneven, owed;
+    int64_t sold, copies_sold, refunded, renewed, uneven, owed;
 };
 struct known { /* was acknowledged */
     int device;
@@ -75,7 +75,7 @@ static const char *const of_shop[OF_COUNT] = {
     "SELECT client, license_id, sequence, state, issued_ms FROM license",
     "SELECT serial, license_id, source, destination, move, state, charge, edition, issued_ms FROM certificate",
     "SELECT (SELECT count(*) FROM posting WHERE kind = 1), (SELECT count(*) FROM posting WHERE kind = 2),"
-    " (SELECT count(*) FROM posting WHERE kind = 6),"
+    " (SELECT count(*) FROM posting WHERE kind = 6), (SELECT count(*) FROM posting WHERE kind = 3),"
     " (SELECT count(*) FROM (SELECT 1 FROM ledger GROUP BY posting HAVING sum(amount) <> 0)),"
     " (SELECT coalesce(-sum(amount), 0) FROM ledger WHERE account GLOB 'user:*')",
 };
@@ -160,7 +160,7 @@ static void read_certificate(struct view *v, sqlite3_stmt *s)
 
 static void read_money(struct view *v, sqlite3_stmt *s)
 {
-    int64_t *const out[] = { &v->sold, &v->copies_sold, &v->refunded, &v->uneven, &v->owed };
+    int64_t *const out[] = { &v->sold, &v->copies_sold, &v->refunded, &v->renewed, &v->uneven, &v->owed };
     for (int i = 0; i < (int)ARRAY_COUNT(out); i++)
         *out[i] = sqlite3_column_int64(s, i);
 }
@@ -241,6 +241,20 @@ int promises_acknowledged(struct world *w, int device, struct slice envelope)
 /* ---- judging ------------------------------------------------------------------------------------------------------------------ */
 
 /* One vault against the issuers of what is in it. */
+static bool is_removed(const struct world *w, const uint8_t *client)
+{
+    for (int device = 0; device < DEVICES; device++)
+        if (memcmp(w->devices[device].client.bytes, client, ID_BYTES) == 0)
+            return w->removing[device];
+    return false;
+}
+
+/* A move that was let go by a device which was lost then, and whose license was given again elsewhere: nobody can call it back. */
+static bool is_of_lost(const struct world *w, const struct certificate *c)
+{
+    return c->move && c->state == 3 && is_removed(w, c->source);
+}
+
 static void check_vault(struct world *w, int device)
 {
     const struct view *v = &w->promises->views[device];
@@ -252,7 +266,7 @@ static void check_vault(struct world *w, int device)
             broken("%s knows a serial that its issuer has not issued", node_name(device));
         if (memcmp(c->destination, self, ID_BYTES) != 0)
             broken("%s has taken a certificate for somebody else", node_name(device));
-        if (s->state == 2 && c->state == 3)
+        if (s->state == 2 && c->state == 3 && !is_of_lost(w, c))
             broken("%s has stored what its issuer took back", node_name(device));
     }
     for (int i = 0; i < v->license_count; i++) {
@@ -335,21 +349,22 @@ static void check_sums(struct world *w, int shop)
 {
     const struct promises *p = w->promises;
     const struct view *v = &p->views[SHOP_NODE(shop)];
-    int64_t begun = 0, granted = 0;
+    int64_t begun[2] = { 0 }, granted[2] = { 0 }; /* bought, renewed */
     for (int i = 0; i < w->purchase_count; i++) {
         const struct purchase *b = &w->purchases[i];
-        begun += b->shop == shop && (!b->finished || b->granted);
-        granted += b->shop == shop && b->granted;
+        begun[b->renewal] += b->shop == shop && (!b->finished || b->granted);
+        granted[b->renewal] += b->shop == shop && b->granted;
     }
     if (v->uneven != 0)
         broken("%s has a posting that is not even", node_name(SHOP_NODE(shop)));
-    if (v->sold < granted)
-        broken("%s has sold %lld, and devices have bought %lld", node_name(SHOP_NODE(shop)), (long long)v->sold,
-               (long long)granted);
-    if (v->sold > begun)
-        broken("%s has charged %lld purchases, and %lld were begun", node_name(SHOP_NODE(shop)), (long long)v->sold,
-               (long long)begun);
-    if (v->owed != v->sold * PRICE + (v->copies_sold - v->refunded) * COPY_PRICE)
+    if (v->sold < granted[0] || v->renewed < granted[1])
+        broken("%s has sold %lld, and devices have bought %lld; it has renewed %lld, and they have renewed %lld",
+               node_name(SHOP_NODE(shop)), (long long)v->sold, (long long)granted[0], (long long)v->renewed,
+               (long long)granted[1]);
+    if (v->sold > begun[0] || v->renewed > begun[1])
+        broken("%s has charged %lld purchases, and %lld were begun; %lld renewals of %lld", node_name(SHOP_NODE(shop)),
+               (long long)v->sold, (long long)begun[0], (long long)v->renewed, (long long)begun[1]);
+    if (v->owed != v->sold * PRICE + v->renewed * RENEW_PRICE + (v->copies_sold - v->refunded) * COPY_PRICE)
         broken("%s is owed %lld for %lld sold, %lld copied and %lld given back", node_name(SHOP_NODE(shop)),
                (long long)v->owed, (long long)v->sold, (long long)v->copies_sold, (long long)v->refunded);
     for (int i = 0; i < CONTENTS; i++) {
@@ -363,8 +378,9 @@ static void check_sums(struct world *w, int shop)
                 playing += p->views[device].licenses[j].state == 1 &&
                            memcmp(p->views[device].licenses[j].license_id, f->license_id, 16) == 0;
         for (int j = 0; j < v->certificate_count; j++)
-            allowed += !v->certificates[j].move && v->certificates[j].state != 3 &&
-                       memcmp(v->certificates[j].license_id, f->license_id, 16) == 0;
+            allowed +=
+                ((!v->certificates[j].move && v->certificates[j].state != 3) || is_of_lost(w, &v->certificates[j])) &&
+                memcmp(v->certificates[j].license_id, f->license_id, 16) == 0;
         if (playing > allowed + w->sold[i])
             broken("%lld licenses play content %d, of which %lld were bought and %lld copied", (long long)playing, i,
                    (long long)w->sold[i], (long long)allowed);
@@ -453,14 +469,6 @@ static bool is_there_to_be_restored(const struct world *w, const struct license 
     return is_to_be_restored(w, l, &there);
 }
 
-static bool is_removed(const struct world *w, const uint8_t *client)
-{
-    for (int device = 0; device < DEVICES; device++)
-        if (memcmp(w->devices[device].client.bytes, client, ID_BYTES) == 0)
-            return w->removing[device];
-    return false;
-}
-
 static bool moves_to_removed(const struct world *w, const struct view *v, const struct license *l)
 {
     for (int i = 0; i < v->certificate_count; i++)
@@ -507,9 +515,10 @@ void promises_check_end(struct world *w)
             left += w->purchases[i].shop == shop && !w->purchases[i].finished;
         }
         MUST(left == 0 || any_removed);
-        if (v->sold < granted || v->sold > granted + left)
-            broken("%s has charged %lld purchases, and devices have %lld", node_name(SHOP_NODE(shop)),
-                   (long long)v->sold, (long long)granted);
+        int64_t charged = v->sold + v->renewed;
+        if (charged < granted || charged > granted + left)
+            broken("%s has charged %lld purchases and renewals, and devices have %lld", node_name(SHOP_NODE(shop)),
+                   (long long)charged, (long long)granted);
         check_licenses_end(w, shop);
         for (int i = 0; i < v->certificate_count; i++) {
             const struct certificate *c = &v->certificates[i];

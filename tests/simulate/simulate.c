@@ -9,6 +9,7 @@
 #include "world.h"
 
 #include <getopt.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -42,6 +43,7 @@ enum {
     THEFTS,
     RESTORED,
     PARTINGS,
+    RENEWED,
     FIGURES
 };
 static const char *const figure_names[FIGURES] = {
@@ -61,6 +63,7 @@ static const char *const figure_names[FIGURES] = {
     "tries of thieves",
     "restored",
     "partners withdrawn",
+    "renewed",
 };
 
 static char place[64];
@@ -75,7 +78,15 @@ static void publish(struct world *w)
         f->shop = i / 2;
         struct shop *s = f->shop == 0 ? &w->town.a : &w->town.b;
         (void)snprintf(title, sizeof(title), "Track %d", i);
-        f->id = shop_publish(s, title, PRICE, COPY_PRICE, 2, 1);
+        struct product product = { .name = "Purchase", .price = PRICE, .copy_price = COPY_PRICE };
+        product.conditions.max_copies = 2;
+        product.conditions.copy_depth = product.conditions.max_removable = 1;
+        if (i % 2 == 1) { /* for some time, and renewed */
+            product.has_usage_for_ms = product.has_renew_price = true;
+            product.usage_for_ms = 300 * TOWN_DAY_MS;
+            product.renew_price = RENEW_PRICE;
+        }
+        f->id = shop_publish_as(s, title, &product);
         shop_license_id(s, &f->id, f->license_id);
         f->info = buf(BODY_INFO_MAX);
         vault_body_head(s, &f->id, &f->info, f->list_root);
@@ -168,10 +179,10 @@ static void on_wish(struct world *w, struct event *e)
     struct device *d = &w->devices[chance(w, DEVICES)];
     if (w->calm)
         return;
-    switch (chance(w, 11)) {
+    switch (chance(w, 12)) {
     case 0:
     case 1:
-        device_wish_purchase(w, d, d->home * 2 + (int)chance(w, 2));
+        device_wish_purchase(w, d, d->home * 2 + (int)chance(w, 2), false);
         break;
     case 2:
     case 3:
@@ -185,6 +196,9 @@ static void on_wish(struct world *w, struct event *e)
         break;
     case 8:
         copies_cancel(w, d);
+        break;
+    case 10:
+        device_wish_purchase(w, d, d->home * 2 + 1, true);
         break;
     case 9:
         device_wish_restore(w, d, d->home * 2 + (int)chance(w, 2));
@@ -322,8 +336,10 @@ static uint64_t figure(const struct world *w, int which)
         return w->thefts;
     case RESTORED:
         return w->restored;
-    default:
+    case PARTINGS:
         return w->partings;
+    default:
+        return w->renewed;
     }
 }
 
@@ -381,7 +397,8 @@ static struct child start(struct world *w, uint64_t seed, bool piped, bool with_
         if (piped && (dup2(ends[1], 1) < 0 || dup2(ends[1], 2) < 0))
             _exit(2);
         (void)close(ends[0]);
-        (void)alarm(SECONDS_MAX);
+        MUST(setrlimit(RLIMIT_CPU, &(struct rlimit){ SECONDS_MAX, SECONDS_MAX }) ==
+             0); /* of its own time: the machine may be busy */
         run(w, seed, with_trace);
         (void)fflush(NULL);
         _exit(0);
@@ -536,7 +553,9 @@ int main(int argc, char **argv)
         return 2;
     (void)setenv("HEARTH_LOG", "error", 0);
     log_init("simulate");
-    (void)snprintf(place, sizeof(place), "/tmp/hearth-simulate-XXXXXX");
+    /* Key files are synced, which here is worth nothing. */
+    (void)snprintf(place, sizeof(place), "%s/hearth-simulate-XXXXXX",
+                   access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
     MUST(secret_init() == 0 && mkdtemp(place));
     struct world *w = prepare();
     unsigned failed = 0;

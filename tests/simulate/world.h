@@ -39,6 +39,7 @@
 #define STOLEN_MAX 64
 #define PRICE 100
 #define COPY_PRICE 20
+#define RENEW_PRICE 50
 
 /* Ends the run: the seed has found something. */
 #define MUST(condition)                                                             \
@@ -102,7 +103,7 @@ struct service { /* a device and a shop: connection, registration, transactions 
     msg_Item item;
     msg_Result result;
     int copy; /* the transaction is this copy's; 0: a purchase, or not known */
-    bool quoting;
+    bool quoting, renews;
     int quoted;
     bool judging; /* a new keyset: what follows it waits */
 };
@@ -216,6 +217,7 @@ struct purchase { /* one transaction that buys, by the ID under which it goes */
     uint8_t id[TXN_ID_BYTES];
     int device, shop, content;
     bool kept, granted, finished; /* kept: the license is in the vault */
+    bool renewal;
     bool owed; /* it was paid for, and came signed by a key that was withdrawn meanwhile: it is restored */
 };
 struct world {
@@ -238,7 +240,7 @@ struct world {
     int64_t removed_ms[DEVICES][SHOPS]; /* since when the shop knows; 0: not yet */
     unsigned life[NODES];
     unsigned restarts, power_losses, lost, repeated, directory_faults, put_back, lies, key_changes, withdrawals, thefts,
-        restored, partings;
+        restored, partings, renewed;
     struct device devices[DEVICES];
     struct content_fact contents[CONTENTS];
     struct purchase purchases[PURCHASES_MAX];
@@ -332,7 +334,7 @@ void device_lost(struct world *w, struct device *d, int conn);
 void device_visit(struct world *w, struct device *d, int shop); /* as a guest */
 /* Takes a device of the same account out of the household. */
 void device_wish_removal(struct world *w, struct device *d, int other);
-void device_wish_purchase(struct world *w, struct device *d, int content);
+void device_wish_purchase(struct world *w, struct device *d, int content, bool renewal);
 void device_wish_restore(struct world *w, struct device *d, int content); /* what a lost device had */
 bool device_is_idle(struct world *w, struct device *d);
 /* Runs one request in the vault; `then` hears the answer (type, message, tail) in a later event with a, b, n. */
