@@ -66,6 +66,7 @@ static bool list(struct world *w, int shop)
     if (done) {
         MUST(keyset_own(o, &own) == 0);
         w->key_changes++;
+        p->has_changed_license_key = p->has_changed_license_key || p->purpose == KEY_LICENSE;
         w->withdrawals += p->withdraws;
         if (p->withdraws)
             thief_is_known(w, shop, p->former, own.sequence);

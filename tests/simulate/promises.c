@@ -478,6 +478,28 @@ static bool moves_to_removed(const struct world *w, const struct view *v, const 
     return false;
 }
 
+/* A move that its source does not let out any more, because the key that signed it was withdrawn; a copy whose destination had not heard of the key that
+ * signed it, or had heard that it was withdrawn, and which its source has given up: they end with their time. */
+static bool is_of_changed_key(const struct world *w, int shop, const struct certificate *c)
+{
+    for (int i = 0; i < w->stolen_count; i++)
+        if (w->stolen[i].shop == shop && w->stolen[i].purpose == KEY_LICENSE && c->move &&
+            c->issued_ms <= w->stolen[i].known_ms)
+            return true;
+    return !c->move && (w->operators[0].has_changed_license_key || w->operators[1].has_changed_license_key);
+}
+
+static bool moves_by_withdrawn_key(const struct world *w, int shop, const struct license *l)
+{
+    const struct view *v = &w->promises->views[SHOP_NODE(shop)];
+    for (int i = 0; i < v->certificate_count; i++)
+        if (v->certificates[i].state == 1 && memcmp(v->certificates[i].source, l->client, ID_BYTES) == 0 &&
+            memcmp(v->certificates[i].license_id, l->license_id, 16) == 0 &&
+            is_of_changed_key(w, shop, &v->certificates[i]))
+            return true;
+    return false;
+}
+
 /* What the issuer has, and the vaults. What a removed device has not heard or said is left open. */
 static void check_licenses_end(const struct world *w, int shop)
 {
@@ -487,7 +509,7 @@ static void check_licenses_end(const struct world *w, int shop)
         struct license there = held(w, l);
         if (is_removed(w, l->client))
             continue;
-        if (is_there_to_be_restored(w, l))
+        if (is_there_to_be_restored(w, l) || moves_by_withdrawn_key(w, shop, l))
             continue;
         if (l->state == 2 && !moves_to_removed(w, v, l))
             broken("%s has a move of edition %lld of content %d by %s, which has not ended; it has edition %lld as %d",
@@ -523,9 +545,11 @@ void promises_check_end(struct world *w)
         for (int i = 0; i < v->certificate_count; i++) {
             const struct certificate *c = &v->certificates[i];
             const struct license *source = find_license(v, shop_self(w, shop), c->license_id, c->source);
-            if (c->state != 2 && c->state != 3 && !is_removed(w, c->source) && !is_removed(w, c->destination) &&
-                !(c->move && source && is_there_to_be_restored(w, source)))
-                broken("a certificate of %s has not ended: %d", node_name(SHOP_NODE(shop)), c->state);
+            if (c->state != 2 && c->state != 3 && !is_of_changed_key(w, shop, c) && !is_removed(w, c->source) &&
+                !is_removed(w, c->destination) && !(c->move && source && is_there_to_be_restored(w, source)))
+                broken("a certificate of %s by %s for %s has not ended: %d (%s, %lld ms)", node_name(SHOP_NODE(shop)),
+                       name_of(w, c->source), name_of(w, c->destination), c->state, c->move ? "move" : "copy",
+                       (long long)(c->issued_ms - TOWN_START_MS));
             bool paid = c->state != 3 && c->charge != 0;
             copied += paid && !is_removed(w, c->destination);
             perhaps += paid && is_removed(w, c->destination); /* its price may have come back when it was removed */

@@ -21,8 +21,10 @@ void thief_steals(struct world *w, int shop, enum key_purpose purpose)
 void thief_is_known(struct world *w, int shop, const uint8_t key[32], uint64_t sequence)
 {
     for (int i = 0; i < w->stolen_count; i++)
-        if (w->stolen[i].shop == shop && memcmp(w->stolen[i].key, key, 32) == 0 && w->stolen[i].sequence == 0)
+        if (w->stolen[i].shop == shop && memcmp(w->stolen[i].key, key, 32) == 0 && w->stolen[i].sequence == 0) {
             w->stolen[i].sequence = sequence;
+            w->stolen[i].known_ms = w->town.now_ms;
+        }
 }
 
 /* ---- what he tries ---------------------------------------------------------------------------------------------------------- */

@@ -194,6 +194,7 @@ struct operator
 { /* of a shop */
     int step;
     bool begun, withdraws, is_done;
+    bool has_changed_license_key;
     enum key_purpose purpose;
     uint8_t former[32];
     struct buf shown;               /* the keyset that the shop shows */
@@ -206,6 +207,7 @@ struct stolen {
     uint8_t key[32];
     struct buf keyset; /* of then */
     uint64_t sequence; /* of the keyset that does without it; 0: it is not issued yet */
+    int64_t known_ms;  /* when that was issued */
 };
 struct content_fact {
     int shop;
