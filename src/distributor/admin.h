@@ -186,6 +186,8 @@ int admin_settlement(struct admin *a, int argc, char **argv); /* admin_settlemen
 /* An option that names a file, which is kept and read later from elsewhere: its absolute path, in out. 0 or an exit code. admin_keys.c */
 int admin_absolute(struct admin *a, struct admin_option *o, char out[PATH_MAX]) MUST_USE;
 int admin_keys(struct admin *a, int argc, char **argv); /* admin_keys.c */
+/* May keys of these purposes be rotated? 0, or the exit code of why not. admin_keys_room.c */
+int admin_keys_room(struct admin *a, const bool wanted[KEYS_PURPOSES + 1]);
 int admin_partner_terms(struct admin *a, int argc, char **argv);
 int admin_holder(struct admin *a, int argc, char **argv);  /* admin_holders.c */
 int admin_program(struct admin *a, int argc, char **argv); /* admin_programs.c */

@@ -3,7 +3,6 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/file.h"
 #include "base/text.h"
@@ -179,35 +178,6 @@ static int keys_change(struct admin *a, const char *request, const char *doing)
     return ADMIN_DONE;
 }
 
-/* A license key that leaves the keyset takes what it has signed along: licenses that nobody could copy or give back any more. */
-static int judge_room(struct admin *a)
-{
-    doc_Keyset *own CLEANUP(freep) = malloc(sizeof(*own));
-    unsigned count = 0;
-    int64_t first_ends_ms = 0;
-    char until[32] = "?";
-    struct tm date;
-    int r = admin_open(a);
-    if (r != 0)
-        return r;
-    r = own != NULL ? keyset_own(a->o, own) : -ENOMEM;
-    if (r != 0)
-        return admin_error(a, r, "read the keyset");
-    keyset_former_license_keys(a->o, own, a->now_ms, &count, &first_ends_ms);
-    if (count >= KEYSET_FORMER_LICENSE_KEYS) {
-        time_t seconds = (time_t)(first_ends_ms / 1000);
-        if (gmtime_r(&seconds, &date))
-            strftime(until, sizeof(until), "%Y-%m-%d", &date);
-        return admin_fail(
-            a, REASON_NOT_PERMITTED,
-            "%u former license keys are listed that licenses in use are signed by, and there is no room for one more before %s: a key that is "
-            "not listed makes them worthless. Rotate the others alone: keys rotate tls roster sealing. If a license key was stolen: keys withdraw KEY",
-            count, until);
-    }
-    admin_close(a);
-    return 0;
-}
-
 static int keys_rotate(struct admin *a, int argc, char **argv, const char *request)
 {
     a->any_keys = true; /* who lost the newest ones makes others */
@@ -222,7 +192,7 @@ static int keys_rotate(struct admin *a, int argc, char **argv, const char *reque
     }
     for (enum key_purpose p = KEY_TLS; argc == 0 && p <= KEY_SEALING; p++)
         wanted[p] = true;
-    int r = wanted[KEY_LICENSE] ? judge_room(a) : 0;
+    int r = admin_keys_room(a, wanted);
     if (r == 0)
         r = prepare(a, wanted);
     return r == 0 ? keys_change(a, request, "rotate the keys") : r;

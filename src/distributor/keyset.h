@@ -31,6 +31,9 @@ int keyset_is_withdrawn(struct operations *o, const uint8_t key[32], bool *yes) 
 /* How many former license keys an own keyset lists that documents in use may be signed by, and when the first of them has become too old for that. */
 void keyset_former_license_keys(const struct operations *o, const doc_Keyset *own, int64_t now_ms, unsigned *count,
                                 int64_t *first_ends_ms);
+/* With so many more next keys, does a TLS key leave the keyset that is in force, so that connections are under it? *until_ms: when the last of those has
+ * ended; 0: none leaves. -EKEYREVOKED: as keyset_propose. Read-only. */
+int keyset_drops_tls(struct operations *o, unsigned more, int64_t now_ms, int64_t *until_ms) MUST_USE;
 /* How many keys a keyset lists that are withdrawn, except for shared rows of before and to be refused by. */
 int keyset_count_withdrawn(struct operations *o, const doc_Keyset *k, unsigned *count) MUST_USE;
 /* Issues a new one when less than half of its life is left; without the root key it only says so in the log. Writes. */

@@ -114,6 +114,22 @@ const char *keyset_due_text(unsigned why)
                                        : "";
 }
 
+/* Those that are proposed stand in the order in which they stay: the next ones come first, and what is last falls out. */
+int keyset_drops_tls(struct operations *o, unsigned more, int64_t now_ms, int64_t *until_ms)
+{
+    doc_Keyset *k CLEANUP(freep) = malloc(sizeof(*k));
+    int r = k != NULL ? keyset_propose(o, now_ms, k) : -ENOMEM;
+    if (r != 0)
+        return r;
+    *until_ms = 0;
+    size_t stay = more < ARRAY_COUNT(k->keys) ? ARRAY_COUNT(k->keys) - more : 0;
+    for (size_t i = stay; i < k->keys_count; i++)
+        if (k->keys[i].purpose == KEY_TLS && (int64_t)k->keys[i].ends_ms > now_ms &&
+            (int64_t)k->keys[i].ends_ms > *until_ms)
+            *until_ms = (int64_t)k->keys[i].ends_ms;
+    return 0;
+}
+
 int keyset_proves_older(struct operations *o, struct slice envelope, bool *yes, uint64_t *sequence)
 {
     doc_Keyset *shown CLEANUP(freep) = malloc(sizeof(*shown)), *own CLEANUP(freep) = malloc(sizeof(*own));

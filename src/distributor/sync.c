@@ -294,8 +294,8 @@ static int take_units(struct taking *t, struct slice bytes)
         return REASON_MALFORMED;
     int r =
         delegations_grant_store(t->o, &t->out->sender, buf_slice(&t->grant), buf_slice(&t->block), bytes, t->now_ms);
-    if (r ==
-        DELEGATIONS_SEALED_ELSEWHERE) { /* ours was changed since the partner last heard of us; everything else counts */
+    /* Ours was changed since the partner last heard of us; everything else counts. */
+    if (r == DELEGATIONS_SEALED_ELSEWHERE) {
         snprintf(
             t->out->detail, sizeof(t->out->detail),
             "Its key grant is sealed to a key of ours from before, and was left out: export to it; its next file brings one.");

@@ -134,6 +134,23 @@ def as_many_as_have_room():
     assert first in listed and stolen not in listed and len(listed) == 9, listed
 
 
+def no_connection_is_cut_off():
+    """A TLS key that connections of today are under stays in the keyset while a server runs: what would push it out is refused, and says until when."""
+    foxtrot = Distributor(h.root, "foxtrot").start()
+    first, refusal, count = in_use("tls", foxtrot), None, 0
+    while refusal is None and count < 16:
+        try:
+            foxtrot.admin("keys", "rotate", "tls")
+            count += 1
+        except Refused as refused_now:
+            refusal = refused_now
+    assert refusal is not None and refusal.code == "not-permitted" and "room again from 2" in str(refusal) and "keys withdraw" in str(refusal), refusal
+    assert count > 4 and first in [k["key"] for k in keys(foxtrot)["keys"]]
+    foxtrot.admin("keys", "withdraw", "tls")
+    foxtrot.stop()
+    foxtrot.admin("keys", "rotate", "tls")  # nobody is connected
+
+
 def a_stolen_key():
     stolen, name = key_file(h.aurora, "license.key"), in_use("license")
     h.aurora.admin("keys", "withdraw", name)
@@ -389,7 +406,7 @@ def wrapped_by_a_token():
 
 have_hsm = os.path.exists(SOFTHSM) and shutil.which("softhsm2-util") and shutil.which("pkcs11-tool")
 cases = [("rotated while devices buy and copy, and no request fails", rotated_under_load), ("what was bought before plays on", what_was_bought_plays_on),
-         ("one purpose alone", one_purpose_only), ("no more than have room", as_many_as_have_room), ("a stolen license key is withdrawn", a_stolen_key), ("a partner's is", a_partners_stolen_key),
+         ("one purpose alone", one_purpose_only), ("no more than have room", as_many_as_have_room), ("no connection is cut off", no_connection_is_cut_off), ("a stolen license key is withdrawn", a_stolen_key), ("a partner's is", a_partners_stolen_key),
          ("a roster key is", a_roster_key), ("a TLS key is", a_tls_key), ("the root key is taken offline", root_offline)]
 if have_hsm:
     cases += [("the root key lives in a token", root_in_a_token), ("the other keys are wrapped by one", wrapped_by_a_token)]
