@@ -116,7 +116,8 @@ static void on_ready(void *ctx)
     struct directory_client *c = ctx;
     log_info("directory reached address=%s", c->address);
     c->ready = true;
-    c->resynced = false;
+    c->resynced = c->learned = false;
+    c->whole = c->cursor == 0;
     c->retry_ms = RETRY_FIRST_MS;
     c->push_probe = true;
     push(c);

@@ -45,6 +45,8 @@ struct directory_client {
     struct watch_waiting pace;
     uint32_t pulls; /* under way */
     bool resynced;  /* once a connection */
+    bool learned;   /* a keyset, since all was last read from the beginning: rows before it may be good now */
+    bool whole;     /* all was read from the beginning, and none refused */
     uint64_t cursor;
     bool catches_up;      /* on our own rows, after a restore (share_own.h) */
     int64_t caught_up_ms; /* monotonic; 0: never */

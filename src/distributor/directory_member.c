@@ -94,8 +94,10 @@ static int apply_row(struct directory_page *p, struct operations *o, struct slic
     if (r != 0)
         return r < 0 ? r : -EIO;
     r = share_take(o, envelope, SHARE_VIA_DIRECTORY, now_ms, &taken);
-    if (r == 0)
-        r = savepoint_release(&row);
+    int kept = r == 0 || (r == SHARE_GAP && taken.learned) ? savepoint_release(&row) : 0;
+    if (kept != 0)
+        return kept < 0 ? kept : -EIO;
+    p->learned = p->learned || (r == SHARE_GAP && taken.learned);
     p->repeated += r == 0 && taken.known;
     if (r == 0 && !taken.known && !id_equal(taken.origin.bytes, o->keys->self.bytes))
         count_row(p, &taken.origin);
@@ -103,7 +105,8 @@ static int apply_row(struct directory_page *p, struct operations *o, struct slic
         return r;
     if (r == SHARE_GAP)
         p->gap = true;
-    else if (r > 0)
+    p->refused = p->refused || (r > 0 && r != SHARE_GAP);
+    if (r > 0 && r != SHARE_GAP)
         findings_note(o, FINDING_ROW_REFUSED, OPERATIONS_SELF, "A row that the directory gave was not taken: %s",
                       r < REASON_COUNT ? reason_text((enum reason)r) : "its origin is not known.");
     return r < 0 ? r : 0;
@@ -150,7 +153,7 @@ int directory_member_take(struct operations *o, struct directory_page *p, int64_
 {
     p->origin_count = 0; /* a job may run again */
     p->repeated = 0;
-    p->gap = p->reads_again = p->nothing_new = false;
+    p->gap = p->learned = p->refused = p->reads_again = p->nothing_new = false;
     struct reader rows = reader(p->rows);
     struct slice envelope = slice(NULL, 0);
     uint32_t i = 0;
@@ -182,6 +185,16 @@ int directory_member_take(struct operations *o, struct directory_page *p, int64_
     if (r == 0 && p->gap && p->may_read_again)
         return read_again(p, o, now_ms);
     return r == 0 ? move_cursor(p, o, cursor, envelope) : r;
+}
+
+int directory_member_end(struct operations *o, bool learned, bool whole, int64_t now_ms, bool *reads_again)
+{
+    *reads_again = learned;
+    if (learned)
+        return share_read_again(o, now_ms);
+    if (whole)
+        findings_settle(o, FINDING_ROW_REFUSED, OPERATIONS_SELF);
+    return 0;
 }
 
 int directory_member_is_older(struct operations *o, int64_t now_ms)

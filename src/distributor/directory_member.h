@@ -44,6 +44,9 @@ struct directory_page { /* a SHARE_PULL and its answer */
     /* Out: */
     bool reads_again; /* from the beginning: another order than before, or a gap */
     bool gap;
+    bool
+        learned; /* a keyset, of a row that is a gap: rows before it may be good now, so once there are no more, all is read again */
+    bool refused; /* a row that is not good */
     uint32_t repeated;
     bool nothing_new; /* rows, all of which it had given before: the next ones can wait a while */
     struct directory_page_origin origins[DIRECTORY_PAGE_ORIGINS]; /* whose rows are news */
@@ -51,6 +54,9 @@ struct directory_page { /* a SHARE_PULL and its answer */
 };
 /* Takes what is good of it, and moves the cursor. 0, SHARE_AHEAD (share_own.h), REASON_MALFORMED, -errno. Writes. */
 int directory_member_take(struct operations *o, struct directory_page *p, int64_t now_ms) MUST_USE;
+/* There are no more. learned: of a page since everything was last read from its beginning; it is read again then: *reads_again. whole: it was read from the
+ * beginning to here, and nothing refused, so what was refused once is not there any more, or was taken after all. 0 or -errno. Writes. */
+int directory_member_end(struct operations *o, bool learned, bool whole, int64_t now_ms, bool *reads_again) MUST_USE;
 /* After SHARE_AHEAD: the operator hears of it before the server stops. 0 or -errno. Writes. */
 int directory_member_is_older(struct operations *o, int64_t now_ms) MUST_USE;
 

@@ -2,7 +2,8 @@
  * is idempotent, so they may overtake each other.
  * A probe comes first on a connection: it looks whether the row at the cursor is still there. What was read once is verified and stays; an order
  * that has changed (a directory put back from a backup, or one that lies) is read again from its beginning.
- * Callbacks, in the order in which they fire: on_pulled, run_apply (writer thread), on_applied. */
+ * Callbacks, in the order in which they fire: on_pulled, run_apply (writer thread), on_applied; when there is no more run_caught_up or run_end and
+ * their on_*. */
 #define LOG_MODULE "directory-client"
 #include <stdlib.h>
 #include <string.h>
@@ -33,6 +34,7 @@ struct pull {
     struct directory_client *client;
     struct directory_ask *asks; /* who waits for it; NULL in the long poll */
     bool is_ask;
+    bool had_learned; /* when the directory had no more (directory_member_end) */
     struct directory_page page;
     struct buf rows;
     char (*touched)[OPERATIONS_NAME_BYTES];
@@ -150,6 +152,33 @@ static void on_caught_up(struct writer_job *job, int outcome)
     directory_client_poke(c);
 }
 
+static void reads_again(struct directory_client *c)
+{
+    log_warn("reading everything again that the directory has");
+    c->learned = false;
+    c->whole = true;
+    c->cursor = 0;
+}
+
+static int run_end(struct writer_job *job, void *database)
+{
+    struct pull *p = container_of(job, struct pull, job);
+    struct directory_client *c = p->client;
+    return directory_member_end(database, p->had_learned, !p->had_learned, clock_wall_ms(c->server->clock),
+                                &p->page.reads_again);
+}
+
+static void on_end(struct writer_job *job, int outcome)
+{
+    struct pull *p = container_of(job, struct pull, job);
+    bool again = outcome == 0 && p->page.reads_again;
+    if (outcome != 0 && outcome != -ECANCELED)
+        log_warn("what came of all rows could not be noted errno=%d", -outcome);
+    if (again)
+        reads_again(p->client);
+    pull_end(p, again);
+}
+
 static int run_older(struct writer_job *job, void *database)
 {
     struct pull *p = container_of(job, struct pull, job);
@@ -191,11 +220,12 @@ static void on_applied(struct writer_job *job, int outcome)
     if (outcome == 0) {
         announce_users(c->server->announce, p->touched, p->touched_count);
         judge_pace(p);
+        c->learned = c->learned || p->page.learned;
+        c->whole = c->whole && !p->page.refused;
         partners_refresh(c->server->partners); /* a row may have announced a newer key block */
         if (p->page.reads_again) {
-            log_warn("reading everything again that the directory has");
             c->resynced = true;
-            c->cursor = 0;
+            reads_again(c);
         } else if (p->page.after <= c->cursor && p->page.next > c->cursor) {
             c->cursor = p->page.next;
         }
@@ -209,6 +239,19 @@ static void on_applied(struct writer_job *job, int outcome)
         c->ready = false;
     }
     pull_end(p, more);
+}
+
+static void on_no_more(struct pull *p)
+{
+    struct directory_client *c = p->client;
+    p->had_learned = c->learned;
+    if (c->catches_up && !c->learned)
+        then(p, run_caught_up, on_caught_up);
+    else if (c->learned || c->whole)
+        then(p, run_end, on_end);
+    else
+        pull_end(p, false);
+    c->whole = false;
 }
 
 static bool on_pulled(struct peer *peer, const struct frame *reply, enum reason why, void *ctx)
@@ -243,10 +286,7 @@ static bool on_pulled(struct peer *peer, const struct frame *reply, enum reason 
     if (p->page.count == 0 && !p->page.is_probe) {
         p->client->caught_up_ms = clock_mono_ms(p->client->server->clock);
         row_pace_all_ended(p->client->server);
-        if (p->client->catches_up)
-            then(p, run_caught_up, on_caught_up);
-        else
-            pull_end(p, false);
+        on_no_more(p);
         return false;
     }
     p->job = (struct writer_job){ .run = run_apply, .on_done = on_applied };

@@ -92,6 +92,7 @@ static int take_rows(struct answer *a)
             return 0;
         }
     }
+    findings_settle(a->o, FINDING_ROW_REFUSED, a->number); /* one that was comes here again, as it is the next one */
     return 0;
 }
 

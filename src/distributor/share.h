@@ -42,6 +42,8 @@ enum share_via { SHARE_VIA_DIRECTORY, SHARE_VIA_ORIGIN };
 struct share_taken {
     struct id origin; /* whose it is, once that is verified; zeros */
     bool known;       /* it had come that way before */
+    bool
+        learned; /* also of a SHARE_GAP: its keyset is newer than the one that was known; to be kept, for rows before it may wait for that */
 };
 /* The same, by which way it came. out: may be NULL. */
 int share_take(struct operations *o, struct slice envelope, enum share_via via, int64_t now_ms, struct share_taken *out)

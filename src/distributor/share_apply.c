@@ -305,7 +305,8 @@ static apply_fn *const tables[] = {
 
 /* A row's keyset proves itself by its root; it is kept although its own life may be over, because the rows that follow were
  * signed under it and a later one replaces it. */
-static int learn_keyset(struct operations *o, const struct id *origin, const doc_Share *share, int64_t now_ms)
+static int learn_keyset(struct operations *o, const struct id *origin, const doc_Share *share, int64_t now_ms,
+                        bool *newer)
 {
     share_Keyset *m CLEANUP(freep) = calloc(1, sizeof(*m));
     doc_Keyset *k CLEANUP(freep) = calloc(1, sizeof(*k));
@@ -319,12 +320,16 @@ static int learn_keyset(struct operations *o, const struct id *origin, const doc
         return r;
     int64_t judged_ms = k->issued_ms <= (uint64_t)now_ms ? (int64_t)k->issued_ms : now_ms;
     int64_t number;
-    r = keyset_store(o, origin, CODEC_BYTES(m->keyset), judged_ms, &number);
+    uint64_t before = 0;
+    r = keyset_lowest(o, origin, &before);
+    if (r == 0)
+        r = keyset_store(o, origin, CODEC_BYTES(m->keyset), judged_ms, &number);
+    *newer = r == 0 && k->sequence > before;
     return r == KEYSET_DIFFERS ? 0 : r; /* noted; its row has its place in the order all the same */
 }
 
 static int verify(struct operations *o, struct slice envelope, enum share_via via, int64_t now_ms, doc_Share *share,
-                  int64_t *number)
+                  int64_t *number, bool *learned)
 {
     doc_Keyset *keyset CLEANUP(freep) = calloc(1, sizeof(*keyset));
     uint8_t signer[32];
@@ -335,7 +340,7 @@ static int verify(struct operations *o, struct slice envelope, enum share_via vi
         return r;
     struct id origin = id_from(share->origin);
     if (share->table == share_Table_KEYSET && !share->removed && !id_equal(&origin, &o->keys->self))
-        r = learn_keyset(o, &origin, share, now_ms);
+        r = learn_keyset(o, &origin, share, now_ms, learned);
     if (r == 0)
         r = operations_distributor(o, &origin, number);
     if (r == 0)
@@ -453,9 +458,9 @@ int share_take(struct operations *o, struct slice envelope, enum share_via via, 
         return -ENOMEM;
     int64_t number;
     struct share_progress p;
-    int r = verify(o, envelope, via, now_ms, share, &number);
     struct share_taken unwanted, *taken = out != NULL ? out : &unwanted;
     *taken = (struct share_taken){ .known = false };
+    int r = verify(o, envelope, via, now_ms, share, &number, &taken->learned);
     if (r != 0)
         return r;
     taken->origin = id_from(share->origin);

@@ -76,8 +76,11 @@ int share_keyset_judge(struct operations *o, int64_t number, const doc_Keyset *n
         return r;
     if (r == 0 && keyset_lists_shared(k, signer))
         return 0;
-    /* An emptied row is signed when it is emptied, and says nothing: its origin itself may give it. */
-    return share->table == share_Table_NONE && via == SHARE_VIA_ORIGIN ? 0 : REASON_SIGNATURE_INVALID;
+    if (share->table != share_Table_NONE)
+        return REASON_SIGNATURE_INVALID;
+    /* An emptied row is signed when it is emptied, and says nothing: its origin itself may give it. The directory's waits until a keyset that names its key
+     * is known, which comes later in the same order: else whoever keeps the directory could hide what it likes. */
+    return via == SHARE_VIA_ORIGIN ? 0 : SHARE_GAP;
 }
 
 int share_keyset_follow(struct operations *o, int64_t number, const doc_Share *share)

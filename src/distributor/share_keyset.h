@@ -9,7 +9,7 @@
 #include "protocol/documents.h"
 
 /* number: of the origin; newest: its newest keyset; signer: who has signed the row, truly. 0; REASON_SIGNATURE_INVALID: no key that the origin
- * had at this row; -errno. Read-only. */
+ * had at this row; SHARE_GAP: an emptied row, under a key that may be named by a keyset which comes later; -errno. Read-only. */
 int share_keyset_judge(struct operations *o, int64_t number, const doc_Keyset *newest, const doc_Share *share,
                        const uint8_t signer[32], enum share_via via) MUST_USE;
 /* This row was taken, after all before it: when it is a keyset newer than the one before, what follows is judged under it. Writes. */

@@ -5,9 +5,12 @@
 
 #include "base/util.h"
 #include "distributor/devices.h"
+#include "distributor/directory_member.h"
+#include "distributor/erase.h"
 #include "distributor/links.h"
 #include "distributor/roster.h"
 #include "distributor/rotation.h"
+#include "distributor/share_chain.h"
 #include "distributor/share_rows.h"
 
 static struct town town;
@@ -400,6 +403,96 @@ static void rows_outlive_the_keys_that_signed_them(void **state)
     town_deinit(&late);
 }
 
+/* What the directory gives of A, rows first to last of these. */
+static struct directory_page take(struct shop *s, const struct slice rows[], size_t first, size_t last, bool may_again)
+{
+    struct buf tail CLEANUP(buf_free) = buf(1 << 20);
+    struct transaction t CLEANUP(transaction_end) = { 0 };
+    struct directory_page page = { .after = first, .next = last, .may_read_again = may_again };
+    for (size_t i = first; i < last; i++, page.count++)
+        assert_int_equal(codec_list_put(&tail, rows[i]), 0);
+    page.rows = buf_slice(&tail);
+    assert_int_equal(transaction_begin(&t, s->o->store), 0);
+    assert_int_equal(directory_member_take(s->o, &page, town.now_ms), 0);
+    assert_int_equal(transaction_commit(&t), 0);
+    assert_false(page.refused);
+    return page;
+}
+
+static bool reads_again_at_the_end(struct shop *s, bool learned)
+{
+    struct transaction t CLEANUP(transaction_end) = { 0 };
+    bool again;
+    assert_int_equal(transaction_begin(&t, s->o->store), 0);
+    assert_int_equal(directory_member_end(s->o, learned, !learned, town.now_ms, &again), 0);
+    assert_int_equal(transaction_commit(&t), 0);
+    return again;
+}
+
+static uint64_t taken_of_a(struct shop *s)
+{
+    struct share_progress p;
+    int64_t number;
+    assert_int_equal(operations_distributor(s->o, &town.a.keys->self, &number), 0);
+    assert_int_equal(share_progress(s->o, number, &p), 0);
+    return p.taken;
+}
+
+static bool is_emptied(struct slice envelope, doc_Share *share)
+{
+    uint8_t signer[32];
+    assert_int_equal(document_open(DOCUMENT_SHARE, envelope, share, sizeof(*share), signer), 0);
+    return share->table == share_Table_NONE;
+}
+
+/* The keys were changed, then an account ended: its rows are emptied under a key whose keyset comes after them. Whoever reads all this for the first time waits
+ * for that keyset, by which nobody else's empty row counts. */
+static void an_emptied_row_waits_for_the_keyset_of_its_key(void **state)
+{
+    (void)state;
+    static doc_Share share;
+    struct slice rows[64], forgeries[64];
+    struct buf tail CLEANUP(buf_free) = buf(1 << 20), forged CLEANUP(buf_free) = buf(SHARE_ENVELOPE_MAX);
+    struct transaction t CLEANUP(transaction_end) = { 0 };
+    struct town late;
+    uint64_t before = 0;
+    size_t first = 0;
+    assert_int_equal(share_outbox_last(town.a.o, &before), 0);
+    town_rotate(&town.a, KEY_LICENSE, false);
+    assert_int_equal(transaction_begin(&t, town.a.o->store), 0);
+    assert_int_equal(erase_account(town.a.o, "alice", true, town.now_ms, NULL), 0);
+    assert_int_equal(transaction_commit(&t), 0);
+    size_t n = outbox(rows, ARRAY_COUNT(rows), &tail);
+    while (first < n && !is_emptied(rows[first], &share))
+        first++;
+    assert_true(first < before && before < n);
+
+    town_init(&late);
+    assert_false(take(&late.b, rows, 0, before, false).learned); /* the new keyset is not among these */
+    assert_int_equal(taken_of_a(&late.b), first);
+    assert_true(take(&late.b, rows, before, n, false).learned);
+    assert_int_equal(taken_of_a(&late.b), first);
+
+    struct keys stranger = *town.a.keys; /* signs as A, by a key that A never had */
+    stranger.license = kitchen.pair;
+    assert_int_equal(
+        share_row_sign(&stranger, share_Table_NONE, share.removed, CODEC_BYTES(share.row), first + 1, &forged), 0);
+    memcpy(forgeries, rows, sizeof(rows));
+    forgeries[first] = buf_slice(&forged);
+    assert_true(reads_again_at_the_end(&late.b, true));
+    take(&late.b, forgeries, 0, n, false);
+    assert_int_equal(taken_of_a(&late.b), first);
+
+    assert_true(reads_again_at_the_end(&late.b, true));
+    assert_false(take(&late.b, rows, 0, n, false).gap);
+    assert_int_equal(taken_of_a(&late.b), n);
+    assert_false(reads_again_at_the_end(&late.b, false));
+    assert_true(take(&late.a, rows, 0, n, true).reads_again); /* all in one page: at once */
+    assert_false(take(&late.a, rows, 0, n, false).gap);
+    assert_int_equal(taken_of_a(&late.a), n);
+    town_deinit(&late);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -409,6 +502,7 @@ int main(void)
         TEST(nobody_speaks_for_another),
         TEST(a_stranger_is_learned_by_its_keyset),
         TEST(rows_outlive_the_keys_that_signed_them),
+        TEST(an_emptied_row_waits_for_the_keyset_of_its_key),
         TEST(a_household_spans_distributors),
         TEST(link_codes_work_once_and_not_for_long),
         TEST(a_link_goes_only_where_the_operator_says),

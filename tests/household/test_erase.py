@@ -10,7 +10,7 @@ import sys
 sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "python"))
 import judge
 import records
-from household import PROGRAMS, Device, Household, Refused, enter_namespace, make_track, run_cases, wait_for
+from household import PROGRAMS, Device, Distributor, Household, Refused, enter_namespace, make_track, run_cases, wait_for
 
 enter_namespace()
 h = Household()
@@ -263,6 +263,22 @@ def a_new_account_on_the_same_device():
     assert bobs.digest(song) and sql("SELECT sum(amount) FROM ledger WHERE account = 'user:robert'")[0][0] < 0
 
 
+def who_joins_later_reads_it_all():
+    """Rows emptied after a change of keys are under a key that is named after them: a new member waits for that, and finds nothing wrong."""
+    h.aurora.admin("keys", "rotate")
+    h.aurora.admin("user", "erase", "robert", "--yes", "--forgive")
+    zeta = Distributor(h.root, "zeta")
+    h.directory.admin("partner", "add", zeta.url, "--name", "zeta")
+    zeta.admin("directory", "set", h.directory.url)
+    zeta.start()
+    try:
+        wait_for("it has all of aurora's rows", lambda: sql("SELECT chain_sequence FROM distributor WHERE name = 'aurora'", distributor=zeta) == sql("SELECT max(sequence) FROM outbox"), 30)
+        checked = zeta.admin("directory", "check")
+        assert checked["asked"] and checked["open"] == 0 and "row-refused" not in [f["finding"] for f in checked["findings"]], checked
+    finally:
+        zeta.stop()
+
+
 def the_ledger_still_only_grows():
     for statement in ("UPDATE ledger SET amount = amount + 1", "UPDATE ledger SET account = 'user:x'", "UPDATE ledger SET account = 'user:erased-0000000000000000'",
                       "DELETE FROM ledger", "UPDATE posting SET text = 'x' WHERE kind = 1", "UPDATE posting SET time_ms = 0", "DELETE FROM posting"):
@@ -280,4 +296,4 @@ def the_ledger_still_only_grows():
 run_cases([("a life", a_life), ("not while something is owed", not_while_something_is_owed), ("nothing is left", nothing_is_left), ("nor elsewhere", nor_elsewhere),
            ("what was bought plays on", what_was_bought_plays_on), ("the name is nobody's", the_name_is_nobodys),
            ("the last traces go after a month", the_last_traces_go_after_a_month), ("the operator may forgive", the_operator_may_forgive), ("a new account on the same device", a_new_account_on_the_same_device),
-           ("the ledger still only grows", the_ledger_still_only_grows)])
+           ("who joins later reads it all", who_joins_later_reads_it_all), ("the ledger still only grows", the_ledger_still_only_grows)])
