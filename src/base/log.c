@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/log_fields.h"
 #include "base/util.h"
 
 #define LINE_BYTES 1024
@@ -178,18 +179,74 @@ static void put_time(struct line *l)
         t.tm_sec, (int)(now.tv_nsec / 1000000));
 }
 
-static void write_json(struct line *l, enum log_level level, const char *module, const char *text)
+/* What is no field, without the spaces and the colon that led to one. */
+static void message_of(const char *text, const struct log_field *fields, size_t count, char out[LINE_BYTES])
 {
-    char request[LOG_REQUEST_BYTES];
+    size_t used = 0, at = 0, len = strlen(text);
+    for (size_t i = 0; i <= count; i++) {
+        size_t end = i < count ? size_min(fields[i].begin - fields[i].key_len - 1, len) : len;
+        while (at < end && i > 0 && strchr(" ,;:", text[at]) != NULL)
+            at++;
+        if (at < end && used > 0)
+            out[used++] = ' ';
+        for (; at < end; at++)
+            out[used++] = text[at];
+        while (used > 0 && count > 0 && strchr(" ,;:", out[used - 1]) != NULL)
+            used--;
+        at = i < count ? size_min(fields[i].end, len) : len;
+    }
+    out[used] = '\0';
+}
+
+static bool is_reserved(const struct log_field *f)
+{
+    static const char *const names[] = { "time", "level", "program", "module", "request", "message" };
+    for (size_t i = 0; i < ARRAY_COUNT(names); i++)
+        if (strlen(names[i]) == f->key_len && memcmp(names[i], f->key, f->key_len) == 0)
+            return true;
+    return false;
+}
+
+/* Whole, or not at all, but for a text whose end does not fit. */
+static void put_field(struct line *l, const struct log_field *f, const char *text)
+{
+    char value[LINE_BYTES];
+    size_t len = strlen(text), begin = size_min(f->begin, len), bytes = size_min(f->end, len) - begin;
+    bool cut = f->end > len, number = f->is_number && !cut && bytes > 0;
+    if (cut && bytes == 0)
+        return;
+    size_t around = f->key_len + strlen(",\"\":\"\"") + 1;
+    if (l->max - l->len <= around + (number ? bytes : 0))
+        return;
+    memcpy(value, text + begin, bytes);
+    value[bytes] = '\0';
+    put(l, ",\"%s%.*s\":%s", is_reserved(f) ? "_" : "", (int)f->key_len, f->key, number ? value : "\"");
+    if (number)
+        return;
+    l->max--;
+    put_json(l, value);
+    l->max++;
+    put(l, "\"");
+}
+
+static void write_json(struct line *l, enum log_level level, const char *module, const char *text,
+                       const struct log_field *fields, size_t count)
+{
+    char request[LOG_REQUEST_BYTES], message[LINE_BYTES];
+    message_of(text, fields, count, message);
     put(l, "{\"time\":\"");
     put_time(l);
     put(l, "\",\"level\":\"%s\",\"program\":\"%s\",\"module\":\"%s\"", level_names[level], settings.program, module);
     if (current_request != 0)
         put(l, ",\"request\":\"%s\"", log_request_text(current_request, request));
     put(l, ",\"message\":\"");
-    put_json(l, text);
+    put_json(l, message);
+    l->max += END_BYTES / 2;
+    put(l, "\"");
+    for (size_t i = 0; i < count; i++)
+        put_field(l, &fields[i], text);
     l->max = sizeof(l->bytes) - 1;
-    put(l, "\"}");
+    put(l, "}");
 }
 
 static void write_text(struct line *l, enum log_level level, const char *module, const char *text)
@@ -211,13 +268,18 @@ void log_write(enum log_level level, const char *module, const char *format, ...
     va_start(args, format);
     size_t len = printed(vsnprintf(text, sizeof(text), format, args), sizeof(text));
     va_end(args);
+    const bool json = atomic_load_explicit(&settings.json, memory_order_relaxed);
+    struct log_field fields[LOG_FIELDS_MAX];
+    va_start(args, format);
+    size_t count = json ? log_fields_find(format, args, fields) : 0;
+    va_end(args);
     text[len] = '\0';
     fence(text, len);
     struct line l = { .max = LINE_BYTES - END_BYTES };
     if (settings.for_journal)
         put(&l, "<%d>", syslog_priorities[level]);
-    if (atomic_load_explicit(&settings.json, memory_order_relaxed))
-        write_json(&l, level, module, text);
+    if (json)
+        write_json(&l, level, module, text, fields, count);
     else
         write_text(&l, level, module, text);
     l.bytes[l.len++] = '\n';

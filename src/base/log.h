@@ -1,6 +1,7 @@
 /* Structured log: one line an event on standard error, journald-friendly: `program level module: message key=value ...`, and
  * ` request=ID` at its end while a request is worked on (log_request); or, with HEARTH_LOG_FORMAT=json, one JSON object:
- * {"time":"2026-05-01T12:00:00.123Z","level":"info","program":"...","module":"...","request":"...","message":"..."}.
+ * {"time":"2026-05-01T12:00:00.123Z","level":"info","program":"...","module":"...","request":"...","message":"...","key":"value",...}:
+ * a pair of the format is a field of its own (log_fields.h), a whole number without quotes; what is called as one of the first six gets a _ before its name.
  * Values from outside must go through text_safe() (base/text.h). Never a secret. Any thread. */
 #ifndef BASE_LOG_H
 #define BASE_LOG_H

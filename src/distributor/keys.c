@@ -271,6 +271,14 @@ void keys_freep(struct keys **k)
     *k = NULL;
 }
 
+const char *keys_purpose_name(enum key_purpose purpose)
+{
+    static const char *const names[] = {
+        [KEY_TLS] = "tls", [KEY_LICENSE] = "license", [KEY_ROSTER] = "roster", [KEY_SEALING] = "sealing"
+    };
+    return purpose >= KEY_TLS && purpose <= KEY_SEALING ? names[purpose] : "other";
+}
+
 const uint8_t *keys_public(const struct keys *k, enum key_purpose purpose)
 {
     return purpose == KEY_TLS       ? k->tls.public_key

@@ -68,6 +68,8 @@ int keys_used(const char *state_dir) MUST_USE;
 int keys_load(struct keys **out, const char *state_dir) MUST_USE;
 void keys_free(struct keys *k); /* wipes; accepts NULL */
 void keys_freep(struct keys **k);
+/* "tls", "license", "roster", "sealing"; "other". */
+const char *keys_purpose_name(enum key_purpose purpose);
 /* Our key of a purpose, and the one that is to follow it. */
 const uint8_t *keys_public(const struct keys *k, enum key_purpose purpose);
 

@@ -26,7 +26,7 @@ int rotation_settle(struct operations *o, bool *changed)
         r = keys_adopt(o->state_dir, p);
         *changed = true;
         if (r == 0)
-            log_info("a key has taken the other's place: purpose=%d", (int)p);
+            log_info("a key has taken the other's place: purpose=%s", keys_purpose_name(p));
     }
     return r;
 }

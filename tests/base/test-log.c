@@ -125,12 +125,53 @@ static void test_json(void **state)
     assert_int_equal(rest - captured, strlen("{\"time\":\"2026-05-01T12:00:00.123Z"));
     assert_string_equal(
         rest, "\",\"level\":\"error\",\"program\":\"prog\",\"module\":\"test\",\"request\":\"0000000000000007\","
-              "\"message\":\"title=a\\\"b\\\\c?d \xc3\xa9 ? ??? ??? \\\",\\\"level\\\":\\\"x\"}\n");
+              "\"message\":\"\",\"title\":\"a\\\"b\\\\c?d \xc3\xa9 ? ??? ??? \\\",\\\"level\\\":\\\"x\"}\n");
     capture(write_long);
     size_t len = strlen(captured);
     assert_true(len > 900 && len <= 1024);
     assert_string_equal(captured + len - 4, "x\"}\n");
     assert_true(log_set_format("text"));
+}
+
+static void write_fields(void)
+{
+    char text[3000];
+    memset(text, 'x', sizeof(text) - 1);
+    text[sizeof(text) - 1] = '\0';
+    log_error("cannot do it: name=%s, errno=%d", "a b=1 errno=7", -5);
+    log_error("payment=%llu paid in all: of=%zu%% level=%s is %s", 12ULL, (size_t)3, "high", "said name=x");
+    log_error("(no=%d field)", 1);
+    log_error("long: text=%s n=%d", text, 1);
+    log_error("%s: n=%d", text, 1);
+    log_error("so many a=%d b=%d c=%d d=%d e=%d f=%d g=%d h=%d i=%d j=%d k=%d l=%d m=%d", 1, 2, 3, 4, 5, 6, 7, 8, 9, 10,
+              11, 12, 13);
+}
+
+/* What is a field is told by the format alone, whatever is filled in. */
+static void test_json_fields(void **state)
+{
+    (void)state;
+    static const char *const ends[] = {
+        "\"message\":\"cannot do it\",\"name\":\"a b=1 errno=7\",\"errno\":-5}",
+        "\"message\":\"paid in all is said name=x\",\"payment\":12,\"of\":\"3%\",\"_level\":\"high\"}",
+        "\"message\":\"(no=1 field)\"}",
+        "xxx\"}", /* cut, and what follows it is not there */
+        "xxx\"}",
+        "\"message\":\"so many m=13\",\"a\":1,\"b\":2,\"c\":3,\"d\":4,\"e\":5,\"f\":6,\"g\":7,\"h\":8,\"i\":9,\"j\":10,\"k\":11,\"l\":12}",
+    };
+    assert_true(log_set_format("json"));
+    capture(write_fields);
+    assert_true(log_set_format("text"));
+    char *line = captured;
+    for (size_t i = 0; i < ARRAY_COUNT(ends); i++) {
+        char *end = strchr(line, '\n');
+        assert_non_null(end);
+        *end = '\0';
+        assert_true(end - line < 1024 && strlen(line) > strlen(ends[i]));
+        assert_string_equal(end - strlen(ends[i]), ends[i]);
+        line = end + 1;
+    }
+    assert_string_equal(line, "");
 }
 
 static void write_debug(void) { log_debug("now"); }
@@ -169,11 +210,9 @@ static void test_leave_stderr(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_levels),
-                                        cmocka_unit_test(test_one_line),
-                                        cmocka_unit_test(test_request),
-                                        cmocka_unit_test(test_json),
-                                        cmocka_unit_test(test_level_while_running),
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_levels),      cmocka_unit_test(test_one_line),
+                                        cmocka_unit_test(test_request),     cmocka_unit_test(test_json),
+                                        cmocka_unit_test(test_json_fields), cmocka_unit_test(test_level_while_running),
                                         cmocka_unit_test(test_leave_stderr) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
