@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "base/util.h"
+#include "distributor/accounts.h"
 #include "distributor/admin.h"
 #include "distributor/backup.h"
 #include "distributor/keyset.h"
@@ -40,9 +41,8 @@ int admin_backup(struct admin *a, int argc, char **argv)
             "After putting it back: restore --here");
     if (r != 0)
         return admin_error(a, r, "make the backup");
-    const struct out_field fields[] = { OUT_T("backup", argv[0]), OUT_MS("taken-ms", b.taken_ms),
-                                        OUT_N("bytes", b.bytes), OUT_N("bodies", b.bodies),
-                                        OUT_F("directory", b.has_directory) };
+    const struct out_field fields[] = { OUT_T("backup", argv[0]), OUT_MS("taken", b.taken_ms), OUT_N("bytes", b.bytes),
+                                        OUT_N("bodies", b.bodies), OUT_F("directory", b.has_directory) };
     out_object(a, fields, ARRAY_COUNT(fields));
     return ADMIN_DONE;
 }
@@ -64,6 +64,17 @@ int admin_lock_state(struct admin *a, int *fd)
     if (flock(*fd, LOCK_EX | LOCK_NB) != 0)
         return admin_fail(a, REASON_IN_USE, "A server runs on %s. Stop it first.", a->state_dir);
     return 0;
+}
+
+/* Not a directory alone, which nobody has an account at and which has published nothing. */
+static int does_sell(struct admin *a, uint64_t contents, bool *out)
+{
+    struct account account;
+    char is_directory[8] = "";
+    int r = operations_setting(a->o, "directory", is_directory, sizeof(is_directory));
+    int any = r == 0 ? accounts_next(a->o, "", &account) : 0;
+    *out = strcmp(is_directory, "yes") != 0 || contents > 0 || any == 0;
+    return r != 0 ? r : any == OPERATIONS_ABSENT ? 0 : any;
 }
 
 static int tell(struct admin *a, const struct reserve_report *r)
@@ -89,10 +100,14 @@ static int tell(struct admin *a, const struct reserve_report *r)
     }
     if (looked != OPERATIONS_ABSENT)
         return admin_error(a, looked, "read the database");
+    bool sells;
+    looked = does_sell(a, all, &sells);
+    if (looked != 0)
+        return admin_error(a, looked, "read the database");
     bool needs_root = due != 0 && !a->keys->has_root;
     const struct out_field fields[] = {
         OUT_N("restores", r->epoch),
-        OUT_MS("taken-ms", r->taken_ms),
+        OUT_MS("taken", r->taken_ms),
         OUT_N("numbers-skipped", r->leap),
         OUT_F("catches-up-from-directory", r->catches_up),
         OUT_F("was-collecting", r->was_collecting),
@@ -103,17 +118,21 @@ static int tell(struct admin *a, const struct reserve_report *r)
     out_object(a, fields, ARRAY_COUNT(fields));
     if (a->json)
         return ADMIN_DONE;
-    puts("\nWhat happened after the backup was taken is unknown here. Before customers come back:\n"
-         "  - payments received since: enter them (ledger pay NAME AMOUNT --reference TEXT)");
+    puts(sells ? "\nWhat happened after the backup was taken is unknown here. Before customers come back:\n"
+                 "  - payments received since: enter them (ledger pay NAME AMOUNT --reference TEXT)"
+               : "\nWhat happened after the backup was taken is unknown here:\n"
+                 "  - members' rows that are not here they push again, by themselves\n"
+                 "  - members that were added or withdrawn since: do it again (partner add, partner withdraw)");
     if (needs_root)
         puts(
             "  - devices refuse the keyset of before, and the root key is not here: keys request FILE; keys sign where "
             "the key is; keys install FILE");
     if (r->was_collecting)
         puts("  - payments are not collected by themselves until you say so again (settings collect-at AMOUNT)");
-    puts("  - accounts erased, partners withdrawn, products and prices changed since: do it again\n"
-         "  - content published since: publish it again; devices that joined since register again\n"
-         "  - open invitations, link codes and logins have ended: make new ones");
+    if (sells)
+        puts("  - accounts erased, partners withdrawn, products and prices changed since: do it again\n"
+             "  - content published since: publish it again; devices that joined since register again\n"
+             "  - open invitations, link codes and logins have ended: make new ones");
     if (missing > 0)
         printf("  - %llu of %llu bodies are not in %s/bodies: devices cannot download what they hold\n",
                (unsigned long long)missing, (unsigned long long)all, a->state_dir);
@@ -123,8 +142,10 @@ static int tell(struct admin *a, const struct reserve_report *r)
         puts(
             "    A file of that name will do, wherever it is: the bodies/ of another backup, of the old state directory, of "
             "a place or a contents server, or of a device. See: content list");
-    puts(r->catches_up ? "Our own rows come back from the directory once the server has reached it; then: restore lost"
-                       : "There is no directory that could say what was given out since.");
+    if (sells)
+        puts(r->catches_up
+                 ? "Our own rows come back from the directory once the server has reached it; then: restore lost"
+                 : "There is no directory that could say what was given out since.");
     return ADMIN_DONE;
 }
 

@@ -168,6 +168,14 @@ def what_is_on_sale_is_said():
     assert told("shop", "content", "list")["contents"][0]["on_sale_by"] == str(number)
 
 
+def a_restored_directory_is_told_what_concerns_it():
+    for name, words, not_there in (("rows", ("--directory",), "payments"), ("third", (), "members that were added")):
+        run(name, "init", "--name", name, "--listen", "127.0.0.1:7700", *words)
+        made = run(name, "backup", path(name + "-backup"))
+        said = run(name + "-again", "restore", path(name + "-backup"))
+        assert "taken-ms" not in made + said and not_there not in said and ("partner withdraw" in said) == (name == "rows"), said
+
+
 def contents_servers():
     out = run("contents", "contents", "init", "--listen", "127.0.0.1:7799")
     assert [line.split()[0] for line in out.splitlines()] == ["id", "url"], out
@@ -188,7 +196,8 @@ for number in range(3):
     run("shop", "ledger", "pay", "ann", "20.00", "--reference", f"bank-2026-05-01-{number}", "--text", "Payment by bank, as agreed on the telephone")
 run("shop", "partner", "add", told("other", "id")["url"], "--name", "other")
 cases = (lists_fit_the_terminal, amounts_are_amounts, what_has_no_limit_says_so, a_place_is_one_with_and_without_its_slash, a_keyset_that_is_not_taken_says_why,
-         a_withdrawn_key_keeps_its_purpose, who_has_money_left_is_paid_out, what_is_on_sale_is_said, contents_servers)
+         a_withdrawn_key_keeps_its_purpose, who_has_money_left_is_paid_out, what_is_on_sale_is_said,
+         a_restored_directory_is_told_what_concerns_it, contents_servers)
 print(f"1..{len(cases)}")
 for c in cases:
     case(c)
