@@ -95,11 +95,13 @@ int admin_open(struct admin *a)
         return admin_fail(a, REASON_NOT_PERMITTED,
                           "%s belongs to %s. Run this as that user: sudo -u %s hearth-distributor ...", a->state_dir,
                           owner, owner);
-    if (r == -ENXIO || r == -EACCES)
+    if (r == -ENXIO || r == -EACCES || r == -EKEYREJECTED)
         return admin_fail(
             a, REASON_NOT_PERMITTED, "The keys of %s cannot be opened: %s", a->state_dir,
             r == -ENXIO ? "the token that wraps them is not there, or holds another key; the log line above says which."
-                        : "a file or the token refuses; the log line above says which.");
+            : r == -EKEYREJECTED
+                ? "the token refuses the PIN, which is not tried again before its file is changed; the log line above says which file."
+                : "a key file or a PIN file cannot be read; the log line above says which.");
     if (r == -ENOKEY)
         return admin_fail(
             a, REASON_NOT_FOUND,

@@ -11,7 +11,7 @@
 
 static int failed(struct admin *a, int r)
 {
-    if (r == KEYS_TOKEN || r == -ENXIO || r == -EACCES)
+    if (r == KEYS_TOKEN || r == -ENXIO || r == -EACCES || r == -EKEYREJECTED)
         return admin_fail(a, REASON_NOT_PERMITTED,
                           "The token does not hold the storage key; the log line above says why.");
     if (r == -ENOKEY)

@@ -64,7 +64,8 @@ int keys_create(const char *state_dir, const struct rng *rng, const struct token
 /* From now on there is a database that goes with the keys: without it they must not begin anew, for numbers would be used twice. Idempotent. 0, -errno. */
 int keys_used(const char *state_dir) MUST_USE;
 /* Returns owned (keys_free). 0; -ENOENT without keys; -EPERM when a key file is readable by others; -EUCLEAN; -ENXIO: the token that wraps them is
- * not there; -EACCES: it refuses the PIN, or the PIN file is none; -errno. */
+ * not there; -EKEYREJECTED: it refuses the PIN; -EACCES: a key
+ * file may not be read, or the PIN file is none; -errno. */
 int keys_load(struct keys **out, const char *state_dir) MUST_USE;
 void keys_free(struct keys *k); /* wipes; accepts NULL */
 void keys_freep(struct keys **k);

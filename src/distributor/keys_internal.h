@@ -50,6 +50,9 @@ bool keys_pin_was_refused(const char *state_dir, const struct token_place *place
 void keys_pin_refused(const char *state_dir, const struct token_place *place);
 void keys_pin_taken(const char *state_dir, const struct token_place *place);
 
+/* Of reading a key: a file, or a token's PIN, is refused, and would be again. */
+static inline bool keys_refused(int r) { return r == -EACCES || r == -EKEYREJECTED; }
+
 /* keys_storage.c: reads storage.key and storage.key.new. As keys_load. */
 int keys_storage_load(struct keys *k, const char *state_dir) MUST_USE;
 

@@ -26,8 +26,8 @@ struct slot {
 struct storage_ring {
     pthread_mutex_t lock;
     struct keys_storage_id first;
-    size_t next;  /* to be used again when all are */
-    bool refused; /* a token refused its PIN, and more tries might lock it: files are read no more */
+    size_t next; /* to be used again when all are */
+    int refused; /* not 0: a token refused its PIN, and more tries might lock it: files are read no more */
     struct slot slots[SLOTS];
     char state_dir[1024];
 };
@@ -120,15 +120,17 @@ static int read_both(const struct keys *k, struct storage_ring *ring)
     int next = read_storage(k, ring->state_dir, NEXT_FILE, &key);
     if (next == 0)
         put(ring, &key);
-    ring->refused |= next == -EACCES;
+    if (keys_refused(next))
+        ring->refused = next;
     /* After the next one: when that takes this one's place in between, it is read here. */
     int r = read_storage(k, ring->state_dir, keys_files[FILE_STORAGE], &key);
     if (r == 0) {
         put(ring, &key);
         ring->first = id_of_storage(&key);
     }
-    ring->refused |= r == -EACCES;
-    return r != 0 ? r : next == -ENOENT || next == -ENXIO || next == -EACCES ? 0 : next;
+    if (keys_refused(r))
+        ring->refused = r;
+    return r != 0 ? r : next == -ENOENT || next == -ENXIO || keys_refused(next) ? 0 : next;
 }
 
 /* Between opening and reading another process may have put the next key in this one's place, and overwritten what was opened: then it is read anew. A PIN
@@ -136,7 +138,7 @@ static int read_both(const struct keys *k, struct storage_ring *ring)
 static int read_files(const struct keys *k, struct storage_ring *ring)
 {
     int r = read_both(k, ring);
-    for (unsigned more = 2; r != 0 && !ring->refused && more > 0; more--)
+    for (unsigned more = 2; r != 0 && ring->refused == 0 && more > 0; more--)
         r = read_both(k, ring);
     return r;
 }
@@ -144,7 +146,7 @@ static int read_files(const struct keys *k, struct storage_ring *ring)
 /* When something is looked for that is not in memory. */
 static int read_again(const struct keys *k, struct storage_ring *ring)
 {
-    return ring->refused ? -EACCES : read_files(k, ring);
+    return ring->refused != 0 ? ring->refused : read_files(k, ring);
 }
 
 int keys_storage_load(struct keys *k, const char *state_dir)
@@ -183,7 +185,7 @@ static int find(const struct keys *k, const struct keys_storage_id *id, struct k
         return 0;
     keys_storage_text(id, text);
     log_error("there is something under a storage key that is not in keys/ storage-key=%s", text);
-    return r == -ENXIO || r == -EACCES ? r : -ENOKEY;
+    return r == -ENXIO || keys_refused(r) ? r : -ENOKEY;
 }
 
 int keys_storage_has(const struct keys *k, const struct keys_storage_id *id)
@@ -239,7 +241,7 @@ int keys_storage_prepare(const struct keys *k, const char *state_dir, const stru
     if (r == 0 && !secret_equal(read.bytes, key.bytes, sizeof(key.bytes)))
         r = -EIO;
     if (r != 0)
-        return r == -ENXIO || r == -EACCES ? KEYS_TOKEN : r;
+        return r == -ENXIO || keys_refused(r) ? KEYS_TOKEN : r;
     *id = id_of_storage(&key);
     return 0;
 }

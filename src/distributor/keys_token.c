@@ -272,9 +272,10 @@ static int unseal(const char *state_dir, const struct token_place *place, struct
     struct token *token = NULL;
     int r = open_token(&token, state_dir, place, what);
     if (r != 0)
-        return r == TOKEN_WRONG_PIN || r == TOKEN_LAST_TRY || r == TOKEN_NO_PIN || is_pin_file(r) ? -EACCES
-               : r > 0                                                                            ? -ENXIO
-                                                                                                  : r;
+        return r == TOKEN_WRONG_PIN || r == TOKEN_LAST_TRY || r == TOKEN_NO_PIN ? -EKEYREJECTED
+               : is_pin_file(r)                                                 ? -EACCES
+               : r > 0                                                          ? -ENXIO
+                                                                                : r;
     r = token_unseal(token, sealed, out);
     token_free(token);
     if (r == TOKEN_UNFIT || r == -EUCLEAN)

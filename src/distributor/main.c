@@ -251,7 +251,9 @@ static int run_serve(struct admin *a, int argc, char **argv)
     if (r == 0)
         return ADMIN_DONE;
     int failed = why[0] != '\0' ? admin_fail(a, admin_reason(r), "Cannot serve: %s", why) : admin_error(a, r, "serve");
-    return r == -EACCES ? EX_NOPERM : failed; /* whoever starts it again changes nothing, and might lock a token */
+    return r == -EACCES || r == -EKEYREJECTED
+               ? EX_NOPERM
+               : failed; /* whoever starts it again changes nothing, and might lock a token */
 }
 
 /* --- Start ------------------------------------------------------------------------------------------------------- */

@@ -61,7 +61,9 @@ static const char *of_keys(int r)
     case -EPERM:
         return "a key file can be read by others; the line above says which: chmod 600";
     case -EACCES:
-        return "a key file or its token refuses; the line above says which. Serve as the user who owns the directory";
+        return "a key file or a PIN file cannot be read; the line above says which. Serve as the user who owns the directory";
+    case -EKEYREJECTED:
+        return "the token refuses the PIN, which is not tried again before its file is changed; the line above says which file";
     case -ENXIO:
         return "the token that wraps the keys is not there, or holds another key; the line above says which";
     case -EUCLEAN:

@@ -369,6 +369,9 @@ def a_refused_pin_is_tried_once(state, path):
     def tries():
         done = [subprocess.run([PROGRAMS["hearth-distributor"], "--state-dir", state, *words], capture_output=True, text=True, timeout=30) for words in (("serve",), ("serve",), ("keys", "list"))]
         assert [d.returncode for d in done] == [77, 77, 1], done
+        for d in done:
+            last = (d.stdout + d.stderr).splitlines()[-1]
+            assert "the token refuses the PIN" in last and "user who owns" not in last, d
         return sum("the token refused the PIN;" in d.stdout + d.stderr for d in done), sum("refused this PIN before" in d.stdout + d.stderr for d in done)
     assert tries() == (1, 2)
     left, = marks() - before
