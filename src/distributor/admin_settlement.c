@@ -140,8 +140,20 @@ static int settlement_export(struct admin *a, const char *word, const char *path
 
 /* --- The partner's side ----------------------------------------------------------------------------------------------- */
 
+struct judged {
+    struct out_list list;
+    bool fees_differ, charge_refused; /* from our terms */
+    int64_t fee;                      /* of each row whose fee differs; 0: of these not the same */
+};
+
 static void put_finding(void *ctx, const struct settlement_finding *f)
 {
+    struct judged *j = ctx;
+    if (f->trouble && strcmp(f->trouble, "other-amount") == 0 && f->row->kind == ROW_FEE) {
+        j->fee = !j->fees_differ || j->fee == f->row->amount ? f->row->amount : 0;
+        j->fees_differ = true;
+    }
+    j->charge_refused = j->charge_refused || (f->trouble && strcmp(f->trouble, "not-agreed") == 0);
     static const char *const kinds[] = { "", "fee", "charge", "fee-back", "charge-back" };
     char serial[HEX_TEXT_BYTES(16)];
     hex_encode(SLICE_ARRAY(f->row->serial), serial);
@@ -151,7 +163,28 @@ static void put_finding(void *ctx, const struct settlement_finding *f)
         OUT_M("price", f->row->price),   OUT_M("amount", f->row->amount),
         OUT_MS("time", f->row->time_ms), OUT_T("finding", f->trouble ? f->trouble : f->before ? "before" : "agreed")
     };
-    out_list_row(ctx, fields, ARRAY_COUNT(fields));
+    out_list_row(&j->list, fields, ARRAY_COUNT(fields));
+}
+
+#define NEEDED_BYTES 400
+
+/* Both sides set what was agreed, and one may have forgotten it. */
+static void say_needed(const struct judged *j, const char *partner, char out[NEEDED_BYTES])
+{
+    char fee[64] = "AMOUNT [--gets-share N]";
+    if (j->fee > 0)
+        snprintf(fee, sizeof(fee), "%" PRId64 ".%02d, or less and --gets-share N", j->fee / 100, (int)(j->fee % 100));
+    out[0] = '\0';
+    if (j->fees_differ)
+        snprintf(
+            out, NEEDED_BYTES,
+            "a fee is not the one that our terms say; if it was agreed: hearth-distributor partner terms %s --gets-fee %s",
+            partner, fee);
+    if (j->charge_refused)
+        snprintf(
+            out + strlen(out), NEEDED_BYTES - strlen(out),
+            "%sa charge is above what our terms accept; if it was agreed: hearth-distributor partner terms %s --accepts-charges AMOUNT",
+            out[0] != '\0' ? "; " : "", partner);
 }
 
 static int fail_file(struct admin *a, int r)
@@ -173,29 +206,32 @@ static int settlement_judge_file(struct admin *a, const char *path, bool accept,
 {
     struct buf file CLEANUP(buf_free) = buf(SETTLEMENTS_FILE_MAX);
     struct settlement_check c;
-    struct out_list l;
+    struct judged j = { 0 };
+    struct out_list *l = &j.list;
+    char needed[NEEDED_BYTES];
     int r = admin_read_file(path, &file);
     if (r != 0)
         return admin_error(a, r > 0 ? -EMSGSIZE : r, "read the statement");
     r = admin_begin(a);
     if (r != 0)
         return r;
-    out_list_begin(&l, a, "rows");
-    r = settlement_check_file(a->o, buf_slice(&file), a->now_ms, put_finding, &l, &c);
+    out_list_begin(l, a, "rows");
+    r = settlement_check_file(a->o, buf_slice(&file), a->now_ms, put_finding, &j, &c);
+    say_needed(&j, r == 0 ? c.issuer.name : "", needed);
     const bool troubled = c.disagreed + c.missing > 0, keep = accept && !(troubled && all);
-    const struct out_field head[] = {
-        OUT_T("partner", c.issuer.name),   OUT_N("statement", c.statement.number), OUT_M("net", c.statement.net),
-        OUT_N("agreed", c.agreed),         OUT_N("disagreed", c.disagreed),        OUT_N("missing", c.missing),
-        OUT_N("settled-before", c.before), OUT_M("posted", keep ? c.posted : 0),   OUT_F("accepted", keep)
-    };
+    const struct out_field head[] = { OUT_T("partner", c.issuer.name),   OUT_N("statement", c.statement.number),
+                                      OUT_M("net", c.statement.net),     OUT_N("agreed", c.agreed),
+                                      OUT_N("disagreed", c.disagreed),   OUT_N("missing", c.missing),
+                                      OUT_N("settled-before", c.before), OUT_M("posted", keep ? c.posted : 0),
+                                      OUT_F("accepted", keep),           OUT_T("needed", needed) };
     if (r == 0)
-        out_list_head(&l, head, ARRAY_COUNT(head));
+        out_list_head(l, head, ARRAY_COUNT(head));
     if (r != 0) {
-        out_list_drop(&l);
+        out_list_drop(l);
         return fail_file(a, r);
     }
     r = keep ? admin_commit(a) : 0;
-    out_list_end(&l);
+    out_list_end(l);
     return r != 0 ? r : troubled && !keep ? ADMIN_FAILED : ADMIN_DONE;
 }
 

@@ -148,8 +148,12 @@ def settlement():
     keyset = judge.keyset(envelope, id_bytes(h.aurora.id), 0, int(time.time() * 1000))
     document, rows = judge.settlement_file(open(statement, "rb").read(), keyset, ours)
     assert (document["net"], [(r["kind"], r["amount"], r["user"]) for r in rows]) == (-20, [(2, -25, "alina"), (1, 5, "alina")])
-    assert boreal("settlement", "check", statement)["agreed"] == 2
-    boreal("partner", "terms", "aurora", "--gets-fee", "0.03")
+    checked = boreal("settlement", "check", statement)
+    assert checked["agreed"] == 2 and checked["needed"] == "", checked
+    boreal("partner", "terms", "aurora", "--gets-fee", "0.03", "--gets-share", "0", "--accepts-charges", "0")  # one side forgot what was agreed
+    done = subprocess.run([PROGRAMS["hearth-distributor"], "--state-dir", h.boreal.dir, "settlement", "check", statement], capture_output=True, text=True)
+    assert done.returncode == 1 and "partner terms aurora --gets-fee 0.05" in done.stdout and "partner terms aurora --accepts-charges" in done.stdout, done
+    boreal("partner", "terms", "aurora", "--gets-fee", "0.03", "--gets-share", "1000", "--accepts-charges", "1.00")
     done = subprocess.run([PROGRAMS["hearth-distributor"], "--state-dir", h.boreal.dir, "--json", "settlement", "accept", statement], capture_output=True)
     disputed = json.loads(done.stdout)
     assert done.returncode == 1 and not disputed["accepted"] and [r["finding"] for r in disputed["rows"]] == ["agreed", "other-amount", "missing"]
