@@ -165,6 +165,7 @@ int admin_export(struct admin *a, const char *user);                        /* a
 int admin_erase(struct admin *a, const char *user, bool forgive, bool yes); /* admin_erase.c: user erase */
 int admin_token(struct admin *a, int argc, char **argv);                    /* admin_token.c: user token */
 int admin_metadata(struct admin *a, int argc, char **argv);
+int admin_license(struct admin *a, int argc, char **argv); /* admin_licenses.c */
 int admin_use_log(struct admin *a, int argc, char **argv);
 int admin_device(struct admin *a, int argc, char **argv);
 int admin_publish(struct admin *a, int argc, char **argv); /* admin_shop.c */

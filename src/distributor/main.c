@@ -74,6 +74,8 @@ static const struct admin_command commands[] = {
     { "certificate",
       "list [--user NAME] [--state issued|redeemed|refused|ended|given-back]\ncertificate give-back SERIAL [--text REASON]",
       "Copy certificates issued; count and price of an unused one given back by hand.", admin_certificate },
+    { "license", "list [--user NAME]",
+      "What was bought: when, on which device, its state, when it was last given out, its price.", admin_license },
     { "use-log", "USER", "What devices brought of the use that their licenses oblige them to log.", admin_use_log },
     { .summary = "What is sold" },
     { "publish",

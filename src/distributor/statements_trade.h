@@ -107,6 +107,17 @@
     X(LICENSE_OF_CONTENT, "SELECT " SQL_LICENSE " FROM license WHERE client = ?2 AND license_id ="                                       \
                           " (SELECT license_id FROM content_license WHERE distributor = 1 AND content = ?1)")                            \
     X(LICENSE_DOCUMENT, "SELECT document FROM license WHERE license_id = ?1 AND client = ?2")                                            \
+    /* for the operator; ?2: an account, or NULL */                                                                                      \
+    X(LICENSE_NEXT,                                                                                                                      \
+      "SELECT l.sequence, l.client, l.content, l.account, l.product, l.state, l.issued_ms, coalesce(c.title, ''),"                       \
+      " coalesce(d.name, ''), coalesce(u.downloaded_ms, 0), coalesce(g.number, 0), coalesce(-g.amount, 0) FROM license l"                \
+      " LEFT JOIN content c ON c.content = l.content"                                                                                    \
+      " LEFT JOIN client_user d ON d.distributor = l.distributor AND d.client = l.client"                                                \
+      " LEFT JOIN user_content u ON u.distributor = l.distributor AND u.user = l.user AND u.content = l.content AND u.client = l.client" \
+      " LEFT JOIN posting p ON p.reference IN ('license:' || CAST(l.sequence AS TEXT), 'renewal:' || CAST(l.sequence AS TEXT),"          \
+      " 'ownership:' || CAST(l.sequence AS TEXT))"                                                                                       \
+      " LEFT JOIN ledger g ON g.posting = p.number AND g.account = 'user:' || l.account"                                                 \
+      " WHERE l.sequence > ?1 AND (CAST(?2 AS TEXT) IS NULL OR l.account = ?2) ORDER BY l.sequence LIMIT 1")                             \
     X(LICENSE_LOST_NEXT,                                                                                                                 \
       "SELECT l.content, max(CASE WHEN l.state = 1 AND l.client = ?3 THEN 1 ELSE 0 END) FROM license l WHERE l.account = ?1"             \
       " AND l.content > ?2 AND " SQL_LOST " GROUP BY l.content ORDER BY l.content LIMIT 1")                                              \

@@ -83,6 +83,18 @@ def sales():
     ledger_is_even()
 
 
+def sold():
+    """What the operator reads when a customer calls."""
+    def licenses(*words):
+        return [(r["content"], r["user"], r["device"], r["state"], r["price"], bool(r["entry"]), bool(r["downloaded"])) for r in h.aurora.admin("license", "list", *words)["licenses"]]
+
+    bought, copied = (content, "alice", "kitchen", "live", 129, True, True), (content, "alice", "attic", "live", 0, False, True)
+    assert bought in licenses() and copied in licenses("--user", "alice"), licenses()
+    assert licenses("--user", "mallory") == []
+    row = next(r for r in h.aurora.admin("license", "list", "--user", "alice")["licenses"] if r["price"])
+    assert row["title"] == "Track 31" and row["entry"] == newest_bill("License: Track 31")["number"] and abs(row["bought"] - time.time() * 1000) < 600_000, row
+
+
 def credit():
     second = h.publish(more[0], "--price", "0.50")
     h.aurora.admin("user", "set", "alice", "--credit", "1.50")
@@ -126,6 +138,7 @@ def refunds():
         assert refusal.code == "already"
     assert h.kitchen.digest(content) == digest, "what is stored cannot be taken back"
     h.kitchen.refused("no-license", "copy", content, "--to", "attic", "--again")
+    assert [r["state"] for r in h.aurora.admin("license", "list", "--user", "alice")["licenses"] if r["entry"] == entry] == ["refunded"]
     ledger_is_even()
 
 
@@ -399,6 +412,6 @@ def owe(user, amount):
     db.close()
 
 
-run_cases([("sales are shared to the cent", sales), ("credit is refused and restored", credit), ("a withdrawn title harms no buyer", withdrawn),
+run_cases([("sales are shared to the cent", sales), ("what was sold is listed", sold), ("credit is refused and restored", credit), ("a withdrawn title harms no buyer", withdrawn),
            ("a refund in part, with the license's future", refunds), ("partners settle", settlement), ("a command collects", collected), ("a declined payment ends credit", declined),
            ("a command that does not read", deaf), ("a command that loses its words", lost_words), (f"{KILLS} kills lose and double nothing", kills)])
