@@ -112,7 +112,9 @@ void call_refuse_as(struct call *c, const msg_Refusal *refusal)
 void call_refuse(struct call *c, enum reason why, const char *detail)
 {
     msg_Refusal refusal;
-    char safe[256]; /* what was cut may end in the middle of a character */
+    char safe[256], full[DAEMON_FULL_BYTES]; /* what was cut may end in the middle of a character */
+    if (why == REASON_STORAGE_FULL && detail == NULL && c->client != NULL)
+        detail = daemon_full_text(c->client->control->daemon, full);
     reason_refusal(&refusal, why, detail == NULL ? NULL : text_safe(detail, safe, sizeof(safe)));
     call_refuse_as(c, &refusal);
 }

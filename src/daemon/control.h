@@ -41,7 +41,7 @@ void call_row(struct call *c, uint16_t type, const pb_msgdesc_t *fields, const v
 void call_progress(struct call *c, uint64_t done, uint64_t total, const char *format, ...) PRINTF_LIKE(4, 5);
 void call_finish(struct call *c); /* c is gone */
 void call_refuse(struct call *c, enum reason why,
-                 const char *detail);                             /* c is gone; detail NULL: the standard sentence */
+                 const char *detail); /* c is gone; detail NULL: the standard sentence; of a full disk: ours */
 void call_refuse_as(struct call *c, const msg_Refusal *refusal);  /* c is gone; passes on what another end said */
 void call_choose_listing(struct daemon *d, const struct call *c); /* that of the terminal it came from */
 void terminal_handle(struct daemon *d, struct call *c, const void *message); /* TERMINAL */

@@ -37,7 +37,8 @@ static const char *detail_of(const struct copy *c, enum reason why, const char *
                        c->m.about.move ? ": it stays here" : "; what it has cost comes back");
         return out;
     }
-    if (why != REASON_STORAGE_FULL || c->m.about.removable || (detail != NULL && strstr(detail, "hearth ") != NULL))
+    if (why != REASON_STORAGE_FULL || c->m.about.removable || c->own_room ||
+        (detail != NULL && strstr(detail, "hearth ") != NULL))
         return detail;
     (void)snprintf(out, DETAIL_BYTES, "There is not enough room for it on %s. There, hearth remove TRACK makes room.",
                    c->t.peer);
@@ -75,7 +76,9 @@ void copy_wait_for_issuer(struct copy *c)
     if (c->t.state == TRANSFER_PAUSED)
         return;
     transfer_set_state(&c->t, TRANSFER_WAITING, REASON_OFFLINE, NULL);
-    transfer_say(&c->t, "waiting for %s, which cannot be reached; " QUEUED_TEXT,
+    transfer_say(&c->t,
+                 c->issuer_full ? "waiting for %s, which has no room on its disk; " QUEUED_TEXT
+                                : "waiting for %s, which cannot be reached; " QUEUED_TEXT,
                  a != NULL && a->name[0] != '\0' ? a->name : "its distributor");
 }
 

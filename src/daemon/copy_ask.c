@@ -37,11 +37,15 @@ static void on_outcome(const struct transact_outcome *outcome, void *ctx)
     struct copy *c = ctx;
     if (!c->t.gone) {
         struct account *a = account_find_issuer(c->t.daemon, c->m.about.issuer.bytes);
+        bool full = outcome->why == REASON_STORAGE_FULL;
+        c->own_room = full && outcome->refusal->has_remedy; /* reason.h: room is made where it lacks */
+        c->issuer_full = full && !c->own_room;
+        enum reason why = c->issuer_full && !c->m.about.removable ? REASON_OFFLINE : outcome->why;
         /* It was sent, or may have been: the transaction goes on, and so do we. */
-        if (outcome->why == REASON_OFFLINE && a != NULL && transact_outstanding(a->transact))
-            copy_out_unanswered(&c->m, outcome->why, outcome->refusal->text, copy_now_ms(c));
+        if ((why == REASON_OFFLINE || c->issuer_full) && a != NULL && transact_outstanding(a->transact))
+            copy_out_unanswered(&c->m, why, outcome->refusal->text, copy_now_ms(c));
         else if (outcome->why != REASON_NONE)
-            denied(c, outcome->why, outcome->refusal->text);
+            denied(c, why, outcome->refusal->text);
         else if (c->m.state == COPY_OUT_ASKING && c->m.doing == COPY_OUT_ASK) /* find_asked knew whose it is */
             copy_out_given_already(&c->m, copy_now_ms(c));
         copy_step(c);

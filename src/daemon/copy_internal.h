@@ -20,6 +20,8 @@ struct copy {
     bool adding;                 /* the row is being added: nothing else is done */
     bool stepping;               /* copy_step is under way, further up the stack */
     bool ended;                  /* the transfer has heard it */
+    bool issuer_full;            /* the issuer has no room for what was asked for; it is asked again */
+    bool own_room;               /* REASON_STORAGE_FULL is said of this device */
     struct transact_item *item;  /* granted, not stored yet */
     struct link_user link;       /* to the destination */
     uint32_t request;            /* open OFFER or WITHDRAW; 0: none */

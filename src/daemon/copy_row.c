@@ -97,8 +97,10 @@ static void after_store(struct copy *c, enum reason why)
     if (item != NULL)
         transact_item_stored(item, why == REASON_NONE ? 0 : -EIO);
     if (added && why != REASON_NONE) {
+        char full[DAEMON_FULL_BYTES];
         c->ended = true;
-        transfer_set_state(&c->t, TRANSFER_FAILED, why, NULL);
+        transfer_set_state(&c->t, TRANSFER_FAILED, why,
+                           why == REASON_STORAGE_FULL ? daemon_full_text(c->t.daemon, full) : NULL);
         return;
     }
     if (why == REASON_NONE && c->m.state == COPY_OUT_GONE && c->m.anew)

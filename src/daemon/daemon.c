@@ -13,6 +13,7 @@
 
 #include "base/file.h"
 #include "base/notify.h"
+#include "base/text.h"
 #include "base/util.h"
 #include "daemon/account.h"
 #include "daemon/bandwidth.h"
@@ -331,4 +332,12 @@ void daemon_deinit(struct daemon *d)
     free(steal(&d->plays));
     peer_identity_free(steal(&d->identity));
     closep(&d->lock_fd);
+}
+
+const char *daemon_full_text(const struct daemon *d, char out[DAEMON_FULL_BYTES])
+{
+    char safe[DAEMON_FULL_BYTES - 64];
+    (void)snprintf(out, DAEMON_FULL_BYTES, "There is no room left on this device, in %s.",
+                   text_safe(d->config.state_dir, safe, sizeof(safe)));
+    return out;
 }

@@ -104,5 +104,8 @@ int daemon_start(struct daemon *d, uv_loop_t *loop, const struct config *config,
 void daemon_stop(struct daemon *d, int exit_code);
 /* After the loop has run out: frees what is left. */
 void daemon_deinit(struct daemon *d);
+/* What is said of REASON_STORAGE_FULL when it is this device's own disk: where. Returns out. */
+#define DAEMON_FULL_BYTES 256
+const char *daemon_full_text(const struct daemon *d, char out[DAEMON_FULL_BYTES]);
 
 #endif

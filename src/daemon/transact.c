@@ -118,10 +118,17 @@ static struct transact *job_done(struct db_job *job)
     return gone ? NULL : t;
 }
 
+/* Of what our own database could not do. */
+static const char *own_detail(const struct transact *t, enum reason why, char out[DAEMON_FULL_BYTES])
+{
+    return why == REASON_STORAGE_FULL ? daemon_full_text(t->daemon, out) : NULL;
+}
+
 static void on_stored(struct db_job *job, int outcome)
 {
     struct transact *t = job_done(job);
     msg_Refusal refusal;
+    char full[DAEMON_FULL_BYTES];
     if (t == NULL)
         return;
     if (outcome == 0) {
@@ -133,7 +140,7 @@ static void on_stored(struct db_job *job, int outcome)
     struct transact_item *batch = steal(&t->batch);
     t->client.outstanding = false;
     t->stage = IDLE;
-    reason_refusal(&refusal, reason_of_error(outcome), NULL);
+    reason_refusal(&refusal, reason_of_error(outcome), own_detail(t, reason_of_error(outcome), full));
     refuse_items(t, batch, &refusal, reason_of_error(outcome));
     start_next(t);
 }
@@ -223,6 +230,7 @@ static void send_commit(struct transact *t)
 static void on_finished(struct db_job *job, int outcome)
 {
     struct transact *t = job_done(job);
+    char full[DAEMON_FULL_BYTES];
     if (t == NULL)
         return;
     if (outcome != 0) { /* the row is still outstanding: sent again, answered the same */
@@ -230,7 +238,7 @@ static void on_finished(struct db_job *job, int outcome)
         t->client.bit ^= 1u;
         t->stage = SENDING;
         (void)uv_timer_start(&t->timer, on_timer, RETRY_MS, 0);
-        fire_all(t->batch, reason_of_error(outcome), NULL);
+        fire_all(t->batch, reason_of_error(outcome), own_detail(t, reason_of_error(outcome), full));
         return;
     }
     struct transact_item *batch = steal(&t->batch);
@@ -366,6 +374,7 @@ static void follow(struct transact *t, const struct frame *f)
 static void on_answer(const struct answer *answer, void *ctx)
 {
     struct transact *t = ctx;
+    char full[DAEMON_FULL_BYTES];
     bool gone = t->closing;
     t->in_flight = false;
     transact_release(t);
@@ -396,6 +405,14 @@ static void on_answer(const struct answer *answer, void *ctx)
         return;
     case REASON_RATE_LIMITED:
         come_again(t, answer->refusal->has_retry_ms ? answer->refusal->retry_ms : RETRY_MS);
+        return;
+    case REASON_STORAGE_FULL: /* theirs: nothing of it was kept there */
+        (void)snprintf(full, sizeof(full),
+                       "%s has no room left on its disk; its operator has to make some. What was asked for is kept and "
+                       "completed as soon as there is.",
+                       t->account->name);
+        fire_all(t->batch, REASON_STORAGE_FULL, full);
+        send_again(t, RETRY_MS);
         return;
     default: /* not known whether it was executed: the same again */
         try_later(t, answer->refusal->has_retry_ms ? u64_min(answer->refusal->retry_ms, 60000) : RETRY_MS,

@@ -245,6 +245,10 @@ int admin_error(struct admin *a, int r, const char *doing)
             doing);
     if (r == -EBUSY)
         return admin_fail(a, REASON_IN_USE, "Cannot %s: the database is in use. Try again.", doing);
+    if (r == -ENOSPC || r == -EDQUOT)
+        return admin_fail(a, REASON_STORAGE_FULL,
+                          "Cannot %s: the disk of %s is full. Make room there, then say it again.", doing,
+                          a->state_dir);
     return admin_fail(a, admin_reason(r), "Cannot %s: %s.", doing, strerror(r < 0 ? -r : EINVAL));
 }
 

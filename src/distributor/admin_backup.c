@@ -39,6 +39,10 @@ int admin_backup(struct admin *a, int argc, char **argv)
             "This distributor's database is a server's: back it up with that server's tools "
             "(pg_dump), and `database`, keys/, confidential/, programs/ and bodies/ of the state directory as files. "
             "After putting it back: restore --here");
+    if (r == -ENOSPC || r == -EDQUOT)
+        return admin_fail(a, REASON_STORAGE_FULL,
+                          "Cannot make the backup: the disk of %s is full. Make room there, or name another place.",
+                          argv[0]);
     if (r != 0)
         return admin_error(a, r, "make the backup");
     const struct out_field fields[] = { OUT_T("backup", argv[0]), OUT_MS("taken", b.taken_ms), OUT_N("bytes", b.bytes),

@@ -116,6 +116,10 @@ static int fail_file(struct admin *a, int r, const char *path)
         return admin_fail(a, REASON_TOO_LARGE, "%s is empty, or larger than a body can be.", path);
     if (r == PUBLISH_CHANGED)
         return admin_fail(a, REASON_IN_USE, "%s changed while it was read.", path);
+    if (r == -ENOSPC || r == -EDQUOT)
+        return admin_fail(a, REASON_STORAGE_FULL,
+                          "Cannot publish %s: the disk of %s is full. Make room there, then say it again.", path,
+                          a->state_dir);
     return admin_fail(a, admin_reason(r), "Cannot publish %s: %s.", path, strerror(r < 0 ? -r : EINVAL));
 }
 

@@ -72,6 +72,8 @@ void exchange_refuse(struct exchange *x, enum reason reason, const char *detail)
     char text[sizeof(((msg_Refusal *)NULL)->text)], id[LOG_REQUEST_BYTES];
     if (detail == NULL && x->reply.detail[0] != '\0')
         detail = x->reply.detail;
+    if (reason == REASON_STORAGE_FULL && detail == NULL)
+        detail = "This distributor has no room left on its disk; its operator has to make some.";
     const char *sentence = detail != NULL ? detail : reason_text(reason);
     int len = is_ours(reason) ? snprintf(text, sizeof(text), "%.*s (request %s)", (int)sizeof(text) - 32, sentence,
                                          log_request_text(x->log_id, id))

@@ -218,7 +218,9 @@ static void run_batch(struct writer *w, struct list *todo)
     uint64_t commit_us = 0;
     int r = run_until_kept(w, todo, &batch, &commit_us);
     if (r != 0) {
-        log_error("a transaction failed: nothing of it was kept errno=%d", -r);
+        log_error(r == -ENOSPC ? "no room on the database's disk: nothing is sold until there is some errno=%d"
+                               : "a transaction failed: nothing of it was kept errno=%d",
+                  -r);
         for (struct writer_job *job = batch.first; job != NULL; job = job->next)
             job->outcome = r;
     }

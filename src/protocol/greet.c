@@ -198,8 +198,13 @@ static void judged_statement(struct greet *g, const struct frame *reply, enum re
         return;
     }
     msg_Presented taken;
-    g->presented = reason_of_reply(reply, msg_Type_PRESENTED, NULL) == REASON_NONE &&
-                   CODEC_DECODE(msg_Presented, reply->message, &taken) == 0 &&
+    msg_Refusal refusal = msg_Refusal_init_zero;
+    enum reason refused = reason_of_reply(reply, msg_Type_PRESENTED, &refusal);
+    if (refused == REASON_STORAGE_FULL || refused == REASON_TIMED_OUT) {
+        fail(g, refused, refusal.text); /* it said nothing of the vault: again later, or no transaction is ever taken */
+        return;
+    }
+    g->presented = refused == REASON_NONE && CODEC_DECODE(msg_Presented, reply->message, &taken) == 0 &&
                    CODEC_SET_BYTES(g->welcome.standing, CODEC_BYTES(taken.standing)) == 0;
     become_ready(g);
 }

@@ -165,7 +165,8 @@ void reason_refusal(msg_Refusal *out, enum reason r, const char *detail)
                    r == REASON_STORAGE_FULL || r == REASON_NO_LICENSE;
     if (general && detail && strstr(detail, "hearth ")) /* it names what helps here */
         out->has_remedy = false;
-    if (r == REASON_STORAGE_FULL && detail && strstr(detail, "room there")) /* removing tracks here would not help */
+    /* Room is made where it lacks. */
+    if (r == REASON_STORAGE_FULL && detail && !strstr(detail, "this device"))
         out->has_remedy = false;
     if (out->has_remedy)
         CODEC_SET_TEXT(out->remedy, e->remedy);

@@ -80,7 +80,8 @@ enum reason reason_of_code(const char *code); /* REASON_INTERNAL for a code this
 /* A reply of the expected type: REASON_NONE. A readable refusal: its reason, and *refusal (may be NULL). Else REASON_MALFORMED. */
 struct frame;
 enum reason reason_of_reply(const struct frame *reply, uint16_t expected_type, msg_Refusal *refusal);
-/* Fills a Refusal; detail (may be NULL) replaces the standard sentence, and of those that have several causes the remedy, when it names a `hearth` command. */
+/* Fills a Refusal; detail (may be NULL) replaces the standard sentence, and of those that have several causes the remedy, when it names a `hearth` command. The
+ * remedy of REASON_STORAGE_FULL is that of "this device", without a detail or with one that says these words. */
 void reason_refusal(msg_Refusal *out, enum reason r, const char *detail);
 /* The one place where a failure inside becomes something a peer is told: -ENOSPC storage-full, -EPROTO malformed,
  * -EMSGSIZE too-large, -ETIMEDOUT timed-out, other negatives internal. Positive values must be reasons already. */

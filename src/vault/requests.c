@@ -117,6 +117,8 @@ struct batch {
 static int refuse(struct batch *b, uint32_t id, enum reason reason, const char *detail)
 {
     msg_Refusal refusal;
+    if (reason == REASON_STORAGE_FULL && detail == NULL)
+        detail = "There is no room left on this device for what its vault has to write; nothing was changed.";
     reason_refusal(&refusal, reason, detail);
     return codec_frame(&b->replies, msg_Type_REFUSAL, id, msg_Refusal_fields, &refusal, slice(NULL, 0));
 }

@@ -338,6 +338,51 @@ static void test_refusals(void **state)
     }
 }
 
+/* Up to the vault's statement, which is refused. */
+static void refuse_statement(struct greet *g, enum reason why)
+{
+    struct buf bytes = buf(size_max(msg_Welcome_size, msg_Refusal_size));
+    msg_Welcome m = { .registered = true, .session = 7 };
+    msg_Present statement = msg_Present_init_zero;
+    msg_Refusal refusal;
+    assert_int_equal(CODEC_SET_BYTES(m.standing, slice_str("standing")), 0);
+    m.has_standing = true;
+    assert_int_equal(CODEC_ENCODE(msg_Welcome, &bytes, &m), 0);
+    struct frame f = reply_frame(&bytes, msg_Type_WELCOME);
+    bring_to(g, GREET_HELLO);
+    greet_reply(g, &f, REASON_NONE, NOW);
+    expect(g, GREET_CHECK_TIME);
+    greet_timed(g);
+    expect(g, GREET_CHECK_STANDING);
+    assert_int_equal(CODEC_SET_BYTES(statement.statement, slice_str("statement")), 0);
+    greet_stood(g, &statement, true, NOW);
+    expect(g, GREET_SEND_STATEMENT);
+    buf_clear(&bytes);
+    reason_refusal(&refusal, why, "because");
+    assert_int_equal(CODEC_ENCODE(msg_Refusal, &bytes, &refusal), 0);
+    f = reply_frame(&bytes, msg_Type_REFUSAL);
+    greet_reply(g, &f, REASON_NONE, NOW);
+    buf_free(&bytes);
+}
+
+/* What is wrong with the vault leaves the rest as it is; a distributor that could not write it down is greeted again later. */
+static void test_a_refused_statement(void **state)
+{
+    (void)state;
+    static const enum reason later[] = { REASON_STORAGE_FULL, REASON_TIMED_OUT };
+    struct greet g;
+    refuse_statement(&g, REASON_CATCH_UP_NEEDED);
+    expect(&g, GREET_DONE);
+    assert_false(g.presented);
+    greet_deinit(&g);
+    for (size_t i = 0; i < ARRAY_COUNT(later); i++) {
+        refuse_statement(&g, later[i]);
+        assert_string_equal(g.detail, "because");
+        expect_failure(&g, later[i]);
+        greet_deinit(&g);
+    }
+}
+
 /* A WELCOME cut at every byte, and with every byte flipped: refused, or another welcome; never a state in between. */
 static void test_cut_and_flipped_welcomes(void **state)
 {
@@ -435,6 +480,7 @@ int main(void)
         cmocka_unit_test(test_frames_out_of_order),
         cmocka_unit_test(test_a_second_keyset),
         cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_a_refused_statement),
         cmocka_unit_test(test_cut_and_flipped_welcomes),
         cmocka_unit_test(test_deadlines),
         cmocka_unit_test(test_the_distributors_end),
