@@ -11,7 +11,7 @@ import subprocess
 import time
 
 import cluster
-from household import PROGRAMS, Household, Process, Refused, enter_namespace, free_port, make_track, reference_digest, run_cases, run_json, wait_for
+from household import PROGRAMS, Household, Process, Refused, enter_namespace, free_port, make_track, own_mounts, reference_digest, run_cases, run_json, wait_for
 
 enter_namespace()
 random.seed(int(os.environ.get("HEARTH_SEED", "1")))
@@ -194,6 +194,32 @@ def each_step_alone():
     refused("not-found", "database", "move", "--to", to("steps"), state=copy)
 
 
+def no_room_for_the_mark():
+    """The rows are there, and the embedded database has no room to say that it has moved: it counts on, the other does not."""
+    if not own_mounts():
+        return "SKIP no mounts of our own can be made here"
+    small = os.path.join(h.root, "small")
+    state, filler = os.path.join(small, "aurora"), os.path.join(small, "filler")
+    os.mkdir(small)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=700,size=8m", "tmpfs", small], check=True)
+    shutil.copytree(h.aurora.dir, state, ignore=shutil.ignore_patterns("bodies", "*-wal", "*-shm"))
+    mine = [PROGRAMS["hearth-distributor"], "--state-dir", state, "--json"]
+    pg.create("small")
+    with open(filler, "wb", buffering=0) as f:
+        try:
+            while f.write(bytes(1 << 16)) > 0:
+                pass
+        except OSError:
+            os.ftruncate(f.fileno(), f.tell() - (36 << 10))  # what it opens with; no page of its log
+    assert small in refused("storage-full", "database", "move", "--to", to("small"), state=state)
+    assert pg.one("small", "SELECT value FROM setting WHERE name = 'incomplete'") == "yes"
+    os.remove(filler)
+    assert digest(os.path.join(state, "operations.db")) == before["rows"]
+    assert run_json([*mine, "ledger", "check"])["balanced"] and run_json([*mine, "database", "show"])["embedded"]
+    assert run_json([*mine, "database", "move", "--to", to("small")])["balanced"]
+    return None
+
+
 def it_has_moved():
     answer = h.aurora.admin("database", "move", "--to", to("aurora"))
     assert answer["balanced"] and answer["database"] == to("aurora"), answer
@@ -233,4 +259,4 @@ def two_servers_sell_on():
         second.stop()
 
 
-run_cases([(f.__name__.replace("_", " "), f) for f in (what_is_refused, each_step_alone, killed_on_the_way, it_has_moved, two_servers_sell_on)])
+run_cases([(f.__name__.replace("_", " "), f) for f in (what_is_refused, each_step_alone, no_room_for_the_mark, killed_on_the_way, it_has_moved, two_servers_sell_on)])
