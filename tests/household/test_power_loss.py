@@ -29,7 +29,7 @@ import distributors  # noqa: E402
 import states  # noqa: E402
 
 MOVES = 3  # of the calls of a database's move
-STATES = 400  # in all, when nothing else is asked for; those that are the same as before are not tried
+STATES = 800  # in all, when nothing else is asked for; those that are the same as before are not tried
 LICENSE_SOLD = 1  # the kind of a posting
 seed = int(os.environ.get("HEARTH_POWER_LOSS_SEED", "1"))
 torn = int(os.environ.get("HEARTH_POWER_LOSS_TORN", "1"))
@@ -205,10 +205,12 @@ def of_distributor(machine, way, rng, count, buyer, time_ns, like):
             return None
         took = found.begin()
         found.judge(known["facts"], after["facts"], final["facts"])
+        backed_up = max(m.get("backup", 0) for i, m in [(0, {}), *machine.marks] if i < machine.at)
+        assert backed_up == 0 or os.path.isdir(os.path.join(disk, "backup")), "a backup that was made is gone"
         if count % 8 == 1:
             found.judge_ledger()
         if count % 8 == 3 and like is h.aurora:
-            found.judge_backup(max([m.get("backup", 0) for i, m in machine.marks if i < machine.at]))
+            found.judge_backup(backed_up)
         if count % 8 == 5 and like is h.aurora and buyer.marks[0][0] < buyer.at:
             buyer.go_to(time_ns)
             buys_once(found, buyer, rng)
