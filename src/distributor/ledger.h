@@ -86,7 +86,8 @@ struct ledger_line {
     uint32_t kind, product;
     uint64_t refunds; /* the first line of the posting it gives back; 0: none */
     bool revoked;
-    char device[OPERATIONS_NAME_BYTES]; /* what the device is called now that bought; "": none, or it is known no more */
+    char
+        device[OPERATIONS_NAME_BYTES]; /* what the device is called now that bought; "": none, or it is known no more */
 };
 int ledger_line_get(struct operations *o, uint64_t number, struct ledger_line *out) MUST_USE; /* 0, OPERATIONS_ABSENT */
 

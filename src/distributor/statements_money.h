@@ -2,10 +2,10 @@
 #ifndef DISTRIBUTOR_STATEMENTS_MONEY_H
 #define DISTRIBUTOR_STATEMENTS_MONEY_H
 
-#define SQL_LINE                                                                                                \
-    "l.number, l.posting, l.account, l.amount, l.balance, p.time_ms, p.text, p.kind, p.product, p.reference,"   \
-    " (SELECT min(b.number) FROM ledger b WHERE b.posting = p.refunds), p.revoked,"                             \
-    " (SELECT u.name FROM client_user u WHERE u.distributor = 1 AND u.client = p.client)"                       \
+#define SQL_LINE                                                                                              \
+    "l.number, l.posting, l.account, l.amount, l.balance, p.time_ms, p.text, p.kind, p.product, p.reference," \
+    " (SELECT min(b.number) FROM ledger b WHERE b.posting = p.refunds), p.revoked,"                           \
+    " (SELECT u.name FROM client_user u WHERE u.distributor = 1 AND u.client = p.client)"                     \
     " FROM ledger l JOIN posting p ON p.number = l.posting"
 #define SQL_POSTING \
     "number, reference, kind, product, time_ms, text, license_id, client, edition, serial, refunds, revoked FROM posting"
