@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -239,6 +240,22 @@ static int start_database(struct server *server, bool *serves_directory)
     return 0;
 }
 
+/* What a copy or a restore by hand has left open to others: a store closes it when it is opened, which may be after no mode can be changed. */
+static int make_private(const char *state_dir)
+{
+    static const char *const names[] = { "directory.db", "programs.db" };
+    char path[PATH_MAX];
+    struct stat st;
+    for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
+        int r = file_join(path, sizeof(path), state_dir, names[i]);
+        if (r == 0 && lstat(path, &st) == 0 && S_ISREG(st.st_mode) && (st.st_mode & 077) != 0 && chmod(path, 0600) != 0)
+            r = -errno;
+        if (r != 0)
+            return r;
+    }
+    return 0;
+}
+
 /* Nothing of the world was read by now, and there is one thread. */
 static int confine(struct server *server)
 {
@@ -246,6 +263,8 @@ static int confine(struct server *server)
     int r = operations_setting(server->read_ops, "payment-command", command, sizeof(command));
     if (r == 0)
         r = database_of(server->config.state_dir, database);
+    if (r == 0)
+        r = make_private(server->config.state_dir);
     if (r != 0 || *server->confined)
         return r;
     const struct confinement c = { &server->config, database, command };

@@ -135,6 +135,7 @@ def run_json(argv, env=None):
 class Distributor:
     host = "127.0.0.1"  # where it listens
     before = []  # env, when its programs run under something
+    serve_options = []  # of serve
 
     def __init__(self, root, name, directory=False, host=host):
         self.name = name
@@ -143,7 +144,6 @@ class Distributor:
         self.port = free_port()
         self.log = self.dir + ".log"
         self.process = None
-        self.options = []  # of serve
         self.admin("init", "--name", name, "--listen", f"{host}:{self.port}", *(["--directory"] if directory else []))
         self.url = self.admin("id")["url"]
         self.id = self.url.rsplit("#", 1)[1]
@@ -152,7 +152,7 @@ class Distributor:
         return run_json([*self.before, PROGRAMS["hearth-distributor"], "--state-dir", self.dir, "--json", *args])
 
     def start(self):
-        self.process = Process([*self.before, PROGRAMS["hearth-distributor"], "--state-dir", self.dir, "serve", *self.options], self.log)
+        self.process = Process([*self.before, PROGRAMS["hearth-distributor"], "--state-dir", self.dir, "serve", *self.serve_options], self.log)
         wait_for(f"{self.name} listens", self.reachable)
         return self
 
@@ -265,12 +265,13 @@ class Device:
 class Household:
     """aurora (kitchen, attic; stranger of another user), boreal (bedroom), the directory; accounts linked."""
 
-    def __init__(self, root=None, directory=True, kind=Distributor):
+    def __init__(self, root=None, directory=True, kind=None):
         self.root = root or tempfile.mkdtemp(prefix="hearth-test-")
         atexit.register(self.down)
         self.kept = os.environ.get("HEARTH_TEST_KEEP") == "1"
         self.devices = {}
         self.directory = Distributor(self.root, "directory", directory=True) if directory else None
+        kind = kind or Distributor
         self.aurora = kind(self.root, "aurora")
         self.boreal = kind(self.root, "boreal")
         for d in (self.aurora, self.boreal) if directory else ():

@@ -148,6 +148,10 @@ def hearthd_is_off():
 
 
 def its_helpers_stand_still():
+    attic.stop()
+    attic.inside = ["setsid"]  # a session of its own, as a service has: its stopped helpers are nobody's then, and the kernel continues them
+    attic.start()
+    wait_for("it sees another device", lambda: attic("status"))
     spawner, opener = attic.children(b"hearthd")
     os.kill(opener, signal.SIGSTOP)
     says(attic, "helpers", "bad", "The opener does not answer", "restart hearthd")

@@ -210,7 +210,7 @@ def from_other_commands():
     assert "--drop" in kitchen.refused("in-use", "remove", songs["b.ogg"]).message
     kitchen.refused("not-found", "queue", "--drop", "9")
     kitchen.refused("not-found", "queue", "no such track")
-    assert "Nope: Nothing" in kitchen.refused("not-found", "queue", songs["b.ogg"], "Nope").message
+    assert "No track 'Nope'" in kitchen.refused("not-found", "queue", songs["b.ogg"], "Nope").message
     assert len(kitchen("queue")["queue"]) == 3
     moved = kitchen("next")
     assert (moved["title"], moved["number"], moved["volume"]) == ("b.ogg", 2, 35)

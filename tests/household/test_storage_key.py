@@ -254,7 +254,7 @@ def into_a_token_and_back():
     h.aurora.stop()  # it has to find the token: its environment says where, and what else it needs its configuration
     with open(os.path.join(h.aurora.dir, "serve.conf"), "w") as f:
         f.write(f"[server]\ntoken-paths = {h.root}\n")
-    h.aurora.options = ["--config", os.path.join(h.aurora.dir, "serve.conf")]
+    h.aurora.serve_options = ["--config", os.path.join(h.aurora.dir, "serve.conf")]
     h.aurora.start()
     before, plain = listed()["storage_key"], file("storage.key")
     for place in (token("box", bad), token("sign", good), token("nothing", good), token("box", good, "nobody")):
