@@ -363,10 +363,8 @@ bool members_have_settled(struct world *w)
         MUST(share_outbox_last(other->o, &last) == 0);
         MUST(delegations_partner_find(s->o, &other->keys->self, &p) == 0);
         MUST(share_progress(s->o, p.number, &progress) == 0);
-        bool directory = progress.directory == last || w->directory.left_out;
-        /* Who is no partner any more is not asked: then only its next row shows that one is missing. */
-        bool all = progress.taken == last || (w->directory.left_out && w->operators[1 - shop].floor_sequence != 0);
-        if (!w->members[shop].ready || !all || !directory || directory_has(w, 1 - shop) != last)
+        if (!w->members[shop].ready || progress.taken != last || progress.directory != last ||
+            directory_has(w, 1 - shop) != last)
             return false;
     }
     return true;

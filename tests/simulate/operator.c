@@ -246,10 +246,40 @@ void operators_begin(struct world *w)
             w->operators[shop].is_done = true;
 }
 
+/* Its next row: a keyset, as when half of the life of the one before is over. */
+static void on_speak(struct world *w, struct event *e)
+{
+    int shop = e->a;
+    struct keys *keys = NULL;
+    if (!w->up[SHOP_NODE(shop)] || w->operators[shop].begun) {
+        after(w, 1000, -1, on_speak)->a = shop;
+        return;
+    }
+    struct operations *o = open_beside(shop_at(w, shop), &keys);
+    {
+        struct transaction t CLEANUP(transaction_end) = { 0 };
+        MUST(transaction_begin(&t, o->store) == 0 && keyset_issue(o, w->town.now_ms) == 0);
+        MUST(transaction_commit(&t) == 0);
+    }
+    close_beside(o, keys);
+    (void)go_over(w, shop);
+    w->operators[shop].has_spoken = true;
+}
+
+void operators_calm(struct world *w)
+{
+    for (int shop = 0; shop < SHOPS; shop++) {
+        w->operators[shop].has_spoken = !w->directory.left_out;
+        if (w->directory.left_out)
+            after(w, between(w, 60000, 90000), -1, on_speak)->a = shop;
+    }
+}
+
 bool operators_are_done(const struct world *w)
 {
     for (int shop = 0; shop < SHOPS; shop++)
-        if (!w->operators[shop].is_done && (w->operators[shop].begun || w->operators[shop].step != STEP_PREPARE))
+        if (!w->operators[shop].has_spoken ||
+            (!w->operators[shop].is_done && (w->operators[shop].begun || w->operators[shop].step != STEP_PREPARE)))
             return false;
     return true;
 }

@@ -220,6 +220,7 @@ static void on_calm(struct world *w, struct event *e)
     memset(w->apart, 0, sizeof(w->apart));
     for (int i = 0; i < DEVICES; i++)
         w->devices[i].skew_ms = 0;
+    operators_calm(w);
     directory_calm(w);
     for (int i = 0; i < NODES; i++)
         disk_arm((unsigned)i, 0, NULL);

@@ -187,14 +187,13 @@ struct directory {
     int lied_to; /* SHOPS: everybody */
     int64_t slow_ms, rests_ms;
     bool has_backup, put_back; /* put_back: with its next start */
-    bool
-        left_out; /* a row was, or was altered: whoever has heard of no later one asks its origin, not the directory again */
+    bool left_out; /* a row was, or was altered, or came before its time: of that one learns with the next row */
 };
 struct operator
 { /* of a shop */
     int step;
     bool begun, withdraws, is_done;
-    bool has_changed_license_key;
+    bool has_changed_license_key, has_spoken;
     enum key_purpose purpose;
     uint8_t former[32];
     struct buf shown;               /* the keyset that the shop shows */
@@ -294,6 +293,7 @@ event_fn shop_hears;
 
 /* ---- operator.c: a shop's keys ---- */
 void operators_begin(struct world *w);
+void operators_calm(struct world *w);           /* each shop says something once more */
 bool operators_are_done(const struct world *w); /* none is in the middle of a change */
 void operator_start(struct world *w, int shop); /* opens its database, with the keys that are there now */
 /* Are the server's keys those that count? If not it waits until it has gone over to them. */
