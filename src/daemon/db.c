@@ -46,8 +46,8 @@ static const char *const migrations[] = {
     "INSERT INTO place (client, by_hand, address) SELECT client, CASE WHEN by_hand = 0 THEN 0 ELSE 1 END, address FROM address WHERE length(client) = 32;"
     "DROP TABLE address;",
     /* The last number that was given, and where a run was cut off, so that numbers leap from `given` to `first` (events.h). */
-    "ALTER TABLE event_number ADD COLUMN given INTEGER;"
-    "CREATE TABLE event_cut (first INTEGER PRIMARY KEY CHECK (first > 0), given INTEGER NOT NULL CHECK (given >= 0)) STRICT;",
+    ("ALTER TABLE event_number ADD COLUMN given INTEGER;"
+     "CREATE TABLE event_cut (first INTEGER PRIMARY KEY CHECK (first > 0), given INTEGER NOT NULL CHECK (given >= 0)) STRICT;"),
 };
 
 static const char *const statements[] = {
