@@ -342,7 +342,7 @@ def lists():
     played = kitchen.anyhow("play", songs["a.flac"], "Nope", "--output", "null", "--list", path)  # what cannot be found is told, the rest is played
     assert [p["title"] for p in played["played"]] == ["a.flac", "d.m4a", "a.flac"] and [f["title"] for f in played["failed"]] == ["Nope", "no such track"], played
     said = subprocess.run([PROGRAMS["hearth"], "--socket", kitchen.socket, "play", "--output", "null", "--list", path], capture_output=True, text=True, timeout=60)
-    assert said.returncode == 1 and f"{path}, line 6: no such track was not played: Nothing in" in said.stderr, said
+    assert said.returncode == 1 and f"{path}, line 6: no such track was not played: No track 'no such track' in" in said.stderr, said
     kitchen.refused("not-found", "play", "Nope", "no such track", "--output", "null")
     with open(path, "ab") as f:
         f.write(b"\xff\xfb\x90\n")  # as of an mp3
