@@ -73,11 +73,16 @@ static void check_version(const char *text)
 /* Does this byte sequence hold something that a terminal would act on? A second opinion on text_safe, byte by byte. */
 static bool acts(const char *s)
 {
-    static const char *const forbidden[] = { "\u061c",     "\u200e",     "\u200f",     "\u2028",    "\u2029", "\u202a",
-                                             "\u202b",     "\u202c",     "\u202d",     "\u202e",    "\u2066", "\u2067",
-                                             "\u2068",     "\u2069",     "\ufeff",     "\ufff9",    "\ufffa", "\ufffb",
-                                             "\u200b",     "\u2060",     "\u2061",     "\u2062",    "\u2063", "\u2064",
-                                             "\U000e0001", "\U000e0020", "\U000e0061", "\U000e007f" };
+    static const char *const forbidden[] = {
+        "\u061c",     "\u200e",     "\u200f",     "\u2028",       "\u2029",       "\u202a",     "\u202b",
+        "\u202c",     "\u202d",     "\u202e",     "\u2066",       "\u2067",       "\u2068",     "\u2069",
+        "\ufeff",     "\ufff9",     "\ufffa",     "\ufffb",       "\u200b",       "\u2060",     "\u2061",
+        "\u2062",     "\u2063",     "\u2064",     "\xf3\xa0\x80", "\xf3\xa0\x81", /* tags, by how they begin */
+        "\u00ad",     "\u034f",     "\u180e",     "\u115f",       "\u1160",       "\u3164",     "\uffa0",
+        "\u17b4",     "\u17b5",     "\u2065",     "\u206a",       "\u206b",       "\u206c",     "\u206d",
+        "\u206e",     "\u206f",     "\U0001d173", "\U0001d174",   "\U0001d175",   "\U0001d176", "\U0001d177",
+        "\U0001d178", "\U0001d179", "\U0001d17a"
+    };
     for (const char *p = s; *p; p++) {
         uint8_t byte = (uint8_t)*p;
         if (byte < 0x20 || byte == 0x7f || (byte == 0xc2 && (uint8_t)p[1] >= 0x80 && (uint8_t)p[1] <= 0x9f))
