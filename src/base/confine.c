@@ -93,6 +93,19 @@ int confine_files(const struct confine_path *paths, size_t count, unsigned flags
     return syscall(SYS_landlock_restrict_self, ruleset, 0) != 0 ? -errno : 0;
 }
 
+const struct confine_path confine_system_files[CONFINE_SYSTEM_FILES] = {
+    { "/usr", CONFINE_READ },
+    { "/lib", CONFINE_READ },
+    { "/lib64", CONFINE_READ },
+    { "/run/systemd/resolve", CONFINE_READ },
+    { "/run/NetworkManager", CONFINE_READ },
+    { "/run/resolvconf", CONFINE_READ },
+    { "/sys/devices/system/cpu", CONFINE_READ },
+    { "/proc/sys/kernel/random", CONFINE_READ },
+    { "/dev/urandom", CONFINE_READ },
+    { "/dev/null", CONFINE_WRITE },
+};
+
 int confine_enter(const struct confine_path *paths, size_t count, unsigned flags, int (*filter)(void))
 {
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)

@@ -54,6 +54,10 @@ int confine_calls(const struct confine_calls *list, bool processes) MUST_USE;
 #define CONFINE_LINKS 2u         /* second names of files, where Landlock lets them be */
 int confine_server_calls(unsigned flags) MUST_USE;
 
+/* What libraries that are loaded later look up (libcurl, a token's module, those that resolve names): without /etc. */
+#define CONFINE_SYSTEM_FILES 10
+extern const struct confine_path confine_system_files[CONFINE_SYSTEM_FILES];
+
 /* All of it: no new privileges, confine_files, then filter (0, CONFINE_UNAVAILABLE, -errno). What this kernel or this build has not is missing, and a warning says so. 0 or -errno. */
 int confine_enter(const struct confine_path *paths, size_t count, unsigned flags, int (*filter)(void)) MUST_USE;
 

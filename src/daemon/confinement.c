@@ -13,19 +13,6 @@
 #define OWN_MAX 8
 #define OWN_PATH_BYTES (CONFIG_PATH_BYTES + 32)
 
-/* Libraries that are loaded later (libcurl, those that resolve names), and what these look up. */
-static const struct confine_path system_files[] = {
-    { "/usr", CONFINE_READ },
-    { "/lib", CONFINE_READ },
-    { "/lib64", CONFINE_READ },
-    { "/run/systemd/resolve", CONFINE_READ },
-    { "/run/NetworkManager", CONFINE_READ },
-    { "/run/resolvconf", CONFINE_READ },
-    { "/sys/devices/system/cpu", CONFINE_READ },
-    { "/proc/sys/kernel/random", CONFINE_READ },
-    { "/dev/urandom", CONFINE_READ },
-    { "/dev/null", CONFINE_WRITE },
-};
 /* A file here may be replaced by another one (resolv.conf, at each network), which only a rule for the directory covers. */
 static const struct confine_path etc = { "/etc", CONFINE_READ };
 /* Where the passphrase of the storage key lies there, those that it needs by name. */
@@ -37,7 +24,7 @@ static const struct confine_path within_etc[] = {
 };
 
 struct allowed {
-    struct confine_path paths[ARRAY_COUNT(system_files) + ARRAY_COUNT(within_etc) + OWN_MAX];
+    struct confine_path paths[CONFINE_SYSTEM_FILES + ARRAY_COUNT(within_etc) + OWN_MAX];
     size_t count;
     char own[OWN_MAX][OWN_PATH_BYTES];
     size_t own_count;
@@ -74,7 +61,7 @@ static int confine(const struct config *c)
     struct allowed *a CLEANUP(freep) = calloc(1, sizeof(*a));
     if (a == NULL)
         return -ENOMEM;
-    allow(a, system_files, ARRAY_COUNT(system_files));
+    allow(a, confine_system_files, CONFINE_SYSTEM_FILES);
     if (strncmp(c->vault_passphrase_file, "/etc/", 5) == 0)
         allow(a, within_etc, ARRAY_COUNT(within_etc));
     else

@@ -49,10 +49,9 @@ void transfer_table_add(struct transfer_table *table, struct transfer *t)
     t->before = table->last;
     *table->last = t;
     table->last = &t->next;
+    put(table, t);
     if (++table->count > table->place_count)
-        grow(table); /* with it */
-    else
-        put(table, t);
+        grow(table);
 }
 
 void transfer_table_end(struct transfer_table *table, struct transfer *t)

@@ -167,18 +167,26 @@ int billing_sell(struct operations *o, const struct sale *s, uint64_t *entry)
 
 /* --- Payments received, and paid out ------------------------------------------------------------------------------------------------ */
 
-int billing_pay(struct operations *o, const char *user, int64_t amount, const char *reference, int64_t now_ms,
-                const char *text)
+/* What the operator enters, not yet posted; account: the user's. way: what its reference begins with. */
+static int begin_payment(struct operations *o, const char *user, const char *way, const char *reference, int64_t now_ms,
+                         const char *text, struct posting *p, char account[LEDGER_ACCOUNT_BYTES])
 {
     struct account a;
     int r = accounts_find(o, user, &a);
     if (r != 0)
         return r == OPERATIONS_ABSENT ? REASON_NOT_FOUND : r;
-    struct posting p = { .kind = POSTING_PAYMENT, .time_ms = now_ms };
-    char account[LEDGER_ACCOUNT_BYTES];
+    *p = (struct posting){ .kind = POSTING_PAYMENT, .time_ms = now_ms };
     ledger_account_user(user, account);
-    snprintf(p.text, sizeof(p.text), "%s", text);
-    r = ledger_refer(o, &p, "received", reference);
+    snprintf(p->text, sizeof(p->text), "%s", text);
+    return ledger_refer(o, p, way, reference);
+}
+
+int billing_pay(struct operations *o, const char *user, int64_t amount, const char *reference, int64_t now_ms,
+                const char *text)
+{
+    struct posting p;
+    char account[LEDGER_ACCOUNT_BYTES];
+    int r = begin_payment(o, user, "received", reference, now_ms, text, &p, account);
     if (r == 0)
         r = posting_line(&p, account, amount);
     if (r == 0)
@@ -189,15 +197,10 @@ int billing_pay(struct operations *o, const char *user, int64_t amount, const ch
 int billing_pay_out(struct operations *o, const char *user, int64_t *amount, const char *reference, int64_t now_ms,
                     const char *text)
 {
-    struct account a;
-    int r = accounts_find(o, user, &a);
-    if (r != 0)
-        return r == OPERATIONS_ABSENT ? REASON_NOT_FOUND : r;
-    struct posting p = { .kind = POSTING_PAYMENT, .time_ms = now_ms };
+    struct posting p;
     char account[LEDGER_ACCOUNT_BYTES];
-    ledger_account_user(user, account);
-    snprintf(p.text, sizeof(p.text), "%s", text);
-    r = ledger_refer(o, &p, "paid-back", reference); /* erase.c takes what the operator wrote out of it */
+    /* erase.c takes what the operator wrote out of the reference */
+    int r = begin_payment(o, user, "paid-back", reference, now_ms, text, &p, account);
     return r == 0 ? ledger_pay_out(o, &p, account, amount) : r;
 }
 

@@ -14,21 +14,6 @@
 
 #define PATHS_MAX 64
 
-/* Libraries that are loaded later (those that resolve names, a token's module), and what these look up. */
-static const struct confine_path system_files[] = {
-    { "/usr", CONFINE_READ },
-    { "/lib", CONFINE_READ },
-    { "/lib64", CONFINE_READ },
-    { "/etc", CONFINE_READ },
-    { "/run/systemd/resolve", CONFINE_READ },
-    { "/run/NetworkManager", CONFINE_READ },
-    { "/run/resolvconf", CONFINE_READ },
-    { "/sys/devices/system/cpu", CONFINE_READ },
-    { "/proc/sys/kernel/random", CONFINE_READ },
-    { "/dev/urandom", CONFINE_READ },
-    { "/dev/null", CONFINE_WRITE },
-};
-
 struct allowed {
     struct confine_path paths[PATHS_MAX];
     char own[PATHS_MAX][PATH_MAX];
@@ -161,8 +146,9 @@ int confinement_enter(const struct confinement *c)
     struct allowed *a CLEANUP(freep) = calloc(1, sizeof(*a));
     if (a == NULL)
         return -ENOMEM;
-    for (size_t i = 0; i < ARRAY_COUNT(system_files); i++)
-        allow_file(a, system_files[i].access, system_files[i].path);
+    for (size_t i = 0; i < CONFINE_SYSTEM_FILES; i++)
+        allow_file(a, confine_system_files[i].access, confine_system_files[i].path);
+    allow_file(a, CONFINE_READ, "/etc");
     allow_state(a, c->config);
     allow_tokens(a, c->config);
     if (c->database[0] != '\0')

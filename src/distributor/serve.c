@@ -243,7 +243,7 @@ static int start_database(struct server *server, bool *serves_directory)
 /* What a copy or a restore by hand has left open to others: a store closes it when it is opened, which may be after no mode can be changed. */
 static int make_private(const char *state_dir)
 {
-    static const char *const names[] = { "directory.db", "programs.db" };
+    static const char *const names[] = { "directory.db", "confidential/programs.db" };
     char path[PATH_MAX];
     struct stat st;
     for (size_t i = 0; i < ARRAY_COUNT(names); i++) {

@@ -81,13 +81,19 @@ def waits_for_its_destination(content):
     wait_for("it waits for its destination", lambda: last(h.kitchen, content)["reason"] == "offline")
 
 
-def cancels_a_copy():
+def cancelled_before_it_came():
+    """A copy to bedroom, which is off."""
     content = bought(size=300000)
     h.bedroom.stop()
     copying = begin(h.kitchen, "copy", content, "--to", "bedroom")
     waits_for_its_destination(content)
     cancel(h.kitchen, content)
     assert copying.wait(20) == 1
+    return content
+
+
+def cancels_a_copy():
+    content = cancelled_before_it_came()
     wait_for("it is on its way back", lambda: last(h.kitchen, content)["reason"] == "cancelled")
     h.kitchen.kill()  # remembered
     h.kitchen.start()
@@ -99,12 +105,7 @@ def cancels_a_copy():
 
 
 def changes_ones_mind_after_a_cancel():
-    content = bought(size=300000)
-    h.bedroom.stop()
-    copying = begin(h.kitchen, "copy", content, "--to", "bedroom")
-    waits_for_its_destination(content)
-    cancel(h.kitchen, content)
-    assert copying.wait(20) == 1
+    content = cancelled_before_it_came()
     copying = begin(h.kitchen, "copy", content, "--to", "bedroom")
     wait_for("it goes on", lambda: last(h.kitchen, content)["reason"] == "offline")
     h.bedroom.start()

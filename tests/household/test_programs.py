@@ -134,7 +134,10 @@ def again_the_same():
     h.kitchen.refused("unknown-program", "play", content, "--output", "digest", "--plugin", "mark")
     h.kitchen.refused("unknown-program", "programs", "remove", "mark")
     h.aurora.stop()
+    kept = os.path.join(h.aurora.dir, "confidential", "programs.db")
+    os.chmod(kept, 0o644)  # as a copy by hand may leave it
     h.aurora.start()
+    assert os.stat(kept).st_mode & 0o777 == 0o600
     h.kitchen("programs", "get", "mark")
     assert play(h.kitchen) == first and history() == before
 
