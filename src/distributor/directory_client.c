@@ -61,8 +61,8 @@ static int run_setting(struct writer_job *job, void *database)
     struct directory_client *c = container_of(job, struct directory_client, setting_job);
     int r = operations_setting(database, "directory-url", c->fresh_url, sizeof(c->fresh_url));
     if (r == 0)
-        r = share_own_is_catching_up(database, &c->catches_up);
-    return r != 0 ? r : share_cursor(database, &c->cursor);
+        r = share_own_is_catching_up(database, &c->fresh_catches_up);
+    return r != 0 ? r : share_cursor(database, &c->fresh_cursor);
 }
 
 static void on_setting_read(struct writer_job *job, int outcome)
@@ -76,6 +76,8 @@ static void on_setting_read(struct writer_job *job, int outcome)
     bool is_new = outcome == 0 && strcmp(c->url, c->fresh_url) != 0;
     if (is_new) {
         memcpy(c->url, c->fresh_url, sizeof(c->url));
+        c->cursor = c->fresh_cursor; /* from here on they are moved by what is pulled */
+        c->catches_up = c->fresh_catches_up;
         c->retry_ms = RETRY_FIRST_MS;
         c->away = REASON_NONE;
         if (c->url[0] != '\0' && !url_parse(c->url, c->address, sizeof(c->address), &c->id)) {

@@ -19,7 +19,10 @@ struct directory_client {
 
     struct writer_job setting_job;
     bool setting_runs, reload_wanted;
-    char url[DIRECTORY_CLIENT_URL_BYTES], fresh_url[DIRECTORY_CLIENT_URL_BYTES];
+    char url[DIRECTORY_CLIENT_URL_BYTES];
+    char fresh_url[DIRECTORY_CLIENT_URL_BYTES]; /* this and the next two: the job's, as long as it runs */
+    uint64_t fresh_cursor;
+    bool fresh_catches_up;
     struct id id;
     char address[ADDRESS_TEXT_BYTES];
 

@@ -85,6 +85,16 @@ class Refused(Exception):
         self.remedy = remedy
 
 
+def keep_reports(log):
+    """HEARTH_REPORTS=DIR: logs in which a sanitizer has found something outlive the test there (scripts/races)."""
+    keep = os.environ.get("HEARTH_REPORTS")
+    if keep and os.path.exists(log):
+        text = open(log, "rb").read()
+        if b"Sanitizer" in text or b"runtime error:" in text:
+            with open(os.path.join(keep, f"{os.path.basename(sys.argv[0])}.{os.getpid()}.{hashlib.sha256(log.encode()).hexdigest()[:8]}"), "wb") as out:
+                out.write(text)
+
+
 class Process:
     def __init__(self, argv, log, env=None):
         self.argv = argv
@@ -104,11 +114,13 @@ class Process:
             except subprocess.TimeoutExpired:
                 self.kill()
                 raise AssertionError(f"{self.argv[0]} did not stop within 20 s of SIGTERM")
+            keep_reports(self.log)
 
     def kill(self):
         if self.running():
             self.child.kill()
         self.child.wait()
+        keep_reports(self.log)
 
 
 ports = iter(range(20000, 32000))  # below those that the kernel gives away: who asks it for one gets none that waits for its server
