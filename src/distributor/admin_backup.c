@@ -13,6 +13,7 @@
 #include "distributor/keyset.h"
 #include "distributor/products.h"
 #include "distributor/publish.h"
+#include "distributor/replaced.h"
 #include "distributor/rows.h"
 #include "distributor/serving.h"
 
@@ -134,9 +135,11 @@ static int tell(struct admin *a, const struct reserve_report *r)
     if (r->was_collecting)
         puts("  - payments are not collected by themselves until you say so again (settings collect-at AMOUNT)");
     if (sells)
-        puts("  - accounts erased, partners withdrawn, products and prices changed since: do it again\n"
-             "  - content published since: publish it again; devices that joined since register again\n"
-             "  - open invitations, link codes and logins have ended: make new ones");
+        puts(
+            "  - keys withdrawn since, which are in use again: keys withdraw KEY (`keys list` shows what is known of it here)\n"
+            "  - accounts erased, partners withdrawn, products and prices changed since: do it again\n"
+            "  - content published since: publish it again; devices that joined since register again\n"
+            "  - open invitations, link codes and logins have ended: make new ones");
     if (missing > 0)
         printf("  - %llu of %llu bodies are not in %s/bodies: devices cannot download what they hold\n",
                (unsigned long long)missing, (unsigned long long)all, a->state_dir);
@@ -201,6 +204,13 @@ static int restore_from(struct admin *a, const char *dir, bool replace, bool clo
         return r;
     if (replace && a->now_ms < b.taken_ms && !clock_was_ahead)
         return explain(a, dir, -ERANGE);
+    char place[SERVING_PLACE_BYTES];
+    int64_t seen_ms;
+    if (replace && replaced_serving(a->state_dir, rng_system(), a->now_ms, place, &seen_ms) == 0)
+        return admin_fail(a, REASON_IN_USE,
+                          "A server serves over the database that this would take the place of, or did %lld s ago: %s. "
+                          "Stop it first: what both of them sold would have the same numbers.",
+                          (long long)((a->now_ms - seen_ms) / 1000), place);
     if (replace) {
         r = backup_move_aside(a->state_dir, a->now_ms);
         if (r != 0)

@@ -89,7 +89,7 @@ static int keys_list(struct admin *a)
     keys_storage_text(&storage.ids[0], storage_key);
     const struct out_field head[] = { OUT_N("sequence", k->sequence),
                                       OUT_MS("ends", k->ends_ms),
-                                      OUT_T("due", a->keys->has_root ? "" : keyset_due_text(due)),
+                                      OUT_T("due", keyset_due_asks(due, a->keys->has_root)),
                                       OUT_F("root-here", a->keys->has_root),
                                       OUT_T("root-in", root_place(a)),
                                       OUT_F("wrapped", a->keys->is_wrapped),

@@ -84,7 +84,7 @@ static int print_counts(struct admin *a)
         OUT_N("key-block-version", query_i64(&q, 9)),
         OUT_N("findings-open", findings),
         OUT_N("ending-soon", e->count + e->more),
-        OUT_T("keyset-due", a->keys->has_root ? "" : keyset_due_text(due)),
+        OUT_T("keyset-due", keyset_due_asks(due, a->keys->has_root)),
     };
     out_object(a, fields, ARRAY_COUNT(fields));
     return ADMIN_DONE;

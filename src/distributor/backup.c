@@ -17,6 +17,7 @@
 #include "base/util.h"
 #include "distributor/backup_files.h"
 #include "distributor/program_history.h"
+#include "distributor/replaced.h"
 
 #define MANIFEST "backup.json"
 #define HISTORY "programs.db"
@@ -343,6 +344,26 @@ static int copy_back(struct restoring *s, const struct backup *b)
     return r == 0 && b->has_directory ? copy_here(s->dir, s->tmp, "directory.db") : r;
 }
 
+/* Keys that were withdrawn in the database whose place this takes stay so: another one takes over from each that the copy has in use. */
+static int keep_withdrawn(struct restoring *s, const struct rng *rng, struct keys **keys, struct operations **o)
+{
+    bool any = false;
+    struct transaction t CLEANUP(transaction_end) = { 0 };
+    int r = transaction_begin(&t, (*o)->store);
+    if (r == 0)
+        r = replaced_withdrawn(*o, s->state_dir);
+    if (r == 0)
+        r = transaction_commit(&t);
+    if (r == 0)
+        r = replaced_prepare(*o, s->tmp, &any);
+    if (r != 0 || !any)
+        return r;
+    operations_close(steal(o));
+    keys_free(steal(keys));
+    r = keys_load(keys, s->tmp);
+    return r == 0 ? operations_open(o, s->tmp, *keys, rng, 0) : r;
+}
+
 /* In the temporary directory: whoever opens the database under its real name finds the leap done. */
 static int leap(struct restoring *s, const struct rng *rng, int64_t now_ms, bool clock_was_ahead,
                 const struct backup *b, struct reserve_report *out)
@@ -359,6 +380,8 @@ static int leap(struct restoring *s, const struct rng *rng, int64_t now_ms, bool
     r = operations_open(&o, s->tmp, keys, rng, 0);
     if (r == 0 && store_verify(o->store) != 0)
         r = BACKUP_DAMAGED;
+    if (r == 0)
+        r = keep_withdrawn(s, rng, &keys, &o);
     if (r != 0)
         return r == -EUCLEAN ? BACKUP_DAMAGED : r;
     struct transaction t CLEANUP(transaction_end) = { 0 };

@@ -80,6 +80,10 @@ void endings_of(const struct measures *m, bool has_root, struct endings *out)
             "A keyset is to be signed with the root key, which is not here: %s. hearth-distributor keys request FILE; "
             "keys sign where the key is; keys install FILE. (With its token here: keys rotate)",
             keyset_due_text(m->keyset_due));
+    else if ((m->keyset_due & KEYSET_DUE_WITHDRAWN) != 0)
+        add(out,
+            "A key that was withdrawn is in use since the database was put back, and everybody takes what it signs: "
+            "hearth-distributor keys rotate");
     if (is_soon(m->keyset_ends_ms, m->now_ms, KEYS_SOON_MS))
         add(out,
             "The keyset %s; without the next one nobody talks to this distributor. Issue it: hearth-distributor %s",

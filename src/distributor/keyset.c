@@ -397,17 +397,35 @@ int keyset_install(struct operations *o, struct slice envelope, int64_t now_ms, 
     return r == 0 ? publish(o, k, envelope) : r;
 }
 
+/* That a key was withdrawn was heard after the keyset was issued (share_keyset.c). One that is in use stays in it until the operator has made another. */
+static int lists_withdrawn(struct operations *o, const doc_Keyset *own, bool *yes)
+{
+    unsigned listed = 0;
+    bool in_use = false;
+    int r = keyset_count_withdrawn(o, own, &listed);
+    for (enum key_purpose p = KEY_TLS; r == 0 && !in_use && p <= KEY_SEALING; p++)
+        r = o->keys->next[p - 1].there ? 0 : keyset_is_withdrawn(o, keys_public(o->keys, p), &in_use);
+    *yes = r == 0 && listed > 0 && !in_use && o->keys->has_root;
+    return r;
+}
+
 int keyset_keep_fresh(struct operations *o, int64_t now_ms, bool *changed)
 {
-    uint64_t sequence;
-    int64_t issued_ms = 0, ends_ms = 0;
-    int r = read_keyset(o, OPERATIONS_SELF, NULL, &sequence, &issued_ms, &ends_ms);
-    struct keys_ages ages;
-    if (r < 0 || (r == 0 && now_ms < issued_ms + (ends_ms - issued_ms) / 2))
+    doc_Keyset *own CLEANUP(freep) = malloc(sizeof(*own));
+    bool due = false;
+    if (own == NULL)
+        return -ENOMEM;
+    int r = keyset_of(o, OPERATIONS_SELF, own);
+    if (r == 0 && now_ms < (int64_t)(own->issued_ms + (own->ends_ms - own->issued_ms) / 2))
+        r = lists_withdrawn(o, own, &due);
+    else if (r == 0)
+        due = true;
+    if (r < 0 || (r == 0 && !due))
         return r;
+    struct keys_ages ages;
     if (r == 0)
-        r = keys_ages_read(o, o->keys, now_ms, &ages);
-    if (r < 0 || (r == 0 && ages.of[0] != KEYS_NEWEST)) /* another machine has those that are in use */
+        keys_ages_of(own, o->keys, now_ms, &ages);
+    if (r == 0 && ages.of[0] != KEYS_NEWEST) /* another machine has those that are in use */
         return r;
     return keyset_issue_if_possible(o, now_ms, changed); /* without the root key what is served goes on until the end */
 }

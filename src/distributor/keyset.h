@@ -52,6 +52,8 @@ int keyset_due(struct operations *o, int64_t now_ms, unsigned *why) MUST_USE;
  * Read-only. */
 int keyset_room(struct operations *o, int64_t now_ms, unsigned *left, int64_t *until_ms) MUST_USE;
 const char *keyset_due_text(unsigned why); /* of the gravest; "" for 0 */
+/* The same where it is the operator's to do: with the root key here all else happens by itself, but not that a withdrawn key in use is another one. */
+const char *keyset_due_asks(unsigned why, bool has_root);
 
 /* Keysets of others, by number. keyset_of: 0, OPERATIONS_ABSENT, -errno. It verified when it was stored. */
 int keyset_of(struct operations *o, int64_t distributor, doc_Keyset *out) MUST_USE;

@@ -114,6 +114,11 @@ const char *keyset_due_text(unsigned why)
                                        : "";
 }
 
+const char *keyset_due_asks(unsigned why, bool has_root)
+{
+    return keyset_due_text(has_root ? why & KEYSET_DUE_WITHDRAWN : why);
+}
+
 /* Those that are proposed stand in the order in which they stay: the next ones come first, and what is last falls out. */
 int keyset_drops_tls(struct operations *o, unsigned more, int64_t now_ms, int64_t *until_ms)
 {

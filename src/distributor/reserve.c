@@ -17,6 +17,7 @@
 #include "distributor/rows.h"
 #include "distributor/share.h"
 #include "distributor/share_again.h"
+#include "distributor/share_keyset.h"
 
 #define MARK "restored-to" /* the file */
 #define NUMBER_MAX (UINT64_C(1) << 62)
@@ -271,7 +272,9 @@ int reserve_leap(struct operations *o, const struct reserve_from *from, int64_t 
     uint64_t elapsed_ms = (uint64_t)(until_ms - from->taken_ms);
     *out = (struct reserve_report){ .leap = RESERVE_LEAST + elapsed_ms * RESERVE_A_SECOND / 1000,
                                     .taken_ms = from->taken_ms };
-    r = leap_counters(o, out->leap);
+    r = share_keyset_begin(o);
+    if (r == 0)
+        r = leap_counters(o, out->leap);
     if (r == 0)
         r = leap_leaves(o, elapsed_ms);
     if (r == 0)

@@ -83,6 +83,25 @@ int share_keyset_judge(struct operations *o, int64_t number, const doc_Keyset *n
     return via == SHARE_VIA_ORIGIN ? 0 : SHARE_GAP;
 }
 
+/* A later keyset of ours that came back: what the one before had, and it has not, is a key that was withdrawn after the copy was taken that was put back
+ * here; a license key it names as that. One that had ended is only left out. */
+static int note_withdrawn(struct operations *o, const doc_Keyset *before, const doc_Keyset *k)
+{
+    int r = 0;
+    for (pb_size_t i = 0; r == 0 && i < before->keys_count; i++) {
+        const doc_Key *b = &before->keys[i];
+        bool stays = false, is_named = false;
+        for (pb_size_t j = 0; j < k->keys_count; j++) {
+            bool same = memcmp(k->keys[j].key, b->key, sizeof(b->key)) == 0;
+            stays = stays || (same && k->keys[j].purpose == b->purpose);
+            is_named = is_named || (same && k->keys[j].purpose > KEY_SEALING);
+        }
+        if (b->purpose <= KEY_SEALING && !stays && (is_named || b->ends_ms > k->issued_ms))
+            r = keyset_withdraw(o, b->key, (int64_t)k->issued_ms);
+    }
+    return r;
+}
+
 int share_keyset_follow(struct operations *o, int64_t number, const doc_Share *share)
 {
     if (share->table != share_Table_KEYSET)
@@ -96,10 +115,24 @@ int share_keyset_follow(struct operations *o, int64_t number, const doc_Share *s
         r = read_followed(o, number, before);
     if (r == REASON_MALFORMED || (r == 0 && k->sequence <= before->sequence)) /* an old one does not come back */
         return 0;
+    if (r == 0 && number == OPERATIONS_SELF)
+        r = note_withdrawn(o, before, k);
     if (r != 0 && r != OPERATIONS_ABSENT)
         return r;
     struct query q CLEANUP(query_end) = query(o->store, CHAIN_KEYSET_SET);
     query_bind_i64(&q, 1, number);
     query_bind_blob(&q, 2, CODEC_BYTES(row->keyset));
+    return rows_run(&q);
+}
+
+int share_keyset_begin(struct operations *o)
+{
+    struct buf envelope CLEANUP(buf_free) = buf(KEYSET_ENVELOPE_MAX);
+    int r = keyset_current(o, &envelope);
+    if (r != 0)
+        return r;
+    struct query q CLEANUP(query_end) = query(o->store, CHAIN_KEYSET_SET);
+    query_bind_i64(&q, 1, OPERATIONS_SELF);
+    query_bind_blob(&q, 2, buf_slice(&envelope));
     return rows_run(&q);
 }

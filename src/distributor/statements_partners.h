@@ -42,6 +42,7 @@
                       " max_certificate_ms = excluded.max_certificate_ms")                                             \
     X(WITHDRAWN_KEY_ADD, "INSERT INTO withdrawn_key (key, since_ms) VALUES (?1, ?2) ON CONFLICT DO NOTHING")           \
     X(WITHDRAWN_KEY_HAS, "SELECT 1 FROM withdrawn_key WHERE key = ?1")                                                 \
+    X(WITHDRAWN_KEY_ALL, "SELECT key, since_ms FROM withdrawn_key ORDER BY key")                                       \
     /* key blocks */                                                                                                   \
     X(REVOKED_LEAF_ADD, "INSERT INTO revoked_leaf (category, leaf, client, revoked_ms) VALUES (?1, ?2, ?3, ?4)"        \
                         " ON CONFLICT DO NOTHING")                                                                     \

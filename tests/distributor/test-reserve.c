@@ -316,6 +316,66 @@ static void test_own_rows(void **state)
     town_share(&town); /* the other one takes them all, chains and signatures */
 }
 
+/* A stolen key that was withdrawn after the copy was taken is in use again in it: our own keysets say so when they come back. */
+static void test_withdrawn_since(void **state)
+{
+    (void)state;
+    struct reserve_report report;
+    struct buf rows CLEANUP(buf_free) = buf(1 << 20);
+    uint8_t stolen[3][32], kept[32];
+    uint64_t before, held;
+    uint32_t count;
+    unsigned due = 0;
+    bool gone = false;
+    int64_t taken_ms = town.now_ms;
+    set("directory-url", "hearth://127.0.0.1:1#none");
+    keep_copy();
+    assert_int_equal(share_outbox_last(town.a.o, &before), 0);
+    static const enum key_purpose purposes[] = { KEY_LICENSE, KEY_TLS, KEY_ROSTER };
+    memcpy(kept, keys_public(town.a.keys, KEY_SEALING), sizeof(kept));
+    for (size_t i = 0; i < ARRAY_COUNT(purposes); i++) {
+        memcpy(stolen[i], keys_public(town.a.keys, purposes[i]), sizeof(stolen[i]));
+        town_rotate(&town.a, purposes[i], true);
+    }
+    town_rotate(&town.a, KEY_SEALING, false); /* another one, and nothing wrong with it */
+    read_outbox(before, &rows, &count);
+    put_back();
+    town.now_ms += 1000;
+    assert_int_equal(leap(taken_ms, &report), 0);
+    for (size_t i = 0; i < ARRAY_COUNT(stolen); i++) {
+        assert_int_equal(keyset_is_withdrawn(town.a.o, stolen[i], &gone), 0);
+        assert_false(gone);
+    }
+    assert_int_equal(apply(buf_slice(&rows)), 0);
+    finish(&held);
+    for (size_t i = 0; i < ARRAY_COUNT(stolen); i++) {
+        assert_int_equal(keyset_is_withdrawn(town.a.o, stolen[i], &gone), 0);
+        assert_true(gone);
+    }
+    assert_int_equal(keyset_is_withdrawn(town.a.o, kept, &gone), 0);
+    assert_false(gone);
+    assert_int_equal(keyset_due(town.a.o, town.now_ms, &due), 0);
+    assert_true(due & KEYSET_DUE_WITHDRAWN);
+    struct transaction t CLEANUP(transaction_end) = { 0 }; /* with the root key here that is done by itself */
+    bool changed = false;
+    assert_int_equal(transaction_begin(&t, town.a.o->store), 0);
+    assert_int_equal(keyset_keep_fresh(town.a.o, town.now_ms, &changed), 0);
+    assert_int_equal(transaction_commit(&t), 0);
+    assert_true(changed);
+    assert_int_equal(keyset_due(town.a.o, town.now_ms, &due), 0);
+    assert_int_equal(due, 0);
+    /* One that is in use is the operator's to change. */
+    assert_int_equal(transaction_begin(&t, town.a.o->store), 0);
+    assert_int_equal(keyset_withdraw(town.a.o, keys_public(town.a.keys, KEY_LICENSE), town.now_ms), 0);
+    changed = false;
+    assert_int_equal(keyset_keep_fresh(town.a.o, town.now_ms, &changed), 0);
+    assert_int_equal(transaction_commit(&t), 0);
+    assert_false(changed);
+    assert_int_equal(keyset_due(town.a.o, town.now_ms, &due), 0);
+    assert_string_not_equal(keyset_due_asks(due, true), "");
+    assert_string_equal(keyset_due_asks(KEYSET_DUE_AGE, true), "");
+}
+
 /* --- Without a directory ----------------------------------------------------------------------------------------------- */
 
 static int64_t removed_at_b(void)
@@ -386,10 +446,10 @@ static void test_partner_knows_more(void **state)
 int main(void)
 {
 #define CASE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
-    const struct CMUnitTest tests[] = { CASE(test_numbers_leap),      CASE(test_clock),
-                                        CASE(test_what_ends),         CASE(test_twice),
-                                        CASE(test_again_at_once),     CASE(test_own_rows),
-                                        CASE(test_partner_knows_more) };
+    const struct CMUnitTest tests[] = { CASE(test_numbers_leap),    CASE(test_clock),
+                                        CASE(test_what_ends),       CASE(test_twice),
+                                        CASE(test_again_at_once),   CASE(test_own_rows),
+                                        CASE(test_withdrawn_since), CASE(test_partner_knows_more) };
     const struct CMUnitTest anywhere[] = { CASE(test_numbers_leap), CASE(test_clock), CASE(test_what_ends) };
     if (town_on_postgres()) /* the others put copies of files back */
         return cmocka_run_group_tests(anywhere, NULL, NULL);

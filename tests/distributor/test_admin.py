@@ -327,6 +327,29 @@ def partners_and_directory():
 
 
 @case
+def a_restore_brings_no_withdrawn_key_back():
+    """A backup from before a key was stolen holds it, and its database knows nothing of that."""
+    shop, backup = os.path.join(root, "robbed"), os.path.join(root, "before-the-theft")
+
+    def license_keys():
+        return {k["key"]: k["state"] for k in ask("keys", "list", dir=shop)["keys"] if k["purpose"] in ("license", "shared")}
+
+    ask("init", "--name", "Robbed", dir=shop)
+    ask("backup", backup, dir=shop)
+    stolen, = license_keys()
+    ask("keys", "withdraw", "license", dir=shop)
+    assert license_keys()[stolen] == "withdrawn"
+    for again in (False, True):  # the second time the database in between was lost: the one before it still knows
+        if again:
+            os.unlink(os.path.join(shop, "operations.db"))
+        told = run("restore", backup, "--replace", dir=shop).stdout
+        assert "keys withdraw KEY" in told, told
+        keys = license_keys()
+        assert keys[stolen] == "withdrawn" and "in use" in keys.values(), keys
+        assert ask("stats", dir=shop)["keyset_due"] == ""
+
+
+@case
 def nobody_waits_for_a_pipe():
     pipe, out, backup = (os.path.join(root, name) for name in ("pipe", "out", "backup"))
     os.mkfifo(pipe)
