@@ -120,7 +120,8 @@ static int payment_mark(struct admin *a, uint64_t number, const char *word, cons
         return r;
     r = payments_get(a->o, number, &p);
     if (r == 0)
-        r = payments_end(a->o, p.key, paid ? PAYMENT_SAYS_PAID : PAYMENT_SAYS_DECLINED, text, a->now_ms);
+        r = payments_end(a->o, p.key, PAYMENTS_ANY_ATTEMPT, paid ? PAYMENT_SAYS_PAID : PAYMENT_SAYS_DECLINED, text,
+                         a->now_ms);
     if (r == REASON_NOT_PERMITTED)
         return admin_fail(a, REASON_NOT_PERMITTED, "Payment %" PRIu64 " has ended otherwise.", number);
     return r == 0 ? admin_commit(a) : admin_error(a, r, "mark the payment");

@@ -52,7 +52,8 @@ static void rest(struct collector *c)
 static int run_end(struct writer_job *job, void *database)
 {
     struct collector *c = container_of(job, struct collector, end_job);
-    return payments_end(database, c->payment.key, c->outcome, c->detail, clock_wall_ms(c->server->clock));
+    return payments_end(database, c->payment.key, c->payment.attempts, c->outcome, c->detail,
+                        clock_wall_ms(c->server->clock));
 }
 
 static void on_ended(struct writer_job *job, int outcome)

@@ -217,7 +217,7 @@ int payments_take(struct operations *o, int64_t now_ms, int64_t timeout_ms, stru
             return r;
     }
     p.attempts++;
-    int r = set_handed(o, &p, now_ms + timeout_ms, p.detail);
+    int r = set_handed(o, &p, now_ms + timeout_ms + PAYMENTS_END_MS, p.detail);
     if (r == 0)
         *out = p;
     return r;
@@ -252,8 +252,8 @@ static int set_ended(struct operations *o, const struct payment *p, enum payment
     return rows_run(&q);
 }
 
-int payments_end(struct operations *o, const uint8_t key[PAYMENTS_KEY_BYTES], enum payment_outcome outcome,
-                 const char *detail, int64_t now_ms)
+int payments_end(struct operations *o, const uint8_t key[PAYMENTS_KEY_BYTES], uint32_t attempt,
+                 enum payment_outcome outcome, const char *detail, int64_t now_ms)
 {
     struct payment p;
     char safe[PAYMENTS_DETAIL_BYTES];
@@ -263,7 +263,7 @@ int payments_end(struct operations *o, const uint8_t key[PAYMENTS_KEY_BYTES], en
         return r == OPERATIONS_ABSENT ? REASON_NOT_FOUND : r;
     bool open = p.state == PAYMENT_PREPARED || p.state == PAYMENT_HANDED;
     if (outcome == PAYMENT_SAYS_NOTHING)
-        return open ? set_handed(o, &p, now_ms + pause_ms(p.attempts), safe) : 0;
+        return open && p.attempts == attempt ? set_handed(o, &p, now_ms + pause_ms(p.attempts), safe) : 0;
     enum payment_state wanted = outcome == PAYMENT_SAYS_PAID ? PAYMENT_PAID : PAYMENT_DECLINED;
     if (!open)
         return p.state == wanted ? 0 : REASON_NOT_PERMITTED;

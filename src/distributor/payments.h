@@ -42,7 +42,9 @@ struct payments_command {
     int64_t timeout_ms;
 };
 int payments_due(struct operations *o, int64_t now_ms, struct payments_command *command) MUST_USE;
-/* Takes the one that is due longest: HANDED from here on, and due again after timeout and a pause that grows. 0, OPERATIONS_ABSENT. Writes. */
+/* Takes the one that is due longest: HANDED from here on. Nobody else takes it before the command was ended for its slowness (timeout_ms and
+ * PAYMENTS_END_MS, in which clocks may differ as well), on whichever machine it runs. 0, OPERATIONS_ABSENT. Writes. */
+#define PAYMENTS_END_MS INT64_C(10000)
 int payments_take(struct operations *o, int64_t now_ms, int64_t timeout_ms, struct payment *out) MUST_USE;
 
 /* The lock that the command holds while it, or what it started, runs: one at a time, whatever was killed. *lock: close it. 0; -EWOULDBLOCK: a command
@@ -50,9 +52,11 @@ int payments_take(struct operations *o, int64_t now_ms, int64_t timeout_ms, stru
 int payments_lock(const char *state_dir, int *lock) MUST_USE;
 
 enum payment_outcome { PAYMENT_SAYS_PAID, PAYMENT_SAYS_DECLINED, PAYMENT_SAYS_NOTHING };
-/* 0; also when it ended so before. REASON_NOT_PERMITTED: it ended otherwise; REASON_NOT_FOUND. Writes. */
-int payments_end(struct operations *o, const uint8_t key[PAYMENTS_KEY_BYTES], enum payment_outcome outcome,
-                 const char *detail, int64_t now_ms) MUST_USE;
+/* attempt: of the payment that was taken; whoever took too long to say nothing does not speak for the attempt after it. PAYMENTS_ANY_ATTEMPT: the operator.
+ * 0; also when it ended so before. REASON_NOT_PERMITTED: it ended otherwise; REASON_NOT_FOUND. Writes. */
+#define PAYMENTS_ANY_ATTEMPT UINT32_MAX
+int payments_end(struct operations *o, const uint8_t key[PAYMENTS_KEY_BYTES], uint32_t attempt,
+                 enum payment_outcome outcome, const char *detail, int64_t now_ms) MUST_USE;
 /* Due at once. 0; REASON_NOT_FOUND; REASON_ALREADY: it has ended. Writes. */
 int payments_retry(struct operations *o, uint64_t number, int64_t now_ms) MUST_USE;
 

@@ -62,7 +62,7 @@ static int take(void)
 static int end(enum payment_outcome outcome)
 {
     int r = -1;
-    COMMITTED(r = payments_end(town.a.o, payment.key, outcome, "words\x1b[31m", town.now_ms));
+    COMMITTED(r = payments_end(town.a.o, payment.key, payment.attempts, outcome, "words\x1b[31m", town.now_ms));
     return r;
 }
 
@@ -122,7 +122,7 @@ static void no_word_hands_the_same_key_again(void **state)
     assert_int_equal(take(), 0);
     struct payment first = payment;
     assert_int_equal(take(), OPERATIONS_ABSENT); /* it is with the command */
-    town.now_ms += 60000;                        /* whose server was killed meanwhile */
+    town.now_ms += 60000 + PAYMENTS_END_MS;      /* whose server was killed meanwhile */
     assert_int_equal(take(), 0);
     assert_memory_equal(payment.key, first.key, sizeof(first.key));
     assert_int_equal(payment.attempts, 2);
@@ -144,6 +144,33 @@ static void no_word_hands_the_same_key_again(void **state)
     COMMITTED(assert_int_equal(payments_retry(town.a.o, payment.number, town.now_ms), 0));
     assert_int_equal(take(), 0);
     assert_memory_equal(payment.key, first.key, sizeof(first.key));
+    assert_int_equal(end(PAYMENT_SAYS_PAID), 0);
+    assert_int_equal(shop_balance(&town.a, "alice"), 0);
+}
+
+/* Two machines over one database, and a command that does not end when it is told to. */
+static void never_with_two_commands(void **state)
+{
+    (void)state;
+    owe(300, 1);
+    assert_int_equal(prepare(0), 0);
+    assert_int_equal(take(), 0);
+    struct payment slow = payment, p;
+    town.now_ms += 60000; /* it is being ended there, which takes a while */
+    assert_int_equal(take(), OPERATIONS_ABSENT);
+    town.now_ms += PAYMENTS_END_MS - 1;
+    assert_int_equal(take(), OPERATIONS_ABSENT);
+    town.now_ms++;
+    assert_int_equal(take(), 0); /* the other machine's, from here on */
+    struct payment second = payment;
+    payment = slow; /* the first one's server was held up, and says only now that it heard nothing */
+    assert_int_equal(end(PAYMENT_SAYS_NOTHING), 0);
+    payment = second;
+    assert_int_equal(payments_get(town.a.o, payment.number, &p), 0);
+    assert_int_equal(p.next_ms, town.now_ms + 60000 + PAYMENTS_END_MS);
+    payment = slow; /* but that it was paid is true, whoever heard it */
+    assert_int_equal(end(PAYMENT_SAYS_PAID), 0);
+    payment = second;
     assert_int_equal(end(PAYMENT_SAYS_PAID), 0);
     assert_int_equal(shop_balance(&town.a, "alice"), 0);
 }
@@ -217,6 +244,7 @@ int main(void)
         TEST(one_is_open_at_a_time),
         TEST(paid_is_posted_once),
         TEST(no_word_hands_the_same_key_again),
+        TEST(never_with_two_commands),
         TEST(a_declined_one_ends_credit_until_something_is_paid),
         TEST(passing_the_threshold_prepares_one),
         TEST(without_a_command_nothing_is_due),
