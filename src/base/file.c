@@ -132,9 +132,21 @@ static int write_synced(const char *path, struct slice content, mode_t mode)
     return sync_with(fsync, fd);
 }
 
+/* Who names /dev/stdout, /dev/null or a pipe as the place of a file must not lose it: what stands there is renamed over. */
+static int judge_replaced(const char *path)
+{
+    struct stat st;
+    if (stat(path, &st) != 0)
+        return errno == ENOENT || errno == ELOOP ? 0 : -errno;
+    return S_ISREG(st.st_mode) ? 0 : S_ISDIR(st.st_mode) ? -EISDIR : -EMEDIUMTYPE;
+}
+
 int file_replace(const char *path, struct slice content, mode_t mode)
 {
     char temporary[PATH_BYTES];
+    int judged = judge_replaced(path);
+    if (judged != 0)
+        return judged;
     /* The thread's number, so that two threads of one process do not share a temporary either. */
     int len = snprintf(temporary, sizeof(temporary), "%s.tmp-%d", path, (int)gettid());
     if (len < 0 || (size_t)len >= sizeof(temporary))

@@ -16,7 +16,8 @@ int file_read(const char *path, struct buf *out) MUST_USE;
 int file_open_regular(const char *path, int flags, int *fd) MUST_USE;
 int file_read_regular(const char *path, struct buf *out) MUST_USE; /* file_read of such a file */
 int file_read_open(int fd, struct buf *out) MUST_USE;              /* file_read, from where fd is */
-/* Writes path.tmp-THREAD, syncs, renames over path, syncs the directory. A failed fsync stops the program (abort). */
+/* Writes path.tmp-THREAD, syncs, renames over path, syncs the directory. A failed fsync stops the program (abort). 0; -EMEDIUMTYPE: there is a device, a
+ * pipe or a socket, or a link to one; -errno. */
 int file_replace(const char *path, struct slice content, mode_t mode) MUST_USE;
 int file_make_dirs(const char *path, mode_t mode) MUST_USE; /* like mkdir -p, synced; existing is fine */
 /* What a copy of a file does not have, even one under its name: which file it is, and when it was made (0: the file system does not say). */

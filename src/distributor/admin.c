@@ -243,6 +243,9 @@ int admin_error(struct admin *a, int r, const char *doing)
             "Cannot %s: keys/ here has keys of before; those in use are on another machine. Copy the files of "
             "keys/ from there. If they are lost: keys rotate, without a purpose",
             doing);
+    if (r == -EMEDIUMTYPE)
+        return admin_fail(a, REASON_NOT_PERMITTED,
+                          "Cannot %s: what has this name is a device, a pipe or a socket. Name a file.", doing);
     if (r == -EBUSY)
         return admin_fail(a, REASON_IN_USE, "Cannot %s: the database is in use. Try again.", doing);
     if (r == -ENOSPC || r == -EDQUOT)

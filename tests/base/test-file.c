@@ -120,10 +120,26 @@ static void test_failures(void **state)
     assert_int_equal(file_sync_dir(dir), 0);
     assert_int_equal(file_sync_parent(in_dir("anything")), 0);
 
-    /* The target is a directory: rename fails, and the temporary is removed. */
+    /* The target is a directory, and nothing is left beside it. */
     assert_int_equal(mkdir(in_dir("d"), 0700), 0);
     assert_int_equal(file_replace(in_dir("d"), slice_str("x"), 0600), -EISDIR);
     assert_int_equal(rmdir(in_dir("d")), 0);
+
+    /* A pipe, and what leads to one or to a terminal as /dev/stdout does, stay what they are; a link to a file, or to nothing, gives way. */
+    struct stat st;
+    assert_int_equal(mkfifo(in_dir("pipe"), 0600), 0);
+    assert_int_equal(file_replace(in_dir("pipe"), slice_str("x"), 0600), -EMEDIUMTYPE);
+    assert_int_equal(lstat(in_dir("pipe"), &st), 0);
+    assert_true(S_ISFIFO(st.st_mode));
+    assert_int_equal(symlink("pipe", in_dir("link")), 0);
+    assert_int_equal(file_replace(in_dir("link"), slice_str("x"), 0600), -EMEDIUMTYPE);
+    assert_int_equal(unlink(in_dir("pipe")), 0);
+    assert_int_equal(lstat(in_dir("link"), &st), 0);
+    assert_true(S_ISLNK(st.st_mode));
+    assert_int_equal(file_replace(in_dir("link"), slice_str("x"), 0600), 0);
+    assert_int_equal(lstat(in_dir("link"), &st), 0);
+    assert_true(S_ISREG(st.st_mode));
+    assert_int_equal(unlink(in_dir("link")), 0);
 }
 
 /* A temporary that a crashed process left, even a link, is not written through. */

@@ -357,6 +357,7 @@ def nobody_waits_for_a_pipe():
                   ("metadata", "publish", pipe), ("settlement", "check", pipe), ("user", "add", "zed", "--password-file", pipe)):
         assert subprocess.run([PROGRAM, "--state-dir", state, *words], capture_output=True, timeout=20).returncode != 0, words
     assert subprocess.run([PROGRAM, "--config", pipe, "id"], capture_output=True, timeout=20).returncode == 1
+    assert "a pipe" in run("keys", "request", pipe, expect=1).stderr and not os.path.isfile(pipe)  # nor does a file take its place, as it would that of /dev/stdout
     ask("backup", backup)
     for name in ("backup.json", os.path.join("keys", "license.key"), "operations.db"):
         os.rename(os.path.join(backup, name), os.path.join(backup, name) + ".away")
