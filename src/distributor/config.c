@@ -178,9 +178,10 @@ int config_read(struct config *c, const char *path)
     *fresh = *c;
     fresh->mistake[0] = '\0';
     int line = ini_parse_file(f, on_setting, fresh);
+    bool is_whole = ferror(f) == 0; /* what cannot be read is no end of the file */
     fclose(f);
-    if (line < 0)
-        return -ENOMEM;
+    if (line < 0 || !is_whole)
+        return line < 0 ? -ENOMEM : -EIO;
     if (line > 0 || strlen(file) >= sizeof(fresh->path)) {
         char safe[128], what[192];
         snprintf(what, sizeof(what), "%.190s",

@@ -66,7 +66,7 @@ static int load_key(struct contents_state *s)
     struct buf bytes CLEANUP(buf_free) = buf(sizeof(s->seed.bytes));
     int r = file_join(path, sizeof(path), s->dir, KEY_FILE);
     if (r == 0)
-        r = file_read(path, &bytes);
+        r = file_read_regular(path, &bytes);
     if (r < 0)
         return r;
     if (r > 0 || bytes.len != sizeof(s->seed.bytes) || stat(path, &st) != 0 || (st.st_mode & 077) != 0) {
@@ -100,7 +100,7 @@ static int load_conf(struct contents_state *s)
     struct buf text CLEANUP(buf_free) = buf(CONF_MAX);
     int r = file_join(path, sizeof(path), s->dir, CONF_FILE);
     if (r == 0)
-        r = file_read(path, &text);
+        r = file_read_regular(path, &text);
     if (r == 0)
         r = buf_append(&text, slice_str("\n"));
     if (r != 0)

@@ -21,7 +21,7 @@ int database_of(const char *state_dir, char out[STORE_PG_DATABASE_BYTES])
     struct buf text CLEANUP(buf_free) = buf(STORE_PG_DATABASE_BYTES - 1);
     int r = choice_path(state_dir, path, sizeof(path));
     if (r == 0)
-        r = file_read(path, &text);
+        r = file_read_regular(path, &text);
     if (r == -ENOENT) {
         out[0] = '\0';
         return 0;

@@ -190,7 +190,7 @@ static int load_root_public(struct keys *k, const char *state_dir)
     char path[KEYS_PATH_BYTES];
     int r = keys_path(state_dir, KEYS_ROOT_PUBLIC, path, sizeof(path));
     if (r == 0)
-        r = file_read(path, &public_key);
+        r = file_read_regular(path, &public_key);
     if (r != 0)
         return r > 0 ? -EUCLEAN : r;
     k->root_algorithm = public_key.len == ES256_PUBLIC_BYTES ? SIGN_ES256 : SIGN_ED25519;

@@ -41,7 +41,7 @@ bool keys_pin_was_refused(const char *state_dir, const struct token_place *place
 {
     struct mark m;
     struct buf text CLEANUP(buf_free) = buf(sizeof(m.text));
-    return mark_of(state_dir, place, &m) && file_read(m.path, &text) == 0 &&
+    return mark_of(state_dir, place, &m) && file_read_regular(m.path, &text) == 0 &&
            slice_equal(buf_slice(&text), slice_str(m.text));
 }
 

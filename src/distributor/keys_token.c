@@ -71,7 +71,7 @@ static int read_place(const char *state_dir, const char *file, struct place *out
     struct buf text CLEANUP(buf_free) = buf(sizeof(out->text) - 1);
     int r = keys_path(state_dir, file, path, sizeof(path));
     if (r == 0)
-        r = file_read(path, &text);
+        r = file_read_regular(path, &text);
     if (r != 0)
         return r > 0 ? -EUCLEAN : r;
     if (text.len > 0)

@@ -210,7 +210,7 @@ static int read_mark(const char *path, struct mark *out)
 {
     struct buf text CLEANUP(buf_free) = buf(64);
     char copy[65] = "", *end;
-    int r = file_read(path, &text);
+    int r = file_read_regular(path, &text);
     if (r != 0)
         return r == -ENOENT ? 0 : r > 0 ? -EUCLEAN : r;
     memcpy(copy, text.data, text.len);

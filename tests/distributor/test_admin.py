@@ -358,7 +358,13 @@ def nobody_waits_for_a_pipe():
         assert subprocess.run([PROGRAM, "--state-dir", state, *words], capture_output=True, timeout=20).returncode != 0, words
     assert subprocess.run([PROGRAM, "--config", pipe, "id"], capture_output=True, timeout=20).returncode == 1
     assert "a pipe" in run("keys", "request", pipe, expect=1).stderr and not os.path.isfile(pipe)  # nor does a file take its place, as it would that of /dev/stdout
+    unread = subprocess.run([PROGRAM, "--config", "/proc/self/mem", "--state-dir", state, "serve"], capture_output=True, text=True, timeout=20)
+    assert unread.returncode == 1 and "/proc/self/mem" in unread.stderr, unread  # a file that cannot be read is no empty one
     ask("backup", backup)
+    for name in ("database", "restored-to"):
+        os.mkfifo(os.path.join(state, name))
+        assert subprocess.run([PROGRAM, "--state-dir", state, "restore", "--here"], capture_output=True, timeout=20).returncode == 1, name
+        os.unlink(os.path.join(state, name))
     for name in ("backup.json", os.path.join("keys", "license.key"), "operations.db"):
         os.rename(os.path.join(backup, name), os.path.join(backup, name) + ".away")
         os.mkfifo(os.path.join(backup, name))
