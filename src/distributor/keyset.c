@@ -397,39 +397,6 @@ int keyset_install(struct operations *o, struct slice envelope, int64_t now_ms, 
     return r == 0 ? publish(o, k, envelope) : r;
 }
 
-/* That a key was withdrawn was heard after the keyset was issued (share_keyset.c). One that is in use stays in it until the operator has made another. */
-static int lists_withdrawn(struct operations *o, const doc_Keyset *own, bool *yes)
-{
-    unsigned listed = 0;
-    bool in_use = false;
-    int r = keyset_count_withdrawn(o, own, &listed);
-    for (enum key_purpose p = KEY_TLS; r == 0 && !in_use && p <= KEY_SEALING; p++)
-        r = o->keys->next[p - 1].there ? 0 : keyset_is_withdrawn(o, keys_public(o->keys, p), &in_use);
-    *yes = r == 0 && listed > 0 && !in_use && o->keys->has_root;
-    return r;
-}
-
-int keyset_keep_fresh(struct operations *o, int64_t now_ms, bool *changed)
-{
-    doc_Keyset *own CLEANUP(freep) = malloc(sizeof(*own));
-    bool due = false;
-    if (own == NULL)
-        return -ENOMEM;
-    int r = keyset_of(o, OPERATIONS_SELF, own);
-    if (r == 0 && now_ms < (int64_t)(own->issued_ms + (own->ends_ms - own->issued_ms) / 2))
-        r = lists_withdrawn(o, own, &due);
-    else if (r == 0)
-        due = true;
-    if (r < 0 || (r == 0 && !due))
-        return r;
-    struct keys_ages ages;
-    if (r == 0)
-        keys_ages_of(own, o->keys, now_ms, &ages);
-    if (r == 0 && ages.of[0] != KEYS_NEWEST) /* another machine has those that are in use */
-        return r;
-    return keyset_issue_if_possible(o, now_ms, changed); /* without the root key what is served goes on until the end */
-}
-
 /* --- Others ------------------------------------------------------------------------------------------------------ */
 
 /* The first one of a sequence that was seen stays: its root has signed two different ones, which no honest one does. */
@@ -478,14 +445,17 @@ int keyset_known(struct operations *o, const struct id *distributor, struct buf 
     return r == 0 ? read_keyset(o, number, out, &sequence, &issued_ms, &ends_ms) : r;
 }
 
-/* An older one that is shown now: put back from an old copy, or somebody shows what was withdrawn since. */
-static void note_older(struct operations *o, const struct id *distributor, struct slice envelope, uint64_t lowest)
+/* An older one that is shown now: put back from an old copy, or somebody shows what was withdrawn since. Only by a connection under a key
+ * that it lists: old keysets are in everybody's hands, and a stranger would accuse their owner with them. */
+static void note_older(struct operations *o, const struct id *distributor, struct slice envelope, const uint8_t key[32],
+                       uint64_t lowest)
 {
     doc_Keyset *k CLEANUP(freep) = calloc(1, sizeof(*k));
-    struct id signer;
+    struct id root;
     int64_t number;
-    if (k == NULL || document_open_keyset(envelope, k, &signer) != 0 || k->sequence >= lowest ||
-        !id_equal(k->distributor, distributor) || operations_distributor(o, distributor, &number) != 0)
+    if (k == NULL || document_open_keyset(envelope, k, &root) != 0 || k->sequence >= lowest ||
+        !id_equal(&root, distributor) || !id_equal(k->distributor, distributor) || !keyset_lists(k, KEY_TLS, key, 0) ||
+        operations_distributor(o, distributor, &number) != 0)
         return;
     findings_note(
         o, FINDING_KEYSET_OLDER, number,
@@ -504,7 +474,7 @@ int keyset_meet(struct operations *o, const struct id *distributor, struct slice
         return r;
     r = keyset_judge(envelope, distributor, lowest, key, now_ms, out);
     if (r > 0)
-        note_older(o, distributor, envelope, lowest);
+        note_older(o, distributor, envelope, key, lowest);
     if (r != 0 || id_equal(distributor, &o->keys->self)) /* a directory that is a distributor too */
         return r;
     r = keyset_store(o, distributor, envelope, now_ms, &number);

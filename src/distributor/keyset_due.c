@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "base/util.h"
+#include "distributor/keys_age.h"
 #include "distributor/keyset.h"
 #include "distributor/rows.h"
 
@@ -117,6 +118,39 @@ const char *keyset_due_text(unsigned why)
 const char *keyset_due_asks(unsigned why, bool has_root)
 {
     return keyset_due_text(has_root ? why & KEYSET_DUE_WITHDRAWN : why);
+}
+
+/* That a key was withdrawn was heard after the keyset was issued (share_keyset.c). One that is in use stays in it until the operator has made another. */
+static int lists_withdrawn(struct operations *o, const doc_Keyset *own, bool *yes)
+{
+    unsigned listed = 0;
+    bool in_use = false;
+    int r = keyset_count_withdrawn(o, own, &listed);
+    for (enum key_purpose p = KEY_TLS; r == 0 && !in_use && p <= KEY_SEALING; p++)
+        r = o->keys->next[p - 1].there ? 0 : keyset_is_withdrawn(o, keys_public(o->keys, p), &in_use);
+    *yes = r == 0 && listed > 0 && !in_use && o->keys->has_root;
+    return r;
+}
+
+int keyset_keep_fresh(struct operations *o, int64_t now_ms, bool *changed)
+{
+    doc_Keyset *own CLEANUP(freep) = malloc(sizeof(*own));
+    bool due = false;
+    if (own == NULL)
+        return -ENOMEM;
+    int r = keyset_of(o, OPERATIONS_SELF, own);
+    if (r == 0 && now_ms < (int64_t)(own->issued_ms + (own->ends_ms - own->issued_ms) / 2))
+        r = lists_withdrawn(o, own, &due);
+    else if (r == 0)
+        due = true;
+    if (r < 0 || (r == 0 && !due))
+        return r;
+    struct keys_ages ages;
+    if (r == 0)
+        keys_ages_of(own, o->keys, now_ms, &ages);
+    if (r == 0 && ages.of[0] != KEYS_NEWEST) /* another machine has those that are in use */
+        return r;
+    return keyset_issue_if_possible(o, now_ms, changed); /* without the root key what is served goes on until the end */
 }
 
 /* Those that are proposed stand in the order in which they stay: the next ones come first, and what is last falls out. */

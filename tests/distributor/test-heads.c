@@ -468,6 +468,19 @@ static void an_older_keyset_is_refused_and_found(void **state)
     begin(&t, &town.b);
     const uint8_t *key = town.a.keys->tls.public_key;
     assert_int_equal(keyset_meet(town.b.o, a, buf_slice(&new), key, town.now_ms, judged), 0);
+    /* A stranger who has heard it once, and one who makes one up, accuse nobody. */
+    assert_int_equal(keyset_meet(town.b.o, a, buf_slice(&old), town.b.keys->tls.public_key, town.now_ms, judged),
+                     REASON_KEYSET_INVALID);
+    struct buf forged CLEANUP(buf_free) = buf(KEYSET_ENVELOPE_MAX);
+    struct id signer_id;
+    struct signer stranger;
+    signer_from_pair(&stranger, &town.b.keys->root);
+    assert_int_equal(document_open_keyset(buf_slice(&old), judged, &signer_id), 0);
+    assert_int_equal(document_sign(&forged, DOCUMENT_KEYSET, judged, &stranger), 0);
+    assert_int_equal(keyset_meet(town.b.o, a, buf_slice(&forged), key, town.now_ms, judged), REASON_KEYSET_INVALID);
+    assert_int_equal(transaction_commit(&t), 0);
+    assert_false(found(&town.b, FINDING_KEYSET_OLDER, &open));
+    begin(&t, &town.b);
     assert_int_equal(keyset_meet(town.b.o, a, buf_slice(&old), key, town.now_ms, judged), REASON_KEYSET_INVALID);
     assert_int_equal(transaction_commit(&t), 0);
     assert_true(found(&town.b, FINDING_KEYSET_OLDER, &open) && open);
