@@ -329,10 +329,9 @@ static int learn_keyset(struct operations *o, const struct id *origin, const doc
 }
 
 static int verify(struct operations *o, struct slice envelope, enum share_via via, int64_t now_ms, doc_Share *share,
-                  int64_t *number, bool *learned)
+                  int64_t *number, uint8_t signer[SIGN_PUBLIC_BYTES], bool *learned)
 {
     doc_Keyset *keyset CLEANUP(freep) = calloc(1, sizeof(*keyset));
-    uint8_t signer[32];
     if (!keyset)
         return -ENOMEM;
     int r = document_open_known(o->known, DOCUMENT_SHARE, envelope, share, sizeof(*share), signer);
@@ -460,12 +459,13 @@ int share_take(struct operations *o, struct slice envelope, enum share_via via, 
     struct share_progress p;
     struct share_taken unwanted, *taken = out != NULL ? out : &unwanted;
     *taken = (struct share_taken){ .known = false };
-    int r = verify(o, envelope, via, now_ms, share, &number, &taken->learned);
+    uint8_t signer[SIGN_PUBLIC_BYTES];
+    int r = verify(o, envelope, via, now_ms, share, &number, signer, &taken->learned);
     if (r != 0)
         return r;
     taken->origin = id_from(share->origin);
     if (number == OPERATIONS_SELF)
-        return via == SHARE_VIA_DIRECTORY ? share_own_apply(o, share, envelope, now_ms) : 0;
+        return via == SHARE_VIA_DIRECTORY ? share_own_apply(o, share, signer, envelope, now_ms) : 0;
     r = share_progress(o, number, &p);
     if (r != 0)
         return r == OPERATIONS_ABSENT ? -EUCLEAN : r;

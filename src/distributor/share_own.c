@@ -8,6 +8,7 @@
 #include "base/util.h"
 #include "distributor/devices.h"
 #include "distributor/keyblocks.h"
+#include "distributor/keyset.h"
 #include "distributor/operations_schema.h"
 #include "distributor/rows.h"
 #include "distributor/share_keyset.h"
@@ -155,7 +156,17 @@ static int reinstate(struct operations *o, const doc_Share *share, int64_t now_m
     }
 }
 
-int share_own_apply(struct operations *o, const doc_Share *share, struct slice envelope, int64_t now_ms)
+/* Whoever has stolen a key can sign what looks like a later row of ours, and goes on with it after the key was withdrawn, which this database knows: that
+ * proves nothing about the database. */
+static int judge_ahead(struct operations *o, const uint8_t signer[SIGN_PUBLIC_BYTES])
+{
+    bool gone = false;
+    int r = keyset_is_withdrawn(o, signer, &gone);
+    return r != 0 ? r : gone ? REASON_SIGNATURE_INVALID : SHARE_AHEAD;
+}
+
+int share_own_apply(struct operations *o, const doc_Share *share, const uint8_t signer[SIGN_PUBLIC_BYTES],
+                    struct slice envelope, int64_t now_ms)
 {
     uint64_t last;
     bool catching_up;
@@ -166,7 +177,7 @@ int share_own_apply(struct operations *o, const doc_Share *share, struct slice e
     if (r != 0)
         return r;
     if (!catching_up)
-        return SHARE_AHEAD;
+        return judge_ahead(o, signer);
     if (share->sequence != last + 1)
         return SHARE_GAP;
     r = share_outbox_keep(o, share->sequence, share, envelope);

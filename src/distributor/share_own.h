@@ -17,8 +17,10 @@
 #define SHARE_AHEAD \
     2102 /* a row that we signed, and do not have, though nothing was restored: this database is an older copy of itself */
 
-/* A row whose origin we are; it verified. 0 (also: known), SHARE_AHEAD, SHARE_GAP, -errno. Writes. */
-int share_own_apply(struct operations *o, const doc_Share *share, struct slice envelope, int64_t now_ms) MUST_USE;
+/* A row whose origin we are; it verified, signed by signer. 0 (also: known), SHARE_AHEAD, SHARE_GAP, REASON_SIGNATURE_INVALID: a later row under a key that
+ * was withdrawn; -errno. Writes. */
+int share_own_apply(struct operations *o, const doc_Share *share, const uint8_t signer[SIGN_PUBLIC_BYTES],
+                    struct slice envelope, int64_t now_ms) MUST_USE;
 int share_own_is_catching_up(struct operations *o, bool *yes) MUST_USE; /* read-only */
 /* The directory has no more, or there is none: what was held is signed and in order. *count: how many rows that were. 0 or -errno. Writes. */
 int share_own_finish(struct operations *o, uint64_t *count) MUST_USE;

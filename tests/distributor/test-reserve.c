@@ -2,12 +2,14 @@
 #include "distributor/reserve.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "base/util.h"
 #include "distributor/devices.h"
 #include "distributor/share_chain.h"
 #include "distributor/share_own.h"
+#include "share.pb.h"
 #include "town.h"
 
 static struct town town;
@@ -376,6 +378,32 @@ static void test_withdrawn_since(void **state)
     assert_string_equal(keyset_due_asks(KEYSET_DUE_AGE, true), "");
 }
 
+/* What a thief signs as a row of ours, and a directory that is his gives us: it stops the server only for as long as the key counts. */
+static void test_row_under_a_withdrawn_key(void **state)
+{
+    (void)state;
+    struct sign_pair stolen = town.a.keys->license;
+    struct buf envelope CLEANUP(buf_free) = buf(SHARE_ENVELOPE_MAX), row CLEANUP(buf_free) = buf(256),
+                        rows CLEANUP(buf_free) = buf(2 * SHARE_ENVELOPE_MAX);
+    doc_Share *share CLEANUP(freep) = calloc(1, sizeof(*share));
+    share_KeyBlock block = { .version = 7 };
+    struct signer signer;
+    uint64_t last;
+    assert_int_equal(CODEC_ENCODE(share_KeyBlock, &row, &block), 0);
+    assert_int_equal(share_outbox_last(town.a.o, &last), 0);
+    memcpy(share->origin, town.a.keys->self.bytes, ID_BYTES);
+    share->table = share_Table_KEY_BLOCK;
+    share->sequence = last + 100;
+    assert_int_equal(CODEC_SET_BYTES(share->row, buf_slice(&row)), 0);
+    signer_from_pair(&signer, &stolen);
+    assert_int_equal(document_sign(&envelope, DOCUMENT_SHARE, share, &signer), 0);
+    assert_int_equal(codec_list_put(&rows, buf_slice(&envelope)), 0);
+    assert_int_equal(apply(buf_slice(&rows)), SHARE_AHEAD);
+    town_rotate(&town.a, KEY_LICENSE, true);
+    assert_int_equal(apply(buf_slice(&rows)), REASON_SIGNATURE_INVALID);
+    secret_wipe(&stolen, sizeof(stolen));
+}
+
 /* --- Without a directory ----------------------------------------------------------------------------------------------- */
 
 static int64_t removed_at_b(void)
@@ -446,10 +474,11 @@ static void test_partner_knows_more(void **state)
 int main(void)
 {
 #define CASE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
-    const struct CMUnitTest tests[] = { CASE(test_numbers_leap),    CASE(test_clock),
-                                        CASE(test_what_ends),       CASE(test_twice),
-                                        CASE(test_again_at_once),   CASE(test_own_rows),
-                                        CASE(test_withdrawn_since), CASE(test_partner_knows_more) };
+    const struct CMUnitTest tests[] = { CASE(test_numbers_leap),      CASE(test_clock),
+                                        CASE(test_what_ends),         CASE(test_twice),
+                                        CASE(test_again_at_once),     CASE(test_own_rows),
+                                        CASE(test_withdrawn_since),   CASE(test_row_under_a_withdrawn_key),
+                                        CASE(test_partner_knows_more) };
     const struct CMUnitTest anywhere[] = { CASE(test_numbers_leap), CASE(test_clock), CASE(test_what_ends) };
     if (town_on_postgres()) /* the others put copies of files back */
         return cmocka_run_group_tests(anywhere, NULL, NULL);
