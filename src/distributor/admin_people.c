@@ -81,9 +81,16 @@ static int judge_person(struct admin *a, const struct admin_option *options)
         if (options[i].given && text_has_card_number(options[i].text))
             return admin_fail(a, REASON_NOT_PERMITTED, "--%s looks like a card number, which is not stored here.",
                               options[i].name);
-    if (options[USER_REFERENCE].given &&
-        strlen(options[USER_REFERENCE].text) >= sizeof(((struct account *)0)->payment_reference))
-        return admin_usage(a, "a payment reference has at most 127 characters");
+    static const struct account room;
+    const struct {
+        size_t option, cap;
+        const char *what;
+    } bounds[] = { { USER_FULL_NAME, sizeof(room.full_name), "a full name" },
+                   { USER_EMAIL, sizeof(room.email), "an e-mail address" },
+                   { USER_REFERENCE, sizeof(room.payment_reference), "a payment reference" } };
+    for (size_t i = 0; i < ARRAY_COUNT(bounds); i++)
+        if (options[bounds[i].option].given && strlen(options[bounds[i].option].text) >= bounds[i].cap)
+            return admin_usage(a, "%s has at most %zu bytes", bounds[i].what, bounds[i].cap - 1);
     return 0;
 }
 

@@ -205,6 +205,8 @@ def users_and_money():
     refused("user-exists", "user", "add", "alice", "--password-file", password)
     refused("usage", "user", "add", "al ice", "--password-file", password, expect=2)
     refused("usage", "user", "add", "bob", expect=2)  # no terminal to ask
+    for words in (("--full-name", "n" * 128), ("--email", "e" * 5000), ("--payment-reference", "p" * 128)):  # an account that could be read no more
+        refused("usage", "user", "add", "bob", "--password-file", password, *words, expect=2)
     refused("not-found", "user", "set", "bob", "--credit", "1.00")
     for words in (("user", "add", "bob", "--password-file", password, "--full-name", "4111-1111-1111-1111"),
                   ("user", "set", "alice", "--payment-reference", "4111 1111 1111 1111"), ("payment", "payer", "alice", "5500000000000004")):
