@@ -212,6 +212,11 @@ def alone_after_a_restore():
     wait_for("it is noted", lambda: sql("SELECT count(*) FROM serving") == "1")
     refusal = first.refused("restore", "--here")
     assert refusal.code == "in-use" and second.dir in refusal.message, refusal
+    shop, backup = os.path.join(root, "shop"), os.path.join(root, "shop-backup")  # nor does a backup take the place of that database, whatever is in it
+    for words in (("init", "--name", "shop"), ("backup", backup)):
+        run_json([PROGRAM, "--state-dir", shop, "--json", *words])
+    refusal = first.refused("restore", backup, "--replace")
+    assert refusal.code == "in-use" and second.dir in refusal.message and os.path.exists(os.path.join(first.dir, "database")), refusal
     epoch = sql("SELECT count(*) FROM counter WHERE name = 'epoch' AND value > 0")
     second.process.kill()  # it is not known yet whether it was
     assert first.refused("restore", "--here").code == "in-use" and sql("SELECT count(*) FROM counter WHERE name = 'epoch' AND value > 0") == epoch
