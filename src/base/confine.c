@@ -113,10 +113,11 @@ int confine_enter(const struct confine_path *paths, size_t count, unsigned flags
     int r = confine_files(paths, count, flags);
     if (r < 0)
         return r;
-    if (r == CONFINE_UNAVAILABLE)
+    bool missing = r == CONFINE_UNAVAILABLE;
+    if (missing)
         log_warn("this kernel has no Landlock: the file system is not closed off");
     r = filter();
     if (r == CONFINE_UNAVAILABLE)
         log_warn("built without libseccomp: system calls are not filtered");
-    return r > 0 ? 0 : r;
+    return r == 0 && missing ? CONFINE_UNAVAILABLE : r;
 }

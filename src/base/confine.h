@@ -58,7 +58,8 @@ int confine_server_calls(unsigned flags) MUST_USE;
 #define CONFINE_SYSTEM_FILES 10
 extern const struct confine_path confine_system_files[CONFINE_SYSTEM_FILES];
 
-/* All of it: no new privileges, confine_files, then filter (0, CONFINE_UNAVAILABLE, -errno). What this kernel or this build has not is missing, and a warning says so. 0 or -errno. */
+/* All of it: no new privileges, confine_files, then filter (0, CONFINE_UNAVAILABLE, -errno). What this kernel or this build has not is missing, and a warning says so. 0; CONFINE_UNAVAILABLE:
+ * something is missing; -errno. */
 int confine_enter(const struct confine_path *paths, size_t count, unsigned flags, int (*filter)(void)) MUST_USE;
 
 #endif

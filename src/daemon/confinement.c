@@ -67,7 +67,10 @@ static int confine(const struct config *c)
     else
         allow(a, &etc, 1);
     allow_state(a, c);
-    return confine_enter(a->paths, a->count, CONFINE_TCP, filter);
+    int r = confine_enter(a->paths, a->count, CONFINE_TCP, filter);
+    if (r >= 0)
+        log_info(r == 0 ? "confined" : "confined in part");
+    return r > 0 ? 0 : r;
 }
 
 extern void __sanitizer_set_report_fd(void *fd) __attribute__((weak));

@@ -4,10 +4,10 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
+#include "base/helper.h"
 #include "base/log.h"
 #include "base/secret.h"
 #include "daemon/daemon.h"
-#include "daemon/helper.h"
 #include "daemon/opener.h"
 #include "daemon/spawner.h"
 

@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/helper.h"
 #include "base/util.h"
-#include "daemon/helper.h"
 #include "daemon/opener_internal.h"
 
 #define LOG_MODULE "opener"

@@ -7,8 +7,8 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/helper.h"
 #include "base/util.h"
-#include "daemon/helper.h"
 #include "daemon/opener_internal.h"
 
 #define MAGIC_BYTES 8

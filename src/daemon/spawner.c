@@ -7,8 +7,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/helper.h"
 #include "base/util.h"
-#include "daemon/helper.h"
 #include "daemon/spawner_internal.h"
 
 #define LOG_MODULE "spawner"
@@ -54,7 +54,7 @@ static void on_late_answer(const void *wire, void *ctx)
     if (answer->pid <= 0)
         return;
     keep_stray(s, answer->pid);
-    int r = answer->outcome == 0 ? helper_tell(&s->helper, &end, sizeof(end)) : 0;
+    int r = answer->outcome == 0 ? helper_tell(&s->helper, &end, sizeof(end), NULL, 0) : 0;
     if (r != 0)
         log_error("a program that was started too late could not be ended error=%s", strerror(-r));
     reap_strays(s);
@@ -246,7 +246,7 @@ int spawner_connect_bus(struct spawner *s)
 void spawner_unbind(struct spawner *s)
 {
     struct spawner_request request = { .kind = SPAWNER_UNBIND };
-    int r = helper_tell(&s->helper, &request, sizeof(request));
+    int r = helper_tell(&s->helper, &request, sizeof(request), NULL, 0);
     if (r != 0)
         log_warn("the control socket's file is left error=%s", strerror(-r));
 }

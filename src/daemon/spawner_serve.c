@@ -12,8 +12,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/helper.h"
+#include "base/spawn.h"
 #include "base/util.h"
-#include "daemon/helper.h"
 #include "daemon/spawner_internal.h"
 
 #define LOG_MODULE "spawner"
@@ -25,7 +26,6 @@
 
 #define VARIABLES_MAX 32
 #define ARGUMENTS_MAX 12
-#define CHILD_FD 3 /* where the descriptors of a child begin */
 #define DEVICE_TEXT_BYTES (SPAWNER_DEVICE_BYTES + 8)
 
 struct process {
@@ -108,8 +108,7 @@ struct program {
     char path[PATH_MAX];
     char device[DEVICE_TEXT_BYTES];
     const char *argv[ARGUMENTS_MAX];
-    int input;                         /* descriptor 0; -1: /dev/null */
-    int fds[HELPER_FDS_MAX], fd_count; /* from CHILD_FD on */
+    struct spawn spawn;
 };
 
 static int vault_program(const struct config *c, struct program *p)
@@ -155,71 +154,23 @@ static int burner_program(struct program *p, const char *device, int input)
     p->argv[2] = p->device;
     for (size_t i = 0; i < (input < 0 ? ARRAY_COUNT(look) : ARRAY_COUNT(record)); i++)
         p->argv[3 + i] = rest[i];
-    p->input = input;
+    p->spawn.input = input;
     return access(p->path, X_OK) == 0 ? 0 : -ENOENT;
 }
 
 /* --- Starting --- */
 
-/* All signals as a program expects them. */
-static void reset_signals(void)
+/* *process: only once there is one. */
+static int run(const struct spawn *p, enum spawner_kind kind, struct process *process, int *pid)
 {
-    sigset_t none;
-    for (int i = 1; i < NSIG; i++)
-        (void)signal(i, SIG_DFL);
-    sigemptyset(&none);
-    (void)sigprocmask(SIG_SETMASK, &none, NULL);
-}
-
-static int place_fds(const struct program *p)
-{
-    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-    if (null < 0 || dup2(p->input >= 0 ? p->input : null, STDIN_FILENO) < 0 || dup2(null, STDOUT_FILENO) < 0)
-        return -errno;
-    for (int i = 0; i < p->fd_count; i++)
-        if (dup2(p->fds[i], CHILD_FD + i) < 0)
-            return -errno;
-    return 0;
-}
-
-/* In the child. errors: closed by exec. */
-static _Noreturn void become(const struct spawned *s, const struct program *p, int errors)
-{
-    reset_signals();
-    int error = -place_fds(p);
-    if (error == 0) {
-        (void)execve(p->path, (char *const *)p->argv, s->environment);
-        error = errno;
+    pid_t started = 0;
+    int pidfd = -1;
+    int r = spawn(p, &started, &pidfd);
+    if (started > 0) {
+        *pid = (int)started;
+        *process = (struct process){ .pidfd = pidfd, .pid = started, .kind = kind };
     }
-    (void)!write(errors, &error, sizeof(error));
-    _exit(127);
-}
-
-/* A child of hearthd, which waits for it: CLONE_PARENT. *process: only once there is one. */
-static int run(struct spawned *s, const struct program *p, enum spawner_kind kind, struct process *process, int *pid)
-{
-    int ends[2], error = 0, pidfd = -1;
-    if (pipe2(ends, O_CLOEXEC) != 0)
-        return -errno;
-    int reading CLEANUP(closep) = ends[0],
-                writing CLEANUP(closep) = fcntl(ends[1], F_DUPFD_CLOEXEC, HELPER_FD_OUT_OF_WAY);
-    close(ends[1]);
-    if (writing < 0)
-        return -errno;
-    long started = syscall(SYS_clone, CLONE_PARENT | CLONE_PIDFD | SIGCHLD, NULL, &pidfd, NULL, NULL);
-    if (started == 0)
-        become(s, p, writing);
-    if (started < 0)
-        return -errno;
-    *pid = (int)started;
-    *process = (struct process){ .pidfd = pidfd, .pid = (pid_t)started, .kind = kind };
-    closep(&writing);
-    writing = -1;
-    ssize_t n;
-    do
-        n = read(reading, &error, sizeof(error));
-    while (n < 0 && errno == EINTR);
-    return n == 0 ? 0 : error != 0 ? -error : -EIO;
+    return r;
 }
 
 static bool has_ended(const struct process *p) { return syscall(SYS_pidfd_send_signal, p->pidfd, 0, NULL, 0) != 0; }
@@ -289,19 +240,19 @@ static int start(struct spawned *s, const struct spawner_request *q, const int *
     struct process *process;
     if (p == NULL)
         return -ENOMEM;
-    p->input = -1;
+    p->spawn = (struct spawn){ p->path, p->argv, s->environment, .input = -1, .output = -1, .parents = true };
     int r = find_place(s, q->kind, &process);
     if (r != 0)
         return r;
     if (q->kind == SPAWNER_VAULT || q->kind == SPAWNER_PLAYER) {
-        p->fd_count = q->kind == SPAWNER_VAULT ? 2 : 1;
-        memcpy(p->fds, fds, (size_t)p->fd_count * sizeof(*fds));
+        p->spawn.fd_count = q->kind == SPAWNER_VAULT ? 2 : 1;
+        memcpy(p->spawn.fds, fds, (size_t)p->spawn.fd_count * sizeof(*fds));
         r = q->kind == SPAWNER_VAULT ? vault_program(s->config, p) : player_program(p);
     } else {
         r = burner_program(p, q->device, q->kind == SPAWNER_BURNER_RUN ? fds[0] : -1);
     }
     if (r == 0)
-        r = run(s, p, q->kind, process, pid);
+        r = run(&p->spawn, q->kind, process, pid);
     return r;
 }
 

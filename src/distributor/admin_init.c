@@ -394,6 +394,9 @@ int admin_settings(struct admin *a, int argc, char **argv)
         if (r == 0)
             r = operations_setting_set(a->o, argv[0], value);
         r = r == 0 ? admin_commit(a) : admin_error(a, r, "store the setting");
+        if (r == 0 && strcmp(argv[0], "payment-command") == 0)
+            fprintf(stderr,
+                    "A server that runs goes by what was set when it began: start it again, and payments go on.\n");
         return r == 0 ? list_settings(a) : r;
     }
     return admin_usage(a, "there is no setting %s to change", argv[0]);

@@ -1,6 +1,6 @@
 /* Callbacks, in a circle: on_time -> run_look, on_looked -> run_take, on_taken -> on_hook_done -> run_end, on_ended -> wait for on_time.
  *
- * The payment is HANDED and durable before the command starts. A lock on STATE/payment.lock is held by the command and whatever it starts:
+ * The payment is HANDED and durable before the command starts (starter.h). A lock on STATE/payment.lock is held by the command and whatever it starts:
  * after a server was killed, the next one waits for a command that still runs, so that never two work at the same time. */
 #define LOG_MODULE "payments"
 #include "distributor/collector.h"
@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <jansson.h>
 
@@ -15,6 +16,7 @@
 #include "base/text.h"
 #include "base/util.h"
 #include "distributor/collector_hook.h"
+#include "distributor/starter.h"
 
 #define LOOK_MS 1000
 
@@ -29,6 +31,7 @@ struct collector {
     struct payment payment;
     struct hook *hook; /* while it runs */
     int lock;          /* -1, or held for the run */
+    bool said_other;   /* that another command is set than the starter knows */
     enum payment_outcome outcome;
     char detail[PAYMENTS_DETAIL_BYTES];
 };
@@ -42,6 +45,7 @@ static void rest(struct collector *c)
         return;
     struct server *server = c->server;
     void (*on_stopped)(struct server *) = c->on_stopped;
+    starter_unwatch(server->process->starter);
     server->collector = NULL;
     free(c);
     on_stopped(server);
@@ -117,12 +121,11 @@ static void on_taken(struct writer_job *job, int outcome)
     int r = c->stopping ? -ECANCELED : request == NULL ? -ENOMEM : 0;
     if (r == 0)
         r = hook_start(&c->hook, &c->server->loop,
-                       &(struct hook_run){ c->command.path, c->command.timeout_ms, request, c->lock }, on_hook_done, c);
+                       &(struct hook_run){ c->server->process->starter, c->command.timeout_ms, request, c->lock },
+                       on_hook_done, c);
     if (r == 0)
         return;
-    const char *why = r == -ECANCELED ? "the server stopped"
-                      : r == -EPERM   ? "start the server again: it may start no program since it began without one"
-                                      : strerror(-r);
+    const char *why = r == -ECANCELED ? "the server stopped" : strerror(-r);
     if (r != -ECANCELED)
         log_warn("the payment command cannot be started: %s", why);
     write_down(c, PAYMENT_SAYS_NOTHING, why);
@@ -136,10 +139,23 @@ static int run_take(struct writer_job *job, void *database)
 
 /* --- Looking ---------------------------------------------------------------------------------------------------------- */
 
+/* What was set when the server began is what counts: who takes it over may write another one into the database. Until then payments are not taken, so they wait as
+ * they are. */
+static bool can_be_started(struct collector *c)
+{
+    struct starter *starter = c->server->process->starter;
+    bool other = strcmp(c->command.path, starter_command(starter)) != 0;
+    if (other && !c->said_other)
+        log_warn("payment-command was changed: payments wait until the server is started again");
+    c->said_other = other;
+    return !other && starter_is_there(starter);
+}
+
 static void on_looked(struct writer_job *job, int outcome)
 {
     struct collector *c = container_of(job, struct collector, look_job);
-    int r = outcome == 0 && !c->stopping ? payments_lock(c->server->config.state_dir, &c->lock) : -ECANCELED;
+    int r = outcome == 0 && !c->stopping && can_be_started(c) ? payments_lock(c->server->config.state_dir, &c->lock)
+                                                              : -ECANCELED;
     if (outcome < 0 && outcome != -ECANCELED && outcome != -EKEYREVOKED) /* of that watch.c speaks */
         log_warn("cannot look for payments errno=%d", -outcome);
     if (r != 0 && r != -EWOULDBLOCK && r != -ECANCELED)
@@ -179,7 +195,8 @@ int collector_start(struct collector **out, struct server *server)
     c->lock = -1;
     uv_timer_init(&server->loop, &c->timer);
     *out = c;
-    return uv_timer_start(&c->timer, on_time, LOOK_MS / 4, LOOK_MS);
+    int r = starter_watch(server->process->starter, &server->loop);
+    return r == 0 ? uv_timer_start(&c->timer, on_time, LOOK_MS / 4, LOOK_MS) : r;
 }
 
 static void on_timer_closed(uv_handle_t *handle)
@@ -199,6 +216,6 @@ void collector_stop(struct collector *c, void (*on_stopped)(struct server *), st
     c->stopping = true;
     c->on_stopped = on_stopped;
     if (c->hook != NULL)
-        hook_hurry(c->hook);
+        starter_hurry(c->server->process->starter);
     uv_close((uv_handle_t *)&c->timer, on_timer_closed);
 }

@@ -133,14 +133,11 @@ static int (*filter_of(const struct confinement *c))(void)
 
 extern void __sanitizer_set_report_fd(void *fd) __attribute__((weak));
 
-int confinement_enter(const struct confinement *c)
+int confinement_enter(const struct confinement *c, enum confinement_kind *kind)
 {
+    *kind = CONFINEMENT_NONE;
     if (__sanitizer_set_report_fd) { /* it traces the program from a process of its own, at its end */
         log_warn("built with a sanitizer: not confined");
-        return 0;
-    }
-    if (c->command[0] != '\0') {
-        log_warn("not confined: the payment command is started from here");
         return 0;
     }
     struct allowed *a CLEANUP(freep) = calloc(1, sizeof(*a));
@@ -155,5 +152,10 @@ int confinement_enter(const struct confinement *c)
         allow_database(a, c->database);
     if (a->full)
         return -ENAMETOOLONG;
-    return confine_enter(a->paths, a->count, CONFINE_TCP, filter_of(c));
+    int r = confine_enter(a->paths, a->count, CONFINE_TCP, filter_of(c));
+    if (r < 0)
+        return r;
+    *kind = r == 0 ? CONFINEMENT_WHOLE : CONFINEMENT_PARTS;
+    log_info(r == 0 ? "confined" : "confined in part");
+    return 0;
 }

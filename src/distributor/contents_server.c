@@ -264,6 +264,7 @@ static void announce(const struct contents_server *s, uint16_t port)
 static int start(struct contents_server *s, enum serve_step *step)
 {
     struct signer signer;
+    enum confinement_kind confined;
     uint16_t port;
     int r = contents_state_load(&s->state, s->config.state_dir);
     *step = r == 0 ? SERVE_OTHER : SERVE_CONTENTS;
@@ -272,7 +273,7 @@ static int start(struct contents_server *s, enum serve_step *step)
     if (r == 0)
         r = file_join(s->bodies_dir, sizeof(s->bodies_dir), s->state.dir, "bodies");
     if (r == 0)
-        r = confinement_enter(&(struct confinement){ &s->config, "", "" });
+        r = confinement_enter(&(struct confinement){ &s->config, "" }, &confined);
     if (r != 0)
         return r;
     sign_pair_init(&s->pair, &s->state.seed);

@@ -10,6 +10,7 @@
 #include "distributor/measures_text.h"
 #include "distributor/openmetrics.h"
 #include "distributor/quotas.h"
+#include "distributor/starter.h"
 
 #define LABELS_BYTES 160
 
@@ -193,6 +194,12 @@ static void put_server(struct openmetrics *m, const struct server *server)
     openmetrics_family(m, "hearth_start_time_seconds", OPENMETRICS_GAUGE, "seconds",
                        "When the server was started, since 1970.");
     openmetrics_seconds(m, "", server->metrics->began_ms);
+    openmetrics_family(m, "hearth_confined", OPENMETRICS_GAUGE, "",
+                       "2 when the server has given up what it does not need, 1 when in part, 0 when not.");
+    openmetrics_number(m, "", (int64_t)server->process->confined);
+    openmetrics_family(m, "hearth_payment_command", OPENMETRICS_GAUGE, "",
+                       "1 while payments can be handed to the payment command.");
+    openmetrics_number(m, "", starter_is_there(server->process->starter));
     openmetrics_family(m, "hearth_reloads", OPENMETRICS_COUNTER, "",
                        "Times that the configuration was read again, by outcome.");
     openmetrics_count(m, "outcome=\"taken\"", server->metrics->reloads);

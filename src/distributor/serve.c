@@ -46,6 +46,7 @@
 #include "distributor/renew.h"
 #include "distributor/rotation.h"
 #include "distributor/row_pace.h"
+#include "distributor/starter.h"
 #include "distributor/tally.h"
 #include "distributor/throttle.h"
 #include "distributor/watch.h"
@@ -256,20 +257,26 @@ static int make_private(const char *state_dir)
     return 0;
 }
 
-/* Nothing of the world was read by now, and there is one thread. */
+/* Nothing of the world was read by now, and there is one thread. The payment command is what the database says now. */
 static int confine(struct server *server)
 {
-    char command[PATH_MAX], database[STORE_PG_DATABASE_BYTES];
+    char command[PAYMENTS_COMMAND_BYTES], database[STORE_PG_DATABASE_BYTES];
+    struct process *process = server->process;
     int r = operations_setting(server->read_ops, "payment-command", command, sizeof(command));
     if (r == 0)
         r = database_of(server->config.state_dir, database);
     if (r == 0)
         r = make_private(server->config.state_dir);
-    if (r != 0 || *server->confined)
+    if (r != 0 || process->entered)
         return r;
-    const struct confinement c = { &server->config, database, command };
-    r = confinement_enter(&c);
-    *server->confined = r == 0;
+    r = starter_configure(process->starter, command);
+    if (r != 0)
+        return r;
+    const struct confinement c = { &server->config, database };
+    r = confinement_enter(&c, &process->confined);
+    process->entered = r == 0;
+    if (r == 0 && command[0] != '\0')
+        log_info("payments are handed to command=%s", command);
     return r;
 }
 
@@ -424,7 +431,7 @@ static void raise_descriptor_limit(uint32_t connections)
                  connections);
 }
 
-static int serve_once(const struct config *config, int notify_fd, bool *confined, char why[SERVE_WHY_BYTES])
+static int serve_once(const struct config *config, int notify_fd, struct process *process, char why[SERVE_WHY_BYTES])
 {
     struct server *server CLEANUP(freep) = calloc(1, sizeof(*server));
     struct serve_signals *signals CLEANUP(freep) = calloc(1, sizeof(*signals));
@@ -432,7 +439,7 @@ static int serve_once(const struct config *config, int notify_fd, bool *confined
         return -ENOMEM;
     server->config = *config;
     server->notify_fd = notify_fd;
-    server->confined = confined;
+    server->process = process;
     raise_descriptor_limit(config->connections_max);
     server->clock = clock_system();
     server->rng = rng_system();
@@ -461,14 +468,18 @@ static bool is_away(int r) { return r == -EHOSTDOWN || r == -EAGAIN; }
 int serve_main(const struct config *config, char why[SERVE_WHY_BYTES])
 {
     int64_t until_ms = clock_mono_ms(clock_system()) + START_PATIENCE_MS;
-    int r = secret_hide_process(), notify_fd CLEANUP(closep) = notify_open();
-    bool confined = false;
+    struct process process = { 0 };
+    int r = secret_hide_process();
+    if (r == 0)
+        r = starter_new(&process.starter, STARTER_PATIENCE_MS);
     if (r != 0)
         return r;
-    while (is_away(r = serve_once(config, notify_fd, &confined, why)) && clock_mono_ms(clock_system()) < until_ms) {
+    int notify_fd CLEANUP(closep) = notify_open();
+    while (is_away(r = serve_once(config, notify_fd, &process, why)) && clock_mono_ms(clock_system()) < until_ms) {
         log_info("tried again in a moment");
         why[0] = '\0';
         (void)sleep(1);
     }
+    starter_free(process.starter);
     return r;
 }

@@ -10,7 +10,7 @@
  *   directory_client.c  our shared rows to the directory, everyone else's from it (directory_pull.c)
  *   directory.c         the directory's own side of that
  *   watch.c             what happens by itself: periodic work, changes made by the admin's commands
- *   collector.c         payments, handed to the operator's command one at a time (collector_hook.c)
+ *   collector.c         payments, handed to the operator's command one at a time (collector_hook.c, starter.c)
  *   renew.c             a new keyset and new keys, without a pause
  *   announce.c          who hears of a changed roster
  *   console.c           figures for scrapers, `reload` for the operator: a Unix socket, and an address when there is one
@@ -22,6 +22,7 @@
 #include <uv.h>
 
 #include "distributor/config.h"
+#include "distributor/confinement.h"
 #include "distributor/names.h"
 #include "distributor/requests.h"
 #include "distributor/writer.h"
@@ -40,10 +41,18 @@ struct directory;
 struct directory_client;
 struct watch;
 struct collector;
+struct starter;
 struct announce;
 struct rekey;
 struct renewed;
 struct watch_waiting;
+
+/* What stays when a server that could not start is tried again. */
+struct process {
+    struct starter *starter; /* of the payment command */
+    bool entered;            /* its confinement; confined: how much of that this machine has */
+    enum confinement_kind confined;
+};
 
 struct server {
     uv_loop_t loop;
@@ -54,9 +63,9 @@ struct server {
     struct peer_identity *identity;
     struct operations *write_ops, *read_ops; /* each used by its thread only */
     struct writer *writer, *reader;
-    int failure;                /* why it stops by itself: -errno */
-    int notify_fd;              /* base/notify.h */
-    bool *confined;             /* the process is (confinement.h), whatever becomes of this server */
+    int failure;   /* why it stops by itself: -errno */
+    int notify_fd; /* base/notify.h */
+    struct process *process;
     uint64_t last_log_id;       /* of a request; begins anywhere, so that those of another run are others */
     struct buf keyset;          /* our newest keyset envelope: the first frame of every connection */
     uint32_t keyset_generation; /* counts its changes */

@@ -77,8 +77,9 @@ static int confine(const struct sandbox *needs)
     if (needs->window && needs->authority)
         a->paths[a->count++] = (struct confine_path){ needs->authority, CONFINE_READ };
     /* libxcb tries an abstract socket of X11 first, and gives up */
-    return confine_enter(a->paths, a->count, needs->window ? CONFINE_ABSTRACT_SOCKETS : 0,
-                         needs->sound || needs->window ? sandbox_filter_calls_with_sockets : sandbox_filter_calls);
+    int r = confine_enter(a->paths, a->count, needs->window ? CONFINE_ABSTRACT_SOCKETS : 0,
+                          needs->sound || needs->window ? sandbox_filter_calls_with_sockets : sandbox_filter_calls);
+    return r > 0 ? 0 : r; /* it was said what is missing */
 }
 
 extern void __sanitizer_set_report_fd(void *fd) __attribute__((weak));

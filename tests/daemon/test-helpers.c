@@ -17,7 +17,7 @@
 
 #include "base/file.h"
 #include "base/util.h"
-#include "daemon/helper.h"
+#include "base/helper.h"
 #include "daemon/opener.h"
 #include "daemon/spawner_internal.h"
 

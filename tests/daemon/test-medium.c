@@ -14,7 +14,7 @@
 #include "base/util.h"
 #include "../base/recorded-syncs.h"
 #include "body_fixture.h"
-#include "daemon/helper.h"
+#include "base/helper.h"
 #include "daemon/medium.h"
 
 #define HANGS_AFTER_S 20

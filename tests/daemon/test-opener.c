@@ -14,7 +14,7 @@
 
 #include "base/file.h"
 #include "base/util.h"
-#include "daemon/helper.h"
+#include "base/helper.h"
 #include "daemon/opener_internal.h"
 
 static struct opener *opener;

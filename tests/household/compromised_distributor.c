@@ -1,6 +1,6 @@
 /* hearth-distributor as it is, taken over by somebody on the network: once it serves, confined, it tries what it must not be able to, says in the log what each attempt
  * returned, and goes on as if nothing were the matter. Not a test itself: test_compromised_distributor.py judges what it says. HOME names the directory of its user; beside
- * it lies the state of another distributor. */
+ * it lies the state of another distributor. Its payment command reads its input to the end. */
 #define LOG_MODULE "compromised"
 #include <fcntl.h>
 #include <limits.h>
@@ -13,18 +13,23 @@
 #include <unistd.h>
 
 #include "attempts.h"
+#include "base/helper.h"
 #include "base/log.h"
 #include "base/notify.h"
 #include "base/util.h"
 #include "distributor/confinement.h"
+#include "distributor/starter_internal.h"
 
 void __real_notify_ready(int fd);
 void __wrap_notify_ready(int fd);
-int __real_confinement_enter(const struct confinement *c);
-int __wrap_confinement_enter(const struct confinement *c);
+int __real_confinement_enter(const struct confinement *c, enum confinement_kind *kind);
+int __wrap_confinement_enter(const struct confinement *c, enum confinement_kind *kind);
+int __real_helper_fork(struct helper *h, size_t answer_bytes, int *theirs);
+int __wrap_helper_fork(struct helper *h, size_t answer_bytes, int *theirs);
 
 static char state_dir[PATH_MAX];
 static pid_t parent; /* it cannot even ask for it later */
+static struct helper *starter;
 
 static const char *in(const char *dir, const char *name)
 {
@@ -74,8 +79,58 @@ static void rights(void)
     attempt_called("another-root", chroot(in_state("bodies")));
 }
 
+/* What it asks of the starter as an equal: the socket is its own. */
+static int ask_starter(struct starter_request *q, const int *fds, size_t count)
+{
+    struct starter_answer answer = { 0 };
+    int passed CLEANUP(closep) = -1;
+    int r = helper_ask(starter, STARTER_PATIENCE_MS, q, sizeof(*q), fds, count, &answer, &passed);
+    return r != 0 ? r : answer.outcome;
+}
+
+static void ask(const char *attempt, struct starter_request *q, const int *fds, size_t count)
+{
+    int r = ask_starter(q, fds, count);
+    errno = -r;
+    attempt_called(attempt, r == 0 ? 0 : -1);
+}
+
+/* The command of this test reads until its input ends, so that one runs while another is asked for. */
+static void of_the_starter(void)
+{
+    struct starter_request other = { .kind = STARTER_CONFIGURE, .path = "/bin/sh" };
+    struct starter_request run = {
+        .kind = STARTER_RUN, .timeout_ms = 60000, .latest_ms = INT64_MAX, .path = "/bin/sh"
+    };
+    struct starter_request for_ever = { .kind = STARTER_RUN, .timeout_ms = INT64_MAX, .latest_ms = INT64_MAX };
+    struct starter_request late = { .kind = STARTER_RUN, .timeout_ms = 60000, .latest_ms = 1 };
+    struct starter_request unknown = { .kind = STARTER_HURRY + 1 };
+    int in[2], out[2];
+    if (pipe2(in, O_CLOEXEC) != 0 || pipe2(out, O_CLOEXEC) != 0)
+        abort();
+    const int fds[] = { in[0], out[1], in[0] };
+    ask("another-payment-command", &other, NULL, 0);
+    ask("a-command-without-a-lock", &run, fds, 2);
+    ask("a-command-for-ever", &for_ever, fds, STARTER_FDS);
+    ask("a-command-too-late", &late, fds, STARTER_FDS);
+    ask("an-unknown-request", &unknown, fds, STARTER_FDS);
+    log_error("one command: %s", ask_starter(&run, fds, STARTER_FDS) == 0 ? "started" : "refused");
+    ask("a-second-command", &run, fds, STARTER_FDS);
+    attempts_on_process("the-starter", starter->pid, true);
+    close(in[0]);
+    close(in[1]);
+    close(out[0]);
+    close(out[1]);
+}
+
+int __wrap_helper_fork(struct helper *h, size_t answer_bytes, int *theirs)
+{
+    starter = h;
+    return __real_helper_fork(h, answer_bytes, theirs);
+}
+
 /* The same before it is confined: what it cannot do then is what confinement takes. */
-int __wrap_confinement_enter(const struct confinement *c)
+int __wrap_confinement_enter(const struct confinement *c, enum confinement_kind *kind)
 {
     snprintf(state_dir, sizeof(state_dir), "%s", c->config->state_dir);
     parent = getppid();
@@ -86,7 +141,7 @@ int __wrap_confinement_enter(const struct confinement *c)
     closep(&letter);
     closep(&other);
     closep(&bus);
-    return __real_confinement_enter(c);
+    return __real_confinement_enter(c, kind);
 }
 
 void __wrap_notify_ready(int fd)
@@ -102,6 +157,7 @@ void __wrap_notify_ready(int fd)
         attempts_on_programs();
         attempts_on_process("who-started-it", parent, true);
         attempts_on_kernel(true);
+        of_the_starter();
         log_error("attempts are over");
     }
     __real_notify_ready(fd);

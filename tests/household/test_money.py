@@ -259,11 +259,22 @@ def open_a_bank():
     os.chmod(command, 0o755)
     mode("pay")
     h.aurora.admin("settings", "payment-command", command)
-    h.aurora.stop()  # it was started without one, and has given up starting programs
-    h.aurora.start()
-    assert "not confined: the payment command" in open(h.aurora.log, encoding="utf-8").read()
-    h.aurora.admin("settings", "payment-timeout", "2")
+    assert "payment-command was changed" not in log()
     h.aurora.admin("payment", "payer", "alice", "customer-4711")
+    h.aurora.admin("payment", "collect", "alice")
+    wait_for("a server that was started without it says that it starts nothing", lambda: "payment-command was changed" in log())
+    assert {p["attempts"] for p in payments(state="prepared")} == {0}, payments()
+    again()
+
+
+def log():
+    return open(h.aurora.log, encoding="utf-8").read()
+
+
+def again():
+    """A server goes by the payment command that was set when it began."""
+    h.aurora.stop()
+    h.aurora.start()
 
 
 def books_agree():
@@ -279,9 +290,9 @@ def books_agree():
 
 def collected():
     open_a_bank()
-    owed = -balance("user:alice")
+    made = payments(user="alice")[0]
+    owed = made["amount"]
     assert owed > 0
-    made = h.aurora.admin("payment", "collect", "alice")["payments"][0]
     assert made["amount"] == owed and made["payer"] == "customer-4711"
     wait_for("the payment is made", lambda: payments(payment=made["payment"], state="paid"))
     assert payments(payment=made["payment"])[0]["detail"] == "receipt " + made["key"][:6]
@@ -323,8 +334,12 @@ def deaf():
         os.chmod(name, 0o755)
     h.aurora.admin("user", "add", "deaf", "--password-file", h.passwords["alice"], "--credit", "10")
     owe("deaf", 12)
+    before = None
     for command, state in ((mask, "declined"), (decline, "declined"), *[("/bin/true", "paid")] * 6):
-        h.aurora.admin("settings", "payment-command", command)
+        if command != before:
+            h.aurora.admin("settings", "payment-command", command)
+            again()
+            before = command
         made = h.aurora.admin("payment", "collect", "deaf", "--amount", "0.01")["payments"][0]
         ended = wait_for("the payment has ended", lambda: payments(payment=made["payment"], state=state))[0]
         assert h.aurora.process.running() and ended["attempts"] == 1, ended
@@ -338,7 +353,49 @@ def deaf():
     assert listing.stderr.read() == b"" and listing.wait(20) == -signal.SIGPIPE
     h.aurora.admin("ledger", "pay", "deaf", "0.06")
     h.aurora.admin("settings", "payment-command", os.path.join(h.root, "collect"))
+    again()
     books_agree()
+
+
+def without_a_starter():
+    """What starts the command dies while one runs: the server says so and serves on, nothing is handed, and the next server pays once."""
+    mode("slow")
+    h.aurora.admin("settings", "payment-timeout", "60")
+    for name, amount in (("dave", 250), ("erin", 130)):
+        h.aurora.admin("user", "add", name, "--password-file", h.passwords["alice"], "--credit", "10")
+        owe(name, amount)
+    made = h.aurora.admin("payment", "collect", "dave")["payments"][0]
+    wait_for("it runs", lambda: payments(payment=made["payment"], state="handed") and running())
+    pid = h.aurora.process.child.pid
+    starter = int(open(f"/proc/{pid}/task/{pid}/children", encoding="utf-8").read().split()[0])
+    os.kill(starter, signal.SIGKILL)
+    wait_for("the server says so", lambda: "the starter of the payment command has ended" in log())
+    later = h.aurora.admin("payment", "collect", "erin")["payments"][0]
+    wait_for("what was handed is due again", lambda: payments(payment=made["payment"])[0]["detail"] == "its starter has ended")
+    h.aurora.admin("payment", "retry", str(made["payment"]))
+    assert not bank("SELECT 1 FROM charge WHERE key IN ('%s', '%s')" % (made["key"], later["key"]))
+    for command in running():  # nobody ends it any more; it holds the lock
+        os.kill(command, signal.SIGKILL)
+    mode("pay")
+    h.aurora.admin("settings", "payment-timeout", "2")
+    h.kitchen("browse")
+    assert payments(payment=later["payment"])[0]["attempts"] == 0
+    again()
+    for payment in (made, later):
+        wait_for("the next server pays", lambda: payments(payment=payment["payment"], state="paid"))
+    books_agree()
+
+
+def running():
+    """The commands that run."""
+    found = []
+    for p in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            if os.path.join(h.root, "collect").encode() in open(f"/proc/{p}/cmdline", "rb").read().split(b"\0"):
+                found.append(int(p))
+        except OSError:
+            pass
+    return found
 
 
 def lost_words():
@@ -414,4 +471,4 @@ def owe(user, amount):
 
 run_cases([("sales are shared to the cent", sales), ("what was sold is listed", sold), ("credit is refused and restored", credit), ("a withdrawn title harms no buyer", withdrawn),
            ("a refund in part, with the license's future", refunds), ("partners settle", settlement), ("a command collects", collected), ("a declined payment ends credit", declined),
-           ("a command that does not read", deaf), ("a command that loses its words", lost_words), (f"{KILLS} kills lose and double nothing", kills)])
+           ("a command that does not read", deaf), ("a command whose starter dies", without_a_starter), ("a command that loses its words", lost_words), (f"{KILLS} kills lose and double nothing", kills)])

@@ -1,5 +1,5 @@
-/* Datagrams with descriptors beside them, and the beginning of a process. What arrives in such a process is hostile: hearthd may have been taken over. */
-#include "daemon/helper.h"
+/* Datagrams with descriptors beside them, and the beginning of a process. What arrives in such a process is hostile: the server may have been taken over. */
+#include "base/helper.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -102,7 +102,7 @@ static int receive_one(int fd, void *message, size_t len, int *passed)
     return good ? 0 : -EPROTO;
 }
 
-/* --- hearthd's end --- */
+/* --- The server's end --- */
 
 int helper_fork(struct helper *h, size_t answer_bytes, int *theirs)
 {
@@ -147,8 +147,7 @@ static void drop(struct helper *h, const void *answer, int passed)
         h->on_late(answer, h->ctx);
 }
 
-/* The next answer, of whichever request; as receive_one. */
-static int next_answer(struct helper *h, void *answer, int *passed)
+int helper_take(struct helper *h, void *answer, int *passed)
 {
     int r = receive_one(h->fd, answer, h->answer_bytes, passed);
     if (r == 0)
@@ -160,7 +159,7 @@ int helper_drain(struct helper *h)
 {
     _Alignas(uint64_t) uint8_t late[HELPER_ANSWER_BYTES_MAX];
     int passed, r;
-    while ((r = next_answer(h, late, &passed)) == 0)
+    while ((r = helper_take(h, late, &passed)) == 0)
         drop(h, late, passed);
     return r == -EAGAIN ? 0 : r;
 }
@@ -170,7 +169,7 @@ static int await(struct helper *h, uint64_t serial, void *answer, int *passed, i
     for (;;) {
         int r = wait_for(h->fd, POLLIN, deadline_ms);
         if (r == 0)
-            r = next_answer(h, answer, passed);
+            r = helper_take(h, answer, passed);
         if (r == -EAGAIN)
             continue;
         if (r != 0 || h->answered == serial)
@@ -203,11 +202,11 @@ int helper_ask(struct helper *h, unsigned patience_ms, void *request, size_t len
     return r;
 }
 
-int helper_tell(struct helper *h, void *request, size_t len)
+int helper_tell(struct helper *h, void *request, size_t len, const int *fds, size_t count)
 {
     uint64_t serial = h->asked + 1;
     memcpy(request, &serial, sizeof(serial));
-    int r = send_one(h->fd, request, len, NULL, 0, MSG_DONTWAIT);
+    int r = send_one(h->fd, request, len, fds, count, MSG_DONTWAIT);
     if (r == 0)
         h->asked = serial;
     return r;
@@ -261,7 +260,7 @@ bool helper_next(int fd, void *request, size_t len, int fds[HELPER_FDS_MAX], siz
     return true;
 }
 
-/* The spawner's socket in the opener's hands would keep the spawner alive, and give two hearthds what is one's. */
+/* The spawner's socket in the opener's hands would keep the spawner alive, and give two servers what is one's. */
 static int close_others(int fd)
 {
     unsigned own = (unsigned)fd;
@@ -272,13 +271,13 @@ static int close_others(int fd)
 
 int helper_enter(int fd)
 {
-    /* The service manager's signals reach all of the service; a helper ends when hearthd has. */
+    /* The service manager's signals reach all of the service; a helper ends when the server has. */
     (void)signal(SIGINT, SIG_IGN);
     (void)signal(SIGTERM, SIG_IGN);
     (void)signal(SIGHUP, SIG_IGN);
     (void)signal(SIGPIPE, SIG_IGN);
     (void)signal(SIGTTOU, SIG_IGN); /* it logs from the background */
-    /* A group of its own: the kernel continues one that was stopped when hearthd ends, whose confinement lets it send no signal, and then it reads the end of its requests. */
+    /* A group of its own: the kernel continues one that was stopped when the server ends, whose confinement lets it send no signal, and then it reads the end of its requests. */
     if (setpgid(0, 0) != 0)
         return -errno;
     int r = close_others(fd);
