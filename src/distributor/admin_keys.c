@@ -178,6 +178,25 @@ static int keys_change(struct admin *a, const char *request, const char *doing)
     return ADMIN_DONE;
 }
 
+static bool root_is_elsewhere(const struct admin *a) { return !a->keys->has_root && !keys_root_in_token(a->state_dir); }
+
+/* The root key is elsewhere: the new keys are made, and wait here for what it has to sign. */
+static int say_rotated(struct admin *a, const bool wanted[KEYS_PURPOSES + 1])
+{
+    char made[64] = "";
+    for (enum key_purpose p = KEY_TLS; p <= KEY_SEALING; p++)
+        if (wanted[p])
+            snprintf(made + strlen(made), sizeof(made) - strlen(made), "%s%s", made[0] != '\0' ? " " : "", purposes[p]);
+    const struct out_field fields[] = {
+        OUT_T("made", made),
+        OUT_T("needed",
+              "the root key is not here: what it signs lets the new keys count, and until then those of before do. "
+              "hearth-distributor keys request FILE; keys sign where it is; keys install")
+    };
+    out_object(a, fields, ARRAY_COUNT(fields));
+    return ADMIN_DONE;
+}
+
 static int keys_rotate(struct admin *a, int argc, char **argv, const char *request)
 {
     a->any_keys = true; /* who lost the newest ones makes others */
@@ -195,6 +214,8 @@ static int keys_rotate(struct admin *a, int argc, char **argv, const char *reque
     int r = admin_keys_room(a, wanted);
     if (r == 0)
         r = prepare(a, wanted);
+    if (r == 0 && request == NULL && root_is_elsewhere(a))
+        return say_rotated(a, wanted);
     return r == 0 ? keys_change(a, request, "rotate the keys") : r;
 }
 
@@ -268,7 +289,7 @@ static int keys_withdraw(struct admin *a, const char *word, const char *request)
         r = mark_withdrawn(a, key.key);
     if (r != 0)
         return r;
-    if (request == NULL && !a->keys->has_root && !keys_root_in_token(a->state_dir))
+    if (request == NULL && root_is_elsewhere(a))
         return say_withdrawn(a, &key);
     return keys_change(a, request, "sign a keyset without the key, which is withdrawn here");
 }
