@@ -255,6 +255,13 @@ int admin_error(struct admin *a, int r, const char *doing)
     return admin_fail(a, admin_reason(r), "Cannot %s: %s.", doing, strerror(r < 0 ? -r : EINVAL));
 }
 
+int admin_error_in(struct admin *a, int r, const char *doing, const char *path)
+{
+    char text[PATH_MAX + 64];
+    snprintf(text, sizeof(text), "%s in %s", doing, path);
+    return admin_error(a, r, text);
+}
+
 int admin_usage(struct admin *a, const char *format, ...)
 {
     char message[512];

@@ -47,6 +47,7 @@ void admin_warn(struct admin *a);
 /* Say why, return the exit code. admin_error: r is a reason or -errno; doing: what failed, as in "publish %s". */
 int admin_fail(struct admin *a, enum reason reason, const char *format, ...) PRINTF_LIKE(3, 4);
 int admin_error(struct admin *a, int r, const char *doing);
+int admin_error_in(struct admin *a, int r, const char *doing, const char *path); /* "... in PATH" */
 enum reason admin_reason(int error); /* of a negative errno, for a person at this machine */
 int admin_usage(struct admin *a, const char *format, ...) PRINTF_LIKE(2, 3);
 

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/util.h"
+#include "distributor/admin_init.h"
 #include "distributor/admin_products.h"
 #include "distributor/config.h"
 #include "distributor/contents_state.h"
@@ -55,14 +56,32 @@ static bool is_address(const char *text)
     return (size_t)snprintf(url, sizeof(url), "hearth://%s#%s", text, id) < sizeof(url) && place_parse(url, &p) == 0;
 }
 
+/* init once more, of what is there: it is done. */
+static int made_before(struct admin *a, const char *listen, const char *address)
+{
+    struct contents_state *s CLEANUP(wipe) = NULL;
+    int r = load(a, &s);
+    if (r != 0)
+        return r;
+    if (strcmp(s->listen, listen) == 0 && strcmp(s->address, address) == 0)
+        return show_id(a);
+    return admin_fail(a, REASON_ALREADY,
+                      "There is a contents server in %s already, which listens on %s: contents.conf there says so. "
+                      "Another one has another --state-dir.",
+                      dir_of(a), s->listen);
+}
+
 static int init(struct admin *a, const char *listen, const char *address)
 {
     if (!is_address(listen) || (address[0] != '\0' && !is_address(address)))
         return admin_usage(a, "contents init --listen HOST:PORT [--address HOST:PORT]");
-    int r = contents_state_create(dir_of(a), listen, address);
+    int r = admin_judge_directory(a, dir_of(a), true, &a->config_path, 1);
+    if (r != 0)
+        return r;
+    r = contents_state_create(dir_of(a), listen, address);
     if (r == -EEXIST)
-        return admin_fail(a, REASON_ALREADY, "There is a contents server in %s already.", dir_of(a));
-    return r == 0 ? show_id(a) : admin_error(a, r, "make the contents server");
+        return made_before(a, listen, address);
+    return r == 0 ? show_id(a) : admin_error_in(a, r, "make the contents server", dir_of(a));
 }
 
 static int count_bodies(const struct contents_state *s)

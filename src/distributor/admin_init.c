@@ -1,4 +1,4 @@
-/* Commands: init, id, settings. One thread. */
+/* Commands: init, id. One thread. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -6,7 +6,7 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "base/util.h"
-#include "distributor/admin.h"
+#include "distributor/admin_init.h"
 #include "distributor/billing.h"
 #include "distributor/database.h"
 #include "distributor/devices.h"
@@ -17,8 +17,7 @@
 
 #define LISTEN_DEFAULT "0.0.0.0:7700"
 
-/* What others can reach: the listening address, with this host's name where it listens on all. */
-static void address_of(const char *listen, char out[OPERATIONS_ADDRESS_BYTES])
+void admin_address_of(const char *listen, char out[OPERATIONS_ADDRESS_BYTES])
 {
     const char *colon = strrchr(listen, ':');
     size_t len = colon ? (size_t)(colon - listen) : 0;
@@ -41,7 +40,7 @@ static int print_id(struct admin *a)
     int r = operations_setting(a->o, "address", address, sizeof(address));
     if (r == 0 && address[0] == '\0') {
         r = operations_setting(a->o, "listen", listen, sizeof(listen));
-        address_of(r == 0 ? listen : LISTEN_DEFAULT, address);
+        admin_address_of(r == 0 ? listen : LISTEN_DEFAULT, address);
     }
     if (r != 0)
         return admin_error(a, r, "read the settings");
@@ -103,7 +102,7 @@ static int store_choices(struct admin *a, const struct admin_option *options)
     return r == 0 ? admin_commit(a) : r;
 }
 
-static int judge_listen(struct admin *a, const char *what, const char *listen)
+int admin_judge_listen(struct admin *a, const char *what, const char *listen)
 {
     char host[ADDRESS_HOST_BYTES];
     uint16_t port;
@@ -115,7 +114,7 @@ static int judge_listen(struct admin *a, const char *what, const char *listen)
                        what, listen);
 }
 
-static int judge_address(struct admin *a, const char *what, const char *address)
+int admin_judge_address(struct admin *a, const char *what, const char *address)
 {
     char host[ADDRESS_HOST_BYTES];
     uint16_t port;
@@ -126,7 +125,7 @@ static int judge_address(struct admin *a, const char *what, const char *address)
                        what, address);
 }
 
-static bool is_policy(const char *text)
+bool admin_is_registration(const char *text)
 {
     return strcmp(text, "invite") == 0 || strcmp(text, "open") == 0 || strcmp(text, "closed") == 0;
 }
@@ -142,24 +141,67 @@ static int choose_database(struct admin *a, const char *database, bool *chosen)
     return r;
 }
 
-/* Does what is in the state directory open as a distributor's? */
-static bool has_database(struct admin *a)
+/* Does what is in the state directory open as a distributor's? 0: it is open; -ENOENT: its database is not there; as operations_open. */
+static int open_made(struct admin *a)
 {
     int r = keys_load(&a->keys, a->state_dir);
-    if (r == 0)
-        r = operations_open(&a->o, a->state_dir, a->keys, rng_system(), 0);
-    return r != -ENOENT;
+    return r == 0 ? operations_open(&a->o, a->state_dir, a->keys, rng_system(), 0) : r;
 }
 
-/* Keys, then the database, in a state that has neither. Says what stands in the way. 0, or what the command ends with. */
+/* The option that asks for something else than there is; NULL: none does. */
+static const char *differs(struct admin *a, const struct admin_option *options)
+{
+    static const struct {
+        int option;
+        const char *setting, *value; /* value: NULL, what the option says */
+    } asked[] = {
+        { INIT_NAME, "name", NULL },
+        { INIT_CURRENCY, "currency", NULL },
+        { INIT_LISTEN, "listen", NULL },
+        { INIT_ADDRESS, "address", NULL },
+        { INIT_DIRECTORY, "directory", "yes" },
+        { INIT_REGISTRATION, "registration", NULL },
+    };
+    char there[PATH_MAX], database[STORE_PG_DATABASE_BYTES];
+    int64_t credit = 0;
+    for (size_t i = 0; i < ARRAY_COUNT(asked); i++) {
+        const struct admin_option *o = &options[asked[i].option];
+        if (o->given && (operations_setting(a->o, asked[i].setting, there, sizeof(there)) != 0 ||
+                         strcmp(there, asked[i].value != NULL ? asked[i].value : o->text) != 0))
+            return o->name;
+    }
+    if (options[INIT_CREDIT].given &&
+        (operations_setting_i64(a->o, "credit-limit", &credit) != 0 || credit != options[INIT_CREDIT].number))
+        return options[INIT_CREDIT].name;
+    if (options[INIT_DATABASE].given &&
+        (database_of(a->state_dir, database) != 0 || strcmp(database, options[INIT_DATABASE].text) != 0))
+        return options[INIT_DATABASE].name;
+    return options[INIT_ROOT_TOKEN].given && !keys_root_in_token(a->state_dir) ? options[INIT_ROOT_TOKEN].name : NULL;
+}
+
+/* init once more, of what is there: it is done. */
+static int made_before(struct admin *a, const struct admin_option *options)
+{
+    int r = open_made(a);
+    if (r == -ENOENT)
+        return admin_no_database(a);
+    const char *other = r == 0 ? differs(a, options) : NULL;
+    if (r == 0 && other == NULL)
+        return print_id(a);
+    return admin_fail(a, REASON_ALREADY, "%s is the state of a distributor already%s%s. %s", a->state_dir,
+                      other != NULL ? ", with another --" : "", other != NULL ? other : "",
+                      "What can be changed: hearth-distributor settings; another distributor: another --state-dir");
+}
+
+/* Keys, then the database, in a state that has neither. Says what stands in the way. 0, or what the command ends with; *there: it ends, since there is one. */
 static int make(struct admin *a, const struct admin_option *options, const struct operations_new *n,
-                const struct token_place *root)
+                const struct token_place *root, bool *there)
 {
     int r = keys_create(a->state_dir, rng_system(), options[INIT_ROOT_TOKEN].given ? root : NULL);
-    if (r == -EEXIST)
-        return has_database(a)
-                   ? admin_fail(a, REASON_ALREADY, "%s is the state of a distributor already.", a->state_dir)
-                   : admin_no_database(a);
+    if (r == -EEXIST) {
+        *there = true;
+        return made_before(a, options);
+    }
     const bool made = r == 0;
     if (r == 0 || r == KEYS_UNUSED) /* a first try ended between keys and database */
         r = make_directories(a);
@@ -196,7 +238,7 @@ static int make(struct admin *a, const struct admin_option *options, const struc
         return admin_fail(a, REASON_NOT_PERMITTED,
                           "The token does not serve as root key; the log line above says why.");
     if (r != 0)
-        return admin_error(a, r, "make the distributor");
+        return admin_error_in(a, r, "make the distributor", a->state_dir);
     return 0;
 }
 
@@ -219,18 +261,18 @@ int admin_init(struct admin *a, int argc, char **argv)
         return r;
     if (argc != 0 || !options[INIT_NAME].given)
         return admin_usage(a, "init needs --name NAME");
-    if (!is_policy(options[INIT_REGISTRATION].text))
+    if (!admin_is_registration(options[INIT_REGISTRATION].text))
         return admin_usage(a, "--registration is one of: invite, open, closed");
     char address[OPERATIONS_ADDRESS_BYTES] = "";
-    if (options[INIT_LISTEN].given && (r = judge_listen(a, "--listen", options[INIT_LISTEN].text)) != 0)
+    if (options[INIT_LISTEN].given && (r = admin_judge_listen(a, "--listen", options[INIT_LISTEN].text)) != 0)
         return r;
-    if (options[INIT_ADDRESS].given && (r = judge_address(a, "--address", options[INIT_ADDRESS].text)) != 0)
+    if (options[INIT_ADDRESS].given && (r = admin_judge_address(a, "--address", options[INIT_ADDRESS].text)) != 0)
         return r;
     const char *listen = options[INIT_LISTEN].given ? options[INIT_LISTEN].text : LISTEN_DEFAULT;
     if (options[INIT_ADDRESS].given)
         snprintf(address, sizeof(address), "%s", options[INIT_ADDRESS].text);
     else
-        address_of(listen, address);
+        admin_address_of(listen, address);
     struct operations_new n = { .name = options[INIT_NAME].text,
                                 .currency = options[INIT_CURRENCY].text,
                                 .listen = listen,
@@ -249,155 +291,15 @@ int admin_init(struct admin *a, int argc, char **argv)
         return admin_usage(a, "--name has 1 to 63 characters, --currency three capital letters");
     if (admin_lost_keys(a))
         return ADMIN_FAILED;
-    r = make(a, options, &n, &root);
-    if (r != 0)
+    const char *const own[] = { a->config_path, options[INIT_PIN_FILE].text };
+    bool there = false;
+    r = admin_judge_directory(a, a->state_dir, false, own, ARRAY_COUNT(own));
+    if (r == 0)
+        r = make(a, options, &n, &root, &there);
+    if (r != 0 || there)
         return r;
     keys_free(a->keys);
     a->keys = NULL;
     r = store_choices(a, options);
     return r == 0 ? print_id(a) : r;
-}
-
-/* --- settings ---------------------------------------------------------------------------------------------------- */
-
-static const char *const names[] = { "name",
-                                     "currency",
-                                     "listen",
-                                     "address",
-                                     "directory",
-                                     "directory-url",
-                                     "registration",
-                                     "credit-limit",
-                                     "devices-per-account",
-                                     "login-policy",
-                                     "login-days",
-                                     "certificate-days",
-                                     "compare-every",
-                                     "directory-patience",
-                                     "key-block-kind",
-                                     "move-charged",
-                                     "copy-charged",
-                                     "pay-within-days",
-                                     "payment-command",
-                                     "payment-timeout",
-                                     "collect-at",
-                                     "settlement-days" };
-#define FIRST_CHANGEABLE 2 /* name and currency are part of what was issued */
-
-/* Stored in minor units, as JSON shows them. */
-static bool is_amount(const char *name) { return strcmp(name, "credit-limit") == 0 || strcmp(name, "collect-at") == 0; }
-
-static int list_settings(struct admin *a)
-{
-    struct out_list l;
-    out_list_begin(&l, a, "settings");
-    for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
-        char value[256];
-        int r = operations_setting(a->o, names[i], value, sizeof(value));
-        if (r != 0)
-            snprintf(value, sizeof(value), "?");
-        if (r == 0 && !a->json && is_amount(names[i]))
-            billing_money(a->o, strtoll(value, NULL, 10), value);
-        const struct out_field fields[] = { OUT_T("name", names[i]), OUT_T("value", value) };
-        out_list_row(&l, fields, ARRAY_COUNT(fields));
-    }
-    out_list_end(&l);
-    return ADMIN_DONE;
-}
-
-static const struct {
-    const char *name;
-    int least, most;
-} numbers[] = { { "certificate-days", 1, 365 },     { "compare-every", 0, 86400 },
-                { "directory-patience", 1, 86400 }, { "devices-per-account", 1, DEVICES_PER_HOUSEHOLD },
-                { "login-days", 1, 3650 },          { "pay-within-days", 0, 365 },
-                { "payment-timeout", 1, 3600 },     { "settlement-days", 0, 365 } };
-
-static int judge_setting(struct admin *a, const char *name, const char *value)
-{
-    char *end;
-    if (strcmp(name, "registration") == 0 && !is_policy(value))
-        return admin_usage(a, "registration is one of: invite, open, closed");
-    enum tokens_policy policy;
-    if (strcmp(name, "login-policy") == 0 && !tokens_policy_of(value, &policy))
-        return admin_usage(a, "login-policy is one of: device-key, password, both");
-    if (strcmp(name, "key-block-kind") == 0 && !keyblocks_kind_is_valid(value))
-        return admin_usage(a, "key-block-kind is one of: auto, complete-subtree, subset-difference");
-    bool yes_no = strcmp(name, "move-charged") == 0 || strcmp(name, "directory") == 0;
-    if (yes_no && strcmp(value, "yes") != 0 && strcmp(value, "no") != 0)
-        return admin_usage(a, "%s is yes or no", name);
-    for (size_t i = 0; i < ARRAY_COUNT(numbers); i++) {
-        if (strcmp(name, numbers[i].name) != 0)
-            continue;
-        long long n = strtoll(value, &end, 10);
-        if (*value == '\0' || *end != '\0' || n < numbers[i].least || n > numbers[i].most)
-            return admin_usage(a, "%s is a whole number from %d to %d", name, numbers[i].least, numbers[i].most);
-    }
-    if (strcmp(name, "payment-command") == 0 && *value != '\0' && *value != '/')
-        return admin_usage(a, "payment-command is the whole path of a program, or empty");
-    if (strcmp(name, "copy-charged") == 0 && strcmp(value, "source") != 0 && strcmp(value, "destination") != 0)
-        return admin_usage(a, "copy-charged is source or destination");
-    if (strcmp(name, "listen") == 0)
-        return judge_listen(a, name, value);
-    if (strcmp(name, "address") == 0)
-        return judge_address(a, name, value);
-    if (strcmp(name, "directory-url") == 0)
-        return admin_usage(a, "use: directory set URL");
-    return 0;
-}
-
-/* An address that only says where it listened goes with it; one that the operator chose stays. */
-static int move_address(struct admin *a, const char *listen)
-{
-    char before[OPERATIONS_ADDRESS_BYTES], derived[OPERATIONS_ADDRESS_BYTES], address[OPERATIONS_ADDRESS_BYTES];
-    int r = operations_setting(a->o, "listen", before, sizeof(before));
-    if (r == 0)
-        r = operations_setting(a->o, "address", address, sizeof(address));
-    if (r != 0)
-        return r;
-    address_of(before, derived);
-    if (strcmp(address, derived) != 0)
-        return 0;
-    address_of(listen, derived);
-    return operations_setting_set(a->o, "address", derived);
-}
-
-int admin_settings(struct admin *a, int argc, char **argv)
-{
-    int r = admin_options(a, NULL, 0, &argc, argv);
-    if (r != 0)
-        return r;
-    if (argc == 0) {
-        r = admin_open(a);
-        return r == 0 ? list_settings(a) : r;
-    }
-    if (argc != 2)
-        return admin_usage(a, "settings [NAME VALUE]");
-    for (size_t i = FIRST_CHANGEABLE; i < ARRAY_COUNT(names); i++) {
-        if (strcmp(names[i], argv[0]) != 0)
-            continue;
-        char minor[32];
-        const char *value = argv[1];
-        int64_t amount;
-        r = judge_setting(a, argv[0], value);
-        if (r == 0 && is_amount(argv[0])) {
-            if (text_money(value, &amount) != 0)
-                return admin_usage(a, "%s is an amount such as 50 or 49.99", argv[0]);
-            snprintf(minor, sizeof(minor), "%" PRId64, amount);
-            value = minor;
-        }
-        if (r == 0)
-            r = admin_begin(a);
-        if (r != 0)
-            return r;
-        r = strcmp(argv[0], "listen") == 0 ? move_address(a, value) : 0;
-        if (r == 0)
-            r = operations_setting_set(a->o, argv[0], value);
-        r = r == 0 ? admin_commit(a) : admin_error(a, r, "store the setting");
-        if (r == 0 && strcmp(argv[0], "payment-command") == 0)
-            fprintf(stderr,
-                    "A server that runs goes by what was set when it began: start it again, and payments go on.\n");
-        return r == 0 ? list_settings(a) : r;
-    }
-    return admin_usage(a, "there is no setting %s to change", argv[0]);
 }

@@ -29,6 +29,7 @@ def refused(code, *words, dir=state, expect=1):
     error = json.loads(run(*words, "--json", dir=dir, expect=expect).stdout)["error"]
     assert error["code"] == code, (words, error)
     assert error["message"]
+    return error
 
 
 def case(function):
@@ -59,11 +60,32 @@ def help_and_usage():
 def init_once():
     made = ask("init", "--name", "Aurora", "--listen", "127.0.0.1:7701", "--credit-limit", "10.00")
     assert made["url"] == ask("id")["url"] == f"hearth://127.0.0.1:7701#{made['id']}"
-    refused("already", "init", "--name", "Aurora")
+    assert ask("init", "--name", "Aurora") == ask("init", "--name", "Aurora", "--currency", "EUR", "--credit-limit", "10") == made  # once more: it is there
+    for option, other in (("--name", "Boreal"), ("--listen", "127.0.0.1:7702"), ("--credit-limit", "11"), ("--registration", "open"), ("--database", "postgresql:dbname=x")):
+        message = refused("already", "init", *(() if option == "--name" else ("--name", "Aurora")), option, other)["message"]
+        assert state in message and option in message and "settings" in message, message
     assert run("id").stdout.strip() == made["url"]
     for name in os.listdir(os.path.join(state, "keys")):
         assert os.stat(os.path.join(state, "keys", name)).st_mode & 0o7777 == 0o600
     assert os.stat(os.path.join(state, "operations.db")).st_mode & 0o7777 == 0o600
+
+
+@case
+def only_in_a_directory_of_its_own():
+    """What others keep in a directory is not taken along."""
+    home = os.path.join(root, "home")
+    os.makedirs(os.path.join(home, "Music"))
+    for words in (("init", "--name", "H"), ("contents", "init", "--listen", "127.0.0.1:7703")):
+        message = refused("already", *words, dir=home)["message"]
+        assert home in message and "Music" in message, message
+        assert os.listdir(home) == ["Music"]
+    os.rmdir(os.path.join(home, "Music"))
+    os.mkdir(os.path.join(home, "lost+found"))
+    open(os.path.join(home, ".profile"), "w").close()
+    ask("init", "--name", "H", dir=home)
+    file = os.path.join(root, "no-directory")
+    open(file, "w").close()
+    assert file in refused("malformed", "init", "--name", "H", dir=file)["message"]
 
 
 @case
@@ -94,7 +116,7 @@ def keys_without_their_database_begin_nothing():
     for words in (("id",), ("init", "--name", "Lone")):
         assert "keys are gone" in run(*words, dir=lone, expect=1).stderr
     os.rename(keys + ".away", keys)
-    refused("already", "init", "--name", "Lone", dir=lone)
+    ask("init", "--name", "Lone", dir=lone)
 
 
 @case

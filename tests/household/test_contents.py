@@ -501,6 +501,7 @@ def gives_bodies_only():
 
 
 def states():
+    assert first.admin("contents", "init", "--listen", f"127.0.0.1:{first.port}")["url"] == first.url  # once more: it is there
     for words, code in ((("contents", "init", "--listen", "127.0.0.1:1"), "already"), (("contents", "unfollow", second.url), "not-found")):
         try:
             first.admin(*words)
