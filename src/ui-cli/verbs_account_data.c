@@ -33,6 +33,24 @@ static int on_export(const struct frame *f, void *ctx)
     return json_array_append_new(part, row) == 0 ? 0 : -ENOMEM;
 }
 
+static enum reason reason_of_file(int error)
+{
+    switch (error) {
+    case EEXIST:
+        return REASON_ALREADY;
+    case ENOENT:
+    case ENOTDIR:
+        return REASON_NOT_FOUND;
+    case EACCES:
+    case EPERM:
+    case EROFS:
+    case ELOOP:
+        return REASON_NOT_PERMITTED;
+    default:
+        return reason_of_error(-error);
+    }
+}
+
 /* A new file that only its user reads: it is about a person. */
 static int write_file(struct cli *cli, const char *path, const json_t *all)
 {
@@ -48,10 +66,11 @@ static int write_file(struct cli *cli, const char *path, const json_t *all)
         close(fd);
     if (good)
         return EXIT_DONE;
-    snprintf(message, sizeof(message), "%s cannot be written: %s", path, strerror(error));
+    snprintf(message, sizeof(message), "%s cannot be written: %s.", path, strerror(error));
     if (fd >= 0)
         unlink(path);
-    return cli_fail(cli, error == EEXIST ? reason_code(REASON_ALREADY) : "storage-full", message, NULL);
+    return cli_fail(cli, reason_code(reason_of_file(error)), message,
+                    error == EEXIST ? "Name a file that is not there yet." : NULL);
 }
 
 int verb_account_export(struct cli *cli, int argc, char **argv)

@@ -248,6 +248,10 @@ def everything_held_is_exported():
     assert study("accounts", "export", "aurora", path)["path"] == path
     assert json.load(open(path)) == held and os.stat(path).st_mode & 0o077 == 0
     study.refused("already", "accounts", "export", "aurora", path)  # what is there is not overwritten
+    for code, place, why in (("not-found", os.path.join(h.root, "nowhere", "held.json"), "No such file"), ("not-found", os.path.join(path, "held.json"), "Not a directory"),
+                             ("not-permitted", "/sys/held.json", "Permission denied"), ("already", h.root, "File exists")):
+        refusal = study.refused(code, "accounts", "export", "aurora", place)
+        assert place in refusal.message and why in refusal.message, refusal
     study.refused("unknown-distributor", "accounts", "export", "nobody")
     # A table that learns to name users later must be thought of here.
     named = {t for t, in sql("SELECT DISTINCT m.name FROM sqlite_schema m JOIN pragma_table_info(m.name) c WHERE m.type = 'table' AND c.name IN"
