@@ -10,10 +10,12 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "base/suggest.h"
 #include "base/text.h"
 #include "base/util.h"
+#include "net/address.h"
 
-enum kind { TEXT, NUMBER };
+enum kind { TEXT, NUMBER, LISTEN, LOOPBACK, DIRECTORY, DIRECTORIES };
 
 struct setting {
     const char *section, *name;
@@ -25,9 +27,9 @@ struct setting {
 };
 
 #define FIELD(field) offsetof(struct config, field), sizeof(((struct config *)0)->field)
-#define TEXT_AT_START(section, name, field)                             \
+#define AT_START(section, name, kind, field)                            \
     {                                                                   \
-        section, name, TEXT, FIELD(field), 0, 0, NULL, .at_start = true \
+        section, name, kind, FIELD(field), 0, 0, NULL, .at_start = true \
     }
 #define CHOICE_SETTING(section, name, field, choices)           \
     {                                                           \
@@ -43,11 +45,11 @@ struct setting {
     }
 
 static const struct setting settings[] = {
-    TEXT_AT_START("server", "state-dir", state_dir),
-    TEXT_AT_START("server", "listen", listen),
-    TEXT_AT_START("server", "pid-file", pid_file),
-    TEXT_AT_START("server", "address-file", address_file),
-    TEXT_AT_START("server", "token-paths", token_paths),
+    AT_START("server", "state-dir", DIRECTORY, state_dir),
+    AT_START("server", "listen", LISTEN, listen),
+    AT_START("server", "pid-file", TEXT, pid_file),
+    AT_START("server", "address-file", TEXT, address_file),
+    AT_START("server", "token-paths", DIRECTORIES, token_paths),
     NUMBER_AT_START("limits", "connections", connections_max, 1, 1000000),
     NUMBER_SETTING("limits", "connections-per-address", connections_per_address_max, 1, 1000000),
     NUMBER_SETTING("limits", "requests-per-second", requests_per_second, 1, 1000000),
@@ -64,7 +66,7 @@ static const struct setting settings[] = {
     CHOICE_SETTING("log", "level", log_level, " error warn info debug "),
     CHOICE_SETTING("log", "format", log_format, " text json "),
     CHOICE_SETTING("log", "requests", log_requests, " none refused all "),
-    TEXT_AT_START("metrics", "listen", metrics_listen),
+    AT_START("metrics", "listen", LOOPBACK, metrics_listen),
     NUMBER_SETTING("contents", "look-seconds", look_seconds, 1, 86400),
 };
 
@@ -108,10 +110,48 @@ static bool set_number(const struct setting *s, struct config *c, const char *va
     return true;
 }
 
+static bool is_loopback(const char *value)
+{
+    char host[ADDRESS_HOST_BYTES];
+    uint16_t port;
+    return address_parse(value, host, &port) == 0 && (strcmp(host, "::1") == 0 || strncmp(host, "127.", 4) == 0);
+}
+
+static bool are_whole_paths(const char *value)
+{
+    for (const char *at = value; *at != '\0'; at += strspn(at, ":")) {
+        if (*at != '/')
+            return false;
+        at += strcspn(at, ":");
+    }
+    return true;
+}
+
+/* "" is as if it was not said, where that can be. */
+static bool fits(enum kind kind, const char *value)
+{
+    char host[ADDRESS_HOST_BYTES];
+    uint16_t port;
+    switch (kind) {
+    case LISTEN:
+        return value[0] == '\0' || address_parse_listen(value, host, &port) == 0;
+    case LOOPBACK:
+        return value[0] == '\0' || is_loopback(value);
+    case DIRECTORY:
+        return value[0] != '\0';
+    case DIRECTORIES:
+        return are_whole_paths(value);
+    case TEXT:
+    case NUMBER:
+        break;
+    }
+    return true;
+}
+
 static bool set_text(const struct setting *s, struct config *c, const char *value)
 {
     char spaced[32];
-    if (strlen(value) >= s->cap)
+    if (strlen(value) >= s->cap || !fits(s->kind, value))
         return false;
     if (s->choices != NULL && (strlen(value) > 16 || strchr(value, ' ') != NULL || value[0] == '\0'))
         return false;
@@ -124,36 +164,81 @@ static bool set_text(const struct setting *s, struct config *c, const char *valu
     return true;
 }
 
-static void say_mistake(struct config *c, const char *section, const char *name, const char *value,
-                        const struct setting *s)
+/* What may have been meant: a setting of that section, or this one of another. */
+static void say_unknown(struct config *c, const char *section, const char *name)
 {
-    char range[64], what[160];
-    snprintf(range, sizeof(range), "a whole number from %u to %u", s ? s->min : 0, s ? s->max : 0);
-    if (s == NULL)
-        snprintf(what, sizeof(what), "[%.40s] %.60s: there is no such setting", section, name);
-    else
-        snprintf(what, sizeof(what), "[%s] %s = %.40s: it is %s%s", section, name, value,
-                 s->kind == NUMBER ? range
-                 : s->choices      ? "one of"
-                                   : "a shorter text",
-                 s->choices ? s->choices : "");
-    text_safe(what, c->mistake, 180);
+    struct suggest here = suggest(name);
+    const char *elsewhere = NULL;
+    char what[CONFIG_MISTAKE_BYTES], meant[96] = "; hearth-distributor.conf(5) lists them";
+    for (size_t i = 0; i < ARRAY_COUNT(settings); i++) {
+        if (strcmp(settings[i].section, section) == 0)
+            suggest_try(&here, settings[i].name);
+        else if (strcmp(settings[i].name, name) == 0)
+            elsewhere = settings[i].section;
+    }
+    if (suggest_found(&here) != NULL)
+        snprintf(meant, sizeof(meant), "; is it %s?", suggest_found(&here));
+    else if (elsewhere != NULL)
+        snprintf(meant, sizeof(meant), "; it belongs to [%s]", elsewhere);
+    snprintf(what, sizeof(what), "[%.40s] %.60s: there is no such setting%s", section, name, meant);
+    text_safe(what, c->mistake, sizeof(c->mistake));
 }
 
-/* inih: one "name = value" line; 0 makes ini_parse return its line number. */
+static void say_mistake(struct config *c, const struct setting *s, const char *value)
+{
+    static const char *const allowed[] = { [TEXT] = "a shorter text",
+                                           [LISTEN] = "ADDRESS:PORT of this machine, such as 0.0.0.0:7700",
+                                           [LOOPBACK] = "127.0.0.1:PORT or [::1]:PORT",
+                                           [DIRECTORY] = "the path of a directory",
+                                           [DIRECTORIES] = "whole paths of directories, with : between" };
+    char range[64], what[CONFIG_MISTAKE_BYTES];
+    snprintf(range, sizeof(range), "a whole number from %u to %u", s->min, s->max);
+    snprintf(what, sizeof(what), "[%s] %s = %.60s: it is %s%s", s->section, s->name, value,
+             s->kind == NUMBER         ? range
+             : s->choices              ? "one of"
+             : strlen(value) >= s->cap ? allowed[TEXT]
+                                       : allowed[s->kind],
+             s->choices ? s->choices : "");
+    size_t len = strlen(what);
+    while (len > 0 && what[len - 1] == ' ')
+        what[--len] = '\0';
+    text_safe(what, c->mistake, sizeof(c->mistake));
+}
+
+struct reading {
+    FILE *file;
+    struct config *config;
+    int line, mistaken; /* the one that was read last; the first with a mistake that a setting has, else 0 */
+};
+
+/* inih: fgets, which counts. */
+static char *next_line(char *line, int cap, void *ctx)
+{
+    struct reading *reading = ctx;
+    reading->line++;
+    return fgets(line, cap, reading->file);
+}
+
+/* inih: one "name = value" line; 0 makes it return the line's number, of the first such. */
 static int on_setting(void *ctx, const char *section, const char *name, const char *value)
 {
-    struct config *c = ctx;
+    struct reading *reading = ctx;
+    struct config *c = reading->config;
+    if (reading->mistaken != 0)
+        return 0;
     for (size_t i = 0; i < ARRAY_COUNT(settings); i++) {
         const struct setting *s = &settings[i];
         if (strcmp(s->section, section) == 0 && strcmp(s->name, name) == 0) {
-            bool taken = s->kind == TEXT ? set_text(s, c, value) : set_number(s, c, value);
-            if (!taken)
-                say_mistake(c, section, name, value, s);
+            bool taken = s->kind == NUMBER ? set_number(s, c, value) : set_text(s, c, value);
+            if (!taken) {
+                say_mistake(c, s, value);
+                reading->mistaken = reading->line;
+            }
             return taken;
         }
     }
-    say_mistake(c, section, name, value, NULL);
+    say_unknown(c, section, name);
+    reading->mistaken = reading->line;
     return 0; /* a misspelt name is a mistake, not a wish to be ignored */
 }
 
@@ -177,17 +262,17 @@ int config_read(struct config *c, const char *path)
     }
     *fresh = *c;
     fresh->mistake[0] = '\0';
-    int line = ini_parse_file(f, on_setting, fresh);
+    struct reading reading = { f, fresh, 0, 0 };
+    int line = ini_parse_stream(next_line, &reading, on_setting, &reading);
     bool is_whole = ferror(f) == 0; /* what cannot be read is no end of the file */
     fclose(f);
     if (line < 0 || !is_whole)
         return line < 0 ? -ENOMEM : -EIO;
     if (line > 0 || strlen(file) >= sizeof(fresh->path)) {
-        char safe[128], what[192];
-        snprintf(what, sizeof(what), "%.190s",
-                 fresh->mistake[0] != '\0' ? fresh->mistake : "this is no line NAME = VALUE, and no [SECTION]");
-        snprintf(c->mistake, sizeof(c->mistake), "%.100s, line %d: %.140s", text_safe(file, safe, sizeof(safe)), line,
-                 what);
+        char safe[PATH_MAX];
+        snprintf(c->mistake, sizeof(c->mistake), "%.160s, line %d: %.200s", text_safe(file, safe, sizeof(safe)), line,
+                 line > 0 && line == reading.mistaken ? fresh->mistake
+                                                      : "this is no line NAME = VALUE, and no [SECTION]");
         log_error("the configuration has a mistake: %s", c->mistake);
         return CONFIG_MALFORMED;
     }
@@ -205,7 +290,7 @@ unsigned config_keep(const struct config *c, struct config *fresh, char *what, s
         const struct setting *s = &settings[i];
         const char *before = (const char *)c + s->offset;
         char *now = (char *)fresh + s->offset;
-        bool same = s->kind == TEXT ? strcmp(before, now) == 0 : memcmp(before, now, s->cap) == 0;
+        bool same = s->kind == NUMBER ? memcmp(before, now, s->cap) == 0 : strcmp(before, now) == 0;
         if (!s->at_start || same)
             continue;
         memcpy(now, before, s->cap);

@@ -46,6 +46,7 @@
 #define CONFIG_FILE_DEFAULT "/etc/hearth/hearth-distributor.conf"
 #define CONFIG_STATE_DIR_DEFAULT "/var/lib/hearth-distributor"
 #define CONFIG_LISTEN_BYTES 128
+#define CONFIG_MISTAKE_BYTES 400
 
 struct config {
     char path[PATH_MAX]; /* the file that was read, for reloading; "" when there was none */
@@ -67,8 +68,8 @@ struct config {
     char log_level[8], log_format[8], log_requests[8]; /* level, format: "" leaves what the environment said */
     char metrics_listen[CONFIG_LISTEN_BYTES];          /* "": nowhere */
     uint32_t look_seconds;                             /* a contents server's */
-    char mistake[320];                                 /* after CONFIG_MALFORMED: file, line and what is wrong */
-    bool directory_only;                               /* serve --role directory: no device is greeted */
+    char mistake[CONFIG_MISTAKE_BYTES]; /* after CONFIG_MALFORMED: file, line, what is wrong, and what is allowed */
+    bool directory_only;                /* serve --role directory: no device is greeted */
 };
 
 void config_init(struct config *c);

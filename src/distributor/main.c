@@ -298,16 +298,15 @@ static int global_options(struct admin *a, int *argc, char **argv, bool *help, b
     return 0;
 }
 
-/* --state-dir, else what the configuration file says. */
+/* --state-dir, else what the configuration file says. A mistake in that is one for every command: else it shows when the server is started the next time. */
 static int choose_state_dir(struct admin *a, struct config *config)
 {
-    if (a->state_dir)
-        return 0;
     config_init(config);
     int r = config_read(config, a->config_path);
     if (r != 0)
         return fail_config(a, config, r);
-    a->state_dir = config->state_dir;
+    if (a->state_dir == NULL)
+        a->state_dir = config->state_dir;
     return 0;
 }
 

@@ -5,8 +5,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "base/suggest.h"
 #include "base/text.h"
-
 #include "base/util.h"
 
 static void test_utf8(void **state)
@@ -281,9 +281,43 @@ static void test_card_numbers(void **state)
     }
 }
 
+static void test_suggest(void **state)
+{
+    (void)state;
+    static const char *const names[] = {
+        "serve", "settings", "settlement", "stats", "user", "license", "ledger", "id"
+    };
+    static const struct {
+        const char *word, *meant;
+    } cases[] = {
+        { "serv", "serve" },
+        { "sreve", "serve" },
+        { "serves", "serve" },
+        { "sett", "settings" },
+        { "setings", "settings" },
+        { "licence", "license" },
+        { "legder", "ledger" },
+        { "users", "user" },
+        { "di", "id" },
+        { "dance", NULL },
+        { "", NULL },
+        { "x", NULL },
+        { "statistics-of-all-that-there-ever-was-in-the-whole-world", NULL },
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+        struct suggest s = suggest(cases[i].word);
+        for (size_t j = 0; j < ARRAY_COUNT(names); j++)
+            suggest_try(&s, names[j]);
+        const char *found = suggest_found(&s);
+        if ((found == NULL) != (cases[i].meant == NULL) || (found != NULL && strcmp(found, cases[i].meant) != 0))
+            fail_msg("%s: %s", cases[i].word, found != NULL ? found : "nothing");
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_suggest),
         cmocka_unit_test(test_utf8),
         cmocka_unit_test(test_safe),
         cmocka_unit_test(test_file_name),

@@ -88,7 +88,7 @@ def serving_is_refused_with_a_reason():
             ("", ("--listen", "*:7700"), "listen *:7700: that is no address"), ("", ("--listen", aurora.url[9:].split("#")[0]), "another program listens there"),
             ("", ("--listen", "192.0.2.77:1"), "no such address"), ("", ("--pid-file", "/proc/nosuch/pid"), "pid-file /proc/nosuch/pid: No such file"),
             ("", ("--address-file", "/proc/nosuch/a"), "address-file /proc/nosuch/a: No such file"),
-            ("[metrics]\nlisten = 0.0.0.0:9477\n", (), "[metrics] listen 0.0.0.0:9477: write a loopback address")):
+            ("[metrics]\nlisten = 127.0.0.999:9477\n", (), "[metrics] listen 127.0.0.999:9477: write a loopback address")):
         with open(config, "w") as f:
             f.write(text)
         told = said(lone, "--config", config, "serve", *words, status=1)
@@ -225,12 +225,17 @@ def an_interrupted_publish_leaves_nothing():
 
 def mistakes_are_named():
     config = os.path.join(root, "typo.conf")
-    for text, expected in (("[limits]\nconections = 7\n", "line 2: [limits] conections: there is no such setting"),
+    for text, expected in (("[limits]\nconections = 7\n", "line 2: [limits] conections: there is no such setting; is it connections?"),
+                           ("[server]\nlevel = info\n", "line 2: [server] level: there is no such setting; it belongs to [log]"),
+                           ("[server]\nlisten = 7700\n", "line 2: [server] listen = 7700: it is ADDRESS:PORT"),
+                           ("[server]\nstate-dir =\n", "line 2: [server] state-dir = : it is the path"),
+                           ("[server]\ntoken-paths = /a:b\n", "line 2: [server] token-paths = /a:b: it is whole paths"),
+                           ("[metrics]\nlisten = 0.0.0.0:9477\n", "line 2: [metrics] listen = 0.0.0.0:9477: it is 127.0.0.1:PORT"),
                            ("[limits]\nidle-seconds = 5\n", "idle-seconds = 5: it is a whole number from 10 to 86400"),
                            ("[log]\nlevel = loud\n", "level = loud: it is one of error warn info debug")):
         with open(config, "w") as f:
             f.write(text)
-        for words in (("serve",), ("stats",)):
+        for words in (("serve",), ("stats",), ("--state-dir", boreal.dir, "stats")):
             told = subprocess.run([PROGRAMS["hearth-distributor"], "--config", config, *words], capture_output=True, text=True, timeout=20)
             assert told.returncode == 1 and config in told.stderr and expected in told.stderr, told
     assert "/proc/nosuch.conf: No such file" in subprocess.run([PROGRAMS["hearth-distributor"], "--config", "/proc/nosuch.conf", "stats"], capture_output=True, text=True, timeout=20).stderr

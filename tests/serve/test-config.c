@@ -83,6 +83,12 @@ static void test_mistakes(void **state)
         { "[limits]\nconnections = 99999999999999999999\n", 2 },
         { "[limits]\nidle-seconds = 1\n", 2 },
         { "[limits\nconnections = 5\n", 1 },
+        { "[server]\nlisten = 7700\n", 2 },
+        { "[server]\nlisten = *:7700\n", 2 },
+        { "[server]\nstate-dir =\n", 2 },
+        { "[server]\ntoken-paths = /a:b\n", 2 },
+        { "[metrics]\nlisten = 0.0.0.0:1\n", 2 },
+        { "[metrics]\nlisten = 127.0.0.1:0\n", 2 },
         { "[limits]\nconnections\n", 2 },
         { "[limits]\nrequest-burst = 8\n[server]\nlisten = " /* far too long */
           "0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789"
@@ -98,7 +104,9 @@ static void test_mistakes(void **state)
         if (read_text(&c, cases[i].text) != CONFIG_MALFORMED)
             fail_msg("%s", cases[i].text);
         snprintf(place, sizeof(place), "%s, line %d: ", path, cases[i].line);
-        if (strncmp(c.mistake, place, strlen(place)) != 0 || c.mistake[strlen(place)] == '\0')
+        bool of_a_line = strstr(cases[i].text, "[limits\n") != NULL; /* not what the next one is taken for */
+        if (strncmp(c.mistake, place, strlen(place)) != 0 || c.mistake[strlen(place)] == '\0' ||
+            (of_a_line && strstr(c.mistake, "no line") == NULL))
             fail_msg("%s%s", cases[i].text, c.mistake);
         memset(c.mistake, 0, sizeof(c.mistake));
         assert_memory_equal(&c, &before, sizeof(c));
