@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/suggest.h"
 #include "base/text.h"
 #include "base/util.h"
 #include "distributor/database.h"
@@ -255,10 +256,10 @@ int admin_error(struct admin *a, int r, const char *doing)
     return admin_fail(a, admin_reason(r), "Cannot %s: %s.", doing, strerror(r < 0 ? -r : EINVAL));
 }
 
-int admin_error_in(struct admin *a, int r, const char *doing, const char *path)
+int admin_error_at(struct admin *a, int r, const char *doing, const char *path)
 {
     char text[PATH_MAX + 64];
-    snprintf(text, sizeof(text), "%s in %s", doing, path);
+    snprintf(text, sizeof(text), "%s %s", doing, path);
     return admin_error(a, r, text);
 }
 
@@ -412,8 +413,14 @@ static int take_option(struct admin *a, struct admin_option *options, size_t cou
     }
     bool in_ms;
     struct admin_option *option = find_option(options, count, word, len, &in_ms);
-    if (!option)
-        return admin_usage(a, "there is no option %s here (see --help)", argv[at]);
+    if (!option) {
+        struct suggest s = suggest(word);
+        for (size_t i = 0; i < count; i++)
+            suggest_try(&s, options[i].name);
+        return suggest_found(&s) != NULL
+                   ? admin_usage(a, "there is no option %s here; is it --%s? (see --help)", argv[at], suggest_found(&s))
+                   : admin_usage(a, "there is no option %s here (see --help)", argv[at]);
+    }
     if (option->kind == ADMIN_FLAG) {
         option->given = true;
         return equals ? admin_usage(a, "--%s takes no value", option->name) : 0;

@@ -47,9 +47,20 @@ void admin_warn(struct admin *a);
 /* Say why, return the exit code. admin_error: r is a reason or -errno; doing: what failed, as in "publish %s". */
 int admin_fail(struct admin *a, enum reason reason, const char *format, ...) PRINTF_LIKE(3, 4);
 int admin_error(struct admin *a, int r, const char *doing);
-int admin_error_in(struct admin *a, int r, const char *doing, const char *path); /* "... in PATH" */
+int admin_error_at(struct admin *a, int r, const char *doing, const char *path); /* "doing PATH" */
 enum reason admin_reason(int error); /* of a negative errno, for a person at this machine */
 int admin_usage(struct admin *a, const char *format, ...) PRINTF_LIKE(2, 3);
+
+/* --- What the operator named: admin_find.c ------------------------------------------------------------------------- */
+
+/* "There is no user nobody; see: hearth-distributor user list". what: "user"; list: the command that says which there are. ADMIN_FAILED. */
+int admin_absent(struct admin *a, const char *what, const char *name, const char *list);
+int admin_absent_number(struct admin *a, const char *what, uint64_t number, const char *list);
+/* Is there such a user? 0 or an exit code after saying that there is none. */
+int admin_need_user(struct admin *a, const char *user) MUST_USE;
+struct out_list;
+/* out_list_end of what a user has (NULL, "": everybody), but that a user who is not there is told so instead. 0 or an exit code. */
+int admin_list_end(struct admin *a, struct out_list *l, const char *user) MUST_USE;
 
 /* --- The storage key: admin_storage.c ------------------------------------------------------------------------------ */
 

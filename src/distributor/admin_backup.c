@@ -45,7 +45,7 @@ int admin_backup(struct admin *a, int argc, char **argv)
                           "Cannot make the backup: the disk of %s is full. Make room there, or name another place.",
                           argv[0]);
     if (r != 0)
-        return admin_error(a, r, "make the backup");
+        return admin_error_at(a, r, "make the backup", argv[0]);
     const struct out_field fields[] = { OUT_T("backup", argv[0]), OUT_MS("taken", b.taken_ms), OUT_N("bytes", b.bytes),
                                         OUT_N("bodies", b.bodies), OUT_F("directory", b.has_directory) };
     out_object(a, fields, ARRAY_COUNT(fields));
@@ -62,10 +62,10 @@ int admin_lock_state(struct admin *a, int *fd)
     if (r == 0)
         r = file_join(path, sizeof(path), a->state_dir, "serve.lock");
     if (r != 0)
-        return admin_error(a, r, "use the state directory");
+        return admin_error_at(a, r, "use the state directory", a->state_dir);
     *fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (*fd < 0)
-        return admin_error(a, -errno, "lock the state directory");
+        return admin_error_at(a, -errno, "lock the state directory with", path);
     if (flock(*fd, LOCK_EX | LOCK_NB) != 0)
         return admin_fail(a, REASON_IN_USE, "A server runs on %s. Stop it first.", a->state_dir);
     return 0;
@@ -174,6 +174,7 @@ static int explain(struct admin *a, const char *dir, int r)
     case BACKUP_OTHER:
         return admin_fail(a, REASON_SIGNATURE_INVALID, "Keys and database of %s are of different distributors.", dir);
     case -ENOENT:
+    case -ENOTDIR:
         return admin_fail(a, REASON_NOT_FOUND, "%s is no backup: there is no backup.json in it.", dir);
     case -EEXIST:
         return admin_fail(a, REASON_ALREADY,
@@ -187,7 +188,7 @@ static int explain(struct admin *a, const char *dir, int r)
     case -EOVERFLOW:
         return admin_fail(a, REASON_TOO_LARGE, "Numbers for devices or products have run out.");
     default:
-        return admin_error(a, r, "restore");
+        return admin_error_at(a, r, "restore", dir);
     }
 }
 
@@ -214,7 +215,7 @@ static int restore_from(struct admin *a, const char *dir, bool replace, bool clo
     if (replace) {
         r = backup_move_aside(a->state_dir, a->now_ms);
         if (r != 0)
-            return admin_error(a, r, "move aside what is there");
+            return admin_error_at(a, r, "move aside what is in", a->state_dir);
     }
     r = backup_restore(dir, a->state_dir, rng_system(), a->now_ms, clock_was_ahead, &b, &report);
     if (r != 0)

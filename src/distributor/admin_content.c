@@ -19,8 +19,10 @@ static int find_content(struct admin *a, const char *word, struct content *out)
     if (r != OPERATIONS_ABSENT)
         return admin_error(a, r, "look for the content");
     if (found > 1)
-        return admin_fail(a, REASON_AMBIGUOUS, "%s fits %d contents.", word, found);
-    return found == 1 ? 0 : admin_fail(a, REASON_UNKNOWN_CONTENT, "There is no content %s.", word);
+        return admin_fail(a, REASON_AMBIGUOUS, "%s fits %d contents; say more of its ID: content list.", word, found);
+    return found == 1 ? 0
+                      : admin_fail(a, REASON_UNKNOWN_CONTENT,
+                                   "There is no content %s; see: hearth-distributor content list", word);
 }
 
 /* Off the catalogue; whoever has a license keeps it, and the body stays. */
@@ -61,7 +63,8 @@ static int content_offer(struct admin *a, const char *word, char **products, int
         numbers[i] = admin_product_number(products[i]);
         r = products_get(a->o, numbers[i], &p);
         if (r == OPERATIONS_ABSENT || (r == 0 && p.withdrawn))
-            return admin_fail(a, REASON_NOT_FOUND, "There is no product %s on sale: product list.", products[i]);
+            return admin_fail(a, REASON_NOT_FOUND,
+                              "There is no product %s on sale; see: hearth-distributor product list", products[i]);
         r = r == 0 ? 0 : admin_error(a, r, "find the product");
     }
     if (r != 0)

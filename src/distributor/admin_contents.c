@@ -81,7 +81,7 @@ static int init(struct admin *a, const char *listen, const char *address)
     r = contents_state_create(dir_of(a), listen, address);
     if (r == -EEXIST)
         return made_before(a, listen, address);
-    return r == 0 ? show_id(a) : admin_error_in(a, r, "make the contents server", dir_of(a));
+    return r == 0 ? show_id(a) : admin_error_at(a, r, "make the contents server in", dir_of(a));
 }
 
 static int count_bodies(const struct contents_state *s)

@@ -39,7 +39,7 @@ static int erase(struct admin *a, const char *user, bool forgive)
     if (r == REASON_STILL_OWED)
         r = still_owed(a, user, forgive, out.detail);
     else if (r == REASON_NOT_FOUND)
-        r = admin_fail(a, REASON_NOT_FOUND, "There is no user %s.", user);
+        r = admin_absent(a, "user", user, "user list");
     else
         r = r == 0 ? admin_commit(a) : admin_error(a, r, "erase the account");
     reply_free(&out);

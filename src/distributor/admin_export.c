@@ -22,7 +22,7 @@ int admin_export(struct admin *a, const char *user)
         return r;
     r = accounts_find(a->o, user, &account);
     if (r == OPERATIONS_ABSENT)
-        return admin_fail(a, REASON_NOT_FOUND, "There is no user %s.", user);
+        return admin_absent(a, "user", user, "user list");
     json_t *all = json_object();
     for (unsigned i = 0; r == 0 && i < person_part_count; i++) {
         json_t *part = json_array();

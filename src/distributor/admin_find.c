@@ -8,6 +8,37 @@
 #include "distributor/admin_money.h"
 #include "distributor/holders.h"
 
+int admin_absent(struct admin *a, const char *what, const char *name, const char *list)
+{
+    return admin_fail(a, REASON_NOT_FOUND, "There is no %s %s; see: hearth-distributor %s", what, name, list);
+}
+
+int admin_absent_number(struct admin *a, const char *what, uint64_t number, const char *list)
+{
+    char name[24];
+    snprintf(name, sizeof(name), "%" PRIu64, number);
+    return admin_absent(a, what, name, list);
+}
+
+int admin_need_user(struct admin *a, const char *user)
+{
+    struct account account;
+    int r = accounts_find(a->o, user, &account);
+    if (r == OPERATIONS_ABSENT)
+        return admin_absent(a, "user", user, "user list");
+    return r == 0 ? 0 : admin_error(a, r, "look for the user");
+}
+
+int admin_list_end(struct admin *a, struct out_list *l, const char *user)
+{
+    int r = l->rows == 0 && user != NULL && user[0] != '\0' ? admin_need_user(a, user) : 0;
+    if (r == 0)
+        out_list_end(l);
+    else
+        out_list_drop(l);
+    return r;
+}
+
 int admin_find_partner(struct admin *a, const char *word, struct partner *out)
 {
     struct partner p = { 0 }, fits = { 0 };
@@ -28,7 +59,7 @@ int admin_find_partner(struct admin *a, const char *word, struct partner *out)
         return admin_fail(a, REASON_AMBIGUOUS, "%s fits %d partners; say the beginning of its ID: partner list.", word,
                           found);
     if (found == 0)
-        return admin_fail(a, REASON_NOT_FOUND, "There is no partner %s.", word);
+        return admin_absent(a, "partner", word, "partner list");
     *out = fits;
     return 0;
 }
@@ -98,7 +129,7 @@ int admin_find_account(struct admin *a, const char *word, char out[LEDGER_ACCOUN
     if (m.count > 1)
         return admin_fail(a, REASON_AMBIGUOUS, "%s fits several; say user:NAME, holder:NAME or partner:NAME.", word);
     if (m.count == 0)
-        return admin_fail(a, REASON_NOT_FOUND, "There is no user, rights holder or partner %s.", word);
+        return admin_absent(a, "user, rights holder or partner", word, "user list, holder list, partner list");
     snprintf(out, LEDGER_ACCOUNT_BYTES, "%s", m.account);
     return 0;
 }

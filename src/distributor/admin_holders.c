@@ -72,6 +72,15 @@ static int holder_list(struct admin *a)
     return r == OPERATIONS_ABSENT ? ADMIN_DONE : admin_error(a, r, "list the rights holders");
 }
 
+static int need_holder(struct admin *a, const char *name)
+{
+    struct holder found;
+    int r = holders_find(a->o, name, &found);
+    if (r == OPERATIONS_ABSENT)
+        return admin_absent(a, "rights holder", name, "holder list");
+    return r == 0 ? 0 : admin_error(a, r, "look for the rights holder");
+}
+
 /* "license,copy": bits. 0 or -EINVAL. */
 static int parse_tariffs(const char *text, uint32_t *out)
 {
@@ -106,10 +115,15 @@ static int holder_share(struct admin *a, const char *name, const struct admin_op
     int r = admin_begin(a);
     if (r != 0)
         return r;
+    r = need_holder(a, name);
+    if (r != 0)
+        return r;
     bool none = s.basis_points == 0 && s.fixed == 0;
     r = none ? holders_clear_share(a->o, name, s.product) : holders_set_share(a->o, name, &s);
     if (none && r == OPERATIONS_ABSENT)
         r = 0;
+    if (r == REASON_NOT_FOUND)
+        return admin_absent_number(a, "product", s.product, "product list");
     if (r == REASON_NOT_PERMITTED)
         return admin_fail(a, REASON_NOT_PERMITTED,
                           "The shares of product %u would be more than the whole, or more than %d.", s.product,
@@ -123,6 +137,8 @@ static int holder_pay(struct admin *a, const char *name, const char *amount_text
     if (text_money(amount_text, &amount) != 0 || amount == 0)
         return admin_usage(a, "holder pay NAME AMOUNT [--reference TEXT]");
     int r = admin_begin(a);
+    if (r == 0)
+        r = need_holder(a, name);
     if (r != 0)
         return r;
     r = holders_pay(a->o, name, amount, options[REFERENCE].text, a->now_ms,

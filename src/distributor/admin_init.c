@@ -238,7 +238,7 @@ static int make(struct admin *a, const struct admin_option *options, const struc
         return admin_fail(a, REASON_NOT_PERMITTED,
                           "The token does not serve as root key; the log line above says why.");
     if (r != 0)
-        return admin_error_in(a, r, "make the distributor", a->state_dir);
+        return admin_error_at(a, r, "make the distributor in", a->state_dir);
     return 0;
 }
 

@@ -171,7 +171,7 @@ static int keys_change(struct admin *a, const char *request, const char *doing)
     if (r == 0)
         r = file_replace(request, buf_slice(&bytes), 0600);
     if (r != 0)
-        return admin_error(a, r > 0 ? -EMSGSIZE : r, "write the request");
+        return admin_error_at(a, r > 0 ? -EMSGSIZE : r, "write the request", request);
     const struct out_field fields[] = { OUT_T("request", request), OUT_N("sequence", k->sequence),
                                         OUT_N("keys", k->keys_count) };
     out_object(a, fields, ARRAY_COUNT(fields));
@@ -301,7 +301,7 @@ static int read_whole(struct admin *a, const char *path, struct buf *out)
     int r = admin_read_file(path, out);
     return r == 0          ? 0
            : r == BUF_FULL ? admin_fail(a, REASON_TOO_LARGE, "%s is no such file: it is too large.", path)
-                           : admin_error(a, r, "read the file");
+                           : admin_error_at(a, r, "read", path);
 }
 
 static void show(struct admin *a, const doc_Keyset *k, const char *out)
@@ -349,7 +349,7 @@ static int sign_request(struct admin *a, const struct signer *signer, const char
     if (r == 0)
         r = file_replace(out, buf_slice(&envelope), 0600);
     if (r != 0)
-        return admin_error(a, r > 0 ? -EMSGSIZE : r, "sign");
+        return admin_error_at(a, r > 0 ? -EMSGSIZE : r, "write the answer", out);
     show(a, k, out);
     return ADMIN_DONE;
 }
@@ -369,7 +369,7 @@ static int keys_sign(struct admin *a, const char *root_file, const struct token_
         r = sign_request(a, &signer, request, out);
     else if (root_file != NULL)
         r = r == -EUCLEAN ? admin_fail(a, REASON_MALFORMED, "%s is no root key (Ed25519, PKCS#8 in PEM).", root_file)
-                          : admin_error(a, r, "read the root key");
+                          : admin_error_at(a, r, "read the root key", root_file);
     else
         r = r < 0
                 ? admin_error(a, r, "use the token")
@@ -467,7 +467,7 @@ int admin_absolute(struct admin *a, struct admin_option *o, char out[PATH_MAX])
     if (!o->given)
         return 0;
     if (realpath(o->text, out) == NULL)
-        return admin_fail(a, REASON_NOT_FOUND, "There is no file %s.", o->text);
+        return admin_fail(a, REASON_NOT_FOUND, "There is no file %s (--%s).", o->text, o->name);
     o->text = out;
     return 0;
 }

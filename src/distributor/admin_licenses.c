@@ -63,8 +63,10 @@ static int license_list(struct admin *a, const char *user)
                                             OUT_I("content", &e.content), OUT_I("client", &e.client) };
         out_list_row(&l, fields, ARRAY_COUNT(fields));
     }
-    out_list_end(&l);
-    return r == OPERATIONS_ABSENT ? ADMIN_DONE : admin_error(a, r, "list the licenses");
+    if (r == OPERATIONS_ABSENT)
+        return admin_list_end(a, &l, user);
+    out_list_drop(&l);
+    return admin_error(a, r, "list the licenses");
 }
 
 int admin_license(struct admin *a, int argc, char **argv)

@@ -194,7 +194,7 @@ static int write_file(struct admin *a, const char *path, struct signing *s, cons
         r = metadata_file_put(&file, &whole);
     if (r == 0)
         r = file_replace(path, buf_slice(&file), 0644);
-    return r == 0 ? 0 : admin_error(a, r > 0 ? -EMSGSIZE : r, "write the metadata");
+    return r == 0 ? 0 : admin_error_at(a, r > 0 ? -EMSGSIZE : r, "write the metadata", path);
 }
 
 static int sign_with(struct admin *a, const struct admin_option *options, struct signing *s, struct metadata_writer *w)
@@ -267,7 +267,7 @@ static int vouch(struct admin *a, const char *word, const char *path, const stru
     if (r == 0)
         r = file_replace(path, buf_slice(&file), 0644);
     if (r != 0)
-        return admin_error(a, r > 0 ? -EMSGSIZE : r, "write the vouch");
+        return admin_error_at(a, r > 0 ? -EMSGSIZE : r, "write the vouch", path);
     const struct out_field fields[] = { OUT_I("provider", &provider), OUT_F("withdrawn", withdrawn),
                                         OUT_MS("ends", v.ends_ms), OUT_T("file", path) };
     out_object(a, fields, ARRAY_COUNT(fields));

@@ -140,6 +140,8 @@ static int ledger_pay(struct admin *a, const char *user, const char *amount_text
         return r;
     const char *text = options[TEXT].given ? options[TEXT].text : "Payment received";
     r = billing_pay(a->o, user, amount, options[REFERENCE].text, a->now_ms, text);
+    if (r == REASON_NOT_FOUND)
+        return admin_absent(a, "user", user, "user list");
     bool known = r == REASON_ALREADY; /* the same reference again: nothing is entered twice */
     if (r == 0 || known)
         r = billing_balance(a->o, user, &balance);
@@ -165,7 +167,9 @@ static int pay_out(struct admin *a, const char *user, const char *amount_text, c
         return r;
     const char *text = options[TEXT].given ? options[TEXT].text : "Paid out";
     int paid = billing_pay_out(a->o, user, &amount, options[REFERENCE].text, a->now_ms, text);
-    r = paid >= 0 && paid != REASON_NOT_FOUND ? billing_balance(a->o, user, &balance) : 0;
+    if (paid == REASON_NOT_FOUND)
+        return admin_absent(a, "user", user, "user list");
+    r = paid >= 0 ? billing_balance(a->o, user, &balance) : 0;
     if (r == 0 && paid == REASON_TOO_LARGE)
         return admin_fail(a, REASON_TOO_LARGE, "Nothing was paid out: the balance of %s is %s.", user,
                           billing_money(a->o, balance, left));

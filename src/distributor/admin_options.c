@@ -47,7 +47,8 @@ static int option_add(struct admin *a, uint32_t product, const struct admin_opti
         return r;
     r = products_add_option(a->o, &o);
     if (r == REASON_NOT_FOUND)
-        return admin_fail(a, REASON_NOT_FOUND, "There is no product %u on sale.", product);
+        return admin_fail(a, REASON_NOT_FOUND, "There is no product %u on sale; see: hearth-distributor product list",
+                          product);
     if (r == REASON_NOT_PERMITTED)
         return admin_fail(
             a, REASON_NOT_PERMITTED,
@@ -72,7 +73,9 @@ static int option_withdraw(struct admin *a, uint32_t product, uint32_t number)
         return r;
     r = products_withdraw_option(a->o, product, number);
     if (r == OPERATIONS_ABSENT)
-        return admin_fail(a, REASON_NOT_FOUND, "Product %u has no option %u.", product, number);
+        return admin_fail(a, REASON_NOT_FOUND,
+                          "Product %u has no option %u; see: hearth-distributor product option list %u", product,
+                          number, product);
     return r == 0 ? admin_commit(a) : admin_error(a, r, "withdraw the option");
 }
 

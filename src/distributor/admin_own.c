@@ -2,6 +2,7 @@
 #include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "base/util.h"
@@ -18,7 +19,7 @@ static bool is_ours(const char *name, bool contents)
 {
     static const char *const of_distributors[] = { "keys",         "bodies",         "programs",      "confidential",
                                                    "database*",    "operations.db*", "directory.db*", "serve.lock",
-                                                   "payment.lock", "console.sock",   "pin-refused-*" };
+                                                   "payment.lock", "console.sock",   "pin-refused-*", "replaced-*" };
     static const char *const of_contents[] = { "contents.key*", "contents.conf*", "bodies" };
     const char *const *names = contents ? of_contents : of_distributors;
     size_t count = contents ? ARRAY_COUNT(of_contents) : ARRAY_COUNT(of_distributors);
@@ -42,12 +43,17 @@ static bool is_told(const char *dir, const char *name, const char *const own[], 
 
 int admin_judge_directory(struct admin *a, const char *dir, bool contents, const char *const own[], size_t count)
 {
-    char foreign[NAME_MAX + 1] = "";
+    char foreign[NAME_MAX + 1] = "", own_keys[PATH_MAX];
+    int r = file_join(own_keys, sizeof(own_keys), dir, contents ? "contents.key" : "keys");
+    if (r != 0)
+        return admin_error_at(a, r, "use", dir);
+    if (access(own_keys, F_OK) == 0)
+        return 0; /* it is ours, whatever lies beside */
     DIR *d = opendir(dir);
     if (d == NULL && errno == ENOTDIR)
         return admin_fail(a, REASON_MALFORMED, "%s is no directory.", dir);
     if (d == NULL)
-        return errno == ENOENT ? 0 : admin_error_in(a, -errno, "look for what is there", dir);
+        return errno == ENOENT ? 0 : admin_error_at(a, -errno, "look for what is in", dir);
     for (struct dirent *e; foreign[0] == '\0' && (e = readdir(d)) != NULL;)
         if (!is_ours(e->d_name, contents) && !is_told(dir, e->d_name, own, count))
             snprintf(foreign, sizeof(foreign), "%s", e->d_name);

@@ -45,8 +45,10 @@ static int payment_list(struct admin *a, const struct admin_option *options)
     out_list_begin(&l, a, "payments");
     while ((r = payments_next(a->o, p.number, options[USER].text, state, &p)) == 0)
         put_payment(&l, &p);
-    out_list_end(&l);
-    return r == OPERATIONS_ABSENT ? ADMIN_DONE : admin_error(a, r, "list the payments");
+    if (r == OPERATIONS_ABSENT)
+        return admin_list_end(a, &l, options[USER].text);
+    out_list_drop(&l);
+    return admin_error(a, r, "list the payments");
 }
 
 /* One that is open already is shown, not doubled. */
@@ -57,9 +59,13 @@ static int payment_collect(struct admin *a, const char *user, const struct admin
     int r = admin_begin(a);
     if (r != 0)
         return r;
+    r = admin_need_user(a, user);
+    if (r != 0)
+        return r;
     r = payments_prepare(a->o, user, options[AMOUNT].number, a->now_ms, &p);
     if (r == REASON_NOT_FOUND)
-        return admin_fail(a, REASON_NOT_FOUND, "There is no user %s, or nothing is owed.", user);
+        return admin_fail(a, REASON_NOT_FOUND, "Nothing is owed by %s; see: hearth-distributor ledger user %s", user,
+                          user);
     if (r == REASON_TOO_LARGE)
         return admin_fail(a, REASON_TOO_LARGE, "%s owes less than that.", user);
     r = r == 0 || r == REASON_ALREADY ? admin_commit(a) : admin_error(a, r, "prepare the payment");
@@ -98,6 +104,8 @@ static int payment_retry(struct admin *a, uint64_t number)
     if (r != 0)
         return r;
     r = payments_retry(a->o, number, a->now_ms);
+    if (r == REASON_NOT_FOUND)
+        return admin_absent_number(a, "payment", number, "payment list");
     if (r == REASON_ALREADY)
         return admin_fail(a, REASON_ALREADY, "Payment %" PRIu64 " has ended; what is still owed: payment collect NAME",
                           number);
@@ -119,6 +127,8 @@ static int payment_mark(struct admin *a, uint64_t number, const char *word, cons
     if (r != 0)
         return r;
     r = payments_get(a->o, number, &p);
+    if (r == OPERATIONS_ABSENT)
+        return admin_absent_number(a, "payment", number, "payment list");
     if (r == 0)
         r = payments_end(a->o, p.key, PAYMENTS_ANY_ATTEMPT, paid ? PAYMENT_SAYS_PAID : PAYMENT_SAYS_DECLINED, text,
                          a->now_ms);
@@ -133,6 +143,8 @@ static int payment_payer(struct admin *a, const char *user, const char *payer)
     if (payer && strlen(payer) >= sizeof(now))
         return admin_usage(a, "a reference has at most %zu characters", sizeof(now) - 1);
     int r = payer ? admin_begin(a) : admin_open(a);
+    if (r == 0)
+        r = admin_need_user(a, user);
     if (r != 0)
         return r;
     r = payer ? payments_set_payer(a->o, user, payer) : 0;

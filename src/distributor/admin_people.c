@@ -133,6 +133,8 @@ static int user_set(struct admin *a, const char *user, const struct admin_option
         r = accounts_set_credit(a->o, user, options[USER_CREDIT].number);
     if (r == 0 && options[USER_REFERENCE].given)
         r = accounts_set_reference(a->o, user, options[USER_REFERENCE].text);
+    if (r == OPERATIONS_ABSENT)
+        return admin_absent(a, "user", user, "user list");
     return r == 0 ? admin_commit(a) : admin_error(a, r, "change the user");
 }
 
@@ -229,8 +231,10 @@ static int device_list(struct admin *a, const char *user)
                                             OUT_F("revoked", d.revoked), OUT_MS("since", d.registered_ms) };
         out_list_row(&l, fields, ARRAY_COUNT(fields));
     }
-    out_list_end(&l);
-    return r == OPERATIONS_ABSENT ? ADMIN_DONE : admin_error(a, r, "list the devices");
+    if (r == OPERATIONS_ABSENT)
+        return admin_list_end(a, &l, user);
+    out_list_drop(&l);
+    return admin_error(a, r, "list the devices");
 }
 
 /* By an unambiguous prefix of its client ID. */
@@ -247,8 +251,8 @@ static int find_device(struct admin *a, const char *prefix, struct device *out)
     if (r != OPERATIONS_ABSENT)
         return admin_error(a, r, "look for the device");
     if (found > 1)
-        return admin_fail(a, REASON_AMBIGUOUS, "%s fits %d devices.", prefix, found);
-    return found == 1 ? 0 : admin_fail(a, REASON_NOT_FOUND, "There is no device %s.", prefix);
+        return admin_fail(a, REASON_AMBIGUOUS, "%s fits %d devices; say more of its ID: device list.", prefix, found);
+    return found == 1 ? 0 : admin_absent(a, "device", prefix, "device list");
 }
 
 static int device_revoke(struct admin *a, const char *prefix)

@@ -42,7 +42,7 @@ static int take_away(struct admin *a, const char *text)
     if (r == 0)
         r = places_remove(a->o, text);
     if (r == OPERATIONS_ABSENT)
-        return admin_fail(a, REASON_NOT_FOUND, "There is no such place; see: hearth-distributor place list");
+        return admin_absent(a, "such place as", text, "place list");
     r = r == 0 ? admin_commit(a) : admin_error(a, r, "remove the place");
     return r == 0 ? show(a) : r;
 }

@@ -293,6 +293,8 @@ static int product_withdraw(struct admin *a, const char *word)
     if (r != 0)
         return r;
     r = products_withdraw(a->o, number);
+    if (r == OPERATIONS_ABSENT)
+        return admin_absent_number(a, "product", number, "product list");
     return r == 0 ? admin_commit(a) : admin_error(a, r, "withdraw the product");
 }
 

@@ -66,7 +66,7 @@ int admin_program_sign(struct admin *a, const char *path, const struct admin_opt
                      options[PROGRAM_SIGNATURE].given ? options[PROGRAM_SIGNATURE].text : path,
                      options[PROGRAM_SIGNATURE].given ? "" : SIGNATURE);
     if (n < 0 || n >= (int)sizeof(beside))
-        return admin_error(a, -ENAMETOOLONG, "name the signature");
+        return admin_error_at(a, -ENAMETOOLONG, "name the signature of", path);
     int r = admin_program_read(a, path, &bytes);
     if (r == 0)
         r = admin_program_sign_bytes(a, options, buf_slice(&bytes), &document);
@@ -76,7 +76,7 @@ int admin_program_sign(struct admin *a, const char *path, const struct admin_opt
     if (r == 0)
         r = program_judge(buf_slice(&document), &p);
     if (r != 0)
-        return admin_error(a, r, "write the signature");
+        return admin_error_at(a, r, "write the signature", beside);
     char version[PROGRAM_VERSION_BYTES];
     const struct id provider = id_from(p.provider);
     char digest[HEX_TEXT_BYTES(sizeof(p.digest))];

@@ -59,7 +59,7 @@ static int provider_withdraw(struct admin *a, const char *name, bool withdrawn)
         return r;
     r = program_providers_withdraw(a->o, name, withdrawn);
     if (r == OPERATIONS_ABSENT)
-        return admin_fail(a, REASON_NOT_FOUND, "There is no provider %s: program provider list", name);
+        return admin_absent(a, "provider", name, "program provider list");
     r = r == 0 ? admin_commit(a) : admin_error(a, r, "withdraw the provider");
     if (r != 0)
         return r;
@@ -196,7 +196,8 @@ static int withdraw(struct admin *a, const char *name, const struct admin_option
         return r;
     r = programs_withdraw(a->o, name, version, withdrawn);
     if (r == OPERATIONS_ABSENT)
-        return admin_fail(a, REASON_UNKNOWN_PROGRAM, "There is no such program: program list");
+        return admin_fail(a, REASON_UNKNOWN_PROGRAM,
+                          "There is no program %s of version %s; see: hearth-distributor program list", name, text);
     r = r == 0 ? admin_commit(a) : admin_error(a, r, "withdraw the program");
     if (r != 0)
         return r;

@@ -23,7 +23,7 @@ int admin_provider_load(struct admin *a, const char *path, struct key32 *seed)
         return admin_fail(a, REASON_NOT_PERMITTED, "Others can read the key %s: chmod 600 it, or make another one.",
                           path);
     int r = file_pread_all(fd, seed->bytes, sizeof(seed->bytes), 0);
-    return r == 0 ? 0 : admin_error(a, r, "read the key");
+    return r == 0 ? 0 : admin_error_at(a, r, "read the key", path);
 }
 
 int admin_provider_key(struct admin *a, const char *path)
@@ -42,7 +42,7 @@ int admin_provider_key(struct admin *a, const char *path)
             r = file_sync_parent(path);
         if (r != 0) {
             unlink(path);
-            return admin_error(a, r, "write the key");
+            return admin_error_at(a, r, "write the key", path);
         }
         made = true;
     } else if (errno == EEXIST) {

@@ -24,6 +24,8 @@ static int fail_refund(struct admin *a, int r, uint64_t entry)
             a, REASON_NO_LICENSE,
             "The license that was bought is not where it was (moved, or replaced by a later one): it cannot be "
             "revoked. Use --license keep.");
+    case REASON_NOT_FOUND:
+        return admin_absent_number(a, "entry", entry, "ledger list, or ledger user NAME");
     default:
         return admin_error(a, r, "refund the entry");
     }
@@ -98,8 +100,10 @@ static int certificate_list(struct admin *a, const char *user, uint32_t state)
         };
         out_list_row(&l, fields, ARRAY_COUNT(fields));
     }
-    out_list_end(&l);
-    return r == OPERATIONS_ABSENT ? ADMIN_DONE : admin_error(a, r, "list the certificates");
+    if (r == OPERATIONS_ABSENT)
+        return admin_list_end(a, &l, user);
+    out_list_drop(&l);
+    return admin_error(a, r, "list the certificates");
 }
 
 static int certificate_give_back(struct admin *a, const char *word, const char *text)
@@ -111,6 +115,8 @@ static int certificate_give_back(struct admin *a, const char *word, const char *
     if (r != 0)
         return r;
     r = copies_give_back(a->o, serial, a->now_ms, text);
+    if (r == REASON_NOT_FOUND)
+        return admin_absent(a, "certificate", word, "certificate list");
     if (r == REASON_IN_USE)
         return admin_fail(a, REASON_IN_USE, "The certificate has not ended: it may still be used.");
     if (r == REASON_NOT_PERMITTED)
@@ -186,6 +192,8 @@ static int tariff_set(struct admin *a, const char *product, const char *word)
     if (r != 0)
         return r;
     r = products_get(a->o, (uint32_t)number, &p);
+    if (r == OPERATIONS_ABSENT)
+        return admin_absent_number(a, "product", number, "product list");
     if (r == 0)
         r = billing_set_copy_payer(a->o, p.number, strcmp(word, "default") == 0 ? NULL : word);
     return r == 0 ? admin_commit(a) : admin_error(a, r, "set the tariff");

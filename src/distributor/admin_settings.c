@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/suggest.h"
 #include "base/text.h"
 #include "base/util.h"
 #include "distributor/admin_init.h"
@@ -150,5 +151,11 @@ int admin_settings(struct admin *a, int argc, char **argv)
                     "A server that runs goes by what was set when it began: start it again, and payments go on.\n");
         return r == 0 ? list_settings(a) : r;
     }
-    return admin_usage(a, "there is no setting %s to change", argv[0]);
+    struct suggest s = suggest(argv[0]);
+    for (size_t i = FIRST_CHANGEABLE; i < ARRAY_COUNT(names); i++)
+        suggest_try(&s, names[i]);
+    return suggest_found(&s) != NULL
+               ? admin_usage(a, "there is no setting %s to change; is it %s? All of them: settings", argv[0],
+                             suggest_found(&s))
+               : admin_usage(a, "there is no setting %s to change; those there are: settings", argv[0]);
 }

@@ -68,10 +68,10 @@ static int write_statement(struct admin *a, uint64_t number, const char *path)
     struct buf file CLEANUP(buf_free) = buf(SETTLEMENTS_FILE_MAX);
     int r = settlements_file(a->o, number, &file);
     if (r == OPERATIONS_ABSENT)
-        return admin_fail(a, REASON_NOT_FOUND, "There is no statement %" PRIu64 ".", number);
+        return admin_absent_number(a, "statement", number, "settlement list");
     if (r == 0)
         r = file_replace(path, buf_slice(&file), 0600);
-    return r == 0 ? 0 : admin_error(a, r, "write the statement");
+    return r == 0 ? 0 : admin_error_at(a, r, "write the statement", path);
 }
 
 static void name_of(struct admin *a, int64_t partner, char name[OPERATIONS_NAME_BYTES])
@@ -211,7 +211,7 @@ static int settlement_judge_file(struct admin *a, const char *path, bool accept,
     char needed[NEEDED_BYTES];
     int r = admin_read_file(path, &file);
     if (r != 0)
-        return admin_error(a, r > 0 ? -EMSGSIZE : r, "read the statement");
+        return admin_error_at(a, r > 0 ? -EMSGSIZE : r, "read the statement", path);
     r = admin_begin(a);
     if (r != 0)
         return r;

@@ -39,7 +39,9 @@ static int find_product(struct admin *a, const struct admin_option *options, uin
     if (options[OPTION_PRODUCT].given) {
         r = products_get(a->o, (uint32_t)options[OPTION_PRODUCT].number, &p);
         if (r == OPERATIONS_ABSENT || (r == 0 && p.withdrawn))
-            return admin_fail(a, REASON_NOT_FOUND, "There is no product %s on sale.", options[OPTION_PRODUCT].text);
+            return admin_fail(a, REASON_NOT_FOUND,
+                              "There is no product %s on sale; see: hearth-distributor product list",
+                              options[OPTION_PRODUCT].text);
     } else {
         r = admin_product_add(a, options, &p);
         if (r != 0)

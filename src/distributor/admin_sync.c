@@ -157,7 +157,7 @@ static int export_one(struct admin *a, const char *dir, const struct partner *p,
     if (r == ADMIN_FAILED || r >= REASON_COUNT)
         return r;
     if (r != 0)
-        return admin_error(a, r, "write the file");
+        return admin_error_at(a, r, "write to", dir);
     const uint64_t rows = w.to < w.from ? 0 : w.to - w.from + 1;
     const struct out_field fields[] = { OUT_T("partner", p->name),
                                         OUT_T("file", path),
@@ -250,7 +250,7 @@ static int import_one(struct admin *a, const char *dir, const char *name, struct
     if (r == 0)
         r = take_file(a, path, &read);
     if (r < 0)
-        return admin_error(a, r, "read the file");
+        return admin_error_at(a, r, "read", path);
     if (r == REASON_WRONG_DESTINATION) { /* a medium that goes round */
         sum->others++;
         return 0;
@@ -299,7 +299,7 @@ static int sync_import(struct admin *a, const char *dir)
     int count = scandir(dir, &names, is_sync, alphasort);
     if (count < 0)
         return errno == ENOENT || errno == ENOTDIR ? no_directory(a, dir)
-                                                   : admin_error(a, -errno, "read the directory");
+                                                   : admin_error_at(a, -errno, "read the directory", dir);
     out_list_begin(&l, a, "files");
     for (int i = 0; i < count; i++) {
         if (r == 0)

@@ -8,22 +8,13 @@
 
 #define NAME_BYTES 8 /* of the hash: enough to tell them apart */
 
-static int need_user(struct admin *a, const char *user)
-{
-    struct account account;
-    int r = accounts_find(a->o, user, &account);
-    if (r == OPERATIONS_ABSENT)
-        return admin_fail(a, REASON_NOT_FOUND, "There is no user %s.", user);
-    return r == 0 ? 0 : admin_error(a, r, "look for the user");
-}
-
 static int token_list(struct admin *a, const char *user)
 {
     struct out_list l;
     struct token t = { 0 };
     int r = admin_open(a);
     if (r == 0)
-        r = need_user(a, user);
+        r = admin_need_user(a, user);
     if (r != 0)
         return r;
     out_list_begin(&l, a, "tokens");
@@ -50,7 +41,7 @@ static int token_revoke(struct admin *a, const char *user, const char *prefix)
     int64_t count = 0;
     int r = admin_begin(a);
     if (r == 0)
-        r = need_user(a, user);
+        r = admin_need_user(a, user);
     if (r != 0)
         return r;
     while ((r = tokens_next(a->o, user, &t.client, &t)) == 0) {

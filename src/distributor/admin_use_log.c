@@ -51,6 +51,8 @@ int admin_use_log(struct admin *a, int argc, char **argv)
                                             OUT_MS("received", e.received_ms) };
         out_list_row(&l, fields, ARRAY_COUNT(fields));
     }
-    out_list_end(&l);
-    return r == OPERATIONS_ABSENT ? ADMIN_DONE : admin_error(a, r, "list the use log");
+    if (r == OPERATIONS_ABSENT)
+        return admin_list_end(a, &l, argv[0]);
+    out_list_drop(&l);
+    return admin_error(a, r, "list the use log");
 }

@@ -357,7 +357,7 @@ static const char *why_not(const struct operations *o, struct slice envelope, ui
     int r = document_open_keyset(envelope, k, &root);
     if (r != 0)
         return r == REASON_SIGNATURE_INVALID ? "its signature is wrong: it was changed after it was signed"
-                                             : "it is no keyset, or damaged; is it the answer of `keys sign`?";
+                                             : "it is no keyset, or damaged (it is to be what `keys sign` has written)";
     if (!id_equal(&root, &o->keys->self) || !id_equal(k->distributor, &o->keys->self))
         return "another root key than this distributor's has signed it";
     if (k->sequence < lowest)

@@ -6,6 +6,7 @@
 
 #include "base/commands.h"
 #include "base/log.h"
+#include "base/suggest.h"
 #include "base/util.h"
 #include "distributor/admin.h"
 #include "distributor/contents_server.h"
@@ -268,6 +269,17 @@ static const struct admin_command *find_command(const char *name)
     return NULL;
 }
 
+static int no_command(struct admin *a, const char *name)
+{
+    struct suggest s = suggest(name);
+    for (size_t i = 0; i < ARRAY_COUNT(commands); i++)
+        if (commands[i].name)
+            suggest_try(&s, commands[i].name);
+    return suggest_found(&s) != NULL
+               ? admin_usage(a, "there is no command %s; is it %s? (see --help)", name, suggest_found(&s))
+               : admin_usage(a, "there is no command %s (see --help)", name);
+}
+
 /* Takes the options that every command knows out of argv, wherever they stand. */
 static int global_options(struct admin *a, int *argc, char **argv, bool *help, bool *version)
 {
@@ -335,7 +347,7 @@ int main(int argc, char **argv)
     }
     const struct admin_command *command = argc > 0 ? find_command(argv[0]) : NULL;
     if (argc > 0 && !command)
-        return admin_usage(&a, "there is no command %s (see --help)", argv[0]);
+        return no_command(&a, argv[0]);
     if (!command) {
         print_help();
         return help ? ADMIN_DONE : ADMIN_USAGE;

@@ -374,6 +374,38 @@ def a_restore_brings_no_withdrawn_key_back():
 
 
 @case
+def what_is_not_there_is_named():
+    """With what was asked for, and the command that lists what there is."""
+    key = os.path.join(state, "keys", "tls.key")
+    for words, name, list in (
+            (("ledger", "pay", "nobody", "1"), "nobody", "user list"), (("ledger", "pay-out", "nobody", "1"), "nobody", "user list"), (("ledger", "user", "nobody"), "nobody", "user list"),
+            (("refund", "7777"), "7777", "ledger list"), (("user", "set", "nobody", "--credit", "5"), "nobody", "user list"), (("user", "erase", "nobody", "--yes"), "nobody", "user list"),
+            (("user", "export", "nobody"), "nobody", "user list"), (("user", "token", "list", "nobody"), "nobody", "user list"), (("device", "list", "--user", "nobody"), "nobody", "user list"),
+            (("license", "list", "--user", "nobody"), "nobody", "user list"), (("payment", "list", "--user", "nobody"), "nobody", "user list"),
+            (("certificate", "list", "--user", "nobody"), "nobody", "user list"), (("use-log", "nobody"), "nobody", "user list"), (("payment", "collect", "nobody"), "nobody", "user list"),
+            (("payment", "payer", "nobody"), "nobody", "user list"), (("payment", "payer", "nobody", "x"), "nobody", "user list"), (("payment", "retry", "7777"), "7777", "payment list"),
+            (("payment", "mark", "7777", "paid"), "7777", "payment list"), (("certificate", "give-back", "77" * 16), "77" * 16, "certificate list"),
+            (("device", "revoke", "abcdefgh"), "abcdefgh", "device list"), (("holder", "share", "nobody", "--product", "1", "--basis-points", "5"), "nobody", "holder list"),
+            (("holder", "pay", "nobody", "1"), "nobody", "holder list"), (("holder", "share", "anna", "--product", "7777", "--basis-points", "5"), "7777", "product list"),
+            (("product", "withdraw", "7777"), "7777", "product list"), (("tariff", "set", "7777", "--copy-charged", "source"), "7777", "product list"),
+            (("withdraw", "abcdefgh"), "abcdefgh", "content list"), (("partner", "withdraw", "nobody"), "nobody", "partner list"),
+            (("settlement", "export", "7777", os.path.join(root, "statement")), "7777", "settlement list"), (("place", "remove", "https://x.example/"), "https://x.example/", "place list"),
+            (("program", "withdraw", "nothing"), "nothing", "program list"), (("program", "provider", "withdraw", "nobody"), "nobody", "program provider list")):
+        said = run(*words, expect=1).stderr
+        assert f" {name}" in said and f"see: hearth-distributor {list}" in said, (words, said)
+    for words, path in ((("backup", "/proc/nosuch/backup"), "/proc/nosuch/backup"), (("restore", "/proc/nosuch"), "/proc/nosuch"), (("restore", key), key),
+                        (("keys", "install", "/proc/nosuch"), "/proc/nosuch"), (("keys", "request", "/proc/nosuch/r"), "/proc/nosuch/r"),
+                        (("settlement", "check", "/proc/nosuch"), "/proc/nosuch"), (("keys", "install", key), key)):
+        said = run(*words, expect=1).stderr
+        assert path in said and "?." not in said, said
+    assert "/proc/nosuch/state" in run("init", "--name", "X", dir="/proc/nosuch/state", expect=1).stderr
+    for words, meant in ((("serv",), "is it serve?"), (("ledgr", "list"), "is it ledger?"), (("publish", "x", "--prize", "1"), "is it --price?"),
+                         (("settings", "lisen", "x"), "is it listen?")):
+        assert meant in run(*words, expect=2).stderr, words
+    assert "is it" not in run("dance", expect=2).stderr
+
+
+@case
 def nobody_waits_for_a_pipe():
     pipe, out, backup = (os.path.join(root, name) for name in ("pipe", "out", "backup"))
     os.mkfifo(pipe)
