@@ -7,12 +7,12 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <termios.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/file.h"
 #include "base/suggest.h"
+#include "base/terminal.h"
 #include "base/text.h"
 #include "base/util.h"
 #include "distributor/database.h"
@@ -462,37 +462,11 @@ static void wipe_buf(struct buf *b)
     buf_free(b);
 }
 
-static int read_line(FILE *from, char out[ADMIN_PASSWORD_BYTES])
-{
-    if (!fgets(out, ADMIN_PASSWORD_BYTES, from))
-        return -ENODATA;
-    size_t len = strcspn(out, "\r\n");
-    if (out[len] == '\0' && len == ADMIN_PASSWORD_BYTES - 1)
-        return -EMSGSIZE;
-    out[len] = '\0';
-    return 0;
-}
-
-static int ask_terminal(const char *prompt, char out[ADMIN_PASSWORD_BYTES])
-{
-    struct termios before, quiet;
-    if (tcgetattr(STDIN_FILENO, &before) != 0)
-        return -ENOTTY;
-    quiet = before;
-    quiet.c_lflag &= (tcflag_t)~ECHO;
-    tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet); /* first: it throws away what was typed before */
-    fputs(prompt, stderr);
-    int r = read_line(stdin, out);
-    tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
-    fputc('\n', stderr);
-    return r;
-}
-
 static void type_pin(struct typed_pin *t)
 {
     char prompt[128], line[ADMIN_PASSWORD_BYTES] = "";
     snprintf(prompt, sizeof(prompt), "PIN of token %s: ", t->label);
-    if (ask_terminal(prompt, line) == 0 && strlen(line) < TOKEN_PIN_BYTES)
+    if (terminal_secret(prompt, line, sizeof(line)) == 0 && strlen(line) < TOKEN_PIN_BYTES)
         memcpy(t->pin, line, strlen(line) + 1);
     secret_wipe(line, sizeof(line));
 }
@@ -520,7 +494,7 @@ int admin_read_file(const char *path, struct buf *out)
 int admin_password(struct admin *a, const char *file, char out[ADMIN_PASSWORD_BYTES])
 {
     if (!file) {
-        int r = ask_terminal("Password: ", out);
+        int r = terminal_secret("Password: ", out, ADMIN_PASSWORD_BYTES);
         if (r == -ENOTTY)
             return admin_usage(a, "no terminal to ask for the password; use --password-file");
         return r == 0 ? 0 : admin_error(a, r, "read the password");

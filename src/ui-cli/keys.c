@@ -1,113 +1,38 @@
-/* The terminal's state, and the signals that must not leave it as it is.
- *
- * A handler has nowhere to look but a global: this is the one place of the program that keeps any. */
+/* Keys one by one, as they come from the terminal (base/terminal.h). Single thread. */
 #include "ui-cli/keys.h"
 
 #include <errno.h>
 #include <poll.h>
-#include <signal.h>
-#include <stdlib.h>
-#include <termios.h>
 #include <unistd.h>
 
-#include "base/util.h"
+#include "base/terminal.h"
 
-static struct termios before, single; /* as it was; key by key */
-static volatile sig_atomic_t active;
+static struct termios before;
+static bool active;
 static unsigned char waiting[64]; /* read, not given out */
 static size_t waiting_from, waiting_to;
 
-/* Of those that end the program; the last four are our own mistakes, which need no ruined terminal on top. */
-static const int ending[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGSEGV, SIGBUS, SIGABRT, SIGFPE };
-
-/* In the background the terminal is somebody else's, and touching it would stop us. */
-static bool is_ours(void) { return tcgetpgrp(STDIN_FILENO) == getpgrp(); }
-
-static void restore(void)
-{
-    if (active && is_ours())
-        (void)tcsetattr(STDIN_FILENO, TCSADRAIN, &before);
-}
-
-static void on_ending(int signal_)
-{
-    restore();
-    (void)signal(signal_, SIG_DFL);
-    (void)raise(signal_); /* delivered when this returns: ends as it would have */
-}
-
-static void on_stop(int signal_);
-
-static void handle(int signal_, void (*handler)(int))
-{
-    struct sigaction action = { .sa_handler = handler, .sa_flags = SA_RESTART }, old;
-    sigemptyset(&action.sa_mask);
-    if (sigaction(signal_, NULL, &old) == 0 && old.sa_handler != SIG_IGN)
-        (void)sigaction(signal_, &action, NULL);
-}
-
-static void take_back(void)
-{
-    if (active && is_ours())
-        (void)tcsetattr(STDIN_FILENO, TCSADRAIN, &single);
-}
-
-static void on_stop(int signal_)
-{
-    int saved = errno;
-    sigset_t mask;
-    restore();
-    (void)signal(signal_, SIG_DFL);
-    sigemptyset(&mask);
-    sigaddset(&mask, signal_);
-    (void)raise(signal_);
-    (void)sigprocmask(SIG_UNBLOCK, &mask, NULL); /* stops here, and goes on here */
-    handle(signal_, on_stop);
-    take_back();
-    errno = saved;
-}
-
-/* After a stop that could not be caught. */
-static void on_continue(int signal_)
-{
-    int saved = errno;
-    (void)signal_;
-    take_back();
-    errno = saved;
-}
-
 bool keys_start(void)
 {
-    static bool prepared;
     if (active)
         return true;
-    if (!isatty(STDIN_FILENO) || !isatty(STDERR_FILENO) || tcgetattr(STDIN_FILENO, &before) != 0)
+    if (!isatty(STDERR_FILENO) || terminal_get(&before) != 0)
         return false;
-    single = before;
+    struct termios single = before;
     single.c_lflag &= ~(tcflag_t)(ICANON | ECHO); /* ISIG stays: Ctrl-Z and Ctrl-\ mean what they always do */
     if (before.c_lflag & ISIG)
         single.c_cc[VINTR] = _POSIX_VDISABLE; /* Ctrl-C comes as a key */
     single.c_cc[VMIN] = 1;
     single.c_cc[VTIME] = 0;
-    if (!prepared) {
-        prepared = true;
-        (void)atexit(keys_stop);
-        for (size_t i = 0; i < ARRAY_COUNT(ending); i++)
-            handle(ending[i], on_ending);
-        handle(SIGCONT, on_continue);
-    }
-    handle(SIGTSTP, on_stop);
-    active = true; /* before the change: from here on every way out restores */
     waiting_from = waiting_to = 0;
-    if (tcsetattr(STDIN_FILENO, TCSADRAIN, &single) == 0)
-        return true;
-    active = false;
-    return false;
+    active = terminal_change(&single, TCSADRAIN, NULL) == 0;
+    return active;
 }
 
 void keys_stop(void)
 {
-    restore();
+    if (active)
+        terminal_restore(TCSADRAIN);
     active = false;
 }
 

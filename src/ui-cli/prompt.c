@@ -5,36 +5,15 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <termios.h>
 #include <unistd.h>
 
 #include "base/file.h"
 #include "base/secret.h"
+#include "base/terminal.h"
 #include "base/util.h"
 #include "ui-cli/cli.h"
 
 bool prompt_possible(void) { return isatty(STDIN_FILENO) && isatty(STDERR_FILENO); }
-
-/* Reads one line of standard input byte by byte: no buffer of the C library keeps a password. */
-static int read_line(char *out, size_t cap)
-{
-    size_t len = 0;
-    for (;;) {
-        char c;
-        ssize_t n = read(STDIN_FILENO, &c, 1);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return -EIO;
-        if (c == '\n')
-            break;
-        if (len + 1 >= cap)
-            return -EMSGSIZE;
-        out[len++] = c;
-    }
-    out[len] = '\0';
-    return 0;
-}
 
 int prompt_line(const char *question, char *out, size_t cap)
 {
@@ -42,12 +21,12 @@ int prompt_line(const char *question, char *out, size_t cap)
         return -ENOTTY;
     fprintf(stderr, "%s", question);
     fflush(stderr);
-    return read_line(out, cap);
+    return terminal_line(out, cap);
 }
 
 int prompt_input(const char *question, char *out, size_t cap)
 {
-    return prompt_possible() ? prompt_line(question, out, cap) : read_line(out, cap);
+    return prompt_possible() ? prompt_line(question, out, cap) : terminal_line(out, cap);
 }
 
 bool prompt_yes(const char *question)
@@ -62,19 +41,7 @@ int prompt_secret(const char *question, char *out, size_t cap)
 {
     if (!prompt_possible())
         return -ENOTTY;
-    struct termios before, silent;
-    if (tcgetattr(STDIN_FILENO, &before) != 0)
-        return -errno;
-    silent = before;
-    silent.c_lflag &= ~(tcflag_t)ECHO;
-    if (tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent) != 0) /* first: it throws away what was typed before */
-        return -errno;
-    fprintf(stderr, "%s", question);
-    fflush(stderr);
-    int r = read_line(out, cap);
-    tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
-    fputc('\n', stderr);
-    return r;
+    return terminal_secret(question, out, cap);
 }
 
 int prompt_secret_file(const char *path, char *out, size_t cap)

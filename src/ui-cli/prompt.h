@@ -10,10 +10,10 @@
 /* Yes or no, default no. False also when standard input is not a terminal. */
 bool prompt_yes(const char *question);
 bool prompt_possible(void);
-/* One line without echo. 0, -ENOTTY, -EIO, -EMSGSIZE. The caller wipes out. */
+/* One line without echo. 0, -ENOTTY, -ENODATA: it has ended, -EMSGSIZE, -errno. The caller wipes out. */
 int prompt_secret(const char *question, char *out, size_t cap) MUST_USE;
 int prompt_line(const char *question, char *out, size_t cap) MUST_USE;
-/* One line of standard input, asked for when that is a terminal: what should not stand on a command line. 0, -EIO, -EMSGSIZE. */
+/* One line of standard input, asked for when that is a terminal: what should not stand on a command line. 0, -ENODATA, -EMSGSIZE, -errno. */
 int prompt_input(const char *question, char *out, size_t cap) MUST_USE;
 /* First line of a file, which must not be readable by others when it is a regular file of ours. 0, -errno, -EMSGSIZE. */
 int prompt_secret_file(const char *path, char *out, size_t cap) MUST_USE;
