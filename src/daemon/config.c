@@ -9,6 +9,7 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include "base/runtime.h"
 #include "base/slice.h"
 #include "base/text.h"
 #include "base/util.h"
@@ -20,7 +21,8 @@ static const char help[] = "usage: hearthd [--state-dir DIR] [--runtime-dir DIR]
                            "  --state-dir DIR     what must be kept (default: /var/lib/hearth,\n"
                            "                      for a user $XDG_STATE_HOME/hearth)\n"
                            "  --runtime-dir DIR   control socket (default: /run/hearth,\n"
-                           "                      for a user $XDG_RUNTIME_DIR/hearth)\n"
+                           "                      for a user /run/user/UID/hearth or\n"
+                           "                      ~/.local/run/hearth)\n"
                            "  --name NAME         this device's name in the household (default: the host's)\n"
                            "  --listen HOST:PORT  where other devices connect (default: every interface,\n"
                            "                      any port)\n"
@@ -183,12 +185,9 @@ static void set_defaults(struct config *c, char *file, size_t file_cap)
         else
             (void)user_dir(c->state_dir, sizeof(c->state_dir), "XDG_STATE_HOME", ".local/state", "hearth");
     }
-    if (!from_systemd(c->runtime_dir, sizeof(c->runtime_dir), "RUNTIME_DIRECTORY")) {
-        if (service)
-            (void)set(c->runtime_dir, sizeof(c->runtime_dir), "/run/hearth");
-        else
-            (void)user_dir(c->runtime_dir, sizeof(c->runtime_dir), "XDG_RUNTIME_DIR", ".local/run", "hearth");
-    }
+    if (!from_systemd(c->runtime_dir, sizeof(c->runtime_dir), "RUNTIME_DIRECTORY") &&
+        runtime_dir(c->runtime_dir, sizeof(c->runtime_dir)) != 0)
+        c->runtime_dir[0] = '\0'; /* an option may still name one */
     if (service)
         (void)set(file, file_cap, "/etc/hearth/hearthd.conf");
     else if (user_dir(file, file_cap, "XDG_CONFIG_HOME", ".config", "hearth/hearthd.conf") != 0)

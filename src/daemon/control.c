@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "base/file.h"
+#include "base/runtime.h"
 #include "base/secret.h"
 #include "base/text.h"
 #include "base/util.h"
@@ -355,7 +356,7 @@ static bool on_accept(struct peer *p, struct peer_callbacks *callbacks, void **c
 int control_bind(struct daemon *d)
 {
     char path[CONFIG_PATH_BYTES + 16];
-    int r = file_join(path, sizeof(path), d->config.runtime_dir, "hearthd.sock");
+    int r = file_join(path, sizeof(path), d->config.runtime_dir, RUNTIME_SOCKET);
     if (r == 0)
         r = d->control_fd = peer_bind_unix(path);
     if (r >= 0)
@@ -367,7 +368,7 @@ int control_bind(struct daemon *d)
 int control_start(struct daemon *d)
 {
     char path[CONFIG_PATH_BYTES + 16];
-    int r = file_join(path, sizeof(path), d->config.runtime_dir, "hearthd.sock");
+    int r = file_join(path, sizeof(path), d->config.runtime_dir, RUNTIME_SOCKET);
     if (r != 0)
         return r;
     struct control *control CLEANUP(freep) = calloc(1, sizeof(*control));

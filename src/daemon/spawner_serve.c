@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/helper.h"
+#include "base/runtime.h"
 #include "base/spawn.h"
 #include "base/util.h"
 #include "daemon/spawner_internal.h"
@@ -223,7 +224,7 @@ static int unbind(const struct config *c)
 {
     char path[CONFIG_PATH_BYTES + 16];
     struct stat st;
-    (void)snprintf(path, sizeof(path), "%s/hearthd.sock", c->runtime_dir);
+    (void)snprintf(path, sizeof(path), "%s/" RUNTIME_SOCKET, c->runtime_dir);
     int r = lstat(path, &st) != 0 ? -errno : S_ISSOCK(st.st_mode) ? 0 : -EEXIST;
     if (r == 0 && unlink(path) != 0)
         r = -errno;

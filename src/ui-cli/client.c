@@ -5,11 +5,13 @@
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/runtime.h"
 #include "base/secret.h"
 #include "base/util.h"
 
@@ -28,20 +30,6 @@ struct client {
     int (*on_ready)(void *ctx);
     void *ready_ctx;
 };
-
-int client_default_path(char *out, size_t cap)
-{
-    const char *named = getenv("HEARTH_SOCKET");
-    if (named != NULL && named[0] != '\0')
-        return snprintf(out, cap, "%s", named) < (int)cap ? 0 : -ENAMETOOLONG;
-    if (geteuid() == 0 && access("/run/hearth/hearthd.sock", F_OK) == 0)
-        return snprintf(out, cap, "/run/hearth/hearthd.sock") < (int)cap ? 0 : -ENAMETOOLONG;
-    const char *runtime = getenv("XDG_RUNTIME_DIR");
-    int n = runtime != NULL && runtime[0] == '/'
-                ? snprintf(out, cap, "%s/hearth/hearthd.sock", runtime)
-                : snprintf(out, cap, "/run/user/%u/hearth/hearthd.sock", (unsigned)getuid());
-    return n < (int)cap ? 0 : -ENAMETOOLONG;
-}
 
 static int send_all(int fd, struct slice bytes)
 {
@@ -66,6 +54,46 @@ static int tell_terminal(struct client *c)
     return client_send(c, ctl_Type_TERMINAL, ctl_Terminal_fields, &(ctl_Terminal){ .session = (uint64_t)getsid(0) });
 }
 
+static int connect_to(struct client *c, const char *path)
+{
+    struct sockaddr_un address = { .sun_family = AF_UNIX };
+    if (snprintf(c->path, sizeof(c->path), "%s", path) >= (int)sizeof(c->path))
+        return -ENAMETOOLONG;
+    memcpy(address.sun_path, c->path, sizeof(address.sun_path));
+    c->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (c->fd < 0)
+        return -errno;
+    if (connect(c->fd, (struct sockaddr *)&address, sizeof(address)) == 0)
+        return 0;
+    int r = -errno;
+    closep(&c->fd);
+    return r;
+}
+
+/* What says most about why nobody was found: one who may not be spoken to, then one who has gone, then any first place. */
+static int weight_of(int error) { return error == -EACCES || error == -EPERM ? 3 : error == -ENOENT ? 1 : 2; }
+
+/* Wherever a hearthd that was started without a word about it listens. c->path becomes the place that the outcome is of. */
+static int connect_somewhere(struct client *c)
+{
+    struct runtime_places places;
+    char path[RUNTIME_DIR_BYTES + sizeof("/" RUNTIME_SOCKET)], best_path[sizeof(c->path)] = "";
+    int best = 0;
+    runtime_places(&places);
+    for (size_t i = 0; i < places.count; i++) {
+        snprintf(path, sizeof(path), "%s/%s", places.dirs[i], RUNTIME_SOCKET);
+        int r = connect_to(c, path);
+        if (r == 0)
+            return 0;
+        if (best == 0 || weight_of(r) > weight_of(best)) {
+            best = r;
+            memcpy(best_path, c->path, sizeof(best_path));
+        }
+    }
+    memcpy(c->path, best_path, sizeof(best_path));
+    return best;
+}
+
 int client_open(struct client **out, const char *socket_path)
 {
     struct client *c = calloc(1, sizeof(*c));
@@ -73,22 +101,10 @@ int client_open(struct client **out, const char *socket_path)
         return -ENOMEM;
     c->in = buf(FRAME_MAX);
     c->fd = c->watched_fd = -1;
-    int r;
-    if (socket_path != NULL)
-        r = snprintf(c->path, sizeof(c->path), "%s", socket_path) < (int)sizeof(c->path) ? 0 : -ENAMETOOLONG;
-    else
-        r = client_default_path(c->path, sizeof(c->path));
-    if (r == 0) {
-        c->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        if (c->fd < 0)
-            r = -errno;
-    }
-    if (r == 0) {
-        struct sockaddr_un address = { .sun_family = AF_UNIX };
-        memcpy(address.sun_path, c->path, sizeof(address.sun_path));
-        if (connect(c->fd, (struct sockaddr *)&address, sizeof(address)) != 0)
-            r = -errno;
-    }
+    const char *named = getenv("HEARTH_SOCKET");
+    if (socket_path == NULL && named != NULL && named[0] != '\0')
+        socket_path = named;
+    int r = socket_path != NULL ? connect_to(c, socket_path) : connect_somewhere(c);
     if (r == 0)
         r = tell_terminal(c);
     *out = c; /* also on failure: the path is wanted for the message */

@@ -11,7 +11,8 @@
 struct client;
 #define CLIENT_REFUSED 1 /* outcome: the daemon refused; client_refusal says why */
 
-/* socket_path NULL: HEARTH_SOCKET, else the runtime directory's default. -ECONNREFUSED, -ENOENT and the like: nobody there. */
+/* socket_path NULL: HEARTH_SOCKET, else wherever hearthd may be (base/runtime.h). -ECONNREFUSED, -ENOENT and the like: nobody there; -EACCES: another
+ * user's. *out is the caller's also then. */
 int client_open(struct client **out, const char *socket_path) MUST_USE;
 void client_free(struct client *c); /* accepts NULL */
 const char *client_path(const struct client *c);
@@ -42,8 +43,5 @@ int client_call_many(struct client *c, const struct client_many *m) MUST_USE;
 int client_send(struct client *c, uint16_t type, const pb_msgdesc_t *fields, const void *message) MUST_USE;
 /* While a call waits, on_ready fires whenever fd can be read; non-zero ends the call with that value. fd -1: no more. */
 void client_watch(struct client *c, int fd, int (*on_ready)(void *ctx), void *ctx);
-
-/* The default socket path into out. */
-int client_default_path(char *out, size_t cap) MUST_USE;
 
 #endif

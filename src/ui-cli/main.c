@@ -120,10 +120,17 @@ static int unreachable(struct cli *cli, int error)
                      cli->when_lost != NULL ? cli->when_lost : "start it, and give the command again");
         return EXIT_UNREACHABLE;
     }
-    snprintf(message, sizeof(message), "hearthd does not answer at %s: %s",
-             cli->client != NULL ? client_path(cli->client) : "its socket", strerror(-error));
+    const char *path = cli->client != NULL ? client_path(cli->client) : "its socket";
+    if (error == -EACCES || error == -EPERM) {
+        snprintf(message, sizeof(message), "this user may not speak to the hearthd at %s", path);
+        output_error(&cli->output, "daemon-unreachable", message,
+                     "give the command as the user whose it is, or as root: sudo hearth ...; or start one of your own: "
+                     "systemctl --user start hearthd");
+        return EXIT_UNREACHABLE;
+    }
+    snprintf(message, sizeof(message), "hearthd does not answer at %s: %s", path, strerror(-error));
     output_error(&cli->output, "daemon-unreachable", message,
-                 "start hearthd, or name its socket with --socket or HEARTH_SOCKET");
+                 "start hearthd (systemctl --user start hearthd), or name its socket with --socket or HEARTH_SOCKET");
     return EXIT_UNREACHABLE;
 }
 

@@ -1,4 +1,4 @@
-"""The programs as a shell starts them: what they leave behind at a terminal. Arguments: hearth, hearth-distributor."""
+"""The programs as a shell starts them: what they leave behind at a terminal, and how they find each other. Arguments: hearth, hearth-distributor, hearthd."""
 import os
 import pty
 import re
@@ -10,7 +10,7 @@ import tempfile
 import termios
 import time
 
-HEARTH, DISTRIBUTOR = sys.argv[1:3]
+HEARTH, DISTRIBUTOR, HEARTHD = sys.argv[1:4]
 done = 0
 
 
@@ -105,8 +105,47 @@ def a_question_that_is_answered_leaves_it_as_well():
         t.close()
 
 
+# As a user of its own, in a mount namespace with a /run of its own: what is in the environment, is there a session's directory.
+LISTENS = """
+mount -t tmpfs tmpfs /run && mkdir -p /run/hearth /run/user && chown 65534:65534 /run/hearth
+[ "$1" = no ] || { mkdir /run/user/65534 && chown 65534:65534 /run/user/65534; }
+user="setpriv --reuid 65534 --regid 65534 --clear-groups -- env -i HOME=$HOME PATH=$PATH"
+$user $2 "$HEARTHD" --listen 127.0.0.1:0 --no-discovery >"$HOME/log" 2>&1 &
+trap 'kill $!; wait $!' EXIT
+end=$((SECONDS + 20))
+until $user $3 "$HEARTH" status >"$HOME/said" 2>&1; do
+    [ $SECONDS -lt $end ] && kill -0 $! || { cat "$HOME/said" "$HOME/log"; exit 1; }
+    sleep 0.05
+done
+echo "found it"
+env -i HOME=/nonexistent "$HEARTH" status >/dev/null && echo "so did root"
+setpriv --reuid 65533 --regid 65533 --clear-groups -- env -i HOME=/nonexistent "$HEARTH" status 2>&1
+"""
+
+
+def hearthd_is_found_whatever_the_environment_says():
+    if os.geteuid() != 0 or subprocess.run(["unshare", "--mount", "true"], capture_output=True).returncode != 0:
+        print("# SKIP: needs root and mount namespaces")
+        return
+    session = "XDG_RUNTIME_DIR=/run/user/65534"
+    started = []
+    os.chmod(where, 0o755)
+    for words in (("yes", session, ""), ("yes", "", session), ("yes", "", ""), ("no", session, ""), ("no", "", session), ("no", "", ""), ("yes", "RUNTIME_DIRECTORY=/run/hearth", session)):
+        home = tempfile.mkdtemp(dir=where)
+        os.chown(home, 65534, 65534)
+        started.append((words, subprocess.Popen(["unshare", "--mount", "bash", "-c", LISTENS, "sh", *words], env=dict(os.environ, HOME=home, HEARTH=HEARTH, HEARTHD=HEARTHD),
+                                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)))
+    for words, process in started:
+        said, _ = process.communicate(timeout=60)
+        assert "found it" in said, (words, said)
+        is_system = words[1].startswith("RUNTIME_DIRECTORY")
+        assert ("so did root" in said) == is_system, said
+        assert ("this user may not speak to the hearthd at /run/hearth/hearthd.sock" in said) == is_system, said
+
+
 with tempfile.TemporaryDirectory(prefix="hearth-shell-") as where:
-    cases = [a_signal_at_a_question_leaves_the_terminal_as_it_was, a_question_that_was_stopped_is_asked_again, a_question_that_is_answered_leaves_it_as_well]
+    cases = [a_signal_at_a_question_leaves_the_terminal_as_it_was, a_question_that_was_stopped_is_asked_again, a_question_that_is_answered_leaves_it_as_well,
+             hearthd_is_found_whatever_the_environment_says]
     print(f"1..{len(cases)}")
     for function in cases:
         case(function)
