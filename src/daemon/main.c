@@ -7,6 +7,7 @@
 #include "base/helper.h"
 #include "base/log.h"
 #include "base/secret.h"
+#include "base/standard.h"
 #include "daemon/daemon.h"
 #include "daemon/opener.h"
 #include "daemon/spawner.h"
@@ -18,9 +19,10 @@ int main(int argc, char **argv)
     struct spawner *spawner;
     struct opener *opener;
     uv_loop_t loop;
+    standard_open();
     int r = config_load(&config, argc, argv);
     if (r != 0)
-        return r == CONFIG_HELP ? EXIT_SUCCESS : 2;
+        return r == CONFIG_HELP ? standard_end("hearthd", EXIT_SUCCESS) : 2;
     log_init("hearthd");
     umask(077);
     signal(SIGPIPE, SIG_IGN);

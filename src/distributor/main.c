@@ -6,6 +6,7 @@
 
 #include "base/commands.h"
 #include "base/log.h"
+#include "base/standard.h"
 #include "base/suggest.h"
 #include "base/util.h"
 #include "distributor/admin.h"
@@ -322,7 +323,7 @@ static int choose_state_dir(struct admin *a, struct config *config)
     return 0;
 }
 
-int main(int argc, char **argv)
+static int run(int argc, char **argv)
 {
     log_init("hearth-distributor");
     struct admin a = { .now_ms = clock_wall_ms(clock_system()) };
@@ -368,7 +369,11 @@ int main(int argc, char **argv)
     if (r == ADMIN_DONE)
         admin_warn(&a);
     admin_close(&a);
-    if (fflush(stdout) != 0 && r == 0)
-        r = ADMIN_FAILED;
     return r;
+}
+
+int main(int argc, char **argv)
+{
+    standard_open();
+    return standard_end("hearth-distributor", run(argc, argv));
 }

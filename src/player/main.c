@@ -17,6 +17,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/secret.h"
+#include "base/standard.h"
 #include "base/util.h"
 #include "player/digest.h"
 #include "player/disc.h"
@@ -357,7 +358,7 @@ int main(int argc, char **argv)
     if (argc > 1) {
         bool asked = argc == 2 && strcmp(argv[1], "--help") == 0;
         (void)fputs(usage, asked ? stdout : stderr);
-        return asked ? 0 : 2;
+        return standard_end("hearth-player", asked ? 0 : 2);
     }
     log_init("hearth-player");
     if (!is_given(CONTROL_FD)) {

@@ -6,6 +6,7 @@
 #include <sys/prctl.h>
 #include <time.h>
 
+#include "base/standard.h"
 #include "base/text.h"
 #include "base/util.h"
 #include "ui-cli/cli.h"
@@ -232,7 +233,7 @@ static int skip_leading_options(struct cli *cli, int argc, char **argv)
             cli->socket_path = argv[i] + 9;
         else if (strcmp(argv[i], "--version") == 0) {
             puts("hearth " HEARTH_VERSION);
-            exit(EXIT_DONE);
+            exit(standard_end("hearth", EXIT_DONE));
         } else if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
             return -1;
         else
@@ -241,10 +242,8 @@ static int skip_leading_options(struct cli *cli, int argc, char **argv)
     return i;
 }
 
-int main(int argc, char **argv)
+static int run(int argc, char **argv)
 {
-    setlocale(LC_ALL, "");
-    prctl(PR_SET_DUMPABLE, 0); /* a password may pass through */
     struct cli cli = { 0 };
     output_init(&cli.output, false);
     int at = skip_leading_options(&cli, argc, argv);
@@ -273,4 +272,12 @@ int main(int argc, char **argv)
     else
         fprintf(stderr, "hearth: there is no command %s; see hearth --help\n", argv[at]);
     return EXIT_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+    standard_open();
+    setlocale(LC_ALL, "");
+    prctl(PR_SET_DUMPABLE, 0); /* a password may pass through */
+    return standard_end("hearth", run(argc, argv));
 }

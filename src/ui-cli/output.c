@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/standard.h"
 #include "base/text.h"
 #include "base/util.h"
 #include "base/width.h"
@@ -45,13 +46,21 @@ void output_line(struct output *o, const char *format, ...)
 void output_json(struct output *o, json_t *value)
 {
     output_progress_end(o);
-    if (value == NULL || json_dumpf(value, stdout, JSON_COMPACT) != 0) {
-        fputs("hearth: cannot write JSON\n", stderr);
+    char *text CLEANUP(freep) = value != NULL ? json_dumps(value, JSON_COMPACT) : NULL;
+    if (text == NULL) {
+        fputs("hearth: out of memory\n", stderr);
         exit(1);
     }
-    putchar('\n');
-    fflush(stdout);
+    puts(text);
     json_decref(value);
+    output_flush();
+}
+
+void output_flush(void)
+{
+    int status = standard_end("hearth", 0);
+    if (status != 0)
+        exit(status);
 }
 
 void output_error(struct output *o, const char *code, const char *message, const char *remedy)

@@ -23,6 +23,7 @@ void output_init(struct output *o, bool json);
 void output_line(struct output *o, const char *format, ...)
     __attribute__((format(printf, 2, 3)));         /* a sentence; nothing with --json */
 void output_json(struct output *o, json_t *value); /* takes value; prints one compact line */
+void output_flush(void); /* what was printed so far is seen now; where it cannot be written, the program ends */
 void output_error(struct output *o, const char *code, const char *message, const char *remedy);
 void output_progress(struct output *o, const ctl_Progress *p);
 void output_status(struct output *o,

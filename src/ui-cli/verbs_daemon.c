@@ -182,7 +182,7 @@ static int on_event(const struct frame *f, void *ctx)
     else
         output_line(&cli->output, "%5llu  %s  %-16s %s", (unsigned long long)e.number, output_time(e.time_ms, when),
                     e.kind, e.text);
-    fflush(stdout);
+    output_flush();
     return 0;
 }
 

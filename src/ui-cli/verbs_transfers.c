@@ -224,7 +224,7 @@ static int follow_transfers(struct cli *cli, bool all)
         if (again)
             printf("\033[%uA\033[J", lines);
         code = list_transfers(cli, all, &under_way, &lines);
-        fflush(stdout);
+        output_flush();
     }
     return code;
 }

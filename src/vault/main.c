@@ -22,6 +22,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "base/standard.h"
 #include "base/util.h"
 #include "crypto/known.h"
 #include "net/channel.h"
@@ -180,7 +181,7 @@ int main(int argc, char **argv)
     if (!dir) {
         bool asked = argc == 2 && strcmp(argv[1], "--help") == 0;
         fputs(usage, asked ? stdout : stderr);
-        return asked ? 0 : 2;
+        return standard_end("hearth-vault", asked ? 0 : 2);
     }
     if (!is_socket(REQUESTS_FD) || !is_socket(TLS_FD)) {
         log_error("descriptors 3 and 4 must be hearthd's channels");

@@ -1,4 +1,4 @@
-"""The programs as a shell starts them: what they leave behind at a terminal, and how they find each other. Arguments: hearth, hearth-distributor, hearthd."""
+"""The programs as a shell starts them: what they leave behind at a terminal, what becomes of what cannot be written, and how they find each other. Arguments: hearth, hearth-distributor, hearthd, hearth-vault, hearth-player."""
 import os
 import pty
 import re
@@ -10,7 +10,7 @@ import tempfile
 import termios
 import time
 
-HEARTH, DISTRIBUTOR, HEARTHD = sys.argv[1:4]
+HEARTH, DISTRIBUTOR, HEARTHD, VAULT, PLAYER = sys.argv[1:6]
 done = 0
 
 
@@ -105,6 +105,25 @@ def a_question_that_is_answered_leaves_it_as_well():
         t.close()
 
 
+def what_cannot_be_written_is_not_done():
+    """Full: said, with a status. A reader that has gone: not said, as of any program. Closed: no file of ours takes its place."""
+    state = os.path.join(where, "state")
+    for words in ((HEARTH, "--help"), (HEARTH, "help"), (HEARTH, "play", "--help"), (HEARTH, "--version"), (HEARTH, "completion", "fish"), (HEARTH, "--json", "--socket", where, "status"),
+                  (DISTRIBUTOR, "--help"), (DISTRIBUTOR, "help"), (DISTRIBUTOR, "publish", "--help"), (DISTRIBUTOR, "--version"), (DISTRIBUTOR, "--state-dir", state, "settings"),
+                  (HEARTHD, "--help"), (HEARTHD, "--version"), (VAULT, "--help"), (PLAYER, "--help")):
+        with open("/dev/full", "w") as full:
+            p = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, text=True)
+        assert p.returncode not in (0, -signal.SIGPIPE), (words, p)
+        assert p.stderr.splitlines()[-1] == f"{os.path.basename(words[0])}: the output cannot be written: No space left on device", (words, p.stderr)
+        r, w = os.pipe()
+        os.close(r)
+        p = subprocess.run(words, stdout=w, stderr=subprocess.PIPE, text=True)
+        os.close(w)
+        assert p.returncode != 0 and p.stderr == "", (words, p)
+        p = subprocess.run(["sh", "-c", 'exec "$@" >&-', "sh", *words], stderr=subprocess.PIPE, text=True)
+        assert p.returncode != 0 and p.stderr.endswith(": Bad file descriptor\n"), (words, p)
+
+
 # As a user of its own, in a mount namespace with a /run of its own: what is in the environment, is there a session's directory.
 LISTENS = """
 mount -t tmpfs tmpfs /run && mkdir -p /run/hearth /run/user && chown 65534:65534 /run/hearth
@@ -145,7 +164,7 @@ def hearthd_is_found_whatever_the_environment_says():
 
 with tempfile.TemporaryDirectory(prefix="hearth-shell-") as where:
     cases = [a_signal_at_a_question_leaves_the_terminal_as_it_was, a_question_that_was_stopped_is_asked_again, a_question_that_is_answered_leaves_it_as_well,
-             hearthd_is_found_whatever_the_environment_says]
+             what_cannot_be_written_is_not_done, hearthd_is_found_whatever_the_environment_says]
     print(f"1..{len(cases)}")
     for function in cases:
         case(function)
