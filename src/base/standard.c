@@ -1,10 +1,11 @@
-/* Standard output at a program's end. Single thread. */
+/* How a program begins and ends. Single thread. */
 #include "base/standard.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sysexits.h>
 #include <unistd.h>
 
 void standard_open(void)
@@ -25,4 +26,27 @@ int standard_end(const char *program, int status)
         fprintf(stderr, "%s: the output cannot be written%s%s\n", program, error != 0 ? ": " : "",
                 error != 0 ? strerror(error) : "");
     return status != 0 ? status : 1;
+}
+
+int standard_status(int error)
+{
+    switch (error) {
+    case 0:
+        return 0;
+    case -EACCES:
+    case -EPERM:
+    case -EROFS:
+    case -ENOKEY:
+        return EX_NOPERM;
+    case -EUCLEAN:
+    case -EPROTONOSUPPORT:
+        return EX_DATAERR;
+    case -ENOTDIR:
+    case -EISDIR:
+    case -ELOOP:
+    case -ENAMETOOLONG:
+        return EX_CONFIG;
+    default:
+        return 1;
+    }
 }

@@ -1,4 +1,4 @@
-/* Standard output at a program's end: what could not be written is not done. Single thread. */
+/* How a program begins and ends towards whoever started it: descriptors, output, exit status. Single thread. */
 #ifndef BASE_STANDARD_H
 #define BASE_STANDARD_H
 
@@ -7,5 +7,9 @@ void standard_open(void);
 /* Writes out what stdout still holds. Returns status; or 1 in place of 0 when something written there was lost, which is said on standard error, except
  * of a pipe that nobody reads any more. */
 int standard_end(const char *program, int status);
+/* The exit status of a server that cannot start because of an error (-errno): EX_NOPERM where it is not permitted, or has not the key; EX_DATAERR where what
+ * is stored is damaged, or a newer version's; EX_CONFIG where a path cannot be what it should. Whoever starts it again changes none of these (units name
+ * them in RestartPreventExitStatus=). Else 1; 0 of 0. */
+int standard_status(int error);
 
 #endif

@@ -362,6 +362,7 @@ int control_bind(struct daemon *d)
     if (r >= 0)
         return 0;
     log_error("the control socket could not be opened path=%s error=%s", path, strerror(-r));
+    d->explained = true;
     return r;
 }
 
@@ -381,6 +382,7 @@ int control_start(struct daemon *d)
     d->control_fd = -1;
     if (r != 0) {
         log_error("the control socket could not be opened path=%s error=%s", path, strerror(-r));
+        d->explained = true;
         return r;
     }
     d->control = steal(&control);

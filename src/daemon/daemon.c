@@ -13,6 +13,7 @@
 
 #include "base/file.h"
 #include "base/notify.h"
+#include "base/standard.h"
 #include "base/text.h"
 #include "base/util.h"
 #include "daemon/account.h"
@@ -51,6 +52,15 @@
 #define LOCK_TRIES 20
 #define LOCK_WAIT_MS 100
 
+/* Why it cannot start, once and with the path that it is about. Returns the error. */
+static int explain(struct daemon *d, int error, const char *what, const char *path)
+{
+    char safe[CONFIG_PATH_BYTES + 16];
+    log_error("cannot start: %s path=%s error=%s", what, text_safe(path, safe, sizeof(safe)), strerror(-error));
+    d->explained = true;
+    return error;
+}
+
 /* --- Storage --- */
 
 /* One hearthd for a state directory: two would fight over the vault's answers and the bodies. */
@@ -62,7 +72,7 @@ static int lock_state(struct daemon *d)
         return r;
     d->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (d->lock_fd < 0)
-        return -errno;
+        return explain(d, -errno, "this file cannot be opened", path);
     /* One that was ended a moment ago may have left a child between fork and exec, which still holds it. */
     for (int i = 0; i < LOCK_TRIES; i++) {
         if (flock(d->lock_fd, LOCK_EX | LOCK_NB) == 0)
@@ -72,32 +82,49 @@ static int lock_state(struct daemon *d)
         poll(NULL, 0, LOCK_WAIT_MS);
     }
     r = errno == EWOULDBLOCK ? -EBUSY : -errno;
-    if (r == -EBUSY)
-        log_error("another hearthd uses %s", d->config.state_dir);
-    return r;
+    return explain(d, r, r == -EBUSY ? "another hearthd uses this directory" : "this directory cannot be locked",
+                   d->config.state_dir);
+}
+
+static int make_directory(struct daemon *d, const char *path)
+{
+    int r = file_make_dirs(path, 0700);
+    return r == 0 ? 0 : explain(d, r, "this directory cannot be made", path);
+}
+
+static int open_database(struct daemon *d)
+{
+    char path[CONFIG_PATH_BYTES + 16];
+    int r = file_join(path, sizeof(path), d->config.state_dir, "hearthd.db");
+    if (r == 0)
+        r = db_open(&d->db, d->loop, d->config.state_dir);
+    if (r == STORE_NEWER)
+        return explain(d, -EPROTONOSUPPORT,
+                       "this database was made by a newer version of hearth: install that again; nothing was changed",
+                       path);
+    if (r == -EUCLEAN)
+        return explain(
+            d, r,
+            "this database is damaged, or is none: move it away to begin without it. Licenses are the vault's "
+            "and stay; accounts are registered again",
+            path);
+    return r == 0 ? 0 : explain(d, r, "this database cannot be opened", path);
 }
 
 static int open_storage(struct daemon *d)
 {
-    int r = file_make_dirs(d->config.state_dir, 0700);
+    int r = make_directory(d, d->config.state_dir);
     if (r == 0)
-        r = file_make_dirs(d->config.bodies_dir, 0700);
+        r = make_directory(d, d->config.bodies_dir);
     if (r == 0)
-        r = file_make_dirs(d->config.runtime_dir, 0700);
+        r = make_directory(d, d->config.runtime_dir);
     if (r == 0)
         r = lock_state(d);
     if (r == 0)
         r = metadata_start(d);
     if (r == 0)
         r = programs_start(d);
-    if (r == 0)
-        r = db_open(&d->db, d->loop, d->config.state_dir);
-    if (r == STORE_NEWER) {
-        log_error("the database in %s was made by a newer version of hearth: install that again; nothing was changed",
-                  d->config.state_dir);
-        r = -EPROTONOSUPPORT;
-    }
-    return r;
+    return r == 0 ? open_database(d) : r;
 }
 
 /* --- The network --- */
@@ -116,9 +143,11 @@ static int start_listener(struct daemon *d)
 {
     int r = peer_listen(&d->listener, d->loop, d->identity, d->config.listen_host, d->config.listen_port, DEVICES_MAX,
                         on_accept, d, &d->port);
-    if (r != 0)
-        log_error("cannot listen on %s:%u error=%s", d->config.listen_host, (unsigned)d->config.listen_port,
-                  strerror(-r));
+    if (r == 0)
+        return 0;
+    log_error("cannot start: it cannot listen there address=%s:%u error=%s", d->config.listen_host,
+              (unsigned)d->config.listen_port, strerror(-r));
+    d->explained = true;
     return r;
 }
 
@@ -186,9 +215,9 @@ static int start_exchange(struct daemon *d)
 
 static void fail_start(struct daemon *d, int error)
 {
-    if (!d->stopping)
-        log_error("cannot start error=%s", strerror(-error));
-    daemon_stop(d, 1);
+    if (!d->stopping && !d->explained)
+        (void)explain(d, error, "what is stored cannot be used", d->config.state_dir);
+    daemon_stop(d, standard_status(error));
 }
 
 static void on_library(struct daemon *d, int error)
@@ -209,8 +238,10 @@ static void on_library(struct daemon *d, int error)
 
 static void on_identity(struct daemon *d, int error)
 {
-    if (error == 0 && !d->stopping)
-        error = start_modules(d);
+    if (error == 0) {
+        d->explained = false;
+        error = d->stopping ? 0 : start_modules(d);
+    }
     if (error != 0)
         fail_start(d, error);
 }
@@ -257,11 +288,8 @@ int daemon_start(struct daemon *d, uv_loop_t *loop, const struct config *config,
         r = confinement_enter(&d->config); /* nothing of the world was read by now, and there is one thread */
     if (r == 0)
         r = vault_start(&d->vault, d, on_identity);
-    if (r != 0) {
-        if (r != -EBUSY)
-            log_error("cannot start error=%s", strerror(-r));
-        daemon_stop(d, 1);
-    }
+    if (r != 0)
+        fail_start(d, r);
     return r;
 }
 
@@ -321,6 +349,8 @@ void daemon_deinit(struct daemon *d)
     opener_free(steal(&d->opener));
     spawner_close(steal(&d->spawner));
     closep(&d->notify_fd);
+    if (d->db != NULL)
+        db_release(d->db); /* what was to be stored by a start that failed needs the loop, too */
     (void)uv_run(d->loop, UV_RUN_DEFAULT);
     db_close(steal(&d->db));
     state_free(d);

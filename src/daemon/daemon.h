@@ -42,6 +42,7 @@ struct daemon {
     const struct rng *rng;
     struct config config;
     int lock_fd, notify_fd, control_fd; /* -1: not open; notify.h, control.h */
+    bool explained;                     /* why it cannot start stands in the log */
     struct opener *opener;              /* opens what commands name (opener.h) */
     struct spawner *spawner;            /* starts programs (spawner.h) */
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
+#define LOG_MODULE "main"
 #include "base/helper.h"
 #include "base/log.h"
 #include "base/secret.h"
@@ -28,11 +29,13 @@ int main(int argc, char **argv)
     signal(SIGPIPE, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
     if (secret_hide_process() != 0 || spawner_new(&spawner, &config, HELPER_PATIENCE_MS) != 0 ||
-        opener_new(&opener, HELPER_PATIENCE_MS) != 0 || uv_loop_init(&loop) != 0) /* it has the vault's channel */
+        opener_new(&opener, HELPER_PATIENCE_MS) != 0 || uv_loop_init(&loop) != 0) { /* it has the vault's channel */
+        log_error("the helper processes could not be started");
         return EXIT_FAILURE;
+    }
     r = daemon_start(&daemon, &loop, &config, spawner, opener);
     (void)uv_run(&loop, UV_RUN_DEFAULT);
     daemon_deinit(&daemon);
     (void)uv_loop_close(&loop);
-    return r != 0 ? EXIT_FAILURE : daemon.exit_code;
+    return daemon.exit_code;
 }

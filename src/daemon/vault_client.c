@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sysexits.h>
 #include <unistd.h>
 
 #include "base/util.h"
@@ -37,6 +38,7 @@ struct vault {
     bool open;         /* the peer takes frames */
     struct child process;
     bool alive; /* it runs */
+    int status; /* with which the last one ended */
     uv_timer_t timer, killer;
     struct vault_sign sign;         /* the second channel */
     struct vault_request *requests; /* in the order they were made */
@@ -254,6 +256,12 @@ static void close_timers(struct vault *v)
     uv_close((uv_handle_t *)&v->killer, on_handle_closed);
 }
 
+/* It has said why, and would say the same again: another start changes nothing. 0: it may. */
+static int hopeless_of(const struct vault *v)
+{
+    return v->status == EX_NOPERM ? -ENOKEY : v->status == EX_DATAERR ? -EUCLEAN : 0;
+}
+
 /* Both the channel and the process are gone. */
 static void child_gone(struct vault *v)
 {
@@ -269,8 +277,9 @@ static void child_gone(struct vault *v)
     v->failures = lived ? 0 : v->failures + 1;
     uint32_t shift = v->failures > 7 ? 7 : v->failures;
     v->restart_ms = now(v) + (v->failures <= 1 ? 0 : u64_min(BACKOFF_MAX_MS, 500ull << shift));
-    if (!v->identified && v->failures > 3) {
-        v->on_identity(v->daemon, -EIO);
+    int hopeless = hopeless_of(v);
+    if (!v->identified && (hopeless != 0 || v->failures > 3)) {
+        v->on_identity(v->daemon, hopeless != 0 ? hopeless : -EIO);
         return;
     }
     if (v->restart_ms <= now(v) && start_child(v) != 0)
@@ -280,7 +289,10 @@ static void child_gone(struct vault *v)
 static void on_child_exit(struct child *process, int status, int signal)
 {
     struct vault *v = container_of(process, struct vault, process);
-    if (!v->stopping)
+    v->status = signal == 0 ? status : 0;
+    if (!v->stopping && hopeless_of(v) != 0)
+        v->daemon->explained = true;
+    else if (!v->stopping)
         log_error("the vault has ended status=%d signal=%d", status, signal);
     uv_timer_stop(&v->killer);
     v->open = false;
@@ -333,6 +345,7 @@ static int spawn(struct vault *v, int requests_fd, int sign_fd)
     int r = spawner_start_vault(v->daemon->spawner, &v->process, requests_fd, sign_fd, on_child_exit);
     if (r != 0)
         log_error("hearth-vault could not be started error=%s", strerror(-r));
+    v->daemon->explained = v->daemon->explained || r != 0;
     v->alive = r == 0;
     return r;
 }

@@ -205,7 +205,7 @@ int main(int argc, char **argv)
     tpm_close(v.tpm);
     known_free(v.known);
     secret_free(storage_key);
-    if (r < 0)
-        log_error("stopped: errno=%d", -r);
-    return r < 0 ? 1 : 0;
+    if (r < 0 && r != -ENOKEY && r != -EPROTONOSUPPORT) /* of these it was said above what to do */
+        log_error("stopped path=%s error=%s", dir, strerror(-r));
+    return r < 0 ? standard_status(r) : 0;
 }

@@ -1,8 +1,9 @@
-"""The programs as a shell starts them: what they leave behind at a terminal, what becomes of what cannot be written, and how they find each other. Arguments: hearth, hearth-distributor, hearthd, hearth-vault, hearth-player."""
+"""The programs as a shell starts them: what they leave behind at a terminal, what becomes of what cannot be written, what a hearthd that cannot start says, and how they find each other. Arguments: hearth, hearth-distributor, hearthd, hearth-vault, hearth-player."""
 import os
 import pty
 import re
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -124,6 +125,52 @@ def what_cannot_be_written_is_not_done():
         assert p.returncode != 0 and p.stderr.endswith(": Bad file descriptor\n"), (words, p)
 
 
+def begins(home, *words):
+    """A hearthd until it has started, or has ended: its status, and its log."""
+    log = os.path.join(home, "log")
+    run, socket = os.path.join(home, "run"), os.path.join(home, "run", "hearthd.sock")
+    with open(log, "w") as f:
+        p = subprocess.Popen([HEARTHD, "--no-discovery", "--listen", "127.0.0.1:0", "--state-dir", os.path.join(home, "state"), "--runtime-dir", run, *words], stderr=f)
+    end = time.monotonic() + 30
+    while p.poll() is None and subprocess.run([HEARTH, "--socket", socket, "status"], capture_output=True).returncode != 0:
+        assert time.monotonic() < end, open(log).read()
+        time.sleep(0.02)
+    p.terminate()
+    return p.wait(30), open(log).read().splitlines()
+
+
+def a_hearthd_that_cannot_start_says_where_and_whether_to_try_again():
+    home = tempfile.mkdtemp(dir=where)
+    path = lambda *names: os.path.join(home, *names)
+    def refused(status, said, *words):
+        got, log = begins(home, *words)
+        complaints = [line for line in log if " error " in line]
+        assert got == status and len(complaints) == 1 and said in complaints[0], (status, said, got, log)
+    open(path("file"), "w").close()
+    refused(os.EX_CONFIG, f"path={path('file')}", "--state-dir", path("file"))
+    refused(os.EX_CONFIG, f"path={path('file')}", "--runtime-dir", path("file"))
+    refused(os.EX_CONFIG, f"path={path('x' * 120)}", "--runtime-dir", path("x" * 120))
+    refused(1, "address=192.0.2.1:7 ", "--listen", "192.0.2.1:7")
+    shutil.rmtree(path("state"))
+    os.makedirs(path("state", "hearthd.db"))
+    refused(os.EX_CONFIG, f"path={path('state', 'hearthd.db')}")
+    os.rmdir(path("state", "hearthd.db"))
+    with open(path("state", "hearthd.db"), "wb") as f:
+        f.write(b"no database " * 1000)
+    got, log = begins(home)
+    assert got == os.EX_DATAERR and any(f"path={path('state', 'hearthd.db')}" in line for line in log), log
+    os.unlink(path("state", "hearthd.db"))
+    for name in ("file", "secret"):
+        with open(path(name), "w") as f:
+            f.write("[vault]\nkey = passphrase\npassphrase-file = " + path("secret") + "\n" if name == "file" else "one\n")
+    assert begins(home, "--config", path("file")) [0] == 0
+    with open(path("secret"), "w") as f:
+        f.write("another\n")
+    refused(os.EX_NOPERM, "this is not the passphrase", "--config", path("file"))
+    os.unlink(path("secret"))
+    refused(os.EX_NOPERM, "the storage key needs its passphrase", "--config", path("file"))
+
+
 # As a user of its own, in a mount namespace with a /run of its own: what is in the environment, is there a session's directory.
 LISTENS = """
 mount -t tmpfs tmpfs /run && mkdir -p /run/hearth /run/user && chown 65534:65534 /run/hearth
@@ -164,7 +211,7 @@ def hearthd_is_found_whatever_the_environment_says():
 
 with tempfile.TemporaryDirectory(prefix="hearth-shell-") as where:
     cases = [a_signal_at_a_question_leaves_the_terminal_as_it_was, a_question_that_was_stopped_is_asked_again, a_question_that_is_answered_leaves_it_as_well,
-             what_cannot_be_written_is_not_done, hearthd_is_found_whatever_the_environment_says]
+             what_cannot_be_written_is_not_done, a_hearthd_that_cannot_start_says_where_and_whether_to_try_again, hearthd_is_found_whatever_the_environment_says]
     print(f"1..{len(cases)}")
     for function in cases:
         case(function)

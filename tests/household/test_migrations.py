@@ -245,7 +245,7 @@ def newer_device():
         kitchen.start(wait=False)
         wait_for("it ends", lambda: not kitchen.process.running())
         said = open(kitchen.log).read()
-        assert kitchen.process.child.returncode == 1 and ("vault.db was made" if name != "hearthd.db" else "the database in") in said and "made by a newer version of hearth: install that again" in said, said
+        assert kitchen.process.child.returncode == 65 and ("vault.db was made" if name != "hearthd.db" else "this database was made") in said and "made by a newer version of hearth: install that again" in said, said
         unchanged(path, before)
         db = sqlite3.connect(path)
         db.execute(f"PRAGMA user_version={version}")
