@@ -1,6 +1,7 @@
 /* Overview, list and usage, for a screen of 80 columns. Any thread. */
 #include "base/commands.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 #define COLUMNS 80
@@ -22,23 +23,46 @@ static int put_word(FILE *out, const char *word, int len, int column, int indent
     return column + len;
 }
 
-/* Line by line: one that fits stays as it is, another one is broken between words. */
+/* Where the words of a line begin: behind what it is indented by; of an entry ("  --name VALUE  what it is"), where the text about it does. */
+static size_t lead_of(const char *at)
+{
+    size_t line = strcspn(at, "\n"), lead = strspn(at, " ");
+    for (size_t i = lead; lead > 0 && i + 2 < line; i++)
+        if (at[i] == ' ' && at[i + 1] == ' ')
+            return i + strspn(at + i, " ");
+    return lead;
+}
+
+/* Does the line at `at`, len bytes so far, go on behind its line break? The source breaks lines where it has no more room: that is a blank here. It does not
+ * behind a sentence or a colon; nor before a line that is empty, or indented otherwise than the text of an entry goes on. */
+static bool goes_on(const char *at, size_t len, size_t lead)
+{
+    const char *next = at + len + 1;
+    if (at[len] != '\n' || len == 0 || *next == '\0' || *next == '\n')
+        return false;
+    if (at[0] == ' ')
+        return lead > strspn(at, " ") && strspn(next, " ") == lead;
+    return *next != ' ' && strchr(".:", at[len - 1]) == NULL;
+}
+
+/* Line by line: broken between words where it does not fit. */
 static void put_text(FILE *out, const char *text, int indent)
 {
     for (const char *at = text; *at != '\0';) {
-        size_t line = strcspn(at, "\n");
-        int column = indent;
+        size_t lead = lead_of(at), len = strcspn(at, "\n");
+        while (goes_on(at, len, lead))
+            len += 1 + strcspn(at + len + 1, "\n");
+        const char *end = at + len;
+        const int from = indent + (int)lead;
         if (at != text)
-            fprintf(out, "\n%*s", line > 0 ? indent : 0, "");
-        if (indent + (int)line <= COLUMNS) {
-            fprintf(out, "%.*s", (int)line, at);
-            at += line;
-        }
-        while (*at != '\0' && *at != '\n') {
-            size_t len = strcspn(at, " \n");
-            if (len > 0)
-                column = put_word(out, at, (int)len, column, indent);
-            at += len + (at[len] == ' ');
+            fprintf(out, "\n%*s", len > 0 ? indent : 0, "");
+        fprintf(out, "%.*s", (int)lead, at);
+        at += lead;
+        for (int column = from; at < end;) {
+            size_t word = strcspn(at, " \n");
+            if (word > 0)
+                column = put_word(out, at, (int)word, column, from);
+            at += word + (at + word < end);
         }
         at += *at == '\n';
     }

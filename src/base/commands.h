@@ -18,7 +18,8 @@ struct command {
 void commands_overview(const struct command *table, size_t count, FILE *out);
 /* Headings, each command with its summary, in lines of 80 columns. */
 void commands_list(const struct command *table, size_t count, FILE *out);
-/* A text about a command, in lines of 80 columns; its own line breaks are kept. */
+/* A text about a command, in lines of 80 columns. A line break of its own is kept behind a full stop or a colon, and before lines that are empty or begin
+ * with a blank; elsewhere it is a blank. What is indented goes on below its words, of "  --name VALUE  what it is" below "what". */
 void commands_text(const char *text, FILE *out);
 /* "usage: PROGRAM NAME USAGE", broken between words at 80 columns. */
 void commands_usage(const char *program, const struct command *c, FILE *out);

@@ -1,6 +1,7 @@
 /* Command line, configuration file, defaults. */
 #include "daemon/config.h"
 
+#include <errno.h>
 #include <getopt.h>
 #include <ini.h>
 #include <stdio.h>
@@ -15,7 +16,7 @@
 #include "base/util.h"
 
 static const char help[] = "usage: hearthd [--state-dir DIR] [--runtime-dir DIR] [--name NAME]\n"
-                           "               [--listen HOST:PORT] [--config FILE]\n"
+                           "               [--listen HOST:PORT] [--no-discovery] [--config FILE]\n"
                            "The device daemon of a household: library, transfers, sessions with\n"
                            "distributors.\n\n"
                            "  --state-dir DIR     what must be kept (default: /var/lib/hearth,\n"
@@ -98,48 +99,112 @@ static int set_key(struct config *c, const char *value)
     return set(c->vault_key, sizeof(c->vault_key), value);
 }
 
+static int set_file(char *out, size_t cap, const char *value)
+{
+    return value[0] == '/' ? set(out, cap, value) : CONFIG_USAGE;
+}
+
+static int set_state_dir(struct config *c, const char *value) { return set(c->state_dir, sizeof(c->state_dir), value); }
+static int set_runtime_dir(struct config *c, const char *value)
+{
+    return set(c->runtime_dir, sizeof(c->runtime_dir), value);
+}
+static int set_discovery(struct config *c, const char *value) { return set_bool(&c->discovery, value); }
+static int set_answer_fetch(struct config *c, const char *value) { return set_fetch(&c->answer_fetch, value); }
+static int set_tpm(struct config *c, const char *value) { return set(c->vault_tpm, sizeof(c->vault_tpm), value); }
+static int set_passphrase_file(struct config *c, const char *value)
+{
+    return set_file(c->vault_passphrase_file, sizeof(c->vault_passphrase_file), value);
+}
+static int set_places(struct config *c, const char *value) { return set_bool(&c->places, value); }
+static int set_ca_file(struct config *c, const char *value) { return set_file(c->ca_file, sizeof(c->ca_file), value); }
+
+#define A_NAME "a name of up to 63 bytes"
+#define A_DIRECTORY "the path of a directory, of up to 1023 bytes"
+#define A_FILE "an absolute path, of up to 1023 bytes"
+#define AN_ADDRESS "HOST:PORT, such as 192.168.1.2:7411, [::]:7411, or :0 for every interface and any free port"
+#define YES_OR_NO "yes or no"
+static const struct setting {
+    const char *section, *name;
+    int (*set)(struct config *c, const char *value);
+    const char *allowed; /* for a person whose value is not */
+} settings[] = {
+    { "paths", "state-dir", set_state_dir, A_DIRECTORY },
+    { "paths", "runtime-dir", set_runtime_dir, A_DIRECTORY },
+    { "device", "name", set_name, A_NAME },
+    { "network", "listen", set_listen, AN_ADDRESS },
+    { "network", "discovery", set_discovery, YES_OR_NO },
+    { "household", "answer-fetch", set_answer_fetch, "all, own or none" },
+    { "vault", "key", set_key, "file, tpm or passphrase" },
+    { "vault", "tpm", set_tpm, "what tpm2-tss calls the TPM, such as device:/dev/tpmrm0, of up to 255 bytes" },
+    { "vault", "passphrase-file", set_passphrase_file, A_FILE },
+    { "downloads", "places", set_places, YES_OR_NO },
+    { "downloads", "ca-file", set_ca_file, A_FILE },
+};
+
+/* --- The file --- */
+
+/* A file that is being read. */
+struct reading {
+    struct config *config;
+    const char *path;
+    FILE *file;
+    int line;  /* of what was read last */
+    int wrong; /* the first line of which it was said what is wrong; 0: none */
+};
+
+static char *read_line(char *out, int cap, void *ctx)
+{
+    struct reading *r = ctx;
+    char *line = fgets(out, cap, r->file);
+    r->line += line != NULL;
+    return line;
+}
+
+static int complain(struct reading *r, const char *section, const char *name, const char *value,
+                    const struct setting *s)
+{
+    char safe[3][128];
+    (void)text_safe(section, safe[0], sizeof(safe[0]));
+    (void)text_safe(name, safe[1], sizeof(safe[1]));
+    (void)text_safe(value, safe[2], sizeof(safe[2]));
+    if (s == NULL)
+        fprintf(stderr, "hearthd: %s, line %d: there is no setting %s in [%s]; man hearthd.conf lists what there is\n",
+                r->path, r->line, safe[1], safe[0]);
+    else
+        fprintf(stderr, "hearthd: %s, line %d: %s in [%s] cannot be \"%s\": it is %s\n", r->path, r->line, safe[1],
+                safe[0], safe[2], s->allowed);
+    r->wrong = r->wrong == 0 ? r->line : r->wrong;
+    return 0; /* inih: failure */
+}
+
 static int on_ini(void *ctx, const char *section, const char *name, const char *value)
 {
-    struct config *c = ctx;
-    char key[128];
-    (void)snprintf(key, sizeof(key), "%s.%s", section, name);
-    int r = CONFIG_USAGE;
-    if (strcmp(key, "paths.state-dir") == 0)
-        r = set(c->state_dir, sizeof(c->state_dir), value);
-    else if (strcmp(key, "paths.runtime-dir") == 0)
-        r = set(c->runtime_dir, sizeof(c->runtime_dir), value);
-    else if (strcmp(key, "device.name") == 0)
-        r = set_name(c, value);
-    else if (strcmp(key, "network.listen") == 0)
-        r = set_listen(c, value);
-    else if (strcmp(key, "network.discovery") == 0)
-        r = set_bool(&c->discovery, value);
-    else if (strcmp(key, "household.answer-fetch") == 0)
-        r = set_fetch(&c->answer_fetch, value);
-    else if (strcmp(key, "vault.key") == 0)
-        r = set_key(c, value);
-    else if (strcmp(key, "vault.tpm") == 0)
-        r = set(c->vault_tpm, sizeof(c->vault_tpm), value);
-    else if (strcmp(key, "vault.passphrase-file") == 0)
-        r = value[0] == '/' ? set(c->vault_passphrase_file, sizeof(c->vault_passphrase_file), value) : CONFIG_USAGE;
-    else if (strcmp(key, "downloads.places") == 0)
-        r = set_bool(&c->places, value);
-    else if (strcmp(key, "downloads.ca-file") == 0)
-        r = value[0] == '/' ? set(c->ca_file, sizeof(c->ca_file), value) : CONFIG_USAGE;
-    if (r != 0)
-        fprintf(stderr, "hearthd: configuration: %s is not known, or its value is not possible\n", key);
-    return r == 0; /* inih: 0 means failure */
+    struct reading *r = ctx;
+    for (size_t i = 0; i < ARRAY_COUNT(settings); i++)
+        if (strcmp(settings[i].section, section) == 0 && strcmp(settings[i].name, name) == 0)
+            return settings[i].set(r->config, value) == 0 ? 1 : complain(r, section, name, value, &settings[i]);
+    return complain(r, section, name, value, NULL);
 }
 
 static int read_file(struct config *c, const char *path, bool must_exist)
 {
-    int r = ini_parse(path, on_ini, c);
-    if (r == 0 || (r == -1 && !must_exist))
+    struct reading reading = { .config = c, .path = path, .file = fopen(path, "re") };
+    if (reading.file == NULL && errno == ENOENT && !must_exist)
         return 0;
-    if (r == -1)
+    if (reading.file == NULL) {
+        fprintf(stderr, "hearthd: %s cannot be read: %s\n", path, strerror(errno));
+        return CONFIG_USAGE;
+    }
+    int r = ini_parse_stream(read_line, &reading, on_ini, &reading);
+    bool failed = ferror(reading.file) != 0;
+    fclose(reading.file);
+    if (r == 0 && !failed)
+        return 0;
+    if (failed)
         fprintf(stderr, "hearthd: %s cannot be read\n", path);
-    else if (r > 0)
-        fprintf(stderr, "hearthd: %s, line %d cannot be understood\n", path, r);
+    else if (r != reading.wrong)
+        fprintf(stderr, "hearthd: %s, line %d is neither [SECTION], NAME = VALUE nor # a remark\n", path, r);
     return CONFIG_USAGE;
 }
 
@@ -196,8 +261,16 @@ static void set_defaults(struct config *c, char *file, size_t file_cap)
 
 static int usage(const char *what)
 {
-    fprintf(stderr, "hearthd: %s\n%s", what, help);
+    fprintf(stderr, "hearthd: %s; see hearthd --help\n", what);
     return CONFIG_USAGE;
+}
+
+/* About one argument. */
+static int usage_of(const char *argument, const char *what)
+{
+    char problem[512], safe[256];
+    (void)snprintf(problem, sizeof(problem), "%s %s", text_safe(argument, safe, sizeof(safe)), what);
+    return usage(problem);
 }
 
 enum { OPT_STATE = 1, OPT_RUNTIME, OPT_NAME, OPT_LISTEN, OPT_CONFIG, OPT_NO_DISCOVERY, OPT_HELP, OPT_VERSION };
@@ -215,23 +288,24 @@ static const struct option options[] = {
 
 static int read_argument(struct config *c, int option, const char *value)
 {
-    switch (option) {
-    case OPT_STATE:
-        return set(c->state_dir, sizeof(c->state_dir), value);
-    case OPT_RUNTIME:
-        return set(c->runtime_dir, sizeof(c->runtime_dir), value);
-    case OPT_NAME:
-        return set_name(c, value);
-    case OPT_LISTEN:
-        return set_listen(c, value);
-    case OPT_NO_DISCOVERY:
+    static const struct {
+        const char *name;
+        int (*set)(struct config *c, const char *value);
+        const char *allowed;
+    } valued[] = {
+        [OPT_STATE] = { "--state-dir", set_state_dir, A_DIRECTORY },
+        [OPT_RUNTIME] = { "--runtime-dir", set_runtime_dir, A_DIRECTORY },
+        [OPT_NAME] = { "--name", set_name, A_NAME },
+        [OPT_LISTEN] = { "--listen", set_listen, AN_ADDRESS },
+    };
+    char problem[256];
+    if (option == OPT_NO_DISCOVERY)
         c->discovery = false;
+    if (option >= (int)ARRAY_COUNT(valued) || valued[option].set(c, value) == 0)
         return 0;
-    case OPT_CONFIG:
-        return 0;
-    default:
-        return CONFIG_USAGE;
-    }
+    (void)snprintf(problem, sizeof(problem), "is no value for %s: it is %s", valued[option].name,
+                   valued[option].allowed);
+    return usage_of(value[0] != '\0' ? value : "nothing", problem);
 }
 
 int config_load(struct config *out, int argc, char **argv)
@@ -243,6 +317,7 @@ int config_load(struct config *out, int argc, char **argv)
     /* The file is read between the defaults and the other arguments, wherever --config stands. */
     const char *chosen = NULL;
     int option;
+    opterr = 0; /* it is said here */
     optind = 1;
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
         if (option == OPT_CONFIG)
@@ -252,19 +327,19 @@ int config_load(struct config *out, int argc, char **argv)
             return CONFIG_HELP;
         }
         if (option == '?')
-            return usage("an argument is not known");
+            return usage_of(argv[optind - 1], "is not known, or lacks its value");
     }
     if (optind != argc)
-        return usage("an argument is too many");
+        return usage_of(argv[optind], "is an argument too many");
     int r = chosen != NULL ? read_file(&c, chosen, true) : file[0] != '\0' ? read_file(&c, file, false) : 0;
     if (r != 0)
         return r;
     optind = 1;
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1)
         if (read_argument(&c, option, optarg) != 0)
-            return usage("the value of an argument is not possible");
+            return CONFIG_USAGE;
     if (c.state_dir[0] == '\0' || c.runtime_dir[0] == '\0')
-        return usage("no directory for the state: give --state-dir and --runtime-dir");
+        return usage("there is no directory for the state: give --state-dir and --runtime-dir, or set HOME");
     int n = snprintf(c.bodies_dir, sizeof(c.bodies_dir), "%s/bodies", c.state_dir);
     if (n > 0 && (size_t)n < sizeof(c.bodies_dir))
         n = snprintf(c.vault_dir, sizeof(c.vault_dir), "%s/vault", c.state_dir);

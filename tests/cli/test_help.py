@@ -65,6 +65,17 @@ def what_is_told_of_each_fits_the_width():
             assert not wide, (program, words, wide)
 
 
+def what_is_told_of_each_fills_its_lines():
+    """A line ends where the next word has no room, or behind a sentence: what was broken in the source is not broken once more."""
+    for program, path in PROGRAMS.items():
+        for command in commands_of(program):
+            lines = run(path, command, "--help").split("\n\n", 1)[1].splitlines()
+            for line, following in zip(lines, lines[1:]):
+                indents = [re.match(" *(?:-.*?  +)?", text).end() if text.startswith("  -") else len(text) - len(text.lstrip(" ")) for text in (line, following)]
+                if line and following.strip() and indents[0] == indents[1] and not following.startswith("  -") and line[-1] not in ".:":
+                    assert len(line) + 1 + len(following.split()[0]) > COLUMNS, (program, command, line, following)
+
+
 def the_list_says_a_line_about_each():
     for program, path in PROGRAMS.items():
         commands = commands_of(program)

@@ -129,6 +129,41 @@ static void refuses(void **state)
     assert_int_equal(config_load(&c, 3, absent), CONFIG_USAGE);
 }
 
+/* What is said of a wrong file: once, with its line, what was meant, and what would do. */
+static void names_what_is_wrong(void **state)
+{
+    static const struct {
+        const char *text, *said[3];
+    } cases[] = {
+        { "# one\n[network]\nlisten = 7411\n", { "line 3", "listen in [network] cannot be \"7411\"", "HOST:PORT" } },
+        { "[network]\ndiscovery = maybe\n", { "line 2", "discovery in [network]", "yes or no" } },
+        { "[device]\n\nnames = attic\n", { "line 3", "no setting names in [device]", "man hearthd.conf" } },
+        { "[vault]\nkey = \x1b[31m\n", { "line 2", "key in [vault]", "file, tpm or passphrase" } },
+        { "[downloads]\nca-file = pem\n", { "line 2", "\"pem\"", "absolute path" } },
+        { "[device]\nattic\n", { "line 2", "NAME = VALUE", "" } },
+    };
+    struct config c;
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char said[2048] = "";
+        FILE *f = tmpfile();
+        int before = dup(STDERR_FILENO);
+        check(f != NULL && before >= 0 && dup2(fileno(f), STDERR_FILENO) >= 0);
+        write_file(cases[i].text);
+        int r = load(&c, NULL, NULL, NULL, NULL);
+        check(dup2(before, STDERR_FILENO) >= 0 && close(before) == 0);
+        rewind(f);
+        check(fread(said, 1, sizeof(said) - 1, f) > 0);
+        fclose(f);
+        assert_int_equal(r, CONFIG_USAGE);
+        assert_non_null(strstr(said, path));
+        assert_ptr_equal(strchr(said, '\n'), strrchr(said, '\n'));
+        assert_null(strchr(said, 0x1b));
+        for (size_t k = 0; k < 3; k++)
+            assert_non_null(strstr(said, cases[i].said[k]));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -136,6 +171,7 @@ int main(void)
         cmocka_unit_test(fetches_are_answered_as_configured),
         cmocka_unit_test(takes_directories_of_service_manager),
         cmocka_unit_test(refuses),
+        cmocka_unit_test(names_what_is_wrong),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

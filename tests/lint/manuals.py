@@ -66,7 +66,7 @@ def check_form(page):
         found.extend(line for line in said.splitlines() if "unknown font" not in line)
 
 
-check_settings("hearthd", {tuple(key.split(".")) for key in settings_of(read("src/daemon/config.c"), r'strcmp\(key, "([a-z.-]+)"\)')})
+check_settings("hearthd", settings_of(read("src/daemon/config.c"), r'\{ "([a-z]+)", "([a-z-]+)", set_'))
 check_settings("hearth-distributor", settings_of(read("src/distributor/config.c"), r'[A-Z_]+\("(\w+)", "([a-z-]+)", '))
 check_commands("hearth", sys.argv[2], "data/man/hearth.1")
 check_commands("hearth-distributor", sys.argv[3], "data/man/hearth-distributor.1")
