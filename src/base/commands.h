@@ -24,10 +24,14 @@ void commands_text(const char *text, FILE *out);
 /* "usage: PROGRAM NAME USAGE", broken between words at 80 columns. */
 void commands_usage(const char *program, const struct command *c, FILE *out);
 
+/* What a word of a usage stands for, such as DEVICE, and the command that prints what there is of it: a name a line. */
+struct commands_names {
+    const char *placeholder, *lister;
+};
 #define COMMANDS_NO_SHELL 1 /* none of "bash", "zsh", "fish" */
-/* Writes what the shell wants in order to complete the program's command lines. everywhere: the usage of options that every command takes, or NULL.
- * 0, COMMANDS_NO_SHELL. */
+/* Writes what the shell wants in order to complete the program's command lines. everywhere: the usage of options that every command takes, or NULL. names: what
+ * can be listed, ended by one without a placeholder; or NULL. 0, COMMANDS_NO_SHELL. */
 int commands_complete(const char *program, const char *shell, const struct command *table, size_t count,
-                      const char *everywhere, FILE *out) MUST_USE;
+                      const char *everywhere, const struct commands_names *names, FILE *out) MUST_USE;
 
 #endif

@@ -193,7 +193,7 @@ static int run_completion(struct admin *a, int argc, char **argv)
     struct command all[ARRAY_COUNT(commands)];
     table(all);
     if (argc != 1 || commands_complete("hearth-distributor", argv[0], all, ARRAY_COUNT(all),
-                                       "[--state-dir DIR] [--config FILE] [--json] [--help]", stdout) != 0)
+                                       "[--state-dir DIR] [--config FILE] [--json] [--help]", NULL, stdout) != 0)
         return admin_usage(a, "completion takes one of: bash, zsh, fish");
     return ADMIN_DONE;
 }

@@ -72,21 +72,12 @@ int help_verb(const struct verb *verb)
     return EXIT_DONE;
 }
 
-/* --- completion --- */
-
-static int run_completion(struct cli *cli, int argc, char **argv)
+int help_complete(const char *shell)
 {
+    static const struct commands_names names[] = { { "DEVICE", "hearth completion devices" },
+                                                   { "DISTRIBUTOR", "hearth completion distributors" },
+                                                   { NULL, NULL } };
     struct command table[COMMANDS_MAX];
-    char **args;
-    int count, code = cli_options(cli, argc, argv, NULL, 0, 1, 1, &args, &count);
-    if (code >= 0)
-        return code;
-    if (commands_complete("hearth", args[0], table, commands(table), EVERYWHERE, stdout) != 0)
-        return cli_usage(cli, "the shell is one of: bash, zsh, fish");
-    return EXIT_DONE;
+    return commands_complete("hearth", shell, table, commands(table), EVERYWHERE, names, stdout) == 0 ? EXIT_DONE
+                                                                                                      : EXIT_USAGE;
 }
-
-const struct verb verb_completion = {
-    "completion", "bash|zsh|fish", "Prints what a shell needs to complete hearth's commands.",
-    "In ~/.bashrc, unless a package has installed it: source <(hearth completion bash)", run_completion
-};

@@ -9,6 +9,7 @@
 int help_overview(void);
 int help_list(const char *name); /* of all verbs; with a name: of this one, and EXIT_USAGE when there is none */
 int help_verb(const struct verb *verb);
+int help_complete(const char *shell); /* what the shell needs to complete; EXIT_USAGE: it is none that is known */
 void help_usage(const struct verb *verb, FILE *out); /* its synopsis alone */
 
 const struct verb *help_find(const char *name); /* NULL: there is no such verb */

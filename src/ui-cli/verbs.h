@@ -24,7 +24,7 @@ extern const struct verb verb_export, verb_import;                              
 extern const struct verb verb_burn;                                                     /* verbs_burn.c */
 extern const struct verb verb_metadata;                                                 /* verbs_metadata.c */
 extern const struct verb verb_programs;                                                 /* verbs_programs.c */
-extern const struct verb verb_completion;                                               /* help.c */
+extern const struct verb verb_completion;                                               /* verbs_completion.c */
 
 /* verbs_account_data.c: `hearth accounts export|erase`, argv[0] being that word. */
 int verb_account_export(struct cli *cli, int argc, char **argv);

@@ -465,14 +465,14 @@ static int run_play(struct cli *cli, int argc, char **argv)
 }
 const struct verb verb_play = {
     "play",
-    "TRACK... [--playlist NAME] [--list FILE] [--position DEVICE|start] [--output OUTPUT] [--plugin NAME] [--resume] [--renew] [--background] [--follow]",
+    "TRACK... [--playlist NAME] [--list FILE] [--position DEVICE|start] [--output audio|silent|digest|null|SOUND] [--plugin NAME] [--resume] [--renew] [--background] [--follow]",
     "Plays tracks, one after the other.",
     "At a terminal, " KEYS_TEXT ".\n"
     "From elsewhere: hearth pause, seek, volume, next, previous, stop, now, queue.\n"
     "FILE has a TRACK a line. --resume goes on where the first track was left, on whichever device; left at several\n"
     "places by devices that did not know of each other, it asks which: --position. --renew agrees to any price of\n"
     "renewing a license that has ended. --plugin: the sound goes through a plug-in (hearth programs). --background\n"
-    "returns once it plays; --json --follow prints each state. OUTPUT is audio, or a device that hearth outputs lists;\n"
+    "returns once it plays; --json --follow prints each state. SOUND is a device that hearth outputs lists;\n"
     "silent: in time, without sound; digest: as fast as it can, the SHA-256 of the samples; null: only decodes.",
     run_play
 };

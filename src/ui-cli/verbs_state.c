@@ -179,7 +179,8 @@ static int run_settings(struct cli *cli, int argc, char **argv)
     return code;
 }
 const struct verb verb_settings = {
-    "settings", "[NAME VALUE | --unset NAME]", "Shows settings and whose they are, or changes one of the household.",
+    "settings", "[volume|repeat|window VALUE | --unset volume|repeat|window]",
+    "Shows settings and whose they are, or changes one of the household.",
     "The household's are the same on every device: volume (0 to 100; of what is played next), repeat (off, all: the queue begins anew,\n"
     "one: the track does), window (automatic, fullscreen, or WIDTHxHEIGHT). A device's own: receive-limit and send-limit (hearth\n"
     "transfers limit), name (its configuration).",

@@ -112,12 +112,41 @@ def every_option_that_is_taken_is_in_a_usage():
                 assert f"--{option}" in said, (name, option)
 
 
+# Names that hearth lists while it completes; one of them would like to be a command.
+NAMES = {"attic", "bed room", "$(touch hacked)"}
+# What comes next is what belongs there, and nothing that was said already.
+PLACES = (
+    ("hearth", "devices", {"rename", "remove", "add"}),
+    ("hearth", "devices rename", NAMES),
+    ("hearth", "devices rename attic", set()),
+    ("hearth", "copy 1 --to", NAMES),
+    ("hearth", "copy 1 2 3 --yes --to attic", set()),
+    ("hearth", "logout", NAMES),
+    ("hearth", "playlist", {"list", "show", "create", "add", "move", "remove", "rename", "delete"}),
+    ("hearth", "playlist show jazz", set()),
+    ("hearth", "settings", {"volume", "repeat", "window"}),
+    ("hearth", "settings volume", set()),
+    ("hearth", "settings --unset", {"volume", "repeat", "window"}),
+    ("hearth", "play 1 --output", {"audio", "silent", "digest", "null"}),
+    ("hearth", "auto-copy by-distributor aurora", {"on", "off"}),
+    ("hearth", "--socket x transfers", {"pause", "resume", "cancel", "limit"}),
+    ("hearth-distributor", "keys", {"list", "rotate", "withdraw", "request", "sign", "install", "root", "wrap"}),
+    ("hearth-distributor", "keys list", set()),
+    ("hearth-distributor", "--state-dir x keys root", {"export", "token"}),
+    ("hearth-distributor", "keys rotate", {"tls", "license", "roster", "sealing", "storage"}),
+    ("hearth-distributor", "keys rotate tls", {"license", "roster", "sealing"}),
+    ("hearth-distributor", "payment mark 7", {"paid", "declined"}),
+    ("hearth-distributor", "product option add", set()),
+)
+
+
 def bash(program, line, words):
     script = (f"source /dev/stdin; COMP_WORDS=({line}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); {words}"
               f"_{program} 2>/dev/null; printf '%s\\n' \"${{COMPREPLY[@]}}\"")
-    p = subprocess.run(["bash", "-c", script], input=run(PROGRAMS[program], "completion", "bash"), capture_output=True, text=True, cwd=where)
+    p = subprocess.run(["bash", "-c", script], input=run(PROGRAMS[program], "completion", "bash"), capture_output=True, text=True, cwd=where,
+                       env=dict(os.environ, PATH=where + "/bin:" + os.environ["PATH"]))
     assert p.returncode == 0, p.stderr
-    return set(p.stdout.split())
+    return set(p.stdout.splitlines()) - {""}
 
 
 def bash_completes():
@@ -131,8 +160,12 @@ def bash_completes():
     assert bash("hearth", "hearth devices", last) == {"rename", "remove", "add"}
     assert bash("hearth", "hearth --json playlist sh", "") == {"show"}
     assert bash("hearth", "hearth --socket x limit --period", last) == {"day", "month"}
-    assert bash("hearth", "hearth copy 1 --to", last) == set() # a name that only the person knows
     assert bash("hearth", "hearth get 1 --pin-file p", "") == {"pin"}
+    for program, typed, expected in PLACES:
+        found = {re.sub(r"\\(.)", r"\1", name) for name in bash(program, f"{program} {typed}", last)}
+        assert found == expected, (program, typed, found)
+    assert not os.path.exists(os.path.join(where, "hacked"))
+    assert bash("hearth", "hearth copy 1 --to = at", "") == {"attic"}
     assert bash("hearth-distributor", "hearth-distributor publish p", "") == {"pin"}
     assert bash("hearth-distributor", "hearth-distributor tariff set 1 --copy-charged s", "") == {"source"}
     assert bash("hearth-distributor", "hearth-distributor user token re", "") == {"revoke"}
@@ -147,7 +180,7 @@ def fish_completes():
             f.write(run(PROGRAMS[program], "completion", "fish"))
             f.flush()
             said = subprocess.run(["fish", "--no-config", "-c", f"source {f.name}; complete -C '{line}'"], capture_output=True, text=True, cwd=where,
-                                  env=dict(os.environ, HOME=where))
+                                  env=dict(os.environ, HOME=where, PATH=where + "/bin:" + os.environ["PATH"]))
             assert said.returncode == 0 and not said.stderr, said.stderr
             return {l.split("\t")[0] for l in said.stdout.splitlines()}
     assert "register" in ask("hearth", "hearth reg")
@@ -155,6 +188,10 @@ def fish_completes():
     assert ask("hearth", "hearth accounts --") >= {"--yes", "--password-file", "--json"}
     assert ask("hearth", "hearth devices ") >= {"rename", "remove", "add"}
     assert ask("hearth", "hearth limit x --period ") == {"day", "month"}
+    for program, typed, expected in PLACES:
+        found = {name.replace("\\", "") for name in ask(program, f"{program} {typed} ")}
+        assert found == expected, (program, typed, found)
+    assert not os.path.exists(os.path.join(where, "hacked"))
     assert "pin" in ask("hearth-distributor", "hearth-distributor publish ")
 
 
@@ -185,7 +222,7 @@ def zsh_completes():
     pid, terminal = pty.fork()
     if pid == 0:
         os.chdir(where)
-        os.execvpe("zsh", ["zsh", "-f", "-i"], dict(os.environ, HOME=where, TERM="xterm", PS1="", COLUMNS="200", LC_ALL="C.UTF-8"))
+        os.execvpe("zsh", ["zsh", "-f", "-i"], dict(os.environ, HOME=where, TERM="xterm", PS1="", COLUMNS="200", LC_ALL="C.UTF-8", PATH=where + "/bin:" + os.environ["PATH"]))
     said = ""
 
     def types(text, awaited):
@@ -205,6 +242,12 @@ def zsh_completes():
         types("\x15hearth devices ren\t", "hearth devices rename ")
         types("\x15hearth get 1 --pin-file p\t", "--pin-file pin ")
         types("\x15hearth-distributor publish pi\t", "publish pin ")
+        types("\x15hearth copy 1 --to at\t", "--to attic ")
+        types("\x15hearth devices rename be\t", re.escape("rename bed\\ room "))
+        types("\x15hearth-distributor --state-dir x keys root ex\t", "root export ")
+        types("\x15hearth-distributor keys rotate tls ro\t", "tls roster ")
+        types("\x15hearth settings --unset vo\t", "--unset volume ")
+        types("\x15hearth play 1 --output dig\t", "--output digest ")
         for command in sorted(commands_of("hearth"))[:3]:
             types("\x15hearth \t", re.escape(command) + " +-- ")
             types("\x15\x0c", "isready> ")
@@ -231,6 +274,10 @@ def another_shell_is_refused():
 
 with tempfile.TemporaryDirectory(prefix="hearth-help-") as where:
     open(os.path.join(where, "pin"), "w").close()
+    os.mkdir(os.path.join(where, "bin"))
+    with open(os.path.join(where, "bin", "hearth"), "w") as f:
+        f.write("#!/bin/sh\n[ \"$1 $2\" = 'completion devices' ] || [ \"$1 $2\" = 'completion distributors' ] || exit 1\nprintf '%s\\n' " + " ".join(f"'{name}'" for name in sorted(NAMES)) + "\n")
+        os.fchmod(f.fileno(), 0o755)
     cases = [f for name, f in list(globals().items()) if callable(f) and getattr(f, "__module__", "") == "__main__"
              and name not in ("run", "case", "rows_of", "commands_of", "usage_of", "options_of", "bash")]
     print(f"1..{len(cases)}")

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """What a person is told of prices, before and after: buying, buying anew, renewing. Every cent that is charged was told, and nothing is bought twice."""
 import os
+import signal
 import sqlite3
 import subprocess
 import tempfile
@@ -229,6 +230,18 @@ def numbers_that_are_none():
     assert h.aurora.admin("stats") == before
 
 
+def what_shells_ask_for():
+    """Names for completion; nothing, and soon, of a hearthd that is away or stands still."""
+    assert set(plainly(h.kitchen, "completion", "devices").splitlines()) >= {"kitchen", "bedroom"}
+    assert "aurora" in plainly(h.kitchen, "completion", "distributors").lower()
+    os.kill(h.kitchen.process.child.pid, signal.SIGSTOP)
+    try:
+        assert plainly(h.kitchen, "completion", "devices") == ""
+    finally:
+        os.kill(h.kitchen.process.child.pid, signal.SIGCONT)
+    assert subprocess.run([PROGRAMS["hearth"], "--socket", root + "/none", "completion", "devices"], capture_output=True, check=True).stdout == b""
+
+
 run_cases([
     ("what is used up is bought anew, once each time", bought_anew),
     ("what can be renewed is renewed instead", renewed_instead),
@@ -240,4 +253,5 @@ run_cases([
     ("a refusal is said once", refused_once),
     ("what is so already is done, with a word", said_twice_done_once),
     ("numbers that are none", numbers_that_are_none),
+    ("what shells ask for", what_shells_ask_for),
 ])
