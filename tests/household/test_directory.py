@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import sqlite3
+import time
 
 from household import Process, PROGRAMS, Household, enter_namespace, make_track, run_cases, wait_for
 
@@ -52,6 +53,10 @@ def key(distributor):
 
 def at_directory(distributor):
     return sql(h.directory, "SELECT count(*) FROM share WHERE origin = ?", key(distributor), file="directory.db")[0][0]
+
+
+def cursor(distributor):
+    return sql(distributor, "SELECT value FROM counter WHERE name = 'directory-cursor'")[0][0]
 
 
 def findings(distributor, **wanted):
@@ -189,12 +194,14 @@ def another_order():
 
 
 def gives_again():
-    """Old rows at new places, and one that nobody signed: nothing changes by them."""
+    """Old rows at new places, five answers full of them, and one that nobody signed: nothing changes by them, and who gives nothing new is asked once a second."""
     def falsify():
         db = sqlite3.connect(os.path.join(h.directory.dir, "directory.db"))
         db.executescript("PRAGMA foreign_keys = OFF; CREATE TABLE again (position INTEGER PRIMARY KEY AUTOINCREMENT, origin BLOB NOT NULL, sequence INTEGER NOT NULL,"
                          " envelope BLOB NOT NULL) STRICT; INSERT INTO again SELECT * FROM share; DROP TABLE share; ALTER TABLE again RENAME TO share;")
-        db.execute("INSERT INTO share (origin, sequence, envelope) SELECT origin, sequence, envelope FROM share WHERE origin = ? AND sequence > 2 ORDER BY sequence LIMIT 5", (key(h.boreal),))
+        db.execute("WITH RECURSIVE times (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM times WHERE n < 64)"
+                   " INSERT INTO share (origin, sequence, envelope) SELECT origin, sequence, envelope FROM times, (SELECT * FROM share WHERE origin = ? AND sequence > 2 ORDER BY sequence LIMIT 5)",
+                   (key(h.boreal),))
         row = bytearray(db.execute("SELECT envelope FROM share WHERE origin = ? AND sequence = 3", (key(h.boreal),)).fetchone()[0])
         row[-1] ^= 1
         db.execute("INSERT INTO share (origin, sequence, envelope) VALUES (?, 99999, ?)", (key(h.boreal), bytes(row)))
@@ -202,7 +209,19 @@ def gives_again():
         db.close()
     tables = ("client_user", "client_certificate", "leaf_client", "link", "copy_history")
     before = [sql(h.aurora, f"SELECT * FROM {t} ORDER BY 1, 2, 3") for t in tables]
+    start = cursor(h.aurora)
     restart_directory_with(falsify)
+    end = sql(h.directory, "SELECT max(position) FROM share", file="directory.db")[0][0]
+    unread = time.monotonic()
+
+    def read_on():
+        nonlocal unread
+        looked = time.monotonic()
+        if cursor(h.aurora) == start:
+            unread = looked
+        return cursor(h.aurora) >= end
+    wait_for("aurora has read all of it", read_on, 30)
+    assert time.monotonic() - unread > 2.5, "what it had is read again without a pause"
     wait_for("aurora says so", lambda: {"directory-repeats", "row-refused"} <= set(findings(h.aurora)), 30)
     assert [sql(h.aurora, f"SELECT * FROM {t} ORDER BY 1, 2, 3") for t in tables] == before
 
