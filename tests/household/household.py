@@ -350,6 +350,30 @@ def reference_digest(path):
             return hashlib.sha256(f.read()).hexdigest()
 
 
+class Fresh:
+    """Contents of one long track, each another one by its last bytes: made, sold and bought when one is asked for."""
+
+    def __init__(self, h, seconds):
+        self.h, self.made = h, 0
+        with open(make_track(os.path.join(h.root, "base.wav"), seconds), "rb") as f:
+            self.base = f.read()
+
+    def published(self, *options, size=None):
+        """The content ID of the next one; size: of its file, else it is the whole track."""
+        self.made += 1
+        path = os.path.join(self.h.root, f"track-{self.made}.wav")
+        with open(path, "wb") as f:
+            f.write(self.base[:(size or len(self.base)) - 4] + self.made.to_bytes(4, "big"))
+        content = self.h.publish(path, "--title", f"Transfer {self.made}", "--price", "10", "--max-copies", "9", "--copy-depth", "1", *options)
+        os.unlink(path)
+        return content
+
+    def bought(self, device=None, size=None):
+        content = self.published("--copy-price", "3", size=size)
+        (device or self.h.kitchen)("get", content, "--yes")
+        return content
+
+
 # ---- what is seen ----
 
 class Screen:

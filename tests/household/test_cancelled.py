@@ -3,26 +3,13 @@
 import os
 import subprocess
 
-from household import PROGRAMS, Household, enter_namespace, make_track, run_cases, wait_for
+from household import PROGRAMS, Fresh, Household, enter_namespace, run_cases, wait_for
 from terminal import Terminal
 
 enter_namespace()
 h = Household().settle()
-base = open(make_track(os.path.join(h.root, "base.wav"), 100), "rb").read()  # 17 MB
-made = 0
-
-
-def bought(size=None):
-    """A fresh content in the kitchen: its ID."""
-    global made
-    made += 1
-    path = os.path.join(h.root, f"track-{made}.wav")
-    with open(path, "wb") as f:
-        f.write(base[:size - 4] + made.to_bytes(4, "big") if size else base[:-4] + made.to_bytes(4, "big"))
-    content = h.publish(path, "--title", f"Transfer {made}", "--price", "10", "--copy-price", "3", "--max-copies", "9", "--copy-depth", "1")
-    os.unlink(path)
-    h.kitchen("get", content, "--yes")
-    return content
+fresh = Fresh(h, 100)  # 17 MB
+bought = fresh.bought
 
 
 def begin(device, *args):

@@ -7,27 +7,14 @@ import subprocess
 import termios
 import time
 
-from household import PROGRAMS, Household, enter_namespace, make_track, run_cases, wait_for
+from household import PROGRAMS, Fresh, Household, enter_namespace, run_cases, wait_for
 from terminal import Terminal
 
 enter_namespace()
 h = Household().settle()
 SECONDS = int(os.environ.get("HEARTH_TRANSFER_SECONDS", "400"))  # of sound: about 70 MB
-base = open(make_track(os.path.join(h.root, "base.wav"), SECONDS), "rb").read()
-made = 0
-
-
-def bought(device=None, size=None):
-    """A fresh content on a device: its ID."""
-    global made
-    made += 1
-    path = os.path.join(h.root, f"track-{made}.wav")
-    with open(path, "wb") as f:
-        f.write(base[:size - 4] + made.to_bytes(4, "big") if size else base[:-4] + made.to_bytes(4, "big"))
-    content = h.publish(path, "--title", f"Transfer {made}", "--price", "10", "--copy-price", "3", "--max-copies", "9", "--copy-depth", "1")
-    os.unlink(path)
-    (device or h.kitchen)("get", content, "--yes")
-    return content
+fresh = Fresh(h, SECONDS)
+bought = fresh.bought
 
 
 def begin(device, *args):
@@ -227,12 +214,7 @@ def goes_on_from_what_was_verified():
 
 
 def download_survives_a_kill():
-    global made
-    made += 1
-    path = os.path.join(h.root, "download.wav")
-    with open(path, "wb") as f:
-        f.write(base[:-4] + made.to_bytes(4, "big"))
-    content = h.publish(path, "--title", f"Transfer {made}", "--price", "10", "--max-copies", "9", "--copy-depth", "1")
+    content = fresh.published()
     getting = begin(h.attic, "get", content, "--yes")
     part = os.path.join(h.attic.state, "bodies", content + ".part")
     wait_for("it has begun", lambda: os.path.exists(part) or os.path.exists(part[:-4] + "body"))
@@ -340,7 +322,7 @@ def no_room():
             assert in_state(h.kitchen, content, "failed")["reason"] == "storage-full"
             wait_for("it is as before", lambda: h.kitchen.track(content)["license"] == "valid" and paid_for(content) == 10)
         with open(path := os.path.join(h.root, "large.wav"), "wb") as f:
-            f.write(base[:-4] + b"shop")
+            f.write(fresh.base[:-4] + b"shop")
         sold = h.publish(path, "--title", "Not bought", "--price", "10")
         full = cellar.refused("storage-full", "get", sold, "--yes")
         assert re.search(rf"takes \d+ MiB, and \d+ MiB are free for it on {cellar_name}. There, hearth remove TRACK makes room. Nothing was bought", full.message), full

@@ -265,14 +265,13 @@ static void begin(struct world *w, uint64_t seed)
     w->town.now_ms += 1000;
     for (int i = 0; i < NODES; i++)
         w->halted[i] = w->up[i] = true;
-    directory_start(w);
+    for (int i = 0; i < DEVICES; i++)
+        rng_fake_init(&w->devices[i].rng, seed * 16 + (unsigned)i);
+    node_start(w, DIRECTORY_NODE);
     for (int i = 0; i < SHOPS; i++)
-        shop_start(w, i);
-    for (int i = 0; i < DEVICES; i++) {
-        struct device *d = &w->devices[i];
-        rng_fake_init(&d->rng, seed * 16 + (unsigned)i);
-        device_start(w, d);
-    }
+        node_start(w, SHOP_NODE(i));
+    for (int i = 0; i < DEVICES; i++)
+        node_start(w, i);
     for (int i = 0; i < NODES; i++) {
         w->halted[i] = false;
         w->dirty[i] = true;

@@ -120,18 +120,23 @@ void trace(struct world *w, const char *format, ...)
 
 /* ---- machines ---------------------------------------------------------------------------------------------------- */
 
+void node_start(struct world *w, int node)
+{
+    if (node == DIRECTORY_NODE)
+        directory_start(w);
+    else if (node >= DEVICES)
+        shop_start(w, node - DEVICES);
+    else
+        device_start(w, &w->devices[node]);
+}
+
 static void on_start(struct world *w, struct event *e)
 {
     trace(w, "%s starts", node_name(e->a));
     w->up[e->a] = true;
     w->halted[e->a] = false;
     w->dirty[e->a] = true;
-    if (e->a == DIRECTORY_NODE)
-        directory_start(w);
-    else if (e->a >= DEVICES)
-        shop_start(w, e->a - DEVICES);
-    else
-        device_start(w, &w->devices[e->a]);
+    node_start(w, e->a);
 }
 
 static void forget_conns(struct world *w, int node)

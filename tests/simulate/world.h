@@ -280,6 +280,8 @@ void conn_refuse(struct world *w, int conn, int from, uint32_t request, enum rea
     conn_send_as((w), (conn), (from), msg_Type_##type, (request), T##_fields, (message), slice(NULL, 0))
 void conn_send_as(struct world *w, int conn, int from, uint16_t type, uint32_t request, const pb_msgdesc_t *fields,
                   const void *message, struct slice tail);
+/* Its programs begin, upon what is on its disk. */
+void node_start(struct world *w, int node);
 /* The machine stops after this event; power: and loses what was not synced. */
 void node_stop(struct world *w, int node, bool power);
 /* To be called after anything that a node has made durable: true when its power has failed in that, and nothing of it was said. */
