@@ -1,5 +1,7 @@
 /* What hearthd makes of helpers that stand still or end: it waits for none for long, and never takes a late answer for another one. The program runs as a copy of
  * itself, beside a script in the place of hearth-player, which lives until it is ended. */
+#include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -297,17 +299,21 @@ static void test_opener_ends(void **state)
     assert_int_equal(uv_loop_close(&r.loop), 0);
 }
 
-/* What hearthd had open when it was started ends when hearthd closes it. */
+/* What hearthd had open when it was started, below the helper's own socket and above, ends when hearthd closes it. */
 static void test_opener_keeps_nothing(void **state)
 {
     struct opener *opener;
-    int ends[2];
+    int ends[2], above;
     char byte;
     (void)state;
     assert_int_equal(pipe(ends), 0);
+    above = fcntl(ends[1], F_DUPFD, 500);
+    assert_int_equal(above, 500);
     assert_int_equal(opener_new(&opener, PATIENCE_MS), 0);
     assert_int_equal(opener_remove(opener, "/nonexistent"), -EPERM); /* it has begun */
     close(ends[1]);
+    close(above);
+    assert_int_equal(poll(&(struct pollfd){ .fd = ends[0], .events = POLLIN }, 1, TRIES), 1);
     assert_int_equal(read(ends[0], &byte, 1), 0);
     close(ends[0]);
     opener_free(opener);
