@@ -18,7 +18,8 @@ build_programs() {
         src/distributor/hearth-distributor" build_tree "$1" gcc --buildtype=release
 }
 
-# build_tree NAME COMPILER [meson option...]: configures and builds build/NAME (build_targets: these alone). Quiet unless it fails.
+# build_tree NAME COMPILER [meson option...]: configures and builds build/NAME (build_targets: these alone; build_suites: what tests of these run). Quiet
+# unless it fails.
 build_tree() {
     local name=$1 compiler=$2
     shift 2
@@ -26,7 +27,10 @@ build_tree() {
     mkdir -p "$root/build"
     (
         flock 9 # the demo and the tests may be started side by side
-        configure_tree "$dir" "$compiler" "$@" && ninja -C "$dir" ${build_targets:-}
+        configure_tree "$dir" "$compiler" "$@" || exit
+        targets=${build_targets:-}
+        [ -z "${build_suites:-}" ] || targets=$(python3 "$root/scripts/lib/targets-of.py" "$dir" $build_suites) || exit
+        ninja -C "$dir" $targets
     ) 9>"$root/build/$name.lock" >"$log" 2>&1 && return 0
     tail -n 100 "$log"
     fail "building build/$name failed"

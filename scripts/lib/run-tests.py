@@ -93,7 +93,7 @@ def main():
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     log = build / "meson-logs" / "testlog.json"
     log.unlink(missing_ok=True)
-    at_once = str(2 * os.cpu_count()) # most tests wait for a process or a timer most of the time
+    at_once = str(3 * os.cpu_count()) # most tests wait for a process or a timer most of the time
     patience = ["--timeout-multiplier", "2"] # the timeouts are those of a machine that does nothing else
     status = subprocess.run(["meson", "test", "-C", build, "--no-rebuild", "--print-errorlogs", "--num-processes", at_once, *patience, *arguments],
                             stdin=subprocess.DEVNULL, check=False).returncode
