@@ -1,9 +1,10 @@
-/* Exactly once, from the device's side.
+/* Exactly once, from the device's side: what waits, the row of what is outstanding, and its end. How it is sent, and what becomes of the answer, is
+ * transact_send.c's.
  *
  *   IDLE -> CONNECTING -> STORING -> SENDING <-> KEEPING -> FINISHING -> IDLE
  *
- * Callbacks, in order: on_connected, on_stored (database), on_answer (distributor), on_license_stored (vault) or
- * transact_item_stored (copies), on_finished (database), then the outcome of each item. on_timer sends again. */
+ * Callbacks, in order: on_connected, on_stored (database); on_answer and on_timer (transact_send.c); on_license_stored (vault) or
+ * transact_item_stored (copies); on_finished (database), then the outcome of each item. on_joined: a purchase that is under way is waited for. */
 #include "daemon/transact.h"
 
 #include <stdlib.h>
@@ -17,18 +18,9 @@
 #define LOG_MODULE "transact"
 #include "base/log.h"
 
-#define ANSWER_TIMEOUT_MS 60000
-#define RETRY_MS 5000
-#define PATIENCE_MS 10000 /* so much longer an answer is waited for, when the distributor says when to come again */
 #define ITEMS_BYTES_MAX (TRANSACT_ITEMS_MAX * 736)
 
-static const char unsure[] =
-    "This device was put back to an earlier state: what was asked for before may have been given since. "
-    "Look with hearth library, hearth transfers and hearth restore, and ask again if it is not there.";
-
 static void start_next(struct transact *t);
-static void send_batch(struct transact *t);
-static void on_timer(uv_timer_t *timer);
 
 static void item_free(struct transact_item *i)
 {
@@ -64,7 +56,7 @@ static void fire(struct transact_item *i, enum reason why, const msg_Refusal *re
         on_outcome(&outcome, i->ctx);
 }
 
-static void fire_all(struct transact_item *first, enum reason why, const char *detail)
+void transact_fire_all(struct transact_item *first, enum reason why, const char *detail)
 {
     msg_Refusal refusal;
     reason_refusal(&refusal, why, detail);
@@ -99,7 +91,7 @@ static int store_row(struct store *store, struct db_job *job)
     return query_run(&q);
 }
 
-static void run_job(struct transact *t, void (*done)(struct db_job *job, int outcome))
+void transact_run_job(struct transact *t, void (*done)(struct db_job *job, int outcome))
 {
     t->job.work = store_row;
     t->job.done = done;
@@ -108,7 +100,7 @@ static void run_job(struct transact *t, void (*done)(struct db_job *job, int out
     db_run(t->daemon->db, &t->job);
 }
 
-static struct transact *job_done(struct db_job *job)
+struct transact *transact_job_done(struct db_job *job)
 {
     struct transact *t = container_of(job, struct transact, job);
     struct account *a = t->account;
@@ -126,14 +118,14 @@ static const char *own_detail(const struct transact *t, enum reason why, char ou
 
 static void on_stored(struct db_job *job, int outcome)
 {
-    struct transact *t = job_done(job);
+    struct transact *t = transact_job_done(job);
     msg_Refusal refusal;
     char full[DAEMON_FULL_BYTES];
     if (t == NULL)
         return;
     if (outcome == 0) {
         t->stage = SENDING;
-        send_batch(t);
+        transact_send(t);
         return;
     }
     /* Nothing was sent: the bit stays where it was. */
@@ -168,7 +160,7 @@ static int begin(struct transact *t)
     txn_client_begin(&t->client, t->daemon->rng, &bit);
     t->resumed = false;
     t->stage = STORING;
-    run_job(t, on_stored);
+    transact_run_job(t, on_stored);
     return 0;
 }
 
@@ -216,6 +208,18 @@ static void start_next(struct transact *t)
 
 /* --- Finishing --- */
 
+void transact_end(struct transact *t)
+{
+    struct transact_item *batch = steal(&t->batch);
+    struct account *a = account_ref(t->account);
+    t->stage = IDLE;
+    for (struct transact_item *i = batch; i != NULL; i = i->next)
+        fire(i, i->why, &i->refusal);
+    items_free(batch);
+    start_next(t);
+    account_unref(a);
+}
+
 static void send_commit(struct transact *t)
 {
     struct peer *p = session_peer(t->account);
@@ -229,7 +233,7 @@ static void send_commit(struct transact *t)
 
 static void on_finished(struct db_job *job, int outcome)
 {
-    struct transact *t = job_done(job);
+    struct transact *t = transact_job_done(job);
     char full[DAEMON_FULL_BYTES];
     if (t == NULL)
         return;
@@ -237,20 +241,13 @@ static void on_finished(struct db_job *job, int outcome)
         t->client.outstanding = true;
         t->client.bit ^= 1u;
         t->stage = SENDING;
-        (void)uv_timer_start(&t->timer, on_timer, RETRY_MS, 0);
-        fire_all(t->batch, reason_of_error(outcome), own_detail(t, reason_of_error(outcome), full));
+        transact_send_later(t);
+        transact_fire_all(t->batch, reason_of_error(outcome), own_detail(t, reason_of_error(outcome), full));
         return;
     }
-    struct transact_item *batch = steal(&t->batch);
-    struct account *a = account_ref(t->account);
-    t->stage = IDLE;
     if (t->queue == NULL)
         send_commit(t);
-    for (struct transact_item *i = batch; i != NULL; i = i->next)
-        fire(i, i->why, &i->refusal);
-    items_free(batch);
-    start_next(t);
-    account_unref(a);
+    transact_end(t);
 }
 
 static void finish(struct transact *t)
@@ -259,7 +256,7 @@ static void finish(struct transact *t)
     memcpy(t->stored_id, t->client.id, TXN_ID_BYTES);
     if (!txn_client_finish(&t->client, txn_client_bit(&t->client), t->stored_id))
         abort(); /* only ever called with the outstanding one */
-    run_job(t, on_finished);
+    transact_run_job(t, on_finished);
 }
 
 void transact_kept(struct transact *t, bool safe)
@@ -269,187 +266,11 @@ void transact_kept(struct transact *t, bool safe)
         return;
     }
     log_warn("%s: what was granted could not be kept yet; asked for again", t->account->name);
-    fire_all(t->batch, REASON_INTERNAL, "It was granted, but could not be stored yet; it is tried again by itself.");
+    transact_fire_all(t->batch, REASON_INTERNAL,
+                      "It was granted, but could not be stored yet; it is tried again by itself.");
     t->stage = SENDING;
-    (void)uv_timer_start(&t->timer, on_timer, RETRY_MS, 0);
+    transact_send_later(t);
 }
-
-/* --- The answer --- */
-
-static void send_again(struct transact *t, uint64_t ms)
-{
-    if (t->timer_open)
-        (void)uv_timer_start(&t->timer, on_timer, ms, 0);
-}
-
-static void try_later(struct transact *t, uint64_t ms, const char *detail)
-{
-    fire_all(t->batch, REASON_OFFLINE, detail);
-    send_again(t, ms);
-}
-
-/* The household has asked for more than the distributor allows it in so short a time. */
-static void come_again(struct transact *t, uint64_t ms)
-{
-    if (ms <= PATIENCE_MS)
-        send_again(t, ms);
-    else
-        try_later(
-            t, u64_min(ms, 60000),
-            "The distributor takes no more from this household for now; what was asked for is kept and completed as soon as it can.");
-}
-
-/* The distributor did not execute it and never will: the row goes, the bit stays. */
-static void on_dropped(struct db_job *job, int outcome)
-{
-    struct transact *t = job_done(job);
-    if (t == NULL)
-        return;
-    if (outcome != 0)
-        log_warn("%s: a refused transaction stays in the database", t->account->name);
-    struct transact_item *batch = steal(&t->batch);
-    t->stage = IDLE;
-    for (struct transact_item *i = batch; i != NULL; i = i->next)
-        fire(i, i->why, &i->refusal);
-    items_free(batch);
-    start_next(t);
-}
-
-static void drop(struct transact *t, enum reason why, const msg_Refusal *refusal)
-{
-    for (struct transact_item *i = t->batch; i != NULL; i = i->next) {
-        i->why = why;
-        i->refusal = *refusal;
-    }
-    t->client.outstanding = false;
-    t->stage = FINISHING;
-    run_job(t, on_dropped);
-}
-
-/* This device was restored from an older state, and what it finds outstanding there may have been executed since: under the bit that counts at
- * the distributor it would be executed, and paid, once more. So it is never sent; what was granted comes back by other ways (catch_up, restore). */
-static void set_aside(struct transact *t, uint32_t bit)
-{
-    msg_Refusal refusal;
-    log_warn("%s: an outstanding transaction of an earlier state is set aside", t->account->name);
-    event(t->daemon, "set-aside",
-          "%s: %u items that were asked for before this device was put back are not asked for again", t->account->name,
-          t->batch_count);
-    reason_refusal(&refusal, REASON_OUT_OF_STEP, unsure);
-    txn_client_follow(&t->client, bit);
-    drop(t, REASON_OUT_OF_STEP, &refusal);
-}
-
-/* "out-of-step": this device was restored from an older state. The distributor's bit counts, and what its pending response grants is
- * stored. Our own request goes again under a new ID when it was drawn by this very run: then nothing can have executed it. */
-static void on_followed(struct db_job *job, int outcome)
-{
-    struct transact *t = job_done(job);
-    if (t == NULL)
-        return;
-    t->stage = SENDING;
-    if (outcome == 0)
-        send_batch(t);
-    else
-        try_later(t, RETRY_MS, NULL);
-}
-
-static void follow(struct transact *t, const struct frame *f)
-{
-    uint32_t bit;
-    log_warn("%s: out of step; following the distributor", t->account->name);
-    bit = session_server_bit(t->account->session);
-    if (f != NULL)
-        bit = transact_keep_old(t, f->tail, bit);
-    if (t->resumed) {
-        set_aside(t, bit);
-        return;
-    }
-    txn_client_follow(&t->client, bit);
-    txn_client_begin(&t->client, t->daemon->rng, &bit);
-    t->stage = STORING;
-    run_job(t, on_followed);
-}
-
-static void on_answer(const struct answer *answer, void *ctx)
-{
-    struct transact *t = ctx;
-    char full[DAEMON_FULL_BYTES];
-    bool gone = t->closing;
-    t->in_flight = false;
-    transact_release(t);
-    if (gone)
-        return;
-    switch (answer->why) {
-    case REASON_NONE:
-        if (transact_take_answer(t, answer->frame)) {
-            transact_keep_all(t);
-            return;
-        }
-        log_error("%s: the answer to a transaction does not fit it", t->account->name);
-        try_later(t, RETRY_MS, NULL);
-        return;
-    case REASON_OUT_OF_STEP:
-        follow(t, answer->frame);
-        return;
-    case REASON_SESSION_REPLACED:
-        session_restart(t->account->session);
-        return;
-    case REASON_UNKNOWN_DEVICE:
-    case REASON_DEVICE_REVOKED:
-    case REASON_NOT_REGISTERED:
-    case REASON_MALFORMED:
-    case REASON_TOO_LARGE:
-    case REASON_NOT_PERMITTED:
-        drop(t, answer->why, answer->refusal);
-        return;
-    case REASON_RATE_LIMITED:
-        come_again(t, answer->refusal->has_retry_ms ? answer->refusal->retry_ms : RETRY_MS);
-        return;
-    case REASON_STORAGE_FULL: /* theirs: nothing of it was kept there */
-        (void)snprintf(full, sizeof(full),
-                       "%s has no room left on its disk; its operator has to make some. What was asked for is kept and "
-                       "completed as soon as there is.",
-                       t->account->name);
-        fire_all(t->batch, REASON_STORAGE_FULL, full);
-        send_again(t, RETRY_MS);
-        return;
-    default: /* not known whether it was executed: the same again */
-        try_later(t, answer->refusal->has_retry_ms ? u64_min(answer->refusal->retry_ms, 60000) : RETRY_MS,
-                  "The distributor did not answer; what was asked for is kept and completed as soon as it can.");
-        return;
-    }
-}
-
-static void send_batch(struct transact *t)
-{
-    static const char kept[] =
-        "The distributor cannot be reached now; what was asked for is kept and completed as soon as it can.";
-    if (t->stage != SENDING || t->in_flight)
-        return;
-    if (!session_may_transact(t->account->session)) { /* transact_ready comes here again */
-        fire_all(t->batch, REASON_OFFLINE, kept);
-        return;
-    }
-    msg_Transact transact = {
-        .session = session_number(t->account->session),
-        .bit = txn_client_bit(&t->client),
-        .count = t->batch_count,
-    };
-    memcpy(transact.transaction, t->client.id, TXN_ID_BYTES);
-    struct ask ask = ASK(msg_Type_TRANSACT, msg_Type_TRANSACTED, msg_Transact, &transact);
-    ask.tail = buf_slice(&t->items);
-    ask.timeout_ms = ANSWER_TIMEOUT_MS;
-    t->holds++;
-    t->in_flight = true;
-    if (session_call_now(t->account, &ask, on_answer, t) == 0)
-        return;
-    t->holds--;
-    t->in_flight = false;
-    try_later(t, RETRY_MS, kept);
-}
-
-static void on_timer(uv_timer_t *timer) { send_batch(timer->data); }
 
 /* --- Public --- */
 
@@ -490,7 +311,7 @@ static void on_joined(const struct answer *answer, void *ctx)
     transact_release(t);
     /* When it is reachable, the answer comes to the item by itself. */
     if (!gone && answer->why != REASON_NONE && t->stage == SENDING && !t->in_flight)
-        fire_all(t->batch, answer->why, answer->refusal->text);
+        transact_fire_all(t->batch, answer->why, answer->refusal->text);
 }
 
 int transact_join(struct account *a, const struct id *content, transact_fn on_outcome, void *ctx)
@@ -595,15 +416,15 @@ void transact_free(struct transact *t)
         return;
     t->closing = true;
     t->timer_open = false;
-    fire_all(t->queue, REASON_CANCELLED, NULL);
-    fire_all(t->batch, REASON_CANCELLED, NULL);
+    transact_fire_all(t->queue, REASON_CANCELLED, NULL);
+    transact_fire_all(t->batch, REASON_CANCELLED, NULL);
     uv_close((uv_handle_t *)&t->timer, on_timer_closed);
 }
 
 void transact_ready(struct transact *t)
 {
     uv_timer_stop(&t->timer);
-    send_batch(t);
+    transact_send(t);
 }
 
 void transact_put_back(struct transact *t)
@@ -614,11 +435,11 @@ void transact_put_back(struct transact *t)
     struct transact_item *queue = steal(&t->queue);
     msg_Refusal refusal;
     t->queue_last = &t->queue;
-    reason_refusal(&refusal, REASON_OUT_OF_STEP, unsure);
+    reason_refusal(&refusal, REASON_OUT_OF_STEP, transact_unsure);
     refuse_items(t, queue, &refusal, REASON_OUT_OF_STEP);
     if (t->resumed && t->stage == SENDING && !t->in_flight) {
         uv_timer_stop(&t->timer);
-        set_aside(t, session_server_bit(t->account->session));
+        transact_set_aside(t, session_server_bit(t->account->session));
     }
 }
 

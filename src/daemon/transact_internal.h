@@ -1,4 +1,5 @@
-/* Inside of transact, shared by transact.c (the row, sending, finishing) and transact_keep.c (the answer, keeping what it grants). */
+/* Inside of transact, shared by transact.c (what waits, the row, finishing), transact_send.c (sending, what an answer means) and transact_keep.c (keeping what
+ * it grants). */
 #ifndef DAEMON_TRANSACT_INTERNAL_H
 #define DAEMON_TRANSACT_INTERNAL_H
 
@@ -49,8 +50,21 @@ void transact_keep_all(struct transact *t);
  * The distributor's bit, or the one given when it cannot be told. */
 uint32_t transact_keep_old(struct transact *t, struct slice tail, uint32_t bit);
 
+/* --- transact_send.c --- */
+void transact_send(struct transact *t);       /* in SENDING; does nothing while an answer is awaited */
+void transact_send_later(struct transact *t); /* in a while, unless a session is ready before */
+/* What an earlier run left outstanding may have been executed, and is not sent any more; bit: the distributor's. */
+void transact_set_aside(struct transact *t, uint32_t bit);
+extern const char transact_unsure[]; /* what is said of it */
+
 /* --- transact.c --- */
 void transact_kept(struct transact *t, bool safe); /* all of it is safe, or something has to be asked for again */
-void transact_release(struct transact *t);         /* gives up a hold */
+void transact_end(struct transact *t);     /* the row is gone: tells each item its outcome, and begins the next ones */
+void transact_release(struct transact *t); /* gives up a hold */
+/* Tells all that wait, and keeps the items. */
+void transact_fire_all(struct transact_item *first, enum reason why, const char *detail);
+/* Stores the row as it is now; done begins with transact_job_done: NULL when t has been freed. */
+void transact_run_job(struct transact *t, void (*done)(struct db_job *job, int outcome));
+struct transact *transact_job_done(struct db_job *job);
 
 #endif
