@@ -158,7 +158,7 @@ int helper_take(struct helper *h, void *answer, int *passed)
 int helper_drain(struct helper *h)
 {
     _Alignas(uint64_t) uint8_t late[HELPER_ANSWER_BYTES_MAX];
-    int passed, r;
+    int passed = -1, r;
     while ((r = helper_take(h, late, &passed)) == 0)
         drop(h, late, passed);
     return r == -EAGAIN ? 0 : r;
