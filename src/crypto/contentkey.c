@@ -75,15 +75,23 @@ int contentkey_seal_license_half(const uint8_t device_key[32], const struct key3
     return seal_to(device_key, SLICE_ARRAY(plain), out);
 }
 
-int contentkey_open_license_half(const struct key32 *device_secret, const struct id *content_id, struct slice sealed,
-                                 struct key32 *license_half)
+int contentkey_open_license_half_by(const struct key32 *device_secret, const uint8_t device_key[32],
+                                    const struct id *content_id, struct slice sealed, struct key32 *license_half)
 {
     uint8_t plain[64] CLEANUP(wipe_pair);
-    if (sealed.len != CONTENTKEY_SEALED_BYTES || seal_open(device_secret, sealed, plain) != 0)
+    if (sealed.len != CONTENTKEY_SEALED_BYTES || seal_open_by(device_secret, device_key, sealed, plain) != 0)
         return CONTENTKEY_FORGED;
     /* A half moved into another content's license is refused here, not by an unexplained block failure later. */
     if (!id_equal(plain + 32, content_id))
         return CONTENTKEY_FORGED;
     memcpy(license_half->bytes, plain, 32);
     return 0;
+}
+
+int contentkey_open_license_half(const struct key32 *device_secret, const struct id *content_id, struct slice sealed,
+                                 struct key32 *license_half)
+{
+    uint8_t device_key[SEAL_PUBLIC_BYTES];
+    seal_public_key(device_secret, device_key);
+    return contentkey_open_license_half_by(device_secret, device_key, content_id, sealed, license_half);
 }

@@ -32,5 +32,9 @@ int contentkey_seal_license_half(const uint8_t device_key[32], const struct key3
                                  const struct id *content_id, uint8_t out[CONTENTKEY_SEALED_BYTES]) MUST_USE;
 int contentkey_open_license_half(const struct key32 *device_secret, const struct id *content_id, struct slice sealed,
                                  struct key32 *license_half) MUST_USE; /* 0, CONTENTKEY_FORGED (also: other content) */
+/* The same with the public half of the secret at hand: seal_open_by. */
+int contentkey_open_license_half_by(const struct key32 *device_secret, const uint8_t device_key[32],
+                                    const struct id *content_id, struct slice sealed, struct key32 *license_half)
+    MUST_USE;
 
 #endif

@@ -11,7 +11,7 @@ struct known *known_new(size_t place_count); /* 32 bytes each; NULL without memo
 void known_free(struct known *k);            /* accepts NULL */
 /* Never true of what was not added. */
 bool known_has(const struct known *k, struct slice envelope);
-/* Only of an envelope that verified, or was signed, just now. */
+/* Only of an envelope that verified, or was signed, just now; or, in a table of its own, of a sealed half that opened. */
 void known_add(struct known *k, struct slice envelope);
 
 #endif

@@ -22,11 +22,17 @@ int seal_to(const uint8_t public_key[SEAL_PUBLIC_BYTES], struct slice plain, uin
     return crypto_box_seal(out, plain.data, plain.len, public_key) == 0 ? 0 : -EINVAL;
 }
 
+int seal_open_by(const struct key32 *secret, const uint8_t public_key[SEAL_PUBLIC_BYTES], struct slice sealed,
+                 uint8_t *out)
+{
+    if (sealed.len < SEAL_OVERHEAD_BYTES)
+        return SEAL_FORGED;
+    return crypto_box_seal_open(out, sealed.data, sealed.len, public_key, secret->bytes) == 0 ? 0 : SEAL_FORGED;
+}
+
 int seal_open(const struct key32 *secret, struct slice sealed, uint8_t *out)
 {
     uint8_t public_key[SEAL_PUBLIC_BYTES];
-    if (sealed.len < SEAL_OVERHEAD_BYTES)
-        return SEAL_FORGED;
     seal_public_key(secret, public_key);
-    return crypto_box_seal_open(out, sealed.data, sealed.len, public_key, secret->bytes) == 0 ? 0 : SEAL_FORGED;
+    return seal_open_by(secret, public_key, sealed, out);
 }

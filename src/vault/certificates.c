@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "base/util.h"
+#include "crypto/known.h"
 #include "vault/behind.h"
 #include "vault/certificate_rows.h"
 #include "vault/counter.h"
@@ -85,11 +86,27 @@ static int set_time(const struct vault *v, struct certificate_case *c)
     return trusted_time_is_trusted(&t) ? 0 : REASON_CLOCK_UNTRUSTED;
 }
 
+/* The license's half is for this device's sealing key, which stays the same as long as this process lives: what was opened before is not opened once
+ * more. */
+static int judge_half(struct vault *v, const doc_License *license)
+{
+    struct key32 half CLEANUP(key32_wipe) = { 0 };
+    uint8_t sealed[sizeof(license->license_half) + sizeof(license->content)];
+    memcpy(sealed, license->license_half, sizeof(license->license_half));
+    memcpy(sealed + sizeof(license->license_half), license->content, sizeof(license->content));
+    if (v->opened != NULL && known_has(v->opened, SLICE_ARRAY(sealed)))
+        return 0;
+    int r = licenses_open_half(v, license, &half);
+    if (r == 0 && v->opened != NULL)
+        known_add(v->opened, SLICE_ARRAY(sealed));
+    return r;
+}
+
 /* What only this device can tell: leaf, key block entry and both halves of the content key open. */
 static int judge_here(struct vault *v, const struct service *s, const struct certificate_facts *f)
 {
     const doc_CopyCertificate *certificate = &f->certificate;
-    struct key32 header_half CLEANUP(key32_wipe) = { 0 }, license_half CLEANUP(key32_wipe) = { 0 };
+    struct key32 header_half CLEANUP(key32_wipe) = { 0 };
     struct id issuer = id_from(certificate->issuer);
     const struct keyblock_half half = {
         .service = s,
@@ -105,7 +122,7 @@ static int judge_here(struct vault *v, const struct service *s, const struct cer
         return REASON_MALFORMED;
     if (!service_has_leaf(s, &f->license.leaf))
         return REASON_WRONG_DESTINATION;
-    int r = licenses_open_half(v, &f->license, &license_half);
+    int r = judge_half(v, &f->license);
     return r != 0 ? r : keyblock_open_half(v, &half, &header_half);
 }
 

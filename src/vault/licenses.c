@@ -136,7 +136,8 @@ int licenses_set_state(struct vault *v, const struct license_row *row, enum lice
 int licenses_open_half(const struct vault *v, const doc_License *license, struct key32 *half)
 {
     struct id content = id_from(license->content);
-    int r = contentkey_open_license_half(&v->keys->sealing_secret, &content, SLICE_ARRAY(license->license_half), half);
+    int r = contentkey_open_license_half_by(&v->keys->sealing_secret, v->keys->sealing_key, &content,
+                                            SLICE_ARRAY(license->license_half), half);
     return r == CONTENTKEY_FORGED ? REASON_MALFORMED : r;
 }
 

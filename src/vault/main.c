@@ -187,12 +187,15 @@ int main(int argc, char **argv)
         log_error("descriptors 3 and 4 must be hearthd's channels");
         return 2;
     }
-    struct vault v = { .clock = clock_system(), .rng = rng_system(), .known = known_new(KNOWN_PLACES) };
+    struct vault v = { .clock = clock_system(),
+                       .rng = rng_system(),
+                       .known = known_new(KNOWN_PLACES),
+                       .opened = known_new(KNOWN_PLACES) };
     struct key32 *storage_key = NULL;
     struct keys *keys = NULL;
     in_use_read_boot(v.boot);
     int lock CLEANUP(closep) = -1;
-    int r = v.known != NULL ? prepare_process(dir) : -ENOMEM;
+    int r = v.known != NULL && v.opened != NULL ? prepare_process(dir) : -ENOMEM;
     if (r == 0)
         r = lock = lock_dir(dir);
     if (r >= 0)
@@ -204,6 +207,7 @@ int main(int argc, char **argv)
     vault_stop(&v, keys);
     tpm_close(v.tpm);
     known_free(v.known);
+    known_free(v.opened);
     secret_free(storage_key);
     if (r < 0 && r != -ENOKEY && r != -EPROTONOSUPPORT) /* of these it was said above what to do */
         log_error("stopped path=%s error=%s", dir, strerror(-r));

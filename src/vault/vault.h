@@ -37,8 +37,9 @@ struct vault {
     struct services *services;
     struct plays *plays;
     struct behind *behind;
-    struct known *known; /* certificates between check and commit, key blocks: verified once (crypto/known.h) */
-    uint8_t boot[16];    /* in_use.h */
+    struct known *known;  /* certificates between check and commit, key blocks: verified once (crypto/known.h) */
+    struct known *opened; /* sealed halves between check and commit, each with its content: opened once */
+    uint8_t boot[16];     /* in_use.h */
     struct heard heard[32];
     struct store_sum sum;  /* whole.c */
     struct key32 *row_key; /* guarded */

@@ -21,6 +21,13 @@ static void test_round_trip_and_alterations(void **state)
     assert_int_equal(seal_open(&secret, SLICE_ARRAY(sealed), out), 0);
     assert_memory_equal(out, plain, sizeof plain);
     assert_int_equal(seal_open(&other, SLICE_ARRAY(sealed), out), SEAL_FORGED);
+    memset(out, 0, sizeof out);
+    assert_int_equal(seal_open_by(&secret, public_key, SLICE_ARRAY(sealed), out), 0);
+    assert_memory_equal(out, plain, sizeof plain);
+    uint8_t other_key[SEAL_PUBLIC_BYTES];
+    seal_public_key(&other, other_key);
+    assert_int_equal(seal_open_by(&secret, other_key, SLICE_ARRAY(sealed), out), SEAL_FORGED);
+    assert_int_equal(seal_open_by(&other, public_key, SLICE_ARRAY(sealed), out), SEAL_FORGED);
     for (size_t len = 0; len < sizeof sealed; len++)
         assert_int_equal(seal_open(&secret, slice(sealed, len), out), SEAL_FORGED);
     for (size_t i = 0; i < sizeof sealed; i++) {
