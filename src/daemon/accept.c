@@ -443,13 +443,13 @@ int accept_begin(struct link *l, uint32_t request, struct copy_in *m)
         return -ENOMEM;
     a->link.on_closed = on_link_closed;
     a->request = request;
-    r = receive_run_new(&a->run, d->loop, d->clock, d->config.bodies_dir, &content, &callbacks, a);
+    r = receive_run_new(&a->run, d->loop, d->clock, d->config.bodies_dir, &d->transfers->shared, &content, &callbacks,
+                        a);
     if (r != 0) {
         free(a);
         return r;
     }
     receive_run_set_pace(a->run, &d->receiving);
-    receive_run_set_syncer(a->run, d->transfers->syncer);
     holders_init(&a->holders, d, a->run, link_client(l), on_no_holder, a);
     receive_run_offer_info(a->run, buf_slice(&m->info), m->list_root);
     a->m = *m;

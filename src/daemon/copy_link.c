@@ -7,6 +7,7 @@
 #include "daemon/copy_internal.h"
 #include "daemon/library.h"
 #include "net/bodies.h"
+#include "net/bunch.h"
 
 #define LOG_MODULE "copy"
 #include "base/log.h"
@@ -18,7 +19,7 @@
 /* ---- the head of the body ------------------------------------------------------------------------------------ */
 
 struct head {
-    uv_work_t work;
+    struct bunch_job job;
     struct copy *copy;
     char dir[BODIES_PATH_BYTES];
     struct id content;
@@ -57,12 +58,16 @@ void copy_read_head(struct copy *c)
         copy_out_head(&c->m, REASON_INTERNAL, slice(NULL, 0), NULL, copy_now_ms(c));
         return;
     }
-    h->work.data = h;
+    h->job.work.data = h;
     h->copy = c;
     h->content = c->t.content;
     CODEC_SET_TEXT(h->dir, c->t.daemon->config.bodies_dir);
     transfer_hold(&c->t);
-    (void)uv_queue_work(c->t.daemon->loop, &h->work, head_work, on_head); /* fails only without a function */
+    const struct track *t = library_find(c->t.daemon, c->t.content.bytes);
+    if (t != NULL && t->has_info && t->plain_bytes <= BUNCH_BYTES_MAX)
+        bunch_add(c->t.daemon->transfers->shared.bunch, &h->job, head_work, on_head);
+    else
+        bunch_alone(c->t.daemon->loop, &h->job, head_work, on_head);
 }
 
 /* ---- the link ------------------------------------------------------------------------------------------------ */

@@ -276,11 +276,11 @@ static int start_run(struct download *l)
 {
     static const struct receive_run_callbacks callbacks = { on_progress, on_lost, on_end };
     struct daemon *d = l->t.daemon;
-    int r = receive_run_new(&l->run, d->loop, d->clock, d->config.bodies_dir, &l->t.content, &callbacks, l);
+    int r = receive_run_new(&l->run, d->loop, d->clock, d->config.bodies_dir, &d->transfers->shared, &l->t.content,
+                            &callbacks, l);
     if (r != 0)
         return r;
     receive_run_set_pace(l->run, &d->receiving);
-    receive_run_set_syncer(l->run, d->transfers->syncer);
     sources_init(&l->sources, d, l->run, on_unreachable, l);
     holders_init(&l->holders, d, l->run, NULL, on_no_holder, l);
     return 0;

@@ -153,11 +153,11 @@ static int want_body(struct fetch *f, const struct id *from)
     static const struct receive_run_callbacks callbacks = { on_progress, on_lost, on_end };
     struct daemon *d = f->daemon;
     f->deadline_ms = INT64_MAX;
-    int r = receive_run_new(&f->run, d->loop, d->clock, d->config.bodies_dir, &f->content, &callbacks, f);
+    int r = receive_run_new(&f->run, d->loop, d->clock, d->config.bodies_dir, &d->transfers->shared, &f->content,
+                            &callbacks, f);
     if (r != 0)
         return r;
     receive_run_set_pace(f->run, &d->receiving);
-    receive_run_set_syncer(f->run, d->transfers->syncer);
     holders_init(&f->holders, d, f->run, from, on_no_holder, f);
     return 0;
 }

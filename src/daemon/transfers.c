@@ -15,6 +15,7 @@
 #include "daemon/library.h"
 #include "daemon/shelf.h"
 #include "daemon/transfers_internal.h"
+#include "net/bunch.h"
 #include "net/http.h"
 #include "net/receive_run.h"
 #include "net/syncer.h"
@@ -379,7 +380,8 @@ void transfers_release(struct transfers *s)
         return;
     s->daemon->transfers = NULL;
     serve_free(s->serve);
-    syncer_free(s->syncer);
+    syncer_free(s->shared.syncer);
+    bunch_free(s->shared.bunch);
     copies_done_free(&s->copies_done);
     transfer_table_deinit(&s->table);
     free(s);
@@ -402,7 +404,9 @@ int transfers_start(struct daemon *d)
     int r = serve_new(&s->serve, d->loop, path_of, d);
     if (r != 0)
         return r;
-    r = syncer_new(&s->syncer, d->loop, d->config.bodies_dir);
+    r = syncer_new(&s->shared.syncer, d->loop, d->config.bodies_dir);
+    if (r == 0)
+        r = bunch_new(&s->shared.bunch, d->loop);
     if (r == 0)
         r = transfer_table_init(&s->table);
     if (r == 0)
@@ -412,10 +416,12 @@ int transfers_start(struct daemon *d)
     if (r != 0) {
         http_free(s->http);
         transfer_table_deinit(&s->table);
-        syncer_free(s->syncer);
+        bunch_free(s->shared.bunch);
+        syncer_free(s->shared.syncer);
         serve_free(s->serve);
         return r;
     }
+    serve_set_bunch(s->serve, s->shared.bunch);
     serve_set_pace(s->serve, &d->sending, d->clock);
     s->daemon = d;
     transfers_numbers_start(s);

@@ -3,11 +3,11 @@
 #define DAEMON_TRANSFERS_INTERNAL_H
 
 #include "daemon/transfers.h"
+#include "net/receive_run.h"
 #include "net/serve.h"
 
 struct http;
 struct link;
-struct receive_run;
 struct fetch;
 struct export;
 struct shelf_asking;
@@ -42,7 +42,7 @@ struct transfers {
     uint32_t next_number, reserved_number; /* reserved: where the next run begins, at least */
     struct serve *serve;
     struct http *http;            /* for bodies at static servers */
-    struct syncer *syncer;        /* for small bodies that arrive side by side */
+    struct receive_shared shared; /* of bodies that arrive side by side; what copies and serving read goes with it */
     struct link *links;           /* device_link.c */
     struct fetch *fetches;        /* fetch.c */
     struct export *exports;       /* export.c */

@@ -95,8 +95,8 @@ static void next_body(struct contents_pull *p)
         struct id content = id_from(p->page.bodies[p->at++].content);
         if (names_find(p->config.known, slice(content.bytes, ID_BYTES)) != NULL)
             continue;
-        if (receive_run_new(&p->run, p->config.loop, clock_system(), p->config.bodies_dir, &content, &callbacks, p) !=
-            0) {
+        if (receive_run_new(&p->run, p->config.loop, clock_system(), p->config.bodies_dir, NULL, &content, &callbacks,
+                            p) != 0) {
             give_up(p, REASON_INTERNAL);
             return;
         }

@@ -72,6 +72,16 @@ static int become_part(const char *dir, const struct id *content, const char *bo
     return r == 0 ? file_sync_dir(dir) : r;
 }
 
+bool bodies_any(const char *dir, const struct id *content)
+{
+    static const enum bodies_suffix suffixes[] = { BODIES_BODY, BODIES_PART };
+    char path[BODIES_PATH_BYTES];
+    bool any = false;
+    for (size_t i = 0; i < ARRAY_COUNT(suffixes) && !any; i++)
+        any = bodies_path(dir, content, suffixes[i], path) != 0 || access(path, F_OK) == 0 || errno != ENOENT;
+    return any;
+}
+
 int bodies_complete(const char *dir, const struct id *content, struct serve_file *out)
 {
     char path[BODIES_PATH_BYTES];

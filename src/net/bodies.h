@@ -34,6 +34,8 @@ struct body_part { /* or a body in whose place damaged blocks are written anew *
 void body_part_init(struct body_part *p);
 void body_part_deinit(struct body_part *p); /* closes; the files stay; idempotent */
 
+/* Is anything there of this content, a body or a part? True also when that cannot be known. */
+bool bodies_any(const char *dir, const struct id *content) MUST_USE;
 /* Is the complete body there? Its file is read up to the blocks and checked. 0 with *out (serve_file_deinit), REASON_NOT_FOUND, an
  * enum reason when it is damaged (then it is a part now: what its list says cannot be known), -errno. */
 int bodies_complete(const char *dir, const struct id *content, struct serve_file *out) MUST_USE;
@@ -52,7 +54,7 @@ int body_part_write(const struct body_part *p, uint32_t index, struct slice bloc
 int body_part_sync(struct body_part *p, const uint8_t *marks, uint8_t at_sync) MUST_USE;
 /* All blocks are synced: the part becomes the body, unless it is. Durable when 0. */
 int body_part_finish(struct body_part *p) MUST_USE;
-/* A small body that has no name yet, in bunches (syncer.h): body_part_is_small; when its file was synced by another, body_part_rename; durable once the directory is synced. */
+/* A small body that has no name yet: when its file was synced by another (syncer.h), body_part_rename; durable once the directory is synced. */
 bool body_part_is_small(const struct body_part *p);
 int body_part_rename(struct body_part *p) MUST_USE;
 /* Removes what there is of a content: body, part, map. 0, -errno. */

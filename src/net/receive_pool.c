@@ -1,7 +1,8 @@
 /* What the pool does for a receive_run: looking, preparing, verifying and writing blocks, syncing, finishing.
  *
- * Callbacks, in order: look_work (pool), on_looked; prepare_work, on_prepared; store_work, on_stored and sync_work, on_synced, side by
- * side; finish_work, on_finished. Of small bodies on_shared_sync and on_shared_finish (syncer) stand for sync_work and the end of finish_work. */
+ * Callbacks, in order: peek_work (pool), on_peeked, and when something is there look_work; on_looked; prepare_work, on_prepared; store_work, on_stored and
+ * sync_work, on_synced, side by side; finish_work, on_finished. Of small bodies on_shared (syncer, after name_part on the pool) stands for both of the last
+ * pairs. */
 #include <stdlib.h>
 
 #include "base/util.h"
@@ -16,6 +17,17 @@ void receive_pool_queue(struct receive_run *r, uv_work_t *work, uv_work_cb run, 
     (void)uv_queue_work(r->loop, work, run, after); /* fails only without a function */
 }
 
+/* Together with those of other runs, unless it is large. */
+static void queue_small(struct receive_run *r, struct bunch_job *j, uint64_t bytes, uv_work_cb run,
+                        uv_after_work_cb after)
+{
+    r->busy++;
+    if (r->shared.bunch != NULL && bytes <= BUNCH_BYTES_MAX)
+        bunch_add(r->shared.bunch, j, run, after);
+    else
+        bunch_alone(r->loop, j, run, after);
+}
+
 bool receive_pool_done(struct receive_run *r)
 {
     r->busy--;
@@ -28,7 +40,7 @@ bool receive_pool_done(struct receive_run *r)
 /* ---- blocks ---------------------------------------------------------------------------------------------------- */
 
 struct store_job { /* one block on the pool */
-    uv_work_t work;
+    struct bunch_job job;
     struct receive_run *run;
     uint32_t serial; /* of the source that brought it */
     void *frame;     /* owned; block lies inside it */
@@ -84,12 +96,33 @@ int receive_pool_store(struct receive_source *s, void *memory, uint32_t index, s
         return -ENOMEM;
     }
     *j = (struct store_job){ .run = s->run, .serial = s->serial, .frame = memory, .block = block, .index = index };
-    j->work.data = j;
-    receive_pool_queue(s->run, &j->work, store_work, on_stored);
+    j->job.work.data = j;
+    queue_small(s->run, &j->job, body_file_bytes(&s->run->exchange.shape), store_work, on_stored);
     return 0;
 }
 
 /* ---- the file -------------------------------------------------------------------------------------------------- */
+
+/* Nearly always there is nothing; looking through what is there takes its time. */
+static void peek_work(uv_work_t *work)
+{
+    struct receive_run *r = work->data;
+    r->something = bodies_any(r->dir, &r->exchange.content);
+}
+
+static void on_looked(uv_work_t *work, int status);
+static void look_work(uv_work_t *work);
+
+static void on_peeked(uv_work_t *work, int status)
+{
+    struct receive_run *r = work->data;
+    if (r->something && !r->freed) {
+        bunch_alone(r->loop, &r->look, look_work, on_looked);
+        return;
+    }
+    r->look_outcome = REASON_NOT_FOUND;
+    on_looked(work, status);
+}
 
 static void look_work(uv_work_t *work)
 {
@@ -170,18 +203,20 @@ void receive_pool_prepare(struct receive_run *r)
         receive_fail(&r->exchange, REASON_INTERNAL);
         return;
     }
-    receive_pool_queue(r, &r->prepare, prepare_work, on_prepared);
+    queue_small(r, &r->prepare, body_file_bytes(&r->exchange.shape), prepare_work, on_prepared);
 }
 
-/* Small bodies, side by side with others on the disk: their marks need no map, so that nothing but the sync is left to do. */
-static bool is_shared(const struct receive_run *r) { return r->syncer != NULL && body_part_is_small(&r->part); }
-
-static void wait_for_disk(struct receive_run *r, int fd, void (*done)(struct sync_wait *w))
+/* Small bodies, side by side with others on the disk: their marks need no map, and they are synced once, when all of it is written. */
+static bool is_shared(const struct receive_run *r)
 {
-    r->busy++;
-    r->wait.fd = fd;
-    r->wait.done = done;
-    syncer_wait(r->syncer, &r->wait);
+    return r->shared.syncer != NULL && body_part_is_small(&r->part) && r->exchange.state == RECEIVE_SYNCING;
+}
+
+static void finished(struct receive_run *r, int outcome)
+{
+    log_debug("a body is complete blocks=%u verified_now=%u", r->exchange.shape.block_count, r->verified_count);
+    receive_run_tell(r, true);
+    receive_run_end(r, reason_of_error(outcome), NULL);
 }
 
 static void synced(struct receive_run *r, int outcome)
@@ -192,13 +227,23 @@ static void synced(struct receive_run *r, int outcome)
     receive_run_pump(r);
 }
 
-static void on_shared_sync(struct sync_wait *w)
+static int name_part(struct sync_wait *w) { return body_part_rename(&container_of(w, struct receive_run, wait)->part); }
+
+/* Synced and named at once: nothing is left to be finished. */
+static void on_shared(struct sync_wait *w)
 {
     struct receive_run *r = container_of(w, struct receive_run, wait);
     if (receive_pool_done(r))
         return;
     r->part.unsynced = w->outcome != 0;
-    synced(r, w->outcome);
+    r->finish_outcome = w->outcome;
+    if (w->outcome != 0)
+        receive_fail(&r->exchange, reason_of_error(w->outcome));
+    receive_synced(&r->exchange);
+    if (w->outcome == 0)
+        finished(r, 0);
+    else
+        receive_run_pump(r);
 }
 
 static void sync_work(uv_work_t *work)
@@ -220,7 +265,9 @@ void receive_pool_sync(struct receive_run *r)
 {
     uint32_t count = r->exchange.shape.block_count;
     if (is_shared(r)) {
-        wait_for_disk(r, r->part.fd, on_shared_sync);
+        r->busy++;
+        r->wait = (struct sync_wait){ .fd = r->part.fd, .name = name_part, .done = on_shared };
+        syncer_wait(r->shared.syncer, &r->wait);
         return;
     }
     if (!r->sync_marks)
@@ -236,36 +283,18 @@ void receive_pool_sync(struct receive_run *r)
 static void finish_work(uv_work_t *work)
 {
     struct receive_run *r = work->data;
-    r->finish_outcome = is_shared(r) ? body_part_rename(&r->part) : body_part_finish(&r->part);
-}
-
-static void finished(struct receive_run *r, int outcome)
-{
-    log_debug("a body is complete blocks=%u verified_now=%u", r->exchange.shape.block_count, r->verified_count);
-    receive_run_tell(r, true);
-    receive_run_end(r, reason_of_error(outcome), NULL);
-}
-
-static void on_shared_finish(struct sync_wait *w)
-{
-    struct receive_run *r = container_of(w, struct receive_run, wait);
-    if (!receive_pool_done(r))
-        finished(r, w->outcome);
+    r->finish_outcome = body_part_finish(&r->part);
 }
 
 static void on_finished(uv_work_t *work, int status)
 {
     struct receive_run *r = work->data;
     (void)status;
-    if (receive_pool_done(r))
-        return;
-    if (is_shared(r) && r->finish_outcome == 0)
-        wait_for_disk(r, -1, on_shared_finish);
-    else
+    if (!receive_pool_done(r))
         finished(r, r->finish_outcome);
 }
 
-void receive_pool_look(struct receive_run *r) { receive_pool_queue(r, &r->look, look_work, on_looked); }
+void receive_pool_look(struct receive_run *r) { queue_small(r, &r->look, 0, peek_work, on_peeked); }
 
 void receive_pool_finish(struct receive_run *r) { receive_pool_queue(r, &r->finish, finish_work, on_finished); }
 

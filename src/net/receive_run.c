@@ -59,13 +59,16 @@ void receive_run_free(struct receive_run *r)
 }
 
 int receive_run_new(struct receive_run **out, uv_loop_t *loop, const struct clock *clock, const char *dir,
-                    const struct id *content, const struct receive_run_callbacks *callbacks, void *ctx)
+                    const struct receive_shared *shared, const struct id *content,
+                    const struct receive_run_callbacks *callbacks, void *ctx)
 {
     struct receive_run *r = calloc(1, sizeof(*r));
     if (!r)
         return -ENOMEM;
     r->loop = loop;
     r->clock = clock;
+    if (shared)
+        r->shared = *shared;
     r->callbacks = *callbacks;
     r->ctx = ctx;
     r->finish_outcome = -EINPROGRESS; /* not begun */
@@ -74,15 +77,13 @@ int receive_run_new(struct receive_run **out, uv_loop_t *loop, const struct cloc
     body_part_init(&r->part);
     (void)uv_timer_init(loop, &r->timer);
     r->timer_open = true;
-    r->timer.data = r->look.data = r->prepare.data = r->sync.data = r->finish.data = r;
+    r->timer.data = r->look.work.data = r->prepare.work.data = r->sync.data = r->finish.data = r;
     receive_pool_look(r);
     *out = r;
     return 0;
 }
 
 void receive_run_set_pace(struct receive_run *r, struct pace *p) { r->pace = p; }
-
-void receive_run_set_syncer(struct receive_run *r, struct syncer *s) { r->syncer = s; }
 
 void receive_run_offer_info(struct receive_run *r, struct slice info, const uint8_t list_root[32])
 {

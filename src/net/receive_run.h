@@ -15,6 +15,8 @@
 #include "net/peer.h"
 #include "protocol/documents.h"
 
+struct bunch;
+struct syncer;
 struct receive_run;
 struct receive_lost { /* borrowed, as its strings, for the call */
     uint32_t source;
@@ -32,14 +34,17 @@ struct receive_run_callbacks {
     void (*on_end)(enum reason why, const char *detail, void *ctx);
 };
 
-/* dir: where bodies are. Looks first what is there of this content; one that is complete ends at once. 0, -ENOMEM. */
+struct receive_shared {    /* of runs side by side into one directory; each NULL: every run by itself */
+    struct syncer *syncer; /* small bodies wait for the disk together */
+    struct bunch *bunch;   /* and go to the pool together */
+};
+/* dir: where bodies are. Looks first what is there of this content; one that is complete ends at once. shared: NULL, or members that are borrowed as long as
+ * the run lives. 0, -ENOMEM. */
 int receive_run_new(struct receive_run **out, uv_loop_t *loop, const struct clock *clock, const char *dir,
-                    const struct id *content, const struct receive_run_callbacks *callbacks, void *ctx) MUST_USE;
+                    const struct receive_shared *shared, const struct id *content,
+                    const struct receive_run_callbacks *callbacks, void *ctx) MUST_USE;
 /* p: borrowed, as long as r lives; blocks are asked for at its pace. */
 void receive_run_set_pace(struct receive_run *r, struct pace *p);
-/* s: borrowed, as long as r lives; a small body waits for the disk together with others. */
-struct syncer;
-void receive_run_set_syncer(struct receive_run *r, struct syncer *s);
 /* From an offer, before a source is attached: need not be asked for. Judged like any other. */
 void receive_run_offer_info(struct receive_run *r, struct slice info, const uint8_t list_root[32]);
 /* A source more. name: for people. *source: its number in this run, never 0, never given twice. p: borrowed, until on_lost, receive_run_drop, on_end or

@@ -5,6 +5,7 @@
 
 #include "base/meter.h"
 #include "net/bodies.h"
+#include "net/bunch.h"
 #include "net/receive_run.h"
 #include "net/syncer.h"
 #include "protocol/receive.h"
@@ -33,8 +34,8 @@ struct receive_source {
 struct receive_run {
     uv_loop_t *loop;
     const struct clock *clock;
-    struct pace *pace;     /* NULL: none */
-    struct syncer *syncer; /* NULL: each file by itself */
+    struct pace *pace; /* NULL: none */
+    struct receive_shared shared;
     struct sync_wait wait;
     struct receive_run_callbacks callbacks;
     void *ctx;
@@ -45,13 +46,15 @@ struct receive_run {
     uint32_t last_serial;
     uint32_t verified_count; /* blocks hashed by this run; those of an earlier one are not hashed again */
     uv_timer_t timer;
-    uv_work_t look, prepare, sync, finish;
+    struct bunch_job look, prepare;
+    uv_work_t sync, finish;
     struct serve_file found; /* by look */
     int look_outcome, prepare_outcome, sync_outcome, finish_outcome;
     bool found_complete;
     uint8_t *have, *sync_marks; /* of prepare and sync */
     uint32_t busy;              /* pool jobs under way */
     int64_t progress_ms;
+    bool something; /* by peek */
     bool looked, ended, freed, timer_open, discard;
 };
 

@@ -71,6 +71,16 @@ void serve_set_pace(struct serve *s, struct pace *p, const struct clock *clock)
     s->timer_open = true;
 }
 
+void serve_set_bunch(struct serve *s, struct bunch *b) { s->bunch = b; }
+
+void serve_queue(struct serve *s, struct bunch_job *j, bool small, uv_work_cb run, uv_after_work_cb after)
+{
+    if (s->bunch && small)
+        bunch_add(s->bunch, j, run, after);
+    else
+        bunch_alone(s->loop, j, run, after);
+}
+
 void serve_forget(struct serve *s, const struct id *content)
 {
     for (struct serve_body *b = s->bodies; b; b = b->next)
@@ -255,15 +265,13 @@ static int start_read(struct serve_client *c, struct serve_range *g)
     d->body = g->body;
     d->request = g->request;
     d->first = g->first;
-    d->work.data = d;
+    d->job.work.data = d;
     uint64_t bytes = 0;
     do
         bytes += body_block_len(shape, d->first + d->count++);
     while (d->count < g->count && d->count < SERVE_READ_BLOCKS &&
            bytes + body_block_len(shape, d->first + d->count) <= read_bytes(c->serve));
-    int r = uv_queue_work(c->serve->loop, &d->work, read_work, on_read_done);
-    if (r != 0)
-        return r;
+    serve_queue(c->serve, &d->job, bytes <= BUNCH_BYTES_MAX, read_work, on_read_done);
     if (c->serve->pace)
         pace_take(c->serve->pace, bytes, clock_mono_ms(c->serve->clock));
     d->body->references++;

@@ -25,6 +25,9 @@ typedef int (*serve_path_fn)(void *ctx, const struct id *content, char *path, si
 int serve_new(struct serve **out, uv_loop_t *loop, serve_path_fn path_of, void *ctx) MUST_USE; /* 0, -ENOMEM */
 /* Blocks are read no faster than p allows, for all clients together, who take turns. p, clock: borrowed, as long as s lives. Once. */
 void serve_set_pace(struct serve *s, struct pace *p, const struct clock *clock);
+/* Small files are opened and read together (bunch.h). b: borrowed, as long as s lives. Once. */
+struct bunch;
+void serve_set_bunch(struct serve *s, struct bunch *b);
 /* Its clients are gone already (asserted); what the pool still does ends by itself, then the memory goes. Accepts NULL. */
 void serve_free(struct serve *s);
 /* The file of a content was removed or replaced: what is open is not used for new requests. */

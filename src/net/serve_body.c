@@ -1,17 +1,20 @@
 /* Body files that are open: opened and checked on the pool, shared by the clients that read them, a few kept for the next one.
  *
- * Callbacks, in order: open_work (pool), on_open_done. */
+ * Callbacks, in order: open_work (pool), on_open_done; of a large one in between read_large_work (pool), on_open_done once more. */
 #define LOG_MODULE "serve"
 #include <assert.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #include "base/file.h"
 #include "base/log.h"
 #include "base/util.h"
 #include "net/serve_internal.h"
 
-#define BODIES_IDLE 8u /* kept open though nobody asks */
+#define LARGE_BYTES (1u << 20)
+#define IDLE_LARGE 8u  /* kept open though nobody asks: who has got the list asks for blocks next */
+#define IDLE_SMALL 64u /* as many as are offered at a time (copies) */
 
 static void body_free(struct serve_body *b)
 {
@@ -28,10 +31,11 @@ static bool body_is_idle(const struct serve_body *b) { return b->references == 0
 
 void serve_bodies_trim(struct serve *s)
 {
-    uint32_t idle = 0;
+    uint32_t idle[2] = { 0 };
     for (struct serve_body *b = s->bodies, *next; b; b = next) {
         next = b->next;
-        if (body_is_idle(b) && (++idle > BODIES_IDLE || b->forgotten || b->outcome != 0 || s->closing))
+        if (body_is_idle(b) &&
+            (++idle[b->large] > (b->large ? IDLE_LARGE : IDLE_SMALL) || b->forgotten || b->outcome != 0 || s->closing))
             body_free(b);
     }
 }
@@ -42,16 +46,27 @@ void serve_body_unref(struct serve_body *b)
     b->references--;
 }
 
+static void read_large_work(uv_work_t *work)
+{
+    struct serve_body *b = work->data;
+    b->outcome = serve_file_read(b->fd, &b->content, &b->file);
+    (void)posix_fadvise(b->fd, 0, 0, POSIX_FADV_SEQUENTIAL); /* a hint */
+}
+
 static void open_work(uv_work_t *work)
 {
     struct serve_body *b = work->data;
+    struct stat st;
     int r = file_open_regular(b->path, O_NOFOLLOW, &b->fd); /* a pipe would hold up the pool */
+    if (r == 0 && fstat(b->fd, &st) != 0)
+        r = -errno;
     if (r != 0) {
         b->outcome = r == -ENOENT || r == FILE_NOT_REGULAR ? REASON_UNKNOWN_CONTENT : r;
         return;
     }
-    b->outcome = serve_file_read(b->fd, &b->content, &b->file);
-    (void)posix_fadvise(b->fd, 0, 0, POSIX_FADV_SEQUENTIAL); /* a hint */
+    b->large = st.st_size > LARGE_BYTES;
+    if (!b->large)
+        b->outcome = serve_file_read(b->fd, &b->content, &b->file);
 }
 
 static void on_open_done(uv_work_t *work, int status)
@@ -59,6 +74,10 @@ static void on_open_done(uv_work_t *work, int status)
     struct serve_body *b = work->data;
     struct serve *s = b->serve;
     (void)status; /* never cancelled */
+    if (b->large && b->outcome == 0 && !b->file.list) {
+        serve_queue(s, &b->job, false, read_large_work, on_open_done);
+        return;
+    }
     b->opening = false;
     if (b->outcome != 0 && b->outcome != REASON_UNKNOWN_CONTENT)
         log_error("a body file cannot be served path=%s outcome=%d", b->path, b->outcome);
@@ -87,11 +106,9 @@ int serve_body_get(struct serve *s, const struct id *content, struct serve_body 
     b->serve = s;
     b->content = *content;
     b->fd = -1;
-    b->work.data = b;
+    b->job.work.data = b;
     b->references = 1;
-    r = uv_queue_work(s->loop, &b->work, open_work, on_open_done);
-    if (r != 0)
-        return r;
+    serve_queue(s, &b->job, true, open_work, on_open_done);
     b->opening = true;
     b->next = s->bodies;
     s->bodies = b;

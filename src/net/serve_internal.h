@@ -4,6 +4,7 @@
 
 #include <limits.h>
 
+#include "net/bunch.h"
 #include "net/serve.h"
 
 #define SERVE_READ_BLOCKS 64u
@@ -13,8 +14,9 @@ struct serve_body { /* an open body file */
     struct serve_body *next;
     struct id content;
     char path[PATH_MAX];
-    uv_work_t work;
+    struct bunch_job job;
     int fd, outcome;         /* outcome of opening */
+    bool large;              /* its list takes a while: on a trip of its own */
     bool opening, forgotten; /* forgotten: not for new requests */
     uint32_t references;
     struct serve_file file;
@@ -31,7 +33,7 @@ struct serve_read { /* some blocks of a range on their way from the disk */
     struct serve_read *next;
     struct serve_client *client;
     struct serve_body *body;
-    uv_work_t work;
+    struct bunch_job job;
     bool done, last; /* last: of its range */
     int outcome;
     uint32_t request, first, count;
@@ -57,6 +59,7 @@ struct serve {
     void *ctx;
     struct serve_client *clients;
     struct serve_body *bodies; /* the most recently used first */
+    struct bunch *bunch;       /* NULL: none */
     struct pace *pace;         /* NULL: none */
     const struct clock *clock; /* of the pace */
     uv_timer_t timer;          /* until more may be read; only with a pace */
@@ -70,6 +73,8 @@ void serve_body_unref(struct serve_body *b);
 /* Closes what nobody uses: all of it when closing, forgotten or broken, else all but the most recent few. */
 void serve_bodies_trim(struct serve *s);
 /* serve.c */
+/* Together with others, or alone. */
+void serve_queue(struct serve *s, struct bunch_job *j, bool small, uv_work_cb run, uv_after_work_cb after);
 void serve_opened(struct serve *s); /* a body has been opened, or could not be: whoever waits goes on */
 
 #endif

@@ -53,6 +53,21 @@ void syncer_free(struct syncer *s)
     end_if_closing(s);
 }
 
+/* S172: a name says that all of it is there, so it comes after the bytes, and is durable before anybody hears of it. */
+static void name_all(struct syncer *s)
+{
+    bool named = false;
+    for (struct sync_wait *w = s->batch; w != NULL; w = w->next)
+        if (w->name != NULL && w->outcome == 0) {
+            w->outcome = w->name(w);
+            named = true;
+        }
+    int r = named ? file_sync(s->dir_fd) : 0;
+    for (struct sync_wait *w = s->batch; w != NULL; w = w->next)
+        if (w->name != NULL && w->outcome == 0)
+            w->outcome = r;
+}
+
 static void sync_work(uv_work_t *work)
 {
     struct syncer *s = work->data;
@@ -63,6 +78,7 @@ static void sync_work(uv_work_t *work)
     int r = together ? file_sync_all(s->dir_fd) : 0;
     for (struct sync_wait *w = s->batch; w != NULL; w = w->next)
         w->outcome = together ? r : file_sync(w->fd < 0 ? s->dir_fd : w->fd);
+    name_all(s);
 }
 
 static void start(struct syncer *s);

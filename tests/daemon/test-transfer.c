@@ -11,6 +11,7 @@
 #include "../base/recorded-syncs.h"
 #include "body_fixture.h"
 #include "net/receive_run.h"
+#include "net/bunch.h"
 #include "net/syncer.h"
 
 #define WAIT_MS 20000
@@ -34,6 +35,7 @@ struct world {
     uint32_t requests, close_after;
     uint64_t sent_bytes;
     /* destination */
+    struct receive_shared shared; /* nothing, but where a test sets it */
     struct receive_run *run;
     struct peer *peer;
     uint32_t lost;
@@ -162,7 +164,8 @@ static void begin(void)
     static const struct receive_run_callbacks callbacks = { on_progress, on_lost, on_end };
     w.ended = w.progressed = false;
     w.lost = 0;
-    assert_int_equal(receive_run_new(&w.run, &w.loop, clock_system(), w.dir, &w.body.content, &callbacks, NULL), 0);
+    assert_int_equal(
+        receive_run_new(&w.run, &w.loop, clock_system(), w.dir, &w.shared, &w.body.content, &callbacks, NULL), 0);
 }
 static void peer_open(struct peer *p, void *ctx)
 {
@@ -310,26 +313,35 @@ static void mends_a_damaged_body(void **state)
     world_deinit();
 }
 
-/* Small ones that share their syncs: still the bytes, then the name, then the directory; larger ones have their own. */
+/* Small ones that share their syncs and their trips to the pool: still the bytes, then the name, then the directory; larger ones have their own. */
 static void shared_syncs(void **state)
 {
     (void)state;
-    struct syncer *syncer;
     static const struct shape_case some[] = { { 4096, 4096 }, { 200000, 65536 }, { 3 << 20, 65536 } };
     for (size_t i = 0; i < ARRAY_COUNT(some); i++) {
         world_init(some[i].plain_bytes, some[i].block_bytes);
-        assert_int_equal(syncer_new(&syncer, &w.loop, w.dir), 0);
+        assert_int_equal(syncer_new(&w.shared.syncer, &w.loop, w.dir), 0);
+        assert_int_equal(bunch_new(&w.shared.bunch, &w.loop), 0);
+        serve_set_bunch(w.serve, w.shared.bunch);
         record_syncs_anew();
         begin();
-        receive_run_set_syncer(w.run, syncer);
         dial();
         run_until(is_ended, "the body");
         assert_int_equal(w.why, REASON_NONE);
         expect_body();
         const char *last = strrchr(recorded_syncs, 'R');
         assert_true(last != NULL && last > recorded_syncs && last[-1] == 'F' && last[1] == 'D');
+        /* Another run finds it. */
         stop_receiving();
-        syncer_free(syncer);
+        w.requests = 0;
+        begin();
+        run_until(is_ended, "nothing");
+        assert_int_equal(w.why, REASON_NONE);
+        assert_int_equal(w.requests, 0);
+        stop_receiving();
+        hang_up();
+        syncer_free(w.shared.syncer);
+        bunch_free(w.shared.bunch);
         world_deinit();
     }
 }

@@ -147,6 +147,61 @@ static void what_cannot_be_synced(void **state)
     files[1].wait.fd = -1;
 }
 
+/* A rename stands for any way of giving a name: only the order counts. */
+static int give_name(struct sync_wait *w)
+{
+    (void)w;
+    return rename(path, path) == 0 ? 0 : -errno;
+}
+
+static int cannot_name(struct sync_wait *w)
+{
+    (void)w;
+    return -EACCES;
+}
+
+/* The bytes of all, then the names of all, then the names once. */
+static void names_after_bytes(void **state)
+{
+    (void)state;
+    for (int i = 0; i < FILES; i++)
+        files[i].wait.name = give_name;
+    wait_for(0, FILES);
+    expect_done(FILES, 0);
+    assert_int_equal(strncmp(recorded_syncs, "FRDA", 4), 0);
+    const char *names = recorded_syncs + 4;
+    assert_int_equal(strspn(names, "R"), FILES - 1);
+    assert_string_equal(names + FILES - 1, "D");
+}
+
+static void few_names_are_synced_once(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 3; i++)
+        files[i].wait.name = give_name;
+    wait_for(0, 3);
+    expect_done(3, 0);
+    assert_string_equal(recorded_syncs, "FRDFFRRD");
+}
+
+/* What could not be synced gets no name; whose name could not be given is told so, and nobody else. */
+static void no_name(void **state)
+{
+    (void)state;
+    close(files[1].wait.fd);
+    files[1].wait.fd = 1 << 20; /* no file */
+    for (int i = 0; i < 4; i++)
+        files[i].wait.name = i == 2 ? cannot_name : give_name;
+    wait_for(0, 4);
+    (void)uv_run(&loop, UV_RUN_DEFAULT);
+    assert_int_equal(files[0].wait.outcome, 0);
+    assert_int_equal(files[1].wait.outcome, -EBADF);
+    assert_int_equal(files[2].wait.outcome, -EACCES);
+    assert_int_equal(files[3].wait.outcome, 0);
+    assert_string_equal(recorded_syncs, "FRDFFRD");
+    files[1].wait.fd = -1;
+}
+
 static void no_directory(void **state)
 {
     struct syncer *none = NULL;
@@ -159,8 +214,17 @@ static void no_directory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        EACH(one_by_itself),    EACH(names_alone),           EACH(many_share_one),        EACH(few_are_synced_each),
-        EACH(more_from_within), EACH(freed_while_they_wait), EACH(what_cannot_be_synced), EACH(no_directory),
+        EACH(one_by_itself),
+        EACH(names_alone),
+        EACH(many_share_one),
+        EACH(few_are_synced_each),
+        EACH(more_from_within),
+        EACH(freed_while_they_wait),
+        EACH(what_cannot_be_synced),
+        EACH(no_directory),
+        EACH(names_after_bytes),
+        EACH(few_names_are_synced_once),
+        EACH(no_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
