@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <sysexits.h>
 #include <unistd.h>
 
 #include "crypto/seal.h"
@@ -86,7 +87,7 @@ static void storage_key_is_not_replaced(void **state)
     }
     int status;
     waitpid(pid, &status, 0);
-    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 1);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == EX_DATAERR);
     assert_int_equal(access(path, F_OK), -1);
     assert_int_equal(rename(kept, path), 0);
     rig_start(&rig);

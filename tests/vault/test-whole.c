@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sysexits.h>
 #include <unistd.h>
 
 #include "rig.h"
@@ -142,7 +143,7 @@ static void the_sum_is_not_taken_away(void **state)
                                            "DELETE FROM whole; DELETE FROM use" };
     for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
         rig_alter(&rig, changes[i]);
-        assert_int_equal(rig_start_fails(&rig), 1);
+        assert_int_equal(rig_start_fails(&rig), EX_DATAERR);
         copy("kept", "vault.db");
     }
     rig_start(&rig);
