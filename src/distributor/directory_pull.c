@@ -13,7 +13,6 @@
 #include "distributor/announce.h"
 #include "distributor/directory_client_internal.h"
 #include "distributor/directory_member.h"
-#include "distributor/lobby.h"
 #include "distributor/older.h"
 #include "distributor/partners.h"
 #include "distributor/row_pace.h"
@@ -149,8 +148,6 @@ static void on_caught_up(struct writer_job *job, int outcome)
     struct pull *p = container_of(job, struct pull, job);
     struct directory_client *c = p->client;
     c->catches_up = outcome != 0;
-    if (outcome == 0)
-        lobby_meet_again(c->server->lobby); /* they came while we did not know them */
     pull_end(p, false);
     directory_client_poke(c);
 }

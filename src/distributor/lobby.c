@@ -147,10 +147,8 @@ void lobby_pace(struct session *s, uint64_t wait_ms)
 /* A distributor that was shown a keyset that is not the newest: it comes back when it needs us. Devices are shown the new one. */
 static bool is_outdated(const struct session *s)
 {
-    if (s->state != SESSION_READY)
-        return false;
-    return s->role == REQUESTS_DISTRIBUTOR ? s->keyset_generation != s->server->keyset_generation
-                                           : s->meets_again && s->user == NULL;
+    return s->state == SESSION_READY && s->role == REQUESTS_DISTRIBUTOR &&
+           s->keyset_generation != s->server->keyset_generation;
 }
 
 static void on_sweep(uv_timer_t *t)
@@ -165,7 +163,7 @@ static void on_sweep(uv_timer_t *t)
         if (stranger && now_ms >= s->greet_by_ms) {
             peer_close(s->peer, REASON_TIMED_OUT);
         } else if (outdated && renewed < RENEWED_A_SWEEP && s->running == NULL &&
-                   (s->meets_again || now_ms - s->heard_ms >= RENEW_IDLE_MS)) {
+                   now_ms - s->heard_ms >= RENEW_IDLE_MS) {
             peer_close(s->peer, REASON_OFFLINE);
             renewed++;
         }
@@ -200,13 +198,6 @@ void lobby_show_keyset(struct lobby *l)
             (device && peer_send(s->peer, msg_Type_KEYSET, 0, NULL, NULL, buf_slice(&s->server->keyset)) != 0))
             peer_close(s->peer, REASON_OFFLINE);
     }
-    sweep(l);
-}
-
-void lobby_meet_again(struct lobby *l)
-{
-    for (struct session *s = l->first; s != NULL; s = s->next)
-        s->meets_again = s->user == NULL; /* who greets just now was perhaps judged before */
     sweep(l);
 }
 

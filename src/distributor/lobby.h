@@ -25,8 +25,6 @@ bool lobby_is_stopping(const struct lobby *l);
 /* The keyset is another one: KEYSET to every device, which judges it as the first one. Distributors are hung up on while they are idle, a few at a
  * time; they come back and see the new one: its keys, its end, the delegations that it no longer honours. */
 void lobby_show_keyset(struct lobby *l);
-/* Devices that are connected and not known may be known by now: they are hung up on like that, come back, and see. */
-void lobby_meet_again(struct lobby *l);
 /* Connections from now on. Borrowed until the lobby is freed. */
 void lobby_set_identity(struct lobby *l, const struct peer_identity *identity);
 /* ROSTER_CHANGED to every session of a user. */

@@ -46,7 +46,6 @@ struct session {
     int64_t greet_by_ms, heard_ms;
     uint64_t frame_ns;          /* when the frame that is being started was whole */
     uint32_t keyset_generation; /* of the keyset that it was shown */
-    bool meets_again;           /* a device that may be known by now: it has to greet once more */
     struct quota quota;
     struct bucket pace;
     struct serve_client *bodies; /* NULL until it asks for one */
