@@ -146,7 +146,9 @@ static bool can_be_started(struct collector *c)
     struct starter *starter = c->server->process->starter;
     bool other = strcmp(c->command.path, starter_command(starter)) != 0;
     if (other && !c->said_other)
-        log_warn("payment-command was changed: payments wait until the server is started again");
+        log_warn(config_permits(&c->server->config, c->command.path)
+                     ? "payment-command was changed: payments wait until the server is started again"
+                     : "payment-command is another one than the configuration's: payments wait");
     c->said_other = other;
     return !other && starter_is_there(starter);
 }

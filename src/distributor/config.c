@@ -15,7 +15,7 @@
 #include "base/util.h"
 #include "net/address.h"
 
-enum kind { TEXT, NUMBER, LISTEN, LOOPBACK, DIRECTORY, DIRECTORIES };
+enum kind { TEXT, NUMBER, LISTEN, LOOPBACK, DIRECTORY, DIRECTORIES, PROGRAM };
 
 struct setting {
     const char *section, *name;
@@ -50,6 +50,7 @@ static const struct setting settings[] = {
     AT_START("server", "pid-file", TEXT, pid_file),
     AT_START("server", "address-file", TEXT, address_file),
     AT_START("server", "token-paths", DIRECTORIES, token_paths),
+    AT_START("server", "payment-command", PROGRAM, payment_command),
     NUMBER_AT_START("limits", "connections", connections_max, 1, 1000000),
     NUMBER_SETTING("limits", "connections-per-address", connections_per_address_max, 1, 1000000),
     NUMBER_SETTING("limits", "requests-per-second", requests_per_second, 1, 1000000),
@@ -141,6 +142,8 @@ static bool fits(enum kind kind, const char *value)
         return value[0] != '\0';
     case DIRECTORIES:
         return are_whole_paths(value);
+    case PROGRAM:
+        return value[0] == '\0' || value[0] == '/';
     case TEXT:
     case NUMBER:
         break;
@@ -190,7 +193,8 @@ static void say_mistake(struct config *c, const struct setting *s, const char *v
                                            [LISTEN] = "ADDRESS:PORT of this machine, such as 0.0.0.0:7700",
                                            [LOOPBACK] = "127.0.0.1:PORT or [::1]:PORT",
                                            [DIRECTORY] = "the path of a directory",
-                                           [DIRECTORIES] = "whole paths of directories, with : between" };
+                                           [DIRECTORIES] = "whole paths of directories, with : between",
+                                           [PROGRAM] = "the whole path of a program" };
     char range[64], what[CONFIG_MISTAKE_BYTES];
     snprintf(range, sizeof(range), "a whole number from %u to %u", s->min, s->max);
     snprintf(what, sizeof(what), "[%s] %s = %.60s: it is %s%s", s->section, s->name, value,
@@ -279,6 +283,11 @@ int config_read(struct config *c, const char *path)
     snprintf(fresh->path, sizeof(fresh->path), "%s", file);
     *c = *fresh;
     return 0;
+}
+
+bool config_permits(const struct config *c, const char *command)
+{
+    return c->payment_command[0] == '\0' || strcmp(c->payment_command, command) == 0;
 }
 
 unsigned config_keep(const struct config *c, struct config *fresh, char *what, size_t cap)

@@ -10,6 +10,7 @@
  *     pid-file = /run/hearth-distributor/pid
  *     address-file = /run/hearth-distributor/address
  *     token-paths = /var/lib/softhsm:/etc/hearth/pins  ; what a PKCS#11 module and PIN files need (confinement.h)
+ *     payment-command = /usr/local/bin/collect         ; the only one that is ever started, whatever the database says
  *     [limits]
  *     connections = 12000
  *     connections-per-address = 12000
@@ -54,6 +55,7 @@ struct config {
     char listen[CONFIG_LISTEN_BYTES]; /* "host:port"; "" in a fresh one: the caller's default */
     char pid_file[PATH_MAX];          /* "" : none; holds the process ID while it serves */
     char address_file[PATH_MAX];      /* "" : none; holds "host:port" as bound once it serves */
+    char payment_command[PATH_MAX];   /* "": what the database says */
     char token_paths[PATH_MAX];       /* directories with ':' between; "": those of the tokens in use */
     uint32_t connections_max;
     uint32_t connections_per_address_max;
@@ -79,6 +81,8 @@ void config_clear(struct config *c);
  * 0; CONFIG_MALFORMED (logged; of *c only `mistake` changes); -errno. */
 #define CONFIG_MALFORMED 1
 int config_read(struct config *c, const char *path) MUST_USE;
+/* May this payment command be started, by what the file says? */
+bool config_permits(const struct config *c, const char *command);
 /* For a reload: what of fresh is another than in c but counts from the next start only is put back in fresh, and named in
  * what, "listen, pid-file", as far as there is room. Returns how many. */
 unsigned config_keep(const struct config *c, struct config *fresh, char *what, size_t cap);

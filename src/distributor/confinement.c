@@ -5,8 +5,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/confine.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/util.h"
 #include "distributor/keys.h"
@@ -131,11 +133,30 @@ static int (*filter_of(const struct confinement *c))(void)
     return sockets && files ? filter_both : sockets ? filter_sockets : files ? filter_files : filter;
 }
 
+/* What a copy or a restore by hand has left open to others: a store closes it when it is opened, which may be after no mode can be changed. */
+static int make_private(const char *state_dir)
+{
+    static const char *const names[] = { "directory.db", "confidential/programs.db" };
+    char path[PATH_MAX];
+    struct stat st;
+    for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
+        int r = file_join(path, sizeof(path), state_dir, names[i]);
+        if (r == 0 && lstat(path, &st) == 0 && S_ISREG(st.st_mode) && (st.st_mode & 077) != 0 && chmod(path, 0600) != 0)
+            r = -errno;
+        if (r != 0)
+            return r;
+    }
+    return 0;
+}
+
 extern void __sanitizer_set_report_fd(void *fd) __attribute__((weak));
 
 int confinement_enter(const struct confinement *c, enum confinement_kind *kind)
 {
     *kind = CONFINEMENT_NONE;
+    int r = make_private(c->config->state_dir);
+    if (r != 0)
+        return r;
     if (__sanitizer_set_report_fd) { /* it traces the program from a process of its own, at its end */
         log_warn("built with a sanitizer: not confined");
         return 0;
@@ -152,7 +173,7 @@ int confinement_enter(const struct confinement *c, enum confinement_kind *kind)
         allow_database(a, c->database);
     if (a->full)
         return -ENAMETOOLONG;
-    int r = confine_enter(a->paths, a->count, CONFINE_TCP, filter_of(c));
+    r = confine_enter(a->paths, a->count, CONFINE_TCP, filter_of(c));
     if (r < 0)
         return r;
     *kind = r == 0 ? CONFINEMENT_WHOLE : CONFINEMENT_PARTS;

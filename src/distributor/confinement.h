@@ -12,7 +12,7 @@ struct confinement {
 };
 enum confinement_kind { CONFINEMENT_NONE, CONFINEMENT_PARTS, CONFINEMENT_WHOLE };
 /* No new privileges, Landlock, a list of system calls; what this kernel or this build has not is missing, and a warning says so (CONFINEMENT_PARTS); under a sanitizer all
- * of it is (CONFINEMENT_NONE). The log says which. Before threads are started. 0 or -errno. */
+ * of it is (CONFINEMENT_NONE). The log says which. What a restore by hand has left open to others is closed before: a store does so when it is opened, which may be after no mode can be changed. Before threads are started. 0 or -errno. */
 int confinement_enter(const struct confinement *c, enum confinement_kind *kind) MUST_USE;
 
 #endif

@@ -241,23 +241,8 @@ static int start_database(struct server *server, bool *serves_directory)
     return 0;
 }
 
-/* What a copy or a restore by hand has left open to others: a store closes it when it is opened, which may be after no mode can be changed. */
-static int make_private(const char *state_dir)
-{
-    static const char *const names[] = { "directory.db", "confidential/programs.db" };
-    char path[PATH_MAX];
-    struct stat st;
-    for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
-        int r = file_join(path, sizeof(path), state_dir, names[i]);
-        if (r == 0 && lstat(path, &st) == 0 && S_ISREG(st.st_mode) && (st.st_mode & 077) != 0 && chmod(path, 0600) != 0)
-            r = -errno;
-        if (r != 0)
-            return r;
-    }
-    return 0;
-}
-
-/* Nothing of the world was read by now, and there is one thread. The payment command is what the database says now. */
+/* Nothing of the world was read by now, and there is one thread. The payment command is what the database says now, unless the configuration, which
+ * nobody who takes the server over can write, says another one: then none is. */
 static int confine(struct server *server)
 {
     char command[PAYMENTS_COMMAND_BYTES], database[STORE_PG_DATABASE_BYTES];
@@ -265,10 +250,10 @@ static int confine(struct server *server)
     int r = operations_setting(server->read_ops, "payment-command", command, sizeof(command));
     if (r == 0)
         r = database_of(server->config.state_dir, database);
-    if (r == 0)
-        r = make_private(server->config.state_dir);
     if (r != 0 || process->entered)
         return r;
+    if (!config_permits(&server->config, command))
+        command[0] = '\0';
     r = starter_configure(process->starter, command);
     if (r != 0)
         return r;

@@ -263,7 +263,15 @@ def open_a_bank():
     h.aurora.admin("payment", "payer", "alice", "customer-4711")
     h.aurora.admin("payment", "collect", "alice")
     wait_for("a server that was started without it says that it starts nothing", lambda: "payment-command was changed" in log())
+    config = os.path.join(h.root, "aurora.conf")
+    h.aurora.serve_options = ["--config", config]
+    with open(config, "w") as f:
+        f.write("[server]\npayment-command = /bin/true\n")
+    again()
+    wait_for("no other one is started than the configuration's", lambda: "payment-command is another one than the configuration's" in log())
     assert {p["attempts"] for p in payments(state="prepared")} == {0}, payments()
+    with open(config, "w") as f:
+        f.write(f"[server]\npayment-command = {command}\n")
     again()
 
 
@@ -334,6 +342,7 @@ def deaf():
         os.chmod(name, 0o755)
     h.aurora.admin("user", "add", "deaf", "--password-file", h.passwords["alice"], "--credit", "10")
     owe("deaf", 12)
+    h.aurora.serve_options = []
     before = None
     for command, state in ((mask, "declined"), (decline, "declined"), *[("/bin/true", "paid")] * 6):
         if command != before:

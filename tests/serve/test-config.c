@@ -87,6 +87,7 @@ static void test_mistakes(void **state)
         { "[server]\nlisten = *:7700\n", 2 },
         { "[server]\nstate-dir =\n", 2 },
         { "[server]\ntoken-paths = /a:b\n", 2 },
+        { "[server]\npayment-command = collect\n", 2 },
         { "[metrics]\nlisten = 0.0.0.0:1\n", 2 },
         { "[metrics]\nlisten = 127.0.0.1:0\n", 2 },
         { "[limits]\nconnections\n", 2 },
