@@ -13,6 +13,7 @@
 #include "distributor/announce.h"
 #include "distributor/directory_client_internal.h"
 #include "distributor/directory_member.h"
+#include "distributor/lobby.h"
 #include "distributor/older.h"
 #include "distributor/partners.h"
 #include "distributor/row_pace.h"
@@ -148,6 +149,8 @@ static void on_caught_up(struct writer_job *job, int outcome)
     struct pull *p = container_of(job, struct pull, job);
     struct directory_client *c = p->client;
     c->catches_up = outcome != 0;
+    if (outcome == 0 && c->server->lobby != NULL)
+        lobby_greet_again(c->server->lobby); /* those that came before their rows did */
     pull_end(p, false);
     directory_client_poke(c);
 }

@@ -207,6 +207,16 @@ void lobby_set_identity(struct lobby *l, const struct peer_identity *identity)
         peer_listener_set_identity(l->listener, identity);
 }
 
+void lobby_greet_again(struct lobby *l)
+{
+    struct session *next;
+    for (struct session *s = l->first; s != NULL; s = next) {
+        next = s->next;
+        if (s->state == SESSION_READY && s->role == REQUESTS_DEVICE && s->user == NULL)
+            peer_close(s->peer, REASON_OFFLINE);
+    }
+}
+
 /* --- The end of a connection ------------------------------------------------------------------------------------------ */
 
 void lobby_forget_connection(struct session *s)

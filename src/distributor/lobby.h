@@ -25,6 +25,8 @@ bool lobby_is_stopping(const struct lobby *l);
 /* The keyset is another one: KEYSET to every device, which judges it as the first one. Distributors are hung up on while they are idle, a few at a
  * time; they come back and see the new one: its keys, its end, the delegations that it no longer honours. */
 void lobby_show_keyset(struct lobby *l);
+/* Devices that were not known when they came may be known by now: they are hung up on, come again, and are greeted as whose they are. */
+void lobby_greet_again(struct lobby *l);
 /* Connections from now on. Borrowed until the lobby is freed. */
 void lobby_set_identity(struct lobby *l, const struct peer_identity *identity);
 /* ROSTER_CHANGED to every session of a user. */

@@ -148,6 +148,12 @@ def what_happens_after_it():
     h.aurora.kill()
 
 
+def said_to(name, event):
+    """How often a device has had such an event."""
+    done = subprocess.run([PROGRAMS["hearth"], "--socket", h.devices[name].socket, "--json", "events"], capture_output=True, text=True, timeout=60, check=True)
+    return done.stdout.count(f'"{event}"')
+
+
 def outstanding(device):
     return rows_of(f"{device.state}/hearthd.db", "SELECT count(*) FROM txn WHERE id IS NOT NULL")[0][0]
 
@@ -155,11 +161,17 @@ def outstanding(device):
 def put_back():
     missing = refused("already", "restore", backup)
     assert "--replace" in missing.message
+    before = said_to("porch", "distributor-online")
     done = h.aurora.admin("restore", backup, "--replace")
     assert done["restores"] == 1 and done["catches_up_from_directory"], done
     assert len([d for d in os.listdir(h.aurora.dir) if d.startswith("replaced-")]) == 1
+    os.kill(h.directory.process.child.pid, signal.SIGSTOP)  # porch, which is in no backup, comes before its rows do
     h.aurora.start()
+    wait_for("porch is not known", lambda: said_to("porch", "unknown-device"), 40)
+    assert not caught_up()
+    os.kill(h.directory.process.child.pid, signal.SIGCONT)
     wait_for("our rows are back", caught_up, 30)
+    wait_for("porch is known again", lambda: said_to("porch", "distributor-online") > before, 40)
     everybody_is_back()
 
 
