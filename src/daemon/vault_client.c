@@ -319,9 +319,9 @@ static void on_closed(struct peer *p, enum reason why, void *ctx)
     vault_sign_close(&v->sign);
     if (!v->stopping)
         fail_requests(v, is_tried, REASON_INTERNAL, "The vault has ended while it worked on this.");
-    /* It ends by itself when its channel closes; a stuck one is ended. */
+    /* It ends by itself when its channel closes, and its exit status says why; a stuck one is ended. */
     if (v->alive)
-        (void)uv_timer_start(&v->killer, on_kill, v->stopping ? STOP_MS : 0, 0);
+        (void)uv_timer_start(&v->killer, on_kill, STOP_MS, 0);
     child_gone(v);
 }
 
