@@ -96,7 +96,7 @@ static int judge_device(struct daemon *d, const char *name, char *detail, size_t
     struct sibling *s;
     int r = strcasecmp(name, siblings_own_name(d)) == 0 ? 0 : siblings_resolve(d, name, &s);
     if (r == REASON_NOT_FOUND)
-        (void)snprintf(detail, detail_cap, "No device of the household is called %s: hearth devices", name);
+        (void)snprintf(detail, detail_cap, "No device of the household is called %s: hearth devices lists them.", name);
     return r;
 }
 

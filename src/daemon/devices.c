@@ -78,6 +78,13 @@ static bool is_self(struct daemon *d, const char *text, struct id *client, struc
     return true;
 }
 
+#define UNKNOWN_BYTES 160
+static const char *unknown(const char *text, char out[UNKNOWN_BYTES])
+{
+    (void)snprintf(out, UNKNOWN_BYTES, "No device of the household is called %.64s: hearth devices lists them.", text);
+    return out;
+}
+
 /* Which device, and whose word counts for it: its own distributor, or one that is linked with it. */
 static int find_device(struct daemon *d, const char *text, struct id *client, struct account **account)
 {
@@ -126,9 +133,10 @@ void device_rename_handle(struct daemon *d, struct call *c, const void *message)
     struct id client;
     struct account *a;
     const char *detail = NULL;
+    char text[UNKNOWN_BYTES];
     int r = find_device(d, m->device, &client, &a);
     if (r == REASON_NOT_FOUND)
-        detail = "No device of the household has this name: hearth devices lists them.";
+        detail = unknown(m->device, text);
     if (r == 0 && m->name[0] == '\0') {
         r = REASON_NOT_PERMITTED;
         detail = "A device needs a name that is not empty.";
@@ -185,8 +193,9 @@ void device_remove_handle(struct daemon *d, struct call *c, const void *message)
                    id_equal(device->distributor, a->distributor.bytes);
         r = own ? remove_self(c, a, &ask) : session_call(a, &ask, on_changed, c);
     }
+    char text[UNKNOWN_BYTES];
     if (r != 0)
-        call_refuse(c, reason_of_error(r), NULL);
+        call_refuse(c, reason_of_error(r), r == REASON_NOT_FOUND ? unknown(m->device, text) : NULL);
 }
 
 /* --- An address by hand: who answers there must be of the household --- */

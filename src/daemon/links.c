@@ -231,7 +231,8 @@ static void links_done(struct walk *w)
         if (why == w->failure)
             refusal = w->refusal;
         else
-            reason_refusal(&refusal, why, u->found > 1 ? NULL : "No account is linked with such a distributor.");
+            reason_refusal(&refusal, why,
+                           u->found > 1 ? NULL : "No account is linked with such a distributor: hearth accounts");
         unlinking_end(u, &refusal);
         return;
     }

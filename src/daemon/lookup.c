@@ -169,7 +169,7 @@ static void walked(struct walk *w)
     } else if (w->answered == 0 && w->failure != REASON_NONE) {
         finish(l, w->failure, NULL, &w->refusal);
     } else {
-        finish(l, REASON_NOT_FOUND, "No distributor of this device offers that.", NULL);
+        finish(l, REASON_NOT_FOUND, "No distributor of this device offers that. What is on sale: hearth browse", NULL);
     }
 }
 

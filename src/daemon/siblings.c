@@ -151,7 +151,7 @@ int siblings_resolve_other(struct daemon *d, const char *text, struct sibling **
         return REASON_WRONG_DESTINATION;
     }
     if (r == REASON_NOT_FOUND)
-        (void)snprintf(detail, cap, "No device of the household has this name: hearth devices");
+        (void)snprintf(detail, cap, "No device of the household is called %s: hearth devices lists them.", text);
     return r;
 }
 

@@ -345,7 +345,7 @@ void transfer_control(struct daemon *d, struct call *c, const void *message)
     while (t != NULL && t->number != m->number)
         t = t->next;
     if (t == NULL) {
-        call_refuse(c, REASON_NOT_FOUND, "There is no transfer of this number.");
+        call_refuse(c, REASON_NOT_FOUND, "There is no transfer of this number: hearth transfers --all lists them.");
         return;
     }
     void (*action)(struct transfer *) = m->action == PAUSE    ? t->actions->pause

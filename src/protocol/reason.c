@@ -66,7 +66,7 @@ static const struct entry entries[REASON_COUNT] = {
     [REASON_OFFLINE] = { "offline", "The other end cannot be reached now.",
                          "Check that it runs and that the network is there; then run the command again." },
     [REASON_UNKNOWN_DISTRIBUTOR] = { "unknown-distributor", "This distributor is not known here.",
-                                     "Register with it: hearth register URL" },
+                                     "hearth accounts lists those that are. Another one: hearth register URL" },
     [REASON_NOT_REGISTERED] = { "not-registered", "This device is not registered there.",
                                 "Register it: hearth register URL" },
     [REASON_USER_EXISTS] = { "user-exists", "There is an account of this name already.",

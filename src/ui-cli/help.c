@@ -26,6 +26,17 @@ const struct verb *help_find(const char *name)
     return NULL;
 }
 
+int help_unknown(const char *name, char out[HELP_UNKNOWN_BYTES])
+{
+    struct command table[COMMANDS_MAX];
+    char safe[64];
+    const char *near = commands_near(table, commands(table), name);
+    snprintf(out, HELP_UNKNOWN_BYTES, "there is no command %s; %s%s%s hearth --help",
+             text_safe(name, safe, sizeof(safe)), near != NULL ? "did you mean hearth " : "see",
+             near != NULL ? near : "", near != NULL ? "? See" : "");
+    return EXIT_USAGE;
+}
+
 int help_overview(void)
 {
     struct command table[COMMANDS_MAX];
@@ -42,13 +53,14 @@ int help_overview(void)
 int help_list(const char *name)
 {
     struct command table[COMMANDS_MAX];
-    char safe[64];
+    char problem[HELP_UNKNOWN_BYTES];
     const struct verb *verb = name != NULL ? help_find(name) : NULL;
     if (verb != NULL)
         return help_verb(verb);
     if (name != NULL) {
-        fprintf(stderr, "hearth: there is no command %s; see hearth help\n", text_safe(name, safe, sizeof(safe)));
-        return EXIT_USAGE;
+        int code = help_unknown(name, problem);
+        fprintf(stderr, "hearth: %s\n", problem);
+        return code;
     }
     commands_list(table, commands(table), stdout);
     return EXIT_DONE;

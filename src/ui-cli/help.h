@@ -12,6 +12,9 @@ int help_verb(const struct verb *verb);
 int help_complete(const char *shell); /* what the shell needs to complete; EXIT_USAGE: it is none that is known */
 void help_usage(const struct verb *verb, FILE *out); /* its synopsis alone */
 
+#define HELP_UNKNOWN_BYTES 192
+/* What to say of a command that there is not, with one that may be meant. Returns EXIT_USAGE. */
+int help_unknown(const char *name, char out[HELP_UNKNOWN_BYTES]);
 const struct verb *help_find(const char *name); /* NULL: there is no such verb */
 
 #endif

@@ -267,11 +267,13 @@ static int run(int argc, char **argv)
         client_free(cli.client);
         return code;
     }
+    char problem[HELP_UNKNOWN_BYTES];
+    int code = help_unknown(argv[at], problem);
     if (cli.output.json)
-        output_error(&cli.output, "usage", "there is no such command", NULL);
+        output_error(&cli.output, "usage", problem, NULL);
     else
-        fprintf(stderr, "hearth: there is no command %s; see hearth --help\n", argv[at]);
-    return EXIT_USAGE;
+        fprintf(stderr, "hearth: %s\n", problem);
+    return code;
 }
 
 int main(int argc, char **argv)

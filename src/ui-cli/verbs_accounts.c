@@ -57,27 +57,32 @@ static int on_registration(const struct frame *f, void *ctx)
     return -EPROTO;
 }
 
-/* hearth://HOST:PORT[#ID] -> address and, when there, the ID. */
-static bool parse_url(const char *url, ctl_Register *out)
+/* hearth://HOST:PORT[#ID] -> address and, when there, the ID. NULL, or what is wrong with it. */
+static const char *parse_url(const char *url, ctl_Register *out)
 {
     if (strncmp(url, URL_SCHEME, strlen(URL_SCHEME)) == 0)
         url += strlen(URL_SCHEME);
     size_t address_len = strcspn(url, "#/");
     if (address_len == 0 || address_len >= sizeof(out->address) || memchr(url, ':', address_len) == NULL)
-        return false;
+        return "the URL needs HOST:PORT: it is hearth://HOST:PORT#DISTRIBUTOR-ID, as the distributor gave it";
     memcpy(out->address, url, address_len);
     out->address[address_len] = '\0';
     const char *fragment = url + address_len;
     if (*fragment == '/')
         fragment++;
     if (*fragment == '\0')
-        return true;
+        return NULL;
     struct id id;
-    if (*fragment != '#' || id_parse(fragment + 1, &id) != 0)
-        return false;
+    if (*fragment != '#')
+        return "the URL has no / behind its port: it is hearth://HOST:PORT#DISTRIBUTOR-ID";
+    if (strlen(fragment + 1) != ID_TEXT_BYTES - 1)
+        return "the ID behind # is cut off, or has more than an ID: it is 52 letters and digits. Without # and ID the "
+               "fingerprint is shown instead";
+    if (id_parse(fragment + 1, &id) != 0)
+        return "the ID behind # is none: it is 52 of the letters a to z and the digits 2 to 7, as the distributor gave it";
     out->has_distributor = true;
     memcpy(out->distributor, id.bytes, sizeof(id.bytes));
-    return true;
+    return NULL;
 }
 
 /* Without an ID in the URL, the person confirms the fingerprint. */
@@ -151,10 +156,11 @@ static int run_register(struct cli *cli, int argc, char **argv)
     int count, code = cli_options(cli, argc, argv, specs, ARRAY_COUNT(specs), 1, 1, &args, &count);
     if (code >= 0)
         return code;
-    if (!parse_url(args[0], &m))
-        return cli_usage(cli, "the URL is hearth://HOST:PORT#DISTRIBUTOR-ID");
+    const char *wrong = parse_url(args[0], &m);
+    if (wrong != NULL)
+        return cli_usage(cli, wrong);
     if (user == NULL && prompt_line("User ID: ", m.user, sizeof(m.user)) != 0)
-        return cli_usage(cli, "give --user ID");
+        return cli_usage(cli, "nobody is here to be asked for the account: give --user ID");
     if (user != NULL && !cli_text(cli, m.user, sizeof(m.user), user, "the user ID"))
         return EXIT_USAGE;
     /* Whoever gives the password in a file is a script: it is asked nothing. */

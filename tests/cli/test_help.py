@@ -266,6 +266,20 @@ def the_helpers_say_who_starts_them():
             assert run(path, *words, expect=2) == ""
 
 
+def what_was_meant_is_guessed():
+    for word, meant in (("plai", "play"), ("statsu", "status"), ("librray", "library"), ("devcies", "devices"), ("xyzzy", None), ("x", None), ("", None)):
+        for words in ((word,), ("help", word)):
+            p = subprocess.run([HEARTH, *words], capture_output=True, text=True)
+            assert p.returncode == 2 and ("did you mean" in p.stderr) == (meant is not None) and (meant is None or f"did you mean hearth {meant}? " in p.stderr), (words, p.stderr)
+
+
+def a_wrong_url_is_explained():
+    good = "hearth://127.0.0.1:1#" + "a" * 51
+    for url, said in (("shed", "HOST:PORT"), (good, "cut off"), (good + "aa", "more than an ID"), ("hearth://h:1#" + "8" * 52, "2 to 7"), ("hearth://h:1/x", "no / behind")):
+        p = subprocess.run([HEARTH, "register", url], capture_output=True, text=True, stdin=subprocess.DEVNULL)
+        assert p.returncode == 2 and said in p.stderr.splitlines()[0], (url, p.stderr)
+
+
 def another_shell_is_refused():
     for path in PROGRAMS.values():
         run(path, "completion", "tcsh", expect=2)

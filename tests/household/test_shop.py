@@ -230,6 +230,15 @@ def numbers_that_are_none():
     assert h.aurora.admin("stats") == before
 
 
+def what_is_not_there_is_named():
+    """What was asked for, and the command that lists what there is."""
+    for words, said in ((("devices", "remove", "shed"), "called shed: hearth devices"), (("devices", "rename", "shed", "x"), "called shed: hearth devices"),
+                        (("library", "--on", "shed"), "called shed: hearth devices"), (("transfers", "cancel", "99"), "hearth transfers --all"),
+                        (("logout", "shed"), "hearth accounts"), (("unlink", "shed"), "hearth accounts"), (("get", "no such title"), "hearth browse")):
+        told = plainly(h.kitchen, *words, status=1)
+        assert said in told and "There is nothing of this name" not in told, (words, told)
+
+
 def what_shells_ask_for():
     """Names for completion; nothing, and soon, of a hearthd that is away or stands still."""
     assert set(plainly(h.kitchen, "completion", "devices").splitlines()) >= {"kitchen", "bedroom"}
@@ -253,5 +262,6 @@ run_cases([
     ("a refusal is said once", refused_once),
     ("what is so already is done, with a word", said_twice_done_once),
     ("numbers that are none", numbers_that_are_none),
+    ("what is not there is named", what_is_not_there_is_named),
     ("what shells ask for", what_shells_ask_for),
 ])
