@@ -137,7 +137,7 @@ static int tell(struct admin *a, const struct reserve_report *r)
     if (sells)
         puts(
             "  - keys withdrawn since, which are in use again: keys withdraw KEY (`keys list` shows what is known of it here)\n"
-            "  - accounts erased, partners withdrawn, products and prices changed since: do it again\n"
+            "  - accounts erased, partners and providers withdrawn, products and prices changed since: do it again\n"
             "  - content published since: publish it again; devices that joined since register again\n"
             "  - open invitations, link codes and logins have ended: make new ones");
     if (missing > 0)

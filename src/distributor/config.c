@@ -246,6 +246,16 @@ static int on_setting(void *ctx, const char *section, const char *name, const ch
     return 0; /* a misspelt name is a mistake, not a wish to be ignored */
 }
 
+/* What a disk leaves of a file that was not synced before the power went: as text it would be an empty one. */
+static bool has_zeros(FILE *f)
+{
+    int c;
+    while ((c = getc(f)) != EOF && c != '\0')
+        ;
+    rewind(f); /* clears an error too: it is met again */
+    return c == '\0';
+}
+
 int config_read(struct config *c, const char *path)
 {
     const char *file = path != NULL ? path : CONFIG_FILE_DEFAULT;
@@ -266,8 +276,9 @@ int config_read(struct config *c, const char *path)
     }
     *fresh = *c;
     fresh->mistake[0] = '\0';
+    bool is_text = !has_zeros(f);
     struct reading reading = { f, fresh, 0, 0 };
-    int line = ini_parse_stream(next_line, &reading, on_setting, &reading);
+    int line = is_text ? ini_parse_stream(next_line, &reading, on_setting, &reading) : 1;
     bool is_whole = ferror(f) == 0; /* what cannot be read is no end of the file */
     fclose(f);
     if (line < 0 || !is_whole)
@@ -275,8 +286,9 @@ int config_read(struct config *c, const char *path)
     if (line > 0 || strlen(file) >= sizeof(fresh->path)) {
         char safe[PATH_MAX];
         snprintf(c->mistake, sizeof(c->mistake), "%.160s, line %d: %.200s", text_safe(file, safe, sizeof(safe)), line,
-                 line > 0 && line == reading.mistaken ? fresh->mistake
-                                                      : "this is no line NAME = VALUE, and no [SECTION]");
+                 !is_text                               ? "there are zero bytes in it: the file is damaged"
+                 : line > 0 && line == reading.mistaken ? fresh->mistake
+                                                        : "this is no line NAME = VALUE, and no [SECTION]");
         log_error("the configuration has a mistake: %s", c->mistake);
         return CONFIG_MALFORMED;
     }

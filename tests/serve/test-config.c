@@ -112,6 +112,12 @@ static void test_mistakes(void **state)
         memset(c.mistake, 0, sizeof(c.mistake));
         assert_memory_equal(&c, &before, sizeof(c));
     }
+    /* As a disk leaves a file that was not synced when the power went: no empty configuration. */
+    static const char zeros[64] = "[limits]\nconnections = 7\n";
+    assert_int_equal(file_replace(path, slice(zeros, sizeof(zeros)), 0600), 0);
+    assert_int_equal(config_read(&c, path), CONFIG_MALFORMED);
+    assert_non_null(strstr(c.mistake, "damaged"));
+    assert_int_equal(config_read(&c, "/proc/self/mem"), -EIO); /* what cannot be read is none either */
     unlink(path);
     assert_int_equal(config_read(&c, path), -ENOENT); /* named by hand, it has to be there */
 }
