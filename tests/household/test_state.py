@@ -480,8 +480,35 @@ def taken_over():
     assert attic.track(other)["position_ms"] == 1500
 
 
+def no_room():
+    """All of it together is bounded: what is refused says who has most and what makes room, what makes it less goes on, and settings have room of their own."""
+    stranger, items = h.stranger, 16384
+    room = items - 256 - 2 * 1024  # settings have room of their own, and so do two devices that may join
+    stranger("playlist", "create", "Mine")
+    stranger.stop()
+    with sqlite3.connect(os.path.join(stranger.state, "hearthd.db")) as db:
+        replica = db.execute("SELECT replica FROM state_self").fetchone()[0]
+        counter, here = db.execute("SELECT counter FROM state_seen WHERE replica = ?", (replica,)).fetchone()[0], db.execute("SELECT count(*) FROM state_item").fetchone()[0]
+        rows = room - here
+        db.executemany("INSERT INTO state_item (replica, counter, kind, key, value) VALUES (?, ?, 3, ?, ?)",
+                       ((replica, counter + 1 + i, os.urandom(64), b"\0A wish") for i in range(rows)))
+        db.execute("UPDATE state_seen SET counter = ? WHERE replica = ?", (counter + rows, replica))
+    db.close()
+    stranger.start()
+    for command in (("playlist", "create", "One more"), ("wishlist", "add", wanted)):
+        said = str(stranger.refused("too-large", *command))
+        assert "hearth playlist delete NAME or hearth wishlist remove TRACK makes room" in said, said
+        assert re.search(rf"Most is by .+: {room} of {items} things", said), said
+    stranger("settings", "volume", "21")
+    assert names(stranger) == ["Mine"] and setting(stranger, "volume") == "21"
+    stranger("playlist", "delete", "Mine")
+    stranger("playlist", "create", "One more")
+    stranger.refused("too-large", "playlist", "create", "And another")
+    assert names(stranger) == ["One more"]
+
+
 CASES = [("a change is seen at once", seen_at_once), ("playlists", playlists_are_shared), ("a number is that of the list that was shown", numbers_are_those_that_were_shown), ("wishes", wishes), ("settings", settings),
            ("edits apart", edits_apart), ("deletion against change", deletion_against_change), ("a device that returns after long", returns_after_long),
            ("wrong clocks", wrong_clocks), ("told what stays", told_what_stays), ("put back from a copy", put_back_from_a_copy), ("put back in place", put_back_in_place), ("positions", positions),
-           ("repeat", repeats), ("a device that falls silent", falls_silent), ("a stale position asks", stale_position_asks), ("a place noted beside a play", kept_beside_a_play), ("of an earlier version", taken_over), ("kill -9 in between", killed_in_between)]
+           ("repeat", repeats), ("a device that falls silent", falls_silent), ("a stale position asks", stale_position_asks), ("a place noted beside a play", kept_beside_a_play), ("of an earlier version", taken_over), ("kill -9 in between", killed_in_between), ("no room", no_room)]
 run_cases([c for c in CASES if os.environ.get("HEARTH_CASES", "") in c[0]])
