@@ -51,9 +51,9 @@ def own_mounts():
 
 
 def wait_for(what, condition, seconds=40):
-    """Polls condition() until it is true; returns its value."""
+    """Polls condition() until it is true, often at first; returns its value."""
     end = time.monotonic() + seconds
-    last = None
+    last, pause = None, 0.02
     while time.monotonic() < end:
         try:
             last = condition()
@@ -61,7 +61,8 @@ def wait_for(what, condition, seconds=40):
                 return last
         except (OSError, ValueError, KeyError, StopIteration, Refused) as error:
             last = error
-        time.sleep(0.02)
+        time.sleep(pause)
+        pause = min(1.2 * pause, 0.1)
     raise AssertionError(f"not within {seconds} s: {what}; last seen: {last!r}")
 
 
@@ -205,8 +206,12 @@ class Device:
         self.process = Process([*self.inside, PROGRAMS["hearthd"], "--state-dir", self.state, "--runtime-dir", self.dir, "--name", self.name, "--listen", self.listen, *options],
                                self.log, dict(os.environ, HEARTH_LOG=os.environ.get("HEARTH_LOG", "debug"), **self.environment))
         if wait:
-            wait_for(f"{self.name} answers", lambda: self.process.running() and self("status"))
+            wait_for(f"{self.name} answers", self.answers)
         return self
+
+    def answers(self):
+        assert self.process.running(), open(self.log).read()[-2000:]
+        return self("status")
 
     def __call__(self, *args):
         """One `hearth` command with --json."""
