@@ -29,7 +29,8 @@ import distributors  # noqa: E402
 import states  # noqa: E402
 
 MOVES = 3  # of the calls of a database's move
-STATES = 800  # in all, when nothing else is asked for; those that are the same as before are not tried
+STATES = 500  # in all, when nothing else is asked for, beside those at which something was said; those that are the same as before are not tried
+LARGE_SECONDS = 7  # of sound: a body that is synced by itself, with a map
 LICENSE_SOLD = 1  # the kind of a posting
 seed = int(os.environ.get("HEARTH_POWER_LOSS_SEED", "1"))
 torn = int(os.environ.get("HEARTH_POWER_LOSS_TORN", "1"))
@@ -62,13 +63,13 @@ def said(what, *by):
         one.said(what)
 
 
-def song(number, *options, extension="ogg"):
-    return h.publish(make_track(os.path.join(root, f"song{number}.{extension}"), 1, seed=number), "--price", "1", *options)
+def song(number, *options, extension="ogg", seconds=1):
+    return h.publish(make_track(os.path.join(root, f"song{number}.{extension}"), seconds, seed=number), "--price", "1", *options)
 
 
 def a_story():
     one = song(1, "--max-copies", "9", "--copy-depth", "2", extension="flac")
-    two, rented = song(2), song(3, "--usage-days", "30", "--renew-price", "1")
+    two, rented = song(2, extension="wav", seconds=LARGE_SECONDS), song(3, "--usage-days", "30", "--renew-price", "1")
     tracks.update(one=one, rented=rented)
     bedroom("link", kitchen("link")["url"])
     wait_for("they see each other", lambda: kitchen.sees("attic") and kitchen.sees("bedroom") and bedroom.sees("kitchen"), 30)
@@ -124,8 +125,10 @@ class Machine:
         self.marks = [(i, json.loads(r[5])) for i, r in enumerate(self.records) if r[0] == states.MARK]
 
     def calls(self, every):
-        """After each call that is to be looked at; the first ones, before anything was said, are looked at by nobody."""
-        wanted = set([i for i, r in enumerate(self.records) if r[0] != states.MARK and i > self.marks[0][0]][::every])
+        """After each call that is to be looked at: each after which something was said, and a sample of the others; the first ones, before anything was said,
+        are looked at by nobody."""
+        calls = [i for i, r in enumerate(self.records) if r[0] != states.MARK and i > self.marks[0][0]]
+        wanted = set(calls[::every]) | {max((i for i in calls if i < mark), default=-1) for mark, _ in self.marks}
         for i, record in enumerate(self.records):
             self.step(i, record)
             if i in wanted:

@@ -1,4 +1,5 @@
 """A device whose state is recorded, what it has said, and one that starts on what a power loss left of it."""
+import hashlib
 import os
 import shutil
 import sys
@@ -10,9 +11,15 @@ from distributors import RECORDER, mount  # noqa: E402
 from household import PROGRAMS, Device, wait_for  # noqa: E402
 
 
+def body(device, content):
+    """Of its file, which is what the network, the players and other devices get."""
+    with open(os.path.join(device.state, "bodies", content + ".body"), "rb") as f:
+        return hashlib.sha256(f.read()).hexdigest()
+
+
 def facts(device):
-    """What the device says of its tracks, by content."""
-    return {t["content"]: {k: v for k, v in t.items() if k != "number"} for t in device.library()}
+    """What the device says of its tracks, by content, and what it has of their bodies."""
+    return {t["content"]: {k: v for k, v in t.items() if k != "number"} | ({"body": body(device, t["content"])} if t["has_body"] else {}) for t in device.library()}
 
 
 class Recorded(Device):
