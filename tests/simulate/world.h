@@ -372,7 +372,7 @@ void copies_cancel(struct world *w, struct device *d);
 void incoming_cancel(struct world *w, struct device *d);
 bool copies_are_idle(struct world *w, const struct device *d); /* but those to a device that was removed */
 
-/* ---- promises.c ---- */
+/* ---- promises.c, promises_end.c, view.c ---- */
 struct promises *promises_new(void);
 void promises_free(struct promises *p);
 void promises_open(struct world *w, int node);  /* its database is open */
