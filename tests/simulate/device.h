@@ -27,8 +27,16 @@ void outbox_answered(struct world *w, struct device *d, int64_t row, const struc
 
 /* ---- device_copy.c ---- */
 struct copy *copy_numbered(struct device *d, int number); /* NULL: it has ended */
+struct copy *copy_of(struct world *w, const struct event *e);
+struct copy *copy_new(struct world *w, struct device *d,
+                      const struct copy_out_subject *about);     /* NULL: there are too many */
+void copy_go(struct world *w, struct device *d, struct copy *c); /* does what is to be done now */
 int content_of(const struct world *w, const struct id *content);
 int device_of(const struct world *w, const struct id *client);
+
+/* ---- device_copy_ask.c ---- */
+/* The transaction, when the issuer is there and no other is under way; else copies_go comes here again. */
+void copy_ask(struct world *w, struct device *d, struct copy *c);
 
 /* ---- device_incoming.c ---- */
 void incoming_hear(struct world *w, struct device *d, struct event *e);
