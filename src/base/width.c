@@ -85,11 +85,16 @@ bool width_turns(const char *text)
     return false;
 }
 
+bool width_moves(int fd)
+{
+    const char *terminal = getenv("TERM");
+    return isatty(fd) && (terminal == NULL || strcmp(terminal, "dumb") != 0);
+}
+
 bool width_colours(int fd)
 {
-    const char *objection = getenv("NO_COLOR"), *terminal = getenv("TERM");
-    return isatty(fd) && (objection == NULL || objection[0] == '\0') && terminal != NULL &&
-           strcmp(terminal, "dumb") != 0;
+    const char *objection = getenv("NO_COLOR");
+    return width_moves(fd) && (objection == NULL || objection[0] == '\0') && getenv("TERM") != NULL;
 }
 
 size_t width_of_terminal(int fd)

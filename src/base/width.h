@@ -14,6 +14,8 @@ bool width_turns(const char *text);
 /* Of the terminal behind a descriptor; 80 when it does not say. */
 size_t width_of_terminal(int fd);
 
+/* Is the descriptor a terminal on which a line can be written again (not TERM=dumb)? */
+bool width_moves(int fd);
 /* Is the descriptor a terminal that shows colours, and does nobody object (NO_COLOR, TERM=dumb)? */
 bool width_colours(int fd);
 

@@ -16,6 +16,7 @@
 #include "daemon/control.h"
 #include "daemon/events.h"
 #include "daemon/library.h"
+#include "daemon/medium.h"
 #include "daemon/play.h"
 #include "daemon/spawner.h"
 
@@ -63,6 +64,20 @@ static void fail(struct burn *b, enum reason why, const char *detail)
         reason_refusal(&b->refusal, why, detail);
 }
 
+/* What its file did not take, with the file's name. */
+static void fail_image(struct burn *b)
+{
+    char detail[256];
+    enum reason why = REASON_ALREADY;
+    if (b->outcome == REASON_ALREADY)
+        (void)snprintf(detail, sizeof(detail), "There is such a file already: choose another name, or remove it.");
+    else if (b->outcome < 0)
+        why = medium_why(b->outcome, b->image.audio, detail, sizeof(detail));
+    else
+        why = (enum reason)b->outcome;
+    fail(b, why, b->outcome < 0 || why == REASON_ALREADY ? detail : NULL);
+}
+
 /* Everything has ended. */
 static void finish(struct burn *b)
 {
@@ -98,8 +113,7 @@ static void on_image_ended(uv_work_t *work, int status)
     struct burn *b = work->data;
     (void)status;
     if (b->outcome != 0)
-        fail(b, reason_of_error(b->outcome),
-             b->outcome == REASON_ALREADY ? "There is such a file already." : strerror(-b->outcome));
+        fail_image(b);
     finish(b);
 }
 
@@ -174,11 +188,10 @@ static void on_begun(uv_work_t *work, int status)
     (void)status;
     if (b->cancelled || b->daemon->stopping)
         fail(b, REASON_CANCELLED, NULL);
+    else if (b->outcome == -ENOSPC)
+        fail(b, REASON_STORAGE_FULL, "There is not enough room for the image: make room there. Nothing was counted.");
     else if (b->outcome != 0)
-        fail(b, reason_of_error(b->outcome),
-             b->outcome == REASON_ALREADY ? "There is such a file already: choose another name, or remove it."
-             : b->outcome == -ENOSPC ? "There is not enough room for the image: make room there. Nothing was counted."
-                                     : strerror(-b->outcome));
+        fail_image(b);
     if (b->refusal.code[0] != '\0')
         finish(b);
     else /* another descriptor of the same open file: what the player writes follows the head */

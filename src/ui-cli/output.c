@@ -18,7 +18,7 @@
 
 void output_init(struct output *o, bool json)
 {
-    *o = (struct output){ .json = json, .progress = !json && isatty(STDERR_FILENO) };
+    *o = (struct output){ .json = json, .progress = !json && width_moves(STDERR_FILENO) };
 }
 
 #define RED "\033[31m"

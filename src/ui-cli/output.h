@@ -12,7 +12,7 @@
 
 struct output {
     bool json;
-    bool progress;       /* standard error is a terminal and --json is off */
+    bool progress;       /* standard error is a terminal that can show it, and --json is off */
     bool progress_shown; /* a progress line is on the screen */
     int64_t progress_began_ms;
     uint64_t progress_first;

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/util.h"
+#include "base/width.h"
 
 #define REMARK_BYTES 160
 
@@ -216,7 +217,7 @@ static int list_transfers(struct cli *cli, bool all, unsigned *under_way, unsign
 /* Once a second until nothing is under way; on a terminal each in the place of the one before. */
 static int follow_transfers(struct cli *cli, bool all)
 {
-    bool again = !cli->output.json && isatty(STDOUT_FILENO);
+    bool again = !cli->output.json && width_moves(STDOUT_FILENO);
     unsigned under_way, lines;
     int code = list_transfers(cli, all, &under_way, &lines);
     while (code == EXIT_DONE && under_way > 0) {

@@ -159,6 +159,8 @@ def wrong_names():
     for name in ("a.mp3", ".wav", "wav"):
         h.kitchen.refused("malformed", "burn", one, "--image", os.path.join(out, name))
     h.kitchen.refused("not-found", "burn", one, "--image", os.path.join(out, "none", "a.wav"))
+    closed = h.kitchen.refused("not-permitted", "burn", one, "--image", "/proc/a.wav", "--yes")
+    assert "/proc/a.wav cannot be written" in closed.message and "another place" in closed.message, closed.message
     for device in ("/etc/passwd", "stdio:/dev/null", "/dev/../etc/passwd"):
         h.kitchen.refused("malformed", "burn", one, "--device", device, "--yes")
     assert left_over() == []

@@ -230,6 +230,13 @@ def numbers_that_are_none():
     assert h.aurora.admin("stats") == before
 
 
+def nothing_moves_on_a_dumb_terminal():
+    one = song("On paper", "--price", "0.10", "--copy-price", "0", "--max-copies", "2")
+    for command in (f"get {one} --yes", f"copy {one} --to attic --yes", f"play {one} --output null", "transfers --follow --all", "library", "nonsense"):
+        t = Terminal(h.kitchen, shell=f'unset NO_COLOR; TERM=dumb "$HEARTH" {command}; true')
+        assert "\x1b" not in (said := t.ends()), (command, said)
+
+
 def what_is_not_there_is_named():
     """What was asked for, and the command that lists what there is."""
     for words, said in ((("devices", "remove", "shed"), "called shed: hearth devices"), (("devices", "rename", "shed", "x"), "called shed: hearth devices"),
@@ -262,6 +269,7 @@ run_cases([
     ("a refusal is said once", refused_once),
     ("what is so already is done, with a word", said_twice_done_once),
     ("numbers that are none", numbers_that_are_none),
+    ("nothing moves on a dumb terminal", nothing_moves_on_a_dumb_terminal),
     ("what is not there is named", what_is_not_there_is_named),
     ("what shells ask for", what_shells_ask_for),
 ])
