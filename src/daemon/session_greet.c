@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 
+#include "base/text.h"
 #include "base/util.h"
 #include "daemon/events.h"
 #include "daemon/leases.h"
@@ -20,6 +21,7 @@
 #include "base/log.h"
 
 #define IDLE_MS 60000
+#define OTHER_BYTES 192
 
 /* --- Steps --- */
 
@@ -167,6 +169,23 @@ static void check_time(struct session *s, struct slice envelope)
         (void)session_vault_step(s, &ASK(vlt_Type_TIME_CHECK, vlt_Type_DONE, vlt_TimeCheck, &check), on_time_checked);
 }
 
+/* Who answers is somebody else than who was asked for, as of a mistyped ID: said, with what it calls itself. NULL: it is not that. */
+static const char *tell_other(const struct session *s, char out[OTHER_BYTES])
+{
+    doc_Keyset *keyset CLEANUP(freep) = malloc(sizeof(*keyset));
+    struct id signer;
+    char name[CONFIG_LABEL_BYTES], short_id[ID_SHORT_BYTES];
+    if (keyset == NULL || document_open_keyset(buf_slice(&s->greet.keyset), keyset, &signer) != 0 ||
+        id_equal(keyset->distributor, s->account->distributor.bytes))
+        return NULL;
+    id_short(keyset->distributor, short_id);
+    (void)snprintf(
+        out, OTHER_BYTES,
+        "Another distributor than that of this ID answers there: it calls itself %s, and its ID begins with %s.",
+        text_safe(keyset->name, name, sizeof(name)), short_id);
+    return out;
+}
+
 static void on_keyset_checked(const struct answer *answer, void *ctx)
 {
     struct session *s = session_step_end(ctx);
@@ -177,8 +196,11 @@ static void on_keyset_checked(const struct answer *answer, void *ctx)
         why = reason_of_error(keep_keyset(s->account, buf_slice(&s->greet.keyset)));
     if (why == REASON_NONE)
         peer_set_tail_max(s->peer, FRAME_TAIL_MAX);
-    greet_checked(&s->greet, why, answer->refusal != NULL ? answer->refusal->text : NULL,
-                  clock_mono_ms(s->daemon->clock));
+    char other[OTHER_BYTES];
+    const char *detail = why == REASON_KEYSET_INVALID ? tell_other(s, other) : NULL;
+    if (detail == NULL && answer->refusal != NULL)
+        detail = answer->refusal->text;
+    greet_checked(&s->greet, why, detail, clock_mono_ms(s->daemon->clock));
     session_greet_step(s);
 }
 

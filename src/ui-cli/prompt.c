@@ -77,7 +77,8 @@ int prompt_password(struct cli *cli, const char *option, const char *question, c
         return cli_usage(cli, message);
     }
     if (r != 0) {
-        snprintf(message, sizeof(message), "the %s cannot be read: %s", option, strerror(-r));
+        snprintf(message, sizeof(message), "the %s cannot be read%s%.128s: %s", option, file != NULL ? ": " : "",
+                 file != NULL ? file : "", strerror(-r));
         return cli_fail(cli, "not-found", message, NULL);
     }
     if (file != NULL || !twice)

@@ -246,6 +246,16 @@ def what_is_not_there_is_named():
         assert said in told and "There is nothing of this name" not in told, (words, told)
 
 
+def a_mistyped_id_is_told():
+    """The URL's ID is a distributor's that does not answer there: whose address it is, is said."""
+    url = h.aurora.url.split("#")[0] + "#" + h.directory.id
+    password = os.path.join(root, "a-password")
+    with open(password, "w") as f:
+        f.write("no such\n")
+    told = plainly(h.kitchen, "register", url, "--user", "alice", "--password-file", password, status=1)
+    assert "keyset-invalid" in told and "calls itself aurora" in told and h.aurora.id[:8] in told, told
+
+
 def what_shells_ask_for():
     """Names for completion; nothing, and soon, of a hearthd that is away or stands still."""
     assert set(plainly(h.kitchen, "completion", "devices").splitlines()) >= {"kitchen", "bedroom"}
@@ -270,6 +280,7 @@ run_cases([
     ("what is so already is done, with a word", said_twice_done_once),
     ("numbers that are none", numbers_that_are_none),
     ("nothing moves on a dumb terminal", nothing_moves_on_a_dumb_terminal),
+    ("a mistyped ID is told", a_mistyped_id_is_told),
     ("what is not there is named", what_is_not_there_is_named),
     ("what shells ask for", what_shells_ask_for),
 ])
