@@ -98,6 +98,9 @@ static int payment_collect_all(struct admin *a)
     return r;
 }
 
+static const char busy[] =
+    "Payment %" PRIu64 " may be with the command now, on another machine: until payment-timeout is over. Try again.";
+
 static int payment_retry(struct admin *a, uint64_t number)
 {
     int r = admin_begin(a);
@@ -109,6 +112,8 @@ static int payment_retry(struct admin *a, uint64_t number)
     if (r == REASON_ALREADY)
         return admin_fail(a, REASON_ALREADY, "Payment %" PRIu64 " has ended; what is still owed: payment collect NAME",
                           number);
+    if (r == REASON_IN_USE)
+        return admin_fail(a, r, busy, number);
     return r == 0 ? admin_commit(a) : admin_error(a, r, "hand the payment over again");
 }
 
@@ -132,6 +137,8 @@ static int payment_mark(struct admin *a, uint64_t number, const char *word, cons
     if (r == 0)
         r = payments_end(a->o, p.key, PAYMENTS_ANY_ATTEMPT, paid ? PAYMENT_SAYS_PAID : PAYMENT_SAYS_DECLINED, text,
                          a->now_ms);
+    if (r == REASON_IN_USE)
+        return admin_fail(a, r, busy, number);
     if (r == REASON_NOT_PERMITTED)
         return admin_fail(a, REASON_NOT_PERMITTED, "Payment %" PRIu64 " has ended otherwise.", number);
     return r == 0 ? admin_commit(a) : admin_error(a, r, "mark the payment");

@@ -390,6 +390,9 @@ static const char emptied[] =
 static const char serving[] = "CREATE TABLE serving (id BLOB PRIMARY KEY CHECK (length(id) = 16), place TEXT NOT NULL,"
                               " seen_ms INTEGER NOT NULL) STRICT;";
 
+/* Until when whoever took a payment may have a command at work on it. */
+static const char payment_busy[] = "ALTER TABLE payment ADD COLUMN busy_until_ms INTEGER NOT NULL DEFAULT 0;";
+
 static const char *const migrations[] = { first,
                                           billing_schema_ledger,
                                           billing_schema_settlement,
@@ -417,7 +420,8 @@ static const char *const migrations[] = { first,
                                           floors,
                                           copy_queue_whose,
                                           emptied,
-                                          serving };
+                                          serving,
+                                          payment_busy };
 
 const struct store_schema operations_schema = {
     .migrations = migrations,

@@ -11,6 +11,7 @@
 #include "base/util.h"
 #include "distributor/accounts.h"
 #include "distributor/billing.h"
+#include "distributor/database.h"
 #include "distributor/rows.h"
 
 #define PAUSE_FIRST_MS INT64_C(2000)
@@ -29,6 +30,7 @@ static int read_payment(struct query *q, struct payment *out)
     p.next_ms = query_i64(q, 8);
     p.ended_ms = query_is_null(q, 9) ? 0 : query_i64(q, 9);
     query_text(q, 10, p.detail, sizeof(p.detail));
+    p.busy_until_ms = query_i64(q, 11);
     *out = p;
     return query_check(q);
 }
@@ -193,14 +195,16 @@ static int64_t pause_ms(uint32_t attempts)
     return pause < PAUSE_LAST_MS ? pause : PAUSE_LAST_MS;
 }
 
-/* When it is handed the next time, unless it ends before. */
-static int set_handed(struct operations *o, const struct payment *p, int64_t next_ms, const char *detail)
+/* When it is handed the next time, unless it ends before. busy_until_ms: with a command until then; 0. */
+static int set_handed(struct operations *o, const struct payment *p, int64_t next_ms, int64_t busy_until_ms,
+                      const char *detail)
 {
     struct query q CLEANUP(query_end) = query(o->store, PAYMENT_HAND);
     query_bind_u64(&q, 1, p->number);
     query_bind_i64(&q, 2, p->attempts);
     query_bind_i64(&q, 3, next_ms);
     query_bind_text(&q, 4, detail);
+    query_bind_i64(&q, 5, busy_until_ms);
     return rows_run(&q);
 }
 
@@ -217,7 +221,8 @@ int payments_take(struct operations *o, int64_t now_ms, int64_t timeout_ms, stru
             return r;
     }
     p.attempts++;
-    int r = set_handed(o, &p, now_ms + timeout_ms + PAYMENTS_END_MS, p.detail);
+    p.busy_until_ms = now_ms + timeout_ms + PAYMENTS_END_MS;
+    int r = set_handed(o, &p, p.busy_until_ms, p.busy_until_ms, p.detail);
     if (r == 0)
         *out = p;
     return r;
@@ -252,6 +257,16 @@ static int set_ended(struct operations *o, const struct payment *p, enum payment
     return rows_run(&q);
 }
 
+/* What a command on another machine is about to say must not be contradicted: who is charged there would be asked again. Of one here its lock tells. */
+static int judge_busy(const struct operations *o, const struct payment *p, int64_t now_ms)
+{
+    char database[STORE_PG_DATABASE_BYTES];
+    if (p->busy_until_ms <= now_ms)
+        return 0;
+    int r = database_of(o->state_dir, database);
+    return r != 0 ? r : database[0] != '\0' ? REASON_IN_USE : 0;
+}
+
 int payments_end(struct operations *o, const uint8_t key[PAYMENTS_KEY_BYTES], uint32_t attempt,
                  enum payment_outcome outcome, const char *detail, int64_t now_ms)
 {
@@ -262,8 +277,11 @@ int payments_end(struct operations *o, const uint8_t key[PAYMENTS_KEY_BYTES], ui
     if (r != 0)
         return r == OPERATIONS_ABSENT ? REASON_NOT_FOUND : r;
     bool open = p.state == PAYMENT_PREPARED || p.state == PAYMENT_HANDED;
+    r = open && attempt == PAYMENTS_ANY_ATTEMPT ? judge_busy(o, &p, now_ms) : 0;
+    if (r != 0)
+        return r;
     if (outcome == PAYMENT_SAYS_NOTHING)
-        return open && p.attempts == attempt ? set_handed(o, &p, now_ms + pause_ms(p.attempts), safe) : 0;
+        return open && p.attempts == attempt ? set_handed(o, &p, now_ms + pause_ms(p.attempts), 0, safe) : 0;
     enum payment_state wanted = outcome == PAYMENT_SAYS_PAID ? PAYMENT_PAID : PAYMENT_DECLINED;
     if (!open)
         return p.state == wanted ? 0 : REASON_NOT_PERMITTED;
@@ -279,6 +297,9 @@ int payments_retry(struct operations *o, uint64_t number, int64_t now_ms)
         return r == OPERATIONS_ABSENT ? REASON_NOT_FOUND : r;
     if (p.state != PAYMENT_PREPARED && p.state != PAYMENT_HANDED)
         return REASON_ALREADY;
+    r = judge_busy(o, &p, now_ms);
+    if (r != 0)
+        return r;
     struct query q CLEANUP(query_end) = query(o->store, PAYMENT_AT);
     query_bind_u64(&q, 1, number);
     query_bind_i64(&q, 2, now_ms);

@@ -26,6 +26,7 @@ struct payment {
     uint32_t state;                   /* enum payment_state */
     uint32_t attempts;
     int64_t prepared_ms, next_ms, ended_ms; /* ended: 0 while open */
+    int64_t busy_until_ms;                  /* a command may be at work on it until then; 0: none is */
     char detail[PAYMENTS_DETAIL_BYTES];     /* the command's words */
 };
 
@@ -52,12 +53,13 @@ int payments_take(struct operations *o, int64_t now_ms, int64_t timeout_ms, stru
 int payments_lock(const char *state_dir, int *lock) MUST_USE;
 
 enum payment_outcome { PAYMENT_SAYS_PAID, PAYMENT_SAYS_DECLINED, PAYMENT_SAYS_NOTHING };
-/* attempt: of the payment that was taken; whoever took too long to say nothing does not speak for the attempt after it. PAYMENTS_ANY_ATTEMPT: the operator.
+/* attempt: of the payment that was taken; whoever took too long to say nothing does not speak for the attempt after it. PAYMENTS_ANY_ATTEMPT: the operator,
+ * who is refused (REASON_IN_USE) while another server over this database may have a command at work on it; here payments_lock tells.
  * 0; also when it ended so before. REASON_NOT_PERMITTED: it ended otherwise; REASON_NOT_FOUND. Writes. */
 #define PAYMENTS_ANY_ATTEMPT UINT32_MAX
 int payments_end(struct operations *o, const uint8_t key[PAYMENTS_KEY_BYTES], uint32_t attempt,
                  enum payment_outcome outcome, const char *detail, int64_t now_ms) MUST_USE;
-/* Due at once. 0; REASON_NOT_FOUND; REASON_ALREADY: it has ended. Writes. */
+/* Due at once. 0; REASON_NOT_FOUND; REASON_ALREADY: it has ended; REASON_IN_USE: as payments_end. Writes. */
 int payments_retry(struct operations *o, uint64_t number, int64_t now_ms) MUST_USE;
 
 int payments_get(struct operations *o, uint64_t number, struct payment *out) MUST_USE; /* 0, OPERATIONS_ABSENT */

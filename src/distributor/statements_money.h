@@ -10,7 +10,7 @@
 #define SQL_POSTING \
     "number, reference, kind, product, time_ms, text, license_id, client, edition, serial, refunds, revoked FROM posting"
 #define SQL_PAYMENT \
-    "number, key, user, amount, payer, state, attempts, prepared_ms, next_ms, ended_ms, detail FROM payment"
+    "number, key, user, amount, payer, state, attempts, prepared_ms, next_ms, ended_ms, detail, busy_until_ms FROM payment"
 /* ?1 account, ?2 and ?3 times, ?4 kind or 0 */
 #define SQL_LEDGER_FILTER " p.time_ms >= ?2 AND p.time_ms < ?3 AND (?4 = 0 OR p.kind = ?4)"
 
@@ -66,7 +66,7 @@
                     " WHERE number > ?1 AND (CAST(?2 AS TEXT) IS NULL OR user = ?2) AND (?3 = 0 OR state = ?3)"        \
                     " ORDER BY number LIMIT 1")                                                                        \
     X(PAYMENT_DUE, "SELECT " SQL_PAYMENT " WHERE state IN (1, 2) AND next_ms <= ?1 ORDER BY next_ms, number LIMIT 1")  \
-    X(PAYMENT_HAND, "UPDATE payment SET state = 2, attempts = ?2, next_ms = ?3, detail = ?4"                           \
+    X(PAYMENT_HAND, "UPDATE payment SET state = 2, attempts = ?2, next_ms = ?3, detail = ?4, busy_until_ms = ?5"       \
                     " WHERE number = ?1 AND state IN (1, 2)")                                                          \
     X(PAYMENT_AT, "UPDATE payment SET next_ms = ?2 WHERE number = ?1 AND state IN (1, 2)")                             \
     X(PAYMENT_END, "UPDATE payment SET state = ?2, ended_ms = ?3, detail = ?4 WHERE number = ?1 AND state IN (1, 2)")  \

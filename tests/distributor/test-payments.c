@@ -2,7 +2,10 @@
 #include "town.h"
 
 #include <stdio.h>
+#include <unistd.h>
 
+#include "base/file.h"
+#include "base/util.h"
 #include "distributor/billing.h"
 #include "distributor/payments.h"
 
@@ -175,6 +178,49 @@ static void never_with_two_commands(void **state)
     assert_int_equal(shop_balance(&town.a, "alice"), 0);
 }
 
+/* Both of what an operator may do to one that is open; neither ends it. */
+static int by_hand(void)
+{
+    struct transaction t CLEANUP(transaction_end) = { 0 };
+    assert_int_equal(transaction_begin(&t, town.a.o->store), 0);
+    int r = payments_retry(town.a.o, payment.number, town.now_ms);
+    int marked =
+        payments_end(town.a.o, payment.key, PAYMENTS_ANY_ATTEMPT, PAYMENT_SAYS_NOTHING, "by hand", town.now_ms);
+    assert_int_equal(marked, r);
+    return r;
+}
+
+/* The operator says "declined" on one machine while the command collects on the other: the customer would be asked a second time. */
+static void not_contradicted_by_hand(void **state)
+{
+    (void)state;
+    struct payment p;
+    owe(300, 1);
+    assert_int_equal(prepare(0), 0);
+    assert_int_equal(take(), 0);
+    assert_int_equal(payments_get(town.a.o, payment.number, &p), 0);
+    assert_int_equal(p.busy_until_ms, town.now_ms + 60000 + PAYMENTS_END_MS);
+    char path[96];
+    snprintf(path, sizeof(path), "%s/database", town.a.dir);
+    bool on_postgres = access(path, F_OK) == 0;
+    if (!on_postgres) {                 /* as it looks where there are others; nothing is opened until it is gone */
+        assert_int_equal(by_hand(), 0); /* alone: whether a command runs its lock tells */
+        assert_int_equal(file_replace(path, slice_str("postgresql:host=/nowhere dbname=x\n"), 0600), 0);
+    }
+    assert_int_equal(by_hand(), REASON_IN_USE);
+    town.now_ms += 60000 + PAYMENTS_END_MS;
+    assert_int_equal(by_hand(), 0);
+    if (!on_postgres)
+        assert_int_equal(unlink(path), 0);
+    assert_int_equal(take(), 0);
+    assert_int_equal(end(PAYMENT_SAYS_NOTHING), 0); /* it has ended, and waits */
+    assert_int_equal(payments_get(town.a.o, payment.number, &p), 0);
+    assert_int_equal(p.busy_until_ms, 0);
+    COMMITTED(assert_int_equal(
+        payments_end(town.a.o, payment.key, PAYMENTS_ANY_ATTEMPT, PAYMENT_SAYS_PAID, "by hand", town.now_ms), 0));
+    assert_int_equal(shop_balance(&town.a, "alice"), 0);
+}
+
 static int judge(void) { return billing_judge_credit(town.a.o, "alice", 1, town.now_ms, NULL); }
 
 static void a_declined_one_ends_credit_until_something_is_paid(void **state)
@@ -245,6 +291,7 @@ int main(void)
         TEST(paid_is_posted_once),
         TEST(no_word_hands_the_same_key_again),
         TEST(never_with_two_commands),
+        TEST(not_contradicted_by_hand),
         TEST(a_declined_one_ends_credit_until_something_is_paid),
         TEST(passing_the_threshold_prepares_one),
         TEST(without_a_command_nothing_is_due),
