@@ -1,8 +1,10 @@
 /* On the connection's thread. */
+#define LOG_MODULE "share"
 #include "distributor/share_keyset.h"
 
 #include <stdlib.h>
 
+#include "base/log.h"
 #include "base/util.h"
 #include "distributor/keyset.h"
 #include "distributor/rows.h"
@@ -96,8 +98,11 @@ static int note_withdrawn(struct operations *o, const doc_Keyset *before, const 
             stays = stays || (same && k->keys[j].purpose == b->purpose);
             is_named = is_named || (same && k->keys[j].purpose > KEY_SEALING);
         }
-        if (b->purpose <= KEY_SEALING && !stays && (is_named || b->ends_ms > k->issued_ms))
-            r = keyset_withdraw(o, b->key, (int64_t)k->issued_ms);
+        if (b->purpose > KEY_SEALING || stays || (!is_named && b->ends_ms <= k->issued_ms))
+            continue;
+        log_warn(
+            "a key of ours was withdrawn after the copy was taken that was put back here: keys list says what is to be done");
+        r = keyset_withdraw(o, b->key, (int64_t)k->issued_ms);
     }
     return r;
 }
