@@ -1,5 +1,6 @@
 /* The vault's system-call filter: a list of what it needs, everything else fails with EPERM. No socket, no connection, no program, no other
- * process: those are not on the list. */
+ * process: those are not on the list. Much of it stands in base/confine_server.c, too, and it is a list of its own all the same: what a server comes to need must never widen what the
+ * vault may. */
 #include "vault/sandbox.h"
 
 #include <seccomp.h>
