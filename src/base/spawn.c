@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -32,12 +33,14 @@ static int place_fds(const struct spawn *s)
 }
 
 /* In the child. errors: closed by exec. */
-static _Noreturn void become(const struct spawn *s, int errors)
+static _Noreturn void become(const struct spawn *s, pid_t parent, int errors)
 {
     reset_signals();
     int error = -place_fds(s);
-    if (error == 0 && s->apart && (setsid() < 0 || chdir("/") != 0))
+    if (error == 0 && s->apart && (setsid() < 0 || chdir("/") != 0 || prctl(PR_SET_PDEATHSIG, SIGTERM) != 0))
         error = errno;
+    if (error == 0 && s->apart && getppid() != parent) /* that has ended already */
+        error = ESRCH;
     if (error == 0) {
         (void)execve(s->path, (char *const *)s->argv, s->environment);
         error = errno;
@@ -49,6 +52,7 @@ static _Noreturn void become(const struct spawn *s, int errors)
 int spawn(const struct spawn *s, pid_t *pid, int *pidfd)
 {
     int ends[2], error = 0, started_fd = -1;
+    pid_t parent = getpid();
     if (pipe2(ends, O_CLOEXEC) != 0)
         return -errno;
     int reading CLEANUP(closep) = ends[0],
@@ -59,7 +63,7 @@ int spawn(const struct spawn *s, pid_t *pid, int *pidfd)
     unsigned long flags = CLONE_PIDFD | SIGCHLD | (s->parents ? CLONE_PARENT : 0u);
     long started = syscall(SYS_clone, flags, NULL, &started_fd, NULL, NULL);
     if (started == 0)
-        become(s, writing);
+        become(s, parent, writing);
     if (started < 0)
         return -errno;
     *pid = (pid_t)started;

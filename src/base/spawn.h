@@ -16,7 +16,7 @@ struct spawn {
     char *const *environment;          /* ends in NULL */
     int input, output;                 /* descriptors 0 and 1; -1: /dev/null. 2 is the helper's own */
     int fds[HELPER_FDS_MAX], fd_count; /* from SPAWN_FIRST_FD on */
-    bool apart;                        /* in a session of its own, at / */
+    bool apart;                        /* in a session of its own, at /; asked to end when the helper ends */
     bool parents;                      /* a child of who started the helper, which waits for it */
 };
 /* Descriptors stay the caller's, and are HELPER_FD_OUT_OF_WAY or higher. All signals are as a program expects them. *pid: of what was started, also when it could not become

@@ -149,9 +149,10 @@ void starter_unwatch(struct starter *s)
 
 int starter_run(struct starter *s, struct starter_run *run, const int fds[STARTER_FDS], int64_t timeout_ms)
 {
-    struct starter_request q = { .kind = STARTER_RUN,
-                                 .timeout_ms = timeout_ms,
-                                 .latest_ms = clock_mono_ms(clock_system()) + s->patience_ms };
+    int64_t now_ms = clock_mono_ms(clock_system());
+    struct starter_request q = {
+        .kind = STARTER_RUN, .latest_ms = now_ms + s->patience_ms, .until_ms = now_ms + timeout_ms
+    }; /* also of one that is started late: others count on it */
     if (!starter_is_there(s))
         return -EPIPE;
     if (s->run != NULL)

@@ -11,14 +11,14 @@
 
 enum starter_kind {
     STARTER_CONFIGURE = 1, /* path; once */
-    STARTER_RUN,           /* 3 descriptors; timeout_ms, latest_ms */
+    STARTER_RUN,           /* 3 descriptors; latest_ms, until_ms */
     STARTER_HURRY,         /* no answer */
 };
 struct starter_request { /* anything of another size, or with another number of descriptors, is refused */
     uint64_t serial;
-    uint32_t kind; /* enum starter_kind */
-    int64_t timeout_ms;
+    uint32_t kind;     /* enum starter_kind */
     int64_t latest_ms; /* monotonic: who asked has given up by then */
+    int64_t until_ms;  /* monotonic: when it is asked to end; in STARTER_TIMEOUT_MAX_MS at most */
     char path[PAYMENTS_COMMAND_BYTES];
 };
 struct starter_answer {

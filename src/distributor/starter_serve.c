@@ -90,11 +90,12 @@ static int run(struct starting *s, const struct starter_request *q, const int fd
 {
     const char *const argv[] = { s->path, NULL };
     struct running *r = &s->running;
-    if (s->path[0] == '\0' || q->timeout_ms < 1 || q->timeout_ms > STARTER_TIMEOUT_MAX_MS)
+    int64_t now = now_ms();
+    if (s->path[0] == '\0' || q->until_ms > now + STARTER_TIMEOUT_MAX_MS)
         return -EINVAL;
     if (r->pidfd >= 0)
         return -EBUSY;
-    if (now_ms() > q->latest_ms)
+    if (now > q->latest_ms || now >= q->until_ms)
         return -ETIMEDOUT;
     const struct spawn what = { .path = s->path,
                                 .argv = argv,
@@ -108,7 +109,7 @@ static int run(struct starting *s, const struct starter_request *q, const int fd
     int pidfd = -1;
     int error = spawn(&what, &pid, &pidfd);
     if (error == 0) {
-        *r = (struct running){ .pidfd = pidfd, .pid = pid, .serial = q->serial, .next_ms = now_ms() + q->timeout_ms };
+        *r = (struct running){ .pidfd = pidfd, .pid = pid, .serial = q->serial, .next_ms = q->until_ms };
         return 0;
     }
     closep(&pidfd);

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "attempts.h"
+#include "base/clock.h"
 #include "base/helper.h"
 #include "base/log.h"
 #include "base/notify.h"
@@ -98,12 +99,11 @@ static void ask(const char *attempt, struct starter_request *q, const int *fds, 
 /* The command of this test reads until its input ends, so that one runs while another is asked for. */
 static void of_the_starter(void)
 {
+    int64_t soon = clock_mono_ms(clock_system()) + 60000;
     struct starter_request other = { .kind = STARTER_CONFIGURE, .path = "/bin/sh" };
-    struct starter_request run = {
-        .kind = STARTER_RUN, .timeout_ms = 60000, .latest_ms = INT64_MAX, .path = "/bin/sh"
-    };
-    struct starter_request for_ever = { .kind = STARTER_RUN, .timeout_ms = INT64_MAX, .latest_ms = INT64_MAX };
-    struct starter_request late = { .kind = STARTER_RUN, .timeout_ms = 60000, .latest_ms = 1 };
+    struct starter_request run = { .kind = STARTER_RUN, .until_ms = soon, .latest_ms = INT64_MAX, .path = "/bin/sh" };
+    struct starter_request for_ever = { .kind = STARTER_RUN, .until_ms = INT64_MAX, .latest_ms = INT64_MAX };
+    struct starter_request late = { .kind = STARTER_RUN, .until_ms = soon, .latest_ms = 1 };
     struct starter_request unknown = { .kind = STARTER_HURRY + 1 };
     int in[2], out[2];
     if (pipe2(in, O_CLOEXEC) != 0 || pipe2(out, O_CLOEXEC) != 0)

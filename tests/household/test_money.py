@@ -383,8 +383,7 @@ def without_a_starter():
     wait_for("what was handed is due again", lambda: payments(payment=made["payment"])[0]["detail"] == "its starter has ended")
     h.aurora.admin("payment", "retry", str(made["payment"]))
     assert not bank("SELECT 1 FROM charge WHERE key IN ('%s', '%s')" % (made["key"], later["key"]))
-    for command in running():  # nobody ends it any more; it holds the lock
-        os.kill(command, signal.SIGKILL)
+    wait_for("the command ends with its starter", lambda: not running())
     mode("pay")
     h.aurora.admin("settings", "payment-timeout", "2")
     h.kitchen("browse")
