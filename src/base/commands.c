@@ -4,6 +4,8 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "base/suggest.h"
+
 #define COLUMNS 80
 #define NAMES_AT 18      /* the column at which names begin in the overview */
 #define SUMMARIES_AT 14  /* the column at which summaries begin in the list */
@@ -69,45 +71,13 @@ static void put_text(FILE *out, const char *text, int indent)
     fputc('\n', out);
 }
 
-#define WORD_MAX 24
-
-/* Letters to insert, leave out, replace or exchange with the next one, to make b of a. */
-static unsigned distance(const char *a, const char *b)
-{
-    unsigned rows[3][WORD_MAX + 1]; /* of a[i-2], a[i-1], a[i] */
-    const size_t m = strlen(a), n = strlen(b);
-    if (m > WORD_MAX || n > WORD_MAX)
-        return WORD_MAX;
-    for (size_t k = 0; k <= n; k++)
-        rows[0][k] = (unsigned)k;
-    for (size_t i = 1; i <= m; i++) {
-        unsigned *now = rows[i % 3];
-        const unsigned *before = rows[(i + 2) % 3], *earlier = rows[(i + 1) % 3];
-        now[0] = (unsigned)i;
-        for (size_t k = 1; k <= n; k++) {
-            unsigned best = before[k - 1] + (a[i - 1] != b[k - 1]);
-            best = before[k] + 1 < best ? before[k] + 1 : best;
-            best = now[k - 1] + 1 < best ? now[k - 1] + 1 : best;
-            if (i > 1 && k > 1 && a[i - 1] == b[k - 2] && a[i - 2] == b[k - 1] && earlier[k - 2] + 1 < best)
-                best = earlier[k - 2] + 1;
-            now[k] = best;
-        }
-    }
-    return rows[m % 3][n];
-}
-
 const char *commands_near(const struct command *table, size_t count, const char *word)
 {
-    const char *found = NULL;
-    unsigned nearest = 3;
-    for (size_t i = 0; i < count; i++) {
-        unsigned d = table[i].name == NULL ? WORD_MAX : distance(word, table[i].name);
-        if (d > nearest || d * 2 > strlen(word))
-            continue;
-        found = d < nearest ? table[i].name : NULL;
-        nearest = d;
-    }
-    return found;
+    struct suggest s = suggest(word);
+    for (size_t i = 0; i < count; i++)
+        if (table[i].name != NULL)
+            suggest_try(&s, table[i].name);
+    return suggest_found(&s);
 }
 
 void commands_overview(const struct command *table, size_t count, FILE *out)

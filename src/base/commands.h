@@ -14,7 +14,7 @@ struct command {
     const char *name, *usage, *summary;
 };
 
-/* The command that somebody meant who typed this word, which is none: the only nearest one, up to two letters away. NULL: there is none, or several. */
+/* The command that somebody may have meant who typed this word, which is none (suggest.h). NULL: none. */
 const char *commands_near(const struct command *table, size_t count, const char *word);
 
 /* Headings, each with the names of its commands, in lines of 80 columns. */
