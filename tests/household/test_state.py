@@ -13,7 +13,7 @@ import statistics
 import subprocess
 import time
 
-from household import PROGRAMS, Household, Refused, enter_namespace, make_track, run_cases, wait_for
+from household import PROGRAMS, Household, Refused, enter_namespace, make_track, rows_of, run_cases, wait_for
 from timetravel import Clock
 
 enter_namespace()
@@ -507,8 +507,39 @@ def no_room():
     assert names(stranger) == ["One more"]
 
 
+def stands_long():
+    """Days in which nobody does anything: lists, wishes, places in tracks, the addresses where siblings were, and a copy that waits for one of them do not age."""
+    together()
+    waits = h.publish(make_track(os.path.join(h.root, "waits.flac"), 1, seed=34), "--title", "It waits", "--price", "0.50", "--copy-price", "0.10", "--max-copies", "9")
+    kitchen("get", waits, "--yes")
+    play_to(kitchen, 25)
+    kitchen("playlist", "create", "It stands")
+    kitchen("wishlist", "add", wanted)
+    agree(*ALL)
+    attic.stop()
+    wait_for("attic is gone", lambda: not kitchen.sees("attic"), 30)
+    copying = subprocess.Popen([PROGRAMS["hearth"], "--socket", kitchen.socket, "copy", waits, "--to", "attic"], stdout=subprocess.DEVNULL)
+
+    def queued():
+        return [t["state"] for t in kitchen("transfers")["transfers"] if t["content"] == waits and t["kind"] == "copy-out"]
+    wait_for("it waits for attic", lambda: queued() == ["waiting"])
+    copying.send_signal(signal.SIGINT)
+    copying.wait()
+
+    def stands():
+        return state(kitchen), {t["content"]: t.get("position_ms") for t in kitchen.library()}, rows_of(os.path.join(kitchen.state, "hearthd.db"), "SELECT client, by_hand, address FROM place ORDER BY client, by_hand"), queued()
+    before = stands()
+    assert len(before[2]) >= 2 and before[1][song] and before[0][0], before
+    clock.go([h.directory, h.aurora, h.boreal, kitchen], 5)
+    assert stands() == before
+    attic.start()
+    wait_for("attic has it", lambda: any(t["content"] == waits and t["license"] == "valid" for t in attic.library()))
+    assert attic.track(waits)["has_body"]
+    together()
+
+
 CASES = [("a change is seen at once", seen_at_once), ("playlists", playlists_are_shared), ("a number is that of the list that was shown", numbers_are_those_that_were_shown), ("wishes", wishes), ("settings", settings),
            ("edits apart", edits_apart), ("deletion against change", deletion_against_change), ("a device that returns after long", returns_after_long),
            ("wrong clocks", wrong_clocks), ("told what stays", told_what_stays), ("put back from a copy", put_back_from_a_copy), ("put back in place", put_back_in_place), ("positions", positions),
-           ("repeat", repeats), ("a device that falls silent", falls_silent), ("a stale position asks", stale_position_asks), ("a place noted beside a play", kept_beside_a_play), ("of an earlier version", taken_over), ("kill -9 in between", killed_in_between), ("no room", no_room)]
+           ("repeat", repeats), ("a device that falls silent", falls_silent), ("a stale position asks", stale_position_asks), ("a place noted beside a play", kept_beside_a_play), ("of an earlier version", taken_over), ("kill -9 in between", killed_in_between), ("what stands long", stands_long), ("no room", no_room)]
 run_cases([c for c in CASES if os.environ.get("HEARTH_CASES", "") in c[0]])
