@@ -7,6 +7,7 @@
 #define LOG_MODULE "main"
 #include "base/helper.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "base/secret.h"
 #include "base/standard.h"
 #include "daemon/daemon.h"
@@ -25,6 +26,7 @@ int main(int argc, char **argv)
     if (r != 0)
         return r == CONFIG_HELP ? standard_end("hearthd", EXIT_SUCCESS) : 2;
     log_init("hearthd");
+    memory_keep();
     umask(077);
     signal(SIGPIPE, SIG_IGN);
     signal(SIGHUP, SIG_IGN);

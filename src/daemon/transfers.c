@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/memory.h"
 #include "base/util.h"
 #include "daemon/control.h"
 #include "daemon/copy.h"
@@ -53,8 +54,10 @@ static void on_tick(uv_timer_t *timer)
         transfer_release(t);
     }
     fetches_tick(s->daemon, now_ms);
-    if (!active && s->fetches == NULL && s->tick_open)
+    if (!active && s->fetches == NULL && s->tick_open) {
         (void)uv_timer_stop(&s->tick);
+        memory_give_back();
+    }
     transfers_release(s);
 }
 
