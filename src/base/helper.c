@@ -277,6 +277,7 @@ int helper_enter(int fd)
     (void)signal(SIGHUP, SIG_IGN);
     (void)signal(SIGPIPE, SIG_IGN);
     (void)signal(SIGTTOU, SIG_IGN); /* it logs from the background */
+    (void)signal(SIGCHLD, SIG_DFL); /* ignored by who started the server, nobody would say how a program ended */
     /* A group of its own: the kernel continues one that was stopped when the server ends, whose confinement lets it send no signal, and then it reads the end of its requests. */
     if (setpgid(0, 0) != 0)
         return -errno;

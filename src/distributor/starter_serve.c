@@ -63,14 +63,17 @@ static bool tell_end(struct starting *s)
 {
     struct running *r = &s->running;
     int status = 0;
+    pid_t ended;
     end_group(r, SIGKILL); /* what it left running ends with it */
-    while (waitpid(r->pid, &status, 0) < 0 && errno == EINTR)
-        ;
+    do
+        ended = waitpid(r->pid, &status, 0);
+    while (ended < 0 && errno == EINTR);
+    bool by_itself = ended == r->pid && WIFEXITED(status);
     closep(&r->pidfd);
     r->pidfd = -1;
     struct starter_answer answer = { .serial = r->serial, .ended = 1 };
-    answer.outcome = WIFEXITED(status) ? 0 : -EINTR;
-    answer.status = WIFEXITED(status) ? WEXITSTATUS(status) : 0;
+    answer.outcome = by_itself ? 0 : -EINTR;
+    answer.status = by_itself ? WEXITSTATUS(status) : 0;
     return helper_send(s->socket, &answer, sizeof(answer), NULL, 0) == 0;
 }
 

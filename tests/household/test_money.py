@@ -279,10 +279,12 @@ def log():
     return open(h.aurora.log, encoding="utf-8").read()
 
 
-def again():
-    """A server goes by the payment command that was set when it began."""
+def again(ends_of_children=signal.SIG_DFL):
+    """A server goes by the payment command that was set when it began. Who starts it may ignore ends of children, which what is started inherits."""
     h.aurora.stop()
+    signal.signal(signal.SIGCHLD, ends_of_children)
     h.aurora.start()
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 
 
 def books_agree():
@@ -333,7 +335,8 @@ def ignored(pid):
 
 
 def deaf():
-    """A command that does not read what it is told: its exit status counts, and nobody is ended by the pipe that nobody reads."""
+    """A command that does not read what it is told: its exit status counts, and nobody is ended by the pipe that nobody reads. Nor is it "paid" where the server was started by who ignores ends of
+    children, as some supervisors do."""
     pipe = 1 << signal.SIGPIPE - 1
     mask, decline = os.path.join(h.root, "mask"), os.path.join(h.root, "refuse")
     for name, text in ((mask, "sed -n s/SigIgn:.//p /proc/self/status\nexit 10"), (decline, "exit 10")):
@@ -347,7 +350,7 @@ def deaf():
     for command, state in ((mask, "declined"), (decline, "declined"), *[("/bin/true", "paid")] * 6):
         if command != before:
             h.aurora.admin("settings", "payment-command", command)
-            again()
+            again(signal.SIG_IGN if command == decline else signal.SIG_DFL)
             before = command
         made = h.aurora.admin("payment", "collect", "deaf", "--amount", "0.01")["payments"][0]
         ended = wait_for("the payment has ended", lambda: payments(payment=made["payment"], state=state))[0]
