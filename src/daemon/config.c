@@ -10,6 +10,7 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/runtime.h"
 #include "base/slice.h"
 #include "base/text.h"
@@ -189,14 +190,19 @@ static int on_ini(void *ctx, const char *section, const char *name, const char *
 
 static int read_file(struct config *c, const char *path, bool must_exist)
 {
-    struct reading reading = { .config = c, .path = path, .file = fopen(path, "re") };
-    if (reading.file == NULL && errno == ENOENT && !must_exist)
+    int fd = -1;
+    int r = file_open_regular(path, 0, &fd);
+    if (r == -ENOENT && !must_exist)
         return 0;
+    struct reading reading = { .config = c, .path = path, .file = r == 0 ? fdopen(fd, "r") : NULL };
     if (reading.file == NULL) {
-        fprintf(stderr, "hearthd: %s cannot be read: %s\n", path, strerror(errno));
+        fprintf(stderr, "hearthd: %s cannot be read: %s\n", path,
+                r == FILE_NOT_REGULAR ? "it is no plain file" : strerror(r < 0 ? -r : errno));
+        if (fd >= 0)
+            close(fd);
         return CONFIG_USAGE;
     }
-    int r = ini_parse_stream(read_line, &reading, on_ini, &reading);
+    r = ini_parse_stream(read_line, &reading, on_ini, &reading);
     bool failed = ferror(reading.file) != 0;
     fclose(reading.file);
     if (r == 0 && !failed)

@@ -203,7 +203,8 @@ static int fail_config(struct admin *a, const struct config *c, int r)
     if (r > 0)
         return admin_fail(a, REASON_MALFORMED, "The configuration has a mistake: %s.", c->mistake);
     return admin_fail(a, admin_reason(r), "Cannot read the configuration %s: %s.",
-                      a->config_path ? a->config_path : CONFIG_FILE_DEFAULT, strerror(-r));
+                      a->config_path ? a->config_path : CONFIG_FILE_DEFAULT,
+                      r == -EINVAL ? "it is no plain file" : strerror(-r));
 }
 
 /* --- serve ------------------------------------------------------------------------------------------------------- */

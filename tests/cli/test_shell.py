@@ -139,6 +139,15 @@ def begins(home, *words):
     return p.wait(30), open(log).read().splitlines()
 
 
+def a_configuration_that_is_no_plain_file_is_not_waited_for():
+    pipe = os.path.join(where, "pipe")
+    os.mkfifo(pipe)
+    for path in (pipe, "/dev/zero", where):
+        for words, status in (([HEARTHD], 2), ([DISTRIBUTOR, "id"], 1)):
+            p = subprocess.run([words[0], "--config", path, *words[1:]], capture_output=True, text=True, timeout=20)
+            assert p.returncode == status and p.stderr.endswith("it is no plain file" + ("\n" if status == 2 else ".\n")), (words, path, p)
+
+
 def a_hearthd_that_cannot_start_says_where_and_whether_to_try_again():
     home = tempfile.mkdtemp(dir=where)
     path = lambda *names: os.path.join(home, *names)
@@ -211,7 +220,7 @@ def hearthd_is_found_whatever_the_environment_says():
 
 with tempfile.TemporaryDirectory(prefix="hearth-shell-") as where:
     cases = [a_signal_at_a_question_leaves_the_terminal_as_it_was, a_question_that_was_stopped_is_asked_again, a_question_that_is_answered_leaves_it_as_well,
-             what_cannot_be_written_is_not_done, a_hearthd_that_cannot_start_says_where_and_whether_to_try_again, hearthd_is_found_whatever_the_environment_says]
+             what_cannot_be_written_is_not_done, a_configuration_that_is_no_plain_file_is_not_waited_for, a_hearthd_that_cannot_start_says_where_and_whether_to_try_again, hearthd_is_found_whatever_the_environment_says]
     print(f"1..{len(cases)}")
     for function in cases:
         case(function)
