@@ -497,6 +497,8 @@ int admin_password(struct admin *a, const char *file, char out[ADMIN_PASSWORD_BY
         int r = terminal_secret("Password: ", out, ADMIN_PASSWORD_BYTES);
         if (r == -ENOTTY)
             return admin_usage(a, "no terminal to ask for the password; use --password-file");
+        if (r == -ENODATA)
+            return admin_fail(a, REASON_BAD_CREDENTIALS, "No password was given: nothing was changed.");
         return r == 0 ? 0 : admin_error(a, r, "read the password");
     }
     struct buf content CLEANUP(wipe_buf) = buf(4096);

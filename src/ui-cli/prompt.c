@@ -76,6 +76,10 @@ int prompt_password(struct cli *cli, const char *option, const char *question, c
                  option);
         return cli_usage(cli, message);
     }
+    if (r == -ENODATA) {
+        snprintf(message, sizeof(message), "no %s was given: nothing was changed", option);
+        return cli_fail(cli, "bad-credentials", message, NULL);
+    }
     if (r != 0) {
         snprintf(message, sizeof(message), "the %s cannot be read%s%.128s: %s", option, file != NULL ? ": " : "",
                  file != NULL ? file : "", strerror(-r));
