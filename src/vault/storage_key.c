@@ -167,7 +167,8 @@ static int open_passphrase(const char *path, struct slice content, struct key32 
     else
         return r;
     if (r == AEAD_FORGED)
-        log_error("this is not the passphrase of the storage key (or storage.key is damaged)");
+        log_error(
+            "this is not the passphrase of the storage key (or storage.key is damaged): `passphrase-file` in the configuration names a file with the one that it was put under");
     return r == AEAD_FORGED ? STORAGE_KEY_CLOSED : r;
 }
 

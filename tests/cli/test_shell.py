@@ -175,7 +175,7 @@ def a_hearthd_that_cannot_start_says_where_and_whether_to_try_again():
     assert begins(home, "--config", path("file")) [0] == 0
     with open(path("secret"), "w") as f:
         f.write("another\n")
-    refused(os.EX_NOPERM, "this is not the passphrase", "--config", path("file"))
+    refused(os.EX_NOPERM, "passphrase-file` in the configuration names", "--config", path("file"))
     os.unlink(path("secret"))
     refused(os.EX_NOPERM, "the storage key needs its passphrase", "--config", path("file"))
 
