@@ -3,6 +3,7 @@
 #include "distributor/admin.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <pwd.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -96,6 +97,11 @@ int admin_open(struct admin *a)
         return admin_fail(a, REASON_NOT_PERMITTED,
                           "%s belongs to %s. Run this as that user: sudo -u %s hearth-distributor ...", a->state_dir,
                           owner, owner);
+    if (r == -EACCES && a->keys == NULL && access(a->state_dir, F_OK) != 0 && errno == EACCES)
+        return admin_fail(a, REASON_NOT_PERMITTED,
+                          "This user may not look into a directory above %s. Run this as the user whose it is: "
+                          "sudo -u USER hearth-distributor ...",
+                          a->state_dir);
     if (r == -ENXIO || r == -EACCES || r == -EKEYREJECTED)
         return admin_fail(
             a, REASON_NOT_PERMITTED, "The keys of %s cannot be opened: %s", a->state_dir,

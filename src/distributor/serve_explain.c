@@ -93,7 +93,9 @@ void serve_explain(const struct config *config, enum serve_step step, int r, cha
     else if (step == SERVE_CONTENTS)
         text = r == -ENOENT ? "there is no contents server; make one: hearth-distributor contents init" : NULL;
     else if (step == SERVE_CONSOLE)
-        text = r == -EINVAL ? "write a loopback address, such as 127.0.0.1:9477" : of_listen(r);
+        text = r == -EINVAL       ? "write a loopback address, such as 127.0.0.1:9477"
+               : r == -EADDRINUSE ? "another program listens there; name another port"
+                                  : of_listen(r);
     else if (step == SERVE_LISTEN)
         text = of_listen(r);
     if (step == SERVE_CONSOLE && config->metrics_listen[0] != '\0')

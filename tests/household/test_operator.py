@@ -88,11 +88,13 @@ def serving_is_refused_with_a_reason():
             ("", ("--listen", "*:7700"), "listen *:7700: that is no address"), ("", ("--listen", aurora.url[9:].split("#")[0]), "another program listens there"),
             ("", ("--listen", "192.0.2.77:1"), "no such address"), ("", ("--pid-file", "/proc/nosuch/pid"), "pid-file /proc/nosuch/pid: No such file"),
             ("", ("--address-file", "/proc/nosuch/a"), "address-file /proc/nosuch/a: No such file"),
-            ("[metrics]\nlisten = 127.0.0.999:9477\n", (), "[metrics] listen 127.0.0.999:9477: write a loopback address")):
+            ("[metrics]\nlisten = 127.0.0.999:9477\n", (), "[metrics] listen 127.0.0.999:9477: write a loopback address"),
+            (f"[metrics]\nlisten = {aurora.url[9:].split('#')[0]}\n", (), "another program listens there; name another port.")):
         with open(config, "w") as f:
             f.write(text)
         told = said(lone, "--config", config, "serve", *words, status=1)
         assert "Cannot serve: " in told and expected in told and "Invalid argument" not in told, (words, told)
+    assert "Cannot read the configuration /dev/null: it is no plain file." in said(lone, "--config", "/dev/null", "serve", status=1)
     for at, expected in ((os.path.join(root, "nothing"), "init makes it"), (os.path.join(root, "empty"), "no distributor was made there yet")):
         assert expected in said(at, "serve", status=1)
     os.chmod(os.path.join(lone, "keys", "tls.key"), 0o644)
@@ -255,6 +257,8 @@ def mistakes_are_named():
     if os.geteuid() == 0:
         os.chmod(root, 0o755)
         assert "belongs to root" in said(boreal, "stats", status=1, user=65534)
+        os.chmod(root, 0o700)
+        assert "may not look into a directory above" in said(boreal, "stats", status=1, user=65534)
 
 
 run_cases([(f.__name__.replace("_", " "), f) for f in (
