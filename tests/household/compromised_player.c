@@ -7,10 +7,18 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/inotify.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/msg.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "attempts.h"
@@ -21,6 +29,8 @@
 #include "net/window.h"
 #include "player/track.h"
 #include "vault.pb.h"
+
+#define SYS_FCHMODAT2 452 /* newer than some headers */
 
 int __real_track_open(struct track **out, int body_fd, int vault_fd);
 int __wrap_track_open(struct track **out, int body_fd, int vault_fd);
@@ -67,6 +77,18 @@ static void files(void)
     attempt_called("rename-a-file", rename(in_state("hearthd.db"), in_state("hearthd.db.gone")));
 }
 
+/* What Landlock leaves to everybody. Tried with the mode that the key has, so that nothing is open to others meanwhile. */
+static void rights_of_files(void)
+{
+    const char *key = in_state("vault/storage.key");
+    attempt_called("open-the-key-to-others", chmod(key, 0600));
+    attempt_called("open-the-key-to-others-by-fchmodat2", syscall(SYS_FCHMODAT2, AT_FDCWD, key, 0600, 0));
+    attempt_called("give-the-key-away", chown(key, getuid(), getgid()));
+    attempt_called("an-attribute", setxattr(key, "user.hearth", "x", 1, 0));
+    attempt_called("set-back-its-time", utimes(key, NULL));
+    attempt_called("watch-a-directory", inotify_add_watch(inotify_init1(IN_CLOEXEC), in_state("vault"), IN_ALL_EVENTS));
+}
+
 static void network(void)
 {
     attempt_called("internet", socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
@@ -85,6 +107,21 @@ static void programs(void)
     attempt_called("another-process-by-clone", syscall(SYS_clone, SIGCHLD, NULL, NULL, NULL, NULL));
     attempt_called("namespaces", unshare(CLONE_NEWUSER | CLONE_NEWNET));
     attempt_called("mount", mount("none", "/tmp", "tmpfs", 0, NULL));
+}
+
+/* None of these needs to see the other one's memory. */
+static void signals_and_limits(void)
+{
+    int ends[2];
+    attempt_called("end-the-vault", kill(vault_pid, SIGKILL));
+    attempt_called("end-a-thread-of-the-vault", syscall(SYS_tgkill, vault_pid, vault_pid, SIGKILL));
+    attempt_called("a-limit-of-the-vault", prlimit(vault_pid, RLIMIT_CPU, &(struct rlimit){ 0, 0 }, NULL));
+    attempt_called("slow-the-vault-down", setpriority(PRIO_PROCESS, (id_t)vault_pid, 19));
+    attempt_called("own-the-vault-s-signals", pipe2(ends, O_CLOEXEC) == 0 ? fcntl(ends[0], F_SETOWN, vault_pid) : 0);
+    attempt_called("a-signal-of-its-choice", fcntl(ends[0], F_SETSIG, SIGKILL));
+    attempt_called("be-traceable", prctl(PR_SET_DUMPABLE, 1, 0, 0, 0));
+    attempt_called("type-at-the-terminal", ioctl(STDERR_FILENO, TIOCSTI, "x"));
+    attempt_called("a-queue-of-messages", msgget(IPC_PRIVATE, IPC_CREAT | 0600));
 }
 
 /* --- What it may ask the vault --- */
@@ -170,8 +207,10 @@ int __wrap_track_open(struct track **out, int body_fd, int vault_fd)
 {
     struct channel vault;
     files();
+    rights_of_files();
     network();
     programs();
+    signals_and_limits();
     attempts_on_process("hearthd", getppid(), false);
     attempts_on_process("the-vault", vault_pid, false);
     attempts_on_process("the-spawner", spawner_pid, false);
