@@ -50,6 +50,9 @@ bool keys_pin_was_refused(const char *state_dir, const struct token_place *place
 void keys_pin_refused(const char *state_dir, const struct token_place *place);
 void keys_pin_taken(const char *state_dir, const struct token_place *place);
 
+/* keys_module.c: whether a token's library may be loaded: by a whole path, neither below the state directory nor of the user whose that is, unless root. state_dir NULL: there is none. */
+bool keys_module_is_others(const char *state_dir, const char *module);
+
 /* Of reading a key: a file, or a token's PIN, is refused, and would be again. */
 static inline bool keys_refused(int r) { return r == -EACCES || r == -EKEYREJECTED; }
 

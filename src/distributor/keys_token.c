@@ -112,6 +112,13 @@ static int open_token(struct token **out, const char *state_dir, const struct to
             what, place->url, place->pin_file);
         return TOKEN_WRONG_PIN;
     }
+    if (place->module != NULL && !keys_module_is_others(state_dir, place->module)) {
+        log_error(
+            "%s: the token's module is not loaded: it is not there, or lies below the state directory, or belongs "
+            "to the user who serves; let root install it module=%s",
+            what, place->module);
+        return TOKEN_ABSENT;
+    }
     int r = token_open(out, place);
     if (r == TOKEN_WRONG_PIN)
         keys_pin_refused(state_dir, place);

@@ -354,6 +354,7 @@ def root_in_a_token():
     files = sorted(os.listdir(os.path.join(state, "keys")))
     assert "root.key" not in files and "root.pub" in files and "root.token" in files, files
     assert run_admin(state, "keys", "rotate").returncode == 0
+    a_module_of_its_own(state)
     shutil.move(os.path.join(h.root, "hsm", "tokens"), os.path.join(h.root, "hsm", "away"))
     os.mkdir(os.path.join(h.root, "hsm", "tokens"))
     done = run_admin(state, "keys", "rotate")
@@ -365,6 +366,26 @@ def root_in_a_token():
     server.stop()
     os.rmdir(os.path.join(h.root, "hsm", "tokens"))
     shutil.move(os.path.join(h.root, "hsm", "away"), os.path.join(h.root, "hsm", "tokens"))
+
+
+def a_module_of_its_own(state):
+    """A server that was taken over writes into its state what the operator, or its own next start, would load as code."""
+    place, outside = os.path.join(state, "keys", "root.token"), os.path.join(h.root, "module.so")
+    before, owner = open(place).read(), os.stat(state).st_uid
+    url, _, *rest = before.split("\n")
+    for module, uid in ((os.path.join(state, "bodies", "module.so"), owner), (outside, owner + 1), (os.path.basename(SOFTHSM), owner)):
+        if module.startswith("/"):
+            shutil.copy(SOFTHSM, module)
+        if uid != owner:  # as where a user of its own serves, and a root's command reads
+            os.chown(module, uid, -1)
+            os.chown(state, uid, -1)
+        with open(place, "w") as f:
+            f.write("\n".join([url, module, *rest]))
+        done = run_admin(state, "keys", "rotate")
+        assert done.returncode == 1 and "is not loaded" in done.stderr, (module, done)
+    os.chown(state, owner, -1)
+    with open(place, "w") as f:
+        f.write(before)
 
 
 def a_refused_pin_is_tried_once(state, path):
