@@ -1,11 +1,13 @@
 /* The starter's process: it judges each request as if a stranger had sent it, since the server may have been taken over. What it runs is in a session of its own, and is
- * ended with all that it started: the group is killed before its first process is waited for, so that its number cannot be another's by then. */
+ * ended with all that it started: the group is killed before its first process is waited for, so that its number cannot be another's by then. What has left the group becomes a child of this process
+ * when it has lost its parent, and is killed as such: it would hold the lock on payments as long as it lives. */
 #define LOG_MODULE "starter"
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -17,6 +19,7 @@
 #include "distributor/starter_internal.h"
 
 #define VARIABLES 3
+#define LEFT_MAX 10000 /* of processes that are ended after a command */
 
 enum patience { RUNNING, ASKED_TO_END, KILLED };
 struct running {
@@ -50,6 +53,29 @@ static void choose_environment(struct starting *s)
 
 static void end_group(const struct running *r, int number) { (void)kill(-r->pid, number); }
 
+/* Any child; 0: there is none, or this kernel does not tell. */
+static pid_t find_child(void)
+{
+    int pid = 0;
+    FILE *f = fopen("/proc/thread-self/children", "re");
+    if (f == NULL || fscanf(f, "%d", &pid) != 1)
+        pid = 0;
+    if (f != NULL)
+        (void)fclose(f);
+    return pid;
+}
+
+/* The children of one that is killed are the next ones here. */
+static void end_what_is_left(void)
+{
+    pid_t child;
+    for (int i = 0; i < LEFT_MAX && (child = find_child()) > 0; i++) {
+        (void)kill(child, SIGKILL);
+        while (waitpid(child, NULL, 0) < 0 && errno == EINTR)
+            ;
+    }
+}
+
 static void be_patient_no_more(struct running *r)
 {
     log_warn("the payment command takes too long: %s", r->patience == RUNNING ? "ended" : "killed");
@@ -69,6 +95,7 @@ static bool tell_end(struct starting *s)
         ended = waitpid(r->pid, &status, 0);
     while (ended < 0 && errno == EINTR);
     bool by_itself = ended == r->pid && WIFEXITED(status);
+    end_what_is_left();
     closep(&r->pidfd);
     r->pidfd = -1;
     struct starter_answer answer = { .serial = r->serial, .ended = 1 };
@@ -184,12 +211,13 @@ static void end_what_runs(struct running *r)
     end_group(r, SIGTERM);
     (void)poll(&polled, 1, STARTER_GRACE_MS);
     end_group(r, SIGKILL);
+    end_what_is_left();
 }
 
 void starter_serve(int fd)
 {
     static struct starting s;
-    if (helper_enter(fd) != 0)
+    if (helper_enter(fd) != 0 || prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0)
         _exit(EXIT_FAILURE);
     s.socket = fd;
     s.running.pidfd = -1;
