@@ -361,7 +361,7 @@ static int run(int argc, char **argv)
     setlocale(LC_CTYPE, ""); /* how wide is what a terminal shows? */
     static struct config config;
     r = choose_state_dir(&a, &config);
-    if (r == 0 && secret_init() != 0)
+    if (r == 0 && (secret_init() != 0 || secret_hide_process() != 0))
         r = admin_fail(&a, REASON_INTERNAL, "Cannot protect memory.");
     if (strcmp(argv[0], "serve") != 0) /* a server starts again by itself, with nobody there */
         token_ask_with(admin_ask_pin);

@@ -3,6 +3,8 @@ import fcntl
 import json
 import os
 import pty
+import resource
+import signal
 import struct
 import subprocess
 import sys
@@ -187,6 +189,22 @@ def contents_servers():
     assert told("contents", "contents", "list")["follows"] == []
 
 
+def no_core_has_a_password_or_key():
+    """Nor may another program of the user read the memory of a command."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        resource.setrlimit(resource.RLIMIT_CORE, (resource.getrlimit(resource.RLIMIT_CORE)[1],) * 2)
+        os.chdir(root.name)
+        os.execv(PROGRAM, [PROGRAM, "--state-dir", path("shop"), "user", "add", "cleo"])
+    text = b""
+    while b"Password: " not in text:
+        text += os.read(terminal, 4096)
+    os.kill(pid, signal.SIGQUIT)
+    _, status = os.waitpid(pid, 0)
+    os.close(terminal)
+    assert os.WTERMSIG(status) == signal.SIGQUIT and not os.WCOREDUMP(status), status
+
+
 for name in ("shop", "other", "other2"):
     run(name, "init", "--name", name, "--listen", "127.0.0.1:7700")
 with open(path("password"), "w") as f:
@@ -197,7 +215,7 @@ for number in range(3):
 run("shop", "partner", "add", told("other", "id")["url"], "--name", "other")
 cases = (lists_fit_the_terminal, amounts_are_amounts, what_has_no_limit_says_so, a_place_is_one_with_and_without_its_slash, a_keyset_that_is_not_taken_says_why,
          a_withdrawn_key_keeps_its_purpose, who_has_money_left_is_paid_out, what_is_on_sale_is_said,
-         a_restored_directory_is_told_what_concerns_it, contents_servers)
+         a_restored_directory_is_told_what_concerns_it, contents_servers, no_core_has_a_password_or_key)
 print(f"1..{len(cases)}")
 for c in cases:
     case(c)
