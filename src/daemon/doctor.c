@@ -87,17 +87,8 @@ static void check_vault(struct doctor *doc)
 static void check_keys(struct doctor *doc)
 {
     char text[DOCTOR_TEXT_BYTES];
-    const char *key = doc->daemon->config.vault_key; /* a vault whose key is not in this form has not started */
-    const char *bound = strcmp(key, "tpm") == 0          ? " They open on this machine alone: its TPM seals their key."
-                        : strcmp(key, "passphrase") == 0 ? " Their key is under a passphrase."
-                                                         : "";
-    if (doctor_keys_are_well(doc->daemon, text))
-        verdict(doc, "keys", GOOD, NULL, "The vault's files are there, and nobody else can read them.%s", bound);
-    else
-        verdict(
-            doc, "keys", BAD,
-            "Give it back as it was: owner and mode 0600 (chown, chmod), or the file from a copy of the state directory. Lost for good: register again in a fresh state directory, then hearth restore",
-            "%s", text);
+    const char *remedy = doctor_keys(doc->daemon, text);
+    verdict(doc, "keys", remedy == NULL ? GOOD : BAD, remedy, "%s", text);
     next(doc);
 }
 

@@ -10,8 +10,8 @@ void status_handle(struct daemon *d, struct call *c, const void *message); /* ct
 void doctor_handle(struct daemon *d, struct call *c, const void *message); /* ctl DOCTOR (doctor.c) */
 
 #define DOCTOR_TEXT_BYTES 256
-/* doctor_keys.c. False: text says what is wrong with the vault's files. */
-bool doctor_keys_are_well(const struct daemon *d, char text[DOCTOR_TEXT_BYTES]);
+/* doctor_keys.c. NULL: text says that the vault's files are well, and to what their key is bound; else what to do about what text says. */
+const char *doctor_keys(const struct daemon *d, char text[DOCTOR_TEXT_BYTES]) MUST_USE;
 
 /* doctor_devices.c: what answers where a sibling may be. why: REASON_NONE where it has proved its key; REASON_UNKNOWN_DEVICE where another device answers. */
 struct doctor_device {

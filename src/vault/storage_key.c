@@ -28,6 +28,7 @@
 #define FILE_BYTES (MAGIC_BYTES + sizeof(struct key32))
 #define HEAD_BYTES (MAGIC_BYTES + PASSWORD_SALT_BYTES)
 #define WRAPPED_BYTES (HEAD_BYTES + AEAD_IV_BYTES + sizeof(struct key32) + AEAD_TAG_BYTES)
+_Static_assert(FILE_BYTES == 40 && WRAPPED_BYTES == 84, "daemon/doctor_keys.c tells the forms by these");
 #define CONTENT_BYTES_MAX (MAGIC_BYTES + TPM_SEALED_BYTES_MAX)
 #define PASSPHRASE_BYTES_MAX 1024
 

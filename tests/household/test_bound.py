@@ -127,6 +127,7 @@ def passphrase():
     secret = os.path.join(h.root, "passphrase")
     with open(secret, "w") as f:
         f.write("correct horse battery\n")
+    os.chmod(secret, 0o600)
     device = bought("attic")
     bare = device.storage_key()
     device.again("key = passphrase", f"passphrase-file = {secret}")
@@ -139,7 +140,11 @@ def passphrase():
     with open(secret + ".guess", "w") as f:
         f.write("correct horse batteries\n")
     thief.does_not_start((f"passphrase-file = {secret}.guess",), "not the passphrase")
+    os.chmod(secret, 0o604)
     thief.again(f"passphrase-file = {secret}") # whoever has both has the device
+    assert f"The passphrase in {secret} is not for the vault alone" in thief.check_of("keys")
+    os.chmod(secret, 0o600)
+    assert "under a passphrase" in thief.check_of("keys")  # also where the configuration does not say so
     assert thief.digest(content) == reference
     thief.stop()
     device.again("key = passphrase", f"passphrase-file = {secret}")
