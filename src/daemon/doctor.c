@@ -367,8 +367,11 @@ static void check_siblings(struct doctor *doc)
     const struct sibling *s = siblings_at(d, doc->sibling++);
     if (doctor_ask_device(d, s, on_device, doc) == 0)
         return;
-    verdict(doc, "device", LOOK, "Is it on, and in this network? Else: hearth devices add HOST:PORT",
-            "%s has not been seen; no address is known.", s->name);
+    if (sibling_is_online(s)) /* it has come to us */
+        verdict(doc, "device", GOOD, NULL, "%s is connected; no address of it is known.", s->name);
+    else
+        verdict(doc, "device", LOOK, "Is it on, and in this network? Else: hearth devices add HOST:PORT",
+                "%s has not been seen; no address is known.", s->name);
     later_run(&d->later, &doc->later, on_again);
 }
 

@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 
-from household import PROGRAMS, Distributor, Refused, run_cases, wait_for
+from household import PROGRAMS, Device, Distributor, Refused, run_cases, wait_for
 from network import Pair, check, needs
 from timetravel import DAY, FAKETIME
 
@@ -49,6 +49,18 @@ def all_is_well():
     says(kitchen, "distributor", "good", "boreal is connected at 10.77.0.254")
     says(kitchen, "device", "good", at_attic("attic answers at {}."))
     assert exit_status(kitchen) == 0
+
+
+def one_has_come_to_us():
+    """It announces nothing: it is connected, and that is well, though nobody knows where it could be called."""
+    cellar = Device(p.root, "cellar")
+    cellar.inside, cellar.listen = hosts["attic"].prefix, ":7499"
+    cellar.start(True, "--no-discovery")
+    cellar.register(p.aurora, "alice", p.password)
+    wait_for("it has come", lambda: cellar("devices", "add", "10.77.0.1:7411"))
+    told(kitchen, "device", "good", "cellar is connected; no address of it is known.")
+    kitchen("devices", "remove", "cellar")
+    cellar.stop()
 
 
 def a_distributor_is_off():
@@ -187,7 +199,7 @@ cases = [
     ("another device's firewall keeps connections back", another_firewall_keeps_connections_back), ("a device is off", a_device_is_off), ("multicast is off", multicast_is_off),
     ("the clock is wrong", the_clock_is_wrong), ("the disk is full", the_disk_is_full), ("the keys are not as they were", the_keys_are_not_as_they_were),
     ("hearthd is off", hearthd_is_off),
-    ("its helpers stand still", its_helpers_stand_still), ("a helper ends", a_helper_ends)]
+    ("its helpers stand still", its_helpers_stand_still), ("a helper ends", a_helper_ends), ("one has come to us", one_has_come_to_us)]
 
 try:
     run_cases(cases)
