@@ -252,8 +252,13 @@ static int confine(struct server *server)
         r = database_of(server->config.state_dir, database);
     if (r != 0 || process->entered)
         return r;
-    if (!config_permits(&server->config, command))
+    if (!config_permits(&server->config, command)) {
+        log_warn(
+            "payments wait: `settings payment-command` must say the same as the configuration's [server] payment-command");
         command[0] = '\0';
+    } else if (command[0] != '\0' && access(command, X_OK) != 0) {
+        log_warn("the payment command cannot be started command=%s error=%s", command, strerror(errno));
+    }
     r = starter_configure(process->starter, command);
     if (r != 0)
         return r;

@@ -89,6 +89,7 @@ def serving_is_refused_with_a_reason():
             ("", ("--listen", "192.0.2.77:1"), "no such address"), ("", ("--pid-file", "/proc/nosuch/pid"), "pid-file /proc/nosuch/pid: No such file"),
             ("", ("--address-file", "/proc/nosuch/a"), "address-file /proc/nosuch/a: No such file"),
             ("[metrics]\nlisten = 127.0.0.999:9477\n", (), "[metrics] listen 127.0.0.999:9477: write a loopback address"),
+            ("[server]\npayment-command = /bin/true\n", ("--pid-file", "/proc/nosuch/pid"), "payments wait: `settings payment-command`"),
             (f"[metrics]\nlisten = {aurora.url[9:].split('#')[0]}\n", (), "another program listens there; name another port.")):
         with open(config, "w") as f:
             f.write(text)
