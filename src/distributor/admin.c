@@ -119,7 +119,10 @@ int admin_open(struct admin *a)
     if (r == OPERATIONS_MOVED)
         return fail_moved(a);
     if (r == STORE_NEWER)
-        return admin_fail(a, REASON_NOT_PERMITTED, "%s was made by a newer version of this program.", a->state_dir);
+        return admin_fail(
+            a, REASON_NOT_PERMITTED,
+            "%s was made by a newer version of this program: install that, or put the backup of before back.",
+            a->state_dir);
     return r == 0 ? 0 : admin_error(a, r, "open the state directory");
 }
 

@@ -213,7 +213,7 @@ def newer_operations():
             admin(state, *command)
             raise AssertionError("a newer database was opened")
         except Refused as refusal:
-            assert refusal.code == "not-permitted" and "newer" in refusal.message, refusal
+            assert refusal.code == "not-permitted" and "newer version of this program: install that" in refusal.message, refusal
     done = subprocess.run([PROGRAMS["hearth-distributor"], "--state-dir", state, "serve", "--listen", "127.0.0.1:0"], capture_output=True, text=True, timeout=30)
     assert done.returncode == 1 and "newer version" in done.stderr, done
     unchanged(path, before)
