@@ -10,12 +10,15 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/util.h"
 
 #define PR_SET_VMA_ 0x53564d41 /* names of memory, which newer C libraries give; newer than some headers */
 #define PROT_BOTH (PROT_WRITE | PROT_EXEC)
+#define MAKES_FILE (O_CREAT | (O_TMPFILE & ~O_DIRECTORY))
+#define PROGRAM_BITS (S_ISUID | S_ISGID | S_ISVTX | S_IXUSR | S_IXGRP | S_IXOTH)
 
 static const int allowed[] = {
     /* connections, children, helpers; which addresses is no filter's business */
@@ -56,9 +59,7 @@ static const int allowed[] = {
     SCMP_SYS(dup3),
     SCMP_SYS(wait4),
     SCMP_SYS(waitid),
-    /* files; which ones is Landlock's business */
-    SCMP_SYS(open),
-    SCMP_SYS(openat),
+    /* files; which ones is Landlock's business; open is below */
     SCMP_SYS(pread64),
     SCMP_SYS(pwrite64),
     SCMP_SYS(preadv),
@@ -168,6 +169,10 @@ int confine_server_calls(unsigned flags)
         CHOICE(mmap, 2, PROT_BOTH, PROT_WRITE),
         CHOICE(mmap, 2, PROT_BOTH, PROT_EXEC),
         CHOICE(mprotect, 2, PROT_EXEC, 0),
+        CHOICE(open, 1, MAKES_FILE, 0),
+        CHOICE(open, 2, PROGRAM_BITS, 0), /* no new file that others could start, with the rights of this user */
+        CHOICE(openat, 2, MAKES_FILE, 0),
+        CHOICE(openat, 3, PROGRAM_BITS, 0),
         CHOICE(tgkill, 0, UINT32_MAX, (uint64_t)getpid()),
         CHOICE(kill, 1, UINT32_MAX, 0), /* whether it is there */
         CHOICE(pidfd_send_signal, 1, UINT32_MAX, 0),

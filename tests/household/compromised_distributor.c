@@ -74,6 +74,8 @@ static void rights(void)
     attempt_called("others-may-enter-the-state", fchmod(own, 0777));
     attempt_called("another-owner", chown(in_state("operations.db"), 12345, 12345));
     attempt_called("an-attribute", setxattr(in_state("operations.db"), "user.x", "x", 1, 0));
+    attempt_called("a-program-with-its-owner-s-rights",
+                   open(in_state("bodies/program"), O_WRONLY | O_CREAT | O_CLOEXEC, 04755));
     attempt_called("a-pipe-with-a-name", mknod(in_state("bodies/pipe"), S_IFIFO | 0600, 0));
     attempt_called("a-disk", mknod(in_state("bodies/disk"), S_IFBLK | 0600, (dev_t)0x800));
     attempt_called("a-link-to-a-letter", symlink(in_home("letter.txt"), in_state("bodies/x.body")));

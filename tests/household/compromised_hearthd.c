@@ -83,6 +83,8 @@ static void files(void)
     attempt_called("a-file-in-tmp", open("/tmp/hearth-loot", O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
     attempt_called("shared-memory", open("/dev/shm/hearth-loot", O_RDWR | O_CREAT | O_CLOEXEC, 0600));
     attempt_called("a-device", open("/dev/tty", O_RDWR | O_CLOEXEC));
+    attempt_called("a-program-with-its-owner-s-rights",
+                   open(in_state("bodies/program"), O_WRONLY | O_CREAT | O_CLOEXEC, 04755));
     attempt_called("a-pipe-with-a-name", mknod(in_state("bodies/pipe"), S_IFIFO | 0600, 0));
 }
 

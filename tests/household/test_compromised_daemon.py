@@ -38,7 +38,7 @@ DENIED = ("EACCES", "EPERM")
 EXPECTED = {
     **dict.fromkeys(("read-the-storage-key", "read-the-vault-s-database", "write-to-the-vault-s-database", "cut-the-vault-s-database", "list-the-vault", "put-another-key-there",
                      "move-the-key-to-its-own", "move-the-vault", "remove-the-vault-s-database", "link-the-key", "link-to-the-key", "others-may-read-the-key", "an-attribute-of-the-key",
-                     "read-a-letter", "write-the-profile", "list-the-home", "a-file-in-tmp", "shared-memory", "a-device", "a-pipe-with-a-name", "the-session-s-bus", "the-log-s-socket",
+                     "read-a-letter", "write-the-profile", "list-the-home", "a-file-in-tmp", "shared-memory", "a-device", "a-pipe-with-a-name", "a-program-with-its-owner-s-rights", "the-session-s-bus", "the-log-s-socket",
                      "two-sockets-of-datagrams", "packets", "raw-internet", "another-netlink", "virtual-machines", "type-at-the-terminal", "run-a-shell", "run-what-is-open",
                      "another-process", "another-process-by-clone", "namespaces", "mount", "memory-written-and-run", "run-what-was-written", "trace-the-vault",
                      "read-memory-of-the-vault", "write-memory-of-the-vault", "open-memory-of-the-vault", "take-descriptors-of-the-vault", "end-the-vault", "trace-the-spawner",

@@ -33,7 +33,7 @@ DENIED = ("EACCES", "EPERM")
 EXPECTED = {
     **dict.fromkeys(("read-a-letter", "write-the-profile", "remove-a-letter", "cut-a-letter", "list-the-home", "read-another-s-keys", "read-another-s-database",
                      "write-another-s-database", "a-file-in-tmp", "shared-memory", "write-the-system-s-programs", "write-the-configuration", "a-device", "another-s-environment",
-                     "the-kernel-s-settings", "others-may-read-the-keys", "others-may-enter-the-state", "another-owner", "an-attribute", "a-pipe-with-a-name", "a-disk",
+                     "the-kernel-s-settings", "others-may-read-the-keys", "others-may-enter-the-state", "another-owner", "an-attribute", "a-pipe-with-a-name", "a-program-with-its-owner-s-rights", "a-disk",
                      "a-link-to-a-letter", "another-root", "the-session-s-bus", "the-log-s-socket", "two-sockets-of-datagrams", "packets", "raw-internet", "another-netlink",
                      "virtual-machines", "type-at-the-terminal", "an-abstract-socket", "run-a-shell", "run-what-is-open", "another-process", "another-process-by-clone", "namespaces",
                      "mount", "memory-written-and-run", "run-what-was-written", "trace-who-started-it", "read-memory-of-who-started-it", "open-memory-of-who-started-it",
