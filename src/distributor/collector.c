@@ -32,6 +32,7 @@ struct collector {
     struct hook *hook; /* while it runs */
     int lock;          /* -1, or held for the run */
     bool said_other;   /* that another command is set than the starter knows */
+    bool said_held;    /* that the lock is another's */
     enum payment_outcome outcome;
     char detail[PAYMENTS_DETAIL_BYTES];
 };
@@ -162,6 +163,11 @@ static void on_looked(struct writer_job *job, int outcome)
         log_warn("cannot look for payments errno=%d", -outcome);
     if (r != 0 && r != -EWOULDBLOCK && r != -ECANCELED)
         log_warn("cannot lock the payments errno=%d", -r);
+    if (r == -EWOULDBLOCK && !c->said_held)
+        log_warn(
+            "a payment command of before still runs, or what it has left running: payments wait until it has ended");
+    if (r != -ECANCELED)
+        c->said_held = r == -EWOULDBLOCK;
     if (r != 0) {
         rest(c);
         return;

@@ -2,6 +2,7 @@
 """Money through the real programs: sales and their shares, credit refused and restored, a title withdrawn, refunds, and payments by a command while
 the server and the command are killed. What the ledger must say is computed here, from SQL of this test's own. HEARTH_KILLS, HEARTH_SEED: how long, which."""
 import base64
+import fcntl
 import json
 import os
 import random
@@ -392,7 +393,10 @@ def without_a_starter():
     h.aurora.admin("settings", "payment-timeout", "2")
     h.kitchen("browse")
     assert payments(payment=later["payment"])[0]["attempts"] == 0
-    again()
+    with open(os.path.join(h.aurora.dir, "payment.lock"), "rb") as lock:  # as a command does that does not end
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        again()
+        wait_for("the next server says for what it waits", lambda: "a payment command of before still runs" in log())
     for payment in (made, later):
         wait_for("the next server pays", lambda: payments(payment=payment["payment"], state="paid"))
     books_agree()
