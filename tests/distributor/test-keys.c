@@ -499,7 +499,7 @@ static void a_root_key_elsewhere_is_named_whole(void **state)
         { "the last line cut off", "pkcs11:token=a\n\n/pin", 20, -EUCLEAN },
         { "a zero in it", "pkcs11:\0oken=a\n\n\n", 17, -EUCLEAN },
         { "a module that is none", "pkcs11:token=a\n/nowhere/module.so\n\n", 35, KEYS_TOKEN },
-        { "a PIN file that is not there", "pkcs11:token=a\n/nowhere/module.so\n/nowhere/pin\n", 47, KEYS_TOKEN },
+        { "a PIN file that is not there", "pkcs11:token=a\n/etc/passwd\n/nowhere/pin\n", 40, KEYS_TOKEN },
         { "a PIN in the URL", "pkcs11:token=a?pin-value=1\n\n\n", 29, KEYS_TOKEN },
     };
     struct keys *k CLEANUP(keys_freep) = NULL;
@@ -531,7 +531,7 @@ static void a_wrapping_key_without_its_token_opens_nothing(void **state)
     assert_int_equal(load(), -EUCLEAN);
     put_file("wrap.token", "pkcs11:token=a\n/nowhere/module.so\n\n", 35);
     assert_int_equal(load(), -ENXIO);
-    put_file("wrap.token", "pkcs11:token=a\n/nowhere/module.so\n/nowhere/pin\n", 47);
+    put_file("wrap.token", "pkcs11:token=a\n/etc/passwd\n/nowhere/pin\n", 40);
     assert_int_equal(load(), -EACCES); /* not -ENOENT, which says that there is no distributor here */
     put_file("wrap.key", NULL, 0);
     assert_int_equal(load(), 0); /* nothing was wrapped: a first try had ended before */
