@@ -11,7 +11,7 @@ import sys
 import tempfile
 import termios
 
-PROGRAM, COLUMNS = sys.argv[1], 80
+PROGRAM, COLUMNS = os.path.abspath(sys.argv[1]), 80
 root = tempfile.TemporaryDirectory(prefix="hearth-operator-")
 os.umask(0o077)
 done = 0
