@@ -460,7 +460,7 @@ static void a_key_in_a_token_is_named_whole(void **state)
         { "nothing but the first line", HEAD, -EUCLEAN },
         { "two lines of three", HEAD "pkcs11:token=a\n\n", -EUCLEAN },
         { "a module that is none", HEAD "pkcs11:token=a\n/nowhere/module.so\n\nsealed", -ENXIO },
-        { "a PIN file that is not there", HEAD "pkcs11:token=a\n/nowhere/module.so\n/nowhere/pin\nsealed", -EACCES },
+        { "a PIN file that is not there", HEAD "pkcs11:token=a\n/etc/passwd\n/nowhere/pin\nsealed", -EACCES },
         { "a PIN in the URL", HEAD "pkcs11:token=a?pin-value=1\n\n\nsealed", -ENXIO },
         { "another first line", "hearth key in a tokem\nabc\n\n\nsealed", -EUCLEAN },
     };
