@@ -2,9 +2,11 @@
 #define LOG_MODULE "confinement"
 #include "daemon/confinement.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/confine.h"
 #include "base/log.h"
@@ -50,8 +52,12 @@ static void allow_state(struct allowed *a, const struct config *c)
     for (size_t i = 0; i < ARRAY_COUNT(names); i++)
         allow_own(a, c->state_dir, names[i], CONFINE_WRITE);
     allow_own(a, c->bodies_dir, "", CONFINE_WRITE);
-    if (c->ca_file[0] != '\0')
+    if (c->ca_file[0] != '\0') {
+        if (access(c->ca_file, R_OK) != 0)
+            log_warn("[downloads] ca-file cannot be read: what a web server gives is not fetched path=%s error=%s",
+                     c->ca_file, strerror(errno));
         allow_own(a, c->ca_file, "", CONFINE_READ);
+    }
 }
 
 static int filter(void) { return confine_server_calls(0); }

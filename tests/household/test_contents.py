@@ -122,6 +122,9 @@ def start(device, *lines):
 
 
 kitchen = Device(root, "kitchen")
+start(kitchen, "ca-file = /nonexistent/ca.pem")
+kitchen.stop()
+assert "ca-file cannot be read" in open(kitchen.log).read()
 start(kitchen, f"ca-file = {trusted}.pem")
 kitchen.register(aurora, "alice", password)
 
