@@ -62,7 +62,7 @@ static void allow_state(struct allowed *a, const struct config *c)
 
 static int filter(void) { return confine_server_calls(0); }
 
-static int confine(const struct config *c)
+static int confine(const struct config *c, bool *whole)
 {
     struct allowed *a CLEANUP(freep) = calloc(1, sizeof(*a));
     if (a == NULL)
@@ -76,16 +76,18 @@ static int confine(const struct config *c)
     int r = confine_enter(a->paths, a->count, CONFINE_TCP, filter);
     if (r >= 0)
         log_info(r == 0 ? "confined" : "confined in part");
+    *whole = r == 0;
     return r > 0 ? 0 : r;
 }
 
 extern void __sanitizer_set_report_fd(void *fd) __attribute__((weak));
 
-int confinement_enter(const struct config *config)
+int confinement_enter(const struct config *config, bool *whole)
 {
+    *whole = false;
     if (__sanitizer_set_report_fd) { /* it traces the program from a process of its own, at its end */
         log_warn("built with a sanitizer: not confined");
         return 0;
     }
-    return confine(config);
+    return confine(config, whole);
 }

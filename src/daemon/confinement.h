@@ -4,11 +4,13 @@
 #ifndef DAEMON_CONFINEMENT_H
 #define DAEMON_CONFINEMENT_H
 
+#include <stdbool.h>
+
 #include "base/outcome.h"
 #include "daemon/config.h"
 
 /* No new privileges, Landlock, a list of system calls; what this kernel or this build has not is missing, and a warning says so; so it is under a sanitizer. The directories and the database are there, before
- * threads are started. 0 or -errno. */
-int confinement_enter(const struct config *config) MUST_USE;
+ * threads are started. whole: nothing of it is missing. 0 or -errno. */
+int confinement_enter(const struct config *config, bool *whole) MUST_USE;
 
 #endif

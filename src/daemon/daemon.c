@@ -284,8 +284,8 @@ int daemon_start(struct daemon *d, uv_loop_t *loop, const struct config *config,
         r = uv_signal_start(&d->interrupt, on_signal, SIGINT);
     if (r == 0)
         r = control_bind(d);
-    if (r == 0)
-        r = confinement_enter(&d->config); /* nothing of the world was read by now, and there is one thread */
+    if (r == 0) /* nothing of the world was read by now, and there is one thread */
+        r = confinement_enter(&d->config, &d->is_confined);
     if (r == 0)
         r = vault_start(&d->vault, d, on_identity);
     if (r != 0)

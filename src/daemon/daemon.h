@@ -41,6 +41,7 @@ struct daemon {
     const struct clock *clock;
     const struct rng *rng;
     struct config config;
+    bool is_confined;                   /* wholly (confinement.h) */
     int lock_fd, notify_fd, control_fd; /* -1: not open; notify.h, control.h */
     bool explained;                     /* why it cannot start stands in the log */
     struct opener *opener;              /* opens what commands name (opener.h) */

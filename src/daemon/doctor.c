@@ -92,6 +92,17 @@ static void check_keys(struct doctor *doc)
     next(doc);
 }
 
+static void check_confinement(struct doctor *doc)
+{
+    if (doc->daemon->is_confined)
+        verdict(doc, "confinement", GOOD, NULL,
+                "hearthd is confined to its own directories, the network and what its helpers permit.");
+    else
+        verdict(doc, "confinement", LOOK, "Read hearthd's log: it says what this kernel or this build has not.",
+                "hearthd is confined in part.");
+    next(doc);
+}
+
 /* --- Clock, storage, network --- */
 
 /* The account whose clock differs most from ours, of those that were heard; NULL: none was. */
@@ -427,8 +438,8 @@ static void check_helpers(struct doctor *doc)
 /* --- In this order --- */
 
 static void (*const checks[])(struct doctor *doc) = {
-    check_vault,        check_keys, check_storage, check_bodies, check_listener, check_discovery,
-    check_distributors, check_copy, check_clock,   check_sound,  check_helpers,  check_siblings,
+    check_vault,        check_keys, check_confinement, check_storage, check_bodies,  check_listener, check_discovery,
+    check_distributors, check_copy, check_clock,       check_sound,   check_helpers, check_siblings,
 };
 
 static void next(struct doctor *doc)

@@ -82,19 +82,24 @@ static int payment_collect_all(struct admin *a)
     struct account account = { .user = "" };
     struct out_list l;
     int r = admin_begin(a), found;
+    unsigned count = 0;
     if (r != 0)
         return r;
     out_list_begin(&l, a, "payments");
     while ((found = accounts_next(a->o, account.user, &account)) == 0) {
         struct payment p;
         r = payments_prepare(a->o, account.user, 0, a->now_ms, &p);
-        if (r == 0)
-            put_payment(&l, &p);
-        else if (r < 0)
+        if (r < 0)
             break;
+        if (r != 0)
+            continue;
+        put_payment(&l, &p);
+        count++;
     }
     r = found == OPERATIONS_ABSENT ? admin_commit(a) : admin_error(a, found != 0 ? found : r, "prepare the payments");
     out_list_end(&l);
+    if (r == 0 && count == 0 && !a->json && !a->csv)
+        puts("Nobody owes anything that is not being collected by now.");
     return r;
 }
 

@@ -305,6 +305,7 @@ def payments():
     refused("not-found", "payment", "collect", "alice")  # owes nothing
     refused("not-found", "payment", "collect", "nobody")
     assert ask("payment", "collect", "--all")["payments"] == []
+    assert "Nobody owes anything" in run("payment", "collect", "--all").stdout
     refused("not-found", "payment", "retry", "1")
     refused("not-found", "payment", "mark", "1", "paid")
     refused("usage", "payment", "mark", "1", "perhaps", expect=2)

@@ -45,6 +45,7 @@ def all_is_well():
     told(attic, "discovery", "good", "1 of 1 siblings are seen")
     for name in ("vault", "keys", "listener", "clock"):
         says(kitchen, name, "good", "")
+    says(kitchen, "confinement", "good", "hearthd is confined to its own directories")
     says(kitchen, "distributor", "good", "aurora is connected at 10.77.0.254")
     says(kitchen, "distributor", "good", "boreal is connected at 10.77.0.254")
     says(kitchen, "device", "good", at_attic("attic answers at {}."))
