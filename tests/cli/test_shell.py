@@ -12,6 +12,9 @@ import termios
 import time
 
 HEARTH, DISTRIBUTOR, HEARTHD, VAULT, PLAYER = sys.argv[1:6]
+for sign in (signal.SIGHUP, signal.SIGQUIT, signal.SIGTERM):  # whoever started the tests may ignore them
+    signal.signal(sign, signal.SIG_DFL)
+signal.signal(signal.SIGINT, signal.default_int_handler)
 done = 0
 
 
