@@ -212,7 +212,9 @@ void lobby_greet_again(struct lobby *l)
     struct session *next;
     for (struct session *s = l->first; s != NULL; s = next) {
         next = s->next;
-        if (s->state == SESSION_READY && s->role == REQUESTS_DEVICE && s->user == NULL)
+        /* Who is in the middle of a greeting was perhaps judged before. */
+        if (s->state == SESSION_GREETING ||
+            (s->state == SESSION_READY && s->role == REQUESTS_DEVICE && s->user == NULL))
             peer_close(s->peer, REASON_OFFLINE);
     }
 }
