@@ -91,14 +91,15 @@ def count(log, failures):
 def main():
     counts, build, arguments = sys.argv[1], pathlib.Path(sys.argv[2]), sys.argv[3:]
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    log = build / "meson-logs" / "testlog.json"
-    log.unlink(missing_ok=True)
+    logs = build / "meson-logs"
+    for earlier in logs.glob("testlog*.json"): # under a wrapper it has its name
+        earlier.unlink()
     at_once = str(3 * os.cpu_count()) # most tests wait for a process or a timer most of the time
     patience = ["--timeout-multiplier", "2"] # the timeouts are those of a machine that does nothing else
     status = subprocess.run(["meson", "test", "-C", build, "--no-rebuild", "--print-errorlogs", "--num-processes", at_once, *patience, *arguments],
                             stdin=subprocess.DEVNULL, check=False).returncode
     with open(counts + ".failures", "a", encoding="utf-8") as failures:
-        passed, failed, skipped = count(log, failures)
+        passed, failed, skipped = count(next(logs.glob("testlog*.json"), logs / "none"), failures)
         for pid, command in end_leftovers().items():
             failures.write(f"-- left behind by a test and ended: {pid} {command}\n")
             failed += 1
