@@ -32,7 +32,7 @@ struct client {
 };
 struct call {
     struct client *client; /* NULL: it has left */
-    struct call *next;
+    struct call *next, **before;
     uint32_t request;
     uint64_t terminal; /* of its client, when it came */
     void (*on_gone)(struct call *c, void *ctx);
@@ -59,11 +59,9 @@ struct control {
 static void call_end(struct call *c)
 {
     if (c->client != NULL) {
-        for (struct call **at = &c->client->calls; *at != NULL; at = &(*at)->next)
-            if (*at == c) {
-                *at = c->next;
-                break;
-            }
+        *c->before = c->next;
+        if (c->next != NULL)
+            c->next->before = c->before;
         c->client->call_count--;
     }
     free(c);
@@ -236,6 +234,9 @@ static void run(struct client *client, const struct frame *f, const struct contr
     c->request = f->request;
     c->terminal = client->terminal;
     c->next = client->calls;
+    c->before = &client->calls;
+    if (c->next != NULL)
+        c->next->before = &c->next;
     client->calls = c;
     client->call_count++;
     if (!entry->early && !d->started) {

@@ -53,6 +53,7 @@ static void end(struct copy *c)
     struct id destination = c->t.with;
     bool done = c->m.why == REASON_NONE;
     c->ended = true;
+    copy_forget_room(c);
     copy_let_go(c);
     if (c->m.state == COPY_OUT_DONE && !copies_done(d, &c->t.content, &c->t.with, c->m.about.move) &&
         copies_remember(d, &c->t.content, &c->t.with, c->m.about.move) != 0)
@@ -179,26 +180,6 @@ void copy_step(struct copy *c)
     transfer_release(&c->t);
 }
 
-/* at_once: also those that wait for something else than room. When there is room for none, the others need not be asked. */
-static void step_all(struct daemon *d, const struct id *destination, bool at_once)
-{
-    uint32_t offered = copies_offered(d, destination);
-    for (struct transfer *t = d->transfers->table.first, *next; t != NULL && (at_once || offered < OFFERS_MAX);
-         t = next) {
-        transfer_hold(t);
-        if (copy_is_out(t) && id_equal(t->with.bytes, destination->bytes) && !transfer_has_ended(t)) {
-            offered -= copy_of(t)->link.link != NULL;
-            copy_out_kick(&copy_of(t)->m, at_once);
-            copy_step(copy_of(t));
-            offered += copy_of(t)->link.link != NULL;
-        }
-        next = t->next;
-        transfer_release(t);
-    }
-}
-
-void copies_kick(struct daemon *d, const struct id *destination) { step_all(d, destination, false); }
-
 void copies_overtaken(struct daemon *d, const struct id *issuer, const struct id *content)
 {
     for (struct transfer *t = transfers_of(d, content), *next; t != NULL; t = next) {
@@ -212,10 +193,21 @@ void copies_overtaken(struct daemon *d, const struct id *issuer, const struct id
     }
 }
 
+/* All are asked, also those that wait for something else than room. */
 static void on_online(struct daemon *d, const struct id *client)
 {
-    if (d->transfers != NULL && !d->transfers->stopping)
-        step_all(d, client, true);
+    if (d->transfers == NULL || d->transfers->stopping)
+        return;
+    for (struct transfer *t = d->transfers->table.first, *next; t != NULL; t = next) {
+        transfer_hold(t);
+        if (copy_is_out(t) && id_equal(t->with.bytes, client->bytes) && !transfer_has_ended(t)) {
+            copy_forget_room(copy_of(t));
+            copy_out_kick(&copy_of(t)->m, true);
+            copy_step(copy_of(t));
+        }
+        next = t->next;
+        transfer_release(t);
+    }
 }
 
 /* ---- as a transfer ------------------------------------------------------------------------------------------- */
@@ -257,6 +249,7 @@ static void stop_transfer(struct transfer *t)
 static void free_transfer(struct transfer *t)
 {
     struct copy *c = copy_of(t);
+    copy_forget_room(c);
     copy_out_deinit(&c->m);
     free(c);
 }

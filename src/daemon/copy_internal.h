@@ -15,17 +15,18 @@ struct transact_item;
 struct copy {
     struct transfer t;
     struct copy_out m;
-    int64_t row;                 /* 0: not in the database yet */
-    bool resumed;                /* begun by an earlier run */
-    bool adding;                 /* the row is being added: nothing else is done */
-    bool stepping;               /* copy_step is under way, further up the stack */
-    bool ended;                  /* the transfer has heard it */
-    bool issuer_full;            /* the issuer has no room for what was asked for; it is asked again */
-    bool own_room;               /* REASON_STORAGE_FULL is said of this device */
-    struct transact_item *item;  /* granted, not stored yet */
-    struct link_user link;       /* to the destination */
-    uint32_t request;            /* open OFFER or WITHDRAW; 0: none */
-    struct link_user reply_link; /* who waits for OK after a FETCH or DELIVERED */
+    int64_t row;                           /* 0: not in the database yet */
+    bool resumed;                          /* begun by an earlier run */
+    bool adding;                           /* the row is being added: nothing else is done */
+    bool stepping;                         /* copy_step is under way, further up the stack */
+    bool ended;                            /* the transfer has heard it */
+    bool issuer_full;                      /* the issuer has no room for what was asked for; it is asked again */
+    bool own_room;                         /* REASON_STORAGE_FULL is said of this device */
+    struct transact_item *item;            /* granted, not stored yet */
+    struct link_user link;                 /* to the destination */
+    struct copy *room_next, **room_before; /* waiting for room (copy_room.c); room_before NULL: it does not */
+    uint32_t request;                      /* open OFFER or WITHDRAW; 0: none */
+    struct link_user reply_link;           /* who waits for OK after a FETCH or DELIVERED */
     uint32_t reply_request;
     bool fetched; /* it is a FETCH that waits: FETCHED is its answer, not OK */
 };
@@ -39,7 +40,6 @@ static inline bool copy_is_out(const struct transfer *t)
 struct copy *copy_new(struct daemon *d, const struct copy_out_subject *about); /* in the table; NULL: out of memory */
 void copy_wait_for_issuer(struct copy *c);                                     /* says so */
 void copy_step(struct copy *c); /* does whatever is next; harmless when something is under way */
-void copies_kick(struct daemon *d, const struct id *destination); /* a place became free */
 static inline int64_t copy_now_ms(const struct copy *c) { return transfers_now_ms(c->t.daemon); }
 
 /* copy_row.c */
@@ -65,16 +65,20 @@ void copy_settle(struct copy *c);     /* is the transaction over that it may hav
 void copies_listen(struct daemon *d); /* to what distributors grant */
 
 /* copy_link.c */
-#define OFFERS_MAX 64 /* to one destination at a time */
-uint32_t copies_offered(const struct daemon *d,
-                        const struct id *destination);               /* how many have, or want, its link now */
-void copy_read_head(struct copy *c);                                 /* COPY_OUT_READ_HEAD */
-void copy_connect(struct copy *c);                                   /* COPY_OUT_CONNECT */
+struct copy *copy_of_link(const struct link_user *u); /* whose offer is on a link so; NULL: it is another user */
+void copy_read_head(struct copy *c);                  /* COPY_OUT_READ_HEAD */
+void copy_connect(struct copy *c);                    /* COPY_OUT_CONNECT */
 void copy_send(struct copy *c, uint16_t type, struct slice message); /* COPY_OUT_SEND */
 void copy_let_go(struct copy *c);                                    /* COPY_OUT_LET_GO */
 void copy_reply(struct copy *c, enum reason why,
                 const char *detail); /* COPY_OUT_ANSWER: to who waits for OK, if anybody */
 void copy_reply_closed(struct link_user *u, enum reason why);
+
+/* copy_room.c */
+bool copy_has_room(const struct copy *c); /* for one more beside those that are offered to its destination */
+void copy_wait_for_room(struct copy *c);  /* copies_kick comes when one has ended */
+void copy_forget_room(struct copy *c);    /* it waits no more; harmless when it did not */
+void copies_kick(struct daemon *d, const struct id *destination); /* a place became free */
 
 /* copy_vault.c */
 void copy_ask_release(struct copy *c, struct slice sealed);    /* COPY_OUT_RELEASE */

@@ -13,8 +13,6 @@
 #include "base/log.h"
 
 #define QUESTION_MS 60000
-#define OFFERS_BYTES_MAX (8u << 20) /* OFFERS_MAX of so many bytes together, or of any size: */
-#define OFFERS_ANY 4
 
 /* ---- the head of the body ------------------------------------------------------------------------------------ */
 
@@ -87,41 +85,15 @@ static void on_closed(struct link_user *u, enum reason why)
     copy_step(c);
 }
 
-struct offers {
-    uint32_t count;
-    uint64_t bytes;
-    const struct copy *but; /* is not counted; NULL: all are */
-};
-
-static void add_offer(const struct link_user *u, void *ctx)
+struct copy *copy_of_link(const struct link_user *u)
 {
-    struct offers *o = ctx;
-    const struct copy *c = u->on_closed == on_closed ? container_of(u, const struct copy, link) : NULL;
-    if (c == NULL || c == o->but)
-        return;
-    o->count++;
-    o->bytes += c->t.total_bytes;
-}
-
-uint32_t copies_offered(const struct daemon *d, const struct id *destination)
-{
-    struct offers o = { 0 };
-    links_users(d, destination, add_offer, &o);
-    return o.count;
-}
-
-/* Is there room for one more beside those that are offered to this destination? Small ones go in bunches; large ones fill the connection. */
-static bool has_room(const struct copy *c)
-{
-    struct offers o = { .bytes = c->t.total_bytes, .but = c };
-    links_users(c->t.daemon, &c->t.with, add_offer, &o);
-    return o.count < OFFERS_ANY || (o.count < OFFERS_MAX && o.bytes <= OFFERS_BYTES_MAX);
+    return u->on_closed == on_closed ? container_of(u, struct copy, link) : NULL;
 }
 
 void copy_connect(struct copy *c)
 {
-    if (!has_room(c)) {
-        copy_out_blocked(&c->m); /* copies_kick comes when one has ended */
+    if (!copy_has_room(c)) {
+        copy_wait_for_room(c);
         return;
     }
     c->link.on_ready = on_ready;

@@ -36,9 +36,15 @@ void transfer_table_add(struct transfer_table *table, struct transfer *t); /* it
 void transfer_table_end(struct transfer_table *table, struct transfer *t); /* it has ended; once */
 void transfer_table_remove(struct transfer_table *table, struct transfer *t);
 
+struct copy;
+struct copies_waiting { /* copy_room.c */
+    struct copy *first, *last;
+};
+
 struct transfers {
     struct daemon *daemon;
     struct transfer_table table;
+    struct copies_waiting waiting;
     uint32_t next_number, reserved_number; /* reserved: where the next run begins, at least */
     struct serve *serve;
     struct http *http;            /* for bodies at static servers */
