@@ -26,7 +26,7 @@ static void push(struct directory_client *c);
 void directory_client_stopped_when_idle(struct directory_client *c)
 {
     if (!c->stopping || c->on_stopped == NULL || c->setting_runs || c->push_runs || c->pulls > 0 ||
-        c->outgoing != NULL || c->retry_open)
+        c->outgoing != NULL || c->timers_open > 0)
         return;
     struct server *server = c->server;
     void (*on_stopped)(struct server *) = steal(&c->on_stopped);
@@ -150,6 +150,8 @@ static void on_closed(void *ctx, enum reason why)
         directory_client_stopped_when_idle(c);
         return;
     }
+    uv_timer_stop(&c->push_pause);
+    uv_timer_stop(&c->pull_pause);
     uv_timer_start(&c->retry, on_retry, c->retry_ms, 0);
     c->retry_ms = u64_min(c->retry_ms * 2, RETRY_MAX_MS);
 }
@@ -166,6 +168,16 @@ static void connect_now(struct directory_client *c)
 }
 
 /* --- Ours to the directory ---------------------------------------------------------------------------------------------- */
+
+uint64_t directory_client_pause_ms(struct directory_client *c, int64_t *last_ms)
+{
+    int64_t now_ms = clock_mono_ms(c->server->clock);
+    int64_t left_ms = *last_ms == 0 ? 0 : *last_ms + DIRECTORY_CLIENT_TOGETHER_MS - now_ms;
+    if (left_ms > 0)
+        return (uint64_t)left_ms;
+    *last_ms = now_ms;
+    return 0;
+}
 
 static void push_end(struct directory_client *c)
 {
@@ -282,11 +294,24 @@ static void on_outbox_read(struct writer_job *job, int outcome)
         push_end(c);
 }
 
+static void on_push_pause(uv_timer_t *t)
+{
+    struct directory_client *c = container_of(t, struct directory_client, push_pause);
+    if (c->ready && !c->stopping)
+        push(c);
+}
+
 static void push(struct directory_client *c)
 {
     c->push_wanted = c->push_runs;
     if (c->push_runs)
         return;
+    uint64_t pause_ms =
+        c->push_probe || c->outbox.count >= DIRECTORY_CLIENT_FULL ? 0 : directory_client_pause_ms(c, &c->pushed_ms);
+    if (pause_ms > 0) {
+        (void)uv_timer_start(&c->push_pause, on_push_pause, pause_ms, 0);
+        return;
+    }
     c->push_runs = true;
     c->push_job = (struct writer_job){ .run = run_outbox, .on_done = on_outbox_read };
     writer_submit(c->server->reader, &c->push_job);
@@ -353,16 +378,19 @@ int directory_client_start(struct directory_client **out, struct server *server)
     c->outbox.rows = buf(0);
     c->push_keyset = c->shown = buf(KEYSET_ENVELOPE_MAX);
     uv_timer_init(&server->loop, &c->retry);
-    c->retry_open = true;
+    uv_timer_init(&server->loop, &c->push_pause);
+    uv_timer_init(&server->loop, &c->pull_pause);
+    c->retry.data = c->push_pause.data = c->pull_pause.data = c;
+    c->timers_open = 3;
     *out = c;
     read_setting(c);
     return 0;
 }
 
-static void on_retry_closed(uv_handle_t *h)
+static void on_timer_closed(uv_handle_t *h)
 {
-    struct directory_client *c = container_of((uv_timer_t *)(void *)h, struct directory_client, retry);
-    c->retry_open = false;
+    struct directory_client *c = h->data;
+    c->timers_open--;
     directory_client_stopped_when_idle(c);
 }
 
@@ -375,7 +403,9 @@ void directory_client_stop(struct directory_client *c, void (*on_stopped)(struct
     c->stopping = true;
     c->on_stopped = on_stopped;
     c->ready = false;
-    uv_close((uv_handle_t *)&c->retry, on_retry_closed);
+    uv_close((uv_handle_t *)&c->retry, on_timer_closed);
+    uv_close((uv_handle_t *)&c->push_pause, on_timer_closed);
+    uv_close((uv_handle_t *)&c->pull_pause, on_timer_closed);
     if (c->outgoing != NULL)
         outgoing_close(c->outgoing, REASON_CANCELLED);
 }

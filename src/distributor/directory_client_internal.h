@@ -9,6 +9,10 @@
 #include "net/address.h"
 
 #define DIRECTORY_CLIENT_URL_BYTES 256
+/* One row at a time costs everybody a commit. The first after a while goes at once; what follows it so soon, in either direction, goes together, unless a
+ * page is full by then. Whoever needs a row asks, and does not wait for this. */
+#define DIRECTORY_CLIENT_TOGETHER_MS 50
+#define DIRECTORY_CLIENT_FULL 64 /* rows */
 
 struct directory_ask; /* somebody waits for what the directory has now */
 
@@ -31,9 +35,10 @@ struct directory_client {
     bool pushed, pulled;        /* it took ours, and gave others', on this connection */
     enum reason away;           /* why the last connection ended; REASON_NONE: none did since both went well */
     bool refused, away_refused; /* it refused us: now; and that is why the last connection ended */
-    uv_timer_t retry;
-    bool retry_open;
+    uv_timer_t retry, push_pause, pull_pause;
+    unsigned timers_open;
     uint64_t retry_ms;
+    int64_t pushed_ms, pulled_ms; /* monotonic: when rows last went, and last came */
 
     struct writer_job push_job;
     bool push_runs, push_wanted;
@@ -58,6 +63,8 @@ struct directory_client {
 };
 
 /* --- directory_client.c --- */
+/* How much longer to wait for company, since that went or came at *last_ms. *last_ms becomes now, when it is 0. */
+uint64_t directory_client_pause_ms(struct directory_client *c, int64_t *last_ms);
 void directory_client_stopped_when_idle(struct directory_client *c);
 
 /* --- directory_pull.c --- */

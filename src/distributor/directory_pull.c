@@ -105,10 +105,28 @@ static void judge_pace(struct pull *p)
         }
 }
 
+static void on_pull_pause(uv_timer_t *pause)
+{
+    struct directory_client *c = pause->data;
+    if (c->ready && !c->stopping && !c->polls && !wait_for_pace(c))
+        directory_pull_start(c, PULL_WAIT_MS);
+}
+
+/* The next rows of the long poll, which has just brought some: those that come soon, together. */
+static void poll_on(struct directory_client *c, uint32_t rows)
+{
+    uint64_t pause_ms = rows >= DIRECTORY_CLIENT_FULL ? 0 : directory_client_pause_ms(c, &c->pulled_ms);
+    if (pause_ms > 0)
+        (void)uv_timer_start(&c->pull_pause, on_pull_pause, pause_ms, 0);
+    else
+        directory_pull_start(c, 0);
+}
+
 /* more: the answer had rows, and the next ones may be there already. */
 static void pull_end(struct pull *p, bool more)
 {
     struct directory_client *c = p->client;
+    uint32_t rows = p->page.count;
     struct directory_ask *asks = steal(&p->asks);
     bool is_ask = p->is_ask;
     bool usable = c->ready && !c->stopping;
@@ -116,8 +134,12 @@ static void pull_end(struct pull *p, bool more)
     c->polls = c->polls && is_ask;
     pull_free(p);
     if (!is_ask) {
-        if (usable && !wait_for_pace(c))
-            directory_pull_start(c, more ? 0 : PULL_WAIT_MS);
+        if (usable && !wait_for_pace(c)) {
+            if (more)
+                poll_on(c, rows);
+            else
+                directory_pull_start(c, PULL_WAIT_MS);
+        }
     } else if (usable && more && !c->too_fast) { /* all of it, before anyone looks again */
         append_asks(&asks, steal(&c->asks));
         c->asks = steal(&asks);
