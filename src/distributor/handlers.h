@@ -42,7 +42,8 @@ HANDLER(standings_present); /* standings.c */
 HANDLER(catch_up_get);      /* catch_up.c */
 HANDLER(transact_run);      /* transact.c */
 HANDLER(transact_commit);
-HANDLER(copies_redeem); /* copy_settle.c */
+HANDLER(copies_redeem);     /* copy_settle.c */
+HANDLER(copies_redeem_all); /* copy_redeem.c */
 HANDLER(copies_move_done);
 HANDLER(copies_move_cancel);
 HANDLER(delegations_get); /* delegations.c */

@@ -48,6 +48,7 @@ static const struct {
     { msg_Type_TRANSACT, "transact" },
     { msg_Type_COMMIT, "commit" },
     { msg_Type_REDEEM, "redeem" },
+    { msg_Type_REDEEMS, "redeems" },
     { msg_Type_MOVE_DONE, "move-done" },
     { msg_Type_MOVE_CANCEL, "move-cancel" },
     { msg_Type_USE_LOG, "use-log" },

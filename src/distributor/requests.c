@@ -57,6 +57,7 @@ static const struct kind kinds[] = {
     { msg_Type_TRANSACT, REQUESTS_DEVICE, false, transact_run },
     { msg_Type_COMMIT, REQUESTS_DEVICE, false, transact_commit },
     { msg_Type_REDEEM, REQUESTS_DEVICE, false, copies_redeem },
+    { msg_Type_REDEEMS, REQUESTS_DEVICE, false, copies_redeem_all },
     { msg_Type_MOVE_DONE, REQUESTS_DEVICE, false, copies_move_done },
     { msg_Type_MOVE_CANCEL, REQUESTS_DEVICE, false, copies_move_cancel },
     { msg_Type_USE_LOG, REQUESTS_DEVICE, false, use_log_take },
@@ -114,7 +115,8 @@ int requests_run(struct operations *o, const struct caller *who, uint16_t type, 
     const struct kind *k = kind_of(type);
     if (!k || k->role != who->role)
         return REASON_NOT_PERMITTED;
-    if (tail.len > 0 && type != msg_Type_TRANSACT && type != msg_Type_USE_LOG) /* nobody else has a tail */
+    if (tail.len > 0 && type != msg_Type_TRANSACT && type != msg_Type_REDEEMS &&
+        type != msg_Type_USE_LOG) /* nobody else has a tail */
         return REASON_MALFORMED;
     int r = judge_removed(o, who, type);
     if (r == 0 && needs_login(type))

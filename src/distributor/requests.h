@@ -83,7 +83,7 @@ void reply_free(struct reply *r); /* idempotent */
 /* message, tail: borrowed, as they came in the frame. reply: initialised, filled as said above.
  * What needs the account's password is refused `login-needed` as the setting login-policy says (tokens.h).
  * Types served: HELLO REGISTER LOGIN_PROVE LOGIN LOGOUT PASSWORD_SET LIMIT_SET UNLOCK_SPENDING ACCOUNT_EXPORT ACCOUNT_ERASE UNREGISTER DEVICE_RENAME DEVICE_REMOVE ROSTER_GET LINK_CODE_GET UNLINK ACCOUNT_GET
- * BILLS_GET CATALOGUE_GET QUOTE_GET TERMS_GET HEADER_GET TRANSACT COMMIT REDEEM MOVE_DONE MOVE_CANCEL USE_LOG ADDRESS_GET AUTO_COPY QUEUED_GET QUEUED_DONE of devices;
+ * BILLS_GET CATALOGUE_GET QUOTE_GET TERMS_GET HEADER_GET TRANSACT COMMIT REDEEM REDEEMS MOVE_DONE MOVE_CANCEL USE_LOG ADDRESS_GET AUTO_COPY QUEUED_GET QUEUED_DONE of devices;
  * DELEGATION_GET GRANT_GET PARTNER_LINK PARTNER_UNLINK ROWS_GET of partners (whose HELLO is the server's own business).
  * PROGRAMS_GET PROGRAM_GET PROGRAM_BLOCKS_GET of devices too (programs.h).
  * LINK: links.h. Any other type, or one of the other role: REASON_NOT_PERMITTED.

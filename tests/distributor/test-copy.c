@@ -422,6 +422,70 @@ static void a_receipt_counts_once_whoever_brings_it(void **state)
     assert_memory_equal(before, after, 32);
 }
 
+/* Together: an answer to each, in their order. */
+static int redeem_together(struct gadget *who, uint32_t count, struct slice list)
+{
+    msg_Redeems m = { .count = count };
+    reply_free(&reply);
+    reply_init(&reply);
+    return town_run(&town.a, &who->who, msg_Type_REDEEMS, msg_Redeems_fields, &m, list, &reply);
+}
+
+static void add_receipt(struct buf *list, const struct gadget *by, const doc_CopyCertificate *of)
+{
+    struct buf encoded CLEANUP(buf_free) = buf(msg_Redeem_size);
+    msg_Redeem m = msg_Redeem_init_zero;
+    gadget_receipt(by, of, 1, town.now_ms, &receipt);
+    assert_int_equal(CODEC_SET_BYTES(m.receipt, buf_slice(&receipt)), 0);
+    assert_int_equal(CODEC_ENCODE(msg_Redeem, &encoded, &m), 0);
+    assert_int_equal(codec_list_put(list, buf_slice(&encoded)), 0);
+}
+
+static void many_receipts_are_judged_each_for_itself(void **state)
+{
+    (void)state;
+    static const char *const expected[] = { "not-found", NULL, "wrong-destination", NULL };
+    struct buf list CLEANUP(buf_free) = buf(1u << 16);
+    msg_Result result, said;
+    msg_Redeemed answer;
+    struct slice one;
+    uint8_t before[32], after[32], signer[32];
+    assert_int_equal(copy_to(&kitchen, &attic, &result), 0);
+    assert_int_equal(document_open(DOCUMENT_COPY_CERTIFICATE, CODEC_BYTES(result.certificate), &certificate,
+                                   sizeof(certificate), signer),
+                     0);
+    doc_CopyCertificate unknown = certificate, foreign = certificate;
+    unknown.serial[15] ^= 1;
+    memcpy(foreign.destination, thief.client.bytes, ID_BYTES);
+    add_receipt(&list, &attic, &unknown);
+    add_receipt(&list, &attic, &certificate);
+    add_receipt(&list, &thief, &foreign);
+    add_receipt(&list, &attic, &certificate);
+
+    shop_digest(&town.a, before); /* what is not a list of that many changes nothing */
+    assert_int_equal(redeem_together(&kitchen, 0, slice(NULL, 0)), REASON_MALFORMED);
+    assert_int_equal(redeem_together(&kitchen, 65, buf_slice(&list)), REASON_MALFORMED);
+    assert_int_equal(redeem_together(&kitchen, 3, buf_slice(&list)), REASON_MALFORMED);
+    assert_int_equal(redeem_together(&kitchen, 5, buf_slice(&list)), REASON_MALFORMED);
+    shop_digest(&town.a, after);
+    assert_memory_equal(before, after, 32);
+
+    assert_int_equal(redeem_together(&kitchen, 4, buf_slice(&list)), 0);
+    REPLY_AS(&reply, REDEEMED, msg_Redeemed, &answer);
+    assert_int_equal(answer.count, 4);
+    struct reader results = reader(buf_slice(&reply.tail));
+    for (size_t i = 0; i < 4; i++) {
+        assert_int_equal(codec_list_next(&results, msg_Result_size, &one), 0);
+        assert_int_equal(CODEC_DECODE(msg_Result, one, &said), 0);
+        assert_int_equal(said.has_refusal, expected[i] != NULL);
+        if (expected[i] != NULL)
+            assert_string_equal(said.refusal.code, expected[i]);
+    }
+    assert_true(reader_done(&results));
+    assert_int_equal(license_of(&attic).state, LICENSE_LIVE);
+    shop_check(&town.a);
+}
+
 static int move_cancel(struct gadget *who)
 {
     msg_MoveCancel m = msg_MoveCancel_init_zero;
@@ -741,6 +805,7 @@ int main(void)
         TEST(removable_media_have_a_count_of_their_own),
         TEST(a_copy_is_paid_by_the_account_behind_the_license),
         TEST(a_receipt_counts_once_whoever_brings_it),
+        TEST(many_receipts_are_judged_each_for_itself),
         TEST(silence_gives_nothing_back),
         TEST(a_signed_refusal_gives_back_once),
         TEST(what_was_refunded_is_not_given_back_again),

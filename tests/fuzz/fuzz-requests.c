@@ -43,6 +43,7 @@ static const struct {
     { msg_Type_TRANSACT, "msg_Transact" },
     { msg_Type_COMMIT, "msg_Commit" },
     { msg_Type_REDEEM, "msg_Redeem" },
+    { msg_Type_REDEEMS, "msg_Redeems" },
     { msg_Type_MOVE_DONE, "msg_MoveDone" },
     { msg_Type_PRESENT, "msg_Present" },
     { msg_Type_CATCH_UP_GET, "msg_CatchUpGet" },

@@ -90,26 +90,60 @@ static bool under_way(struct device *d, int64_t row)
     return false;
 }
 
-/* To its own distributor or, when this device is not known there, any other: it relays. */
+/* To its own distributor or, when this device is not known there, any other: it relays. -1: none can be reached. */
+static int shop_for(struct world *w, struct device *d, const uint8_t issuer[ID_BYTES])
+{
+    int shop = shop_of_issuer(w, issuer);
+    shop = d->services[shop].ready && d->services[shop].known ? shop : d->home;
+    return d->services[shop].ready && d->services[shop].known ? shop : -1;
+}
+
+static bool take_place(struct device *d, int64_t row, int64_t parcel)
+{
+    for (size_t i = 0; i < ARRAY_COUNT(d->reports); i++)
+        if (d->reports[i] == 0) {
+            d->reports[i] = row;
+            d->parcels[i] = parcel;
+            return true;
+        }
+    return false;
+}
+
+/* Redemptions that wait go together. */
+static void send_redemptions(struct world *w, struct device *d, int to)
+{
+    struct buf tail CLEANUP(buf_free) = buf(ASKED_MAX * (msg_Redeem_size + 4)),
+                    message CLEANUP(buf_free) = buf(msg_Redeems_size);
+    msg_Redeems m = { .count = 0 };
+    int64_t first = 0;
+    struct query q CLEANUP(query_end) = query(device_store(d), DB_OUTBOX);
+    while (query_step(&q) == STORE_ROW) {
+        int64_t row = query_i64(&q, 0);
+        if (query_u32(&q, 2) != msg_Type_REDEEM || under_way(d, row) || shop_for(w, d, query_blob(&q, 1).data) != to ||
+            !take_place(d, row, first == 0 ? row : first))
+            continue;
+        first = first == 0 ? row : first;
+        MUST(codec_list_put(&tail, query_blob(&q, 3)) == 0);
+        m.count++;
+    }
+    MUST(CODEC_ENCODE(msg_Redeems, &message, &m) == 0);
+    if (m.count > 0)
+        (void)service_ask(w, d, to, ASKED_REPORT, first, msg_Type_REDEEMS, buf_slice(&message), buf_slice(&tail));
+}
+
 void outbox_go(struct world *w, struct device *d)
 {
     if (!w->up[d->node])
         return;
+    for (int shop = 0; shop < SHOPS; shop++)
+        send_redemptions(w, d, shop);
     struct query q CLEANUP(query_end) = query(device_store(d), DB_OUTBOX);
     while (query_step(&q) == STORE_ROW) {
         int64_t row = query_i64(&q, 0);
-        int shop = shop_of_issuer(w, query_blob(&q, 1).data);
-        shop = d->services[shop].ready && d->services[shop].known ? shop : d->home;
-        struct service *s = &d->services[shop];
-        if (!s->ready || !s->known || under_way(d, row))
-            continue;
-        for (size_t i = 0; i < ARRAY_COUNT(d->reports); i++)
-            if (d->reports[i] == 0) {
-                d->reports[i] = row;
-                (void)service_ask(w, d, shop, ASKED_REPORT, row, (uint16_t)query_u32(&q, 2), query_blob(&q, 3),
-                                  slice(NULL, 0));
-                break;
-            }
+        int shop = shop_for(w, d, query_blob(&q, 1).data);
+        if (query_u32(&q, 2) != msg_Type_REDEEM && shop >= 0 && !under_way(d, row) && take_place(d, row, row))
+            (void)service_ask(w, d, shop, ASKED_REPORT, row, (uint16_t)query_u32(&q, 2), query_blob(&q, 3),
+                              slice(NULL, 0));
     }
 }
 
@@ -121,23 +155,44 @@ static bool is_passing(enum reason why)
            why == REASON_SESSION_REPLACED || why == REASON_NOT_REGISTERED || why == REASON_UNKNOWN_DEVICE;
 }
 
-void outbox_answered(struct world *w, struct device *d, int64_t row, const struct event *e)
+/* What was said of one report: of redemptions, what stands in their list. */
+static enum reason said(const struct event *e, struct reader *results)
+{
+    msg_Result result;
+    struct slice one;
+    if (e->type != msg_Type_REDEEMED)
+        return event_reason(e, msg_Type_OK);
+    MUST(codec_list_next(results, msg_Result_size, &one) == 0 && CODEC_DECODE(msg_Result, one, &result) == 0);
+    return result.has_refusal ? reason_of_code(result.refusal.code) : REASON_NONE;
+}
+
+/* parcel: the first row of what was sent; its rows are in the order in which they were. */
+void outbox_answered(struct world *w, struct device *d, int64_t parcel, const struct event *e)
 {
     struct transaction t CLEANUP(transaction_end) = { 0 };
-    enum reason why = event_reason(e, msg_Type_OK);
+    struct reader results = reader(buf_slice(&e->tail));
+    int64_t rows[ASKED_MAX];
+    size_t count = 0;
     for (size_t i = 0; i < ARRAY_COUNT(d->reports); i++)
-        if (d->reports[i] == row)
+        if (d->reports[i] != 0 && d->parcels[i] == parcel) {
+            size_t at = count++;
+            for (; at > 0 && rows[at - 1] > d->reports[i]; at--)
+                rows[at] = rows[at - 1];
+            rows[at] = d->reports[i];
             d->reports[i] = 0;
-    if (is_passing(why)) {
-        after(w, REPORT_RETRY_MS, d->node, on_report_retry);
-        return;
-    }
-    trace(w, "%s has reported: %s", node_name(d->node), reason_code(why));
+        }
     device_begin(d, &t);
-    struct query q CLEANUP(query_end) = query(device_store(d), DB_OUTBOX_DELETE);
-    query_bind_i64(&q, 1, row);
-    MUST(query_run(&q) == 0);
-    query_end(&q);
+    for (size_t i = 0; i < count; i++) {
+        enum reason why = said(e, &results);
+        if (is_passing(why)) {
+            after(w, REPORT_RETRY_MS, d->node, on_report_retry);
+            continue;
+        }
+        trace(w, "%s has reported: %s", node_name(d->node), reason_code(why));
+        struct query q CLEANUP(query_end) = query(device_store(d), DB_OUTBOX_DELETE);
+        query_bind_i64(&q, 1, rows[i]);
+        MUST(query_run(&q) == 0);
+    }
     device_commit(w, d, &t, NULL, 0, 0, 0);
 }
 

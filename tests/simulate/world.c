@@ -281,6 +281,7 @@ static bool may_repeat(uint16_t type)
 {
     switch (type) {
     case msg_Type_REDEEM:
+    case msg_Type_REDEEMS:
     case msg_Type_MOVE_DONE:
     case msg_Type_MOVE_CANCEL:
     case msg_Type_OFFER:

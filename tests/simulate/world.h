@@ -140,6 +140,7 @@ struct device {
     struct copy copies[COPIES_MAX];
     struct incoming incoming[COPIES_MAX];
     int64_t reports[ASKED_MAX];    /* rows of the outbox that are under way */
+    int64_t parcels[ASKED_MAX];    /* the first row of what it went with */
     bool body[CONTENTS];           /* complete and synced */
     int64_t skew_ms;               /* its clock is wrong by this */
     struct buf old_license[SHOPS]; /* of each shop one that it was given */
