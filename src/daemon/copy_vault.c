@@ -1,13 +1,13 @@
 /* License and body of a move, and copies to media.
  *
- * Callbacks, in order: on_vault; remove_work (pool), on_removed. */
+ * Callbacks, in order: on_vault; on_removed. */
 #include <stdlib.h>
 
 #include "daemon/copy_internal.h"
 #include "daemon/library.h"
 #include "daemon/session.h"
 #include "daemon/vault_client.h"
-#include "net/bodies.h"
+#include "net/receive_run.h"
 #include "vault.pb.h"
 
 #define LOG_MODULE "copy"
@@ -138,29 +138,9 @@ void copy_ask_awaken(struct copy *c, struct slice refusal)
 
 /* ---- the body ------------------------------------------------------------------------------------------------ */
 
-struct removal {
-    uv_work_t work;
-    struct copy *copy; /* held */
-    char dir[BODIES_PATH_BYTES];
-    struct id content;
-    int outcome;
-};
-
-static void remove_work(uv_work_t *work)
+static void on_removed(int outcome, void *ctx)
 {
-    struct removal *m = work->data;
-    m->outcome = bodies_remove(m->dir, &m->content);
-}
-
-static void on_removed(uv_work_t *work, int status)
-{
-    struct removal *m = work->data;
-    struct copy *c = m->copy;
-    int outcome = m->outcome;
-    (void)status;
-    free(m);
-    if (outcome != 0)
-        log_warn("a moved body could not be removed: %s", strerror(-outcome));
+    struct copy *c = ctx;
     if (!c->t.gone) {
         copy_out_removed(&c->m, reason_of_error(outcome), copy_now_ms(c));
         copy_step(c);
@@ -179,20 +159,15 @@ void copy_remove_body(struct copy *c)
         copy_out_removed(&c->m, REASON_NONE, copy_now_ms(c));
         return;
     }
-    struct removal *m = calloc(1, sizeof(*m));
-    if (m == NULL) {
-        copy_out_removed(&c->m, REASON_INTERNAL, copy_now_ms(c));
-        return;
-    }
-    m->work.data = m;
-    m->copy = c;
-    m->content = c->t.content;
-    CODEC_SET_TEXT(m->dir, d->config.bodies_dir);
     if (library_body_changed(d, &c->t.content, false) != 0)
         log_debug("a moved track stays listed");
     serve_forget(d->transfers->serve, &c->t.content);
     transfer_hold(&c->t);
-    (void)uv_queue_work(d->loop, &m->work, remove_work, on_removed); /* fails only without a function */
+    int r = receive_run_remove(d->loop, &d->transfers->shared, d->config.bodies_dir, &c->t.content, on_removed, c);
+    if (r == 0)
+        return;
+    copy_out_removed(&c->m, reason_of_error(r), copy_now_ms(c));
+    transfer_release(&c->t);
 }
 
 /* ---- media --------------------------------------------------------------------------------------------------- */

@@ -323,8 +323,8 @@ void download_discard(struct daemon *d, struct receive_run *run, const struct id
         return;
     if (run != NULL)
         receive_run_discard(run);
-    else
-        receive_pool_remove(d->loop, d->config.bodies_dir, content);
+    else if (receive_run_remove(d->loop, &d->transfers->shared, d->config.bodies_dir, content, NULL, NULL) != 0)
+        log_warn("what was there of a cancelled download stays");
 }
 
 static void cancel_transfer(struct transfer *t)

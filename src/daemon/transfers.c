@@ -20,6 +20,7 @@
 #include "net/http.h"
 #include "net/receive_run.h"
 #include "net/syncer.h"
+#include "net/turns.h"
 
 #define LOG_MODULE "transfers"
 #include "base/log.h"
@@ -385,6 +386,7 @@ void transfers_release(struct transfers *s)
     serve_free(s->serve);
     syncer_free(s->shared.syncer);
     bunch_free(s->shared.bunch);
+    turns_free(s->shared.turns);
     copies_done_free(&s->copies_done);
     transfer_table_deinit(&s->table);
     free(s);
@@ -411,6 +413,8 @@ int transfers_start(struct daemon *d)
     if (r == 0)
         r = bunch_new(&s->shared.bunch, d->loop);
     if (r == 0)
+        r = turns_new(&s->shared.turns);
+    if (r == 0)
         r = transfer_table_init(&s->table);
     if (r == 0)
         r = http_new(&s->http, d->loop, d->config.ca_file);
@@ -419,6 +423,7 @@ int transfers_start(struct daemon *d)
     if (r != 0) {
         http_free(s->http);
         transfer_table_deinit(&s->table);
+        turns_free(s->shared.turns);
         bunch_free(s->shared.bunch);
         syncer_free(s->shared.syncer);
         serve_free(s->serve);

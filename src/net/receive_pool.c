@@ -2,7 +2,7 @@
  *
  * Callbacks, in order: peek_work (pool), on_peeked, and when something is there look_work; on_looked; prepare_work, on_prepared; store_work, on_stored and
  * sync_work, on_synced, side by side; finish_work, on_finished. Of small bodies on_shared (syncer, after name_part on the pool) stands for both of the last
- * pairs. */
+ * pairs. Removing: discard_work, on_discarded; remove_work, on_removed. */
 #include <stdlib.h>
 
 #include "base/util.h"
@@ -300,32 +300,74 @@ void receive_pool_finish(struct receive_run *r) { receive_pool_queue(r, &r->fini
 
 /* ---- removing ------------------------------------------------------------------------------------------------ */
 
-struct removal {
+static void discard_work(uv_work_t *work)
+{
+    const struct receive_run *r = work->data;
+    if (bodies_remove(r->dir, &r->exchange.content) != 0)
+        log_warn("what was there of a cancelled transfer stays");
+}
+
+static void on_discarded(uv_work_t *work, int status)
+{
+    struct receive_run *r = work->data;
+    (void)status;
+    r->busy--;
+    receive_run_release(r); /* it was freed before */
+}
+
+void receive_pool_discard(struct receive_run *r) { receive_pool_queue(r, &r->finish, discard_work, on_discarded); }
+
+struct removal { /* of what no run has */
+    uv_loop_t *loop;
     uv_work_t work;
+    struct turns *turns;
+    struct turn turn;
     char dir[BODIES_PATH_BYTES];
-    struct id content;
+    int outcome;
+    void (*on_done)(int outcome, void *ctx); /* or NULL */
+    void *ctx;
 };
 
 static void remove_work(uv_work_t *work)
 {
-    struct removal *r = work->data;
-    if (bodies_remove(r->dir, &r->content) != 0)
-        log_warn("what was there of a cancelled transfer stays");
+    struct removal *m = work->data;
+    m->outcome = bodies_remove(m->dir, &m->turn.content);
 }
 
 static void on_removed(uv_work_t *work, int status)
 {
+    struct removal *m = work->data;
     (void)status;
-    free(work->data);
+    if (m->outcome != 0)
+        log_warn("a body could not be removed: %s", strerror(-m->outcome));
+    turns_give(m->turns, &m->turn);
+    if (m->on_done != NULL)
+        m->on_done(m->outcome, m->ctx);
+    free(m);
 }
 
-void receive_pool_remove(uv_loop_t *loop, const char *dir, const struct id *content)
+static void on_removal_turn(struct turn *t)
 {
-    struct removal *r = calloc(1, sizeof(*r));
-    if (!r)
-        return;
-    r->work.data = r;
-    r->content = *content;
-    CODEC_SET_TEXT(r->dir, dir);
-    (void)uv_queue_work(loop, &r->work, remove_work, on_removed); /* fails only without a function */
+    struct removal *m = container_of(t, struct removal, turn);
+    (void)uv_queue_work(m->loop, &m->work, remove_work, on_removed); /* fails only without a function */
+}
+
+int receive_run_remove(uv_loop_t *loop, const struct receive_shared *shared, const char *dir, const struct id *content,
+                       void (*on_done)(int outcome, void *ctx), void *ctx)
+{
+    struct removal *m = calloc(1, sizeof(*m));
+    if (m == NULL)
+        return -ENOMEM;
+    m->loop = loop;
+    m->work.data = m;
+    m->turns = shared->turns;
+    m->turn = (struct turn){ .content = *content, .on_turn = on_removal_turn };
+    m->on_done = on_done;
+    m->ctx = ctx;
+    CODEC_SET_TEXT(m->dir, dir);
+    bool now = turns_take(m->turns, &m->turn);
+    turns_leave(m->turns, &m->turn);
+    if (now)
+        on_removal_turn(&m->turn);
+    return 0;
 }

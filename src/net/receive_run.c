@@ -1,6 +1,6 @@
 /* The driver of protocol/receive: sources on one side, part files on the other.
  *
- * Callbacks, in order: on_timer, again and again while there is a source; those of receive_source.c, receive_http.c and receive_pool.c; on_timer_closed. */
+ * Callbacks, in order: on_turn; on_timer, again and again while there is a source; those of receive_source.c, receive_http.c and receive_pool.c; on_timer_closed. */
 #include "net/receive_run.h"
 
 #include <stdlib.h>
@@ -21,10 +21,14 @@ static void on_timer(uv_timer_t *timer);
 
 void receive_run_release(struct receive_run *r)
 {
-    if (!r->freed || r->busy > 0 || r->timer_open)
+    if (!r->freed || r->busy > 0 || r->timer_open || r->turn.waits)
         return;
-    if (r->discard)
-        receive_pool_remove(r->loop, r->dir, &r->exchange.content);
+    if (r->discard) {
+        r->discard = false;
+        receive_pool_discard(r);
+        return;
+    }
+    turns_give(r->shared.turns, &r->turn);
     receive_deinit(&r->exchange);
     body_part_deinit(&r->part);
     serve_file_deinit(&r->found);
@@ -54,8 +58,18 @@ void receive_run_free(struct receive_run *r)
         return;
     receive_run_detach(r);
     r->freed = true;
+    turns_leave(r->shared.turns, &r->turn);
     uv_close((uv_handle_t *)&r->timer, on_timer_closed);
     receive_run_release(r);
+}
+
+static void on_turn(struct turn *t)
+{
+    struct receive_run *r = container_of(t, struct receive_run, turn);
+    if (r->freed)
+        receive_run_release(r);
+    else
+        receive_pool_look(r);
 }
 
 int receive_run_new(struct receive_run **out, uv_loop_t *loop, const struct clock *clock, const char *dir,
@@ -78,7 +92,9 @@ int receive_run_new(struct receive_run **out, uv_loop_t *loop, const struct cloc
     (void)uv_timer_init(loop, &r->timer);
     r->timer_open = true;
     r->timer.data = r->look.work.data = r->prepare.work.data = r->sync.data = r->finish.data = r;
-    receive_pool_look(r);
+    r->turn = (struct turn){ .content = *content, .on_turn = on_turn };
+    if (turns_take(r->shared.turns, &r->turn))
+        receive_pool_look(r);
     *out = r;
     return 0;
 }

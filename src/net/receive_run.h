@@ -17,6 +17,7 @@
 
 struct bunch;
 struct syncer;
+struct turns;
 struct receive_run;
 struct receive_lost { /* borrowed, as its strings, for the call */
     uint32_t source;
@@ -37,8 +38,9 @@ struct receive_run_callbacks {
 struct receive_shared {    /* of runs side by side into one directory; each NULL: every run by itself */
     struct syncer *syncer; /* small bodies wait for the disk together */
     struct bunch *bunch;   /* and go to the pool together */
+    struct turns *turns;   /* what one leaves behind is over before the next of its content begins */
 };
-/* dir: where bodies are. Looks first what is there of this content; one that is complete ends at once. shared: NULL, or members that are borrowed as long as
+/* dir: where bodies are. Waits for what an earlier run of this content has left to the pool; then looks first what is there of this content; one that is complete ends at once. shared: NULL, or members that are borrowed as long as
  * the run lives. 0, -ENOMEM. */
 int receive_run_new(struct receive_run **out, uv_loop_t *loop, const struct clock *clock, const char *dir,
                     const struct receive_shared *shared, const struct id *content,
@@ -72,6 +74,9 @@ size_t receive_run_sources(const struct receive_run *r, struct receive_source_vi
 /* What has arrived is to be removed: once the pool, which may still write it, is done. Before receive_run_free; accepts NULL. */
 void receive_run_discard(struct receive_run *r);
 void receive_run_free(struct receive_run *r); /* accepts NULL; freed once the pool is done */
+/* Removes what there is of a content that no run has. on_done: NULL, or hears 0 or -errno, not before this returns. 0, -ENOMEM. */
+int receive_run_remove(uv_loop_t *loop, const struct receive_shared *shared, const char *dir, const struct id *content,
+                       void (*on_done)(int outcome, void *ctx), void *ctx) MUST_USE;
 /* Exact content information and list root, once known (always after on_end with REASON_NONE); false before. */
 bool receive_run_info(const struct receive_run *r, struct slice *info, const uint8_t **list_root);
 

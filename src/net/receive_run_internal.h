@@ -8,6 +8,7 @@
 #include "net/bunch.h"
 #include "net/receive_run.h"
 #include "net/syncer.h"
+#include "net/turns.h"
 #include "protocol/receive.h"
 
 struct range { /* one BLOCKS_GET that is not answered to the end */
@@ -37,6 +38,7 @@ struct receive_run {
     struct pace *pace; /* NULL: none */
     struct receive_shared shared;
     struct sync_wait wait;
+    struct turn turn;
     struct receive_run_callbacks callbacks;
     void *ctx;
     char dir[BODIES_PATH_BYTES];
@@ -79,8 +81,7 @@ void receive_pool_look(struct receive_run *r); /* what is there of this content?
 void receive_pool_prepare(struct receive_run *r);
 void receive_pool_sync(struct receive_run *r);
 void receive_pool_finish(struct receive_run *r);
-/* Removes what there is of a content: body, part, map. */
-void receive_pool_remove(uv_loop_t *loop, const char *dir, const struct id *content);
+void receive_pool_discard(struct receive_run *r); /* when nothing else is under way */
 /* Takes memory (malloc), also on failure; block lies inside it. 0, -ENOMEM. */
 int receive_pool_store(struct receive_source *s, void *memory, uint32_t index, struct slice block) MUST_USE;
 /* One job more, one less: true when nobody wants to hear of it any more. */

@@ -13,6 +13,7 @@
 #include "net/receive_run.h"
 #include "net/bunch.h"
 #include "net/syncer.h"
+#include "net/turns.h"
 
 #define WAIT_MS 20000
 
@@ -233,13 +234,18 @@ static void world_init(uint64_t plain_bytes, uint32_t block_bytes)
                      0);
     (void)snprintf(w.address, sizeof(w.address), "127.0.0.1:%u", (unsigned)port);
 }
-static void world_deinit(void)
+/* Whatever was under way is over. */
+static void world_stop(void)
 {
     stop_receiving();
     hang_up();
-    peer_listener_close(w.listener);
-    serve_free(w.serve);
+    peer_listener_close(steal(&w.listener));
+    serve_free(steal(&w.serve));
     (void)uv_run(&w.loop, UV_RUN_DEFAULT);
+}
+static void world_deinit(void)
+{
+    world_stop();
     assert_int_equal(uv_loop_close(&w.loop), 0);
     peer_identity_free(w.identity);
     peer_identity_free(w.source_identity);
@@ -481,6 +487,46 @@ static void let_go(void **state)
     }
 }
 
+static bool is_connected(void) { return w.client != NULL; }
+
+/* What is cancelled, wherever it is by then, and wanted again at once: nothing that is left of the first takes anything from the second. */
+static void cancelled_and_wanted_again(void **state)
+{
+    (void)state;
+    static const struct shape_case some[] = { { 4096, 4096 }, { 200000, 65536 }, { 3 << 20, 65536 } };
+    for (size_t i = 0; i < ARRAY_COUNT(some); i++) {
+        bool over = false;
+        for (unsigned steps = 0; !over; steps++) {
+            world_init(some[i].plain_bytes, some[i].block_bytes);
+            assert_int_equal(syncer_new(&w.shared.syncer, &w.loop, w.dir), 0);
+            assert_int_equal(bunch_new(&w.shared.bunch, &w.loop), 0);
+            assert_int_equal(turns_new(&w.shared.turns), 0);
+            dial();
+            run_until(is_connected, "a connection");
+            begin();
+            uint32_t source;
+            assert_int_equal(receive_run_attach(w.run, w.peer, "source", &source), 0);
+            for (unsigned step = 0; step < steps && !w.ended; step++)
+                (void)uv_run(&w.loop, UV_RUN_ONCE);
+            over = w.ended;
+            receive_run_discard(w.run);
+            stop_receiving();
+            begin();
+            assert_int_equal(receive_run_attach(w.run, w.peer, "source", &source), 0);
+            run_until(is_ended, "the body, once more");
+            if (w.why != REASON_NONE)
+                fail_msg("after %u steps: %s", steps, reason_code(w.why));
+            world_stop();
+            expect_body();
+            syncer_free(steal(&w.shared.syncer));
+            bunch_free(steal(&w.shared.bunch));
+            turns_free(steal(&w.shared.turns));
+            (void)uv_run(&w.loop, UV_RUN_DEFAULT);
+            world_deinit();
+        }
+    }
+}
+
 /* ---- the serving end alone ----------------------------------------------------------------------------------- */
 
 struct raw { /* a client that asks what it likes */
@@ -563,6 +609,7 @@ int main(void)
         cmocka_unit_test(all_shapes),
         cmocka_unit_test(mends_a_damaged_body),
         cmocka_unit_test(shared_syncs),
+        cmocka_unit_test(cancelled_and_wanted_again),
         cmocka_unit_test(goes_on_after_a_loss),
         cmocka_unit_test(goes_on_in_another_run),
         cmocka_unit_test(hostile_sources),
