@@ -124,6 +124,36 @@ def what_comes_to_it():
     assert charged()[1] == before[1] + 10
 
 
+def a_report():
+    """A receipt that its distributor has, and that cannot be crossed off here: it is not sent again and again."""
+    track = song(8)
+    attic("get", track, "--yes")
+    kitchen.stop()
+    copying = subprocess.Popen([PROGRAMS["hearth"], "--socket", attic.socket, "copy", track, "--to", "kitchen"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    wait_for("it waits with its certificate", lambda: rows_of(os.path.join(attic.state, "hearthd.db"), "SELECT count(*) FROM copy WHERE certificate IS NOT NULL")[0][0] == 1)
+    h.aurora.stop()
+    kitchen.start()
+    assert copying.wait(60) == 0
+
+    def waiting():
+        return rows_of(os.path.join(kitchen.state, "hearthd.db"), "SELECT count(*) FROM outbox")[0][0]
+
+    def failed():
+        return open(kitchen.log).read().count("a change was not stored")
+
+    assert waiting() == 1
+    before = failed()
+    with disk.full():
+        h.aurora.start()
+        wait_for("it could not be crossed off", lambda: failed() > before)
+        for _ in range(20):
+            kitchen("status")
+        assert failed() < before + 10, failed() - before
+    kitchen.stop()
+    kitchen.start()  # then it is said once more, without waiting
+    wait_for("it is crossed off", lambda: waiting() == 0)
+
+
 def its_vault():
     """A play that cannot be counted is none."""
     assert kitchen.track(counted)["plays"] == 0
@@ -206,5 +236,5 @@ def it_goes_on():
     assert all(c["verdict"] == "good" for c in kitchen.anyhow("doctor")["checks"] if c["name"] in ("vault", "keys"))
 
 
-run_cases([("a device", a_device), ("what comes to it", what_comes_to_it), ("its vault", its_vault), ("a distributor", a_distributor), ("it sells on, 40 KiB left", sells_on(40 << 10, songs[2])),
+run_cases([("a device", a_device), ("what comes to it", what_comes_to_it), ("a report", a_report), ("its vault", its_vault), ("a distributor", a_distributor), ("it sells on, 40 KiB left", sells_on(40 << 10, songs[2])),
            ("it sells on, 64 KiB left", sells_on(64 << 10, counted)), ("it goes on", it_goes_on)])
