@@ -106,11 +106,14 @@ static void reply(const struct question *q, uint16_t type, struct slice message)
         log_debug("an offer or withdrawal could not be answered");
 }
 
+/* What came in an earlier run, or has failed since, is nobody's now. */
 static void drop_other(const struct question *q)
 {
     struct accept *a = accept_find(q->daemon, &q->m.name);
     if (a != NULL)
         accept_withdrawn(a);
+    else if (transfers_incoming(q->daemon, &q->m.name.content) == NULL)
+        download_discard(q->daemon, NULL, &q->m.name.content);
 }
 
 /* true: an outcome is to come, or the question is no more. */

@@ -405,6 +405,7 @@ void copy_in_committed(struct copy_in *m, enum reason why, const char *detail, s
     if (why == REASON_NONE) {
         set_state(m, COPY_IN_DELIVERING);
     } else if (why == REASON_CANCELLED) { /* withdrawn before the commit */
+        m->drop_now = true;
         set_why(m, why, detail);
         set_state(m, COPY_IN_DROPPED);
     } else {

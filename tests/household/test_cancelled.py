@@ -136,6 +136,20 @@ def destination_cancels_a_copy():
     assert "it was there already" in line(h.kitchen, content) and copies_paid(content) == 1
 
 
+def cancelled_while_the_destination_was_off():
+    """What had arrived there goes, though nobody knew there any more what it was for."""
+    content = bought()
+    copying = in_the_middle("copy", content)
+    h.bedroom.kill()
+    cancel(h.kitchen, content)
+    assert copying.wait(20) == 1
+    assert os.path.exists(os.path.join(h.bedroom.state, "bodies", content + ".part"))
+    h.bedroom.start()
+    in_state(h.kitchen, content, "cancelled")
+    nothing_is_left(content)
+    limit_is_over()
+
+
 def refused_while_the_source_was_away():
     """The word waits for the source. Whoever asks there again, before it was heard, means another copy."""
     content = bought()
@@ -215,5 +229,5 @@ def destination_cancels_a_move():
 
 
 run_cases([("a copy is cancelled", cancels_a_copy), ("a cancelled copy is wanted after all", changes_ones_mind_after_a_cancel), ("a copy is cancelled in the middle", cancels_in_the_middle),
-           ("its destination cancels a copy", destination_cancels_a_copy), ("it is refused while the source is away", refused_while_the_source_was_away),
+           ("its destination cancels a copy", destination_cancels_a_copy), ("it is cancelled while its destination is off", cancelled_while_the_destination_was_off), ("it is refused while the source is away", refused_while_the_source_was_away),
            ("a move is taken back", takes_a_move_back), ("a move meets a copy", a_move_meets_a_copy), ("its destination cancels a move", destination_cancels_a_move)])

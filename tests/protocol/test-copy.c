@@ -484,7 +484,7 @@ static void test_destination_fails(void **state)
         { "no room", REASON_STORAGE_FULL, REASON_NONE, false, COPY_IN_HANG_UP, COPY_IN_FAILED },
         { "the source sends other bytes", REASON_BLOCK_CORRUPT, REASON_NONE, false, COPY_IN_HANG_UP, COPY_IN_FAILED },
         { "the vault refuses", REASON_NONE, REASON_SERIAL_ALREADY_USED, true, COPY_IN_HANG_UP, COPY_IN_FAILED },
-        { "withdrawn meanwhile", REASON_NONE, REASON_CANCELLED, false, COPY_IN_WAIT, COPY_IN_DROPPED },
+        { "withdrawn meanwhile", REASON_NONE, REASON_CANCELLED, false, COPY_IN_DROP, COPY_IN_DROPPED },
         { "no receipt", REASON_NONE, REASON_NONE, false, COPY_IN_HANG_UP, COPY_IN_FAILED },
         { "stored", REASON_NONE, REASON_NONE, true, COPY_IN_DELIVER, COPY_IN_DELIVERING },
     };
