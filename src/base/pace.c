@@ -3,7 +3,7 @@
 
 #include "base/util.h"
 
-#define WAIT_MAX_MS 60000u
+#define WAIT_MAX_MS 1000u /* then the rate may be another one */
 
 void pace_set(struct pace *p, uint64_t rate, int64_t now_ms)
 {

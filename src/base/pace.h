@@ -12,7 +12,7 @@ struct pace {
 #define PACE_RATE_MIN 1024u /* below that a block takes longer than a stalled source is waited for */
 
 void pace_set(struct pace *p, uint64_t rate, int64_t now_ms); /* takes effect at once */
-/* Milliseconds until more may be asked for; 0: now. */
+/* Milliseconds until more may be asked for, or until that is to be asked again; 0: now. */
 uint32_t pace_wait_ms(const struct pace *p, int64_t now_ms);
 void pace_take(struct pace *p, uint64_t bytes, int64_t now_ms);
 

@@ -282,6 +282,17 @@ def limited():
     h.kitchen("copy", bought(), "--to", "bedroom")
 
 
+def a_slow_limit_is_taken_away():
+    """At either end what waits for it goes on at once, not when the next block would have been due, minutes later."""
+    for device, words in ((h.bedroom, ()), (h.kitchen, ("--send",))):
+        content = bought(size=600000)
+        device("transfers", "limit", *words, "1K")
+        copying = begin(h.kitchen, "copy", content, "--to", "bedroom")
+        wait_for("a block is there", lambda: any(source["bytes"] > 0 for source in last(h.bedroom, content).get("sources", [])))
+        device("transfers", "limit", *words, "none")
+        assert copying.wait(20) == 0, copying.stdout.read()
+
+
 def a_source_that_says_nothing():
     content = bought()
     copying = begin(h.kitchen, "copy", content, "--to", "bedroom")
@@ -400,4 +411,4 @@ def a_copy_meets_a_full_disk(pantry, filler):
 
 
 run_cases([("of those that have ended the last are shown", ended_ones_are_few), ("narrow terminals", narrow_terminals), ("a copy waits for its destination", waits_for_a_device), ("a copy that is left is made", is_left_queued), ("a copy waits for its distributor", waits_for_its_distributor), ("pause and resume at the source", pauses_and_resumes),
-           ("pause and resume at the destination", destination_pauses), ("a download survives a kill", download_survives_a_kill), ("after a kill of either end it goes on from what was verified", goes_on_from_what_was_verified), ("many copies at once", many_at_once), ("many copies by one command", many_by_one_command), ("a limit, rates and time left", limited), ("a source that stands still is shown", a_source_that_says_nothing), ("no room", no_room), ("the disk fills up in the middle", the_disk_fills_up)])
+           ("pause and resume at the destination", destination_pauses), ("a download survives a kill", download_survives_a_kill), ("after a kill of either end it goes on from what was verified", goes_on_from_what_was_verified), ("many copies at once", many_at_once), ("many copies by one command", many_by_one_command), ("a limit, rates and time left", limited), ("a slow limit is taken away", a_slow_limit_is_taken_away), ("a source that stands still is shown", a_source_that_says_nothing), ("no room", no_room), ("the disk fills up in the middle", the_disk_fills_up)])
