@@ -1,4 +1,4 @@
-/* CATALOGUE_GET: what is on sale, searched by words of title, creator and album. On the connection's thread; read-only.
+/* CATALOGUE_GET: what is on sale, searched by words of title, creator and album, or by a whole content ID. On the connection's thread; read-only.
  * Source: seed S21-S22 (contents selection). */
 #include <stdlib.h>
 #include <string.h>
@@ -123,6 +123,30 @@ static int search(struct operations *o, char patterns[WORDS_MAX][PATTERN_BYTES],
     return r;
 }
 
+/* A whole ID means that content: who knows it need not turn the pages. 0; OPERATIONS_ABSENT: it is none, or of nothing that is on sale. */
+static int by_id(struct operations *o, const msg_CatalogueGet *m, const char *user, int64_t now_ms,
+                 msg_Catalogue *catalogue)
+{
+    struct id id;
+    struct content c;
+    if (id_parse(m->query, &id) != 0)
+        return OPERATIONS_ABSENT;
+    int r = contents_find(o, &id, &c);
+    if (r == 0 && c.withdrawn)
+        r = OPERATIONS_ABSENT;
+    if (r == 0)
+        r = add_item(o, user, &c, now_ms, &catalogue->items[0]);
+    if (r == 0 && catalogue->items[0].products_count == 0)
+        r = OPERATIONS_ABSENT;
+    if (r != 0) {
+        memset(&catalogue->items[0], 0, sizeof(catalogue->items[0]));
+        return r;
+    }
+    catalogue->total = 1;
+    catalogue->items_count = m->offset == 0;
+    return 0;
+}
+
 /* Anyone may look; whoever is registered also sees what the account owns. */
 int catalogue_get(struct operations *o, const struct caller *who, struct slice message, struct slice tail,
                   struct reply *out)
@@ -142,6 +166,9 @@ int catalogue_get(struct operations *o, const struct caller *who, struct slice m
     msg_Catalogue *catalogue CLEANUP(freep) = calloc(1, sizeof(*catalogue));
     if (!catalogue)
         return -ENOMEM;
+    r = by_id(o, &m, user, who->now_ms, catalogue);
+    if (r != OPERATIONS_ABSENT)
+        return r == 0 ? REPLY(out, CATALOGUE, msg_Catalogue, catalogue) : r;
     r = count_found(o, patterns, &catalogue->total);
     if (r == 0)
         r = search(o, patterns, m.offset, user, who->now_ms, catalogue);

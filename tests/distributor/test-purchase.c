@@ -78,6 +78,14 @@ static void the_catalogue_is_searched_by_words(void **state)
     assert_int_equal(search(&kitchen.who, "n_m")->total, 1);
     assert_int_equal(search(&kitchen.who, "\\")->total, 0);
     assert_int_equal(search(&kitchen.who, "nothing of this")->total, 0);
+    char id[ID_TEXT_BYTES];
+    id_text(song.bytes, id); /* a whole one: whoever knows it need not turn the pages */
+    assert_int_equal(search(&kitchen.who, id)->total, 1);
+    assert_memory_equal(search(&kitchen.who, id)->items[0].content, song.bytes, ID_BYTES);
+    assert_int_equal(search(&kitchen.who, id)->items[0].products_count, 1);
+    const struct id other = { { 1 } };
+    id_text(other.bytes, id);
+    assert_int_equal(search(&kitchen.who, id)->total, 0);
     msg_Result result;
     assert_false(search(&kitchen.who, "träumerei")->items[0].owned);
     assert_int_equal(gadget_buy(&town.a, &kitchen, &song, &result), 0);
