@@ -1,6 +1,7 @@
 /* By the locale's idea of each character. Single thread. */
 #include "base/width.h"
 
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -59,6 +60,18 @@ char *width_cut(const char *text, size_t columns, char *out, size_t cap)
     memcpy(out, text, n);
     memcpy(out + n, mark, strlen(mark) + 1);
     return out;
+}
+
+size_t width_line(const char *text, size_t columns)
+{
+    mbstate_t state = { 0 };
+    size_t width, first = next_character(text, &state, &width);
+    size_t n = fitting(text, columns, SIZE_MAX), space = n;
+    if (text[n] == '\0')
+        return n;
+    while (space > 0 && text[space] != ' ')
+        space--;
+    return space > 0 ? space : n > 0 ? n : first;
 }
 
 /* Blocks of Unicode whose letters are of bidirectional class R or AL. */

@@ -9,6 +9,9 @@
 size_t width_of(const char *text);
 /* As much of text as fits into so many columns and cap bytes, cut at a character, with "..." where something is left out. Returns out. */
 char *width_cut(const char *text, size_t columns, char *out, size_t cap);
+/* How many bytes of text stand on one line of so many columns: up to the last space that fits, or, where a word alone is longer, what fits of it. At least
+ * one character, so that whoever goes on behind it comes to the end. */
+size_t width_line(const char *text, size_t columns);
 /* Are there letters that are written from right to left? What stands beside them moves on terminals that know how, unless they are isolated. */
 bool width_turns(const char *text);
 /* Of the terminal behind a descriptor; 80 when it does not say. */

@@ -14,6 +14,7 @@
 #define TITLE_COLUMNS 48
 #define TITLE_COLUMNS_MIN 16
 #define COLUMNS_MIN 8
+#define INDENT 4        /* of a note */
 #define HIDDEN SIZE_MAX /* as a width */
 #define BOLD "\033[1m"
 #define PLAIN "\033[m"
@@ -158,33 +159,118 @@ static void fit(const struct table *t, size_t widths[TABLE_COLUMNS_MAX], size_t 
     cut_widest(t, widths, line, columns);
 }
 
-void table_print(struct table *t)
+/* A line of its own, or several, each set in. */
+static size_t put_note(const char *text, size_t columns)
 {
-    size_t widths[TABLE_COLUMNS_MAX];
-    char cut[512];
-    if (t->rows <= 1)
-        return;
-    widths_of(t, widths);
-    if (isatty(STDOUT_FILENO))
-        fit(t, widths, line_of(t, widths), width_of_terminal(STDOUT_FILENO));
-    size_t last = t->columns - 1;
-    while (last > 0 && widths[last] == HIDDEN)
-        last--;
-    for (size_t r = 0; r < t->rows; r++) {
-        const bool bold = r == 0 && width_colours(STDOUT_FILENO);
-        fputs(bold ? BOLD : is_note(t, r) ? "    " : "", stdout);
-        for (size_t i = 0; i < t->columns && (i == 0 || !is_note(t, r)); i++) {
-            const char *cell = t->cells[r][i];
-            if (widths[i] == HIDDEN)
-                continue;
-            if (!is_note(t, r) && width_of(cell) > widths[i])
-                cell = width_cut(cell, widths[i], cut, sizeof(cut));
-            put_cell(cell);
-            if (i < last && !is_note(t, r))
-                printf("%*s", (int)(widths[i] - width_of(cell)) + 2, "");
+    size_t lines = 0, room = columns > INDENT + COLUMNS_MIN ? columns - INDENT : COLUMNS_MIN;
+    do {
+        size_t n = width_line(text, room);
+        char *line = must(strndup(text, n));
+        printf("%*s", INDENT, "");
+        put_cell(line);
+        putchar('\n');
+        free(line);
+        text += n + strspn(text + n, " ");
+        lines++;
+    } while (*text != '\0');
+    return lines;
+}
+
+/* How wide the row is, from its first column to the last that holds anything; *last is that one. */
+static size_t row_width(const struct table *t, size_t row, const size_t widths[TABLE_COLUMNS_MAX], size_t *last)
+{
+    size_t at = 0, width = 0;
+    *last = 0;
+    for (size_t i = 0; i < t->columns; i++) {
+        if (widths[i] == HIDDEN)
+            continue;
+        if (t->cells[row][i][0] != '\0') {
+            *last = i;
+            width = at + size_min(width_of(t->cells[row][i]), widths[i]);
         }
-        fputs(bold ? PLAIN "\n" : "\n", stdout);
+        at += widths[i] + 2;
     }
+    return width;
+}
+
+static void put_row(const struct table *t, size_t row, const size_t widths[TABLE_COLUMNS_MAX], size_t last)
+{
+    char cut[512];
+    const bool bold = row == 0 && width_colours(STDOUT_FILENO);
+    fputs(bold ? BOLD : "", stdout);
+    for (size_t i = 0; i <= last; i++) {
+        const char *cell = t->cells[row][i];
+        if (widths[i] == HIDDEN)
+            continue;
+        if (width_of(cell) > widths[i])
+            cell = width_cut(cell, widths[i], cut, sizeof(cut));
+        put_cell(cell);
+        if (i < last)
+            printf("%*s", (int)(widths[i] - width_of(cell)) + 2, "");
+    }
+    fputs(bold ? PLAIN "\n" : "\n", stdout);
+}
+
+/* What of the row goes beneath it: with commas on one line, where that is wide enough. */
+static size_t put_rest(const struct table *t, size_t row, size_t columns)
+{
+    char rest[1100] = "";
+    size_t lines = 0;
+    for (size_t i = t->beneath; i < t->columns; i++) {
+        const char *cell = t->cells[row][i];
+        const size_t len = strlen(rest);
+        if (cell[0] == '\0')
+            continue;
+        if (len > 0 && INDENT + width_of(rest) + 2 + width_of(cell) > columns) {
+            lines += put_note(rest, columns);
+            (void)snprintf(rest, sizeof(rest), "%s", cell);
+        } else {
+            (void)snprintf(rest + len, sizeof(rest) - len, "%s%s", len > 0 ? ", " : "", cell);
+        }
+    }
+    return lines + (rest[0] != '\0' ? put_note(rest, columns) : 0);
+}
+
+/* Does it fit with every column, when what can be shortened is? */
+static bool fits(const struct table *t, const size_t widths[TABLE_COLUMNS_MAX], size_t columns)
+{
+    size_t tried[TABLE_COLUMNS_MAX];
+    memcpy(tried, widths, sizeof(tried));
+    return shorten(t, tried, line_of(t, tried), columns) <= columns;
+}
+
+size_t table_print(struct table *t)
+{
+    size_t widths[TABLE_COLUMNS_MAX] = { 0 }, head[TABLE_COLUMNS_MAX], lines = 0, last;
+    size_t columns = isatty(STDOUT_FILENO) ? width_of_terminal(STDOUT_FILENO) : SIZE_MAX;
+    if (t->rows <= 1)
+        return 0;
+    widths_of(t, widths);
+    memcpy(head, widths, sizeof(head));
+    const bool beneath = t->beneath > 0 && !fits(t, widths, columns);
+    for (size_t i = t->beneath; beneath && i < t->columns; i++)
+        head[i] = HIDDEN;
+    fit(t, head, line_of(t, head), columns);
+    if (beneath) /* what stands in a line all the same is aligned to the same columns */
+        memcpy(widths, head, t->beneath * sizeof(*widths));
+    else
+        memcpy(widths, head, sizeof(widths));
+    for (size_t r = 0; r < t->rows; r++) {
+        if (is_note(t, r)) {
+            lines += put_note(t->cells[r][0], columns);
+            continue;
+        }
+        const bool whole = row_width(t, r, widths, &last) <= columns;
+        if (!beneath || whole) {
+            put_row(t, r, widths, last);
+            lines++;
+            continue;
+        }
+        (void)row_width(t, r, head, &last);
+        put_row(t, r, head, last);
+        lines += 1 + (r > 0 ? put_rest(t, r, columns) : 0);
+    }
+    return lines;
 }
 
 void table_deinit(struct table *t)

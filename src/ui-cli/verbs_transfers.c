@@ -189,16 +189,16 @@ static void print_rows(struct rows *rows, unsigned *lines)
             put_row(rows, &rows->rows[i]);
     if (rows->table.rows == 1)
         output_line(&rows->cli->output, "Nothing is under way.");
-    table_print(&rows->table);
+    *lines = (rows->table.rows == 1) + (left > 0) + (unsigned)table_print(&rows->table);
     if (left > 0)
         output_line(&rows->cli->output, "%u more %s ended: hearth transfers --all", left, left == 1 ? "has" : "have");
-    *lines = (unsigned)rows->table.rows + (rows->table.rows == 1) + (left > 0);
 }
 
 static int list_transfers(struct cli *cli, bool all, unsigned *under_way, unsigned *lines)
 {
     struct rows rows = { .cli = cli, .list = cli->output.json ? json_array() : NULL, .all = all };
     table_init(&rows.table, 7, (const char *[]){ "#", "KIND", "DEVICE", "TITLE", "STATE", "AMOUNT", "" });
+    rows.table.beneath = 5; /* how far it is, and how fast, is what is asked for */
     int code = CLI_CALL(cli, TRANSFERS_GET, ctl_TransfersGet, &(ctl_TransfersGet){ 0 }, on_transfer, &rows);
     *lines = 0;
     if (code == EXIT_DONE && rows.list != NULL)

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -47,14 +48,31 @@ static void print_all(void)
     output_error(&o, "no-license", "There is no license.", "buy it");
 }
 
-/* What a child says on a pipe, or on a terminal of its own; 0-terminated. */
-static void said(bool terminal, char *out, size_t cap)
+/* As `hearth transfers`, and behind it how many lines it says it took. */
+static void print_amounts(void)
 {
+    static const char *const headings[] = { "#", "KIND", "TITLE", "STATE", "AMOUNT", "" };
+    struct table t;
+    table_init(&t, 6, headings);
+    t.beneath = 4;
+    table_row(&t, "1", "download", "A title of thirty columns, yes", "done", "4.2 MiB", "");
+    table_row(&t, "2", "copy to", "Evening Song", "running", "33.6 MiB of 40.4 MiB", "2.0 MiB/s, 0:03 left");
+    table_row(&t, "3", "copy to", "Morning Song", "waiting", "0 B of 40.4 MiB", "");
+    table_note(&t, "bedroom cannot be reached now; goes on when it can");
+    size_t lines = table_print(&t);
+    table_deinit(&t);
+    printf("%zu", lines);
+}
+
+/* What a child says on a pipe, or on a terminal of its own; 0-terminated. columns: of the terminal; 0: as it is made. */
+static void said_by(void (*print)(void), bool terminal, unsigned short columns, char *out, size_t cap)
+{
+    struct winsize size = { .ws_row = 24, .ws_col = columns };
     int ends[2];
     pid_t child;
     fflush(NULL);
     if (terminal) {
-        child = forkpty(&ends[0], NULL, NULL, NULL);
+        child = forkpty(&ends[0], NULL, NULL, &size);
     } else {
         assert_int_equal(pipe(ends), 0);
         child = fork();
@@ -63,7 +81,7 @@ static void said(bool terminal, char *out, size_t cap)
     if (child == 0) {
         if (!terminal && (dup2(ends[1], STDOUT_FILENO) < 0 || dup2(ends[1], STDERR_FILENO) < 0))
             _exit(1);
-        print_all();
+        print();
         fflush(NULL);
         _exit(0);
     }
@@ -78,6 +96,8 @@ static void said(bool terminal, char *out, size_t cap)
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_int_equal(status, 0);
 }
+
+static void said(bool terminal, char *out, size_t cap) { said_by(print_all, terminal, 0, out, cap); }
 
 static unsigned count(const char *text, const char *what)
 {
@@ -153,11 +173,43 @@ static void no_colours_where_they_are_not_wanted(void **state)
     assert_int_equal(count(text, "\033[1m"), 1);
 }
 
+/* Whatever the width: no amount is lost or cut, no line is wider than the terminal, and the count of lines is right. */
+static void what_does_not_fit_goes_beneath(void **state)
+{
+    static const unsigned short widths[] = { 32, 40, 60, 80, 92, 93, 120 };
+    char text[8192], piped[8192];
+    (void)state;
+    assert_int_equal(setenv("TERM", "dumb", 1), 0);
+    for (size_t i = 0; i < ARRAY_COUNT(widths); i++) {
+        unsigned lines = 0;
+        said_by(print_amounts, true, widths[i], text, sizeof(text));
+        assert_int_equal(count(text, "33.6 MiB of 40.4 MiB"), 1);
+        assert_int_equal(count(text, "2.0 MiB/s, 0:03 left"), 1);
+        assert_int_equal(count(text, "4.2 MiB"), 1);
+        assert_int_equal(count(text, "AMOUNT"), widths[i] >= 60 ? 1 : 0);
+        char *rest = text, *line = NULL;
+        for (char *next; (next = strsep(&rest, "\n")) != NULL; line = next, lines += rest != NULL) {
+            next[strcspn(next, "\r")] = '\0';
+            assert_true(width_of(next) <= widths[i]);
+            assert_true(next[0] == '\0' || next[strlen(next) - 1] != ' ');
+        }
+        assert_non_null(line);
+        assert_int_equal(strtoul(line, NULL, 10), lines);
+    }
+    said_by(print_amounts, false, 0, piped, sizeof(piped));
+    assert_int_equal(count(piped, "\n"), 5);
+    assert_int_equal(count(piped, "33.6 MiB of 40.4 MiB  2.0 MiB/s, 0:03 left\n"), 1);
+    said_by(print_amounts, true, 80, text, sizeof(text));
+    assert_int_equal(count(text, "running\r\n    33.6 MiB of 40.4 MiB, 2.0 MiB/s, 0:03 left\r\n"), 1);
+    assert_int_equal(count(text, "done     4.2 MiB\r\n"), 1); /* what fits stays in its line */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_pipe_gets_text_alone),
         cmocka_unit_test(a_terminal_gets_colours_and_isolated_titles),
+        cmocka_unit_test(what_does_not_fit_goes_beneath),
         cmocka_unit_test(no_colours_where_they_are_not_wanted),
     };
     setlocale(LC_ALL, "");

@@ -52,6 +52,25 @@ static void bytes_are_bounded(void **state)
     assert_int_equal(width_of_terminal(-1), 80);
 }
 
+static void lines_end_between_words(void **state)
+{
+    static const struct {
+        const char *text;
+        size_t columns, bytes;
+    } cases[] = {
+        { "", 10, 0 },
+        { "Evening Song", 12, 12 },
+        { "Evening Song", 11, 7 },
+        { "Evening Song", 7, 7 },
+        { "Evening Song", 6, 6 }, /* a word that is longer than the line */
+        { "Evening Song", 0, 1 },
+        { "\xe6\x97\xa5\xe6\x9c\xac", 1, 3 }, /* a character that is wider */
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_COUNT(cases); i++)
+        assert_int_equal(width_line(cases[i].text, cases[i].columns), cases[i].bytes);
+}
+
 static void what_turns_is_known(void **state)
 {
     (void)state;
@@ -67,6 +86,7 @@ static void what_turns_is_known(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(cuts), cmocka_unit_test(bytes_are_bounded),
+                                        cmocka_unit_test(lines_end_between_words),
                                         cmocka_unit_test(what_turns_is_known) };
     setlocale(LC_ALL, "");
     return cmocka_run_group_tests(tests, NULL, NULL);
