@@ -93,25 +93,46 @@ void output_status(struct output *o, const char *line)
     o->progress_shown = true;
 }
 
-/* What stands behind the text: how much is done, how fast, how long it still takes. */
-static void progress_figures(const struct output *o, const ctl_Progress *p, int64_t spent_ms, char *out, size_t cap)
+#define FORMS 4
+
+/* What stands behind the text: how much is done, how fast, how long it still takes; whole, and with less and less of it. Returns how many forms there are. */
+static size_t progress_figures(const struct output *o, const ctl_Progress *p, int64_t spent_ms, char forms[FORMS][160])
 {
-    char done[24], total[24], rate_text[24], left[24];
-    int n = 0;
-    out[0] = '\0';
+    char done[24], total[24], rate_text[32] = "", time[24], left[32] = "", percent[16];
     if (p->total == 0) {
-        if (p->done > 0)
-            snprintf(out, cap, "  %s", output_bytes(p->done, done));
-        return;
+        (void)snprintf(forms[0], sizeof(forms[0]), "%s%s", p->done > 0 ? "  " : "",
+                       p->done > 0 ? output_bytes(p->done, done) : "");
+        return 1;
     }
-    n = snprintf(out, cap, "  %3u%%  %s of %s", (unsigned)(p->done * 100 / p->total), output_bytes(p->done, done),
-                 output_bytes(p->total, total));
-    if (spent_ms <= 500 || p->done <= o->progress_first)
-        return;
-    uint64_t rate = (p->done - o->progress_first) * 1000 / (uint64_t)spent_ms;
-    n += snprintf(out + n, cap - (size_t)n, "  %s/s", output_bytes(rate, rate_text));
-    if (rate > 0)
-        snprintf(out + n, cap - (size_t)n, "  %s left", output_duration((p->total - p->done) * 1000 / rate, left));
+    (void)snprintf(percent, sizeof(percent), "  %3u%%", (unsigned)(p->done * 100 / p->total));
+    if (spent_ms > 500 && p->done > o->progress_first) {
+        uint64_t rate = (p->done - o->progress_first) * 1000 / (uint64_t)spent_ms;
+        (void)snprintf(rate_text, sizeof(rate_text), "  %s/s", output_bytes(rate, done));
+        if (rate > 0 && p->done < p->total)
+            (void)snprintf(left, sizeof(left), "  %s left", output_duration((p->total - p->done) * 1000 / rate, time));
+    }
+    (void)snprintf(forms[0], sizeof(forms[0]), "%s  %s of %s%s%s", percent, output_bytes(p->done, done),
+                   output_bytes(p->total, total), rate_text, left);
+    (void)snprintf(forms[1], sizeof(forms[1]), "%s%s%s", percent, rate_text, left);
+    (void)snprintf(forms[2], sizeof(forms[2]), "%s%s", percent, left);
+    (void)snprintf(forms[3], sizeof(forms[3]), "%s", percent);
+    return FORMS;
+}
+
+/* The text is whole as long as a form is left that fits beside it. Then, while nothing has come, it is all that is said; else its end is cut. */
+static void put_progress(struct output *o, const ctl_Progress *p, int64_t spent_ms)
+{
+    char forms[FORMS][160], safe[256], cut[256], line[512];
+    size_t columns = width_of_terminal(STDERR_FILENO) - 1, i = 0;
+    size_t count = progress_figures(o, p, spent_ms, forms);
+    (void)text_safe(p->text, safe, sizeof(safe));
+    while (i < count && width_of(safe) + strlen(forms[i]) > columns)
+        i++;
+    const char *figures = i < count ? forms[i] : p->done > 0 ? forms[count - 1] : "";
+    const size_t taken = strlen(figures);
+    (void)width_cut(safe, columns > taken ? columns - taken : 0, cut, sizeof(cut));
+    snprintf(line, sizeof(line), "%s%s", cut, figures);
+    output_status(o, line);
 }
 
 void output_progress(struct output *o, const ctl_Progress *p)
@@ -132,12 +153,7 @@ void output_progress(struct output *o, const ctl_Progress *p)
         o->progress_first = p->done;
         snprintf(o->progress_text, sizeof(o->progress_text), "%s", p->text);
     }
-    char safe[256], figures[160], cut[256], line[512];
-    progress_figures(o, p, now - o->progress_began_ms, figures, sizeof(figures));
-    size_t columns = width_of_terminal(STDERR_FILENO) - 1, taken = strlen(figures);
-    (void)width_cut(text_safe(p->text, safe, sizeof(safe)), columns > taken ? columns - taken : 0, cut, sizeof(cut));
-    snprintf(line, sizeof(line), "%s%s", cut, figures);
-    output_status(o, line);
+    put_progress(o, p, now - o->progress_began_ms);
 }
 
 void output_progress_end(struct output *o)

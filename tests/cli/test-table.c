@@ -204,12 +204,61 @@ static void what_does_not_fit_goes_beneath(void **state)
     assert_int_equal(count(text, "done     4.2 MiB\r\n"), 1); /* what fits stays in its line */
 }
 
+static void print_progress(void)
+{
+    static const ctl_Progress first = { .total = 4 << 20, .text = "Machine Wars" };
+    ctl_Progress p = first;
+    struct output o;
+    output_init(&o, false);
+    output_progress(&o, &p);
+    o.progress_began_ms -= 2000;
+    p.done = 2 << 20;
+    output_progress(&o, &p);
+    p.done = p.total;
+    output_progress(&o, &p);
+    p = first;
+    (void)snprintf(p.text, sizeof(p.text), "waiting for tablet, which is offline; Ctrl-C leaves it queued");
+    output_progress(&o, &p);
+}
+
+/* Less is said of how far it is where there is no room, before a word of what it is. */
+static void progress_fits(void **state)
+{
+    static const struct {
+        unsigned short columns;
+        const char *half, *waiting;
+    } cases[] = {
+        { 100, "\033[KMachine Wars   50%  2.0 MiB of 4.0 MiB  1",
+          "\033[Kwaiting for tablet, which is offline; Ctrl-C leaves it queued    0%  0 B of 4.0 MiB" },
+        { 80, "\033[KMachine Wars   50%  2.0 MiB of 4.0 MiB  1",
+          "\033[Kwaiting for tablet, which is offline; Ctrl-C leaves it queued    0%" },
+        { 64, "\033[KMachine Wars   50%  2.0 MiB of 4.0 MiB  1",
+          "\033[Kwaiting for tablet, which is offline; Ctrl-C leaves it queued" },
+        { 48, "\033[KMachine Wars   50%  1", "\033[Kwaiting for tablet, which is offline; Ctrl-C..." },
+        { 32, "\033[KMachine Wars   50%  0:02 left", "\033[Kwaiting for tablet, which is..." },
+        { 20, "\033[KMachine Wars   50%\r", "\033[Kwaiting for tabl..." },
+        { 14, "\033[KMach...   50%\r", "\033[Kwaiting fo..." },
+    };
+    char text[8192];
+    (void)state;
+    assert_int_equal(setenv("TERM", "xterm", 1), 0);
+    for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+        said_by(print_progress, true, cases[i].columns, text, sizeof(text));
+        assert_non_null(strstr(text, cases[i].half));
+        const char *waiting = strstr(text, cases[i].waiting);
+        assert_non_null(waiting);
+        assert_string_equal(waiting + strlen(cases[i].waiting), "");
+        assert_null(strstr(text, "- left"));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_pipe_gets_text_alone),
         cmocka_unit_test(a_terminal_gets_colours_and_isolated_titles),
         cmocka_unit_test(what_does_not_fit_goes_beneath),
+        cmocka_unit_test(progress_fits),
         cmocka_unit_test(no_colours_where_they_are_not_wanted),
     };
     setlocale(LC_ALL, "");
