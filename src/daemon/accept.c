@@ -8,6 +8,7 @@
 #include "daemon/download.h"
 #include "daemon/events.h"
 #include "daemon/fetch.h"
+#include "daemon/fetch_body.h"
 #include "daemon/library.h"
 #include "daemon/vault_client.h"
 
@@ -407,6 +408,8 @@ struct accept *accept_find(struct daemon *d, const struct certificate_name *name
 static bool is_coming(struct daemon *d, const struct id *content)
 {
     struct transfer *t = transfers_incoming(d, content);
+    if (fetch_body_give_way(t))
+        return false;
     if (t == NULL || !accept_is_in(t) || t->state != TRANSFER_WAITING || accept_of(t)->m.connected ||
         accept_of(t)->m.state != COPY_IN_RECEIVING)
         return t != NULL;

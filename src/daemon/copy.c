@@ -74,13 +74,15 @@ static void end(struct copy *c)
 void copy_wait_for_issuer(struct copy *c)
 {
     const struct account *a = account_find_issuer(c->t.daemon, c->m.about.issuer.bytes);
+    const char *name = a != NULL && a->name[0] != '\0' ? a->name : "its distributor";
     if (c->t.state == TRANSFER_PAUSED)
         return;
     transfer_set_state(&c->t, TRANSFER_WAITING, REASON_OFFLINE, NULL);
+    CODEC_SET_TEXT(c->t.waits_for, name);
     transfer_say(&c->t,
                  c->issuer_full ? "waiting for %s, which has no room on its disk; " QUEUED_TEXT
                                 : "waiting for %s, which cannot be reached; " QUEUED_TEXT,
-                 a != NULL && a->name[0] != '\0' ? a->name : "its distributor");
+                 name);
 }
 
 static void wait_for(struct copy *c, enum reason why)

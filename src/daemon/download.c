@@ -11,6 +11,7 @@
 #include "base/util.h"
 #include "daemon/db.h"
 #include "daemon/events.h"
+#include "daemon/fetch_body.h"
 #include "daemon/holders.h"
 #include "daemon/library.h"
 #include "daemon/session.h"
@@ -411,6 +412,8 @@ int download_start(struct account *a, const struct id *content, const struct dow
     if (j == NULL)
         return -ENOMEM;
     *j = (struct joiner){ *callbacks, ctx };
+    if (fetch_body_give_way(t))
+        t = NULL;
     int r = t != NULL ? 0 : download_new(a, content, &l);
     if (l != NULL)
         t = &l->t;

@@ -1,8 +1,7 @@
 /* Fetching: FETCH to the sibling; its answer says whether it will offer; then the incoming copy carries the call. When the license is here
- * and only the body is missing, the body is read from the sibling, and no distributor is asked.
+ * and only the body is missing, that is read from the sibling (fetch_body.c), and no distributor is asked.
  *
- * Callbacks, in order: on_ready or on_closed (link), on_answer (the sibling's OK or refusal), fetches_begun;
- * or on_ready, then those of receive_run: on_progress, on_lost, on_end; on_no_holder. */
+ * Callbacks, in order: on_ready or on_closed (link), on_answer (the sibling's OK or refusal), fetches_begun. */
 #include "daemon/fetch.h"
 
 #include <stdio.h>
@@ -12,16 +11,12 @@
 #include "daemon/control.h"
 #include "daemon/damage.h"
 #include "daemon/device_link.h"
-#include "daemon/holders.h"
+#include "daemon/fetch_body.h"
 #include "daemon/library.h"
 #include "daemon/listing.h"
 #include "daemon/shop.h"
 #include "daemon/siblings.h"
 #include "daemon/transfers_internal.h"
-#include "net/receive_run.h"
-
-#define LOG_MODULE "fetch"
-#include "base/log.h"
 
 #define ANSWER_MS 90000 /* the sibling asks its distributor before it answers */
 #define OFFER_MS 30000  /* after that the offer must come */
@@ -33,10 +28,6 @@ struct fetch {
     struct id content;
     struct link_user link;
     uint32_t request;
-    struct receive_run *run; /* the body alone is wanted; its own deadlines hold */
-    struct holders holders;  /* others that have it */
-    uint32_t own;            /* the sibling that was named, as a source of the run; 0: not yet, or: */
-    enum reason lost_why;    /* it is none any more */
     int64_t deadline_ms;
 };
 
@@ -46,8 +37,6 @@ static void drop(struct fetch *f)
     while (*at != f)
         at = &(*at)->next;
     *at = f->next;
-    holders_deinit(&f->holders);
-    receive_run_free(f->run);
     if (f->request != 0 && f->link.link != NULL)
         peer_forget(link_peer(f->link.link), f->request);
     link_leave(&f->link);
@@ -90,89 +79,11 @@ static bool on_answer(struct peer *p, const struct frame *reply, enum reason why
     return false;
 }
 
-/* ---- the body alone ------------------------------------------------------------------------------------------- */
-
-static void on_progress(uint64_t done_bytes, uint64_t total_bytes, void *ctx)
-{
-    struct fetch *f = ctx;
-    call_progress(f->call, done_bytes, total_bytes, "fetching");
-}
-
-static void on_no_holder(void *ctx)
-{
-    struct fetch *f = ctx;
-    if (f->own == 0 && f->lost_why != REASON_NONE)
-        fail(f, f->lost_why, NULL);
-}
-
-/* What arrived stays for the next try. Other siblings go on, when there are some. */
-static void on_lost(const struct receive_lost *lost, void *ctx)
-{
-    struct fetch *f = ctx;
-    source_blame(f->daemon, &f->content, lost);
-    if (holders_lost(&f->holders, lost))
-        return;
-    f->own = 0;
-    f->lost_why = lost->why == REASON_NONE ? REASON_OFFLINE : lost->why;
-    link_leave(&f->link);
-    if (!holders_look(&f->holders))
-        fail(f, f->lost_why, lost->detail);
-}
-
-static void finish_with_track(struct daemon *d, struct call *c, const struct track *t)
-{
-    ctl_TrackRow row;
-    library_row(d, t, 0, &row);
-    CALL_ROW(c, TRACK_ROW, TrackRow, &row);
-    call_finish(c);
-}
-
-static void on_end(enum reason why, const char *detail, void *ctx)
-{
-    struct fetch *f = ctx;
-    struct daemon *d = f->daemon;
-    struct call *c = f->call;
-    struct id content = f->content;
-    if (why != REASON_NONE) {
-        fail(f, why, detail);
-        return;
-    }
-    if (library_body_changed(d, &content, true) != 0)
-        log_warn("a body that has arrived is listed after the next start only");
-    serve_forget(d->transfers->serve, &content);
-    drop(f);
-    const struct track *t = library_find(d, content.bytes);
-    if (t != NULL)
-        finish_with_track(d, c, t);
-    else
-        call_refuse(c, REASON_INTERNAL, NULL);
-}
-
-static int want_body(struct fetch *f, const struct id *from)
-{
-    static const struct receive_run_callbacks callbacks = { on_progress, on_lost, on_end };
-    struct daemon *d = f->daemon;
-    f->deadline_ms = INT64_MAX;
-    int r = receive_run_new(&f->run, d->loop, d->clock, d->config.bodies_dir, &d->transfers->shared, &f->content,
-                            &callbacks, f);
-    if (r != 0)
-        return r;
-    receive_run_set_pace(f->run, &d->receiving);
-    holders_init(&f->holders, d, f->run, from, on_no_holder, f);
-    return 0;
-}
-
 /* ---- the link ------------------------------------------------------------------------------------------------- */
 
 static void on_ready(struct link_user *u)
 {
     struct fetch *f = container_of(u, struct fetch, link);
-    if (f->run != NULL) {
-        int r = receive_run_attach(f->run, link_peer(u->link), link_name(u->link), &f->own);
-        if (r != 0)
-            fail(f, reason_of_error(r), NULL);
-        return;
-    }
     msg_Fetch m = msg_Fetch_init_zero;
     memcpy(m.content, f->content.bytes, sizeof(m.content));
     if (peer_request(link_peer(u->link), msg_Type_FETCH, msg_Fetch_fields, &m, slice(NULL, 0), ANSWER_MS, on_answer, f,
@@ -184,17 +95,14 @@ static void on_closed(struct link_user *u, enum reason why)
 {
     struct fetch *f = container_of(u, struct fetch, link);
     f->request = 0;
-    if (f->run == NULL || f->holders.list == NULL)
-        fail(f, why, NULL);
-    else
-        f->lost_why = why;
+    fail(f, why, NULL);
 }
 
 void fetches_begun(struct daemon *d, struct transfer *t)
 {
     for (struct fetch *f = d->transfers->fetches, *next; f != NULL; f = next) {
         next = f->next;
-        if (f->run != NULL || !id_equal(f->content.bytes, t->content.bytes) || transfer_watch_call(t, f->call) != 0)
+        if (!id_equal(f->content.bytes, t->content.bytes) || transfer_watch_call(t, f->call) != 0)
             continue;
         drop(f);
     }
@@ -204,9 +112,7 @@ void fetches_tick(struct daemon *d, int64_t now_ms)
 {
     for (struct fetch *f = d->transfers->fetches, *next; f != NULL; f = next) {
         next = f->next;
-        if (f->run != NULL)
-            (void)holders_look(&f->holders);
-        else if (now_ms >= f->deadline_ms)
+        if (now_ms >= f->deadline_ms)
             fail(f, REASON_TIMED_OUT, "The other device made no offer.");
     }
 }
@@ -234,8 +140,7 @@ int fetch_resolve(struct daemon *d, const char *text, struct id *content, char *
     return r;
 }
 
-static void start(struct daemon *d, struct call *c, const struct id *content, const struct sibling *from,
-                  bool body_only)
+static void start(struct daemon *d, struct call *c, const struct id *content, const struct sibling *from)
 {
     struct fetch *f = calloc(1, sizeof(*f));
     if (f == NULL) {
@@ -252,13 +157,19 @@ static void start(struct daemon *d, struct call *c, const struct id *content, co
     d->transfers->fetches = f;
     transfers_wake(d);
     call_progress(c, 0, 0, "asking %s", from->name);
-    int r = body_only ? want_body(f, &from->client) : 0;
-    if (r == 0)
-        r = link_open(d, &from->client, &f->link);
+    int r = link_open(d, &from->client, &f->link);
     if (r == LINK_READY)
         on_ready(&f->link);
     else if (r != 0)
         fail(f, r == LINK_NOWHERE ? REASON_OFFLINE : reason_of_error(r), NULL);
+}
+
+static void finish_with_track(struct daemon *d, struct call *c, const struct track *t)
+{
+    ctl_TrackRow row;
+    library_row(d, t, 0, &row);
+    CALL_ROW(c, TRACK_ROW, TrackRow, &row);
+    call_finish(c);
 }
 
 struct verifying {
@@ -276,7 +187,7 @@ static void on_verified(enum reason why, void *ctx)
     if (why == REASON_NONE && t != NULL)
         finish_with_track(v.daemon, v.call, t);
     else if ((why == REASON_BLOCK_CORRUPT || why == REASON_NOT_FOUND) && from != NULL)
-        start(v.daemon, v.call, &v.content, from, true);
+        fetch_body_start(v.daemon, v.call, &v.content, from);
     else
         call_refuse(v.call, why == REASON_NONE ? REASON_INTERNAL : why, NULL);
 }
@@ -306,7 +217,10 @@ static void begin(struct daemon *d, struct call *c, const struct id *named, cons
     struct transfer *coming = transfers_incoming(d, &content);
     if (coming != NULL && coming->kind != TRANSFER_DOWNLOAD && transfer_watch_call(coming, c) == 0)
         return;
-    start(d, c, &content, from, licensed);
+    if (licensed)
+        fetch_body_start(d, c, &content, from);
+    else
+        start(d, c, &content, from);
 }
 
 /* What neither the last listing nor the library knows may be on sale. */

@@ -134,7 +134,7 @@ struct transfer *transfers_find(struct daemon *d, enum transfer_kind kind, const
 
 struct transfer *transfers_incoming(struct daemon *d, const struct id *content)
 {
-    static const enum transfer_kind kinds[] = { TRANSFER_DOWNLOAD, TRANSFER_COPY_IN, TRANSFER_MOVE_IN };
+    static const enum transfer_kind kinds[] = { TRANSFER_DOWNLOAD, TRANSFER_COPY_IN, TRANSFER_MOVE_IN, TRANSFER_FETCH };
     for (size_t i = 0; i < ARRAY_COUNT(kinds); i++) {
         struct transfer *t = transfers_find(d, kinds[i], content, NULL);
         if (t != NULL)
@@ -228,6 +228,7 @@ void transfer_set_state(struct transfer *t, enum transfer_state state, enum reas
         return;
     t->state = state;
     t->reason = why;
+    t->waits_for[0] = '\0';
     t->meter = (struct meter){ 0 };
     t->moved_ms = transfers_now_ms(t->daemon);
     if (!transfer_has_ended(t)) {
@@ -285,6 +286,9 @@ static void row_of(const struct transfer *t, ctl_TransferRow *row)
     row->left_ms = row->has_rate ? (t->total_bytes - u64_min(t->done_bytes, t->total_bytes)) * 1000 / t->meter.rate : 0;
     if (row->has_reason)
         CODEC_SET_TEXT(row->reason, reason_code(t->reason));
+    row->has_waits_for = t->state == TRANSFER_WAITING && row->has_reason;
+    if (row->has_waits_for)
+        CODEC_SET_TEXT(row->waits_for, t->waits_for[0] != '\0' ? t->waits_for : t->peer);
     sources_of(t, row);
 }
 
@@ -362,6 +366,10 @@ void transfer_control(struct daemon *d, struct call *c, const void *message)
     }
     if (transfer_has_ended(t)) {
         call_refuse(c, REASON_ALREADY, "This transfer has ended.");
+        return;
+    }
+    if (t->reason == REASON_CANCELLED && m->action != CANCEL) {
+        call_refuse(c, REASON_ALREADY, "This transfer is being cancelled.");
         return;
     }
     transfer_hold(t);

@@ -1,6 +1,6 @@
 /* Transfers: everything under way that takes time, in one numbered table: downloads, copies, moves. Loop thread.
  *
- * A transfer is one of download.c, copy.c or accept.c; this module knows only what all have in common. A command that is given twice joins
+ * A transfer is one of download.c, copy.c, accept.c or fetch_body.c; this module knows only what all have in common. A command that is given twice joins
  * the transfer that is under way. What must survive a kill is in hearthd.db before it is acted on, and is taken up again at start.
  * Source: seed S21-S38, S111-S115, S151-S173; design section 6.5. */
 #ifndef DAEMON_TRANSFERS_H
@@ -13,7 +13,14 @@
 struct call;
 struct receive_run;
 
-enum transfer_kind { TRANSFER_DOWNLOAD = 1, TRANSFER_COPY_OUT, TRANSFER_COPY_IN, TRANSFER_MOVE_OUT, TRANSFER_MOVE_IN };
+enum transfer_kind {
+    TRANSFER_DOWNLOAD = 1,
+    TRANSFER_COPY_OUT,
+    TRANSFER_COPY_IN,
+    TRANSFER_MOVE_OUT,
+    TRANSFER_MOVE_IN,
+    TRANSFER_FETCH
+};
 enum transfer_state {
     TRANSFER_WAITING = 1,
     TRANSFER_RUNNING,
@@ -53,6 +60,7 @@ struct transfer { /* embedded */
     char title[128], peer[64];
     uint64_t done_bytes, total_bytes;
     enum reason reason; /* why it waits or failed */
+    char waits_for[64]; /* while it waits: by name; "": for the peer */
     bool merges;        /* a move to a device that was given a copy before */
     int64_t charged;    /* for its certificate, as far as this run knows */
     char currency[4];

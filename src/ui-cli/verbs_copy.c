@@ -316,7 +316,8 @@ static int run_fetch(struct cli *cli, int argc, char **argv)
 }
 const struct verb verb_fetch = {
     "fetch", "TRACK --from DEVICE [--yes]", "Asks another device of the household to copy a track here.",
-    "TRACK is what this device or a catalogue knows by that name, else the whole content ID as the other device lists it.\n"
+    "TRACK is what this device or a catalogue knows by that name, a number that hearth library --on DEVICE has shown, or the\n"
+    "whole content ID.\n"
     "What is here already is verified: what is damaged of it comes again. A copy is charged to the account behind the other\n"
     "device's license: at a terminal its price is asked, unless --yes is given; elsewhere it is told afterwards.",
     run_fetch

@@ -15,8 +15,8 @@
 
 static const char *kind_word(uint32_t kind)
 {
-    static const char *const words[] = { "?", "download", "copy to", "copy from", "move to", "move from" };
-    return words[kind <= 5 ? kind : 0];
+    static const char *const words[] = { "?", "download", "copy to", "copy from", "move to", "move from", "fetch" };
+    return words[kind <= 6 ? kind : 0];
 }
 static const char *state_word(uint32_t state)
 {
@@ -35,12 +35,13 @@ static json_t *source_json(const ctl_TransferSource *s)
 
 json_t *verb_transfer_json(const ctl_TransferRow *t)
 {
-    static const char *const kinds[] = { "unknown", "download", "copy-out", "copy-in", "move-out", "move-in" };
+    static const char *const kinds[] = { "unknown", "download", "copy-out", "copy-in", "move-out", "move-in", "fetch" };
     json_t *o = json_pack("{s:i, s:s, s:s, s:o, s:s, s:s, s:I, s:I}", "number", (int)t->number, "kind",
-                          kinds[t->kind <= 5 ? t->kind : 0], "state", state_word(t->state), "content",
+                          kinds[t->kind <= 6 ? t->kind : 0], "state", state_word(t->state), "content",
                           json_id(t->content), "title", t->title, "peer", t->peer, "done_bytes",
                           (json_int_t)t->done_bytes, "total_bytes", (json_int_t)t->total_bytes);
     json_put_text(o, "reason", t->has_reason, t->reason);
+    json_put_text(o, "waits_for", t->has_waits_for, t->waits_for);
     if (t->has_merges)
         json_object_set_new(o, "merges", json_true());
     if (t->has_rate)
@@ -88,8 +89,7 @@ static const char *why_it_waits(const ctl_TransferRow *t, char out[REMARK_BYTES]
         (void)snprintf(out, REMARK_BYTES, "%s has no room for it: hearth remove TRACK%s, then it goes on",
                        copy_out ? t->peer : "this device", copy_out ? " there" : "");
     else if (strcmp(t->reason, reason_code(REASON_OFFLINE)) == 0)
-        (void)snprintf(out, REMARK_BYTES, "%s cannot be reached now; goes on when it can",
-                       copy_out ? "that device, or the distributor," : t->peer);
+        (void)snprintf(out, REMARK_BYTES, "%s cannot be reached now; goes on when it can", t->waits_for);
     else
         return t->reason;
     return out;
@@ -108,17 +108,24 @@ static const char *since(uint64_t ms, char out[32])
     return out;
 }
 
+static bool was_there(const ctl_TransferRow *t)
+{
+    return t->state == 5 && strcmp(t->reason, reason_code(REASON_ALREADY)) == 0;
+}
+
 /* Why it waits or failed; how fast it runs, and for how long still. */
 static const char *remark(const ctl_TransferRow *t, char out[REMARK_BYTES])
 {
     char rate[24], time[32];
     out[0] = '\0';
+    const bool full = t->state == 5 && strcmp(t->reason, reason_code(REASON_STORAGE_FULL)) == 0;
     if (t->has_reason && t->state == 6 && has_been_cancelled(t))
         (void)snprintf(out, REMARK_BYTES, "by %s", t->peer);
-    else if (t->state == 5 && (t->kind == 3 || t->kind == 5) &&
-             strcmp(t->reason, reason_code(REASON_STORAGE_FULL)) == 0)
+    else if (full && (t->kind == 3 || t->kind == 5))
         (void)snprintf(out, REMARK_BYTES, "no room; comes again when there is");
-    else if (t->state == 5 && strcmp(t->reason, reason_code(REASON_ALREADY)) == 0)
+    else if (full && t->kind == 6)
+        (void)snprintf(out, REMARK_BYTES, "no room: hearth remove TRACK makes some");
+    else if (was_there(t))
         return "it was there already";
     else if (t->has_reason)
         return t->state == 1 ? why_it_waits(t, out) : t->reason;
@@ -139,7 +146,9 @@ static void put_row(struct rows *rows, const ctl_TransferRow *t)
     char number[16], amount[64], done[24], total[24], time[32], text[REMARK_BYTES];
     bool ended = t->state > 3;
     snprintf(number, sizeof(number), "%u", (unsigned)t->number);
-    if (t->state == 4)
+    if (t->total_bytes == 0 && t->done_bytes == 0) /* nothing is known yet, or nothing was to be sent */
+        amount[0] = '\0';
+    else if (t->state == 4)
         snprintf(amount, sizeof(amount), "%s", output_bytes(t->total_bytes, total));
     else
         snprintf(amount, sizeof(amount), "%s of %s", output_bytes(t->done_bytes, done),
@@ -148,6 +157,7 @@ static void put_row(struct rows *rows, const ctl_TransferRow *t)
     bool beneath = !ended && t->has_reason; /* a sentence */
     const char *state = t->state == 1 && has_been_cancelled(t) ? "giving back"
                         : t->has_still_ms                      ? "stalled"
+                        : was_there(t)                         ? "ended"
                                                                : state_word(t->state);
     table_row(&rows->table, number, kind_word(t->kind), t->peer, t->title, state, amount, beneath ? "" : said);
     if (beneath)

@@ -82,6 +82,8 @@ def cancelled_before_it_came():
 def cancels_a_copy():
     content = cancelled_before_it_came()
     wait_for("it is on its way back", lambda: last(h.kitchen, content)["reason"] == "cancelled")
+    for action in ("pause", "resume"):
+        assert "is being cancelled" in h.kitchen.refused("already", "transfers", action, str(last(h.kitchen, content)["number"])).message
     h.kitchen.kill()  # remembered
     h.kitchen.start()
     h.bedroom.start()

@@ -104,7 +104,8 @@ def waits_for_a_device():
     h.bedroom.stop()
     copying = begin(h.kitchen, "copy", content, "--to", "bedroom")
     assert in_state(h.kitchen, content, "waiting")["peer"] == "bedroom"
-    wait_for("it says why it waits", lambda: any("cannot be reached now" in line for line in shown("transfers")))
+    wait_for("it says why it waits", lambda: any("    bedroom cannot be reached now; goes on when it can" in line for line in shown("transfers")))
+    assert last(h.kitchen, content)["waits_for"] == "bedroom"
     assert all(len(line) <= 80 for line in shown("transfers")), shown("transfers")
     assert copying.poll() is None
     h.bedroom.start()
@@ -143,7 +144,7 @@ def waits_for_its_distributor():
         waits = subprocess.Popen([*command, second, "--to", "bedroom"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         line = waits.stderr.readline()
         assert "waiting for aurora" in line, line
-        assert all(last(h.kitchen, content)["state"] == "waiting" and last(h.kitchen, content)["reason"] == "offline" for content in (first, second))
+        assert all(last(h.kitchen, content)["state"] == "waiting" and last(h.kitchen, content)["reason"] == "offline" and last(h.kitchen, content)["waits_for"] == "aurora" for content in (first, second))
     finally:
         h.aurora.start()
     assert waits.wait(80) == 0, waits.stderr.read()
@@ -311,6 +312,38 @@ def a_source_that_says_nothing():
     h.bedroom.digest(content)
 
 
+def the_content_alone():
+    """Fetched for a license that is here: listed, steered, waits for its source, told of when it is there; nothing is charged."""
+    content = bought()
+    h.kitchen("copy", content, "--to", "bedroom")
+    h.bedroom("remove", content, "--yes")
+    bills = h.kitchen("bills")["bills"]
+    h.bedroom("transfers", "limit", "4M")
+    fetching = begin(h.bedroom, "fetch", content, "--from", "kitchen")
+    row = wait_for("something has come", lambda: (t := last(h.bedroom, content))["kind"] == "fetch" and t["done_bytes"] > 0 and t)
+    assert row["state"] == "running" and row["peer"] == "kitchen" and h.bedroom("status")["transfers"] == 1, row
+    number = str(row["number"])
+    h.bedroom("transfers", "pause", number)
+    assert in_state(h.bedroom, content, "paused") and fetching.poll() is None
+    h.bedroom("transfers", "resume", number)
+    in_state(h.bedroom, content, "running")
+    h.kitchen.stop()
+    row = in_state(h.bedroom, content, "waiting")
+    assert row["reason"] == "offline" and row["waits_for"] == "kitchen" and fetching.poll() is None, row
+    h.kitchen.start()
+    in_state(h.bedroom, content, "running")
+    h.bedroom("transfers", "cancel", number)
+    assert fetching.wait(20) == 1
+    limit_is_over()
+    nothing = [f for f in os.listdir(os.path.join(h.bedroom.state, "bodies")) if f.startswith(content)]
+    assert last(h.bedroom, content)["state"] == "cancelled" and not nothing, nothing
+    assert h.bedroom("fetch", content, "--from", "kitchen")["content"] == content
+    assert last(h.bedroom, content)["state"] == "done" and h.kitchen("bills")["bills"] == bills
+    said = subprocess.run([PROGRAMS["hearth"], "--socket", h.bedroom.socket, "events"], capture_output=True, text=True, timeout=60).stdout
+    assert "has been fetched from kitchen" in said, said
+    h.bedroom.digest(content)
+
+
 def paid_for(content):
     title = h.kitchen.track(content)["title"]
     return -sum(b["amount"] for b in h.kitchen("bills")["bills"] if title in b["text"]) / 100
@@ -411,4 +444,4 @@ def a_copy_meets_a_full_disk(pantry, filler):
 
 
 run_cases([("of those that have ended the last are shown", ended_ones_are_few), ("narrow terminals", narrow_terminals), ("a copy waits for its destination", waits_for_a_device), ("a copy that is left is made", is_left_queued), ("a copy waits for its distributor", waits_for_its_distributor), ("pause and resume at the source", pauses_and_resumes),
-           ("pause and resume at the destination", destination_pauses), ("a download survives a kill", download_survives_a_kill), ("after a kill of either end it goes on from what was verified", goes_on_from_what_was_verified), ("many copies at once", many_at_once), ("many copies by one command", many_by_one_command), ("a limit, rates and time left", limited), ("a slow limit is taken away", a_slow_limit_is_taken_away), ("a source that stands still is shown", a_source_that_says_nothing), ("no room", no_room), ("the disk fills up in the middle", the_disk_fills_up)])
+           ("pause and resume at the destination", destination_pauses), ("a download survives a kill", download_survives_a_kill), ("after a kill of either end it goes on from what was verified", goes_on_from_what_was_verified), ("many copies at once", many_at_once), ("many copies by one command", many_by_one_command), ("a limit, rates and time left", limited), ("a slow limit is taken away", a_slow_limit_is_taken_away), ("a source that stands still is shown", a_source_that_says_nothing), ("the content alone", the_content_alone), ("no room", no_room), ("the disk fills up in the middle", the_disk_fills_up)])
