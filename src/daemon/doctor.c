@@ -25,6 +25,7 @@
 #define LOOK 2
 #define BAD 3
 #define SKEW_MAX_MS DOCUMENTS_SKEW_MS
+#define VAULT_PATIENCE_MS 5000 /* people wait */
 
 struct doctor {
     struct walk walk; /* distributors */
@@ -34,6 +35,7 @@ struct doctor {
     size_t sibling;
     struct later_item later;
     unsigned outputs;
+    bool vault_is_silent; /* what takes the vault is not tried: each would wait, and be blamed for it */
 };
 
 static void next(struct doctor *doc);
@@ -61,13 +63,16 @@ static void on_asked(const struct answer *answer, void *ctx)
 {
     struct doctor *doc = ctx;
     uint32_t restarts = doc->daemon->vault == NULL ? 0 : vault_restarts(doc->daemon->vault);
+    doc->vault_is_silent = answer->why != REASON_NONE && answer->why != REASON_VAULT_ALTERED;
     if (answer->why == REASON_VAULT_ALTERED)
         verdict(doc, "vault", BAD, reason_remedy(answer->why), "%s", reason_text(answer->why));
     else if (answer->why != REASON_NONE)
         verdict(doc, "vault", BAD, "Restart hearthd and read its log.", "The vault does not answer.");
     else if (restarts > 0)
         verdict(doc, "vault", LOOK, "Read hearthd's log: it says why.",
-                "The vault answers, and was started again %u times.", (unsigned)restarts);
+                restarts == 1 ? "The vault answers, and was started again once."
+                              : "The vault answers, and was started again %u times.",
+                (unsigned)restarts);
     else
         verdict(doc, "vault", GOOD, NULL, "The vault answers.");
     next(doc);
@@ -76,10 +81,11 @@ static void on_asked(const struct answer *answer, void *ctx)
 static void check_vault(struct doctor *doc)
 {
     vlt_DistributorsGet get = vlt_DistributorsGet_init_zero; /* something that stands in its database */
-    if (vault_call(doc->daemon->vault,
-                   &ASK(vlt_Type_DISTRIBUTORS_GET, vlt_Type_DISTRIBUTORS, vlt_DistributorsGet, &get), on_asked,
-                   doc) == 0)
+    struct ask ask = ASK(vlt_Type_DISTRIBUTORS_GET, vlt_Type_DISTRIBUTORS, vlt_DistributorsGet, &get);
+    ask.timeout_ms = VAULT_PATIENCE_MS;
+    if (vault_call(doc->daemon->vault, &ask, on_asked, doc) == 0)
         return;
+    doc->vault_is_silent = true;
     verdict(doc, "vault", BAD, NULL, "The vault cannot be asked.");
     next(doc);
 }
@@ -153,7 +159,7 @@ static void on_time(void *ctx)
                                                             : "disagrees with another distributor's",
                 untrusted->name);
     else if (heard == NULL)
-        verdict(doc, "clock", LOOK, "A distributor tells it when a session begins: go online once.",
+        verdict(doc, "clock", LOOK, "A distributor tells it when a session begins: let this device reach it once.",
                 "No distributor has told the time yet.");
     else if (llabs(skew_ms) > SKEW_MAX_MS)
         verdict(doc, "clock", BAD, "Set the clock: timedatectl set-ntp true",
@@ -167,7 +173,9 @@ static void on_time(void *ctx)
 /* As it is now: somebody may have set the clock. */
 static void check_clock(struct doctor *doc)
 {
-    if (device_time_refresh(doc->daemon, on_time, doc) != 0)
+    if (doc->vault_is_silent)
+        next(doc);
+    else if (device_time_refresh(doc->daemon, on_time, doc) != 0)
         on_time(doc);
 }
 
@@ -371,7 +379,10 @@ static void on_device(const struct doctor_device *r, void *ctx)
 static void check_siblings(struct doctor *doc)
 {
     struct daemon *d = doc->daemon;
-    if (doc->sibling >= siblings_count(d) || d->stopping) {
+    if (doc->vault_is_silent && siblings_count(d) > 0)
+        verdict(doc, "device", LOOK, "Mend the vault first: see above.",
+                "The other devices were not tried: that takes the vault.");
+    if (doc->vault_is_silent || doc->sibling >= siblings_count(d) || d->stopping) {
         next(doc);
         return;
     }

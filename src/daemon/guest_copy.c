@@ -10,6 +10,7 @@
 #include "daemon/events.h"
 #include "daemon/library.h"
 #include "daemon/papers.h"
+#include "daemon/queued.h"
 #include "daemon/session.h"
 #include "daemon/transact.h"
 
@@ -151,7 +152,7 @@ static void on_committed(enum reason why, const char *detail, struct slice recei
 {
     struct guest_copy *c = ctx;
     if (why == REASON_NONE)
-        event(c->issuer->daemon, "auto-copied", "%s has sent on what another device bought", c->issuer->name);
+        queued_tell(c->issuer, &c->content);
     on_reported(why, detail, receipt, ctx);
 }
 

@@ -109,6 +109,15 @@ static void get_body(struct one *o)
         one_end(o);
 }
 
+void queued_tell(struct account *a, const struct id *content)
+{
+    const struct track *t = library_find(a->daemon, content->bytes);
+    if (t != NULL && t->has_info)
+        event(a->daemon, "auto-copied", "%s, bought on another device, was sent on by %s", t->title, a->name);
+    else
+        event(a->daemon, "auto-copied", "%s has sent on what another device bought", a->name);
+}
+
 static void on_license(const struct transact_outcome *outcome, void *ctx)
 {
     struct one *o = ctx;
@@ -119,7 +128,7 @@ static void on_license(const struct transact_outcome *outcome, void *ctx)
         one_end(o);
         return;
     }
-    event(a->daemon, "auto-copied", "%s has sent on what another device bought", a->name);
+    queued_tell(a, &o->content);
     copies_overtaken(a->daemon, &a->distributor, &o->content);
     get_body(o);
 }

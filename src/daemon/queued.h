@@ -11,6 +11,9 @@ struct call;
 /* The session is ready, or the distributor says that something waits. One round at a time for each account. */
 void queued_ready(struct account *a);
 
+/* The event: its license is here. */
+void queued_tell(struct account *a, const struct id *content);
+
 void auto_copy_handle(struct daemon *d, struct call *c, const void *message); /* ctl AUTO_COPY */
 
 #endif

@@ -152,8 +152,10 @@ void session_closed(struct peer *p, enum reason why, void *ctx)
     if (was_ready)
         s->failures = 0;
     wait_again(s);
-    if (was_ready)
+    if (s->told && !(was_ready && restarted)) { /* one that is begun anew is no news */
         event(s->daemon, "distributor-offline", "the session with %s has ended", session_label(s));
+        s->told = false;
+    }
     if (!was_ready && !restarted)
         session_fail_waiting(s);
     else if (s->first != NULL) /* whoever asked meanwhile waits for the next attempt */

@@ -88,8 +88,9 @@ static void become_ready(struct session *s)
     peer_set_idle_ms(s->peer, IDLE_MS);
     if (a->registered && !s->known)
         session_forgotten(s);
-    else if (a->registered)
+    else if (a->registered && !s->told)
         event(s->daemon, "distributor-online", "%s is connected", session_label(s));
+    s->told = a->registered && s->known;
     if (a->registered && s->greet.login_refused)
         event(s->daemon, "login-ended", "the login at %s has ended; log in again: hearth login", session_label(s));
     session_tell_standing(s);

@@ -27,6 +27,7 @@ struct session {
     uint32_t failures;
     bool closing;
     bool at_once; /* the next attempt does not wait */
+    bool told;    /* people have heard that it is connected, and not yet that it is no more */
 
     struct session_waiting *first, **last;
     struct greet greet; /* of this connection */

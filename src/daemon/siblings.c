@@ -88,7 +88,7 @@ void siblings_refresh(struct daemon *d)
         bool known = false;
         for (size_t n = 0; n < old.count; n++)
             known |= id_equal(old.list[n].client.bytes, s->list[i].client.bytes);
-        if (!known)
+        if (!known && d->started) /* else it was known before this start */
             event(d, "device-known", "%s (%s) belongs to the household", s->list[i].name, s->list[i].distributor_name);
         if (h == NULL)
             continue;

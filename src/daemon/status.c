@@ -11,6 +11,7 @@
 #include "daemon/siblings.h"
 #include "daemon/transact.h"
 #include "daemon/transfers.h"
+#include "daemon/vault_client.h"
 
 void status_handle(struct daemon *d, struct call *c, const void *message)
 {
@@ -27,6 +28,7 @@ void status_handle(struct daemon *d, struct call *c, const void *message)
     }
     s.has_time_untrusted = s.time_untrusted = device_time_untrusted(d) != NULL;
     s.has_distributors_forgotten = s.distributors_forgotten > 0;
+    s.has_vault_silent = s.vault_silent = vault_is_silent(d->vault);
     s.devices = (uint32_t)siblings_count(d);
     for (size_t i = 0; i < siblings_count(d); i++)
         s.devices_online += sibling_is_online(siblings_at(d, i));

@@ -11,7 +11,9 @@
 #include <unistd.h>
 
 #include "base/util.h"
+#include "daemon/account.h"
 #include "daemon/daemon.h"
+#include "daemon/session.h"
 #include "daemon/spawner.h"
 #include "daemon/vault_sign.h"
 
@@ -43,6 +45,8 @@ struct vault {
     struct vault_sign sign;         /* the second channel */
     struct vault_request *requests; /* in the order they were made */
     uint32_t next_id, restarts, failures;
+    uint32_t told_restarts;          /* of restarts: the child after it has been told the time */
+    bool silent;                     /* it has let a deadline pass, and has answered nothing since */
     uint64_t started_ms, restart_ms; /* restart_ms: when to start the next child; 0: not */
     void (*on_identity)(struct daemon *d, int error);
     bool identified, stopping;
@@ -91,6 +95,7 @@ static void on_frame(struct peer *p, const struct frame *f, void *ctx)
 {
     struct vault *v = ctx;
     (void)p;
+    v->silent = false;
     for (struct vault_request **at = &v->requests; *at != NULL; at = &(*at)->next) {
         struct vault_request *r = *at;
         if (r->id != f->request || r->attempts == 0)
@@ -119,6 +124,7 @@ static void fail_requests(struct vault *v, bool (*fits)(const struct vault *, co
             at = &r->next;
         }
     }
+    v->silent = v->silent || (failed != NULL && why == REASON_TIMED_OUT);
     while (failed != NULL) {
         struct vault_request *next = failed->next;
         request_fail(failed, why, detail);
@@ -189,6 +195,16 @@ static int take_identity(struct daemon *d, const vlt_Identity *identity, bool fi
     return 0;
 }
 
+/* A new child has heard no distributor yet; each tells the time when a session begins. */
+static void tell_time_again(struct vault *v, bool refreshed)
+{
+    const bool again = refreshed && v->told_restarts != v->restarts;
+    v->told_restarts = v->restarts;
+    for (struct account *a = v->daemon->accounts; again && a != NULL; a = a->next)
+        if (session_peer(a) != NULL)
+            session_restart(a->session);
+}
+
 static void on_identity(const struct answer *answer, void *ctx)
 {
     struct vault *v = ctx;
@@ -204,6 +220,7 @@ static void on_identity(const struct answer *answer, void *ctx)
                 ? take_identity(v->daemon, &identity, first)
                 : -EPROTO;
     if (r == 0 && answer->why == REASON_NONE) {
+        tell_time_again(v, !first);
         v->identified = true;
         v->failures = 0;
     }
@@ -410,6 +427,7 @@ void vault_stop(struct vault *v)
 }
 
 bool vault_is_up(const struct vault *v) { return v != NULL && v->open && v->identified; }
+bool vault_is_silent(const struct vault *v) { return v == NULL || v->silent || !v->open; }
 uint32_t vault_restarts(const struct vault *v) { return v->restarts; }
 
 static int sign(void *ctx, struct slice message, uint8_t signature[SIGN_BYTES])

@@ -27,6 +27,8 @@ int vault_call(struct vault *v, const struct ask *ask, answer_fn on_answer, void
 int vault_call_fd(struct vault *v, const struct ask *ask, int pass_fd, answer_fn on_answer, void *ctx) MUST_USE;
 
 bool vault_is_up(const struct vault *v);
+bool vault_is_silent(
+    const struct vault *v); /* it is not there, or has let a question pass its deadline and answered nothing since */
 uint32_t vault_restarts(const struct vault *v);
 /* TLS signatures, synchronous, at most 2 s: for peer_identity_new. Valid while v is; fails with -EPIPE while there is no child. */
 void vault_signer(struct vault *v, struct signer *out);

@@ -22,18 +22,18 @@ static bool is_full(const ctl_Status *s)
 static bool is_well(const ctl_Status *s)
 {
     return s->distributors > 0 && s->distributors_online == s->distributors && s->distributors_forgotten == 0 &&
-           !s->time_untrusted && !is_full(s);
+           !s->time_untrusted && !s->vault_silent && !is_full(s);
 }
 
 static void status_json(struct cli *cli, const ctl_Status *s)
 {
-    json_t *o =
-        json_pack("{s:s, s:o, s:s, s:b, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:b, s:b}", "version", s->version,
-                  "client", json_id(s->client), "name", s->name, "well", is_well(s), "port", (int)s->port,
-                  "distributors", (int)s->distributors, "distributors_online", (int)s->distributors_online, "devices",
-                  (int)s->devices, "devices_online", (int)s->devices_online, "tracks", (int)s->tracks, "transfers",
-                  (int)s->transfers, "transfers_waiting", (int)s->transfers_waiting, "waiting", (int)s->waiting,
-                  "time_trusted", !s->time_untrusted, "loading", s->has_loading && s->loading);
+    json_t *o = json_pack(
+        "{s:s, s:o, s:s, s:b, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:b, s:b, s:b}", "version", s->version,
+        "client", json_id(s->client), "name", s->name, "well", is_well(s), "port", (int)s->port, "distributors",
+        (int)s->distributors, "distributors_online", (int)s->distributors_online, "devices", (int)s->devices,
+        "devices_online", (int)s->devices_online, "tracks", (int)s->tracks, "transfers", (int)s->transfers,
+        "transfers_waiting", (int)s->transfers_waiting, "waiting", (int)s->waiting, "time_trusted", !s->time_untrusted,
+        "loading", s->has_loading && s->loading, "vault_answers", !s->vault_silent);
     if (s->has_free_bytes)
         json_object_set_new(o, "free_bytes", json_integer((json_int_t)s->free_bytes));
     output_json(&cli->output, o);
@@ -65,6 +65,8 @@ static void status_text(struct cli *cli, const ctl_Status *s)
     if (s->waiting > 0)
         output_line(out, "waiting       %u report%s for a distributor that is away", (unsigned)s->waiting,
                     s->waiting == 1 ? "" : "s");
+    if (s->vault_silent)
+        output_line(out, "vault         does not answer: nothing can be played, bought or copied; hearth doctor");
     if (s->time_untrusted) {
         output_line(out, "time          untrusted: licenses with an end wait, nothing is lost");
         output_line(out, "              Set the clock, or let this device reach its distributor once: hearth doctor");
@@ -180,7 +182,7 @@ static int on_event(const struct frame *f, void *ctx)
         output_json(&cli->output, json_pack("{s:I, s:I, s:s, s:s}", "number", (json_int_t)e.number, "time_ms",
                                             (json_int_t)e.time_ms, "kind", e.kind, "text", e.text));
     else
-        output_line(&cli->output, "%5llu  %s  %-16s %s", (unsigned long long)e.number, output_time(e.time_ms, when),
+        output_line(&cli->output, "%5llu  %s  %-19s  %s", (unsigned long long)e.number, output_time(e.time_ms, when),
                     e.kind, e.text);
     output_flush();
     return 0;

@@ -148,6 +148,24 @@ def the_keys_are_not_as_they_were():
     os.rename(key + ".lost", key)
     told(attic, "vault", "look", "was started again", "log")
     says(attic, "keys", "good", "")
+    told(attic, "clock", "good", "agrees")  # the new one has been told the time
+    os.kill(attic.vault_pid(), signal.SIGKILL)
+    told(attic, "clock", "good", "agrees")
+
+
+def the_vault_stands_still():
+    """Nothing else is blamed for it."""
+    assert attic("status")["well"]
+    vault = attic.vault_pid()
+    os.kill(vault, signal.SIGSTOP)
+    try:
+        rows = attic.anyhow("doctor")["checks"]
+        assert [r["name"] for r in rows if r["verdict"] == "bad"] == ["vault"] and [r for r in rows if r["name"] == "device" and "were not tried" in r["text"]], rows
+        status = attic("status")
+        assert not status["well"] and not status["vault_answers"], status
+    finally:
+        os.kill(vault, signal.SIGCONT)
+    wait_for("it is well again", lambda: check(attic, "vault") and attic("status")["well"])
 
 
 def hearthd_is_off():
@@ -198,7 +216,7 @@ def a_helper_ends():
 cases = [
     ("all is well", all_is_well), ("a distributor is off", a_distributor_is_off), ("this device's firewall keeps multicast back", the_own_firewall_keeps_multicast_back),
     ("another device's firewall keeps connections back", another_firewall_keeps_connections_back), ("a device is off", a_device_is_off), ("multicast is off", multicast_is_off),
-    ("the clock is wrong", the_clock_is_wrong), ("the disk is full", the_disk_is_full), ("the keys are not as they were", the_keys_are_not_as_they_were),
+    ("the clock is wrong", the_clock_is_wrong), ("the disk is full", the_disk_is_full), ("the keys are not as they were", the_keys_are_not_as_they_were), ("the vault stands still", the_vault_stands_still),
     ("hearthd is off", hearthd_is_off),
     ("its helpers stand still", its_helpers_stand_still), ("a helper ends", a_helper_ends), ("one has come to us", one_has_come_to_us)]
 
