@@ -21,11 +21,7 @@
 #include "net/discovery.h"
 #include "net/heard.h"
 
-#define GOOD 1
-#define LOOK 2
-#define BAD 3
-#define SKEW_MAX_MS DOCUMENTS_SKEW_MS
-#define VAULT_PATIENCE_MS 5000 /* people wait */
+#define PATIENCE_MS 5000 /* people wait */
 
 struct doctor {
     struct walk walk; /* distributors */
@@ -65,16 +61,16 @@ static void on_asked(const struct answer *answer, void *ctx)
     uint32_t restarts = doc->daemon->vault == NULL ? 0 : vault_restarts(doc->daemon->vault);
     doc->vault_is_silent = answer->why != REASON_NONE && answer->why != REASON_VAULT_ALTERED;
     if (answer->why == REASON_VAULT_ALTERED)
-        verdict(doc, "vault", BAD, reason_remedy(answer->why), "%s", reason_text(answer->why));
+        verdict(doc, "vault", DOCTOR_BAD, reason_remedy(answer->why), "%s", reason_text(answer->why));
     else if (answer->why != REASON_NONE)
-        verdict(doc, "vault", BAD, "Restart hearthd and read its log.", "The vault does not answer.");
+        verdict(doc, "vault", DOCTOR_BAD, "Restart hearthd and read its log.", "The vault does not answer.");
     else if (restarts > 0)
-        verdict(doc, "vault", LOOK, "Read hearthd's log: it says why.",
+        verdict(doc, "vault", DOCTOR_LOOK, "Read hearthd's log: it says why.",
                 restarts == 1 ? "The vault answers, and was started again once."
                               : "The vault answers, and was started again %u times.",
                 (unsigned)restarts);
     else
-        verdict(doc, "vault", GOOD, NULL, "The vault answers.");
+        verdict(doc, "vault", DOCTOR_GOOD, NULL, "The vault answers.");
     next(doc);
 }
 
@@ -82,11 +78,11 @@ static void check_vault(struct doctor *doc)
 {
     vlt_DistributorsGet get = vlt_DistributorsGet_init_zero; /* something that stands in its database */
     struct ask ask = ASK(vlt_Type_DISTRIBUTORS_GET, vlt_Type_DISTRIBUTORS, vlt_DistributorsGet, &get);
-    ask.timeout_ms = VAULT_PATIENCE_MS;
+    ask.timeout_ms = PATIENCE_MS;
     if (vault_call(doc->daemon->vault, &ask, on_asked, doc) == 0)
         return;
     doc->vault_is_silent = true;
-    verdict(doc, "vault", BAD, NULL, "The vault cannot be asked.");
+    verdict(doc, "vault", DOCTOR_BAD, NULL, "The vault cannot be asked.");
     next(doc);
 }
 
@@ -94,79 +90,29 @@ static void check_keys(struct doctor *doc)
 {
     char text[DOCTOR_TEXT_BYTES];
     const char *remedy = doctor_keys(doc->daemon, text);
-    verdict(doc, "keys", remedy == NULL ? GOOD : BAD, remedy, "%s", text);
+    verdict(doc, "keys", remedy == NULL ? DOCTOR_GOOD : DOCTOR_BAD, remedy, "%s", text);
     next(doc);
 }
 
 static void check_confinement(struct doctor *doc)
 {
     if (doc->daemon->is_confined)
-        verdict(doc, "confinement", GOOD, NULL,
+        verdict(doc, "confinement", DOCTOR_GOOD, NULL,
                 "hearthd is confined to its own directories, the network and what its helpers permit.");
     else
-        verdict(doc, "confinement", LOOK, "Read hearthd's log: it says what this kernel or this build has not.",
+        verdict(doc, "confinement", DOCTOR_LOOK, "Read hearthd's log: it says what this kernel or this build has not.",
                 "hearthd is confined in part.");
     next(doc);
 }
 
 /* --- Clock, storage, network --- */
 
-/* The account whose clock differs most from ours, of those that were heard; NULL: none was. */
-static const struct account *worst_skew(const struct daemon *d, int64_t *skew_ms)
-{
-    const struct account *worst = NULL;
-    for (struct account *a = d->accounts; a != NULL; a = a->next) {
-        int64_t ms = device_time_of(a) - clock_wall_ms(d->clock);
-        if (a->time.state != DEVICE_TIME_HEARD || (worst != NULL && llabs(ms) <= llabs(*skew_ms)))
-            continue;
-        worst = a;
-        *skew_ms = ms;
-    }
-    return worst;
-}
-
-/* The largest unit that it fills twice: nobody counts seconds of a year. */
-static const char *skew_text(int64_t skew_ms, char out[48])
-{
-    static const struct {
-        int64_t s;
-        const char *word;
-    } units[] = { { 86400, "days" }, { 3600, "hours" }, { 60, "minutes" }, { 1, "s" } };
-    int64_t s = llabs(skew_ms) / 1000;
-    size_t i = 0;
-    while (i + 1 < ARRAY_COUNT(units) && s < 2 * units[i].s)
-        i++;
-    (void)snprintf(out, 48, "%lld %s", (long long)(s / units[i].s), units[i].word);
-    return out;
-}
-
 static void on_time(void *ctx)
 {
     struct doctor *doc = ctx;
-    int64_t skew_ms = 0;
-    char skew[48];
-    const struct account *untrusted = device_time_untrusted(doc->daemon);
-    const struct account *heard = worst_skew(doc->daemon, &skew_ms);
-    if (untrusted != NULL && session_peer(account_find(doc->daemon, untrusted->distributor.bytes)) != NULL)
-        verdict(
-            doc, "clock", BAD, "It passes by itself; its operator can say when.",
-            "The time is untrusted: %s is connected, and has signed a later time before. What has an end waits until then; nothing is lost.",
-            untrusted->name);
-    else if (untrusted != NULL)
-        verdict(doc, "clock", BAD, "Set the clock (timedatectl set-ntp true), or let this device reach it once.",
-                "The time is untrusted: the clock %s, and %s has not told it. What has an end waits; nothing is lost.",
-                untrusted->time.state == DEVICE_TIME_BEHIND ? "runs behind what was signed before"
-                                                            : "disagrees with another distributor's",
-                untrusted->name);
-    else if (heard == NULL)
-        verdict(doc, "clock", LOOK, "A distributor tells it when a session begins: let this device reach it once.",
-                "No distributor has told the time yet.");
-    else if (llabs(skew_ms) > SKEW_MAX_MS)
-        verdict(doc, "clock", BAD, "Set the clock: timedatectl set-ntp true",
-                "The clock is %s %s; while this device runs it goes by %s.", skew_text(skew_ms, skew),
-                skew_ms > 0 ? "slow" : "fast", heard->name);
-    else
-        verdict(doc, "clock", GOOD, NULL, "The clock agrees with the distributors' (%lld ms).", (long long)skew_ms);
+    struct doctor_verdict v;
+    doctor_clock(doc->daemon, &v);
+    verdict(doc, "clock", v.how, v.remedy, "%s", v.text);
     next(doc);
 }
 
@@ -185,7 +131,8 @@ static void check_copy(struct doctor *doc)
     for (struct account *a = doc->daemon->accounts; a != NULL; a = a->next)
         if (a->registered && session_vault_is_behind(a->session))
             verdict(
-                doc, "vault copy", BAD, "Look at its log, and let the device connect to it again: hearth accounts",
+                doc, "vault copy", DOCTOR_BAD,
+                "Look at its log, and let the device connect to it again: hearth accounts",
                 "The vault is an older copy of itself and has not caught up: counted licenses sleep, no copy is accepted.");
     next(doc);
 }
@@ -195,15 +142,16 @@ static void check_storage(struct doctor *doc)
     struct statvfs fs;
     const char *dir = doc->daemon->config.state_dir;
     if (statvfs(dir, &fs) != 0 || access(dir, W_OK) != 0) {
-        verdict(doc, "storage", BAD, "Check the state directory's owner and mount.", "%s cannot be written.", dir);
+        verdict(doc, "storage", DOCTOR_BAD, "Check the state directory's owner and mount.", "%s cannot be written.",
+                dir);
         next(doc);
         return;
     }
     uint64_t free_mib = (uint64_t)fs.f_bavail * fs.f_frsize >> 20;
     verdict(doc, "storage",
-            free_mib < 64     ? BAD
-            : free_mib < 1024 ? LOOK
-                              : GOOD,
+            free_mib < 64     ? DOCTOR_BAD
+            : free_mib < 1024 ? DOCTOR_LOOK
+                              : DOCTOR_GOOD,
             free_mib < 1024 ? "Make room, or remove tracks: hearth remove TRACK" : NULL, "%llu MiB are free in %s.",
             (unsigned long long)free_mib, dir);
     next(doc);
@@ -222,7 +170,7 @@ static void check_bodies(struct doctor *doc)
         count++;
     }
     if (count > 0)
-        verdict(doc, "content", BAD, "Transfer the damaged blocks again: hearth get TRACK --download-only",
+        verdict(doc, "content", DOCTOR_BAD, "Transfer the damaged blocks again: hearth get TRACK --download-only",
                 count == 1 ? "%s is damaged." : "%s is damaged, and others are: hearth library",
                 first->has_info ? first->title : "A track");
     next(doc);
@@ -232,10 +180,10 @@ static void check_listener(struct doctor *doc)
 {
     struct daemon *d = doc->daemon;
     if (d->listener == NULL)
-        verdict(doc, "listener", BAD, "Choose another address: --listen HOST:PORT",
+        verdict(doc, "listener", DOCTOR_BAD, "Choose another address: --listen HOST:PORT",
                 "Other devices cannot connect to this one.");
     else
-        verdict(doc, "listener", GOOD, NULL, "Other devices connect to port %u.", (unsigned)d->port);
+        verdict(doc, "listener", DOCTOR_GOOD, NULL, "Other devices connect to port %u.", (unsigned)d->port);
     next(doc);
 }
 
@@ -260,16 +208,16 @@ static void on_heard(const struct heard_row *rows, size_t count, void *ctx)
         if (rows[i].heard)
             continue;
         unheard++;
-        verdict(doc, "discovery", BAD,
+        verdict(doc, "discovery", DOCTOR_BAD,
                 system ? "Is UDP port 5353 let through by this device's firewall? Restart avahi-daemon."
                        : "Let UDP port 5353 through this device's firewall.",
                 "What this device announces on %s is not heard there (multicast DNS).", rows[i].interface);
     }
     if (count == 0 || alone)
-        verdict(doc, "discovery", BAD, "Connect this device to the household's network.",
+        verdict(doc, "discovery", DOCTOR_BAD, "Connect this device to the household's network.",
                 "This device is in no network now.");
     else if (unheard < count)
-        verdict(doc, "discovery", GOOD, NULL, "Multicast DNS is heard, by %s; %u of %u siblings are seen.",
+        verdict(doc, "discovery", DOCTOR_GOOD, NULL, "Multicast DNS is heard, by %s; %u of %u siblings are seen.",
                 system ? "the system's avahi-daemon" : "hearthd's own responder", found, of);
     next(doc);
 }
@@ -279,7 +227,7 @@ static void check_discovery(struct doctor *doc)
     struct daemon *d = doc->daemon;
     if (d->discovery != NULL && heard_ask(d->loop, &d->self, on_heard, doc) == 0)
         return;
-    verdict(doc, "discovery", LOOK,
+    verdict(doc, "discovery", DOCTOR_LOOK,
             d->config.discovery
                 ? "Restart hearthd and read its log."
                 : "Give addresses by hand (hearth devices add HOST:PORT), or switch it on: discovery = yes",
@@ -289,18 +237,42 @@ static void check_discovery(struct doctor *doc)
 
 /* --- Distributors --- */
 
+/* A connection may not know yet that its other end is out of reach. One that is judged so is made anew. */
+static void on_answered(const struct answer *answer, void *ctx)
+{
+    struct doctor *doc = ctx;
+    struct account *a = doc->walk.accounts[doc->walk.index];
+    if (answer->why != REASON_OFFLINE && answer->why != REASON_TIMED_OUT) {
+        verdict(doc, "distributor", DOCTOR_GOOD, NULL, "%s is connected at %s.", a->name, a->address);
+    } else {
+        verdict(doc, "distributor", DOCTOR_BAD, reason_remedy(REASON_OFFLINE),
+                "%s was connected, and does not answer at %s.", a->name, a->address);
+        session_restart(a->session);
+    }
+    walk_next(&doc->walk);
+}
+
+static bool ask_distributor(struct doctor *doc, struct account *a)
+{
+    struct ask ask = { .type = msg_Type_ROSTER_GET, .reply_type = msg_Type_ROSTER, .timeout_ms = PATIENCE_MS };
+    if (session_call(a, &ask, on_answered, doc) == 0)
+        return true;
+    verdict(doc, "distributor", DOCTOR_GOOD, NULL, "%s is connected at %s.", a->name, a->address);
+    return false;
+}
+
 static void on_session(const struct answer *answer, void *ctx)
 {
     struct doctor *doc = ctx;
     struct account *a = doc->walk.accounts[doc->walk.index];
     if (answer->why != REASON_NONE)
-        verdict(doc, "distributor", BAD, answer->refusal->has_remedy ? answer->refusal->remedy : NULL, "%s",
+        verdict(doc, "distributor", DOCTOR_BAD, answer->refusal->has_remedy ? answer->refusal->remedy : NULL, "%s",
                 answer->refusal->text);
     else if (a->session != NULL && !session_knows_us(a->session))
-        verdict(doc, "distributor", BAD, "Register again: hearth register URL",
+        verdict(doc, "distributor", DOCTOR_BAD, "Register again: hearth register URL",
                 "%s has removed this device from the account.", a->name);
-    else
-        verdict(doc, "distributor", GOOD, NULL, "%s is connected at %s.", a->name, a->address);
+    else if (ask_distributor(doc, a))
+        return;
     walk_next(&doc->walk);
 }
 
@@ -315,7 +287,7 @@ static void walked(struct walk *w)
 {
     struct doctor *doc = container_of(w, struct doctor, walk);
     if (w->index == 0)
-        verdict(doc, "distributor", LOOK, "hearth register URL", "This device is not registered anywhere.");
+        verdict(doc, "distributor", DOCTOR_LOOK, "hearth register URL", "This device is not registered anywhere.");
     next(doc);
 }
 
@@ -347,30 +319,30 @@ static void on_device(const struct doctor_device *r, void *ctx)
     const char *here = first_place(r, REASON_NONE), *false_one = first_place(r, REASON_UNKNOWN_DEVICE);
     if (here != NULL && !r->found && doc->daemon->discovery != NULL)
         verdict(
-            doc, "device", LOOK,
+            doc, "device", DOCTOR_LOOK,
             "Something between the two keeps multicast back (another network, a firewall, isolated clients). When its address changes: hearth devices add HOST:PORT",
             "%s answers at %s, but is not seen by multicast DNS.", r->name, here);
     else if (here != NULL)
-        verdict(doc, "device", GOOD, NULL, "%s answers at %s.", r->name, here);
+        verdict(doc, "device", DOCTOR_GOOD, NULL, "%s answers at %s.", r->name, here);
     else if (r->found && first_place(r, REASON_UNKNOWN_DEVICE) == r->places[0])
-        verdict(doc, "device", BAD, "Tell where it really is: hearth devices add HOST:PORT",
+        verdict(doc, "device", DOCTOR_BAD, "Tell where it really is: hearth devices add HOST:PORT",
                 "%s is announced by multicast DNS, but nowhere does it answer.", r->name);
     else if (r->found)
         verdict(
-            doc, "device", BAD,
+            doc, "device", DOCTOR_BAD,
             "On that device, let its port through the firewall: hearth status there says which. If it is not there: hearth devices add HOST:PORT",
             "%s is seen by multicast DNS, but does not answer at %s (%s).", r->name, r->places[0],
             reason_code(r->why[0]));
     else if (r->linked)
-        verdict(doc, "device", LOOK,
+        verdict(doc, "device", DOCTOR_LOOK,
                 "On that device, let its port through the firewall: hearth status there says which",
                 "%s is connected, but does not answer at %s (%s).", r->name, r->places[0], reason_code(r->why[0]));
     else
-        verdict(doc, "device", LOOK, "Is it on, and in this network? Else: hearth devices add HOST:PORT",
+        verdict(doc, "device", DOCTOR_LOOK, "Is it on, and in this network? Else: hearth devices add HOST:PORT",
                 "%s does not answer at %s (%s).", r->name, r->places[0], reason_code(r->why[0]));
     if (false_one != NULL)
         verdict(
-            doc, "device", here != NULL ? LOOK : BAD,
+            doc, "device", here != NULL ? DOCTOR_LOOK : DOCTOR_BAD,
             "It gets nothing. Somebody in this network announces it falsely, or it has that address now: look for the device there",
             "At %s another device answers under the name of %s.", false_one, r->name);
     check_siblings(doc);
@@ -380,7 +352,7 @@ static void check_siblings(struct doctor *doc)
 {
     struct daemon *d = doc->daemon;
     if (doc->vault_is_silent && siblings_count(d) > 0)
-        verdict(doc, "device", LOOK, "Mend the vault first: see above.",
+        verdict(doc, "device", DOCTOR_LOOK, "Mend the vault first: see above.",
                 "The other devices were not tried: that takes the vault.");
     if (doc->vault_is_silent || doc->sibling >= siblings_count(d) || d->stopping) {
         next(doc);
@@ -390,9 +362,9 @@ static void check_siblings(struct doctor *doc)
     if (doctor_ask_device(d, s, on_device, doc) == 0)
         return;
     if (sibling_is_online(s)) /* it has come to us */
-        verdict(doc, "device", GOOD, NULL, "%s is connected; no address of it is known.", s->name);
+        verdict(doc, "device", DOCTOR_GOOD, NULL, "%s is connected; no address of it is known.", s->name);
     else
-        verdict(doc, "device", LOOK, "Is it on, and in this network? Else: hearth devices add HOST:PORT",
+        verdict(doc, "device", DOCTOR_LOOK, "Is it on, and in this network? Else: hearth devices add HOST:PORT",
                 "%s has not been seen; no address is known.", s->name);
     later_run(&d->later, &doc->later, on_again);
 }
@@ -409,12 +381,14 @@ static void on_outputs(enum reason why, void *ctx)
 {
     struct doctor *doc = ctx;
     if (why != REASON_NONE)
-        verdict(doc, "sound", LOOK, "See hearthd's log.", "The player could not say which sound outputs there are.");
+        verdict(doc, "sound", DOCTOR_LOOK, "See hearthd's log.",
+                "The player could not say which sound outputs there are.");
     else if (doc->outputs == 0)
-        verdict(doc, "sound", LOOK, "Is a sound device connected, and may hearthd use it? Without: --output silent",
+        verdict(doc, "sound", DOCTOR_LOOK,
+                "Is a sound device connected, and may hearthd use it? Without: --output silent",
                 "There is no sound output here.");
     else
-        verdict(doc, "sound", GOOD, NULL, "%u sound output%s: hearth outputs", doc->outputs,
+        verdict(doc, "sound", DOCTOR_GOOD, NULL, "%u sound output%s: hearth outputs", doc->outputs,
                 doc->outputs == 1 ? "" : "s");
     next(doc);
 }
@@ -425,7 +399,7 @@ static void check_sound(struct doctor *doc)
     int r = outputs_ask(doc->daemon, &callbacks, doc);
     if (r == 0)
         return;
-    verdict(doc, "sound", LOOK, r == -ENOENT ? "Install hearth-player beside hearthd." : "See hearthd's log.",
+    verdict(doc, "sound", DOCTOR_LOOK, r == -ENOENT ? "Install hearth-player beside hearthd." : "See hearthd's log.",
             "The player cannot be started.");
     next(doc);
 }
@@ -435,7 +409,7 @@ static void check_sound(struct doctor *doc)
 static void on_helpers(const char *wrong, const char *remedy, void *ctx)
 {
     struct doctor *doc = ctx;
-    verdict(doc, "helpers", wrong != NULL ? BAD : GOOD, remedy, "%s",
+    verdict(doc, "helpers", wrong != NULL ? DOCTOR_BAD : DOCTOR_GOOD, remedy, "%s",
             wrong != NULL ? wrong : "What opens files and starts programs for it answers.");
     next(doc);
 }

@@ -10,6 +10,14 @@ void status_handle(struct daemon *d, struct call *c, const void *message); /* ct
 void doctor_handle(struct daemon *d, struct call *c, const void *message); /* ctl DOCTOR (doctor.c) */
 
 #define DOCTOR_TEXT_BYTES 256
+enum { DOCTOR_GOOD = 1, DOCTOR_LOOK = 2, DOCTOR_BAD = 3 }; /* ctl.CheckRow.verdict */
+struct doctor_verdict {
+    uint32_t how;
+    char text[DOCTOR_TEXT_BYTES];
+    const char *remedy; /* NULL: none is needed */
+};
+/* doctor_clock.c. After device_time_refresh: of what is known in memory. */
+void doctor_clock(struct daemon *d, struct doctor_verdict *v);
 /* doctor_keys.c. NULL: text says that the vault's files are well, and to what their key is bound; else what to do about what text says. */
 const char *doctor_keys(const struct daemon *d, char text[DOCTOR_TEXT_BYTES]) MUST_USE;
 

@@ -72,6 +72,16 @@ def a_distributor_is_off():
     boreal.start()
 
 
+def a_distributor_is_out_of_reach():
+    """Its connection has not ended, since nobody has said so."""
+    hosts["attic"].nft([("output", "ip daddr 10.77.0.254 drop"), ("input", "ip saddr 10.77.0.254 drop")])
+    assert attic("status")["distributors_online"] == 1
+    says(attic, "distributor", "bad", "does not answer at 10.77.0.254", "network")
+    assert attic("status")["distributors_online"] == 0
+    hosts["attic"].nft([])
+    told(attic, "distributor", "good", "aurora is connected")
+
+
 def the_own_firewall_keeps_multicast_back():
     for where in ("input", "output"):
         hosts["attic"].nft([(where, "udp dport 5353 drop")])
@@ -214,7 +224,7 @@ def a_helper_ends():
 
 
 cases = [
-    ("all is well", all_is_well), ("a distributor is off", a_distributor_is_off), ("this device's firewall keeps multicast back", the_own_firewall_keeps_multicast_back),
+    ("all is well", all_is_well), ("a distributor is off", a_distributor_is_off), ("a distributor is out of reach", a_distributor_is_out_of_reach), ("this device's firewall keeps multicast back", the_own_firewall_keeps_multicast_back),
     ("another device's firewall keeps connections back", another_firewall_keeps_connections_back), ("a device is off", a_device_is_off), ("multicast is off", multicast_is_off),
     ("the clock is wrong", the_clock_is_wrong), ("the disk is full", the_disk_is_full), ("the keys are not as they were", the_keys_are_not_as_they_were), ("the vault stands still", the_vault_stands_still),
     ("hearthd is off", hearthd_is_off),
