@@ -1,4 +1,5 @@
 /* devices: this one and its siblings; their names, addresses, and removing one. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
 
@@ -245,6 +246,24 @@ static void on_address_kept(int outcome, void *ctx)
     free(v);
 }
 
+static void refuse_visit(const struct visit *v, enum reason why)
+{
+    msg_Refusal refusal;
+    char text[192];
+    (void)snprintf(text, sizeof(text),
+                   why == REASON_NOT_OWNED ? "What answers at %s is no device of the household."
+                                           : "%s does not answer.",
+                   v->address);
+    reason_refusal(&refusal, why, text);
+    refusal.has_remedy = true;
+    CODEC_SET_TEXT(
+        refusal.remedy,
+        why == REASON_NOT_OWNED
+            ? "hearth devices lists them; one of another account is linked first (hearth link)."
+            : "Is that device on, is this its port (hearth status there), and does its firewall let it through?");
+    call_refuse_as(v->call, &refusal);
+}
+
 static void on_visit_closed(struct peer *p, enum reason why, void *ctx)
 {
     struct visit *v = ctx;
@@ -259,7 +278,7 @@ static void on_visit_closed(struct peer *p, enum reason why, void *ctx)
     if (why == REASON_NOT_FOUND)
         call_refuse(v->call, REASON_NOT_FOUND, "There is no such host.");
     else
-        call_refuse(v->call, v->why != REASON_NONE ? v->why : why != REASON_NONE ? why : REASON_OFFLINE, NULL);
+        refuse_visit(v, v->why != REASON_NONE ? v->why : why != REASON_NONE ? why : REASON_OFFLINE);
     free(v);
 }
 

@@ -333,6 +333,11 @@ static void on_device(const struct doctor_device *r, void *ctx)
             "On that device, let its port through the firewall: hearth status there says which. If it is not there: hearth devices add HOST:PORT",
             "%s is seen by multicast DNS, but does not answer at %s (%s).", r->name, r->places[0],
             reason_code(r->why[0]));
+    else if (r->linked && r->why[0] == REASON_OFFLINE)
+        verdict(
+            doc, "device", DOCTOR_LOOK,
+            "Its port has changed, and multicast DNS does not tell the new one: hearth devices add HOST:PORT (hearth status there)",
+            "%s is connected, but nothing listens at %s any more.", r->name, r->places[0]);
     else if (r->linked)
         verdict(doc, "device", DOCTOR_LOOK,
                 "On that device, let its port through the firewall: hearth status there says which",

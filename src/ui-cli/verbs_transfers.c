@@ -321,9 +321,7 @@ static int run_transfers(struct cli *cli, int argc, char **argv)
         if (strcmp(args[0], actions[a]) == 0)
             m.action = a;
     if (m.action == 0 || m.number == 0)
-        return cli_usage(
-            cli,
-            "one of: transfers [--follow] [--all], transfers pause N, transfers resume N, transfers cancel N, transfers limit [[--send] RATE|none]");
+        return cli_usage(cli, "pause, resume or cancel, and the number of a transfer");
     code = CLI_CALL(cli, TRANSFER_CONTROL, ctl_TransferControl, &m, NULL, NULL);
     if (code != EXIT_DONE)
         return code;

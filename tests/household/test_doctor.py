@@ -97,6 +97,19 @@ def another_firewall_keeps_connections_back():
     told(kitchen, "device", "good", "attic answers")
 
 
+def its_port_has_changed_unheard():
+    hosts["kitchen"].nft([("input", "udp dport 5353 drop")])
+    attic.stop()
+    attic.listen = ":7412"
+    attic.start(True)
+    told(kitchen, "device", "look", at_attic("attic is connected, but nothing listens at {} any more."), "hearth devices add HOST:PORT")
+    hosts["kitchen"].nft([])
+    attic.stop()
+    attic.listen = ":7411"
+    attic.start()
+    told(kitchen, "device", "good", at_attic("attic answers at {}."))
+
+
 def a_device_is_off():
     attic.stop()
     told(kitchen, "device", "look", at_attic("attic does not answer at {} "), "hearth devices add HOST:PORT")
@@ -225,7 +238,7 @@ def a_helper_ends():
 
 cases = [
     ("all is well", all_is_well), ("a distributor is off", a_distributor_is_off), ("a distributor is out of reach", a_distributor_is_out_of_reach), ("this device's firewall keeps multicast back", the_own_firewall_keeps_multicast_back),
-    ("another device's firewall keeps connections back", another_firewall_keeps_connections_back), ("a device is off", a_device_is_off), ("multicast is off", multicast_is_off),
+    ("another device's firewall keeps connections back", another_firewall_keeps_connections_back), ("a device is off", a_device_is_off), ("its port has changed unheard", its_port_has_changed_unheard), ("multicast is off", multicast_is_off),
     ("the clock is wrong", the_clock_is_wrong), ("the disk is full", the_disk_is_full), ("the keys are not as they were", the_keys_are_not_as_they_were), ("the vault stands still", the_vault_stands_still),
     ("hearthd is off", hearthd_is_off),
     ("its helpers stand still", its_helpers_stand_still), ("a helper ends", a_helper_ends), ("one has come to us", one_has_come_to_us)]

@@ -118,7 +118,8 @@ def an_address_by_hand():
     attic.start()
     lost = check(kitchen, "device")[0]
     assert lost["verdict"] == "look" and f"does not answer at {at}" in lost["text"] and "hearth devices add" in lost["remedy"], lost
-    kitchen.refused("offline", "devices", "add", "10.77.0.50:7411")
+    refused = kitchen.refused("offline", "devices", "add", "10.77.0.50:7411")
+    assert refused.message == "10.77.0.50:7411 does not answer." and "hearth status there" in refused.remedy, refused
     kitchen("devices", "add", "10.77.0.50:7499")
     shares("at an address by hand")
     kitchen.stop()
