@@ -11,6 +11,7 @@
 #include "base/util.h"
 
 #define USUAL_COLUMNS 80
+#define USUAL_LINES 24
 #define CUT "..."
 
 /* The next character: its bytes, and its columns into *columns. 0 at the end. */
@@ -114,4 +115,10 @@ size_t width_of_terminal(int fd)
 {
     struct winsize size;
     return ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : USUAL_COLUMNS;
+}
+
+size_t width_lines_of_terminal(int fd)
+{
+    struct winsize size;
+    return ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_row > 0 ? size.ws_row : USUAL_LINES;
 }

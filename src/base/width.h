@@ -16,6 +16,8 @@ size_t width_line(const char *text, size_t columns);
 bool width_turns(const char *text);
 /* Of the terminal behind a descriptor; 80 when it does not say. */
 size_t width_of_terminal(int fd);
+/* How many lines it has; 24 when it does not say. */
+size_t width_lines_of_terminal(int fd);
 
 /* Is the descriptor a terminal on which a line can be written again (not TERM=dumb)? */
 bool width_moves(int fd);

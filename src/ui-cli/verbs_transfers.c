@@ -67,6 +67,7 @@ struct rows {
     unsigned under_way; /* waiting, running or paused */
     bool all;
     unsigned ended, row_count, room;
+    size_t lines_max;      /* of the table; 0: as many as there are */
     ctl_TransferRow *rows; /* for people: in order of number, as they come */
 };
 
@@ -191,12 +192,38 @@ static int on_transfer(const struct frame *f, void *ctx)
     return 0;
 }
 
+/* What is shown on a screen that has not room for all: what runs before what waits, that before what has ended. */
+static unsigned rank(const ctl_TransferRow *t) { return t->state == 2 ? 0 : t->state <= 3 ? 1 : 2; }
+
+/* Of each rank, how many may be shown. A row takes two lines at most, unless it has several sources. */
+static void share_lines(const struct rows *rows, unsigned ended, unsigned most[3])
+{
+    unsigned count[3] = { 0, 0, ended }, room = rows->lines_max > 0 ? (unsigned)(rows->lines_max / 2) : UINT32_MAX;
+    for (unsigned i = 0; i < rows->row_count; i++)
+        count[rank(&rows->rows[i])] += rank(&rows->rows[i]) < 2;
+    for (unsigned r = 0; r < 3; room -= most[r++])
+        most[r] = count[r] < room ? count[r] : room;
+}
+
 static void print_rows(struct rows *rows, unsigned *lines)
 {
-    unsigned left = !rows->all && rows->ended > ENDED_SHOWN ? rows->ended - ENDED_SHOWN : 0, passed = 0;
-    for (unsigned i = 0; i < rows->row_count; i++)
-        if (rows->rows[i].state <= 3 || passed++ >= left)
-            put_row(rows, &rows->rows[i]);
+    unsigned left = !rows->all && rows->ended > ENDED_SHOWN ? rows->ended - ENDED_SHOWN : 0, hidden = 0, most[3];
+    share_lines(rows, rows->ended - left, most);
+    left = rows->ended - most[2];
+    for (unsigned i = 0, passed = 0; i < rows->row_count; i++) {
+        const ctl_TransferRow *t = &rows->rows[i];
+        if (rank(t) == 2 ? passed++ < left : most[rank(t)] == 0) {
+            hidden += rank(t) < 2;
+            continue;
+        }
+        most[rank(t)]--;
+        put_row(rows, t);
+    }
+    if (hidden > 0) {
+        char text[48];
+        (void)snprintf(text, sizeof(text), "%u more %s under way", hidden, hidden == 1 ? "is" : "are");
+        table_note(&rows->table, text);
+    }
     if (rows->table.rows == 1)
         output_line(&rows->cli->output, "Nothing is under way.");
     *lines = (rows->table.rows == 1) + (left > 0) + (unsigned)table_print(&rows->table);
@@ -204,9 +231,11 @@ static void print_rows(struct rows *rows, unsigned *lines)
         output_line(&rows->cli->output, "%u more %s ended: hearth transfers --all", left, left == 1 ? "has" : "have");
 }
 
-static int list_transfers(struct cli *cli, bool all, unsigned *under_way, unsigned *lines)
+static int list_transfers(struct cli *cli, bool all, size_t lines_max, unsigned *under_way, unsigned *lines)
 {
-    struct rows rows = { .cli = cli, .list = cli->output.json ? json_array() : NULL, .all = all };
+    struct rows rows = {
+        .cli = cli, .list = cli->output.json ? json_array() : NULL, .all = all, .lines_max = lines_max
+    };
     table_init(&rows.table, 7, (const char *[]){ "#", "KIND", "DEVICE", "TITLE", "STATE", "AMOUNT", "" });
     rows.table.beneath = 5; /* how far it is, and how fast, is what is asked for */
     int code = CLI_CALL(cli, TRANSFERS_GET, ctl_TransfersGet, &(ctl_TransfersGet){ 0 }, on_transfer, &rows);
@@ -229,12 +258,17 @@ static int follow_transfers(struct cli *cli, bool all)
 {
     bool again = !cli->output.json && width_moves(STDOUT_FILENO);
     unsigned under_way, lines;
-    int code = list_transfers(cli, all, &under_way, &lines);
+    /* What has left the screen at its top cannot be written again. Three lines: the heading, how many more, the cursor. */
+    const size_t screen = again ? width_lines_of_terminal(STDOUT_FILENO) : 0;
+    const size_t lines_max = !again ? 0 : screen > 5 ? screen - 3 : 2;
+    int code = list_transfers(cli, all, lines_max, &under_way, &lines);
     while (code == EXIT_DONE && under_way > 0) {
         (void)poll(NULL, 0, FOLLOW_MS);
-        if (again)
+        if (again && lines < screen)
             printf("\033[%uA\033[J", lines);
-        code = list_transfers(cli, all, &under_way, &lines);
+        else if (again) /* notes may have needed more */
+            fputs("\033[H\033[J", stdout);
+        code = list_transfers(cli, all, lines_max, &under_way, &lines);
         output_flush();
     }
     return code;
@@ -310,7 +344,7 @@ static int run_transfers(struct cli *cli, int argc, char **argv)
     if (send && (count == 0 || strcmp(args[0], "limit") != 0))
         return cli_usage(cli, "--send is for a limit");
     if (count == 0)
-        return follow ? follow_transfers(cli, all) : list_transfers(cli, all, &under_way, &lines);
+        return follow ? follow_transfers(cli, all) : list_transfers(cli, all, 0, &under_way, &lines);
     if (strcmp(args[0], "limit") == 0)
         return limit(cli, count == 2 ? args[1] : NULL, send);
     static const char *const actions[] = { "", "pause", "resume", "cancel" };

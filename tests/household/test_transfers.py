@@ -235,6 +235,21 @@ def many_at_once():
     assert all(library[c]["has_body"] and library[c]["license"] == "valid" for c in contents)
 
 
+def followed_on_a_screen(contents):
+    """More than it has lines: what is shown again each second is no more than can be."""
+    h.attic.stop()
+    copying = begin(h.kitchen, "copy", *contents, "--to", "attic")
+    wait_for("all wait for attic", lambda: sum(t["state"] == "waiting" and t["peer"] == "attic" for t in h.kitchen("transfers")["transfers"]) == 30)
+    person = Terminal(h.kitchen, "transfers", "--follow", columns=80)  # of 24 lines
+    person.sees(r"\x1b\[J[^\x1b]* more are under way")  # the second time
+    text = person.read()
+    ups = [int(up) for up in re.findall(r"\x1b\[(\d+)A", text)]
+    assert ups and max(ups) < 24, (ups, text)
+    person.type("\x03")
+    h.attic.start()
+    assert copying.wait(60) == 0
+
+
 def many_by_one_command():
     """They go side by side, in few transactions; what is wrong with one is said, and hurts no other."""
     contents = [bought(size=5000) for _ in range(30)]
@@ -243,6 +258,7 @@ def many_by_one_command():
     library = {t["content"]: t for t in h.bedroom.library()}
     assert all(library[c]["has_body"] and library[c]["license"] == "valid" for c in contents)
     assert all(t.get("reason") == "already" for t in h.kitchen("copy", *contents, "--to", "bedroom")["transfers"])
+    followed_on_a_screen(contents)
     others = [bought(size=5000) for _ in range(5)]
     before = len(h.kitchen("bills")["bills"])
     for wrong, why in (("no such track", "No track 'no such track'"), ("attic", "No track 'attic': it is a device, and --to takes one. Give the command once for each")):
