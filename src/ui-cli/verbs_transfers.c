@@ -77,6 +77,13 @@ static bool has_been_cancelled(const ctl_TransferRow *t)
     return t->has_reason && strcmp(t->reason, reason_code(REASON_CANCELLED)) == 0;
 }
 
+/* In words; of a later version's reason the code, which says more than none. */
+static const char *in_words(const char *code)
+{
+    enum reason why = reason_of_code(code);
+    return strcmp(reason_code(why), code) == 0 ? reason_text(why) : code;
+}
+
 /* Why it waits, in words; "" when it is just beginning. */
 static const char *why_it_waits(const ctl_TransferRow *t, char out[REMARK_BYTES])
 {
@@ -92,7 +99,7 @@ static const char *why_it_waits(const ctl_TransferRow *t, char out[REMARK_BYTES]
     else if (strcmp(t->reason, reason_code(REASON_OFFLINE)) == 0)
         (void)snprintf(out, REMARK_BYTES, "%s cannot be reached now; goes on when it can", t->waits_for);
     else
-        return t->reason;
+        return in_words(t->reason);
     return out;
 }
 
@@ -129,7 +136,7 @@ static const char *remark(const ctl_TransferRow *t, char out[REMARK_BYTES])
     else if (was_there(t))
         return "it was there already";
     else if (t->has_reason)
-        return t->state == 1 ? why_it_waits(t, out) : t->reason;
+        return t->state == 1 ? why_it_waits(t, out) : in_words(t->reason);
     if (t->has_still_ms)
         (void)snprintf(out, REMARK_BYTES, "waits for %s since %s",
                        t->sources_count > 1    ? "all of them"
@@ -155,7 +162,7 @@ static void put_row(struct rows *rows, const ctl_TransferRow *t)
         snprintf(amount, sizeof(amount), "%s of %s", output_bytes(t->done_bytes, done),
                  output_bytes(t->total_bytes, total));
     const char *said = remark(t, text);
-    bool beneath = !ended && t->has_reason; /* a sentence */
+    bool beneath = t->has_reason && (!ended || said == in_words(t->reason)); /* a sentence */
     const char *state = t->state == 1 && has_been_cancelled(t) ? "giving back"
                         : t->has_still_ms                      ? "stalled"
                         : was_there(t)                         ? "ended"

@@ -380,6 +380,7 @@ def no_room():
             full = h.kitchen.refused("storage-full", verb, content, "--to", cellar_name)
             assert re.search(rf"takes \d+ MiB, and \d+ MiB are free for it on {cellar_name}. There, hearth remove TRACK", full.message) and not full.remedy, full
             assert in_state(h.kitchen, content, "failed")["reason"] == "storage-full"
+            assert any(re.fullmatch(r"    \S.* room .*\.", line) for line in shown("transfers", columns=200)), shown("transfers", columns=200)
             wait_for("it is as before", lambda: h.kitchen.track(content)["license"] == "valid" and paid_for(content) == 10)
         with open(path := os.path.join(h.root, "large.wav"), "wb") as f:
             f.write(fresh.base[:-4] + b"shop")
