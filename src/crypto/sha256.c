@@ -1,27 +1,43 @@
-/* SHA-256 over GnuTLS. Not here: keyed hashing (hkdf.c), trees (merkle.c). Any thread. */
+/* SHA-256 over GnuTLS; over libsodium where there is no memory left. Not here: keyed hashing (hkdf.c), trees (merkle.c). Any thread. */
 #include "crypto/sha256.h"
 
 #include <stdlib.h>
 
 #include <gnutls/crypto.h>
 #include <gnutls/gnutls.h>
+#include <sodium.h>
 
-/* The algorithm is compiled into the library: a refusal means a broken installation, and there is nothing to fall back on. */
+/* Of a hash that has been begun: a broken installation. */
 static void must(int gnutls_code)
 {
     if (gnutls_code < 0)
         abort();
 }
 
+/* libsodium needs none for it, and is slower. GnuTLS does not always say that it was memory that it lacked. */
+static void hash_without_memory(const struct slice *parts, size_t count, uint8_t out[SHA256_BYTES])
+{
+    crypto_hash_sha256_state state;
+    (void)crypto_hash_sha256_init(&state);
+    for (size_t i = 0; i < count; i++)
+        if (parts[i].len > 0)
+            (void)crypto_hash_sha256_update(&state, parts[i].data, parts[i].len);
+    (void)crypto_hash_sha256_final(&state, out);
+}
+
 void sha256(struct slice data, uint8_t out[SHA256_BYTES])
 {
-    must(gnutls_hash_fast(GNUTLS_DIG_SHA256, data.data, data.len, out));
+    if (gnutls_hash_fast(GNUTLS_DIG_SHA256, data.data, data.len, out) < 0)
+        hash_without_memory(&data, 1, out);
 }
 
 void sha256_parts(const struct slice *parts, size_t count, uint8_t out[SHA256_BYTES])
 {
     gnutls_hash_hd_t handle;
-    must(gnutls_hash_init(&handle, GNUTLS_DIG_SHA256));
+    if (gnutls_hash_init(&handle, GNUTLS_DIG_SHA256) < 0) {
+        hash_without_memory(parts, count, out);
+        return;
+    }
     for (size_t i = 0; i < count; i++) {
         if (parts[i].len > 0)
             must(gnutls_hash(handle, parts[i].data, parts[i].len));

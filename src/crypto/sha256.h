@@ -6,7 +6,7 @@
 
 #define SHA256_BYTES 32
 
-/* One shot. Aborts the program only if the library has no SHA-256 at all. */
+/* One shot. Needs no memory. */
 void sha256(struct slice data, uint8_t out[SHA256_BYTES]);
 /* The concatenation of the parts, without copying. */
 void sha256_parts(const struct slice *parts, size_t count, uint8_t out[SHA256_BYTES]);

@@ -6,8 +6,8 @@
 #include <fcntl.h>
 #include <malloc.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdarg.h>
-#include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,57 +29,84 @@ const char *const fault_names[FAULT_HOW_COUNT] = { "none", "memory", "EIO", "ENO
 static const int errors[FAULT_HOW_COUNT] = {
     [FAULT_ALLOC] = ENOMEM, [FAULT_EIO] = EIO, [FAULT_ENOSPC] = ENOSPC, [FAULT_EINTR] = EINTR, [FAULT_EMFILE] = EMFILE
 };
-static struct fault wanted[2];
-static size_t wanted_count;
-bool fault_syncs_are_free;
-static atomic_uint counts[FAULT_HOW_COUNT], come;
-static atomic_bool armed, paused, sync_failed;
+static struct fault_state own, *state = &own;
+bool fault_syncs_are_free, fault_knows_descriptors;
+static bool blocks_are_counted = true;
+static atomic_bool paused;
+static void (*on_strike)(struct fault_state *state);
 static struct {
     void *block, *who;
 } places[PLACES];
 
+void fault_use(struct fault_state *shared, void (*call)(struct fault_state *state))
+{
+    state = shared;
+    on_strike = call;
+    blocks_are_counted = false;
+}
+
 void fault_arm(const struct fault *faults, size_t count)
 {
     for (size_t i = 0; i < count; i++)
-        wanted[i] = faults[i];
-    wanted_count = count;
+        state->wanted[i] = faults[i];
+    state->wanted_count = (unsigned)count;
     for (size_t i = 0; i < FAULT_HOW_COUNT; i++)
-        counts[i] = 0;
-    come = 0;
-    sync_failed = false;
+        state->counts[i] = 0;
+    state->come = 0;
+    state->sync_failed = 0;
     memset(places, 0, sizeof(places));
-    armed = true;
+    state->armed = 1;
 }
 
 unsigned fault_disarm(void)
 {
-    armed = false;
-    return come;
+    state->armed = 0;
+    return state->come;
 }
 
 void fault_pause(void) { paused = true; }
 void fault_resume(void) { paused = false; }
 
-unsigned fault_count(enum fault_how how) { return counts[how]; }
-bool fault_was_sync(void) { return sync_failed; }
+unsigned fault_count(enum fault_how how) { return state->counts[how]; }
+bool fault_was_sync(void) { return state->sync_failed != 0; }
 
 /* Of the ways in which this call can fail, the one in which it has to. */
 static enum fault_how strikes(unsigned ways)
 {
     enum fault_how now = FAULT_NONE;
-    if (!armed || paused)
+    if (!state->armed || paused)
         return now;
     for (enum fault_how how = FAULT_ALLOC; how < FAULT_HOW_COUNT; how++) {
         if ((ways & BIT(how)) == 0)
             continue;
-        unsigned n = ++counts[how];
-        for (size_t i = 0; i < wanted_count; i++)
-            if (wanted[i].how == how && (n == wanted[i].at || (wanted[i].onwards && n > wanted[i].at)))
+        unsigned n = ++state->counts[how];
+        for (size_t i = 0; i < state->wanted_count; i++) {
+            const struct fault *f = &state->wanted[i];
+            if (f->how == how && (n == f->at || (f->onwards && n > f->at)))
                 now = how;
+        }
     }
-    if (now != FAULT_NONE)
-        come++;
+    if (now != FAULT_NONE && ++state->come == 1 && on_strike)
+        on_strike(state);
     return now;
+}
+
+/* Without those of them in which no kernel lets a call on this kind of descriptor fail. */
+static unsigned possible(int fd, unsigned ways)
+{
+    struct stat st;
+    int kind = 0;
+    socklen_t len = sizeof(kind);
+    if (!fault_knows_descriptors || !state->armed)
+        return ways;
+    if (fd == STDERR_FILENO) /* the log: what is said is looked for */
+        return 0;
+    int saved = errno;
+    bool is_file = syscall(SYS_fstat, fd, &st) == 0 && (S_ISREG(st.st_mode) || S_ISDIR(st.st_mode));
+    bool is_stream =
+        !is_file && syscall(SYS_getsockopt, fd, SOL_SOCKET, SO_TYPE, &kind, &len) == 0 && kind == SOCK_STREAM;
+    errno = saved;
+    return is_file ? ways : is_stream ? ways & (BIT(FAULT_EINTR) | BIT(FAULT_SHORT)) : ways & BIT(FAULT_EINTR);
 }
 
 /* true: it fails, errno is set. */
@@ -105,7 +132,7 @@ static size_t place_of(const void *block) { return ((uintptr_t)block >> 4) * UIN
 
 static void *came(void *block, void *who)
 {
-    if (!block || !armed || paused)
+    if (!block || !blocks_are_counted || !state->armed || paused)
         return block;
     for (size_t i = place_of(block), tries = 0; tries < PLACES; tries++, i = (i + 1) % PLACES)
         if (!places[i].block || places[i].block == (void *)places) {
@@ -119,7 +146,7 @@ static void *came(void *block, void *who)
 /* What goes may have come while it was armed: it is looked for in any case. */
 static void goes(const void *block)
 {
-    if (!block)
+    if (!block || !blocks_are_counted)
         return;
     for (size_t i = place_of(block), tries = 0; tries < PLACES && places[i].block; tries++, i = (i + 1) % PLACES)
         if (places[i].block == block) {
@@ -181,9 +208,9 @@ EXPORT void free(void *block)
 #define NAMES (BIT(FAULT_EIO) | BIT(FAULT_ENOSPC))
 
 /* The length of which half is done; -1: it fails. */
-static ssize_t allowed(unsigned ways, size_t len)
+static ssize_t allowed(int fd, unsigned ways, size_t len)
 {
-    enum fault_how how = strikes(ways);
+    enum fault_how how = strikes(possible(fd, ways));
     if (how == FAULT_NONE)
         return (ssize_t)len;
     if (how == FAULT_SHORT)
@@ -195,7 +222,7 @@ static ssize_t allowed(unsigned ways, size_t len)
 #define TRANSFER(name, ways, call, declared, ...)          \
     EXPORT ssize_t name declared                           \
     {                                                      \
-        ssize_t some = allowed(ways, len);                 \
+        ssize_t some = allowed(fd, ways, len);             \
         return some < 0 ? -1 : syscall(call, __VA_ARGS__); \
     }
 #define SOME (size_t) some
@@ -205,6 +232,37 @@ TRANSFER(pread64, READS, SYS_pread64, (int fd, void *data, size_t len, off64_t a
 TRANSFER(write, WRITES, SYS_write, (int fd, const void *data, size_t len), fd, data, SOME)
 TRANSFER(pwrite, WRITES, SYS_pwrite64, (int fd, const void *data, size_t len, off_t at), fd, data, SOME, at)
 TRANSFER(pwrite64, WRITES, SYS_pwrite64, (int fd, const void *data, size_t len, off64_t at), fd, data, SOME, at)
+
+/* Half of the first part only, when it is short. */
+static ssize_t vector(long call, unsigned ways, int fd, const struct iovec *parts, int count, off64_t at)
+{
+    bool has_parts = count > 0 && parts[0].iov_len > 1;
+    enum fault_how how = strikes(possible(fd, ways));
+    if (how != FAULT_NONE && how != FAULT_SHORT) {
+        errno = errors[how];
+        return -1;
+    }
+    struct iovec half = { count > 0 ? parts[0].iov_base : NULL, count > 0 ? parts[0].iov_len / 2 : 0 };
+    bool is_short = how == FAULT_SHORT && has_parts;
+    return syscall(call, fd, is_short ? &half : parts, is_short ? 1 : count, at, 0);
+}
+EXPORT ssize_t readv(int fd, const struct iovec *parts, int count)
+{
+    return vector(SYS_readv, READS, fd, parts, count, 0);
+}
+EXPORT ssize_t writev(int fd, const struct iovec *parts, int count)
+{
+    return vector(SYS_writev, WRITES, fd, parts, count, 0);
+}
+#define VECTOR(name, ways, call, offset)                                         \
+    EXPORT ssize_t name(int fd, const struct iovec *parts, int count, offset at) \
+    {                                                                            \
+        return vector(call, ways, fd, parts, count, at);                         \
+    }
+VECTOR(preadv, READS, SYS_preadv, off_t)
+VECTOR(preadv64, READS, SYS_preadv, off64_t)
+VECTOR(pwritev, WRITES, SYS_pwritev, off_t)
+VECTOR(pwritev64, WRITES, SYS_pwritev, off64_t)
 
 #define SIMPLE(name, ways, call, declared, ...) \
     EXPORT int name declared { return fails(ways) ? -1 : (int)syscall(call, __VA_ARGS__); }
@@ -221,9 +279,8 @@ SIMPLE(fchmod, BIT(FAULT_EIO), SYS_fchmod, (int fd, mode_t mode), fd, mode)
 
 static int synced(long call, int fd)
 {
-    unsigned before = come;
     if (fails(BIT(FAULT_EIO) | BIT(FAULT_ENOSPC))) {
-        sync_failed = come != before;
+        state->sync_failed = 1;
         return -1;
     }
     return fault_syncs_are_free ? 0 : (int)syscall(call, fd);
@@ -292,21 +349,29 @@ EXPORT int poll(struct pollfd *fds, nfds_t count, int timeout)
 {
     return fails(BIT(FAULT_EINTR)) ? -1 : (int)syscall(SYS_poll, fds, count, timeout);
 }
+EXPORT int epoll_pwait(int fd, struct epoll_event *events, int count, int timeout, const sigset_t *mask)
+{
+    return fails(BIT(FAULT_EINTR)) ? -1 : (int)syscall(SYS_epoll_pwait, fd, events, count, timeout, mask, _NSIG / 8);
+}
+EXPORT int epoll_wait(int fd, struct epoll_event *events, int count, int timeout)
+{
+    return epoll_pwait(fd, events, count, timeout, NULL);
+}
 EXPORT ssize_t recv(int fd, void *data, size_t len, int flags)
 {
-    ssize_t some = allowed(BIT(FAULT_EINTR) | BIT(FAULT_SHORT), len);
+    ssize_t some = allowed(fd, BIT(FAULT_EINTR) | BIT(FAULT_SHORT), len);
     return some < 0 ? -1 : syscall(SYS_recvfrom, fd, data, SOME, flags, NULL, NULL);
 }
 EXPORT ssize_t send(int fd, const void *data, size_t len, int flags)
 {
-    ssize_t some = allowed(BIT(FAULT_EINTR) | BIT(FAULT_SHORT), len);
+    ssize_t some = allowed(fd, BIT(FAULT_EINTR) | BIT(FAULT_SHORT), len);
     return some < 0 ? -1 : syscall(SYS_sendto, fd, data, SOME, flags, NULL, 0);
 }
 
 /* The first part only, when it is short. */
 static ssize_t message(long call, int fd, struct msghdr *m, int flags)
 {
-    enum fault_how how = strikes(BIT(FAULT_EINTR) | BIT(FAULT_SHORT));
+    enum fault_how how = strikes(possible(fd, BIT(FAULT_EINTR) | BIT(FAULT_SHORT)));
     if (how == FAULT_EINTR) {
         errno = EINTR;
         return -1;
@@ -329,23 +394,4 @@ EXPORT ssize_t sendmsg(int fd, const struct msghdr *m, int flags)
 {
     struct msghdr some = *m;
     return message(SYS_sendmsg, fd, &some, flags);
-}
-
-/* ---- whole programs ------------------------------------------------------------------------------------------------- */
-
-/* HEARTH_FAULT=PROGRAM:HOW:N[+]: in a program of this name the N-th fails, or (+) all from there on. N 0: none. */
-__attribute__((constructor)) static void begin(void)
-{
-    extern char *program_invocation_short_name;
-    const char *text = getenv("HEARTH_FAULT");
-    char program[64], how[16], onwards = 0;
-    struct fault f = { FAULT_NONE, 0, false };
-    if (!text || sscanf(text, "%63[^:]:%15[^:]:%u%c", program, how, &f.at, &onwards) < 3 ||
-        strcmp(program, program_invocation_short_name) != 0)
-        return;
-    for (enum fault_how h = FAULT_ALLOC; h < FAULT_HOW_COUNT; h++)
-        if (strcmp(how, fault_names[h]) == 0)
-            f.how = h;
-    f.onwards = onwards == '+';
-    fault_arm(&f, 1);
 }

@@ -5,8 +5,10 @@
 #ifndef TESTS_TORTURE_FAULT_H
 #define TESTS_TORTURE_FAULT_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 enum fault_how {
     FAULT_NONE,
@@ -20,8 +22,18 @@ enum fault_how {
 };
 struct fault {
     enum fault_how how;
-    unsigned at;  /* which of the calls that can fail in this way: 1 is the first */
-    bool onwards; /* all after it, too */
+    unsigned at;      /* which of the calls that can fail in this way: 1 is the first */
+    uint32_t onwards; /* all after it, too */
+};
+
+/* What is armed and what has come of it. All of it 4 bytes wide: programs.py reads and writes it by place. */
+struct fault_state {
+    atomic_uint armed, wanted_count;
+    struct fault wanted[2];
+    atomic_uint counts[FAULT_HOW_COUNT], come, sync_failed;
+    atomic_uint pid;  /* of the program that has it, when it is shared */
+    char where[4096]; /* who made the call that failed first, and */
+    char ended[4096]; /* where it was when a signal ended it: a line a caller */
 };
 
 /* Of count faults (at most two) each comes once. Nothing is armed at first. */
@@ -37,6 +49,12 @@ void fault_resume(void);
 bool fault_was_sync(void);
 /* Blocks of memory that were allocated since fault_arm() and not freed; where[i]: who allocated it. */
 size_t fault_live(void *where[], size_t room);
+
+/* From here on this is what is armed, by whoever shares it; blocks of memory are not counted any more, so threads may be there. call: when the first
+ * one comes. */
+void fault_use(struct fault_state *shared, void (*call)(struct fault_state *state));
+/* A call on a descriptor fails only as its kind can: files in every way, connections are interrupted or short, all else interrupted. */
+extern bool fault_knows_descriptors;
 
 /* A sync that does not fail does nothing: where no power is lost, and thousands are made. */
 extern bool fault_syncs_are_free;
