@@ -65,6 +65,10 @@ struct store {
         kept; /* memory that goes with the database, oldest first; freed by store_close, as the next ones (transaction.c) */
     size_t kept_count, kept_cap;
     unsigned depth; /* savepoints that are open */
+    bool begun;     /* a transaction was, and has not ended */
+    int undone_by; /* the failure with which the database undid it by itself (no memory, no room, a disk's error); until its end nothing more is done */
 };
+/* What came of a statement: remembers it, when there is no transaction any more. Returns it. */
+int store_came(struct store *s, int outcome);
 
 #endif

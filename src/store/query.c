@@ -97,7 +97,9 @@ int query_step(struct query *q)
     if (q->done) /* otherwise it would start again from the first row */
         return 0;
     q->stepped = true;
-    int r = q->store->driver->step(q->store, q->index);
+    int r = q->store->undone_by; /* a change of its own would stay, when all the others are undone */
+    if (r == 0)
+        r = store_came(q->store, q->store->driver->step(q->store, q->index));
     if (r == STORE_ROW)
         return STORE_ROW;
     q->done = true;

@@ -100,6 +100,8 @@ int transaction_begin_read(struct transaction *t, struct store *s) MUST_USE; /* 
 /* As transaction_begin, for whoever runs the whole again when it is -EAGAIN. Over PostgreSQL what runs by query_later() may then fail after the
  * call: as -EAGAIN of a later one, and when it is run again at the call that is to blame. */
 int transaction_begin_batch(struct transaction *t, struct store *s) MUST_USE;
+/* A failure that makes the database undo all of it by itself (no memory, no room, a disk's error) is what each later statement, savepoint and the commit
+ * fail with, until transaction_end. */
 /* Durable when 0. STORE_CONFLICT when a deferred foreign key is open (the transaction is then rolled back), -errno. */
 int transaction_commit(struct transaction *t) MUST_USE;
 void transaction_end(struct transaction *t); /* rolls back what is open; idempotent */

@@ -1,8 +1,16 @@
 /* Transactions and savepoints that undo themselves at the end of a scope unless kept, and memory that is undone with them. */
 #include <assert.h>
+#include <errno.h>
 #include <stdlib.h>
 
 #include "store/internal.h"
+
+int store_came(struct store *s, int outcome)
+{
+    if (outcome != 0 && outcome != STORE_ROW && s->begun && s->undone_by == 0 && !s->driver->in_transaction(s))
+        s->undone_by = outcome < 0 ? outcome : -ECANCELED;
+    return outcome;
+}
 
 static int run_own(struct store *s, enum own_statement which) { return s->driver->run_own(s, which); }
 
@@ -51,6 +59,8 @@ static int begin(struct transaction *t, struct store *s, enum own_statement how)
     t->store = s;
     s->depth = 0;
     s->kept_count = 0;
+    s->begun = true;
+    s->undone_by = 0;
     return 0;
 }
 
@@ -63,7 +73,9 @@ int transaction_begin_read(struct transaction *t, struct store *s) { return begi
 int transaction_commit(struct transaction *t)
 {
     assert(t->store);
-    int r = t->store->driver->seal ? t->store->driver->seal(t->store) : 0;
+    int r = t->store->undone_by;
+    if (r == 0 && t->store->driver->seal)
+        r = t->store->driver->seal(t->store);
     if (r == 0)
         r = run_own(t->store, OWN_COMMIT);
     if (r != 0) {
@@ -71,6 +83,7 @@ int transaction_commit(struct transaction *t)
         return r;
     }
     t->store->kept_count = 0;
+    t->store->begun = false;
     t->store = NULL;
     return 0;
 }
@@ -82,6 +95,8 @@ void transaction_end(struct transaction *t)
     if (!s)
         return;
     put_back(s, 0);
+    s->begun = false;
+    s->undone_by = 0;
     if (!s->driver->in_transaction(s)) /* some failures have rolled back already */
         return;
     int r = run_own(s, OWN_ROLLBACK);
@@ -90,8 +105,8 @@ void transaction_end(struct transaction *t)
 
 int savepoint_begin(struct savepoint *p, struct store *s)
 {
-    assert(!p->store && s->driver->in_transaction(s));
-    int r = run_own(s, OWN_SAVE);
+    assert(!p->store && s->begun);
+    int r = s->undone_by != 0 ? s->undone_by : store_came(s, run_own(s, OWN_SAVE));
     if (r != 0)
         return r;
     p->store = s;
@@ -102,7 +117,7 @@ int savepoint_begin(struct savepoint *p, struct store *s)
 int savepoint_release(struct savepoint *p)
 {
     assert(p->store);
-    int r = run_own(p->store, OWN_RELEASE);
+    int r = p->store->undone_by != 0 ? p->store->undone_by : store_came(p->store, run_own(p->store, OWN_RELEASE));
     if (r != 0) {
         savepoint_end(p);
         return r;

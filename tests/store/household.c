@@ -29,6 +29,7 @@ const char *const household_statements[] = {
     [ANY_VALUE] = "SELECT ?1",
     [LIMIT_PAGES] = "PRAGMA max_page_count = 40",
     [FILL] = "INSERT INTO lamp (name, code) VALUES (hex(randomblob(8)), randomblob(100000))",
+    [ADD_OR_UNDO] = "INSERT OR ROLLBACK INTO lamp (name) VALUES (?1)",
 };
 _Static_assert(ARRAY_COUNT(household_statements) == STATEMENT_COUNT, "one text a statement");
 

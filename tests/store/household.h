@@ -4,7 +4,18 @@
 
 #include "store/store.h"
 
-enum { ADD_ROOM, FIND_ROOM, ADD_LAMP, COUNT_LAMPS, LIST_LAMPS, ANY_VALUE, LIMIT_PAGES, FILL, STATEMENT_COUNT };
+enum {
+    ADD_ROOM,
+    FIND_ROOM,
+    ADD_LAMP,
+    COUNT_LAMPS,
+    LIST_LAMPS,
+    ANY_VALUE,
+    LIMIT_PAGES,
+    FILL,
+    ADD_OR_UNDO,
+    STATEMENT_COUNT
+};
 
 extern const char *const household_migrations[];
 extern const char *const household_statements[];

@@ -75,6 +75,32 @@ static void test_savepoints(void **state)
     assert_int_equal(household_add_lamp(s, "b", NULL), 0);
 }
 
+/* As the database does by itself without memory or room: nothing that comes after it stays, nor is it a mistake of ours. */
+static void test_undone_by_the_database(void **state)
+{
+    (void)state;
+    struct store *s CLEANUP(store_closep) = household_open();
+    struct transaction t CLEANUP(transaction_end) = { 0 };
+    assert_int_equal(transaction_begin(&t, s), 0);
+    assert_int_equal(household_add_lamp(s, "a", NULL), 0);
+    {
+        struct savepoint p CLEANUP(savepoint_end) = { 0 };
+        assert_int_equal(savepoint_begin(&p, s), 0);
+        struct query q CLEANUP(query_end) = query(s, ADD_OR_UNDO);
+        query_bind_text(&q, 1, "a");
+        assert_int_equal(query_run(&q), STORE_CONFLICT);
+        assert_int_equal(savepoint_release(&p), -ECANCELED);
+    }
+    struct savepoint next CLEANUP(savepoint_end) = { 0 };
+    assert_int_equal(savepoint_begin(&next, s), -ECANCELED);
+    assert_int_equal(household_add_lamp(s, "b", NULL), -ECANCELED);
+    assert_int_equal(transaction_commit(&t), -ECANCELED);
+    assert_int_equal(household_lamp_count(s), 0);
+    assert_int_equal(transaction_begin(&t, s), 0);
+    assert_int_equal(household_add_lamp(s, "c", NULL), 0);
+    assert_int_equal(transaction_commit(&t), 0);
+}
+
 /* Memory goes with the savepoint in which it changed. */
 static void test_memory_is_undone(void **state)
 {
@@ -252,6 +278,7 @@ int main(void)
         EACH(test_undone_unless_committed),
         EACH(test_commit_is_synced),
         EACH(test_savepoints),
+        EACH(test_undone_by_the_database),
         EACH(test_memory_is_undone),
         EACH(test_conflict_at_commit),
         EACH(test_second_writer),
