@@ -23,6 +23,10 @@ static void on_stood(const struct answer *answer, void *ctx)
                 CODEC_SET_BYTES(statement.statement, CODEC_BYTES(standing.statement)) == 0;
     if (!said)
         log_warn("%s: the vault does not answer to its standing reason=%s", session_label(s), reason_code(answer->why));
+    if (answer->why == REASON_INTERNAL || answer->why == REASON_TIMED_OUT) {
+        session_hang_up(s, answer->why, NULL); /* it may the next time; a session without is refused until it ends */
+        return;
+    }
     /* Before the vault has caught up: from then on the distributor would execute it. */
     if (said && !standing.current)
         transact_put_back(s->account->transact);
