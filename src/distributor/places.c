@@ -8,18 +8,28 @@
 #include "distributor/reply.h"
 #include "distributor/rows.h"
 
-int places_next(struct operations *o, int64_t *number, struct place *out)
+/* The next row as text. 0, OPERATIONS_ABSENT, -errno. */
+static int next_row(struct operations *o, int64_t *number, char text[PLACE_TEXT_MAX + 1])
 {
-    char text[PLACE_TEXT_MAX + 1];
     struct query q CLEANUP(query_end) = query(o->store, PLACE_NEXT);
     query_bind_i64(&q, 1, *number);
     int r = rows_one(&q);
     if (r != 0)
         return r;
     *number = query_i64(&q, 0);
-    query_text(&q, 1, text, sizeof(text));
-    r = query_check(&q);
-    return r != 0 ? r : place_parse(text, out) == 0 ? 0 : -EUCLEAN;
+    query_text(&q, 1, text, PLACE_TEXT_MAX + 1);
+    return query_check(&q);
+}
+
+int places_next(struct operations *o, int64_t *number, struct place *out)
+{
+    char text[PLACE_TEXT_MAX + 1];
+    int r;
+    do
+        r = next_row(o, number, text);
+    while (r == 0 &&
+           place_parse(text, out) != 0); /* earlier versions took hosts that nothing can dial: nobody misses them */
+    return r;
 }
 
 /* PATH and PATH/ are one folder. */

@@ -25,16 +25,29 @@ static bool is_port(const char *text, size_t len)
     return v >= 1 && v <= 65535;
 }
 
+/* What an address is made of (net/address.c): nothing else could be dialled. */
+static bool is_host(const char *text, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        if (strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_:%", text[i]) == NULL)
+            return false;
+    return len > 0;
+}
+
 /* HOST:PORT, HOST (unless a port must be there), [V6]:PORT. */
 static bool is_authority(const char *text, size_t len, bool port_needed)
 {
-    const char *host_end = memchr(text, ']', len), *from = host_end != NULL && text[0] == '[' ? host_end : text;
-    const char *colon = memchr(from, ':', (size_t)(text + len - from));
-    if (len == 0 || colon == text || (text[0] == '[') != (host_end != NULL))
+    bool bracketed = len > 0 && text[0] == '[';
+    const char *end = text + len, *host = bracketed ? text + 1 : text;
+    const char *host_end = memchr(host, bracketed ? ']' : ':', (size_t)(end - host));
+    if (host_end == NULL && bracketed)
         return false;
-    if (host_end != NULL && host_end + 1 != text + len && colon != host_end + 1)
+    if (host_end == NULL)
+        host_end = end;
+    const char *port = bracketed ? host_end + 1 : host_end; /* its colon, unless this is the end */
+    if (!is_host(host, (size_t)(host_end - host)))
         return false;
-    return colon == NULL ? !port_needed : is_port(colon + 1, (size_t)(text + len - colon - 1));
+    return port == end ? !port_needed : *port == ':' && is_port(port + 1, (size_t)(end - port - 1));
 }
 
 static int parse_http(const char *rest, struct place *out)

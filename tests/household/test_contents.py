@@ -7,6 +7,7 @@ import os
 import random
 import shutil
 import socket
+import sqlite3
 import ssl
 import struct
 import subprocess
@@ -366,7 +367,7 @@ def nobody_there():
 def places_are_judged():
     at()
     for bad in ("ftp://x/", "http://", "http://u:p@x/", "http://x/?a", "http://x/#a", "http://x:0/", "hearth://x:1", "hearth://x:1#abc", "x", "http://a b/",
-                "http://" + "x" * 260):
+                "http://127.).0.1/", "hearth://127.).0.1:7700#" + "a" * 52, "http://" + "x" * 260):
         try:
             aurora.admin("place", "add", bad)
         except Refused as refusal:
@@ -381,6 +382,12 @@ def places_are_judged():
         assert refusal.code == "too-large"
     else:
         raise AssertionError("nine places")
+    at("http://127.0.0.1:1/first", "http://127.0.0.1:1/last")
+    db = sqlite3.connect(os.path.join(aurora.dir, "operations.db"))
+    assert db.execute("UPDATE place SET url = 'http://127.).0.1/' WHERE url LIKE '%first'").rowcount == 1  # as earlier versions took it
+    db.commit()
+    db.close()
+    assert [p["place"] for p in aurora.admin("place", "list")["places"]] == ["http://127.0.0.1:1/last"]
     at()
 
 

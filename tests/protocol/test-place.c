@@ -50,6 +50,8 @@ static void test_server(void **state)
     }
     snprintf(text, sizeof(text), "hearth://example.org#%s", name);
     assert_int_equal(place_parse(text, &p), PLACE_MALFORMED);
+    snprintf(text, sizeof(text), "hearth://127.).0.1:7700#%s", name); /* nothing that could be dialled */
+    assert_int_equal(place_parse(text, &p), PLACE_MALFORMED);
     snprintf(text, sizeof(text), "hearth://example.org:7700/x#%s", name);
     assert_int_equal(place_parse(text, &p), PLACE_MALFORMED);
 }
@@ -76,6 +78,12 @@ static void test_bad(void **state)
                                        "http://::1]/",
                                        "http://[::1]x/",
                                        "http://a b/",
+                                       "http://127.).0.1/",
+                                       "http://a:80:80/",
+                                       "http://[]/",
+                                       "http://[]:80/",
+                                       "http://[a(b]:80/",
+                                       "http://[a[b]:80/",
                                        "http://a/\x7f",
                                        "http://a/\xc3\xa4",
                                        "hearth://x:1",
