@@ -27,8 +27,12 @@ static void check_list(struct slice tail, size_t item_max)
     for (;;) {
         struct slice item;
         int outcome = codec_list_next(&r, item_max, &item);
-        if (outcome == CODEC_END)
+        if (outcome == CODEC_END) {
             CHECK(slice_equal(buf_slice(&again), tail));
+            CHECK(codec_list_put(&again, slice("more", 4)) == BUF_FULL &&
+                  again.len == tail.len); /* not even its length */
+            CHECK(codec_list_put(&again, slice("", (size_t)UINT32_MAX + 1)) == -EINVAL && again.len == tail.len);
+        }
         if (outcome)
             return;
         CHECK(item.len <= item_max);

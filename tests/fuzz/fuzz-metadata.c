@@ -6,6 +6,7 @@
 
 #include "base/text.h"
 #include "base/util.h"
+#include "crypto/sha256.h"
 #include "fuzz.h"
 #include "protocol/metadata.h"
 #include "protocol/picture.h"
@@ -77,6 +78,26 @@ static void check_part(const struct metadata_part *p)
         CHECK(p->text.len <= METADATA_TEXT_MAX && text_is_utf8(p->text) && !memchr(p->text.data, 0x1b, p->text.len));
 }
 
+/* The document says which parts it was signed over: these, as they are. */
+static void check_match(struct slice parts)
+{
+    doc_Metadata m = { .parts_bytes = (uint32_t)parts.len };
+    sha256(parts, m.parts_digest);
+    CHECK(metadata_parts_match(&m, parts) && !metadata_parts_match(&m, slice_sub(parts, 1, parts.len)));
+    m.parts_digest[31] ^= 1;
+    CHECK(!metadata_parts_match(&m, parts));
+}
+
+/* What the reader would refuse is not written, nor what does not fit. */
+static void check_put(const struct metadata_reader *so_far, const struct metadata_part *p, struct buf *full)
+{
+    struct metadata_reader r = *so_far;
+    struct metadata_part bad = *p;
+    bad.kind = (enum metadata_kind)(p->kind == METADATA_COVER ? METADATA_TAG : 0);
+    CHECK(metadata_put(full, &r, &bad) == REASON_MALFORMED && metadata_put(full, &r, p) == REASON_TOO_LARGE &&
+          full->len == 2);
+}
+
 static void read_parts(struct slice parts)
 {
     struct metadata_reader r = metadata_reader(parts), so_far = metadata_reader(slice(NULL, 0));
@@ -85,11 +106,16 @@ static void read_parts(struct slice parts)
     uint32_t counts[METADATA_COVER + 1];
     int result;
     while ((result = metadata_next(&r, &p)) == 0) {
+        struct buf full CLEANUP(buf_free) = buf(4);
+        CHECK(buf_append(&full, slice("ab", 2)) == 0);
         check_part(&p);
+        check_put(&so_far, &p, &full);
         CHECK(metadata_put(&again, &so_far, &p) == 0);
     }
     CHECK(result == METADATA_END || result == REASON_MALFORMED);
     CHECK((metadata_parts_judge(parts, counts) == 0) == (result == METADATA_END));
+    if (result == METADATA_END && parts.len > 0)
+        check_match(parts);
     if (result == METADATA_END)
         CHECK(slice_equal(buf_slice(&again), parts));
     else

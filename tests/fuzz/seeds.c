@@ -8,6 +8,7 @@
 #include "control.pb.h"
 #include "fuzz.h"
 #include "messages.h"
+#include "seeds.h"
 #include "vault.pb.h"
 #include "world.h"
 
@@ -25,17 +26,13 @@ static void put(const char *harness, const char *name, struct slice content)
     }
 }
 
-static void put_parts(const char *harness, const char *name, const struct slice *parts, size_t count)
+void put_parts(const char *harness, const char *name, const struct slice *parts, size_t count)
 {
     struct buf all CLEANUP(buf_free) = buf(1 << 20);
     for (size_t i = 0; i < count; i++)
         CHECK(buf_append(&all, parts[i]) == 0);
     put(harness, name, buf_slice(&all));
 }
-#define PUT(harness, name, ...)                                   \
-    put_parts((harness), (name), (struct slice[]){ __VA_ARGS__ }, \
-              sizeof((struct slice[]){ __VA_ARGS__ }) / sizeof(struct slice))
-#define BYTES(...) slice((const uint8_t[]){ __VA_ARGS__ }, sizeof((const uint8_t[]){ __VA_ARGS__ }))
 
 /* ---- frames and messages ------------------------------------------------------------------------------------- */
 
@@ -52,6 +49,7 @@ static void seed_frames(void)
     PUT("frame", "byte-by-byte", BYTES(0, 1, 0, 0, 0, 0, 8), buf_slice(&stream));
     PUT("frame", "tail-beyond-bound", BYTES(0, 0, 0, 4, 255, 0, 8), buf_slice(&stream));
     PUT("frame", "item-beyond-bound", BYTES(0, 1, 0, 0, 255, 0, 2), buf_slice(&stream));
+    PUT("frame", "item-beyond-tail", BYTES(0, 1, 0, 0, 3, 0, 8, 0, 0, 0, 14, 0, 3, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 5));
     PUT("frame", "length-4-gib", BYTES(0, 1, 0, 0, 3, 0, 8, 255, 255, 255, 255, 0, 3, 0, 0, 0, 1, 0, 0, 0, 0));
     PUT("frame", "length-short", BYTES(0, 1, 0, 0, 3, 0, 8, 0, 0, 0, 9, 0, 3, 0, 0, 0, 1, 0, 0, 0, 0));
     PUT("frame", "message-beyond-frame", BYTES(0, 1, 0, 0, 3, 0, 8, 0, 0, 0, 12, 0, 3, 0, 0, 0, 1, 0, 0, 0, 3, 8, 1));
@@ -102,28 +100,7 @@ static void seed_messages(const struct world *w)
     put_message_bytes(message_named("msg_RosterGet"), "group", BYTES(11, 12));
 }
 
-/* ---- documents ----------------------------------------------------------------------------------------------- */
-
-static void seed_documents(const struct world *w)
-{
-    for (int i = 0; i < DOCUMENT_COUNT; i++) {
-        enum document d = (enum document)i;
-        struct buf envelope CLEANUP(buf_free) = buf(1 << 16), payload CLEANUP(buf_free) = buf(1 << 16);
-        char name[64];
-        world_envelope(w, d, &envelope);
-        world_payload(w, d, &payload);
-        snprintf(name, sizeof(name), "envelope-%02d", i);
-        PUT("document", name, BYTES((uint8_t)d, 0, 0), buf_slice(&envelope));
-        snprintf(name, sizeof(name), "payload-%02d", i);
-        PUT("document", name, BYTES((uint8_t)d, 1, 0), buf_slice(&payload));
-        snprintf(name, sizeof(name), "edited-%02d", i);
-        PUT("document", name, BYTES((uint8_t)d, 2, 0, 0, 0, 40, 1));
-        snprintf(name, sizeof(name), "touched-%02d", i);
-        PUT("document", name, BYTES((uint8_t)d, 3, 0, 0, 0, 40, 1));
-        snprintf(name, sizeof(name), "wrong-signer-%02d", i);
-        PUT("document", name, BYTES((uint8_t)d, 1, WHO_STRANGER), buf_slice(&payload));
-    }
-}
+/* ---- certificates ------------------------------------------------------------------------------------------- */
 
 /* One choice each, so that mutation can join them (fuzz-certificate.c says what the numbers are). */
 static void seed_certificates(void)
@@ -157,6 +134,7 @@ static void seed_certificates(void)
     PUT("certificate", "no-delegation", BYTES(8, 5, 0));
     PUT("certificate", "not-yet", BYTES(0, 5, 2, 162));
     PUT("certificate", "blocks-do-not-fit", BYTES(4, 3, 0, 0, 0, 5));
+    PUT("certificate", "block-of-unknown-kind", BYTES(3, 2, 3));
     PUT("certificate", "edit-payload", BYTES(10, 0, 0, 4, 0, 0, 50, 1));
     PUT("certificate", "edit-envelope", BYTES(10, 0, 1, 4, 0, 0, 50, 1));
     PUT("certificate", "edit-license", BYTES(10, 1, 0, 4, 0, 0, 50, 1));
@@ -193,11 +171,28 @@ static void seed_blocks(const struct world *w)
     PUT("ekb", "proof", BYTES(3, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 2), entries);
 }
 
+static void put_info(const char *name, const doc_ContentInfo *i)
+{
+    struct buf info CLEANUP(buf_free) = buf(1 << 12);
+    CHECK(CODEC_ENCODE(doc_ContentInfo, &info, i) == 0);
+    PUT("info", name, BYTES(0, 0x44), buf_slice(&info));
+}
+
 static void seed_info(const struct world *w)
 {
     PUT("info", "good", BYTES(0, 0x44), buf_slice(&w->info));
     PUT("info", "edited", BYTES(1, 0x44, 0, 0, 60, 1));
     PUT("info", "shape", BYTES(2, 0, 0, 0, 0, 0, 0, 0x0f, 0x42, 0x40, 0, 4, 0, 0, 0, 200));
+    doc_ContentInfo other = w->content_info;
+    other.has_metadata_signers = true;
+    put_info("signers-unknown", &other);
+    other = w->content_info;
+    other.block_count++;
+    put_info("blocks-do-not-fit", &other);
+    other.block_bytes++;
+    put_info("no-power-of-two", &other);
+    PUT("info", "cut", BYTES(1, 0x44, 4, 0, 20, 0));
+    PUT("info", "shape-without-info", BYTES(2, 0, 0, 0, 0, 0, 0, 0x0f, 0x42, 0x40, 0, 4, 0, 0, 0, 0));
     PUT("info", "shape-largest", BYTES(2, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0x10, 0, 0, 8, 0));
     PUT("info", "shape-beyond", BYTES(2, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0x10, 0, 0, 8, 0));
 }
@@ -217,19 +212,55 @@ static void seed_text(void)
         slice_str("\x1b[2Jx\xc2\x9b"
                   "1m"));
     PUT("text", "overlong", BYTES(20), BYTES(0xc0, 0xaf, 0xe0, 0x80, 0xaf, 0xed, 0xa0, 0x80, 0xf4, 0x90, 0x80, 0x80));
+    PUT("text", "kind-of-program", BYTES(40), slice_str("plug-in"));
+    PUT("text", "version", BYTES(40), slice_str("1.20.3"));
+    PUT("text", "version-zero", BYTES(40), slice_str("0.0.0"));
+    PUT("text", "version-large", BYTES(40), slice_str("1.65536"));
     PUT("text", "cut-character", BYTES(3), slice_str("ab\xe2\x82\xac\xf0\x9f\x8e\xb5"));
 }
 
 static void seed_addresses(void)
 {
-    static const char *const texts[] = { "127.0.0.1:4711", "[::1]:65535", "[fe80::1%lo]:1", "kitchen.local:443",
-                                         "host:0",         "host:65536",  "::1:80",         "[::ffff:10.0.0.1]:9",
-                                         "[]:1",           "[a:1",        "a b:1" };
+    static const char *const texts[] = {
+        "127.0.0.1:4711",
+        "[::1]:65535",
+        "[fe80::1%lo]:1",
+        "kitchen.local:443",
+        "host:0",
+        "host:65536",
+        "::1:80",
+        "[::ffff:10.0.0.1]:9",
+        "[]:1",
+        "[a:1",
+        "a b:1",
+        "host:",
+        "[::1%9]:1",
+        "http://example.org/a//",
+        "http://[::1]:8/",
+        "https://h:65536/",
+        "https://h:1a/",
+        "https://h:123456/",
+        "http://[::1",
+        "http://[::1]x",
+        "http://u@h/",
+        "http://h/\x7f",
+        "http://h(/",
+        "a b:0",
+        "hearth://h:1",
+        "hearth://h#a",
+        "gopher://h/",
+        "hearth://example.org:7700#liicjrgaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+    };
     for (size_t i = 0; i < ARRAY_COUNT(texts); i++) {
         char name[32];
         snprintf(name, sizeof(name), "text-%02zu", i);
         PUT("address", name, slice_str(texts[i]));
     }
+    char far[300] = "http://";
+    memset(far + 7, 'a', sizeof(far) - 8);
+    far[sizeof(far) - 1] = '\0';
+    PUT("address", "far", slice_str(far));
+    PUT("address", "unix", BYTES(0, 1, 0, '/', 'x'));
     PUT("address", "v4", BYTES(0, 2, 0, 0x12, 0x67, 127, 0, 0, 1));
     PUT("address", "v6",
         BYTES(0, 10, 0, 0x12, 0x67, 0, 0, 0, 0, 0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 0, 0, 0));
@@ -297,28 +328,14 @@ static void seed_medium(void)
     PUT("medium", "package-cut", BYTES(3, 4, 4, 0, 0));
     PUT("medium", "head-alone", BYTES(2), slice_str("HEARTHP1"));
     PUT("medium", "length-4-gib", BYTES(2), slice_str("HEARTHP1\xff\xff\xff\xff"));
-}
-
-static void seed_metadata(void)
-{
-    PUT("metadata", "file", BYTES(1));
-    PUT("metadata", "file-edited", BYTES(1, 0, 0, 8, 1));
-    PUT("metadata", "file-cut", BYTES(1, 4, 1, 44, 0));
-    PUT("metadata", "file-alone", BYTES(0), slice_str("HEARTHM1\xff\xff\xff\xff"));
-    PUT("metadata", "vouch", BYTES(3));
-    PUT("metadata", "vouch-edited", BYTES(3, 0, 0, 8, 1));
-    PUT("metadata", "parts", BYTES(5));
-    PUT("metadata", "parts-edited", BYTES(5, 0, 0, 0, 1));
-    PUT("metadata", "parts-cut", BYTES(5, 4, 0, 60, 0));
-    PUT("metadata", "tag", BYTES(4, 1, 0, 0, 0, 3, 1, 'a', 'b'));
-    PUT("metadata", "escape", BYTES(4, 1, 0, 0, 0, 6, 1, 'a', 27, '[', '2', 'J'));
-    PUT("metadata", "picture",
-        BYTES(4, 4, 0, 0, 0, 24, 0xff, 0xd8, 0xff, 0xc2, 0, 8, 8, 0, 1, 0, 1, 0, 0xff, 0xda, 0, 2, 7, 0xff, 0xd0, 0xff,
-              0, 9, 0xff, 0xd9));
-    PUT("metadata", "picture-png",
-        BYTES(4, 4, 0, 0, 0, 45, 0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n', 0, 0, 0, 13, 'I', 'H', 'D', 'R', 0, 0,
-              0x10, 0, 0, 0, 0, 1, 8, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 'I', 'E', 'N', 'D', 0, 0, 0, 0));
-    PUT("metadata", "length-4-gib", BYTES(4, 1, 0xff, 0xff, 0xff, 0xff, 1));
+    for (uint8_t i = 0; i < 64; i += i < 16 ? 1 : 16) { /* fuzz-medium.c says what the bits are */
+        char name[32];
+        snprintf(name, sizeof(name), "written-%02u", i);
+        PUT("medium", name, BYTES(4, i, i == 0 ? ENOSPC : i == 1 ? EROFS : 0));
+    }
+    PUT("medium", "written-edited", BYTES(4, 12, 0, 0, 0, 60, 1));
+    PUT("medium", "written-both-elsewhere", BYTES(4, 33));
+    PUT("medium", "written-both-over-directories", BYTES(4, 35));
 }
 
 static void seed_receive(void)
@@ -358,19 +375,6 @@ static void seed_vault(void)
     PUT("vault", "play", BYTES(VAULT_CHECK, VAULT_COMMIT, 140, 1, 0, 0));
 }
 
-static void seed_state(void)
-{
-    PUT("state", "version", BYTES(0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1));
-    PUT("state", "nothing", BYTES(1, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0));
-    PUT("state", "difference", BYTES(2, 12, 1, 33, 66, 99, 130, 131, 34, 37, 67, 100, 132, 3, 0));
-    PUT("state", "whole", BYTES(3, 12, 1, 33, 66, 99, 130, 131, 34, 37, 67, 100, 132, 3, 0));
-    PUT("state", "edited", BYTES(2, 6, 1, 33, 66, 99, 130, 131, 1, 0, 0, 40, 1, 0));
-    PUT("state", "edited-whole", BYTES(3, 6, 1, 33, 66, 99, 130, 131, 2, 0, 0, 9, 1, 2, 0, 30, 7, 7));
-    PUT("state", "entries",
-        BYTES(2, 31, 128, 129, 130, 131, 132, 133, 134, 135, 136, 137, 138, 139, 140, 141, 142, 143, 144, 145, 146, 147,
-              148, 149, 150, 151, 152, 153, 154, 155, 156, 157, 158, 1, 0, 0, 60, 2));
-}
-
 int main(int argc, char **argv)
 {
     if (argc != 2) {
@@ -394,6 +398,6 @@ int main(int argc, char **argv)
     seed_metadata();
     seed_receive();
     seed_vault();
-    seed_state();
+    seed_siblings();
     return 0;
 }

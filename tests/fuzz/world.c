@@ -379,8 +379,8 @@ void world_sign(const struct world *w, enum document d, struct slice payload, en
 {
     struct signer s;
     signer_from_pair(&s, &w->keys[signer]);
-    if (payload.len > 0 && payload.len <= DSSE_PAYLOAD_MAX)
-        CHECK(dsse_sign(out, document_type(d), payload, &s) == 0);
+    int r = dsse_sign(out, document_type(d), payload, &s);
+    CHECK(r == (payload.len == 0 ? -EINVAL : payload.len > DSSE_PAYLOAD_MAX ? BUF_FULL : 0));
 }
 
 void world_payload(const struct world *w, enum document d, struct buf *out)
