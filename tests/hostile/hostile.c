@@ -4,10 +4,12 @@
  *   hostile run SET CASE NAME=VALUE...   plays one case: 0 as expected; 1 not, and standard output says what happened
  *   hostile enroll NAME=VALUE...         registers the member's key; prints its client ID
  *   hostile honest address=...           an honest stranger is served
+ *   hostile chance AGAINST NAME=VALUE... plays sessions by chance (by_chance.h); AGAINST: device, device-member, distributor, distributor-member
  *   hostile serve PART                   a hostile distributor; "PORT ID", then until it is ended
  *   hostile parts                        names of the parts
  *
- * NAME: address, distributor (addresses), user, password-file, seed (of the member's key), content, destination (IDs), name (of the device). */
+ * NAME: address, distributor (addresses), user, password-file, seed (of the member's key), content, destination (IDs), name (of the device);
+ * of chance: from (seed of the first session), sessions, seconds. */
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
@@ -16,6 +18,7 @@
 #include "as_distributor.h"
 #include "base/log.h"
 #include "base/util.h"
+#include "by_chance.h"
 
 static const struct hostile_cases *const sets[] = { &against_distributor,
                                                     &against_distributor_member,
@@ -63,9 +66,10 @@ static void read_id(const char *text, struct id *out)
 }
 
 /* Returns the device's name. */
-static const char *read_options(struct stage *s, char **args)
+static const char *read_options(struct stage *s, struct span *span, char **args)
 {
-    const char *seed = "0", *content = NULL, *destination = NULL, *name = "gremlin";
+    const char *from = "1", *sessions = "18446744073709551615", *seconds = "10", *seed = "0", *content = NULL,
+               *destination = NULL, *name = "gremlin";
     struct {
         const char *name;
         const char **value;
@@ -78,6 +82,9 @@ static const char *read_options(struct stage *s, char **args)
         { "content", &content },
         { "destination", &destination },
         { "name", &name },
+        { "from", &from },
+        { "sessions", &sessions },
+        { "seconds", &seconds },
     };
     for (; *args; args++) {
         size_t i = 0;
@@ -89,6 +96,8 @@ static const char *read_options(struct stage *s, char **args)
         }
     }
     s->seed = strtoull(seed, NULL, 10);
+    *span =
+        (struct span){ strtoull(from, NULL, 10), strtoull(sessions, NULL, 10), (unsigned)strtoul(seconds, NULL, 10) };
     read_id(content, &s->content);
     read_id(destination, &s->destination);
     return name;
@@ -106,7 +115,8 @@ static int run(char **args)
     const struct hostile_cases *set = find_set(args[0]);
     const struct hostile_case *c = find_case(set, args[1]);
     struct stage s = { .address = NULL };
-    read_options(&s, args + 2);
+    struct span unused;
+    read_options(&s, &unused, args + 2);
     wire_init(&s.wire, c->member ? s.seed : 0);
     int status = told(c->run(&s));
     wire_deinit(&s.wire);
@@ -116,7 +126,8 @@ static int run(char **args)
 static int enroll(char **args)
 {
     struct stage s = { .address = NULL };
-    const char *name = read_options(&s, args);
+    struct span unused;
+    const char *name = read_options(&s, &unused, args);
     char id[ID_TEXT_BYTES];
     msg_Registered registered;
     wire_init(&s.wire, s.seed);
@@ -131,8 +142,20 @@ static int enroll(char **args)
 static int honest(char **args)
 {
     struct stage s = { .address = NULL };
-    read_options(&s, args);
+    struct span unused;
+    read_options(&s, &unused, args);
     return told(stage_expect_honest(&s, s.address));
+}
+
+static int chance(const char *against, char **args)
+{
+    struct stage s = { .address = NULL };
+    struct span span;
+    read_options(&s, &span, args);
+    wire_init(&s.wire, s.seed);
+    int status = told(by_chance(&s, strncmp(against, "device", 6) == 0, strstr(against, "-member") != NULL, &span));
+    wire_deinit(&s.wire);
+    return status;
 }
 
 static int list(const struct hostile_cases *set)
@@ -152,6 +175,8 @@ int main(int argc, char **argv)
         return list(find_set(argv[2]));
     if (strcmp(verb, "run") == 0 && argc >= 4)
         return run(argv + 2);
+    if (strcmp(verb, "chance") == 0 && argc >= 3)
+        return chance(argv[2], argv + 3);
     if (strcmp(verb, "enroll") == 0)
         return enroll(argv + 2);
     if (strcmp(verb, "honest") == 0)
@@ -162,6 +187,6 @@ int main(int argc, char **argv)
         as_distributor_list();
         return 0;
     }
-    fprintf(stderr, "usage: hostile list|run|enroll|honest|serve|parts ...\n");
+    fprintf(stderr, "usage: hostile list|run|chance|enroll|honest|serve|parts ...\n");
     return 2;
 }

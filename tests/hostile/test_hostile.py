@@ -2,10 +2,12 @@
 """Hostile peers against real programs: each is let down as expected, and afterwards the program still serves the honest
 and has not grown. The hostile ends are played by the program beside this file (hostile.c).
 
-usage: test_hostile.py distributor|device|state|lies|source|host|partner     which of the programs is attacked, or by whom"""
+usage: test_hostile.py distributor|device|state|lies|source|host|partner     which of the programs is attacked, or by whom
+       test_hostile.py chance     both, by chance alone: for HEARTH_CHANCE_SECONDS each, from HEARTH_SEED on"""
 import itertools
 import json
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -273,6 +275,38 @@ def older_keyset():
     assert codes == ["bad-credentials", "keyset-invalid"], codes
 
 
+# ---- whatever chance gives ----
+
+CHANCE_SECONDS = float(os.environ.get("HEARTH_CHANCE_SECONDS", "2"))
+seeds = itertools.count(int(os.environ.get("HEARTH_SEED", "1")), 1 << 32)
+
+
+def ledger_is_even():
+    assert rows_of(os.path.join(h.aurora.dir, "operations.db"), "SELECT coalesce(sum(amount), 0) FROM ledger") == [(0,)]
+
+
+def unharmed(process, log, since):
+    """Neither dead nor in doubt about itself."""
+    assert process().running(), "it has died"
+    with open(log, errors="replace") as f:
+        f.seek(since)
+        said = [line for line in f if re.match(r"[a-z-]+ error ", line) or "Sanitizer" in line or "runtime error" in line]
+    assert not said, said[:5]
+
+
+def by_chance(kind, process, address, serves, log):
+    def case():
+        seed, since = next(seeds), os.path.getsize(log())
+        done = subprocess.run([HOSTILE, "chance", kind, f"address={address()}", f"from={os.environ.get('HEARTH_CHANCE_FROM', seed)}",
+                               f"seconds={max(1, round(CHANCE_SECONDS))}", *COMMON], capture_output=True, text=True, timeout=CHANCE_SECONDS + 120)
+        print(f"# {kind}: {done.stderr.strip()}", flush=True)
+        assert done.returncode == 0, f"{done.stdout.strip()} (exit {done.returncode}; HEARTH_CHANCE_FROM={seed} says the same again)"
+        unharmed(process, log(), since)
+        serves()
+        ledger_is_even()
+    return f"by chance: {kind}", case
+
+
 def kitchen():
     return h.kitchen.process
 
@@ -285,6 +319,25 @@ def address_of_aurora():
     return aurora
 
 
+def chance_against_the_distributor():
+    for kind in ("distributor", "distributor-member"):
+        yield by_chance(kind, server, address_of_aurora, distributor_serves, lambda: h.aurora.log)
+
+
+def chance_against_the_device():
+    for kind in ("device", "device-member"):
+        yield by_chance(kind, kitchen, kitchen_address, device_serves, lambda: h.kitchen.log)
+
+
+def chance_alone():
+    yield remember(server, "distributor")
+    yield remember(kitchen, "device")
+    yield from chance_against_the_distributor()
+    yield from chance_against_the_device()
+    yield bounded(server, "distributor", distributor_serves)
+    yield bounded(kitchen, "device", device_serves)
+
+
 def against_the_distributor():
     yield from ((f"flood: {name[0].replace('_', ' ')}", flood(name[0], server, address_of_aurora, distributor_serves))
                 for name in names("flood"))
@@ -292,6 +345,7 @@ def against_the_distributor():
     yield remember(server, "distributor")
     for kind in ("distributor", "distributor-member"):
         yield from (against(kind, name[0], address_of_aurora, distributor_serves) for name in names(kind))
+    yield from chance_against_the_distributor()
     yield bounded(server, "distributor", distributor_serves)
 
 
@@ -306,6 +360,7 @@ def against_the_device():
     yield from (against("state", name[0], kitchen_address, state_is_kept) for name in names("state"))
     yield "shelf: told without an end", told_without_an_end
     yield "shelf: told late", told_late
+    yield from chance_against_the_device()
     yield bounded(kitchen, "device", device_serves)
 
 
@@ -566,7 +621,7 @@ def lying_about_others():
     yield "claims for others", lied_about
 
 
-SETS = {"partner": from_a_partner, "distributor": against_the_distributor, "device": against_the_device, "state": filling_the_state, "lies": lying_about_others, "source": from_a_source, "host": from_a_host}
+SETS = {"chance": chance_alone, "partner": from_a_partner, "distributor": against_the_distributor, "device": against_the_device, "state": filling_the_state, "lies": lying_about_others, "source": from_a_source, "host": from_a_host}
 if len(sys.argv) != 2 or sys.argv[1] not in SETS:
     sys.exit(f"usage: {sys.argv[0]} {'|'.join(SETS)}")
 cases = list(SETS[sys.argv[1]]())
