@@ -20,9 +20,8 @@ static const uint16_t ends_the_game[] = { msg_Type_UNREGISTER, msg_Type_DEVICE_R
 /* What a device, and a distributor, is there for. */
 static const uint16_t of_devices[] = {
 #define T(name) msg_Type_##name
-    T(OFFER),     T(DELIVERED),   T(FETCH),         T(WITHDRAW),  T(INFO_GET),    T(LIST_GET),     T(BLOCKS_GET),
-    T(STATE_GET), T(STATE),       T(STATE_CHANGED), T(SHELF_GET), T(SHELF),       T(INFO),         T(LIST),
-    T(BLOCK),     T(OFFER_TAKEN), T(FETCHED),       T(WITHDRAWN), T(ADDRESS_GET), T(DEVICE_HELLO), 0
+    T(OFFER),      T(DELIVERED), T(FETCH),         T(WITHDRAW),  T(INFO_GET), T(LIST_GET),
+    T(BLOCKS_GET), T(STATE_GET), T(STATE_CHANGED), T(SHELF_GET), T(REFUSAL),  0
 };
 static const uint16_t of_distributors[] = { T(LOGIN_PROVE),     T(LOGIN),         T(PASSWORD_SET),
                                             T(UNLOCK_SPENDING), T(REGISTER),      T(DEVICE_RENAME),
@@ -69,7 +68,7 @@ struct player {
     struct line *lines[LINES_MAX];
     struct wire *wires[LINES_MAX]; /* a stranger is another one each time */
     uint64_t sessions, frames, heard, refused;
-    bool types[256]; /* that were heard */
+    uint64_t types[256], codes[REASON_COUNT]; /* that were heard, how often */
     const char *bad;
 };
 
@@ -116,14 +115,16 @@ static void note(struct player *p, const struct heard *h)
     struct frame f = { h->type, h->request, h->message, h->tail };
     msg_Refusal refusal;
     p->heard++;
-    p->types[h->type % ARRAY_COUNT(p->types)] = true;
+    p->types[h->type % ARRAY_COUNT(p->types)]++;
     chance_hear(&p->chance, h->type, h->message, h->tail);
     if (h->type != msg_Type_REFUSAL)
         return;
     p->refused++;
     refusal = (msg_Refusal)msg_Refusal_init_zero;
     peer_refusal(&f, msg_Type_NONE, &refusal);
-    if (strcmp(refusal.code, reason_code(REASON_INTERNAL)) == 0 && !p->bad)
+    for (int r = 0; r < REASON_COUNT; r++)
+        p->codes[r] += strcmp(refusal.code, reason_code((enum reason)r)) == 0;
+    if (p->codes[REASON_INTERNAL] > 0 && !p->bad)
         p->bad = stage_complain(p->stage, "it failed inside: %s (session %llu)", refusal.text,
                                 (unsigned long long)p->sessions);
 }
@@ -175,6 +176,7 @@ static struct line *greeted(struct player *p, struct wire *w)
         return session;
     }
     struct line *l = line_dial(w, p->stage->address);
+    l->hears_state = true;
     if (!line_wait_open(l, WIRE_WAIT_MS) || chance_one_in(&p->chance, 6))
         return l;
     if (p->device)
@@ -255,10 +257,13 @@ static void tell(const struct player *p, uint64_t from)
 {
     unsigned types = 0;
     for (size_t i = 0; i < ARRAY_COUNT(p->types); i++)
-        types += p->types[i];
+        types += p->types[i] > 0;
     fprintf(stderr, "%llu sessions from seed %llu, %llu frames said, %llu heard of %u types, %llu of them refusals\n",
             (unsigned long long)p->sessions, (unsigned long long)from, (unsigned long long)p->frames,
             (unsigned long long)p->heard, types, (unsigned long long)p->refused);
+    for (int r = 0; r < REASON_COUNT; r++)
+        if (p->codes[r] > 0)
+            fprintf(stderr, "# %6llu %s\n", (unsigned long long)p->codes[r], reason_code((enum reason)r));
 }
 
 const char *by_chance(struct stage *s, bool device, bool member, const struct span *span)

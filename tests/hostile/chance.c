@@ -90,7 +90,8 @@ uint32_t chance_below(struct chance *c, uint32_t n)
 
 void chance_keep(struct chance *c, struct slice bytes)
 {
-    struct buf *to = &c->heard[c->heard_count++ % CHANCE_HEARD];
+    size_t at = c->heard_count++;
+    struct buf *to = &c->heard[at < CHANCE_HEARD ? at : CHANCE_FIRST + at % (CHANCE_HEARD - CHANCE_FIRST)];
     buf_clear(to);
     must(buf_append(to, slice_sub(bytes, 0, CHANCE_BYTES_MAX)) == 0);
 }
@@ -221,7 +222,8 @@ static void some_bytes(struct chance *c, unsigned depth, struct buf *out)
 
 static void fill_fixed(struct chance *c, uint8_t *to, size_t len)
 {
-    struct slice from = remembered(c);
+    struct slice from =
+        chance_one_in(c, 2) && c->heard_count > 0 ? buf_slice(&c->heard[chance_below(c, CHANCE_FIRST)]) : remembered(c);
     for (unsigned tries = 0; tries < 8 && from.len != len; tries++)
         from = remembered(c);
     if (from.len == len)

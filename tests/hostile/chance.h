@@ -8,6 +8,7 @@
 #include "protocol/codec.h"
 
 #define CHANCE_HEARD 64
+#define CHANCE_FIRST 3        /* of these: the first ones are never forgotten */
 #define CHANCE_BYTES_MAX 4096 /* of one thing that is remembered */
 
 struct chance {
@@ -27,7 +28,7 @@ void chance_seed(struct chance *c, uint64_t seed); /* keeps what was heard */
 uint32_t chance_below(struct chance *c, uint32_t n);
 static inline bool chance_one_in(struct chance *c, uint32_t n) { return chance_below(c, n) == 0; }
 
-/* Remembers. bytes: an ID, a document. */
+/* Remembers. bytes: an ID, a document. The first CHANCE_FIRST are to be IDs. */
 void chance_keep(struct chance *c, struct slice bytes);
 void chance_hear(struct chance *c, uint16_t type, struct slice message, struct slice tail);
 void chance_hear_fields(struct chance *c, const pb_msgdesc_t *fields, void *message);
