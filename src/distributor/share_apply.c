@@ -126,14 +126,24 @@ static int take_next(const struct row *row, const doc_Share *share, struct slice
     return set_progress(row->o, row->origin, p, applied);
 }
 
-/* Known already: only the way it came may be news. */
-static int take_again(const struct row *row, uint64_t sequence, enum share_via via, struct share_progress *p)
+/* Known already, so nothing of it was judged: only the way it came may be news, and only of what its origin has signed. A directory that holds rows back
+ * could say otherwise by any bytes under their numbers. */
+static int take_again(const struct row *row, uint64_t sequence, const uint8_t signer[SIGN_PUBLIC_BYTES],
+                      enum share_via via, struct share_progress *p)
 {
     uint64_t applied;
     if (via != SHARE_VIA_DIRECTORY || sequence <= p->directory)
         return 0;
+    doc_Keyset *keyset CLEANUP(freep) = malloc(sizeof(*keyset));
+    if (!keyset)
+        return -ENOMEM;
+    int r = keyset_of(row->o, row->origin, keyset);
+    if (r != 0)
+        return r == OPERATIONS_ABSENT ? -EUCLEAN : r;
+    if (!keyset_lists_shared(keyset, signer))
+        return 0;
     note_way(p, sequence, via, row->now_ms);
-    int r = applied_up_to(row->o, row->origin, &applied);
+    r = applied_up_to(row->o, row->origin, &applied);
     return r == 0 ? set_progress(row->o, row->origin, p, applied) : r;
 }
 
@@ -175,7 +185,7 @@ int share_take(struct operations *o, struct slice envelope, enum share_via via, 
                        .now_ms = now_ms };
     taken->known = share->sequence <= (via == SHARE_VIA_DIRECTORY ? p.directory : p.taken);
     if (share->sequence <= p.taken)
-        return take_again(&row, share->sequence, via, &p);
+        return take_again(&row, share->sequence, signer, via, &p);
     return share->sequence == p.taken + 1 ? take_next(&row, share, envelope, via, &p) : SHARE_GAP;
 }
 

@@ -209,6 +209,48 @@ static uint64_t put_user(const char *user, uint8_t device, bool removed)
     return last;
 }
 
+static void take(struct slice envelope, enum share_via via)
+{
+    struct transaction t CLEANUP(transaction_end) = { 0 };
+    begin(&t, &town.b);
+    assert_int_equal(share_take(town.b.o, envelope, via, town.now_ms, NULL), 0);
+    assert_int_equal(transaction_commit(&t), 0);
+}
+
+static bool is_withheld(void)
+{
+    struct transaction t CLEANUP(transaction_end) = { 0 };
+    bool open = false;
+    begin(&t, &town.b);
+    assert_int_equal(share_progress_judge(town.b.o, true, 0, town.now_ms), 0);
+    assert_int_equal(transaction_commit(&t), 0);
+    return found(&town.b, FINDING_DIRECTORY_WITHHOLDS, &open) && open;
+}
+
+/* A directory that holds rows back says nothing by bytes of its own under their numbers. */
+static void what_the_directory_gives_is_the_origins(void **state)
+{
+    (void)state;
+    struct buf rows CLEANUP(buf_free) = buf(1 << 16), forged CLEANUP(buf_free) = buf(1024);
+    uint8_t chain[32] = { 1 };
+    uint64_t before, last, end;
+    uint32_t count;
+    struct slice envelope;
+    assert_int_equal(share_outbox_last(town.a.o, &before), 0);
+    last = put_user("bob", 7, false);
+    assert_int_equal(last, before + 1);
+    assert_int_equal(share_outbox_read(town.a.o, before, 1, 1 << 16, &rows, &count, &end), 0);
+    struct reader list = reader(buf_slice(&rows));
+    assert_int_equal(codec_list_next(&list, SHARE_ENVELOPE_MAX, &envelope), 0);
+    take(envelope, SHARE_VIA_ORIGIN);
+    assert_true(is_withheld());
+    sign_head(&town.b, &town.a.keys->self, last, share_Table_HEAD, 1, chain, &forged);
+    take(buf_slice(&forged), SHARE_VIA_DIRECTORY);
+    assert_true(is_withheld());
+    take(envelope, SHARE_VIA_DIRECTORY);
+    assert_false(is_withheld());
+}
+
 /* Emptied rows keep their place in the chain, and are told of: who took them full and who takes them empty come to the same. */
 static void emptied_rows_keep_the_chain(void **state)
 {
@@ -613,6 +655,7 @@ int main(void)
         TEST(a_head_is_its_origins_word_alone),
         TEST(rows_signed_twice_are_found),
         TEST(rows_that_exist_and_do_not_come_are_found),
+        TEST(what_the_directory_gives_is_the_origins),
         TEST(emptied_rows_keep_the_chain),
         TEST(who_is_shown_something_else_finds_it),
         TEST(nobody_tells_beforehand),
