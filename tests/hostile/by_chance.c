@@ -8,6 +8,7 @@
 
 #include "base/util.h"
 #include "chance.h"
+#include "goods.h"
 
 #define LINES_MAX 4
 #define FRAMES_MAX 24
@@ -64,7 +65,8 @@ struct player {
     struct stage *stage;
     struct chance chance;
     bool device, member;
-    struct buf roster; /* of the member: what devices want to see first */
+    struct goods *goods; /* of the member, for a device: what it offers */
+    struct buf roster;   /* of the member: what devices want to see first */
     struct line *lines[LINES_MAX];
     struct wire *wires[LINES_MAX]; /* a stranger is another one each time */
     uint64_t sessions, frames, heard, refused;
@@ -162,6 +164,59 @@ static void say(struct player *p, struct line *l, uint16_t type, uint32_t reques
     p->frames++;
 }
 
+/* What it could offer honestly; or a part of that. */
+static void offer(struct player *p, struct line *l)
+{
+    msg_Offer o;
+    goods_offer(p->goods, NULL, &o);
+    if (chance_one_in(&p->chance, 4))
+        o.certificate.bytes[chance_below(&p->chance, o.certificate.size)] ^= 1;
+    if (chance_one_in(&p->chance, 4))
+        o.list_root[chance_below(&p->chance, sizeof(o.list_root))] ^= 1;
+    LINE_SAY(l, msg_Type_OFFER, chance_below(&p->chance, 40) * 2 + 1, msg_Offer, &o);
+    p->frames++;
+}
+
+static void serve_list(struct player *p, struct line *l, const struct heard *h)
+{
+    msg_ListGet get;
+    uint32_t count = p->goods->shape.block_count;
+    if (CODEC_DECODE(msg_ListGet, h->message, &get) != 0 || get.first > count || get.count > count - get.first)
+        return;
+    msg_List list = { .first = get.first };
+    memcpy(list.content, get.content, ID_BYTES);
+    line_say(l, msg_Type_LIST, h->request, msg_List_fields, &list,
+             slice(p->goods->list + 32 * (size_t)get.first, 32 * (size_t)get.count));
+}
+
+/* Those that are asked for, mostly as they are. */
+static void serve_blocks(struct player *p, struct line *l, const struct heard *h)
+{
+    msg_BlocksGet get;
+    struct goods *g = p->goods;
+    if (CODEC_DECODE(msg_BlocksGet, h->message, &get) != 0)
+        return;
+    for (uint32_t i = get.first; i < g->shape.block_count && i - get.first < get.count; i++) {
+        uint32_t len = body_block_len(&g->shape, i), at = chance_below(&p->chance, len);
+        msg_Block block = { .index = chance_one_in(&p->chance, 20) ? i + 1 : i };
+        bool flipped = chance_one_in(&p->chance, 8);
+        memcpy(block.content, get.content, ID_BYTES);
+        g->blocks[i][at] ^= flipped;
+        line_say(l, msg_Type_BLOCK, h->request, msg_Block_fields, &block,
+                 slice(g->blocks[i], chance_one_in(&p->chance, 20) ? at : len));
+        g->blocks[i][at] ^= flipped;
+    }
+}
+
+/* Has it been answered as somebody would who has what is asked for? */
+static bool is_served_well(struct player *p, struct line *l, const struct heard *h)
+{
+    if (!p->goods || chance_one_in(&p->chance, 8) || (h->type != msg_Type_LIST_GET && h->type != msg_Type_BLOCKS_GET))
+        return false;
+    (h->type == msg_Type_LIST_GET ? serve_list : serve_blocks)(p, l, h);
+    return true;
+}
+
 /* The greeting that is right, by somebody who counts or does not; or none. */
 static struct line *greeted(struct player *p, struct wire *w)
 {
@@ -223,7 +278,11 @@ static void turn(struct player *p, struct line *l)
         say(p, l, 0, chance_below(&p->chance, 40) * 2 + 1);
     bool asked = h && h->request != 0 && h->request % 2 == 0 &&
                  h->type != msg_Type_REFUSAL; /* who accepts a connection asks by even numbers */
-    if (asked && chance_below(&p->chance, 4) > 0)
+    if (asked && is_served_well(p, l, h))
+        return;
+    if (p->goods && chance_one_in(&p->chance, 5))
+        offer(p, l);
+    else if (asked && chance_below(&p->chance, 4) > 0)
         say(p, l, chance_one_in(&p->chance, 3) ? 0 : h->type + 1u, h->request);
     else
         say(p, l, 0, chance_one_in(&p->chance, 8) ? 0 : chance_below(&p->chance, 40) * 2 + 1);
@@ -279,6 +338,9 @@ const char *by_chance(struct stage *s, bool device, bool member, const struct sp
     chance_keep(&p.chance, SLICE_ARRAY(s->destination.bytes));
     chance_keep(&p.chance, SLICE_ARRAY(s->wire.id.bytes));
     p.bad = get_roster(&p);
+    p.goods = device && member ? get_goods(s) : NULL;
+    if (device && member && !p.goods)
+        p.bad = s->complaint;
     for (uint64_t i = 0; !p.bad && i < span->sessions && wire_now_ms() < end_ms; i++) {
         play_session(&p, span->from + i);
         if (!p.bad && i % HONEST_EVERY == HONEST_EVERY - 1)
@@ -287,6 +349,7 @@ const char *by_chance(struct stage *s, bool device, bool member, const struct sp
     if (!p.bad)
         p.bad = is_served(&p);
     tell(&p, span->from);
+    goods_free(p.goods);
     chance_deinit(&p.chance);
     buf_free(&p.roster);
     return p.bad;

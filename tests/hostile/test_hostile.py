@@ -298,7 +298,7 @@ def by_chance(kind, process, address, serves, log):
     def case():
         seed, since = next(seeds), os.path.getsize(log())
         done = subprocess.run([HOSTILE, "chance", kind, f"address={address()}", f"from={os.environ.get('HEARTH_CHANCE_FROM', seed)}",
-                               f"seconds={max(1, round(CHANCE_SECONDS))}", *COMMON], capture_output=True, text=True, timeout=CHANCE_SECONDS + 120)
+                               f"seconds={max(1, round(CHANCE_SECONDS))}", f"destination={h.attic('status')['client']}", *COMMON], capture_output=True, text=True, timeout=CHANCE_SECONDS + 120)
         print(f"# {kind}: {done.stderr.strip()}", flush=True)
         assert done.returncode == 0, f"{done.stdout.strip()} (exit {done.returncode}; HEARTH_CHANCE_FROM={seed} says the same again)"
         unharmed(process, log(), since)
@@ -324,9 +324,21 @@ def chance_against_the_distributor():
         yield by_chance(kind, server, address_of_aurora, distributor_serves, lambda: h.aurora.log)
 
 
+def attic():
+    return h.attic.process
+
+
+def only_what_is_right():
+    """What the member offers and gives, right and wrong, comes through as it is or not at all."""
+    device_serves()
+    assert h.attic("status")["client"]
+    if any(t["content"] == content and t["has_body"] for t in h.attic.library()):
+        assert h.attic.digest(content) == h.kitchen.digest(content)
+
+
 def chance_against_the_device():
-    for kind in ("device", "device-member"):
-        yield by_chance(kind, kitchen, kitchen_address, device_serves, lambda: h.kitchen.log)
+    yield by_chance("device", kitchen, kitchen_address, device_serves, lambda: h.kitchen.log)
+    yield by_chance("device-member", attic, attic_address, only_what_is_right, lambda: h.attic.log)
 
 
 def chance_alone():
