@@ -344,8 +344,8 @@ def chance_against_the_device():
 def chance_alone():
     yield remember(server, "distributor")
     yield remember(kitchen, "device")
-    yield from chance_against_the_distributor()
     yield from chance_against_the_device()
+    yield from chance_against_the_distributor()
     yield bounded(server, "distributor", distributor_serves)
     yield bounded(kitchen, "device", device_serves)
 
