@@ -148,12 +148,17 @@ static void check_storage(struct doctor *doc)
         return;
     }
     uint64_t free_mib = (uint64_t)fs.f_bavail * fs.f_frsize >> 20;
+    char free_text[32];
+    if (free_mib < 10240)
+        (void)snprintf(free_text, sizeof(free_text), "%llu MiB", (unsigned long long)free_mib);
+    else
+        (void)snprintf(free_text, sizeof(free_text), "%.1f GiB", (double)free_mib / 1024);
     verdict(doc, "storage",
             free_mib < 64     ? DOCTOR_BAD
             : free_mib < 1024 ? DOCTOR_LOOK
                               : DOCTOR_GOOD,
-            free_mib < 1024 ? "Make room, or remove tracks: hearth remove TRACK" : NULL, "%llu MiB are free in %s.",
-            (unsigned long long)free_mib, dir);
+            free_mib < 1024 ? "Make room, or remove tracks: hearth remove TRACK" : NULL, "%s are free in %s.",
+            free_text, dir);
     next(doc);
 }
 
