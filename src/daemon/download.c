@@ -451,8 +451,12 @@ int downloads_start(struct daemon *d)
         if (r != 0)
             return r;
         struct account *a = account_find(d, distributor.bytes);
-        if (a == NULL)
-            continue; /* unregistered meanwhile */
+        if (a == NULL) { /* a device's, or of one that was unregistered or removed meanwhile */
+            r = fetch_body_resume(d, &content, &distributor);
+            if (r != 0)
+                return r;
+            continue;
+        }
         r = download_new(a, &content, &l);
         if (r != 0)
             return r;

@@ -14,7 +14,7 @@ struct download_callbacks {
 int download_start(struct account *a, const struct id *content, const struct download_callbacks *callbacks, void *ctx)
     MUST_USE;
 
-/* download_row.c: remembers that a download is under way, or forgets it. */
+/* download_row.c: remembers that a body is under way from a distributor (download.c) or a device (fetch_body.c), or forgets it. */
 void download_row_put(struct daemon *d, const struct id *content, const struct id *distributor, bool add);
 /* download_room.c: what a body still wants of the disk, when left_bytes of it are missing; and whether so much is free beside the reserve (net/bodies.h). */
 uint64_t download_room_missing(const struct daemon *d, const struct id *content, uint64_t left_bytes);

@@ -1,4 +1,4 @@
-/* A download's row in hearthd.db, so that a kill does not end it.
+/* A download's row in hearthd.db, so that a kill does not end it. The source may be a sibling (fetch_body.c).
  *
  * Callbacks, in order: change_row (pool), on_row (loop). */
 #include <stdlib.h>

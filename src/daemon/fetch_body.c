@@ -30,6 +30,8 @@ struct body {
     struct holders holders;        /* others that have it */
     uint32_t own;                  /* the sibling that was named, as a source of the run; 0: it is none now */
     int64_t retry_ms, next_try_ms; /* 0: no next try is due */
+    bool kept;                     /* it has a row, so that a kill does not end it (download_row.c) */
+    bool resumed;                  /* by that row */
 };
 
 static struct body *body_of(struct transfer *t) { return container_of(t, struct body, t); }
@@ -46,13 +48,15 @@ static void let_go(struct body *b)
 static void end(struct body *b, enum transfer_state state, enum reason why, const char *detail)
 {
     let_go(b);
+    if (b->kept)
+        download_row_put(b->t.daemon, &b->t.content, &b->t.with, false);
     transfer_set_state(&b->t, state, why, detail);
 }
 
 /* Nobody brings it now. Whoever has just asked for it hears why; what has begun goes on by itself. */
 static void wait_or_end(struct body *b, enum reason why, const char *detail)
 {
-    if (why != REASON_OFFLINE || b->t.done_bytes == 0) {
+    if (why != REASON_OFFLINE || (b->t.done_bytes == 0 && !b->resumed)) {
         end(b, TRANSFER_FAILED, why, detail);
         return;
     }
@@ -183,40 +187,69 @@ static const struct transfer_actions actions = { pause_transfer, resume_transfer
 
 bool fetch_body_give_way(struct transfer *t)
 {
-    if (t == NULL || t->kind != TRANSFER_FETCH || t->state != TRANSFER_WAITING || t->done_bytes == 0)
+    if (t == NULL || t->kind != TRANSFER_FETCH || t->state != TRANSFER_WAITING ||
+        (t->done_bytes == 0 && !body_of(t)->resumed))
         return false;
     end(body_of(t), TRANSFER_FAILED, REASON_OFFLINE, "It comes from elsewhere now.");
     return true;
 }
 
-void fetch_body_start(struct daemon *d, struct call *call, const struct id *content, const struct sibling *from)
+static int body_new(struct daemon *d, const struct id *content, const struct sibling *from, struct body **out)
 {
     static const struct receive_run_callbacks callbacks = { on_progress, on_lost, on_end };
-    const struct track *track = library_find(d, content->bytes);
-    char detail[256];
-    if (track != NULL && !track->has_body && !download_fits(d, content, track->plain_bytes, detail, sizeof(detail))) {
-        call_refuse(call, REASON_STORAGE_FULL, detail);
-        return;
-    }
     struct body *b = calloc(1, sizeof(*b));
     int r = b == NULL ? -ENOMEM
                       : receive_run_new(&b->run, d->loop, d->clock, d->config.bodies_dir, &d->transfers->shared,
                                         content, &callbacks, b);
     if (r != 0) {
         free(b);
-        call_refuse(call, reason_of_error(r), NULL);
-        return;
+        return r;
     }
     b->link.on_ready = on_ready;
     b->link.on_closed = on_closed;
+    b->kept = transfers_find(d, TRANSFER_DOWNLOAD, content, NULL) == NULL; /* the row is that one's */
     receive_run_set_pace(b->run, &d->receiving);
     holders_init(&b->holders, d, b->run, &from->client, on_no_holder, b);
     transfer_add(d, &b->t, TRANSFER_FETCH, content, &from->client, from->name, &actions);
+    *out = b;
+    return 0;
+}
+
+void fetch_body_start(struct daemon *d, struct call *call, const struct id *content, const struct sibling *from)
+{
+    const struct track *track = library_find(d, content->bytes);
+    char detail[256];
+    struct body *b;
+    if (track != NULL && !track->has_body && !download_fits(d, content, track->plain_bytes, detail, sizeof(detail))) {
+        call_refuse(call, REASON_STORAGE_FULL, detail);
+        return;
+    }
+    int r = body_new(d, content, from, &b);
+    if (r != 0) {
+        call_refuse(call, reason_of_error(r), NULL);
+        return;
+    }
     call_progress(call, 0, 0, "asking %s", from->name);
     if (transfer_watch_call(&b->t, call) != 0) {
         call_refuse(call, REASON_INTERNAL, NULL);
         end(b, TRANSFER_FAILED, REASON_INTERNAL, NULL);
         return;
     }
+    if (b->kept)
+        download_row_put(d, content, &from->client, true);
     connect_source(b);
+}
+
+int fetch_body_resume(struct daemon *d, const struct id *content, const struct id *client)
+{
+    const struct sibling *from = siblings_find(d, client->bytes);
+    struct body *b;
+    if (from == NULL)
+        return 0;
+    int r = body_new(d, content, from, &b);
+    if (r != 0)
+        return r;
+    b->resumed = true;
+    connect_source(b);
+    return 0;
 }
