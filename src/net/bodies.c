@@ -295,7 +295,7 @@ int body_part_prepare(struct body_part *p, const char *dir, const struct id *con
     bool fresh = st.st_size == 0 || (uint64_t)st.st_size != body_file_bytes(shape);
     bool mapped = has_map(shape) && !p->mends, read = mapped && !fresh && access(map, F_OK) == 0;
     uint32_t missing;
-    if (fresh && ftruncate(p->fd, 0) != 0)
+    if (fresh && st.st_size != 0 && ftruncate(p->fd, 0) != 0) /* what another one has begun meanwhile stays */
         return -errno;
     if (fresh)
         r = allocate(p->fd, body_file_bytes(shape));
@@ -347,13 +347,24 @@ int body_part_sync(struct body_part *p, const uint8_t *marks, uint8_t at_sync)
 
 bool body_part_is_small(const struct body_part *p) { return !has_map(&p->shape) && !p->mends; }
 
+/* Another one, at the same content at the same time, has given the file its name. */
+static bool is_named(const struct body_part *p, const char *body)
+{
+    struct stat ours, named;
+    return fstat(p->fd, &ours) == 0 && lstat(body, &named) == 0 && ours.st_dev == named.st_dev &&
+           ours.st_ino == named.st_ino;
+}
+
 int body_part_rename(struct body_part *p)
 {
     char part[BODIES_PATH_BYTES], body[BODIES_PATH_BYTES];
     int r = bodies_path(p->dir, &p->content, BODIES_PART, part);
     if (r == 0)
         r = bodies_path(p->dir, &p->content, BODIES_BODY, body);
-    return r == 0 && rename(part, body) != 0 ? -errno : r;
+    if (r != 0 || rename(part, body) == 0)
+        return r;
+    r = -errno;
+    return r == -ENOENT && is_named(p, body) ? 0 : r;
 }
 
 int body_part_finish(struct body_part *p)

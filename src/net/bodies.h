@@ -54,7 +54,8 @@ int body_part_write(const struct body_part *p, uint32_t index, struct slice bloc
 int body_part_sync(struct body_part *p, const uint8_t *marks, uint8_t at_sync) MUST_USE;
 /* All blocks are synced: the part becomes the body, unless it is. Durable when 0. */
 int body_part_finish(struct body_part *p) MUST_USE;
-/* A small body that has no name yet: when its file was synced by another (syncer.h), body_part_rename; durable once the directory is synced. */
+/* A small body that has no name yet: when its file was synced by another (syncer.h), body_part_rename; durable once the directory is synced. 0 also
+ * when another one at the same content has named this very file. */
 bool body_part_is_small(const struct body_part *p);
 int body_part_rename(struct body_part *p) MUST_USE;
 /* Removes what there is of a content: body, part, map. 0, -errno. */

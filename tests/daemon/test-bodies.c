@@ -293,6 +293,45 @@ static void small_bodies_have_no_map(void **state)
     body_fixture_deinit(&small);
 }
 
+/* A fetch and a download of the same content: whoever is first gives the name, and the other one has what it wanted. */
+static void two_at_a_time(void **state)
+{
+    (void)state;
+    static const uint64_t sizes[] = { 4000, (COUNT - 1) * BLOCK };
+    for (size_t i = 0; i < ARRAY_COUNT(sizes); i++) {
+        struct body_fixture b;
+        uint8_t have[COUNT];
+        struct body_part parts[2];
+        body_fixture_init(&b, sizes[i], BLOCK);
+        for (size_t k = 0; k < 2; k++) {
+            body_part_init(&parts[k]);
+            assert_int_equal(
+                body_part_prepare(&parts[k], p.dir, &b.content, &b.shape, buf_slice(&b.info), b.list, have), 0);
+            for (uint32_t n = 0; n < b.shape.block_count; n++)
+                assert_int_equal(body_part_write(&parts[k], n, body_fixture_block(&b, n)), 0);
+        }
+        assert_int_equal(body_part_finish(&parts[0]), 0);
+        assert_int_equal(body_part_finish(&parts[1]), 0);
+        assert_int_equal(bodies_verify(p.dir, &b.content), 0);
+        body_fixture_deinit(&b);
+    }
+}
+
+/* What was removed meanwhile is not there, though another one is. */
+static void a_name_of_another_file(void **state)
+{
+    (void)state;
+    char part[BODIES_PATH_BYTES], body[BODIES_PATH_BYTES];
+    assert_int_equal(bodies_path(p.dir, &p.body.content, BODIES_PART, part), 0);
+    assert_int_equal(bodies_path(p.dir, &p.body.content, BODIES_BODY, body), 0);
+    assert_int_equal(prepare(), 0);
+    write_blocks(0, COUNT);
+    assert_int_equal(unlink(part), 0);
+    assert_int_equal(body_part_rename(&p.part), -ENOENT);
+    close(open(body, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+    assert_int_equal(body_part_rename(&p.part), -ENOENT);
+}
+
 /* More than the file system has: said before anything is written. */
 static void no_room(void **state)
 {
@@ -323,6 +362,8 @@ int main(void)
         TEST(a_damaged_block_is_mended_in_its_place),
         TEST(a_body_that_was_cut_is_no_body),
         TEST(small_bodies_have_no_map),
+        TEST(two_at_a_time),
+        TEST(a_name_of_another_file),
         TEST(no_room),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
