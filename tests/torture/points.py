@@ -156,7 +156,7 @@ class Point:
         errors = [line for line in text.splitlines() if "error" in line.lower() or any(w in line for w in LAST_WORDS)]
         where = d.daemon.callers(ENDED) if status < 0 else []
         excused = any(w in text for w in LAST_WORDS) or any(c in w for w in where for c in LAST_CALLS)
-        excused = excused or any("libseccomp" in w for w in d.daemon.callers())
+        excused = excused or any("libseccomp" in w for w in d.daemon.callers() + d.vault.callers())
         if status < 0 and not excused and not (status == -signal.SIGABRT and d.daemon.was_sync and "sync" in text):
             raise Finding(f"{d.name}: hearthd ended by signal {-status} in " + "\n  ".join(where[:14]) + f"\n last words: {errors[-2:]}")
         at_fault = d.vault.callers(ENDED) + d.vault.callers() + d.daemon.callers()

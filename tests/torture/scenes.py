@@ -146,8 +146,10 @@ class Copy(Scene):
         return self.ask(point, self.word, self.content, "--to", "attic")
 
     def again(self, point):
+        if point.said == "block-corrupt":  # what the disk does not give is missing, and is fetched again
+            points.ask_until_done(self.kitchen, "get", self.content, "--yes")
         if point.outcome == "refused" and not self.has(self.attic):
-            points.ask_until_done(self.kitchen, self.word, self.content, "--to", "attic", done=("already",) + GONE)
+            points.ask_until_done(self.kitchen, self.word, self.content, "--to", "attic", done=("already",) + (GONE if self.price == 0 else ()))
 
     def judge(self):
         wait_for("it arrives", lambda: self.has(self.attic), points.LONG_SECONDS)
