@@ -26,6 +26,7 @@ struct library {
     struct library_load *load; /* NULL: everything is here */
     uint64_t ends_told_ms,
         ends_seen_ms; /* plays that were cut off behind hearthd's back: told until then; the last one of this listing */
+    unsigned listings_failed; /* of the vault's licenses, one after the other */
 };
 
 /* library_index.c: no I/O */

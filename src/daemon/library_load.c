@@ -16,6 +16,7 @@
 #define LOG_MODULE "library"
 #include "base/log.h"
 
+#define LISTINGS_MAX 3 /* that fail one after the other */
 #define ENDS_TOLD "ends-told"
 
 struct told { /* by the vault */
@@ -282,7 +283,10 @@ static void on_licenses(const struct answer *answer, void *ctx)
     if (page == NULL || answer->why != REASON_NONE || CODEC_DECODE(vlt_Licenses, answer->frame->message, page) != 0) {
         if (answer->why != REASON_CANCELLED)
             log_error("the vault did not list its licenses reason=%s", reason_code(answer->why));
-        listed(d);
+        if (answer->why == REASON_INTERNAL && d->library->listings_failed++ < LISTINGS_MAX)
+            ask_licenses(d, NULL); /* from the first on: what is told twice is known */
+        else
+            listed(d);
         return;
     }
     if (page->licenses_count > 0) /* it reads on while this page is taken */
@@ -290,8 +294,10 @@ static void on_licenses(const struct answer *answer, void *ctx)
     for (pb_size_t i = 0; i < page->licenses_count; i++)
         if (take_license(d, &page->licenses[i]) != 0)
             log_error("out of memory");
-    if (page->licenses_count == 0)
+    if (page->licenses_count == 0) {
+        d->library->listings_failed = 0;
         listed(d);
+    }
 }
 
 static void ask_licenses(struct daemon *d, const vlt_LicenseRow *after)
