@@ -7,6 +7,7 @@
 #include "torture.h"
 
 #include <dirent.h>
+#include <dlfcn.h>
 #include <fcntl.h>
 #include <getopt.h>
 #include <signal.h>
@@ -237,11 +238,21 @@ static void must_be(const char *what, const char *now, const char *one, const ch
 
 /* ---- one point ------------------------------------------------------------------------------------------------------- */
 
+/* GnuTLS 3.7.9 keeps the handle of a hash that it could not begin. */
+static bool is_a_librarys(void *where)
+{
+    Dl_info info;
+    return dladdr(where, &info) != 0 && info.dli_sname != NULL &&
+           (strcmp(info.dli_sname, "gnutls_hash_init") == 0 || strcmp(info.dli_sname, "gnutls_hmac_init") == 0);
+}
+
 /* With everything closed. */
 static void judge_memory(void)
 {
     void *where[LIVE_MAX];
     shared->live = fault_live(where, LIVE_MAX);
+    for (size_t i = 0, count = shared->live; i < LIVE_MAX && i < count; i++)
+        shared->live -= is_a_librarys(where[i]);
     if (shared->live <= live_allowed || live_allowed == SIZE_MAX)
         return;
     (void)printf("%zu blocks stay allocated, by", shared->live);
