@@ -83,8 +83,12 @@ static bool on_presented(struct peer *p, const struct frame *reply, enum reason 
     (void)p;
     if (reply == NULL && why != REASON_TIMED_OUT)
         return false; /* on_closed follows */
-    bool good = reply != NULL && reason_of_reply(reply, msg_Type_PRESENTED, NULL) == REASON_NONE &&
-                CODEC_DECODE(msg_Presented, reply->message, &taken) == 0 &&
+    enum reason refused = reply == NULL ? REASON_NONE : reason_of_reply(reply, msg_Type_PRESENTED, NULL);
+    if (refused == REASON_RATE_LIMITED) { /* what was said before stands; the next report says it anew */
+        s->presenting = false;
+        return false;
+    }
+    bool good = reply != NULL && refused == REASON_NONE && CODEC_DECODE(msg_Presented, reply->message, &taken) == 0 &&
                 CODEC_SET_BYTES(s->greet.welcome.standing, CODEC_BYTES(taken.standing)) == 0;
     if (good)
         present_again(s);

@@ -404,11 +404,13 @@ static uint64_t over_quota_ms(const struct session *s, uint16_t type)
     return wait_ms;
 }
 
+/* A commit has no answer, and only frees; a vault that may not say where it stands would be refused everything as one that was put back. */
+static bool is_free(uint16_t type) { return type == msg_Type_COMMIT || type == msg_Type_PRESENT; }
+
 static void begin(struct exchange *x)
 {
     struct session *s = x->session;
-    uint64_t wait_ms =
-        x->type != msg_Type_COMMIT ? over_quota_ms(s, x->type) : 0; /* a commit has no answer, and only frees */
+    uint64_t wait_ms = is_free(x->type) ? 0 : over_quota_ms(s, x->type);
     if (wait_ms > 0)
         exchange_refuse_later(x, wait_ms);
     else if (x->type == msg_Type_HELLO)
