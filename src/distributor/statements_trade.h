@@ -26,7 +26,8 @@
     " move, removable, counted, charge, block_version, issued_ms, ends_ms, state, document, delegation, edition, checkout"
 
 /* A license l that its holder lost, seen from the device ?3 at the time ?4: its device was removed; or it was moved to a device that was removed,
- * and the certificate has ended unused; or it is this very device's. Each is given again once, to one device. */
+ * and the certificate has ended unused; or it is this very device's. Each is given again once, to one device. What a removed device had begun to move may
+ * arrive as long as that certificate lasts: until then it is not lost. */
 #define SQL_REMOVED(number, id) \
     "EXISTS (SELECT 1 FROM client_user c WHERE c.distributor = " number " AND c.client = " id " AND c.revoked = 1)"
 /* Checked out to a device that was removed: it comes back to the account. A loan that ended before is none, and one that is on its way back may
@@ -39,10 +40,12 @@
                     " AND NOT EXISTS (SELECT 1 FROM certificate x WHERE x.license_id = b.license_id AND x.source = b.client" \
                     " AND x.destination = l.client AND x.move = 1 AND x.state = 1 AND x.ends_ms >= ?4)))"
 #define SQL_LOST                                                                                                 \
-    "(l.lender IS NULL AND (l.state = 4 OR (l.state = 1 AND l.client = ?3 AND l.distributor = 1)"                \
-    " OR (l.state IN (1, 2) AND " SQL_REMOVED(                                                                   \
+    "(l.lender IS NULL AND (((l.state = 4 OR (l.state IN (1, 2) AND " SQL_REMOVED(                               \
         "l.distributor",                                                                                         \
-        "l.client") ")"                                                                                          \
+        "l.client") "))"                                                                                         \
+                    " AND NOT EXISTS (SELECT 1 FROM certificate x WHERE x.license_id = l.license_id"             \
+                    " AND x.source = l.client AND x.move = 1 AND x.state = 1 AND x.ends_ms >= ?4))"              \
+                    " OR (l.state = 1 AND l.client = ?3 AND l.distributor = 1)"                                  \
                     " OR (l.state = 2 AND EXISTS (SELECT 1 FROM certificate x WHERE x.license_id = l.license_id" \
                     " AND x.source = l.client AND x.move = 1 AND x.state = 1 AND x.ends_ms < ?4"                 \
                     " AND " SQL_REMOVED("x.destination_number", "x.destination") "))" SQL_LENT_LOST "))"

@@ -185,6 +185,23 @@ static void a_move_under_way_is_not_written_over(void **state)
     assert_int_equal(restore(&kitchen, &result), REASON_ALREADY);
 }
 
+/* The certificate was let out before, perhaps: its destination may take it as long as it lasts, from whoever brings it. */
+static void what_a_removed_device_had_begun_to_move_may_arrive(void **state)
+{
+    (void)state;
+    msg_Result result;
+    assert_int_equal(gadget_buy(&town.a, &attic, &song, &result), 0);
+    assert_int_equal(gadget_copy(&town.a, &attic, &song, &spare, true, false, &result), 0);
+    remove_device(&kitchen, &attic);
+    assert_int_equal(list(&kitchen)->items_count, 0);
+    assert_int_equal(restore(&kitchen, &result), REASON_NO_LICENSE);
+    town.now_ms += 8 * INT64_C(86400000); /* certificates last seven days */
+    assert_int_equal(list(&kitchen)->items_count, 1);
+    assert_int_equal(restore(&kitchen, &result), 0);
+    assert_plays(&kitchen, &result);
+    assert_int_equal(restore(&spare, &result), REASON_NO_LICENSE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -195,6 +212,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(two_that_were_bought_come_back_as_two, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_is_left_of_the_copies_comes_along, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_move_under_way_is_not_written_over, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_a_removed_device_had_begun_to_move_may_arrive, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
